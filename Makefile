@@ -1,0 +1,74 @@
+# Everything happens in .venv, which the targets make and keep up to date. PYTHON chooses the Python (3.11 or newer) that it is made from.
+
+PYTHON ?= python3
+# The handwriting that `make model` and `make samples` draw from; an .npz file, or openml to download it.
+DATA ?= ../shared/data/mnist-train.npz
+
+BIN := .venv/bin
+SOURCES := pyproject.toml LICENSE $(wildcard README.md) $(shell find zipocr -type f -not -name '*.pyc')
+
+# The rows of a results file as a table that fits a terminal.
+define TABLE
+import csv, sys
+rows = list(csv.DictReader(open(sys.argv[1], encoding="utf-8")))
+line = "{file:32.32} {page:>4} {zip:5} {confidence:>10} {status:6} {reason}".format
+print(line(**{name: name for name in rows[0]}).rstrip())
+for row in rows[:12]:
+    print(line(**row).rstrip())
+print("...", len(rows), "rows")
+endef
+export TABLE
+
+.PHONY: help scan test check samples model clean
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# Two installations into one .venv would disturb each other.
+.NOTPARALLEL:
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+
+scan: .venv/installed ## Read the sample scans and show what was read
+	$(BIN)/zipocr scan sample_scans/ -o results.csv
+	@$(BIN)/python -c "$$TABLE" results.csv
+	@echo "The results are in $(CURDIR)/results.csv"
+
+test: .venv/with-test ## Run the tests against the installed package
+	$(BIN)/pytest
+
+check: .venv/with-dev ## Check style, types, layers and the README
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tests/readme.py
+
+samples: .venv/with-train ## Remake sample_scans/, pixel for pixel (DATA=FILE.npz or openml)
+	$(BIN)/python -m zipocr.training.samples $(DATA) sample_scans
+
+model: .venv/with-train ## Retrain the shipped models (DATA=FILE.npz or openml)
+	$(BIN)/zipocr train --data digits --model-out zipocr/models/digits.npz
+	$(BIN)/zipocr train --data $(DATA) --model-out zipocr/models/mail.npz
+
+clean: ## Remove .venv, results.csv and caches
+	rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -f results.csv
+
+# Each stamp is touched last, so that what was interrupted is done again.
+.venv/made:
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	touch $@
+
+.venv/installed: .venv/made $(SOURCES)
+	$(BIN)/python -m pip install --quiet .
+	touch $@
+
+.venv/with-train: .venv/made $(SOURCES)
+	$(BIN)/python -m pip install --quiet '.[train]'
+	touch .venv/installed $@
+
+.venv/with-test .venv/with-dev: .venv/with-%: .venv/made $(SOURCES)
+	$(BIN)/python -m pip install --quiet '.[plots,train]' --group $*
+	touch .venv/installed $@

@@ -1,0 +1,172 @@
+"""The words the stages pass to each other.
+
+Arrays carry their axes and ranges in their names: a `GrayImage` is ``(H, W) uint8``, 0 black to 255 white; an `InkMask` is
+``(H, W) bool``, True where there is ink; a `DigitGrid` is ``(8, 8) uint8``, 0 paper to 16 ink, as in scikit-learn's Digits.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+GrayImage: TypeAlias = NDArray[np.uint8]
+InkMask: TypeAlias = NDArray[np.bool_]
+DigitGrid: TypeAlias = NDArray[np.uint8]
+Floats: TypeAlias = NDArray[np.float32]
+
+ZIP_LENGTH = 5
+
+
+class Reason(StrEnum):
+    """Why a page was not simply read: the closed list of the words in the CSV's ``reason`` column."""
+
+    LOW_CONFIDENCE = "low_confidence"
+    DIRECTORY_CHOICE = "directory_choice"
+    NOT_IN_DIRECTORY = "not_in_directory"
+    NO_INK = "no_ink"
+    NOT_FIVE_DIGITS = "not_five_digits"
+    TOO_LARGE = "too_large"
+    UNREADABLE_FILE = "unreadable_file"
+
+
+class Status(StrEnum):
+    """What to do with a page: file it, show it to a person, or accept that it holds no ZIP."""
+
+    READ = "read"
+    REVIEW = "review"
+    UNREAD = "unread"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """A half-open rectangle of pixels: rows ``top <= y < bottom``, columns ``left <= x < right``."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def height(self) -> int:
+        """Rows covered."""
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        """Columns covered."""
+        return self.right - self.left
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Cut:
+    """A line from the top of the page to its bottom that separates what is left of it from what is right of it.
+
+    ``columns`` is ``(H,) int32``: in row y, pixels with ``x < columns[y]`` lie to the left. ``cost`` is the ink crossed, in digit heights.
+    """
+
+    columns: NDArray[np.int32]
+    cost: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Region:
+    """Ink taken for one character: where it lies and which pixels of its box belong to it (``ink`` has the box's shape)."""
+
+    box: Box
+    ink: InkMask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CutSet:
+    """All cuts of one page, from the one with no ink to its left to the one with all.
+
+    ``rows`` and ``columns`` are the ``(n,)`` coordinates of the page's ink, ``left`` is ``(C, n) bool``, True where that ink lies left
+    of the cut, and ``costs`` is ``(C,)``, ink crossed in digit heights. Cuts are sorted by the amount of ink to their left.
+    """
+
+    rows: NDArray[np.intp]
+    columns: NDArray[np.intp]
+    left: NDArray[np.bool_]
+    costs: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Lattice:
+    """A graph over cuts. Its edges are regions, from the cut at their left to the cut at their right.
+
+    ``starts`` and ``ends`` are ``(E,)`` cut numbers, ``regions`` the E regions, ``geometry`` is ``(E, GEOMETRY) float32`` in digit heights.
+    ``prices`` is ``(E,)``, in nats, for ink that a region leaves out as dirt; ``skips`` is ``(S, 3)``: from cut, to cut, price of
+    taking all that lies between for dirt.
+    """
+
+    cut_count: int
+    starts: NDArray[np.intp]
+    ends: NDArray[np.intp]
+    regions: tuple[Region, ...]
+    geometry: Floats
+    prices: NDArray[np.float64]
+    skips: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigitReading:
+    """One digit with its probability, and the digit that would stand there otherwise."""
+
+    digit: int
+    probability: float
+    runner_up: int
+    runner_up_probability: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZipReading:
+    """Five digits read from a page; ``confidence`` is the probability that all five are right.
+
+    ``runner_up`` is the second best string, empty where there is none. ``city`` and ``state`` are empty where the directory does not
+    list the ZIP or was not asked. ``reasons`` holds what the decoder and the directory have to say; the threshold is not applied yet.
+    """
+
+    zip: str
+    confidence: float
+    digits: tuple[DigitReading, ...]
+    runner_up: str
+    runner_up_confidence: float
+    reasons: tuple[Reason, ...]
+    city: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """A page without a reading, and why. ``detail`` is for people and never decides anything."""
+
+    reason: Reason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trace:
+    """Everything one reading saw, from the page to its ZIP; what the debug pictures show.
+
+    All coordinates are in ``page``, which is the crop brought to working size (see `zipocr.threshold`). ``regions`` and ``grids`` hold
+    the five chosen digits from left to right and are empty when the page is unread; ``candidates`` are all regions that were classified.
+    """
+
+    page: GrayImage
+    ink: InkMask
+    cuts: tuple[Cut, ...]
+    candidates: tuple[Box, ...]
+    regions: tuple[Region, ...]
+    grids: tuple[DigitGrid, ...]
+    reading: ZipReading | Unread
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Model:
+    """A trained model: its named arrays and its passport (plain JSON values that say what it was made from and how)."""
+
+    arrays: Mapping[str, NDArray[Any]]
+    passport: Mapping[str, Any]
