@@ -1,0 +1,73 @@
+"""Stand-ins that worker processes can import too: a test module cannot be."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from zipocr.batch import BatchSettings, FileReader
+from zipocr.types import DigitReading, GrayImage, Reason, Trace, Unread, ZipReading
+
+
+def digit(value: int, *, probability: float = 0.99) -> DigitReading:
+    return DigitReading(digit=value, probability=probability, runner_up=(value + 1) % 10, runner_up_probability=1 - probability)
+
+
+def zip_reading(text: str, *, confidence: float = 0.95, reasons: tuple[Reason, ...] = ()) -> ZipReading:
+    return ZipReading(
+        zip=text,
+        confidence=confidence,
+        digits=tuple(digit(int(letter)) for letter in text),
+        runner_up="",
+        runner_up_confidence=0.0,
+        reasons=reasons,
+        city="",
+        state="",
+    )
+
+
+class FakeReader:
+    """Reads a page's darkest gray as a ZIP with the confidence of its height in hundredths; a white page holds no ink."""
+
+    def read(self, page: GrayImage) -> ZipReading | Unread:
+        darkest = int(page.min())
+        if darkest == 255:
+            return Unread(reason=Reason.NO_INK)
+        return zip_reading(f"{darkest:05d}", confidence=min(page.shape[0], 100) / 100)
+
+    def trace(self, page: GrayImage) -> Trace:
+        return Trace(page=page, ink=page < 128, cuts=(), candidates=(), regions=(), grids=(), reading=self.read(page))
+
+
+def start_fake(settings: BatchSettings) -> FileReader:
+    threshold = 0.5 if settings.min_confidence is None else settings.min_confidence
+    return FileReader(reader=FakeReader(), min_confidence=threshold, max_pixels=settings.max_pixels, debug=settings.debug)
+
+
+def page(height: int = 60, width: int = 90, *, ink: int = 7) -> GrayImage:
+    """A white page with a dark block."""
+    image = np.full((height, width), 255, np.uint8)
+    image[height // 4 : height // 2, width // 4 : width // 2] = ink
+    return image
+
+
+def start_counting(folder: Path) -> Callable[[int], tuple[int, int]]:
+    """Leave a file for each call, and make a function that gives its process and the square of the task."""
+    (folder / f"{os.getpid()}-{len(list(folder.iterdir()))}").touch()
+    return _square
+
+
+def _square(task: int) -> tuple[int, int]:
+    return os.getpid(), task * task
+
+
+def start_failing() -> Callable[[int], int]:
+    message = "the start failed"
+    raise LookupError(message)
+
+
+def sleep_and_return(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds

@@ -1,0 +1,55 @@
+"""Keeps the README's help texts true: ``python tests/readme.py`` checks them, ``--fix`` writes them anew.
+
+Between ``<!-- help: scan -->`` and ``<!-- end -->`` stands what ``zipocr scan --help`` prints; ``<!-- help: -->`` has the help of zipocr
+itself. Every command must have its place.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from zipocr.cli import COMMANDS, main
+
+README = Path(__file__).parents[1] / "README.md"
+PLACE = re.compile(r"(<!-- help: (?:(?P<command>[a-z]+) )?-->\n).*?(<!-- end -->)", re.DOTALL)
+WIDTH = 100
+
+
+def help_text(command: str | None) -> str:
+    """Print a command's help as it looks in a terminal of `WIDTH` columns, in a fence; None is zipocr itself."""
+    arguments = [command, "--help"] if command else ["--help"]
+    result = CliRunner().invoke(main, arguments, prog_name="zipocr", terminal_width=WIDTH, catch_exceptions=False)
+    return f"```console\n$ zipocr {' '.join(arguments)}\n{result.output.rstrip()}\n```\n"
+
+
+def renewed(text: str) -> str:
+    """Put the present help texts into their places."""
+    return PLACE.sub(lambda place: place[1] + help_text(place["command"]) + place[3], text)
+
+
+def problems(text: str) -> list[str]:
+    """Say what is not true in a README."""
+    places = {mark(place["command"]): place[0] for place in PLACE.finditer(text)}
+    wanted = {mark(command) for command in (None, *COMMANDS)}
+    missing = [f"{place} is missing" for place in sorted(wanted - places.keys())]
+    unknown = [f"{place} is of no command" for place in sorted(places.keys() - wanted)]
+    stale = [f"{place} has changed" for place in sorted(places.keys() & wanted) if renewed(places[place]) != places[place]]
+    return missing + unknown + stale
+
+
+def mark(command: str | None) -> str:
+    """Write the mark that a help text begins at."""
+    return f"<!-- help: {command} -->" if command else "<!-- help: -->"
+
+
+if __name__ == "__main__":
+    text = README.read_text(encoding="utf-8")
+    if "--fix" in sys.argv[1:]:
+        text = renewed(text)
+        README.write_text(text, encoding="utf-8")
+    found = problems(text)
+    for problem in found:
+        print(f"{README.name}: {problem}; run python tests/readme.py --fix", file=sys.stderr)
+    sys.exit(bool(found))

@@ -1,0 +1,83 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from zipocr.atomic import WholeFile, write_whole, written_whole
+from zipocr.errors import OutputError
+
+
+def test_nothing_stands_there_before_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "new"
+    with WholeFile(path) as file:
+        file.write(b"whole")
+        file.flush()
+        assert not path.exists()
+    assert path.read_bytes() == b"whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failed_block_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "old"
+    path.write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt), WholeFile(path) as file:  # noqa: PT012 - what was written before the error matters
+        file.write(b"half")
+        raise KeyboardInterrupt
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_stream_that_libraries_write_to_is_whole_or_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "stream"
+    with written_whole(path) as stream:
+        stream.write(b"-tail")
+        stream.seek(0)
+        stream.write(b"h")
+        assert not path.exists()
+    assert path.read_bytes() == b"htail"
+    with pytest.raises(RuntimeError), written_whole(path):
+        raise RuntimeError
+    assert path.read_bytes() == b"htail"
+
+
+def test_errors_of_the_block_are_not_taken_for_errors_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ConnectionError), WholeFile(tmp_path / "x"):
+        raise ConnectionError
+
+
+@pytest.mark.parametrize("place", ["missing/x", "."])
+def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path: Path, place: str) -> None:
+    with pytest.raises(OutputError, match="Cannot write"):
+        write_whole(tmp_path / place, b"")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_permissions_and_links_are_kept(tmp_path: Path) -> None:
+    path, link = tmp_path / "file", tmp_path / "link"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    link.symlink_to(path)
+    write_whole(link, b"new")
+    assert link.is_symlink()
+    assert path.read_bytes() == b"new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_a_new_file_has_usual_permissions(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_whole(tmp_path / "new", b"")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o640
+
+
+def test_a_device_is_written_and_not_replaced() -> None:
+    write_whole(Path(os.devnull), b"gone")
+    assert not Path(os.devnull).is_file()
+
+
+def test_a_full_disk_is_an_output_error() -> None:
+    with pytest.raises(OutputError, match="No space left"):
+        write_whole(Path("/dev/full"), b"x" * 100_000)

@@ -1,0 +1,124 @@
+import os
+import re
+import string
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import fakes
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from threadpoolctl import threadpool_info
+
+from zipocr.backends import Backend
+from zipocr.backends.processes import ProcessBackend
+from zipocr.backends.serial import SerialBackend
+from zipocr.batch import BatchSettings, FileReader, Outcome, read_files, sheet_name, start_reading, use_one_thread
+from zipocr.errors import ModelError
+from zipocr.images import ImageFile
+from zipocr.model_file import load_model
+from zipocr.types import GrayImage, Reason, Status
+
+SETTINGS = BatchSettings(model="mail", min_confidence=0.5, use_directory=True, max_pixels=10_000, debug=None)
+
+
+def save(path: Path, *pages: GrayImage) -> ImageFile:
+    first, *others = map(Image.fromarray, pages)
+    if others:
+        first.save(path, save_all=True, append_images=others)
+    else:
+        first.save(path)
+    return ImageFile(path=path, name=path.name)
+
+
+def read(file: ImageFile, *, debug: Path | None = None) -> Outcome:
+    return FileReader(reader=fakes.FakeReader(), min_confidence=0.5, max_pixels=10_000, debug=debug)(file)
+
+
+def test_every_page_gets_a_row(tmp_path: Path) -> None:
+    pages = [fakes.page(60, ink=7), fakes.page(40, ink=8), fakes.page(60, ink=255), fakes.page(200, 200)]
+    outcome = read(save(tmp_path / "four.tif", *pages))
+    assert [(row.file, row.page, row.zip, row.status) for row in outcome.rows] == [
+        ("four.tif", 1, "00007", Status.READ),
+        ("four.tif", 2, "00008", Status.REVIEW),
+        ("four.tif", 3, "", Status.UNREAD),
+        ("four.tif", 4, "", Status.UNREAD),
+    ]
+    assert [row.reason for row in outcome.rows] == [(), (Reason.LOW_CONFIDENCE,), (Reason.NO_INK,), (Reason.TOO_LARGE,)]
+    assert len(outcome.failures) == 1
+
+
+def test_a_page_without_ink_is_no_failure(tmp_path: Path) -> None:
+    assert read(save(tmp_path / "white.png", fakes.page(ink=255))).failures == ()
+
+
+def test_a_file_that_cannot_be_opened_gets_one_row(tmp_path: Path) -> None:
+    outcome = read(ImageFile(path=tmp_path / "gone.png", name="gone.png"))
+    assert [(row.file, row.page, row.reason) for row in outcome.rows] == [("gone.png", 1, (Reason.UNREADABLE_FILE,))]
+    assert outcome.failures == ("No such file or directory",)
+
+
+def test_debug_pictures_are_drawn_for_pages_and_change_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zipocr.draw.draw_sheet", lambda trace, *, title: np.full((9, len(title), 3), trace.page.min(), np.uint8))
+    file = replace(save(tmp_path / "x.tif", fakes.page(ink=7), fakes.page(ink=9), fakes.page(200, 200)), name="a/é \udcff.tif")
+    debug = tmp_path / "new" / "debug"
+    assert read(file, debug=debug) == read(file)
+    assert sorted(path.name for path in debug.iterdir()) == [sheet_name(file.name, 1), sheet_name(file.name, 2)]
+    drawn = cv2.imread(os.fspath(debug / sheet_name(file.name, 2)))
+    assert drawn is not None
+    assert drawn.max() == 9
+
+
+@given(st.tuples(st.text(min_size=1), st.integers(1, 999)), st.tuples(st.text(min_size=1), st.integers(1, 999)))
+def test_sheets_of_different_pages_have_different_names(one: tuple[str, int], other: tuple[str, int]) -> None:
+    assert (sheet_name(*one).lower() == sheet_name(*other).lower()) == (one == other)
+
+
+@given(st.text(st.characters(exclude_categories=())), st.integers(1))
+def test_a_sheet_name_is_safe(name: str, page: int) -> None:
+    sheet = sheet_name(name, page)
+    assert set(sheet) <= {*string.ascii_letters, *string.digits, "_", "-", "."}
+    assert len(sheet_name(name, page % 10_000)) <= 120
+    assert not sheet.startswith(".")
+
+
+@pytest.mark.parametrize("pair", [("a.png", "A.png"), ("a/b.png", "a__b.png"), ("x" * 300, "x" * 301), ("ä.png", "ö.png")])
+def test_look_alikes_have_their_own_sheets(pair: tuple[str, str]) -> None:
+    first, second = (sheet_name(name, 1).lower() for name in pair)
+    assert first != second
+
+
+def test_a_sheet_can_be_recognized() -> None:
+    assert re.fullmatch(r"batch__scan_7\.png-p2-[0-9a-f]{12}\.png", sheet_name("batch/scan 7.png", 2))
+
+
+@pytest.mark.parametrize("backend", [SerialBackend(), ProcessBackend(jobs=2, chunk=3)])
+def test_outcomes_come_in_the_order_of_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: Backend) -> None:
+    monkeypatch.setattr("zipocr.batch.start_reading", fakes.start_fake)
+    files = [save(tmp_path / f"{number}.png", fakes.page(ink=number)) for number in range(10)]
+    outcomes = list(read_files(files, SETTINGS, backend=backend))
+    assert [row.zip for outcome in outcomes for row in outcome.rows] == [f"{number:05d}" for number in range(10)]
+
+
+@pytest.mark.parametrize("backend", [SerialBackend(), ProcessBackend(jobs=1)])
+def test_a_missing_model_ends_the_batch_with_its_own_error(tmp_path: Path, backend: Backend) -> None:
+    file = save(tmp_path / "x.png", fakes.page())
+    settings = replace(SETTINGS, model=str(tmp_path / "missing.npz"))
+    with pytest.raises(ModelError, match="missing"):
+        list(read_files([file], settings, backend=backend))
+
+
+def test_the_reading_process_uses_one_thread() -> None:
+    use_one_thread()
+    pools = threadpool_info()
+    assert pools
+    assert all(pool["num_threads"] == 1 for pool in pools)
+    assert cv2.getNumThreads() == 1
+
+
+def test_the_threshold_comes_with_the_model_unless_given() -> None:
+    assert start_reading(replace(SETTINGS, min_confidence=None)).min_confidence == load_model("mail").passport["min_confidence"]
+    assert start_reading(replace(SETTINGS, min_confidence=0.0)).min_confidence == 0

@@ -1,0 +1,328 @@
+r"""The door of the results: one CSV row per page, written whole and read back as it was.
+
+Cells that hold text (file names first of all) are written so that every name can be told from every other, fits on one line of valid UTF-8,
+and is not taken for a formula by a spreadsheet:
+
+- bytes of a file name that are not UTF-8, and control characters, become ``\xNN``; other surrogates ``\uNNNN``; a backslash is doubled;
+- a text that begins with ``=``, ``+``, ``-``, ``@`` (also in their full-width forms), a tab or a line end, or with ``./`` itself, gets
+  ``./`` in front.
+
+`from_cell` is the exact inverse of `to_cell`.
+"""
+
+import csv
+import io
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Protocol
+
+from zipocr.atomic import WholeFile
+from zipocr.errors import InputError, OutputError
+from zipocr.types import Reason, Status, Unread, ZipReading
+
+STDOUT = "-"
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - the full-width forms are meant
+_TO_ESCAPE = re.compile("[\\\\\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_ESCAPED = re.compile(r"\\(?:\\|x([0-9a-f]{2})|u([0-9a-f]{4}))")
+_UNDECODED = 0xDC00
+_FIRST_UNDECODED = 0x80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One page in the results; the fields are the columns, in their order.
+
+    Probabilities are None where there are none. ``file`` is the name itself, not its cell.
+    """
+
+    file: str
+    page: int
+    zip: str
+    confidence: float | None
+    status: Status
+    reason: tuple[Reason, ...]
+    digit_confidences: tuple[float, ...]
+    runner_up: str
+    runner_up_confidence: float | None
+    city: str
+    state: str
+
+
+COLUMNS = tuple(field.name for field in fields(Row))
+
+
+def to_row(file: str, page: int, reading: ZipReading | Unread, *, min_confidence: float) -> Row:
+    """Put a reading into its row and decide its status.
+
+    Parameters
+    ----------
+    file : str
+        Name of the file.
+    page : int
+        Number of the page, from 1.
+    reading : ZipReading or Unread
+        What was read.
+    min_confidence : float
+        Confidence from which a ZIP counts as read; the confidence as shown, with four decimals, is what is compared.
+
+    Returns
+    -------
+    Row
+        With `Reason.LOW_CONFIDENCE` where the threshold is missed, and the reasons in the order of `Reason`.
+    """
+    if isinstance(reading, Unread):
+        return unread_row(file, page, reading.reason)
+    confidence = round(reading.confidence, 4)
+    low = confidence < min_confidence
+    reasons = {*reading.reasons, Reason.LOW_CONFIDENCE} if low else {*reading.reasons}
+    return Row(
+        file=file,
+        page=page,
+        zip=reading.zip,
+        confidence=confidence,
+        status=Status.REVIEW if low else Status.READ,
+        reason=tuple(reason for reason in Reason if reason in reasons),
+        digit_confidences=tuple(round(digit.probability, 4) for digit in reading.digits),
+        runner_up=reading.runner_up,
+        runner_up_confidence=round(reading.runner_up_confidence, 4) if reading.runner_up else None,
+        city=reading.city,
+        state=reading.state,
+    )
+
+
+def unread_row(file: str, page: int, reason: Reason) -> Row:
+    """Make the row of a page without a ZIP."""
+    return Row(
+        file=file,
+        page=page,
+        zip="",
+        confidence=None,
+        status=Status.UNREAD,
+        reason=(reason,),
+        digit_confidences=(),
+        runner_up="",
+        runner_up_confidence=None,
+        city="",
+        state="",
+    )
+
+
+def to_cell(text: str) -> str:
+    r"""Write a text as a cell; see the module's description.
+
+    Examples
+    --------
+    >>> to_cell("=x.png"), to_cell("a/b.png")
+    ('./=x.png', 'a/b.png')
+    >>> print(to_cell("\udcff.png"))
+    \xff.png
+    """
+    prefix = "./" if text.startswith((*_FORMULA_STARTS, "./")) else ""
+    return prefix + _TO_ESCAPE.sub(_escape, text)
+
+
+def from_cell(cell: str) -> str:
+    """Read the text that `to_cell` wrote.
+
+    Examples
+    --------
+    >>> from_cell("./=x.png")
+    '=x.png'
+    """
+    return _ESCAPED.sub(_unescape, cell.removeprefix("./"))
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if match[0] == "\\":
+        return r"\\"
+    if _UNDECODED + _FIRST_UNDECODED <= code <= _UNDECODED + 0xFF:
+        return rf"\x{code - _UNDECODED:02x}"
+    return rf"\x{code:02x}" if code < _FIRST_UNDECODED else rf"\u{code:04x}"
+
+
+def _unescape(match: re.Match[str]) -> str:
+    if match[1]:
+        code = int(match[1], 16)
+        return chr(code + _UNDECODED if code >= _FIRST_UNDECODED else code)
+    return chr(int(match[2], 16)) if match[2] else "\\"
+
+
+def format_rows(rows: Iterable[Row]) -> str:
+    """Write rows as lines of CSV, without the header."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows(_to_cells(row) for row in rows)
+    return text.getvalue()
+
+
+def _to_cells(row: Row) -> list[str]:
+    """One cell a column. What a reader or a directory supplied as text is made safe as well."""
+    return [
+        to_cell(row.file),
+        str(row.page),
+        to_cell(row.zip),
+        _probability(row.confidence),
+        row.status,
+        ";".join(row.reason),
+        ";".join(map(_probability, row.digit_confidences)),
+        to_cell(row.runner_up),
+        _probability(row.runner_up_confidence),
+        to_cell(row.city),
+        to_cell(row.state),
+    ]
+
+
+def _probability(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+class Sink(Protocol):
+    """Where bytes go."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take bytes."""
+
+    def flush(self) -> None:
+        """Hand them on."""
+
+
+class ResultsWriter:
+    """Writes rows to an open file; `open_results` makes one."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._sink.write((",".join(COLUMNS) + "\n").encode())
+
+    def write(self, rows: Iterable[Row]) -> None:
+        """Append rows and hand them on at once, so that who reads from a pipe need not wait."""
+        self._sink.write(format_rows(rows).encode())
+        self._sink.flush()
+
+
+@contextmanager
+def open_results(target: str) -> Iterator[ResultsWriter]:
+    """Open the results for writing, the header first.
+
+    Parameters
+    ----------
+    target : str
+        A file, which appears (or is replaced) whole when the block ends without an error; or ``-`` for standard output.
+
+    Yields
+    ------
+    ResultsWriter
+        What takes the rows.
+
+    Raises
+    ------
+    OutputError
+        If the rows cannot be written.
+    BrokenPipeError
+        If whoever reads standard output has left.
+    """
+    if target == STDOUT:
+        sink = _Stdout()
+        yield ResultsWriter(sink)
+        sink.flush()
+    else:
+        with WholeFile(Path(target)) as file:
+            yield ResultsWriter(file)
+
+
+class _Stdout:
+    """Standard output as bytes, whatever the locale. One that was closed before the start swallows everything."""
+
+    def write(self, data: bytes, /) -> None:
+        if sys.stdout is not None:
+            with self._translated():
+                sys.stdout.buffer.write(data)
+
+    def flush(self) -> None:
+        if sys.stdout is not None:
+            with self._translated():
+                sys.stdout.buffer.flush()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            abandon_stdout()
+            raise
+        except OSError as error:
+            abandon_stdout()
+            message = f"Cannot write to standard output: {error.strerror}. Write to a file with --output."
+            raise OutputError(message) from error
+
+
+def abandon_stdout() -> None:
+    """Let standard output lead nowhere: what is still buffered would fail once more when Python exits."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def read_results(path: Path) -> Iterator[Row]:
+    """Read rows back from a results file.
+
+    Parameters
+    ----------
+    path : Path
+        A file that `open_results` wrote.
+
+    Yields
+    ------
+    Row
+        As they were written.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be opened or is no such file; the message names the line.
+    """
+    shown = to_cell(str(path))
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = csv.reader(file, strict=True)
+            if next(lines, None) != list(COLUMNS):
+                message = f"{shown} is not a results file: its first line is not {','.join(COLUMNS)}."
+                raise InputError(message)
+            for cells in lines:
+                yield _from_cells(cells, where=f"{shown}, line {lines.line_num}")
+    except OSError as error:
+        message = f"Cannot read {shown}: {error.strerror}."
+        raise InputError(message) from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        message = f"{shown} is not a results file: {error}."
+        raise InputError(message) from error
+
+
+def _from_cells(cells: list[str], *, where: str) -> Row:
+    try:
+        file, page, zip_, confidence, status, reason, digits, runner_up, runner_up_confidence, city, state = cells
+        return Row(
+            file=from_cell(file),
+            page=int(page),
+            zip=from_cell(zip_),
+            confidence=_to_probability(confidence),
+            status=Status(status),
+            reason=tuple(Reason(word) for word in reason.split(";") if word),
+            digit_confidences=tuple(float(value) for value in digits.split(";") if value),
+            runner_up=from_cell(runner_up),
+            runner_up_confidence=_to_probability(runner_up_confidence),
+            city=from_cell(city),
+            state=from_cell(state),
+        )
+    except ValueError as error:
+        message = f"{where}: {error}. Write the results anew with zipocr scan."
+        raise InputError(message) from error
+
+
+def _to_probability(cell: str) -> float | None:
+    return float(cell) if cell else None
