@@ -1,0 +1,260 @@
+"""What the debug pictures promise, whatever font the installed OpenCV draws with."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from zipocr.draw import REGION_COLOURS, SHADES, draw_grid, draw_sheet, grids_as_text
+from zipocr.types import Box, Cut, DigitReading, Reason, Region, Trace, Unread, ZipReading
+
+WIDTH = 1240
+READING = ZipReading(
+    zip="02108",
+    confidence=0.9312,
+    digits=tuple(
+        DigitReading(digit=int(digit), probability=probability, runner_up=other, runner_up_probability=rest)
+        for digit, probability, other, rest in zip(
+            "02108", (0.9981, 0.9342, 1.0, 0.6121, 0.8712), (6, 7, 7, 8, 3), (0.001, 0.05, 0.0, 0.31, 0.1), strict=True
+        )
+    ),
+    runner_up="02103",
+    runner_up_confidence=0.0412,
+    reasons=(),
+    city="Boston",
+    state="MA",
+)
+RING = np.array(
+    [
+        [0, 0, 4, 16, 16, 4, 0, 0],
+        [0, 4, 16, 8, 8, 16, 4, 0],
+        [0, 12, 12, 0, 0, 12, 12, 0],
+        [0, 16, 4, 0, 0, 4, 16, 0],
+        [0, 16, 4, 0, 0, 4, 16, 0],
+        [0, 12, 12, 0, 0, 12, 12, 0],
+        [0, 4, 16, 8, 8, 16, 4, 0],
+        [0, 0, 4, 16, 16, 4, 0, 0],
+    ],
+    np.uint8,
+)
+RAMP = np.arange(64, dtype=np.uint8).reshape(8, 8) % 17
+
+
+def make_trace(*, height: int = 60, width: int = 200, cuts: int = 9) -> Trace:
+    """Five bars of ink on light paper, a fifth of the width apart, with straight cuts of rising cost."""
+    page = np.full((height, width), 230, np.uint8)
+    ink = np.zeros((height, width), np.bool_)
+    regions = []
+    for place in range(5):
+        left = place * width // 5
+        box = Box(top=height // 4, left=left, bottom=height // 4 + max(height // 2, 1), right=left + max(width // 10, 1))
+        page[box.top : box.bottom, box.left : box.right] = 40
+        ink[box.top : box.bottom, box.left : box.right] = True
+        regions.append(Region(box=box, ink=np.ones((box.height, box.width), np.bool_)))
+    lines = tuple(Cut(columns=np.full(height, column, np.int32), cost=column / width) for column in np.linspace(0, width, cuts).astype(int))
+    boxes = tuple(region.box for region in regions)
+    grids = (RING, RAMP, RING, RAMP, RING)
+    return Trace(page=page, ink=ink, cuts=lines, candidates=boxes, regions=tuple(regions), grids=grids, reading=READING)
+
+
+def make_unread(trace: Trace, reason: Reason = Reason.NOT_FIVE_DIGITS, detail: str = "") -> Trace:
+    return replace(trace, regions=(), grids=(), reading=Unread(reason=reason, detail=detail))
+
+
+def count_pixels(picture: NDArray[np.uint8], colour: tuple[int, int, int]) -> int:
+    return int(np.all(picture == colour, axis=2).sum())
+
+
+def holds(sheet: NDArray[np.uint8], picture: NDArray[np.uint8]) -> bool:
+    """Whether a picture stands somewhere on the sheet, pixel for pixel."""
+    differences = cv2.matchTemplate(sheet, picture, cv2.TM_SQDIFF)
+    _, _, (left, top), _ = cv2.minMaxLoc(differences)
+    return np.array_equal(sheet[top : top + picture.shape[0], left : left + picture.shape[1]], picture)
+
+
+def test_a_sheet_is_a_colour_picture_of_the_promised_width() -> None:
+    sheet = draw_sheet(make_trace(), title="a.png")
+    assert sheet.dtype == np.uint8
+    assert sheet.shape[1:] == (WIDTH, 3)
+
+
+def test_margins_stay_empty() -> None:
+    trace = replace(make_trace(), reading=replace(READING, city="W" * 90, reasons=tuple(Reason)))
+    sheet = draw_sheet(trace, title="x" * 500)
+    for margin in (sheet[:20], sheet[-20:], sheet[:, :30], sheet[:, -30:]):
+        assert (margin == 255).all()
+
+
+def test_every_cell_has_the_shade_of_its_ink() -> None:
+    cell = 10
+    picture = draw_grid(RAMP, cell=cell)
+    assert picture.shape == (8 * cell + 1, 8 * cell + 1, 3)
+    for row, column in np.ndindex(8, 8):
+        square = picture[row * cell + 1 : (row + 1) * cell, column * cell + 1 : (column + 1) * cell]
+        assert (square == round(255 - int(RAMP[row, column]) * 255 / 16)).all()
+
+
+def test_the_sheet_shows_every_grid() -> None:
+    sheet = draw_sheet(make_trace(), title="a.png")
+    assert holds(sheet, draw_grid(RING))
+    assert holds(sheet, draw_grid(RAMP))
+
+
+@pytest.mark.parametrize("colour", REGION_COLOURS)
+def test_every_digit_has_its_colour_on_the_page_and_around_its_grid(colour: tuple[int, int, int]) -> None:
+    trace = make_trace()
+    sheet, without_regions, unread = (draw_sheet(each, title="a.png") for each in (trace, replace(trace, regions=()), make_unread(trace)))
+    assert count_pixels(sheet, colour) > count_pixels(without_regions, colour) > 0
+    assert count_pixels(unread, colour) == 0
+
+
+def test_every_cut_is_drawn_by_its_cost() -> None:
+    trace = make_unread(make_trace(cuts=0))
+    left, right = (np.full(60, column, np.int32) for column in (50, 150))
+    pairs = [(0.0, 0.0), (0.0, 1.0), (1.0, 0.0)]
+    drawn = [replace(trace, cuts=(Cut(columns=left, cost=one), Cut(columns=right, cost=other))) for one, other in pairs]
+    sheets = [draw_sheet(each, title="a.png") for each in (trace, *drawn)]
+    assert len({sheet.tobytes() for sheet in sheets}) == 4
+    # What is dear is pale: the mean of the half with the cheap cut is the darker one.
+    halves = [(sheet[:, :620].mean(), sheet[:, 620:].mean()) for sheet in sheets[2:]]
+    assert halves[0][0] < halves[1][0]
+    assert halves[1][1] < halves[0][1]
+
+
+def test_region_colours_differ() -> None:
+    assert len(set(REGION_COLOURS)) == 5
+
+
+def test_a_changed_answer_changes_the_sheet() -> None:
+    trace = make_trace()
+    sheets = [
+        draw_sheet(replace(trace, reading=reading), title="a.png").tobytes()
+        for reading in (
+            READING,
+            replace(READING, zip="02109"),
+            replace(READING, confidence=0.1),
+            replace(READING, city="Chicago"),
+            replace(READING, runner_up=""),
+            replace(READING, reasons=(Reason.NOT_IN_DIRECTORY,)),
+        )
+    ]
+    assert len(set(sheets)) == len(sheets)
+
+
+def test_an_unread_sheet_tells_the_reason() -> None:
+    trace = make_trace()
+    sheets = {draw_sheet(make_unread(trace, reason), title="a.png").tobytes() for reason in Reason}
+    detailed = draw_sheet(make_unread(trace, detail="three digits " * 40), title="a.png")
+    assert len(sheets) == len(Reason)
+    assert detailed.shape[1] == WIDTH
+    assert detailed.tobytes() not in sheets
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 10_000), (10_000, 1), (3, 7), (40, 10_000), (2_000, 1_500)])
+def test_pages_of_any_size_fit(height: int, width: int) -> None:
+    empty = replace(
+        make_unread(make_trace(), Reason.NO_INK), page=np.full((height, width), 255, np.uint8), ink=np.zeros((height, width), np.bool_)
+    )
+    cut = Cut(columns=np.full(height, width // 2, np.int32), cost=0.0)
+    sheet = draw_sheet(replace(empty, cuts=(cut,)), title="odd")
+    assert sheet.shape[1] == WIDTH
+    assert sheet.shape[0] < 1300
+
+
+@given(height=st.integers(4, 300), width=st.integers(10, 900), cuts=st.integers(0, 30))
+@settings(max_examples=15, deadline=None)
+def test_read_pages_of_any_size_fit(height: int, width: int, cuts: int) -> None:
+    assert draw_sheet(make_trace(height=height, width=width, cuts=cuts), title="any").shape[1] == WIDTH
+
+
+@given(title=st.text())
+@settings(max_examples=25, deadline=None)
+def test_any_title_can_be_drawn(title: str) -> None:
+    assert draw_sheet(make_unread(make_trace()), title=title).shape[1] == WIDTH
+
+
+def test_a_file_name_that_is_not_utf8_can_be_drawn() -> None:
+    draw_sheet(make_trace(), title=b"caf\xe9.png".decode("utf-8", "surrogateescape"))
+
+
+def test_the_same_trace_gives_the_same_sheet() -> None:
+    assert np.array_equal(draw_sheet(make_trace(), title="a"), draw_sheet(make_trace(), title="a"))
+
+
+def test_the_trace_is_not_changed() -> None:
+    trace, fresh = make_trace(), make_trace()
+    draw_sheet(trace, title="a.png")
+    grids_as_text(trace)
+    for changed, kept in [
+        (trace.page, fresh.page),
+        (trace.ink, fresh.ink),
+        *zip(trace.grids, fresh.grids, strict=True),
+        *((one.ink, other.ink) for one, other in zip(trace.regions, fresh.regions, strict=True)),
+        *((one.columns, other.columns) for one, other in zip(trace.cuts, fresh.cuts, strict=True)),
+    ]:
+        assert np.array_equal(changed, kept)
+
+
+WIDE = """\
+    ;;@@@@;;         ..,,::;;--~~==       ;;@@@@;;         ..,,::;;--~~==       ;;@@@@;;
+  ;;@@++++@@;;     ++**ooxx%%&&##88     ;;@@++++@@;;     ++**ooxx%%&&##88     ;;@@++++@@;;
+  %%%%    %%%%     @@  ..,,::;;--~~     %%%%    %%%%     @@  ..,,::;;--~~     %%%%    %%%%
+  @@;;    ;;@@     ==++**ooxx%%&&##     @@;;    ;;@@     ==++**ooxx%%&&##     @@;;    ;;@@
+  @@;;    ;;@@     88@@  ..,,::;;--     @@;;    ;;@@     88@@  ..,,::;;--     @@;;    ;;@@
+  %%%%    %%%%     ~~==++**ooxx%%&&     %%%%    %%%%     ~~==++**ooxx%%&&     %%%%    %%%%
+  ;;@@++++@@;;     ##88@@  ..,,::;;     ;;@@++++@@;;     ##88@@  ..,,::;;     ;;@@++++@@;;
+    ;;@@@@;;       --~~==++**ooxx%%       ;;@@@@;;       --~~==++**ooxx%%       ;;@@@@;;
+
+0       0.9981     2       0.9342     1       1.0000     0       0.6121     8       0.8712
+next 6  0.0010     next 7  0.0500     next 7  0.0000     next 8  0.3100     next 3  0.1000
+
+02108  confidence 0.9312  Boston, MA
+02103  runner-up  0.0412"""
+
+NARROW_END = """\
+    ;;@@@@;;
+  ;;@@++++@@;;
+  %%%%    %%%%
+  @@;;    ;;@@
+  @@;;    ;;@@
+  %%%%    %%%%
+  ;;@@++++@@;;
+    ;;@@@@;;
+
+8       0.8712
+next 3  0.1000
+
+02108  confidence 0.9312
+reasons  directory_choice;not_in_directory"""
+
+
+def test_text_shows_five_grids_their_readings_and_the_zip() -> None:
+    assert grids_as_text(make_trace()) == WIDE
+
+
+def test_text_for_a_narrow_terminal_sets_grids_below_each_other() -> None:
+    reasons = (Reason.DIRECTORY_CHOICE, Reason.NOT_IN_DIRECTORY)
+    text = grids_as_text(replace(make_trace(), reading=replace(READING, city="", state="", runner_up="", reasons=reasons)), columns=80)
+    assert text.splitlines()[0] == "    ;;@@@@;;         ..,,::;;--~~==       ;;@@@@;;         ..,,::;;--~~=="
+    assert text.endswith("\n\n" + NARROW_END)
+
+
+@pytest.mark.parametrize("columns", [0, 1, 16, 35, 80, 92, 300])
+def test_text_keeps_to_the_width_of_the_terminal(columns: int) -> None:
+    reading = replace(READING, city="", state="")
+    rows = grids_as_text(replace(make_trace(), reading=reading), columns=columns).splitlines()[:-2]
+    assert max(map(len, rows)) <= max(columns, 16)
+
+
+def test_every_ink_value_has_its_own_character() -> None:
+    assert len(set(SHADES)) == len(SHADES) == 17
+
+
+def test_text_of_an_unread_page_is_its_reason() -> None:
+    trace = make_trace()
+    assert grids_as_text(make_unread(trace, Reason.NO_INK)) == "unread  no_ink"
+    assert grids_as_text(make_unread(trace, detail="3 found")) == "unread  not_five_digits: 3 found"

@@ -1,0 +1,79 @@
+"""``zipocr inspect``: look at how pages are read."""
+
+import os
+import shutil
+from pathlib import Path
+
+import click
+
+from zipocr.config import LARGEST_MAX_PIXELS, ScanConfig
+from zipocr.errors import ExitCode, OutputError
+from zipocr.types import Unread
+
+DEFAULTS = ScanConfig()
+
+
+@click.command()
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("-o", "--output", metavar="DIR", default=".", type=click.Path(file_okay=False, path_type=Path), help="Folder for the sheets.")
+@click.option("--model", metavar="digits|mail|PATH", default=DEFAULTS.model, show_default=True, help="Model to read with.")
+@click.option("--no-directory", is_flag=True, help="Read without the directory of listed ZIP codes.")
+@click.option(
+    "--max-pixels",
+    default=DEFAULTS.max_pixels,
+    show_default=True,
+    type=click.IntRange(1, LARGEST_MAX_PIXELS),
+    help="Largest page that is decoded.",
+)
+@click.option("--text", is_flag=True, help="Print the 8x8 grids and readings instead of drawing sheets.")
+def inspect(images: tuple[Path, ...], *, output: Path, model: str, no_directory: bool, max_pixels: int, text: bool) -> None:
+    """Draw one sheet per page that shows how it was read.
+
+    A sheet shows the crop, its ink, all cuts with the chosen regions, the five 8x8 grids and the ZIP. Sheets are PNG files named
+    after image and page; the path of each is printed.
+    """
+    from zipocr.draw import TEXT_COLUMNS, draw_sheet, grids_as_text
+    from zipocr.images import read_pages, silence_decoders, write_png
+    from zipocr.model_file import load_model
+    from zipocr.reader import Reader
+
+    silence_decoders()
+    reader = Reader(load_model(model), use_directory=not no_directory)
+    taken = {path.resolve() for path in images}
+    failed = False
+    for path in dict.fromkeys(images):
+        for number, page in enumerate(read_pages(path, max_pixels=max_pixels), start=1):
+            if isinstance(page, Unread):
+                failed = True
+                click.echo(f"{click.format_filename(path)}, page {number}: {page.reason}, {page.detail}", err=True)
+                continue
+            trace, title = reader.trace(page), f"{click.format_filename(path.name)}  page {number}"
+            if text:
+                columns = shutil.get_terminal_size((TEXT_COLUMNS, 0)).columns
+                click.echo(f"{title}\n\n{grids_as_text(trace, columns=columns)}\n")
+            else:
+                sheet = _free_path(_made(output), f"{path.stem}-p{number}", taken)
+                write_png(sheet, draw_sheet(trace, title=title))
+                # As bytes: a name that is not valid UTF-8 must come out as it stands on the disk.
+                click.echo(os.fsencode(sheet))
+    if failed:
+        click.get_current_context().exit(ExitCode.SOME_INPUTS_FAILED)
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"Cannot make the folder {click.format_filename(folder)}: {error.strerror}. Choose another place with -o."
+        raise OutputError(message) from error
+    return folder
+
+
+def _free_path(folder: Path, stem: str, taken: set[Path]) -> Path:
+    """Return a path for a sheet that is neither an input nor a sheet of this run, and take it: ``a/x.png`` and ``b/x.tif`` share a stem."""
+    sheet, count = folder / f"{stem}.zipocr.png", 1
+    while sheet.resolve() in taken:
+        count += 1
+        sheet = folder / f"{stem}-{count}.zipocr.png"
+    taken.add(sheet.resolve())
+    return sheet
