@@ -1,0 +1,1 @@
+"""Turns normalized characters into scores of digits and of being none."""

@@ -1,0 +1,119 @@
+"""The support vector classifier at reading time: plain arrays, one matrix product for many characters.
+
+scikit-learn trains it (see `zipocr.training`); reading only needs the support vectors and coefficients, and evaluates them an order of
+magnitude faster than the library does for a handful of characters.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr.classify.features import directions, enlarge
+from zipocr.types import Floats, Model
+
+DIGITS = 10
+NON_DIGIT = 10
+CLASSES = 11
+PAIRS = tuple(combinations(range(CLASSES), 2))
+# Matrix products in float32 depend on their shape in the last bit: rows are always evaluated in blocks of this many, the last one padded.
+BLOCK = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Classifier:
+    """A one-against-one RBF support vector classifier of ten digits and the non-digit.
+
+    ``from_grid`` says whether it sees the 8x8 grid alone or the 32x32 bitmap. ``mean`` (336,) and ``projection`` (336, P) reduce the
+    gradient directions. ``support_columns`` (P, S) are the support vectors times twice gamma, ``support_lengths`` (S,) their squared
+    lengths times gamma; ``weights`` is (S, 55), ``intercepts`` (55,).
+    """
+
+    from_grid: bool
+    mean: Floats
+    projection: Floats
+    support_columns: Floats
+    support_lengths: Floats
+    weights: Floats
+    intercepts: Floats
+    gamma: float
+
+    @classmethod
+    def from_model(cls, model: Model) -> Self:
+        """Unfolds the arrays of a model file."""
+        return cls.from_arrays(model.arrays)
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Unfolds the arrays that training made."""
+        support, gamma = arrays["support"].astype(np.float32), float(arrays["gamma"])
+        return cls(
+            from_grid=bool(arrays["from_grid"]),
+            mean=arrays["mean"],
+            projection=arrays["projection"],
+            support_columns=np.ascontiguousarray(support.T) * np.float32(2 * gamma),
+            support_lengths=(support * support).sum(axis=1) * np.float32(gamma),
+            weights=fold_pairs(arrays["dual"].astype(np.float32), arrays["support_counts"]),
+            intercepts=arrays["intercepts"],
+            gamma=gamma,
+        )
+
+    def features(self, bitmaps: NDArray[np.uint8], grids: NDArray[np.uint8]) -> Floats:
+        """Projected gradient directions: (N, 32, 32) bitmaps and their (N, 8, 8) grids -> (N, P) float32."""
+        return self._by_block(self._project, bitmaps, grids)
+
+    def decide(self, bitmaps: NDArray[np.uint8], grids: NDArray[np.uint8]) -> Floats:
+        """Decisions of all pairs of classes.
+
+        Parameters
+        ----------
+        bitmaps : (N, 32, 32) uint8
+            Normalized characters, N >= 1.
+        grids : (N, 8, 8) uint8
+            The same as grids.
+
+        Returns
+        -------
+        (N, 55) float32
+            In the order of `PAIRS`; positive for the first class of a pair. The same for a character whatever others are in the batch.
+        """
+        return self._by_block(lambda seen: self.decide_features(self._project(seen)), bitmaps, grids)
+
+    def decide_features(self, rows: Floats) -> Floats:
+        """Decisions from projected features: (N, P) -> (N, 55)."""
+        # The exponent of the kernel, -gamma |x - s|^2, in place: the (N, S) matrix is what costs time here.
+        kernel: Floats = rows @ self.support_columns
+        kernel -= np.float32(self.gamma) * (rows * rows).sum(axis=1)[:, None]
+        kernel -= self.support_lengths
+        np.exp(kernel, out=kernel)
+        decisions: Floats = kernel @ self.weights + self.intercepts
+        return decisions
+
+    def _project(self, seen: NDArray[np.uint8]) -> Floats:
+        centred: Floats = directions(seen) - self.mean
+        return centred @ self.projection
+
+    def _by_block(self, apply: Callable[[NDArray[np.uint8]], Floats], bitmaps: NDArray[np.uint8], grids: NDArray[np.uint8]) -> Floats:
+        """Applies a function to blocks of equal size; the last one is filled up with its own last row."""
+        seen = enlarge(grids) if self.from_grid else bitmaps
+        missing = -len(seen) % BLOCK
+        padded = np.concatenate([seen, np.repeat(seen[-1:], missing, axis=0)])
+        return np.concatenate([apply(block) for block in padded.reshape(-1, BLOCK, *seen.shape[1:])])[: len(seen)]
+
+
+def fold_pairs(dual: Floats, counts: NDArray[np.int32]) -> Floats:
+    """Spreads libsvm's dual coefficients (classes - 1, S) over the pairs of classes: (S, pairs).
+
+    A support vector of class i has its coefficient against class j in row j - 1 if j > i, else in row j.
+    """
+    first = np.concatenate([[0], np.cumsum(counts)])
+    pairs = list(combinations(range(len(counts)), 2))
+    weights = np.zeros((dual.shape[1], len(pairs)), np.float32)
+    for column, (one, other) in enumerate(pairs):
+        ones, others = slice(first[one], first[one + 1]), slice(first[other], first[other + 1])
+        weights[ones, column] = dual[other - 1, ones]
+        weights[others, column] = dual[one, others]
+    return weights

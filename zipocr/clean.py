@@ -1,0 +1,155 @@
+"""Takes away ink that is no handwriting: specks, ruled lines, boxes and the borders of the crop."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr.types import InkMask
+
+# All lengths in digit heights.
+SPECK = 0.07
+FALLBACK_HEIGHT = 0.5  # of the page
+RULE_RUN = 0.3
+RULE_LENGTH = 2.0
+BAR_LENGTH = 1.3
+BORDER_LENGTH = 1.6
+LONGEST_STROKE = 2.2
+RULE_THICKNESS = 0.16
+STRAIGHTNESS = 0.04
+LEAST_SUPPORT = 0.7
+FITS = 5
+
+
+def digit_height(ink: InkMask) -> float:
+    """Height of the writing in pixels, 0 when there is none.
+
+    The height below which lies two thirds of the ink, counted by components; flat ones, frames and those that fill the page from side
+    to side are left out, since they are rules and boxes.
+    """
+    height, width = ink.shape
+    _, _, stats, _ = cv2.connectedComponentsWithStats(ink.view(np.uint8), connectivity=8)
+    _, _, wide, tall, area = (stats[1:, column].astype(np.float64) for column in range(5))
+    flat = wide > 4 * tall
+    frame = (area < 0.12 * wide * tall) & (wide > 0.5 * width)
+    bar = (tall > 0.9 * height) & (wide < 0.1 * height)
+    writing = ~(flat | frame | bar) & (area >= 6) & (tall >= 5)
+    if not writing.any():
+        # All digits hang together, or with a frame; or there is no ink.
+        return float(tall[~frame].max()) if (~frame & (tall >= 5)).any() else FALLBACK_HEIGHT * height * bool(frame.any())
+    tall, area = tall[writing], area[writing]
+    order = np.argsort(tall, kind="stable")
+    share = np.cumsum(area[order]) / area.sum()
+    return float(tall[order][np.searchsorted(share, 0.66)])
+
+
+def remove_rules(ink: InkMask, height: float) -> InkMask:
+    """Erases straight lines longer than characters: underlines, table rulings, the sides of boxes.
+
+    Parameters
+    ----------
+    ink : (H, W) bool
+    height : float
+        Digit height in pixels.
+
+    Returns
+    -------
+    (H, W) bool
+        A new mask; where a stroke crosses a line, the crossing is kept.
+    """
+    across = _without_lines(ink, ink, height, RULE_LENGTH)
+    # An upright line may be a 1: it has to end at the border or at a line, or be far too long.
+    ends = np.ascontiguousarray((ink & ~across).T)
+    upright = _without_lines(np.ascontiguousarray(across.T), ends, height, BAR_LENGTH, anchored=True)
+    return np.ascontiguousarray(upright.T)
+
+
+def _without_lines(ink: InkMask, ends: InkMask, height: float, length: float, *, anchored: bool = False) -> InkMask:
+    """Erases near-horizontal lines at least `length` digit heights long.
+
+    When `anchored`, only those whose ends meet the border or `ends`.
+    """
+    run = max(5, round(RULE_RUN * height))
+    if run > ink.shape[1]:
+        return ink
+    runs = cv2.morphologyEx(ink.view(np.uint8), cv2.MORPH_OPEN, np.ones((1, run), np.uint8))
+    if not runs.any():
+        return ink
+    # Runs of one skewed line lie a row apart and end to end: bridging them makes the line one component.
+    bridge = cv2.getStructuringElement(cv2.MORPH_RECT, (max(3, run // 2) | 1, 3))
+    joined = cv2.morphologyEx(runs, cv2.MORPH_CLOSE, bridge)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+    out = ink.copy()
+    for label in range(1, len(stats)):
+        wide = stats[label, cv2.CC_STAT_WIDTH]
+        if wide < (length * height if anchored else min(length * height, 0.85 * ink.shape[1])):
+            continue
+        if anchored and wide < LONGEST_STROKE * height and not _anchored(stats[label], ends, height):
+            continue
+        _erase_line(out, (labels == label) & (runs > 0), height)
+    return out
+
+
+def _anchored(stats: NDArray[np.int32], ends: InkMask, height: float) -> bool:
+    """Whether a line runs from border to border, or to other lines."""
+    left, top, wide, tall, _ = (int(value) for value in stats)
+    near = max(2, round(0.06 * height))
+    rows = slice(max(0, top - near), top + tall + near)
+    far = wide > BORDER_LENGTH * height
+    starts = (far and left <= near) or bool(ends[rows, max(0, left - near) : left + near].any())
+    stops = (far and left + wide >= ends.shape[1] - near) or bool(ends[rows, left + wide - near : left + wide + near].any())
+    return starts and stops
+
+
+def _erase_line(ink: InkMask, line: InkMask, height: float) -> None:
+    """Erases one straight line from `ink`, in place; leaves it alone when it is bent or thick, for then it is writing."""
+    rows, columns = np.nonzero(line)
+    reach = np.arange(columns.min(), columns.max() + 1)
+    degree = 2 if len(reach) > 8 * height else 1
+    away = np.zeros(len(rows))
+    for _ in range(FITS):
+        # Strokes that run along the line pull the curve off it, so it is fitted anew to the nearer half.
+        near = away <= max(float(np.median(away)), 0.5)
+        curve = np.polynomial.Polynomial.fit(columns[near], rows[near], degree)
+        away = np.abs(curve(columns) - rows)
+    on_line = away <= max(1.5, STRAIGHTNESS * height)
+    thickness = np.bincount(columns[away <= RULE_THICKNESS * height] - reach[0], minlength=len(reach))
+    thick = float(np.median(thickness[thickness > 0])) if thickness.any() else 0.0
+    support = len(np.unique(columns[on_line])) / len(reach)
+    if support < LEAST_SUPPORT or thick > max(3.0, RULE_THICKNESS * height):
+        return
+    last = len(ink) - 1
+    top = np.floor(curve(reach) - thick / 2 - 0.5).astype(int)
+    bottom = np.ceil(curve(reach) + thick / 2 + 0.5).astype(int)
+    above = ink[np.clip(top - 1, 0, last), reach] & (top > 1)
+    below = ink[np.clip(bottom + 1, 0, last), reach] & (bottom < last - 1)
+    every = np.arange(len(ink))[:, None]
+    # A stroke that goes on beyond the line on both sides is writing that crosses it.
+    ink[:, reach] &= ~((every >= top) & (every <= bottom) & ~(above & below))
+
+
+def remove_specks(ink: InkMask, height: float) -> InkMask:
+    """Drops components smaller than a full stop, and what the border of the crop cut off of a neighbour: thin pieces along an edge.
+
+    Parameters
+    ----------
+    ink : (H, W) bool
+    height : float
+        Digit height in pixels.
+
+    Returns
+    -------
+    (H, W) bool
+    """
+    page_height, page_width = ink.shape
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(ink.view(np.uint8), connectivity=8)
+    left, top, wide, tall, area = (stats[:, column] for column in range(5))
+    keep = (area >= (SPECK * height) ** 2) & (np.maximum(wide, tall) >= SPECK * 1.5 * height)
+    right, bottom = left + wide, top + tall
+    # What lies along an edge and is thin or short is no digit.
+    edge_rows = (top == 0) | (bottom == page_height)
+    edge_columns = (left == 0) | (right == page_width)
+    keep &= ~(edge_rows & (tall < 0.35 * height))
+    keep &= ~(edge_columns & (wide < 0.12 * height) & ~((tall > 0.5 * height) & (tall < 1.3 * height)))
+    keep[0] = False
+    kept: InkMask = keep[labels]
+    return kept

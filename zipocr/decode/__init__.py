@@ -1,0 +1,1 @@
+"""Finds the ZIP in a lattice of regions, and says how sure it is."""

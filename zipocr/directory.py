@@ -1,0 +1,20 @@
+"""Which five digits are a ZIP, and whose: the directory of the package ``zipcodes``, offline."""
+
+from dataclasses import dataclass
+from functools import cache
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """City and state (two letters) of a ZIP."""
+
+    city: str
+    state: str
+
+
+@cache
+def places() -> dict[str, Place]:
+    """All listed ZIPs, active or not. Read once: asking the package for one ZIP takes as long as reading a whole page."""
+    from zipcodes import list_all
+
+    return {entry["zip_code"]: Place(city=entry["city"], state=entry["state"]) for entry in list_all()}

@@ -1,0 +1,75 @@
+"""Brings the ink of one character into the form of scikit-learn's Digits.
+
+Digits come from forms through NIST's preprocessing: slant removed, the character stretched to a box 20 wide and 32 high, centred in
+32x32, and that bitmap cut into 4x4 blocks whose ink pixels are counted (0 to 16). A region is read well only if it is brought into
+the same form, so training and reading share this one function.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr.types import InkMask
+
+BITMAP = 32
+BLOCK = 4
+BOX_WIDTH = 20
+BOX_HEIGHT = 32
+# Limits that keep a 1 from becoming a bar: how much wider than natural the stretch may make a character, and how far ink may be sheared.
+MAX_WIDENING = 1.5
+MAX_SHEAR = 1.0
+# The bitmap is first drawn at twice its size, so that its cells are shares of ink and not single samples.
+OVERSAMPLING = 2
+
+
+def to_bitmap(ink: InkMask) -> NDArray[np.uint8]:
+    """Draws a character, deslanted and stretched, into the 32x32 frame of Digits.
+
+    Parameters
+    ----------
+    ink : (h, w) bool
+        Pixels of one character, cropped to its box or not; at least one is True.
+
+    Returns
+    -------
+    (32, 32) uint8
+        Share of ink in each cell, 0 paper to 255 ink.
+
+    Notes
+    -----
+    Slant is removed by the shear mu11/mu02 of the ink's second moments, as in the preprocessing of MNIST by LeCun et al. (1998).
+    """
+    moments = cv2.moments(ink.view(np.uint8), binaryImage=True)
+    spread = moments["mu02"]
+    shear = float(np.clip(moments["mu11"] / spread, -MAX_SHEAR, MAX_SHEAR)) if spread else 0.0
+    pivot = moments["m01"] / moments["m00"]
+    rows = np.flatnonzero(ink.any(axis=1))
+    inked = ink[rows]
+    lean = shear * (rows - pivot)
+    left = float((inked.argmax(axis=1) - lean).min()) - 0.5
+    right = float((ink.shape[1] - 1 - inked[:, ::-1].argmax(axis=1) - lean).max()) + 0.5
+    top, bottom = float(rows[0]) - 0.5, float(rows[-1]) + 0.5
+    scale_y = BOX_HEIGHT / (bottom - top)
+    scale_x = min(BOX_WIDTH / (right - left), MAX_WIDENING * scale_y)
+    return _draw(ink, scale_x, scale_y, shear, centre=((left + right) / 2, (top + bottom) / 2), pivot=pivot)
+
+
+def _draw(ink: InkMask, scale_x: float, scale_y: float, shear: float, *, centre: tuple[float, float], pivot: float) -> NDArray[np.uint8]:
+    """Warps ink so that the sheared point `centre` (x, y) falls on the middle of the frame."""
+    size = BITMAP * OVERSAMPLING
+    step_x, step_y = 1 / (scale_x * OVERSAMPLING), 1 / (scale_y * OVERSAMPLING)
+    middle = (size - 1) / 2
+    # Frame pixel (u, v) shows page pixel y = centre_y + (v - middle) step_y, x = centre_x + (u - middle) step_x + shear (y - pivot).
+    y0 = centre[1] - middle * step_y
+    x0 = centre[0] - middle * step_x + shear * (y0 - pivot)
+    to_page = np.array([[step_x, shear * step_y, x0], [0, step_y, y0]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    drawn = cv2.warpAffine(ink.view(np.uint8) * np.uint8(255), to_page, (size, size), flags=flags)
+    return cv2.resize(drawn, (BITMAP, BITMAP), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
+def to_grids(bitmaps: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Counts the ink of each 4x4 block: (N, 32, 32) bitmaps, 0 to 255 -> (N, 8, 8) grids, 0 paper to 16 ink."""
+    blocks = bitmaps.reshape(-1, 8, BLOCK, 8, BLOCK).sum(axis=(2, 4), dtype=np.uint32)
+    grids: NDArray[np.uint8] = ((blocks * 2 + 255) // 510).astype(np.uint8)
+    return grids

@@ -1,0 +1,1 @@
+"""Cuts a line of writing into regions that could be digits."""

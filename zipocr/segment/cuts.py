@@ -1,0 +1,161 @@
+"""Proposes where a line of writing can be cut: between components, and through those wide enough to hold two digits.
+
+A cut divides all ink into what is left of it and what is right of it. A region is what lies between two cuts, so broken digits are put
+together by leaving out the cut between their parts, and touching digits are parted by a cut through their component. Which cuts hold is
+for the decoder to say: here too many are proposed.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr.segment.seams import find_seams
+from zipocr.types import CutSet, InkMask
+
+# Lengths in digit heights, areas in their squares.
+CUTTABLE_WIDTH = 0.5
+CUTTABLE_HEIGHT = 0.4
+DEAREST_CUT = 1.0
+SMALLEST_PIECE = 0.03
+TWIN_AREA = 0.015
+CRUMB_AREA = 0.03
+CUTS_PER_WIDTH = 12
+UNCUT_WIDTH = 0.3
+MOST_CUTS = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Components:
+    """Components from left to right: the component of each ink pixel, and boxes and centres of all."""
+
+    of_pixel: NDArray[np.intp]
+    boxes: NDArray[np.intp]
+    centres: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Piece:
+    """A component to be cut: its number, its ink's places among all ink and in its box, and its mask."""
+
+    part: int
+    own: NDArray[np.intp]
+    y: NDArray[np.intp]
+    x: NDArray[np.intp]
+    ink: InkMask
+
+
+def propose_cuts(ink: InkMask, height: float, *, through: bool = True) -> CutSet:
+    """Proposes cuts for a line of digits.
+
+    Parameters
+    ----------
+    ink : (H, W) bool
+        Cleaned ink.
+    height : float
+        Digit height in pixels.
+    through : bool
+        Whether to cut through components as well as between them.
+
+    Returns
+    -------
+    CutSet
+        At least the two cuts that enclose everything.
+    """
+    rows, columns = np.nonzero(ink)
+    parts = _find_components(ink, rows, columns)
+    count = len(parts.boxes)
+    left = [parts.of_pixel < order for order in range(count + 1)]
+    costs = [0.0] * (count + 1)
+    wide = _cuttable(parts, rows, columns, height) if through else []
+    found = find_seams([piece.ink for piece in wide], height) if wide else []
+    for piece, (paths, prices) in zip(wide, found, strict=True):
+        for side, cost in _cuts_through(piece, paths, prices, parts, height):
+            left.append(side)
+            costs.append(cost)
+    sides = np.array(left)
+    order = np.argsort(sides.sum(axis=1), kind="stable")
+    return CutSet(rows=rows, columns=columns, left=sides[order], costs=np.array(costs, np.float32)[order])
+
+
+def _find_components(ink: InkMask, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> _Components:
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(ink.view(np.uint8), connectivity=8)
+    stats = stats[1:].astype(np.intp)
+    boxes = np.stack([stats[:, 1], stats[:, 0], stats[:, 1] + stats[:, 3], stats[:, 0] + stats[:, 2]], axis=1)
+    centre_x = (boxes[:, 1] + boxes[:, 3]) / 2
+    centre_y = (boxes[:, 0] + boxes[:, 2]) / 2
+    order = np.argsort(centre_x, kind="stable")
+    place = np.empty(count, np.intp)
+    place[order + 1] = np.arange(count - 1)
+    return _Components(of_pixel=place[labels[rows, columns]], boxes=boxes[order], centres=np.stack([centre_y, centre_x], axis=1)[order])
+
+
+def _cuttable(parts: _Components, rows: NDArray[np.intp], columns: NDArray[np.intp], height: float) -> list[_Piece]:
+    """Components that could be more than one digit."""
+    found = []
+    for part, (top, first, bottom, last) in enumerate(parts.boxes.tolist()):
+        if last - first < CUTTABLE_WIDTH * height or bottom - top < CUTTABLE_HEIGHT * height:
+            continue
+        own = np.flatnonzero(parts.of_pixel == part)
+        y, x = rows[own] - top, columns[own] - first
+        ink = np.zeros((bottom - top, last - first), bool)
+        ink[y, x] = True
+        found.append(_Piece(part=part, own=own, y=y, x=x, ink=ink))
+    return found
+
+
+def _cuts_through(
+    piece: _Piece, paths: NDArray[np.int32], costs: NDArray[np.float32], parts: _Components, height: float
+) -> list[tuple[NDArray[np.bool_], float]]:
+    """Cuts through one component: for each the ink of the page left of it, and its cost in digit heights."""
+    inside = piece.x < paths[:, piece.y]
+    found = []
+    for chosen in _choose(inside, costs, height, piece.ink.shape[1]):
+        left = _neighbours_left_of(paths[chosen], piece.part, parts)[parts.of_pixel]
+        left[piece.own] = _settle_crumbs(piece, inside[chosen], height)
+        found.append((left, float(costs[chosen]) / height))
+    return found
+
+
+def _choose(inside: NDArray[np.bool_], costs: NDArray[np.float32], height: float, width: int) -> list[int]:
+    """The cheapest cuts that part the ink in clearly different ways: indices into `costs`."""
+    area = height * height
+    amount = inside.sum(axis=1)
+    fit = (amount > SMALLEST_PIECE * area) & (amount < inside.shape[1] - SMALLEST_PIECE * area) & (costs < DEAREST_CUT * height)
+    most = min(MOST_CUTS, round(CUTS_PER_WIDTH * (width / height - UNCUT_WIDTH)))
+    waiting = np.flatnonzero(fit)[np.argsort(costs[fit], kind="stable")]
+    chosen: list[int] = []
+    while len(waiting) and len(chosen) < most:
+        best = waiting[0]
+        chosen.append(int(best))
+        unlike = np.logical_xor(inside[waiting], inside[best]).sum(axis=1) > TWIN_AREA * area
+        waiting = waiting[unlike]
+    return chosen
+
+
+def _neighbours_left_of(path: NDArray[np.int32], part: int, parts: _Components) -> NDArray[np.bool_]:
+    """Which components lie left of a cut through `part`: by order, or by the path where they overlap it in columns."""
+    left = np.arange(len(parts.boxes)) < part
+    top, first, _, last = parts.boxes[part]
+    overlapping = (parts.boxes[:, 3] > first) & (parts.boxes[:, 1] < last)
+    row = np.clip(parts.centres[:, 0].astype(int) - top, 0, len(path) - 1)
+    left[overlapping] = (parts.centres[:, 1] - first < path[row])[overlapping]
+    return left
+
+
+def _settle_crumbs(piece: _Piece, side: NDArray[np.bool_], height: float) -> NDArray[np.bool_]:
+    """Gives bits that a cut chipped off one digit, and that touch nothing else on their side, back to the other side."""
+    settled = side.copy()
+    for here in (True, False):
+        half = np.zeros(piece.ink.shape, np.uint8)
+        half[piece.y, piece.x] = side == here
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(half, connectivity=8)
+        if count > 2:
+            area = stats[:, cv2.CC_STAT_AREA].copy()
+            area[0] = 0
+            crumb = area < CRUMB_AREA * height * height
+            crumb[0] = False
+            crumb[area.argmax()] = False
+            settled[crumb[labels[piece.y, piece.x]]] = not here
+    return settled

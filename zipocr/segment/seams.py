@@ -1,0 +1,87 @@
+"""Cheapest ways from the top of a component to its bottom: where digits that touch may be cut apart."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr.types import InkMask
+
+# Columns a seam may stray from its middle line, and how far apart middle lines lie, in digit heights.
+STRAY = 0.16
+STEP = 0.05
+# Columns the middle lines move left per row downwards.
+SLANTS = (-0.35, 0.0, 0.35)
+# Price of a step aside, where crossing a pixel of ink costs 1.
+ASIDE = 0.35
+
+
+def find_seams(components: Sequence[InkMask], height: float) -> list[tuple[NDArray[np.int32], NDArray[np.float32]]]:
+    """Seams through each component along parallel middle lines of several slants, each the cheapest within its band.
+
+    Parameters
+    ----------
+    components : sequence of (h, w) bool
+        The ink of each component, cropped to its box.
+    height : float
+        Digit height in pixels.
+
+    Returns
+    -------
+    list of (columns, costs), one for each component
+        ``columns`` is (n, h) int32, for each seam and row the first column to its right, which may lie outside the component; ``costs``
+        is (n,) float32, ink crossed and steps aside, in pixels.
+
+    Notes
+    -----
+    Dynamic programming over rows, at once for all bands of all components: they are laid side by side on one sheet with clear space
+    between.
+    """
+    reach = max(2, round(STRAY * height))
+    tallest = max(len(ink) for ink in components)
+    lean = int(np.ceil(max(SLANTS) * tallest / 2))
+    margin = 2 * lean + reach + 1
+    offsets = np.cumsum([margin] + [ink.shape[1] + margin for ink in components])
+    sheet = np.zeros((tallest, offsets[-1]), np.float32)
+    lines, shifts, owners = [], [], []
+    for owner, (ink, left) in enumerate(zip(components, offsets[:-1], strict=True)):
+        rows, width = ink.shape
+        sheet[:rows, left : left + width] = ink
+        for slant in SLANTS:
+            middles = np.arange(left - lean, left + width + lean, max(1, round(STEP * height)))
+            lines.append(middles)
+            shift = np.clip(np.rint(-slant * (np.arange(tallest) - (rows - 1) / 2)), -lean, lean)
+            shifts.append(np.broadcast_to(shift, (len(middles), tallest)))
+            owners.append(np.full(len(middles), owner))
+    middles = np.concatenate(lines)[:, None] + np.concatenate(shifts).astype(np.int64)
+    columns, costs = _cheapest(sheet, middles, reach)
+    owner_of = np.concatenate(owners)
+    return [
+        ((columns[owner_of == owner, : len(ink)] - offsets[owner]).astype(np.int32), costs[owner_of == owner])
+        for owner, ink in enumerate(components)
+    ]
+
+
+def _cheapest(sheet: NDArray[np.float32], middles: NDArray[np.int64], reach: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The cheapest way down each band: (h, w) prices, (n, h) middle columns -> (n, h) columns and (n,) costs."""
+    count, rows = middles.shape
+    band = np.arange(-reach, reach + 1)
+    size = len(band)
+    # Cells beside the band can never be on a seam.
+    padded = np.full((count, size + 2), 1e9, np.float32)
+    total = padded[:, 1:-1]
+    total[:] = sheet[0, middles[:, :1] + band]
+    came = np.zeros((rows, count, size), np.int8)
+    for row in range(1, rows):
+        from_left, from_right = padded[:, :-2] + np.float32(ASIDE), padded[:, 2:] + np.float32(ASIDE)
+        best = np.minimum(np.minimum(total, from_left), from_right)
+        came[row] = (best == from_right).view(np.int8) - (best == from_left)
+        came[row][best == total] = 0
+        total[:] = best + sheet[row, middles[:, row : row + 1] + band]
+    place = total.argmin(axis=1)
+    every = np.arange(count)
+    columns = np.empty((count, rows), np.int64)
+    for row in range(rows - 1, -1, -1):
+        columns[:, row] = middles[:, row] + place - reach
+        place = place + came[row, every, place]
+    return columns, total.min(axis=1)

@@ -1,0 +1,78 @@
+"""Separates ink from paper.
+
+No single threshold wins on every paper, so there are two: Otsu's on the background-normalized page, and Wolf's local one, which follows
+faint strokes and patterned paper. The decoder's score says which one saw the digits (see `zipocr.reader`).
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr.types import GrayImage, InkMask
+
+# Paper is estimated on a page shrunk this much: it varies slowly, and a small page is quick to dilate.
+BACKGROUND_SHRINK = 4
+WOLF_K = 0.35
+
+
+def flatten(page: GrayImage) -> GrayImage:
+    """Divides the page by its paper, so that shading and kraft become an even white.
+
+    Parameters
+    ----------
+    page : (H, W) uint8
+        0 black to 255 white.
+
+    Returns
+    -------
+    (H, W) uint8
+        The same page with paper near 255.
+
+    Notes
+    -----
+    The paper is the page after a grey closing wide enough to swallow strokes, smoothed; a median first keeps white specks out of it.
+    """
+    height, width = page.shape
+    small_size = (max(1, width // BACKGROUND_SHRINK), max(1, height // BACKGROUND_SHRINK))
+    small = cv2.resize(page, small_size, interpolation=cv2.INTER_AREA)
+    reach = max(3, min(small.shape) // 3 | 1)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+    paper = cv2.morphologyEx(cv2.medianBlur(small, 3), cv2.MORPH_CLOSE, disc, borderType=cv2.BORDER_REPLICATE)
+    paper = cv2.GaussianBlur(paper, (0, 0), reach / 3, borderType=cv2.BORDER_REPLICATE)
+    paper = cv2.resize(paper, (width, height), interpolation=cv2.INTER_LINEAR)
+    return cv2.divide(page, np.maximum(paper, 1), scale=250).astype(np.uint8, copy=False)
+
+
+def otsu(flat: GrayImage) -> InkMask:
+    """Ink by one threshold for the whole flattened page (Otsu, 1979). (H, W) uint8 -> (H, W) bool."""
+    level, _ = cv2.threshold(flat, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    return flat <= level
+
+
+def wolf(flat: GrayImage, *, window: int) -> InkMask:
+    """Ink by a threshold for each pixel, from the mean and contrast of its surroundings.
+
+    Parameters
+    ----------
+    flat : (H, W) uint8
+        Flattened page.
+    window : int
+        Side of the square surroundings in pixels; about the height of a digit.
+
+    Returns
+    -------
+    (H, W) bool
+
+    Notes
+    -----
+    Wolf and Jolion, "Extraction and recognition of artificial text in multimedia documents" (2004).
+    """
+    side = (window | 1, window | 1)
+    values = flat.astype(np.float32)
+    mean = cv2.boxFilter(values, -1, side, borderType=cv2.BORDER_REFLECT)
+    square = cv2.sqrBoxFilter(values, cv2.CV_32F, side, borderType=cv2.BORDER_REFLECT)
+    deviation = np.sqrt(np.maximum(square - mean * mean, 0))
+    strongest = max(float(deviation.max()), 1.0)
+    level = mean - WOLF_K * (1 - deviation / strongest) * (mean - float(values.min()))
+    ink: NDArray[np.bool_] = values <= level
+    return ink
