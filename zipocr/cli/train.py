@@ -1,0 +1,192 @@
+"""``zipocr train``: fit a model, tune it, or repeat the experiment with isolated digits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zipfile import is_zipfile
+
+import click
+
+from zipocr.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zipocr.training.datasets import DigitSet
+    from zipocr.training.experiment import Experiment, Holdout, Tuning
+    from zipocr.training.fit import Recipe
+
+NAMED = ("digits", "openml")
+PRINTED_UP_TO = 20
+FILE = click.Path(dir_okay=False, path_type=Path)
+POSITIVE = click.FloatRange(min=0, min_open=True)
+
+
+def _check_data(_: click.Context, __: click.Parameter, data: str) -> str:
+    if data not in NAMED and not (Path(data).is_file() and is_zipfile(data)):
+        message = f"{data!r} is no data: give digits, openml or an .npz file with X, y and writer."
+        raise click.BadParameter(message)
+    return data
+
+
+def _check_finite(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not isfinite(value):
+        raise click.BadParameter(f"{value} is no number to train with: give one above 0.")
+    return value
+
+
+def _ending(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | None], Path | None]:
+    """A check that a file's name says one of these kinds of file."""
+
+    def check(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
+        if path and path.suffix.lower() not in suffixes:
+            message = f"{click.format_filename(path)} is refused: its name has to end with {' or '.join(suffixes)}."
+            raise click.BadParameter(message)
+        return path
+
+    return check
+
+
+@click.command()
+@click.option("--data", default="digits", show_default=True, metavar="digits|openml|PATH.npz", callback=_check_data, help="Training data.")
+@click.option("--model-out", metavar="FILE.npz", type=FILE, callback=_ending(".npz"), help="Model file to write.")
+@click.option("--C", type=POSITIVE, metavar="C", callback=_check_finite, help="Penalty of the SVC; the default is the recipe's.")
+@click.option("--gamma", type=POSITIVE, metavar="G", callback=_check_finite, help="Its kernel's gamma, times features and variance.")
+@click.option("--tune", is_flag=True, help="Try a grid over C and gamma and use the best; one that is given stays fixed.")
+@click.option("--holdout", metavar="6|half", type=click.Choice(["6", "half"]), help="Predict the last six Digits, or their second half.")
+@click.option(
+    "--plot",
+    metavar="FILE",
+    type=FILE,
+    callback=_ending(".png", ".svg", ".pdf"),
+    help="Draw the experiment of --holdout, with --tune also the map of C and gamma, as PNG, SVG or PDF.",
+)
+@click.option("--jobs", default=0, type=click.IntRange(min=0), metavar="N", help="Processes; the default, 0, is one per core.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), metavar="N", help="Seed of all chance.")
+def train(
+    *,
+    data: str,
+    model_out: Path | None,
+    c: float | None,
+    gamma: float | None,
+    tune: bool,
+    holdout: Holdout | None,
+    plot: Path | None,
+    jobs: int,
+    seed: int,
+) -> None:
+    """Fit a model to labelled digits, tune it, or see how well it predicts digits held out.
+
+    Give at least one of --model-out, --tune and --holdout.
+
+    The data are scikit-learn's Digits, NIST digits out of OpenML's mnist_784, or those of an .npz file with the arrays X (N, 28, 28),
+    y and writer. A model of Digits sees the 8x8 grid alone, one of NIST digits the character's 32x32 bitmap.
+
+    --holdout trains on the first Digits in their original order, predicts the rest and prints the accuracy. --tune cross-validates by
+    writer, with Digits by contiguous blocks, and never sees the digits of --holdout. The model file of --model-out appears when it is
+    complete and replaces an older one; it is fitted to all the data that are not set aside to calibrate and test it, also with
+    --holdout.
+    """
+    _check_request(data, model_out, plot, wanted=bool(model_out or tune or holdout), holdout=holdout)
+    recipe = _recipe(data, c, gamma, seed)
+    digits = _load(data) if tune or holdout else None
+    tuning = None
+    if digits is not None and tune:
+        tuning = _tune(digits, holdout, c, gamma, recipe)
+        recipe = replace(recipe, C=tuning.best[0], gamma=tuning.best[1])
+    if digits is not None and holdout:
+        experiment = _predict(digits, holdout, recipe)
+        if plot:
+            _plot(plot, experiment, tuning)
+    if model_out:
+        _build(model_out, data, recipe, jobs)
+
+
+def _check_request(data: str, model_out: Path | None, plot: Path | None, *, wanted: bool, holdout: Holdout | None) -> None:
+    """Refuse what could only fail after minutes of work, or would destroy the data."""
+    if not wanted:
+        raise click.UsageError("Nothing to do: give --model-out FILE.npz to write a model, --tune, or --holdout 6 or half.")
+    if holdout and data != "digits":
+        raise click.UsageError("--holdout predicts the last of scikit-learn's Digits: give --data digits with it.")
+    if plot and not holdout:
+        raise click.UsageError("--plot draws the digits held out: give --holdout 6 or half with it.")
+    if model_out and model_out.exists() and data not in NAMED and model_out.samefile(data):
+        raise click.UsageError(f"{click.format_filename(model_out)} is the data to train on; write the model to another file.")
+    for path in (model_out, plot):
+        if path and not path.parent.is_dir():
+            message = f"Cannot write {click.format_filename(path)}: its folder is missing. Make it, or choose another place."
+            raise OutputError(message)
+
+
+def _recipe(data: str, c: float | None, gamma: float | None, seed: int) -> Recipe:
+    """Apply what is given to the recipe of the data."""
+    from zipocr.training.fit import Recipe
+
+    recipe = Recipe(from_grid=data == "digits", seed=seed)
+    return replace(recipe, C=recipe.C if c is None else c, gamma=recipe.gamma if gamma is None else gamma)
+
+
+def _load(data: str) -> DigitSet:
+    """Load what may train: of NIST digits those of the writers that are not set aside."""
+    from zipocr.training.datasets import load_digits_set, load_npz, load_openml, split_writers
+
+    if data == "digits":
+        return load_digits_set()
+    return split_writers(load_openml() if data == "openml" else load_npz(Path(data))).train
+
+
+def _tune(digits: DigitSet, holdout: Holdout | None, c: float | None, gamma: float | None, recipe: Recipe) -> Tuning:
+    """Tune on what is not held out; print the grid and the best."""
+    from zipocr.training.experiment import C_VALUES, GAMMA_VALUES, split_in_order, tune
+
+    trained = split_in_order(digits, holdout)[0] if holdout else digits
+    click.echo("trying values of C and gamma", err=True)
+    tuning = tune(trained, C_VALUES if c is None else (c,), GAMMA_VALUES if gamma is None else (gamma,), recipe)
+    click.echo("cross-validated accuracy by C (rows) and gamma (columns)")
+    click.echo(" " * 8 + "".join(f"{value:8.4g}" for value in tuning.gamma_values))
+    for value, row in zip(tuning.c_values, tuning.accuracy, strict=True):
+        click.echo(f"{value:8.4g}" + "".join(f"{share:8.4f}" for share in row))
+    click.echo(f"best C {tuning.best[0]:.4g}, gamma {tuning.best[1]:.4g}: {tuning.accuracy.max():.4f}")
+    return tuning
+
+
+def _predict(digits: DigitSet, split: Holdout, recipe: Recipe) -> Experiment:
+    """Hold out and predict; print predicted beside actual where they are few, and the accuracy."""
+    from zipocr.training.experiment import holdout
+
+    experiment = holdout(digits, split, recipe)
+    held = len(experiment.actual)
+    first = len(digits) - held
+    settings = f"C {recipe.C:.4g} and gamma {recipe.gamma:.4g}"
+    click.echo(f"trained on the first {first} digits with {settings}, predicted the other {held}", err=True)
+    if held <= PRINTED_UP_TO:
+        click.echo("digit  predicted  actual")
+        for number, (predicted, actual) in enumerate(zip(experiment.predicted, experiment.actual, strict=True), start=first + 1):
+            click.echo(f"{number:5d}{predicted:11d}{actual:8d}" + ("" if predicted == actual else "  wrong"))
+    click.echo(f"accuracy {experiment.accuracy:.4f}")
+    return experiment
+
+
+def _plot(path: Path, experiment: Experiment, tuning: Tuning | None) -> None:
+    from zipocr.atomic import written_whole
+    from zipocr.plots import TuningMap, plot_experiment
+
+    tried = None
+    if tuning is not None:
+        tried = TuningMap(c_values=tuning.c_values, gamma_values=tuning.gamma_values, accuracy=tuning.accuracy)
+    figure = plot_experiment(experiment.images, experiment.actual, experiment.predicted, experiment.confusion, tried)
+    with written_whole(path) as file:
+        figure.savefig(file, format=path.suffix[1:].lower())
+    click.echo(f"wrote {click.format_filename(path)}", err=True)
+
+
+def _build(path: Path, data: str, recipe: Recipe, jobs: int) -> None:
+    from zipocr.cli.scan import _usable_cores
+    from zipocr.model_file import save_model
+    from zipocr.training.recipes import build_model
+
+    save_model(path, build_model(data, recipe=recipe, jobs=jobs or _usable_cores(), report=lambda line: click.echo(line, err=True)))
+    click.echo(f"wrote {click.format_filename(path)}", err=True)

@@ -1,0 +1,1 @@
+"""Makes the models and the sample scans; reading needs none of it."""

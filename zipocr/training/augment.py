@@ -1,0 +1,114 @@
+"""One glyph, as the same writer might have written it another time, and the shapes other countries write."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr.training.scene import Chance
+
+_INKED = 127
+_SMALLEST = 8  # rows of a glyph under which nothing is drawn onto it
+Glyph = NDArray[np.uint8]
+
+
+def augment_glyph(rng: Chance, glyph: Glyph, label: int, *, strength: float = 1.0, european: float = 0.0) -> Glyph:
+    """Shear, turn, widen, thicken and bend a glyph ``(28, 28) uint8`` (0 paper to 255 ink) a little; ``strength`` 0 changes nothing.
+
+    ``european`` is the probability that a 1 gets a flag (and perhaps a foot) and a 7 a bar.
+    """
+    if european and label in {1, 7} and rng.random() < european:
+        glyph = flag_and_foot(rng, glyph) if label == 1 else bar(rng, glyph)
+    if not strength:
+        return glyph
+    return _weighted(rng, _bent(rng, glyph, strength), strength)
+
+
+def _bent(rng: Chance, glyph: Glyph, strength: float) -> Glyph:
+    """An affine and an elastic change in one resampling."""
+    size = glyph.shape[0]
+    turn, lean, wide = rng.normal(0, [0.05, 0.08, 0.07]) * strength
+    y, x = np.mgrid[0:size, 0:size].astype(np.float32) - (size - 1) / 2
+    back_x = (x + lean * y) * np.exp(-wide) + turn * y
+    back_y = y - turn * x
+    waves = rng.normal(0, 0.55 * strength, (2, 5, 5)).astype(np.float32)
+    wave_x, wave_y = (cv2.resize(wave, (size, size), interpolation=cv2.INTER_CUBIC) for wave in waves)
+    half = (size - 1) / 2
+    bent = cv2.remap(glyph, (back_x + wave_x + half).astype(np.float32), (back_y + wave_y + half).astype(np.float32), cv2.INTER_CUBIC)
+    return np.asarray(bent, np.uint8)
+
+
+def _weighted(rng: Chance, glyph: Glyph, strength: float) -> Glyph:
+    """Thicker or thinner by up to half a pixel: a blend of the glyph with its dilation or erosion."""
+    share = float(np.clip(rng.normal(0, 0.3), -0.6, 0.6)) * strength
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    other = cv2.dilate(glyph, cross) if share > 0 else cv2.erode(glyph, cross)
+    return np.asarray(cv2.addWeighted(glyph, 1 - abs(share), other, abs(share), 0), np.uint8)
+
+
+def flag_and_foot(rng: Chance, glyph: Glyph) -> Glyph:
+    """Draw a flag onto a plain 1, from its top down to the left, short to nearly full length, and sometimes a foot."""
+    stem = _stem(glyph)
+    if stem is None:
+        return glyph
+    (top_x, top_y), (foot_x, foot_y), width = stem
+    length, angle = (foot_y - top_y) * float(rng.uniform(0.2, 0.75)), float(np.deg2rad(rng.uniform(20, 60)))
+    canvas = _widened(glyph)
+    shift = (canvas.shape[1] - glyph.shape[1]) / 2
+    tip = (top_x + shift - length * np.sin(angle), top_y + length * np.cos(angle))
+    _stroke(canvas, [(top_x + shift, top_y + width / 2), tip], width * float(rng.uniform(0.7, 1)))
+    if rng.random() < 0.3:
+        half = (foot_y - top_y) * float(rng.uniform(0.15, 0.35))
+        tilt = float(rng.normal(0, 0.7))
+        base_x, base_y = foot_x + shift, foot_y - width / 2
+        _stroke(canvas, [(base_x - half, base_y + tilt), (base_x + half, base_y - tilt)], width * 0.85)
+    return canvas
+
+
+def bar(rng: Chance, glyph: Glyph) -> Glyph:
+    """Draw a bar through the stem of a 7, level or rising, about half way down."""
+    ink = glyph > _INKED
+    rows = np.flatnonzero(ink.any(axis=1))
+    if len(rows) < _SMALLEST:
+        return glyph
+    middle = rows[0] + (rows[-1] - rows[0]) * float(rng.uniform(0.42, 0.65))
+    columns = np.flatnonzero(ink[round(middle)])
+    if not len(columns):
+        return glyph
+    centre, half = float(columns.mean()), (rows[-1] - rows[0]) * float(rng.uniform(0.15, 0.3))
+    canvas, rise = glyph.copy(), float(rng.normal(-0.1, 0.15)) * half
+    left, right = half * float(rng.uniform(0.7, 1.2)), half * float(rng.uniform(0.7, 1.2))
+    _stroke(canvas, [(centre - left, middle - rise), (centre + right, middle + rise)], _stroke_width(glyph) * float(rng.uniform(0.7, 1)))
+    return canvas
+
+
+def _stem(glyph: Glyph) -> tuple[tuple[float, float], tuple[float, float], float] | None:
+    """Top and foot ``(x, y)`` of a 1's stem and its width; None where the 1 is no plain stroke but has a flag or foot already."""
+    ink = glyph > _INKED
+    rows = np.flatnonzero(ink.any(axis=1))
+    if len(rows) < _SMALLEST:
+        return None
+    spans = [np.flatnonzero(ink[row]) for row in rows]
+    widths = np.array([span[-1] - span[0] + 1 if len(span) else 0 for span in spans])
+    if widths.max() > 1.8 * np.median(widths) + 1:
+        return None
+    return (float(spans[1].mean()), float(rows[0])), (float(spans[-2].mean()), float(rows[-1])), _stroke_width(glyph)
+
+
+def _stroke_width(glyph: Glyph) -> float:
+    """Mean width of the strokes: twice the ink's area by its outline."""
+    ink = (glyph > _INKED).astype(np.uint8)
+    outline = int(ink.sum()) - int(cv2.erode(ink, np.ones((3, 3), np.uint8)).sum())
+    return 2.0 * float(ink.sum()) / max(outline, 1)
+
+
+def _widened(glyph: Glyph) -> Glyph:
+    """A copy with room at the sides for what is drawn on."""
+    return np.pad(glyph, ((0, 0), (8, 8)))
+
+
+def _stroke(canvas: Glyph, points: list[tuple[float, float]], width: float) -> None:
+    """Draw a soft line onto the caller's own canvas, brightest wins."""
+    sketch = np.zeros((canvas.shape[0] * 4, canvas.shape[1] * 4), np.uint8)
+    fixed = np.round((np.array(points) + 0.5) * 4 * 16).astype(np.int32)[:, None]
+    cv2.polylines(sketch, [fixed], False, 255, max(1, round(width * 4)), cv2.LINE_AA, 4)
+    np.maximum(canvas, cv2.resize(sketch, canvas.shape[::-1], interpolation=cv2.INTER_AREA), out=canvas)

@@ -1,0 +1,119 @@
+"""Fits the three parts of a model: the classifier, the odds that a region is a digit, and the confidence in a whole ZIP."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from zipocr.classify.features import directions, enlarge
+from zipocr.classify.scores import validity_evidence, votes
+from zipocr.classify.svc import NON_DIGIT, Classifier
+from zipocr.normalize import to_grids
+from zipocr.types import Floats
+
+CHUNK = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Settings of the classifier; ``gamma`` is in units of 1 / (features x variance), scikit-learn's "scale"."""
+
+    C: float = 10.0
+    gamma: float = 1.0
+    components: int = 80
+    from_grid: bool = False
+    seed: int = 0
+
+
+def to_features(bitmaps: NDArray[np.uint8], *, from_grid: bool) -> Floats:
+    """Gradient directions: (N, 32, 32) uint8 -> (N, 336) float32."""
+    parts = [bitmaps[start : start + CHUNK] for start in range(0, len(bitmaps), CHUNK)]
+    return np.concatenate([directions(enlarge(to_grids(part)) if from_grid else part) for part in parts])
+
+
+def fit_classifier(bitmaps: NDArray[np.uint8], labels: NDArray[np.uint8], recipe: Recipe) -> dict[str, NDArray[Any]]:
+    """Fits projection and SVC.
+
+    Parameters
+    ----------
+    bitmaps : (N, 32, 32) uint8
+    labels : (N,) uint8
+        0 to 9 and 10 for the non-digit; all eleven occur.
+    recipe : Recipe
+
+    Returns
+    -------
+    dict
+        Arrays of the model file.
+    """
+    features = to_features(bitmaps, from_grid=recipe.from_grid)
+    reduction, reduced = fit_reduction(features, recipe)
+    machine = fit_machine(reduced, labels, recipe)
+    return {
+        "from_grid": np.array(recipe.from_grid),
+        "mean": reduction.mean_.astype(np.float32),
+        "projection": np.ascontiguousarray(reduction.components_.T).astype(np.float32),
+        "support": machine.support_vectors_.astype(np.float16),
+        "support_counts": machine.n_support_.astype(np.int32),
+        "dual": machine.dual_coef_.astype(np.float32),
+        "intercepts": machine.intercept_.astype(np.float32),
+        "gamma": np.array(machine.gamma),
+    }
+
+
+def fit_reduction(features: Floats, recipe: Recipe) -> tuple[PCA, Floats]:
+    """Fits the projection to (N, 336) features; returns it and what it makes of them: (N, P) float32."""
+    reduction = PCA(recipe.components, random_state=recipe.seed, svd_solver="covariance_eigh").fit(features)
+    # Half precision halves the file; the machine is fitted to what reading will see.
+    return reduction, reduction.transform(features).astype(np.float16).astype(np.float32)
+
+
+def fit_machine(reduced: Floats, labels: NDArray[np.uint8], recipe: Recipe) -> SVC:
+    """Fits the SVC to (N, P) projected features and (N,) labels of any number of classes."""
+    gamma = recipe.gamma / (reduced.shape[1] * float(reduced.var()))
+    return SVC(C=recipe.C, gamma=gamma, cache_size=4000).fit(reduced, labels)
+
+
+def decide_all(classifier: Classifier, bitmaps: NDArray[np.uint8]) -> Floats:
+    """Decisions for many bitmaps: (N, 32, 32) -> (N, 55); in large products, for training only."""
+    features = to_features(bitmaps, from_grid=classifier.from_grid)
+    projected = np.asarray((features - classifier.mean) @ classifier.projection, np.float32)
+    return np.concatenate([classifier.decide_features(projected[start : start + CHUNK]) for start in range(0, len(projected), CHUNK)])
+
+
+def fit_scores(decisions: Floats, geometry: Floats, labels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    """Fits the votes' two parameters on digits and the logistic odds of being one on all regions."""
+    is_digit = labels != NON_DIGIT
+    steepness, sharpness = _fit_votes(decisions[is_digit], labels[is_digit])
+    seen = validity_evidence(decisions, geometry, steepness)
+    weights, bias = fit_logistic(seen, is_digit, strength=0.1)
+    return {"votes": np.array([steepness, sharpness]), "validity": np.append(weights, bias).astype(np.float32)}
+
+
+def _fit_votes(decisions: Floats, labels: NDArray[np.uint8]) -> tuple[float, float]:
+    """Steepness and sharpness of the votes with the least log loss."""
+
+    def loss(point: NDArray[np.float64]) -> float:
+        logits = point[1] * votes(decisions, float(point[0])).astype(np.float64)
+        top = logits.max(axis=1)
+        total = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
+        return float((total - logits[np.arange(len(labels)), labels]).mean())
+
+    found = minimize(loss, np.array([2.5, 1.9]), method="Nelder-Mead", bounds=[(0.5, 8), (0.2, 8)])
+    return float(found.x[0]), float(found.x[1])
+
+
+def fit_logistic(seen: Floats, truth: NDArray[np.bool_], *, strength: float) -> tuple[Floats, float]:
+    """Logistic regression on standardized columns, its scaling folded into weights and bias."""
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000))
+    pipeline.fit(seen, truth)
+    scaler, logistic = pipeline[0], pipeline[1]
+    weights = logistic.coef_[0] / scaler.scale_
+    return weights.astype(np.float32), float(logistic.intercept_[0] - weights @ scaler.mean_)

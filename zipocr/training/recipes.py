@@ -1,0 +1,185 @@
+"""The recipe both shipped models are made by, and what goes into each.
+
+Three groups of writers never mix: those the classifier learns from, those the odds of being a digit and the confidence are fitted on,
+and those kept for the sample scans and tests. Digits has too few writers for three groups: there, contiguous blocks take turns in being
+held out.
+"""
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr.classify.scores import Scorer
+from zipocr.classify.svc import Classifier
+from zipocr.reader import settings_hash
+from zipocr.training.calibrate import calibrate
+from zipocr.training.compose import HANDWRITTEN_QUOTAS, Composer
+from zipocr.training.datasets import DigitSet, WriterSplit, load_digits_set, load_npz, load_openml, split_writers
+from zipocr.training.experiment import isolated_bitmaps
+from zipocr.training.fit import Recipe, decide_all, fit_classifier, fit_scores
+from zipocr.training.gather import Samples, gather, join
+from zipocr.training.typefaces import printed_digits, typefaces
+from zipocr.types import Floats, Model
+
+FOLDS = 4
+EUROPEAN = 0.15
+PRINTED = 8.0
+LATTICE_NON_DIGITS = 60
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amounts:
+    """How many composed strings each step sees; rounds are how often each training digit is written."""
+
+    rounds: int
+    printed: int
+    lattice: int
+    confidence: int
+
+
+AMOUNTS = {
+    False: Amounts(rounds=1, printed=900, lattice=1500, confidence=3000),
+    True: Amounts(rounds=6, printed=0, lattice=400, confidence=1000),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fold:
+    """Digits a classifier learns from, and digits of other writers its scores and confidence are fitted on."""
+
+    train: DigitSet
+    lattice: DigitSet
+    confidence: DigitSet
+
+
+def build_model(data: str, *, recipe: Recipe, jobs: int, report: Report) -> Model:
+    """Builds a whole model.
+
+    Parameters
+    ----------
+    data : str
+        ``digits``, ``openml`` or the path of an ``.npz`` of NIST digits.
+    recipe : Recipe
+        With ``from_grid`` the classifier sees the 8x8 grid alone.
+    jobs : int
+        Processes; the model does not depend on it.
+    report : callable
+        Told what is being done, in a line each.
+
+    Returns
+    -------
+    Model
+    """
+    if data == "digits":
+        digits = load_digits_set()
+        return _build(_block_folds(digits), digits, digits, replace(recipe, from_grid=True), {"digits": _about_digits()}, jobs, report)
+    nist = load_openml() if data == "openml" else load_npz(Path(data))
+    split = split_writers(nist)
+    extra = load_digits_set()
+    fold = Fold(train=split.train, lattice=split.lattice, confidence=split.calibrate)
+    about = {"nist": _about_nist(nist, split.train), "digits": _about_digits(), "typefaces": [face.name for face in typefaces("train")]}
+    return _build([fold], split.train, extra, recipe, about, jobs, report)
+
+
+def _block_folds(digits: DigitSet) -> list[Fold]:
+    """Contiguous blocks of Digits take turns: what is fitted on one block comes from a classifier that never saw its writers."""
+    blocks = np.array_split(np.unique(digits.writers), FOLDS)
+    folds = []
+    for block in blocks:
+        held = np.isin(digits.writers, block)
+        folds.append(Fold(train=digits.take(~held), lattice=digits.take(held), confidence=digits.take(held)))
+    return folds
+
+
+def _build(
+    folds: Sequence[Fold], everything: DigitSet, extra: DigitSet, recipe: Recipe, about: Mapping[str, Any], jobs: int, report: Report
+) -> Model:
+    amounts = AMOUNTS[recipe.from_grid]
+    fitted = []
+    for number, fold in enumerate(folds):
+        report(f"fold {number + 1} of {len(folds)}: learning digits and non-digits")
+        samples = _learnable(fold.train, fold.train if recipe.from_grid else extra, amounts, recipe, jobs)
+        fitted.append(fit_classifier(samples.bitmaps, samples.labels, recipe))
+    report("fitting the scores")
+    scores = _fit_scores(folds, fitted, amounts, recipe, jobs)
+    report("fitting the confidence")
+    composers = [_composer(fold.confidence, recipe, seed=300 + number) for number, fold in enumerate(folds)]
+    certain, facts = calibrate([{**arrays, **scores} for arrays in fitted], composers, amounts.confidence, jobs=jobs)
+    final = fitted[0]
+    if len(folds) > 1:
+        report("learning from all digits")
+        samples = _learnable(everything, everything, amounts, recipe, jobs)
+        final = fit_classifier(samples.bitmaps, samples.labels, recipe)
+    passport = {
+        "data": about,
+        "recipe": {name: getattr(recipe, name) for name in ("C", "gamma", "components", "from_grid", "seed")},
+        "support_vectors": len(final["support"]),
+        "settings": settings_hash(),
+        "versions": {name: version(name) for name in ("numpy", "opencv-python-headless", "scikit-learn", "scipy", "zipcodes", "zipocr")}
+        | {"python": platform.python_version()},
+        **facts,
+    }
+    return Model(arrays={**final, **scores, **certain}, passport=passport)
+
+
+def _composer(digits: DigitSet, recipe: Recipe, *, seed: int, each_once: bool = False, printed: float = PRINTED) -> Composer:
+    """Strings of a set's writers; also printed ones, unless the model is to know Digits alone."""
+    faces = () if recipe.from_grid or not printed else typefaces("train")
+    kinds = {**HANDWRITTEN_QUOTAS, "printed": printed} if faces else HANDWRITTEN_QUOTAS
+    return Composer(digits, seed=seed, kinds=kinds, european=EUROPEAN, each_once=each_once, faces=faces)
+
+
+def _learnable(digits: DigitSet, extra: DigitSet, amounts: Amounts, recipe: Recipe, jobs: int) -> Samples:
+    """What the classifier learns from: regions of composed strings, printed ones, and isolated Digits as they are."""
+    handwritten = _composer(digits, recipe, seed=100, each_once=True, printed=0)
+    parts = [gather(handwritten, handwritten.round_length * amounts.rounds, jobs=jobs, non_digits=3 if recipe.from_grid else 2)]
+    if amounts.printed:
+        faces = typefaces("train")
+        printed = Composer(printed_digits(faces), seed=101, kinds={"printed": 1}, faces=faces)
+        parts.append(gather(printed, amounts.printed, jobs=jobs))
+        composed = Composer(extra, seed=102, each_once=True)
+        parts.append(gather(composed, composed.round_length, jobs=jobs))
+    isolated = isolated_bitmaps(extra)
+    geometry = np.zeros((len(isolated), parts[0].geometry.shape[1]), np.float32)
+    return join([*parts, Samples(bitmaps=isolated, labels=extra.labels, geometry=geometry)])
+
+
+def _fit_scores(
+    folds: Sequence[Fold], fitted: Sequence[Mapping[str, NDArray[Any]]], amounts: Amounts, recipe: Recipe, jobs: int
+) -> dict[str, NDArray[Any]]:
+    decisions: list[Floats] = []
+    samples: list[Samples] = []
+    for number, (fold, arrays) in enumerate(zip(folds, fitted, strict=True)):
+        held = gather(_composer(fold.lattice, recipe, seed=200 + number), amounts.lattice, jobs=jobs, non_digits=LATTICE_NON_DIGITS)
+        decisions.append(decide_all(Classifier.from_arrays(arrays), held.bitmaps))
+        samples.append(held)
+    together = join(samples)
+    return fit_scores(np.concatenate(decisions), together.geometry, together.labels)
+
+
+def digit_accuracy(model: Model, digits: DigitSet) -> float:
+    """Share of isolated digits read right when only digits are in question: the non-digit has no say."""
+    decisions = decide_all(Classifier.from_model(model), isolated_bitmaps(digits))
+    return float((Scorer.from_model(model).digit_scores(decisions).argmax(axis=1) == digits.labels).mean())
+
+
+def _about_nist(nist: DigitSet, train: DigitSet) -> dict[str, Any]:
+    split = WriterSplit()
+    return {
+        "source": "NIST digits of MNIST's training half by 431 known writers (QMNIST), CC BY-SA 3.0",
+        "digits": len(nist),
+        "writers": len(np.unique(nist.writers)),
+        "writers_train": len(np.unique(train.writers)),
+        "writers_held_out": {"lattice": split.lattice, "confidence": split.calibrate, "test": split.test, "seed": split.seed},
+    }
+
+
+def _about_digits() -> str:
+    return "scikit-learn's Digits: 1,797 digits of the test part of UCI optdigits, writers unknown, in contiguous blocks"

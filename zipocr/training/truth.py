@@ -1,0 +1,54 @@
+"""Tells for every region of a composed string's lattice whether it is a digit, and which."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr.reader import Segmentation
+from zipocr.types import ZIP_LENGTH, Region
+
+# A digit covers nearly all of one glyph and hardly anything else; what is clearly less, or clearly more, is none; the rest teaches nothing.
+WHOLE, PURE = 0.85, 0.15
+PARTIAL, MIXED = 0.7, 0.28
+# Thin binarizations lose the rims of strokes, which is no loss; losing more than this share of a glyph is.
+SEEN = 0.6
+NO_DIGIT, UNCLEAR = -1, -2
+
+
+def label_regions(seen: Segmentation, owners: NDArray[np.uint8]) -> NDArray[np.int8]:
+    """Labels the regions of a lattice by their owners.
+
+    Parameters
+    ----------
+    seen : Segmentation
+    owners : (H, W) uint8
+        Whose ink each pixel of the original page is: 1 to 5 the digits' places, 255 foreign, anything else nobody's.
+
+    Returns
+    -------
+    (E,) int8
+        0 to 4 the place of the digit a region is, `NO_DIGIT`, or `UNCLEAR`.
+    """
+    height, width = seen.ink.shape
+    scaled = cv2.resize(owners, (width, height), interpolation=cv2.INTER_NEAREST).astype(np.uint8, copy=False)
+    inside = np.array([_inked_by(region, scaled) for region in seen.lattice.regions], np.float32).reshape(-1, ZIP_LENGTH + 1)
+    places = range(1, ZIP_LENGTH + 1)
+    inked = np.array([(scaled[seen.ink] == place).sum() for place in places], np.float32)
+    written = np.array([(scaled == place).sum() for place in places], np.float32)
+    covered = inside[:, :ZIP_LENGTH] / np.maximum(np.maximum(inked, SEEN * written), 1)
+    place = covered.argmax(axis=1)
+    own = inside[np.arange(len(inside)), place]
+    known = np.maximum(inside.sum(axis=1), 1)
+    share, foreign = covered.max(axis=1, initial=0), 1 - own / known
+    labels = np.full(len(inside), UNCLEAR, np.int8)
+    labels[(share < PARTIAL) | (foreign > MIXED)] = NO_DIGIT
+    whole = (share > WHOLE) & (foreign < PURE)
+    labels[whole] = place[whole]
+    return labels
+
+
+def _inked_by(region: Region, owners: NDArray[np.uint8]) -> list[int]:
+    """Pixels of a region by owner: the five digits, then foreign ink."""
+    box = region.box
+    counts = np.bincount(owners[box.top : box.bottom, box.left : box.right][region.ink], minlength=256)
+    return [*counts[1 : ZIP_LENGTH + 1].tolist(), int(counts[255])]
