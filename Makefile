@@ -3,6 +3,8 @@
 PYTHON ?= python3
 # The handwriting that `make model` and `make samples` draw from; an .npz file, or openml to download it.
 DATA ?= ../shared/data/mnist-train.npz
+# Folders of labelled crops that `make accuracy` measures on besides the sample scans, where they exist.
+BENCH ?= ../shared/bench/dev ../shared/bench/cheques
 
 BIN := .venv/bin
 SOURCES := pyproject.toml LICENSE $(wildcard README.md) $(shell find zipocr -type f -not -name '*.pyc')
@@ -19,7 +21,7 @@ print("...", len(rows), "rows")
 endef
 export TABLE
 
-.PHONY: help scan test check samples model clean
+.PHONY: help scan test check samples model accuracy pictures clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # Two installations into one .venv would disturb each other.
@@ -49,6 +51,13 @@ samples: .venv/with-train ## Remake sample_scans/, pixel for pixel (DATA=FILE.np
 model: .venv/with-train ## Retrain the shipped models (DATA=FILE.npz or openml)
 	$(BIN)/zipocr train --data digits --model-out zipocr/models/digits.npz
 	$(BIN)/zipocr train --data $(DATA) --model-out zipocr/models/mail.npz
+
+accuracy: .venv/with-train ## Measure the models and write the README's table (BENCH=folders with labels.csv)
+	$(BIN)/python -m zipocr.training.accuracy README.md sample_scans/labels.csv $(wildcard $(BENCH:=/labels.csv)) $(addprefix --digits ,$(wildcard $(DATA)))
+
+pictures: .venv/installed ## Redraw the README's pictures
+	$(BIN)/zipocr inspect sample_scans/touching/touching-03.png -o .venv/pictures
+	mv .venv/pictures/touching-03-p1.zipocr.png tests/pictures/touching.png
 
 clean: ## Remove .venv, results.csv and caches
 	rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -8,6 +8,7 @@ from zipocr.types import InkMask
 
 # All lengths in digit heights.
 SPECK = 0.07
+MOST_PARTS = 40  # components
 FALLBACK_HEIGHT = 0.5  # of the page
 RULE_RUN = 0.3
 RULE_LENGTH = 2.0
@@ -18,6 +19,7 @@ RULE_THICKNESS = 0.16
 STRAIGHTNESS = 0.04
 LEAST_SUPPORT = 0.7
 FITS = 5
+TANGENT = 0.3
 
 
 def digit_height(ink: InkMask) -> float:
@@ -117,14 +119,20 @@ def _erase_line(ink: InkMask, line: InkMask, height: float) -> None:
     support = len(np.unique(columns[on_line])) / len(reach)
     if support < LEAST_SUPPORT or thick > max(3.0, RULE_THICKNESS * height):
         return
-    last = len(ink) - 1
     top = np.floor(curve(reach) - thick / 2 - 0.5).astype(int)
     bottom = np.ceil(curve(reach) + thick / 2 + 0.5).astype(int)
-    above = ink[np.clip(top - 1, 0, last), reach] & (top > 1)
-    below = ink[np.clip(bottom + 1, 0, last), reach] & (bottom < last - 1)
     every = np.arange(len(ink))[:, None]
-    # A stroke that goes on beyond the line on both sides is writing that crosses it.
-    ink[:, reach] &= ~((every >= top) & (every <= bottom) & ~(above & below))
+    ink[:, reach] &= ~((every >= top) & (every <= bottom) & ~_crossed(ink[:, reach], top, bottom, height))
+
+
+def _crossed(ink: InkMask, top: NDArray[np.int_], bottom: NDArray[np.int_], height: float) -> NDArray[np.bool_]:
+    """Columns in which a stroke enters the band from above or below, and short ways between such: the foot of an 0 on its line."""
+    last, columns = len(ink) - 1, np.arange(ink.shape[1])
+    above = ink[np.clip(top - 1, 0, last), columns] & ink[np.clip(top - 2, 0, last), columns] & (top > 1)
+    below = ink[np.clip(bottom + 1, 0, last), columns] & ink[np.clip(bottom + 2, 0, last), columns] & (bottom < last - 1)
+    entered = (above | below).astype(np.uint8)[None]
+    bridged = cv2.morphologyEx(entered, cv2.MORPH_CLOSE, np.ones((1, max(3, round(TANGENT * height)) | 1), np.uint8))
+    return np.asarray(bridged[0] > 0)
 
 
 def remove_specks(ink: InkMask, height: float) -> InkMask:
@@ -151,5 +159,8 @@ def remove_specks(ink: InkMask, height: float) -> InkMask:
     keep &= ~(edge_rows & (tall < 0.35 * height))
     keep &= ~(edge_columns & (wide < 0.12 * height) & ~((tall > 0.5 * height) & (tall < 1.3 * height)))
     keep[0] = False
+    if keep.sum() > MOST_PARTS:
+        # Noise or a photograph: what a ZIP consists of is among the largest, and the cost of the rest would know no bounds.
+        keep &= area >= np.sort(area[keep])[-MOST_PARTS]
     kept: InkMask = keep[labels]
     return kept

@@ -1,5 +1,6 @@
 """Ordered, bounded maps over many tasks. They know nothing of images or ZIP codes."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, TypeVar
 
@@ -16,3 +17,8 @@ class Backend(Protocol):
         ``start`` is called once in each process that works, when its first task comes. Results come in the order of the tasks, which are
         taken only as fast as results are.
         """
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

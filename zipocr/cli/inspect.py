@@ -8,7 +8,6 @@ import click
 
 from zipocr.config import LARGEST_MAX_PIXELS, ScanConfig
 from zipocr.errors import ExitCode, OutputError
-from zipocr.types import Unread
 
 DEFAULTS = ScanConfig()
 
@@ -36,6 +35,7 @@ def inspect(images: tuple[Path, ...], *, output: Path, model: str, no_directory:
     from zipocr.images import read_pages, silence_decoders, write_png
     from zipocr.model_file import load_model
     from zipocr.reader import Reader
+    from zipocr.types import Unread
 
     silence_decoders()
     reader = Reader(load_model(model), use_directory=not no_directory)

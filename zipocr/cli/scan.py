@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections import Counter
@@ -137,7 +136,9 @@ def _scan(paths: Sequence[Path], config: ScanConfig) -> ExitCode:
 
 def _choose_backend(jobs: int, files: int) -> Backend:
     """Further processes only where they can pay; chunks small enough that all have work until the end."""
-    jobs = min(jobs or _usable_cores(), files)
+    from zipocr.backends import usable_cores
+
+    jobs = min(jobs or usable_cores(), files)
     if jobs <= 1 or files <= SERIAL_UP_TO:
         from zipocr.backends.serial import SerialBackend
 
@@ -145,10 +146,6 @@ def _choose_backend(jobs: int, files: int) -> Backend:
     from zipocr.backends.processes import ProcessBackend
 
     return ProcessBackend(jobs=jobs, chunk=max(1, min(LARGEST_CHUNK, files // (4 * jobs))))
-
-
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def _ending(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | 
     metavar="FILE",
     type=FILE,
     callback=_ending(".png", ".svg", ".pdf"),
-    help="Draw the experiment of --holdout, with --tune also the map of C and gamma, as PNG, SVG or PDF.",
+    help="Draw the experiment of --holdout and the accuracy over C and gamma, as PNG, SVG or PDF.",
 )
 @click.option("--jobs", default=0, type=click.IntRange(min=0), metavar="N", help="Processes; the default, 0, is one per core.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), metavar="N", help="Seed of all chance.")
@@ -94,12 +94,12 @@ def train(
     recipe = _recipe(data, c, gamma, seed)
     digits = _load(data) if tune or holdout else None
     tuning = None
-    if digits is not None and tune:
+    if digits is not None and (tune or plot):
         tuning = _tune(digits, holdout, c, gamma, recipe)
-        recipe = replace(recipe, C=tuning.best[0], gamma=tuning.best[1])
+        recipe = replace(recipe, C=tuning.best[0], gamma=tuning.best[1]) if tune else recipe
     if digits is not None and holdout:
         experiment = _predict(digits, holdout, recipe)
-        if plot:
+        if plot and tuning:
             _plot(plot, experiment, tuning)
     if model_out:
         _build(model_out, data, recipe, jobs)
@@ -170,13 +170,11 @@ def _predict(digits: DigitSet, split: Holdout, recipe: Recipe) -> Experiment:
     return experiment
 
 
-def _plot(path: Path, experiment: Experiment, tuning: Tuning | None) -> None:
+def _plot(path: Path, experiment: Experiment, tuning: Tuning) -> None:
     from zipocr.atomic import written_whole
     from zipocr.plots import TuningMap, plot_experiment
 
-    tried = None
-    if tuning is not None:
-        tried = TuningMap(c_values=tuning.c_values, gamma_values=tuning.gamma_values, accuracy=tuning.accuracy)
+    tried = TuningMap(c_values=tuning.c_values, gamma_values=tuning.gamma_values, accuracy=tuning.accuracy)
     figure = plot_experiment(experiment.images, experiment.actual, experiment.predicted, experiment.confusion, tried)
     with written_whole(path) as file:
         figure.savefig(file, format=path.suffix[1:].lower())
@@ -184,9 +182,9 @@ def _plot(path: Path, experiment: Experiment, tuning: Tuning | None) -> None:
 
 
 def _build(path: Path, data: str, recipe: Recipe, jobs: int) -> None:
-    from zipocr.cli.scan import _usable_cores
+    from zipocr.backends import usable_cores
     from zipocr.model_file import save_model
     from zipocr.training.recipes import build_model
 
-    save_model(path, build_model(data, recipe=recipe, jobs=jobs or _usable_cores(), report=lambda line: click.echo(line, err=True)))
+    save_model(path, build_model(data, recipe=recipe, jobs=jobs or usable_cores(), report=lambda line: click.echo(line, err=True)))
     click.echo(f"wrote {click.format_filename(path)}", err=True)

@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from threadpoolctl import threadpool_limits
 
 from zipocr.classify.features import directions, enlarge
 from zipocr.classify.scores import validity_evidence, votes
@@ -70,9 +71,12 @@ def fit_classifier(bitmaps: NDArray[np.uint8], labels: NDArray[np.uint8], recipe
 
 def fit_reduction(features: Floats, recipe: Recipe) -> tuple[PCA, Floats]:
     """Fits the projection to (N, 336) features; returns it and what it makes of them: (N, P) float32."""
-    reduction = PCA(recipe.components, random_state=recipe.seed, svd_solver="covariance_eigh").fit(features)
+    # On a busy machine threads that wait for each other take 100 times longer: 1.9 s, not 0.02 s for 1,797 digits on two shared cores.
+    with threadpool_limits(1, user_api="blas"):
+        reduction = PCA(recipe.components, random_state=recipe.seed, svd_solver="covariance_eigh").fit(features)
+        reduced = reduction.transform(features)
     # Half precision halves the file; the machine is fitted to what reading will see.
-    return reduction, reduction.transform(features).astype(np.float16).astype(np.float32)
+    return reduction, reduced.astype(np.float16).astype(np.float32)
 
 
 def fit_machine(reduced: Floats, labels: NDArray[np.uint8], recipe: Recipe) -> SVC:

@@ -21,7 +21,7 @@ from zipocr.types import Floats
 T = TypeVar("T")
 # Of each string: at most this many non-digits, and this many different regions that show the same digit whole.
 NON_DIGITS = 6
-VARIANTS = 2
+VARIANTS = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

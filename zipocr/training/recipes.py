@@ -28,7 +28,7 @@ from zipocr.training.typefaces import printed_digits, typefaces
 from zipocr.types import Floats, Model
 
 FOLDS = 4
-EUROPEAN = 0.15
+EUROPEAN = 0.3
 PRINTED = 8.0
 LATTICE_NON_DIGITS = 60
 Report = Callable[[str], None]
@@ -110,7 +110,7 @@ def _build(
     report("fitting the scores")
     scores = _fit_scores(folds, fitted, amounts, recipe, jobs)
     report("fitting the confidence")
-    composers = [_composer(fold.confidence, recipe, seed=300 + number) for number, fold in enumerate(folds)]
+    composers = [_composer(fold.confidence, recipe, seed=_seed(recipe, 300 + number)) for number, fold in enumerate(folds)]
     certain, facts = calibrate([{**arrays, **scores} for arrays in fitted], composers, amounts.confidence, jobs=jobs)
     final = fitted[0]
     if len(folds) > 1:
@@ -129,6 +129,11 @@ def _build(
     return Model(arrays={**final, **scores, **certain}, passport=passport)
 
 
+def _seed(recipe: Recipe, purpose: int) -> int:
+    """Seed of the composed strings for one purpose; no two purposes share one."""
+    return 1000 * recipe.seed + purpose
+
+
 def _composer(digits: DigitSet, recipe: Recipe, *, seed: int, each_once: bool = False, printed: float = PRINTED) -> Composer:
     """Strings of a set's writers; also printed ones, unless the model is to know Digits alone."""
     faces = () if recipe.from_grid or not printed else typefaces("train")
@@ -138,13 +143,13 @@ def _composer(digits: DigitSet, recipe: Recipe, *, seed: int, each_once: bool = 
 
 def _learnable(digits: DigitSet, extra: DigitSet, amounts: Amounts, recipe: Recipe, jobs: int) -> Samples:
     """What the classifier learns from: regions of composed strings, printed ones, and isolated Digits as they are."""
-    handwritten = _composer(digits, recipe, seed=100, each_once=True, printed=0)
+    handwritten = _composer(digits, recipe, seed=_seed(recipe, 100), each_once=True, printed=0)
     parts = [gather(handwritten, handwritten.round_length * amounts.rounds, jobs=jobs, non_digits=3 if recipe.from_grid else 2)]
     if amounts.printed:
         faces = typefaces("train")
-        printed = Composer(printed_digits(faces), seed=101, kinds={"printed": 1}, faces=faces)
+        printed = Composer(printed_digits(faces), seed=_seed(recipe, 101), kinds={"printed": 1}, faces=faces)
         parts.append(gather(printed, amounts.printed, jobs=jobs))
-        composed = Composer(extra, seed=102, each_once=True)
+        composed = Composer(extra, seed=_seed(recipe, 102), each_once=True)
         parts.append(gather(composed, composed.round_length, jobs=jobs))
     isolated = isolated_bitmaps(extra)
     geometry = np.zeros((len(isolated), parts[0].geometry.shape[1]), np.float32)
@@ -157,7 +162,9 @@ def _fit_scores(
     decisions: list[Floats] = []
     samples: list[Samples] = []
     for number, (fold, arrays) in enumerate(zip(folds, fitted, strict=True)):
-        held = gather(_composer(fold.lattice, recipe, seed=200 + number), amounts.lattice, jobs=jobs, non_digits=LATTICE_NON_DIGITS)
+        held = gather(
+            _composer(fold.lattice, recipe, seed=_seed(recipe, 200 + number)), amounts.lattice, jobs=jobs, non_digits=LATTICE_NON_DIGITS
+        )
         decisions.append(decide_all(Classifier.from_arrays(arrays), held.bitmaps))
         samples.append(held)
     together = join(samples)
