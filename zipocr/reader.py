@@ -2,109 +2,25 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from hashlib import sha256
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr import clean, normalize, threshold
-from zipocr.classify import features, scores, svc
 from zipocr.classify.scores import Scorer
 from zipocr.classify.svc import Classifier
-from zipocr.clean import digit_height, remove_rules, remove_specks
 from zipocr.decode.confidence import ConfidenceModel, digit_shares, evidence, posterior, rank
 from zipocr.decode.strings import Candidate, decode
 from zipocr.directory import places
+from zipocr.errors import ModelError
 from zipocr.normalize import to_bitmap, to_grids
-from zipocr.segment import cuts, lattice, seams
-from zipocr.segment.cuts import propose_cuts
-from zipocr.segment.lattice import build_lattice
-from zipocr.threshold import flatten, otsu, wolf
-from zipocr.types import Cut, CutSet, DigitReading, Floats, GrayImage, InkMask, Lattice, Model, Reason, Region, Trace, Unread, ZipReading
+from zipocr.prepare import Binarization, Segmentation, find_ink, segment, settings_hash, to_working_size
+from zipocr.trace import to_blank_trace, to_trace
+from zipocr.types import DigitReading, Floats, GrayImage, Model, Reason, Region, Trace, Unread, ZipReading
 
-# Digits are segmented at about this height in pixels: pages with much smaller or larger ones are brought to it first.
-WORKING_HEIGHT = 44
-LEAST_HEIGHT, MOST_HEIGHT = 34, 62
-LARGEST_ENLARGEMENT = 4.0
-SOFTENING = 0.8
 # When a view leaves no doubt: nats to the runner-up, of the weakest digit, and of the ink left out.
-CLEAR_MARGIN = 4.0
+CLEAR_MARGIN = 3.0
 CLEAR_DIGIT = -0.3
 CLEAR_REST = 0.5
-
-
-class Binarization(StrEnum):
-    """The thresholds a page can be seen through."""
-
-    OTSU = "otsu"
-    WOLF = "wolf"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Inked:
-    """A page at working size, its cleaned ink, and the digit height in pixels."""
-
-    page: GrayImage
-    ink: InkMask
-    height: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Segmentation:
-    """A page at working size, its cleaned ink, and everything that could be a digit. ``height`` is the digit height in pixels."""
-
-    page: GrayImage
-    ink: InkMask
-    height: float
-    cuts: CutSet
-    lattice: Lattice
-
-
-def settings_hash() -> str:
-    """Hash of all settings that training and reading must share: the constants of the stages up to the classifier."""
-    found = {
-        f"{room.__name__}.{name}": value
-        for room in (threshold, clean, seams, cuts, lattice, normalize, features, svc, scores)
-        for name, value in vars(room).items()
-        if name.isupper() and isinstance(value, int | float | tuple)
-    }
-    found |= {"reader": (WORKING_HEIGHT, LEAST_HEIGHT, MOST_HEIGHT, LARGEST_ENLARGEMENT, SOFTENING)}
-    return sha256(repr(sorted(found.items())).encode()).hexdigest()[:16]
-
-
-def to_working_size(page: GrayImage) -> GrayImage:
-    """Scales a page so that its digits are about `WORKING_HEIGHT` pixels high; a page near that, or without ink, stays as it is."""
-    height = digit_height(_binarize(page, Binarization.OTSU))
-    if height == 0 or LEAST_HEIGHT <= height <= MOST_HEIGHT:
-        return page
-    scale = min(WORKING_HEIGHT / height, LARGEST_ENLARGEMENT)
-    size = max(1, round(page.shape[1] * scale)), max(1, round(page.shape[0] * scale))
-    return cv2.resize(page, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA).astype(page.dtype)
-
-
-def find_ink(page: GrayImage, binarization: Binarization) -> Inked | None:
-    """Separates writing from paper, rules and dirt on a page at working size; None when there is no ink."""
-    ink = _binarize(page, binarization)
-    height = digit_height(ink)
-    if height == 0:
-        return None
-    ink = remove_rules(ink, height)
-    height = digit_height(ink) or height
-    ink = remove_specks(ink, height)
-    return Inked(page=page, ink=ink, height=height) if ink.any() else None
-
-
-def segment(inked: Inked, *, through: bool = True) -> Segmentation:
-    """Finds everything that could be a digit; with `through`, also parts of components."""
-    cuts = propose_cuts(inked.ink, inked.height, through=through)
-    return Segmentation(page=inked.page, ink=inked.ink, height=inked.height, cuts=cuts, lattice=build_lattice(cuts, inked.height))
-
-
-def _binarize(page: GrayImage, binarization: Binarization) -> InkMask:
-    soft = cv2.GaussianBlur(flatten(page), (0, 0), SOFTENING).astype(np.uint8, copy=False)
-    return otsu(soft) if binarization is Binarization.OTSU else wolf(soft, window=WORKING_HEIGHT)
 
 
 def draw_regions(regions: tuple[Region, ...]) -> NDArray[np.uint8]:
@@ -142,9 +58,16 @@ class Reader:
     model : Model
     use_directory : bool
         Whether the directory of ZIPs takes part; it never overrules without saying so.
+
+    Raises
+    ------
+    ModelError
+        When the model was made for other settings than this program's.
     """
 
     def __init__(self, model: Model, *, use_directory: bool = True) -> None:
+        if model.passport.get("settings", settings_hash()) != settings_hash():
+            raise ModelError("The model was made for other settings of segmentation and features; make it anew with 'zipocr train'")
         self._classifier = Classifier.from_model(model)
         self._scorer = Scorer.from_model(model)
         self._confidence = ConfidenceModel.from_model(model, use_directory=use_directory)
@@ -152,18 +75,19 @@ class Reader:
 
     def read(self, page: GrayImage) -> ZipReading | Unread:
         """Reads the ZIP of a page: (H, W) uint8 -> its reading, or why there is none."""
-        return self.trace(page).reading
+        return self._answer(self.look(to_working_size(page)))[0]
 
     def trace(self, page: GrayImage) -> Trace:
         """Reads a page and keeps everything that was seen on the way."""
         page = to_working_size(page)
         views = self.look(page)
+        reading, found = self._answer(views)
         if not views:
-            return _blank(page)
-        found = self.pool(views)
+            return to_blank_trace(page)
         if found is None:
-            return _trace(views[-1], Unread(reason=Reason.NOT_FIVE_DIGITS))
-        return _trace(found.view, self._report(found), found.ranked[0].edges)
+            return to_trace(views[-1].seen, reading)
+        edges = found.ranked[0].edges
+        return to_trace(found.view.seen, reading, edges=edges, grids=list(to_grids(found.view.bitmaps[list(edges)])))
 
     def look(self, page: GrayImage) -> list[View]:
         """Looks at a page at working size until a view leaves no doubt: at whole components, at cut ones, through another threshold."""
@@ -212,15 +136,21 @@ class Reader:
         return self._places.__contains__ if self._places else None
 
     def _is_clear(self, view: View) -> bool:
-        """Whether a view leaves no doubt: one string far ahead, every digit whole and sure, no ink left over."""
+        """Whether a view leaves no doubt, directory or not: one string far ahead, every digit whole and sure, no ink left over."""
         if not view.candidates:
             return False
-        best, *others = rank(view.candidates, self._is_listed)
+        best, *others = view.candidates
         if others and best.score - others[0].score < CLEAR_MARGIN:
             return False
         own = np.array([view.gains[edge, int(digit)] for edge, digit in zip(best.edges, best.text, strict=True)])
-        plain = next(one.score for one in view.candidates if one.text == best.text)
-        return bool(own.min() > CLEAR_DIGIT and own.sum() - plain < CLEAR_REST)
+        return bool(own.min() > CLEAR_DIGIT and own.sum() - best.score < CLEAR_REST)
+
+    def _answer(self, views: Sequence[View]) -> tuple[ZipReading | Unread, Decoded | None]:
+        """What the views of a page amount to."""
+        if not views:
+            return Unread(reason=Reason.NO_INK), None
+        found = self.pool(views)
+        return (Unread(reason=Reason.NOT_FIVE_DIGITS), None) if found is None else (self._report(found), found)
 
     def _report(self, found: Decoded) -> ZipReading:
         shares = posterior(found.ranked, self._confidence.temperature)
@@ -254,39 +184,3 @@ def _digit_reading(shares: Floats, digit: int) -> DigitReading:
     return DigitReading(
         digit=digit, probability=min(float(shares[digit]), 1.0), runner_up=second, runner_up_probability=max(float(shares[second]), 0.0)
     )
-
-
-def _blank(page: GrayImage) -> Trace:
-    """The trace of a page without ink."""
-    ink = np.zeros(page.shape, bool)
-    return Trace(page=page, ink=ink, cuts=(), candidates=(), regions=(), grids=(), reading=Unread(reason=Reason.NO_INK))
-
-
-def _trace(view: View, reading: ZipReading | Unread, edges: tuple[int, ...] = ()) -> Trace:
-    seen = view.seen
-    return Trace(
-        page=seen.page,
-        ink=seen.ink,
-        cuts=tuple(_cut_lines(seen.cuts, seen.ink.shape)),
-        candidates=tuple(region.box for region in seen.lattice.regions),
-        regions=tuple(seen.lattice.regions[edge] for edge in edges),
-        grids=tuple(to_grids(view.bitmaps[list(edges)])),
-        reading=reading,
-    )
-
-
-def _cut_lines(cuts: CutSet, shape: tuple[int, ...]) -> list[Cut]:
-    """Draws each cut as a line: in every row midway between the ink at its left and the ink at its right, bridged where a row has none."""
-    lines = []
-    for left, cost in zip(cuts.left[1:-1], cuts.costs[1:-1], strict=True):
-        last = np.full(shape[0], -1)
-        np.maximum.at(last, cuts.rows[left], cuts.columns[left])
-        first = np.full(shape[0], shape[1])
-        np.minimum.at(first, cuts.rows[~left], cuts.columns[~left])
-        known = np.flatnonzero((last >= 0) & (first < shape[1]))
-        if not len(known):
-            known = np.flatnonzero((last >= 0) | (first < shape[1]))
-        middle = np.clip((last[known] + 1 + first[known]) / 2, last[known] + 1, None)
-        columns = np.interp(np.arange(shape[0]), known, middle)
-        lines.append(Cut(columns=np.rint(columns).astype(np.int32), cost=float(cost)))
-    return lines

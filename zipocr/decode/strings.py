@@ -1,6 +1,7 @@
 """Finds the best strings of five digits in a lattice, and how sure one may be of them."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from zipocr.types import ZIP_LENGTH, Floats, Lattice
 KEPT = 12
 BEAM = 14.0
 DIGIT_BEAM = 7.0
+# Strings that reach a place of the lattice, each with its score and the edges it took.
+Place: TypeAlias = dict[str, tuple[float, tuple[int, ...]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,29 +51,33 @@ def decode(lattice: Lattice, gains: Floats) -> tuple[Candidate, ...]:
         return ()
     tops = [_likely(row) for row in gains.astype(np.float64)]
     # held[cut][count] maps a string to (score, edges).
-    held: list[list[dict[str, tuple[float, tuple[int, ...]]]]] = [[{} for _ in range(ZIP_LENGTH + 1)] for _ in range(lattice.cut_count)]
+    held: list[list[Place]] = [[{} for _ in range(ZIP_LENGTH + 1)] for _ in range(lattice.cut_count)]
     held[0][0][""] = (0.0, ())
     for cut in range(1, lattice.cut_count):
         for start, edge, price in incoming[cut]:
-            for count in range(ZIP_LENGTH + (edge < 0)):
-                arriving = count + (edge >= 0)
-                worth = goal - ahead[cut, arriving]
-                for text, (score, edges) in held[start][count].items():
-                    for digit, gain in tops[edge] if edge >= 0 else (("", -price),):
-                        _offer(held[cut][arriving], text + digit, score + gain, (*edges, edge) if edge >= 0 else edges, worth)
+            step = int(edge >= 0)
+            options = tops[edge] if step else [("", -price)]
+            for count in range(ZIP_LENGTH + 1 - step):
+                _extend(held[start][count], held[cut][count + step], edge, options, worth=goal - float(ahead[cut, count + step]))
         for count in range(ZIP_LENGTH + 1):
             held[cut][count] = _best(held[cut][count])
     final = held[-1][ZIP_LENGTH]
     return tuple(Candidate(text=text, edges=edges, score=score) for text, (score, edges) in final.items())
 
 
-def _offer(place: dict[str, tuple[float, tuple[int, ...]]], text: str, score: float, edges: tuple[int, ...], worth: float) -> None:
-    """Keeps a string at a place of the lattice, if it can still win and was not read better there."""
-    if score >= worth and (text not in place or score > place[text][0]):
-        place[text] = (score, edges)
+def _extend(source: Place, target: Place, edge: int, options: list[tuple[str, float]], *, worth: float) -> None:
+    """Carries strings over an edge, with each of its digits, as far as they can still win and were not read better there."""
+    for text, (score, edges) in source.items():
+        if score + options[0][1] < worth:
+            break  # strings are held best first, and so are digits
+        taken = (*edges, edge) if edge >= 0 else edges
+        for digit, gain in options:
+            longer, total = text + digit, score + gain
+            if total >= worth and (longer not in target or total > target[longer][0]):
+                target[longer] = (total, taken)
 
 
-def _best(place: dict[str, tuple[float, tuple[int, ...]]]) -> dict[str, tuple[float, tuple[int, ...]]]:
+def _best(place: Place) -> Place:
     """The `KEPT` best strings of a place, best first; equal scores in the order of the strings."""
     return dict(sorted(place.items(), key=lambda item: (-item[1][0], item[0]))[:KEPT])
 
@@ -103,5 +110,6 @@ def _best_ahead(lattice: Lattice, gains: NDArray[np.float64]) -> NDArray[np.floa
 
 
 def _likely(scores: NDArray[np.float64]) -> list[tuple[str, float]]:
-    """Digits of one region within the beam, as (digit, log probability)."""
-    return [(str(digit), float(scores[digit])) for digit in np.flatnonzero(scores > scores.max() - DIGIT_BEAM)]
+    """Digits of one region within the beam, as (digit, log probability), likeliest first."""
+    order = np.argsort(-scores, kind="stable")
+    return [(str(digit), float(scores[digit])) for digit in order if scores[digit] > scores[order[0]] - DIGIT_BEAM]

@@ -17,6 +17,9 @@ from zipocr.types import CutSet, InkMask
 # Lengths in digit heights, areas in their squares.
 CUTTABLE_WIDTH = 0.5
 CUTTABLE_HEIGHT = 0.4
+# Beyond this a component is no string of five digits, and parting it would cost without bounds.
+WIDEST_STRING = 10.0
+TALLEST_STRING = 4.0
 DEAREST_CUT = 1.0
 SMALLEST_PIECE = 0.03
 TWIN_AREA = 0.015
@@ -95,7 +98,9 @@ def _cuttable(parts: _Components, rows: NDArray[np.intp], columns: NDArray[np.in
     """Components that could be more than one digit."""
     found = []
     for part, (top, first, bottom, last) in enumerate(parts.boxes.tolist()):
-        if last - first < CUTTABLE_WIDTH * height or bottom - top < CUTTABLE_HEIGHT * height:
+        if not CUTTABLE_WIDTH * height <= last - first <= WIDEST_STRING * height:
+            continue
+        if not CUTTABLE_HEIGHT * height <= bottom - top <= TALLEST_STRING * height:
             continue
         own = np.flatnonzero(parts.of_pixel == part)
         y, x = rows[own] - top, columns[own] - first

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from zipocr.decode.confidence import posterior
+from zipocr.decode.confidence import LISTED_SHARE, posterior
 from zipocr.decode.strings import Candidate
-from zipocr.reader import Reader, to_working_size
+from zipocr.directory import places
+from zipocr.prepare import to_working_size
+from zipocr.reader import Reader
 from zipocr.training.compose import Composer
 from zipocr.training.fit import fit_logistic
 from zipocr.training.gather import map_strings
@@ -37,22 +39,23 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Judge:
-    """Reads one string of a composer."""
+    """Reads one string of a composer; all readers share one look at it, since looking does not depend on the directory."""
 
-    reader: Reader
+    readers: Sequence[Reader]
     composer: Composer
 
-    def __call__(self, number: int) -> Verdict | None:
+    def __call__(self, number: int) -> list[Verdict]:
         composed = self.composer.nth(number)
-        found = self.reader.pool(self.reader.look(to_working_size(composed.image)))
-        return None if found is None else Verdict(evidence=self.reader.evidence(found), ranked=found.ranked, truth=composed.text)
+        views = self.readers[0].look(to_working_size(composed.image))
+        found = [(reader, reader.pool(views)) for reader in self.readers]
+        return [Verdict(evidence=reader.evidence(one), ranked=one.ranked, truth=composed.text) for reader, one in found if one is not None]
 
 
-def judge(model: Model, composer: Composer, numbers: Sequence[int], *, use_directory: bool, jobs: int) -> list[Verdict]:
-    """Reads composed strings; those without five digits are left out."""
-    reader = Reader(model, use_directory=use_directory)
-    found = map_strings(_Judge(reader=reader, composer=composer), numbers, jobs=jobs)
-    return [verdict for verdict in found if verdict is not None]
+def judge(model: Model, composer: Composer, numbers: Sequence[int], *, jobs: int) -> list[tuple[Verdict, ...]]:
+    """Reads composed strings with and without the directory; those without five digits are left out."""
+    readers = [Reader(model, use_directory=use_directory) for use_directory in (True, False)]
+    found = map_strings(_Judge(readers=readers, composer=composer), numbers, jobs=jobs)
+    return [tuple(verdicts) for verdicts in found if verdicts]
 
 
 def fit_temperature(verdicts: Sequence[Verdict]) -> float:
@@ -65,11 +68,19 @@ def fit_temperature(verdicts: Sequence[Verdict]) -> float:
     return float(minimize_scalar(loss, bounds=(0.3, 5.0), method="bounded").x)
 
 
-def fit_confidence(verdicts: Sequence[Verdict]) -> Floats:
-    """Weights and bias of the logistic model of a right ZIP: (F + 1,) float32."""
+def mail_weights(verdicts: Sequence[Verdict]) -> NDArray[np.float64]:
+    """Weights that make unlisted strings as rare as they are on mail: (N,), sum N. Composed strings hold many more of them."""
+    listed = np.array([one.truth in places() for one in verdicts])
+    share = np.where(listed, LISTED_SHARE / max(listed.sum(), 1), (1 - LISTED_SHARE) / max((~listed).sum(), 1))
+    return np.asarray(share * len(verdicts) / share.sum())
+
+
+def fit_confidence(verdicts: Sequence[Verdict], weights: NDArray[np.float64]) -> Floats:
+    """Slopes and bias of the logistic model of a right ZIP: (F + 1,) float32; ``weights`` (N,) say how much each string counts."""
     seen = np.stack([one.evidence for one in verdicts])
-    weights, bias = fit_logistic(seen, np.array([one.is_right for one in verdicts]), strength=EVIDENCE_STRENGTH)
-    return np.append(weights, np.float32(bias))
+    right = np.array([one.is_right for one in verdicts])
+    slopes, bias = fit_logistic(seen, right, strength=EVIDENCE_STRENGTH, weights=weights)
+    return np.append(slopes, np.float32(bias))
 
 
 def confidences(verdicts: Sequence[Verdict], fitted: Floats) -> NDArray[np.float64]:
@@ -78,11 +89,13 @@ def confidences(verdicts: Sequence[Verdict], fitted: Floats) -> NDArray[np.float
     return np.asarray(1 / (1 + np.exp(-odds)))
 
 
-def choose_threshold(confidence: NDArray[np.float64], right: NDArray[np.bool_], error: float = ACCEPTED_ERROR) -> float:
-    """The lowest confidence above which at most this share is wrong, in steps of 0.0001 as the CSV shows it."""
+def choose_threshold(
+    confidence: NDArray[np.float64], right: NDArray[np.bool_], weights: NDArray[np.float64], error: float = ACCEPTED_ERROR
+) -> float:
+    """The lowest confidence above which at most this weighted share is wrong, in steps of 0.0001 as the CSV shows it."""
     order = np.argsort(-confidence, kind="stable")
-    wrong = np.cumsum(~right[order])
-    fine = np.flatnonzero(wrong <= error * np.arange(1, len(order) + 1))
+    wrong = np.cumsum(~right[order] * weights[order])
+    fine = np.flatnonzero(wrong <= error * np.cumsum(weights[order]))
     return float(np.ceil(confidence[order][fine[-1]] * 1e4) / 1e4) if len(fine) else 1.0
 
 
@@ -112,16 +125,16 @@ def calibrate(
     blank = np.zeros(1, np.float32)
     arrays: dict[str, NDArray[Any]] = {}
     facts: dict[str, float] = {"confidence_strings": count * len(fitted)}
-    for name, use_directory in (("confidence_unlisted", False), ("confidence_listed", True)):
-        verdicts = []
-        for fold, composer in zip(fitted, composers, strict=True):
-            model = Model(
-                arrays={**fold, "temperature": np.array(1.0), "confidence_listed": blank, "confidence_unlisted": blank}, passport={}
-            )
-            verdicts += judge(model, composer, range(count), use_directory=use_directory, jobs=jobs)
-        right = np.array([one.is_right for one in verdicts])
-        arrays[name] = fit_confidence(verdicts)
-        arrays["temperature"] = np.array(fit_temperature(verdicts))
-        facts[f"{name}_exact"] = round(float(right.sum() / (count * len(fitted))), 4)
-        facts["min_confidence"] = choose_threshold(confidences(verdicts, arrays[name]), right)
+    pairs = []
+    for fold, composer in zip(fitted, composers, strict=True):
+        model = Model(arrays={**fold, "temperature": np.array(1.0), "confidence_listed": blank, "confidence_unlisted": blank}, passport={})
+        pairs += judge(model, composer, range(count), jobs=jobs)
+    for name, verdicts in zip(("confidence_listed", "confidence_unlisted"), zip(*pairs, strict=True), strict=True):
+        weights = mail_weights(verdicts) if name == "confidence_listed" else np.ones(len(verdicts))
+        arrays[name] = fit_confidence(verdicts, weights)
+        facts[f"{name}_exact"] = round(sum(one.is_right for one in verdicts) / (count * len(fitted)), 4)
+    listed = [verdict for verdict, _ in pairs]
+    arrays["temperature"] = np.array(fit_temperature(listed))
+    certain = confidences(listed, arrays["confidence_listed"])
+    facts["min_confidence"] = choose_threshold(certain, np.array([one.is_right for one in listed]), mail_weights(listed))
     return arrays, facts

@@ -114,10 +114,12 @@ def _fit_votes(decisions: Floats, labels: NDArray[np.uint8]) -> tuple[float, flo
     return float(found.x[0]), float(found.x[1])
 
 
-def fit_logistic(seen: Floats, truth: NDArray[np.bool_], *, strength: float) -> tuple[Floats, float]:
-    """Logistic regression on standardized columns, its scaling folded into weights and bias."""
+def fit_logistic(
+    seen: Floats, truth: NDArray[np.bool_], *, strength: float, weights: NDArray[np.float64] | None = None
+) -> tuple[Floats, float]:
+    """Logistic regression on standardized columns, its scaling folded into slopes and bias."""
     pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000))
-    pipeline.fit(seen, truth)
+    pipeline.fit(seen, truth, logisticregression__sample_weight=weights)
     scaler, logistic = pipeline[0], pipeline[1]
-    weights = logistic.coef_[0] / scaler.scale_
-    return weights.astype(np.float32), float(logistic.intercept_[0] - weights @ scaler.mean_)
+    slopes = logistic.coef_[0] / scaler.scale_
+    return slopes.astype(np.float32), float(logistic.intercept_[0] - slopes @ scaler.mean_)

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zipocr import __version__
 from zipocr.classify.scores import Scorer
 from zipocr.classify.svc import Classifier
-from zipocr.reader import settings_hash
+from zipocr.prepare import settings_hash
 from zipocr.training.calibrate import calibrate
 from zipocr.training.compose import HANDWRITTEN_QUOTAS, Composer
 from zipocr.training.datasets import DigitSet, WriterSplit, load_digits_set, load_npz, load_openml, split_writers
@@ -46,7 +47,7 @@ class Amounts:
 
 AMOUNTS = {
     False: Amounts(rounds=1, printed=900, lattice=1500, confidence=3000),
-    True: Amounts(rounds=6, printed=0, lattice=400, confidence=1000),
+    True: Amounts(rounds=6, printed=0, lattice=400, confidence=400),
 }
 
 
@@ -122,8 +123,8 @@ def _build(
         "recipe": {name: getattr(recipe, name) for name in ("C", "gamma", "components", "from_grid", "seed")},
         "support_vectors": len(final["support"]),
         "settings": settings_hash(),
-        "versions": {name: version(name) for name in ("numpy", "opencv-python-headless", "scikit-learn", "scipy", "zipcodes", "zipocr")}
-        | {"python": platform.python_version()},
+        "versions": {name: version(name) for name in ("numpy", "opencv-python-headless", "scikit-learn", "scipy", "zipcodes")}
+        | {"python": platform.python_version(), "zipocr": __version__},
         **facts,
     }
     return Model(arrays={**final, **scores, **certain}, passport=passport)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.reader import Segmentation
+from zipocr.prepare import Segmentation
 from zipocr.types import ZIP_LENGTH, Region
 
 # A digit covers nearly all of one glyph and hardly anything else; what is clearly less, or clearly more, is none; the rest teaches nothing.

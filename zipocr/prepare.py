@@ -1,0 +1,95 @@
+"""Brings a page to working size and finds all that could be a digit on it: the way both reading and training take."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+
+import cv2
+import numpy as np
+
+from zipocr import clean, normalize, threshold
+from zipocr.classify import features, scores, svc
+from zipocr.clean import digit_height, remove_rules, remove_specks
+from zipocr.segment import cuts, lattice, seams
+from zipocr.segment.cuts import propose_cuts
+from zipocr.segment.lattice import build_lattice
+from zipocr.threshold import flatten, otsu, wolf
+from zipocr.types import CutSet, GrayImage, InkMask, Lattice
+
+# Digits are segmented at about this height in pixels: pages with much smaller or larger ones are brought to it first.
+WORKING_HEIGHT = 44
+LEAST_HEIGHT, MOST_HEIGHT = 34, 62
+LARGEST_ENLARGEMENT = 4.0
+SOFTENING = 0.8
+
+
+class Binarization(StrEnum):
+    """The thresholds a page can be seen through."""
+
+    OTSU = "otsu"
+    WOLF = "wolf"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Inked:
+    """A page at working size, its cleaned ink, and the digit height in pixels."""
+
+    page: GrayImage
+    ink: InkMask
+    height: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Segmentation:
+    """A page at working size, its cleaned ink, and everything that could be a digit. ``height`` is the digit height in pixels."""
+
+    page: GrayImage
+    ink: InkMask
+    height: float
+    cuts: CutSet
+    lattice: Lattice
+
+
+def settings_hash() -> str:
+    """Hash of all settings that training and reading must share: the constants of the stages up to the classifier."""
+    found = {
+        f"{room.__name__}.{name}": value
+        for room in (threshold, clean, seams, cuts, lattice, normalize, features, svc, scores)
+        for name, value in vars(room).items()
+        if name.isupper() and isinstance(value, int | float | tuple)
+    }
+    found |= {"reader": (WORKING_HEIGHT, LEAST_HEIGHT, MOST_HEIGHT, LARGEST_ENLARGEMENT, SOFTENING)}
+    return sha256(repr(sorted(found.items())).encode()).hexdigest()[:16]
+
+
+def to_working_size(page: GrayImage) -> GrayImage:
+    """Scales a page so that its digits are about `WORKING_HEIGHT` pixels high; a page near that, or without ink, stays as it is."""
+    height = digit_height(_binarize(page, Binarization.OTSU))
+    if height == 0 or LEAST_HEIGHT <= height <= MOST_HEIGHT:
+        return page
+    scale = min(WORKING_HEIGHT / height, LARGEST_ENLARGEMENT)
+    size = max(1, round(page.shape[1] * scale)), max(1, round(page.shape[0] * scale))
+    return cv2.resize(page, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA).astype(page.dtype)
+
+
+def find_ink(page: GrayImage, binarization: Binarization) -> Inked | None:
+    """Separates writing from paper, rules and dirt on a page at working size; None when there is no ink."""
+    ink = _binarize(page, binarization)
+    height = digit_height(ink)
+    if height == 0:
+        return None
+    ink = remove_rules(ink, height)
+    height = digit_height(ink) or height
+    ink = remove_specks(ink, height)
+    return Inked(page=page, ink=ink, height=height) if ink.any() else None
+
+
+def segment(inked: Inked, *, through: bool = True) -> Segmentation:
+    """Finds everything that could be a digit; with `through`, also parts of components."""
+    found = propose_cuts(inked.ink, inked.height, through=through)
+    return Segmentation(page=inked.page, ink=inked.ink, height=inked.height, cuts=found, lattice=build_lattice(found, inked.height))
+
+
+def _binarize(page: GrayImage, binarization: Binarization) -> InkMask:
+    soft = cv2.GaussianBlur(flatten(page), (0, 0), SOFTENING).astype(np.uint8, copy=False)
+    return otsu(soft) if binarization is Binarization.OTSU else wolf(soft, window=WORKING_HEIGHT)
