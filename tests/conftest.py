@@ -1,10 +1,18 @@
 """What all tests share."""
 
+from __future__ import annotations
+
 import os
 import shutil
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tiny import Tiny
+
+    from zipocr.training.datasets import DigitSet
 
 # The same examples on every run: a red test stays red, and a green one does not depend on luck.
 settings.register_profile("steady", derandomize=True, deadline=None, max_examples=100)
@@ -19,3 +27,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.fail(f"needs {', '.join(missing)}, which CI has to install", pytrace=False)
         if missing:
             pytest.skip(f"needs {', '.join(missing)}")
+
+
+@pytest.fixture(scope="session")
+def all_digits() -> DigitSet:
+    """All of scikit-learn's Digits, loaded once: undoing their stretching takes seconds."""
+    from zipocr.training.datasets import load_digits_set
+
+    return load_digits_set()
+
+
+@pytest.fixture(scope="session")
+def tiny(all_digits: DigitSet) -> Tiny:
+    """A model that is learnt in seconds, and what it was learnt from."""
+    from tiny import make_tiny
+
+    return make_tiny(all_digits)

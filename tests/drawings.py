@@ -1,5 +1,6 @@
 """Digits drawn for the tests, with the truth about their ink; drawn here so that they look the same with every OpenCV."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -48,18 +49,29 @@ class Written:
 
 
 def write(
-    text: str, *, height: int = HEIGHT, width: int = 26, gap: int = 14, margin: int = 20, stroke: int = STROKE, slant: float = 0.0
+    text: str,
+    *,
+    height: int = HEIGHT,
+    width: int = 26,
+    gap: int | Sequence[int] = 14,
+    margin: int = 20,
+    stroke: int = STROKE,
+    slant: float = 0.0,
 ) -> Written:
-    """Draw digits in a row: ``width`` pixels wide, ``gap`` apart, ``margin`` of paper around; ``slant`` leans them to the right."""
+    """Draw digits in a row: ``width`` pixels wide, ``gap`` apart, ``margin`` of paper around; ``slant`` leans them to the right.
+
+    There may be a gap for each pair of digits instead of one for all.
+    """
+    gaps = [gap] * (len(text) - 1) if isinstance(gap, int) else list(gap)
     lean = round(abs(slant) * height)
-    shape = height + 2 * margin, len(text) * (width + gap) - gap + 2 * margin + lean
+    shape = height + 2 * margin, len(text) * width + sum(gaps) + 2 * margin + lean
     covers = []
     for place, letter in enumerate(text):
         cover = np.zeros(shape, np.uint8)
         for stroke_points in _STROKES[letter]:
             points = np.array(stroke_points) * (width - stroke, height - stroke)
             points[:, 0] += slant * (height - points[:, 1])
-            points += (margin + place * (width + gap) + stroke / 2, margin + stroke / 2)
+            points += (margin + place * width + sum(gaps[:place]) + stroke / 2, margin + stroke / 2)
             cv2.polylines(cover, [np.rint(points * _FINE).astype(np.int32)], False, 255, stroke, cv2.LINE_AA, 4)
         covers.append(cover.astype(np.float32) / 255)
     return Written(cover=np.max(covers, axis=0), digits=tuple(cover > 0.5 for cover in covers))

@@ -32,7 +32,7 @@ def threshold(request):
 
 @pytest.mark.parametrize("paper", PAGES)
 def test_ink_is_found_on_every_paper(paper, threshold):
-    assert drawings.likeness(threshold(flatten(PAGES[paper])), WRITTEN.ink) > 0.85
+    assert drawings.likeness(threshold(flatten(PAGES[paper])), WRITTEN.ink) > 0.93
 
 
 @pytest.mark.parametrize("paper", ["kraft", "shaded", "shaded from above", "folded"])

@@ -13,7 +13,7 @@ from zipocr.clean import digit_height, remove_rules, remove_specks
 from zipocr.segment import cuts, lattice, seams
 from zipocr.segment.cuts import propose_cuts
 from zipocr.segment.lattice import build_lattice
-from zipocr.threshold import flatten, otsu, wolf
+from zipocr.threshold import flatten, has_ink, otsu, wolf
 from zipocr.types import CutSet, GrayImage, InkMask, Lattice
 
 # Digits are segmented at about this height in pixels: pages with much smaller or larger ones are brought to it first.
@@ -92,4 +92,7 @@ def segment(inked: Inked, *, through: bool = True) -> Segmentation:
 
 def _binarize(page: GrayImage, binarization: Binarization) -> InkMask:
     soft = cv2.GaussianBlur(flatten(page), (0, 0), SOFTENING).astype(np.uint8, copy=False)
-    return otsu(soft) if binarization is Binarization.OTSU else wolf(soft, window=WORKING_HEIGHT)
+    ink = otsu(soft)
+    if not has_ink(soft, ink):
+        return np.zeros_like(ink)
+    return ink if binarization is Binarization.OTSU else wolf(soft, window=WORKING_HEIGHT)

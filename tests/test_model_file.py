@@ -1,0 +1,211 @@
+import io
+import json
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from zipocr.errors import ModelError, OutputError
+from zipocr.model_file import ARRAYS, FORMAT, SHIPPED, load_model, save_model
+from zipocr.prepare import settings_hash
+from zipocr.types import Model
+
+CURE = "zipocr train"
+
+
+def small_model(**passport: Any) -> Model:
+    arrays = {name: np.arange(place + 1, dtype=np.float32) for place, name in enumerate(ARRAYS)}
+    return Model(arrays={**arrays, "from_grid": np.array(True)}, passport={"data": "nothing", "min_confidence": 0.5, **passport})
+
+
+def saved(folder: Path, model: Model | None = None) -> Path:
+    path = folder / "model.npz"
+    save_model(path, model or small_model())
+    return path
+
+
+def write_npz(path: Path, **arrays: Any) -> Path:
+    """Write what `save_model` would not: the arrays of a model, with others in their place."""
+    passport = np.array(json.dumps({"format": FORMAT}))
+    np.savez(path, **{"passport": passport, **dict(small_model().arrays), **arrays})
+    return path
+
+
+def assert_refused(path: Path) -> str:
+    with pytest.raises(ModelError) as caught:
+        load_model(str(path))
+    message = str(caught.value)
+    assert CURE in message
+    assert path.name in message
+    assert "\n" not in message
+    return message
+
+
+class Trap:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, spring: Path) -> None:
+        self.spring = spring
+
+    def __reduce__(self):
+        return (Path.touch, (self.spring,))
+
+
+def test_a_model_is_loaded_as_it_was_saved(tmp_path: Path, tiny):
+    path = saved(tmp_path, tiny.model)
+    found = load_model(str(path))
+    assert found.arrays.keys() == tiny.model.arrays.keys()
+    for name, array in tiny.model.arrays.items():
+        assert found.arrays[name].dtype == np.asarray(array).dtype
+        assert np.array_equal(found.arrays[name], array)
+    assert {**found.passport, **tiny.model.passport} == found.passport
+
+
+def test_the_passport_keeps_text_numbers_and_lists(tmp_path: Path):
+    passport = {"data": "Ziffern für Köln", "writers": [1, 2], "accuracy": {"digits": 0.975}, "none": None}
+    found = load_model(str(saved(tmp_path, small_model(**passport)))).passport
+    assert {name: found[name] for name in passport} == passport
+    assert found["format"] == FORMAT
+
+
+def test_the_same_model_gives_the_same_bytes(tmp_path: Path):
+    (tmp_path / "other").mkdir()
+    one = saved(tmp_path).read_bytes()
+    assert saved(tmp_path / "other").read_bytes() == one
+    again = tmp_path / "again.npz"
+    save_model(again, load_model(str(tmp_path / "model.npz")))
+    assert again.read_bytes() == one
+
+
+def test_a_saved_model_holds_nothing_pickled(tmp_path: Path):
+    with zipfile.ZipFile(saved(tmp_path)) as archive:
+        for name in archive.namelist():
+            array = np.lib.format.read_array(io.BytesIO(archive.read(name)), allow_pickle=False)
+            assert not array.dtype.hasobject
+
+
+def test_an_array_of_objects_is_not_saved(tmp_path: Path):
+    model = Model(arrays={**small_model().arrays, "mean": np.array([{}], object)}, passport={})
+    with pytest.raises(ValueError, match="allow_pickle"):
+        save_model(tmp_path / "model.npz", model)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_replaces_an_older_one_whole(tmp_path: Path):
+    path = saved(tmp_path, small_model(data="old"))
+    save_model(path, small_model(data="new"))
+    assert load_model(str(path)).passport["data"] == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_model_that_cannot_be_written_says_so(tmp_path: Path):
+    with pytest.raises(OutputError, match="model"):
+        save_model(tmp_path / "missing" / "model.npz", small_model())
+
+
+@pytest.mark.parametrize("name", ["missing.npz", "mial", "no/such/folder/model.npz", ""])
+def test_a_model_that_is_not_there_is_refused_with_what_there_is(name, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError) as caught:
+        load_model(name)
+    assert all(shipped in str(caught.value) for shipped in SHIPPED)
+    assert CURE in str(caught.value)
+
+
+def test_a_folder_is_refused(tmp_path: Path):
+    assert_refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"hello\n", b"file,page,zip\na.png,1,02108\n", b"PK\x03\x04", b"\x89PNG\r\n\x1a\n", b"\x93NUMPY", b"\x80\x04."]
+)
+def test_a_file_of_another_kind_is_refused(data, tmp_path: Path):
+    path = tmp_path / "model.npz"
+    path.write_bytes(data)
+    assert_refused(path)
+
+
+def test_a_single_array_is_refused(tmp_path: Path):
+    path = tmp_path / "array.npy"
+    np.save(path, np.zeros(3))
+    assert_refused(path)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.9, 0.999])
+def test_a_file_cut_short_is_refused(share, tmp_path: Path):
+    path = saved(tmp_path)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    assert_refused(path)
+
+
+@given(place=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_flipped_byte_is_noticed_or_does_no_harm(tmp_path: Path, place, flip):
+    path = saved(tmp_path)
+    model = load_model(str(path))
+    data = bytearray(path.read_bytes())
+    data[int(place * len(data))] ^= flip
+    path.write_bytes(data)
+    try:
+        found = load_model(str(path))
+    except ModelError:
+        return
+    assert found.passport == model.passport
+    assert all(np.array_equal(found.arrays[name], array) for name, array in model.arrays.items())
+
+
+def test_pickled_objects_are_refused_and_never_run(tmp_path: Path):
+    spring = tmp_path / "sprung"
+    for name in ("passport", "mean", "extra"):
+        path = write_npz(tmp_path / f"{name}.npz", **{name: np.array([Trap(spring)], object)})
+        assert_refused(path)
+    plain = tmp_path / "pickle.npz"
+    plain.write_bytes(pickle.dumps(Trap(spring)))
+    assert_refused(plain)
+    assert not spring.exists()
+    pickle.loads(plain.read_bytes())
+    assert spring.exists()
+
+
+@pytest.mark.parametrize("name", ["passport", "support", "validity", "confidence_listed"])
+def test_a_missing_array_is_named(name, tmp_path: Path):
+    path = tmp_path / "model.npz"
+    arrays = {"passport": np.array(json.dumps({"format": FORMAT})), **dict(small_model().arrays)}
+    del arrays[name]
+    np.savez(path, **arrays)
+    assert name in assert_refused(path)
+
+
+def test_the_digits_of_another_data_set_are_no_model(tmp_path: Path):
+    path = tmp_path / "digits.npz"
+    np.savez(path, X=np.zeros((2, 28, 28), np.uint8), y=np.zeros(2), writer=np.zeros(2))
+    assert_refused(path)
+
+
+@pytest.mark.parametrize("version", [FORMAT + 1, 0, "1", None])
+def test_another_format_is_refused(version, tmp_path: Path):
+    path = write_npz(tmp_path / "model.npz", passport=np.array(json.dumps({"format": version})))
+    assert str(FORMAT) in assert_refused(path)
+
+
+@pytest.mark.parametrize("passport", ["", "{", "[]", "3", "null", '"text"', "{}", "NaN"])
+def test_a_damaged_passport_is_refused(passport, tmp_path: Path):
+    assert_refused(write_npz(tmp_path / "model.npz", passport=np.array(passport)))
+
+
+def test_a_passport_that_is_no_text_is_refused(tmp_path: Path):
+    assert_refused(write_npz(tmp_path / "model.npz", passport=np.arange(3)))
+
+
+@pytest.mark.real
+def test_the_shipped_model_is_of_this_program_and_says_what_it_was_made_from():
+    passport = load_model("mail").passport
+    assert passport["settings"] == settings_hash()
+    assert 0 < passport["min_confidence"] < 1
+    assert {"data", "recipe", "versions"} <= passport.keys()

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+from drawings import HEIGHT, Written, lay, likeness, write
+
+from zipocr.prepare import Binarization, find_ink, segment, settings_hash, to_working_size
+
+WRITTEN: dict[str, Written] = {"upright": write("02346"), "leaning": write("71417", slant=0.3)}
+
+
+@pytest.mark.parametrize("height", [14, 22, 80, 130])
+def test_pages_are_brought_to_one_size_of_digits(height):
+    page = lay(
+        write("60614", height=height, width=height * 5 // 8, gap=height // 3, margin=height // 2, stroke=max(2, height // 9)).cover, 235
+    )
+    sized = to_working_size(page)
+    inked = find_ink(sized, Binarization.OTSU)
+    assert inked is not None
+    assert inked.height == pytest.approx(HEIGHT, rel=0.3)
+    assert sized.dtype == np.uint8
+    assert sized.shape[1] / sized.shape[0] == pytest.approx(page.shape[1] / page.shape[0], rel=0.03)
+
+
+@pytest.mark.parametrize("page", [lay(WRITTEN["upright"].cover, 235), np.full((50, 90), 255, np.uint8)], ids=["the right size", "blank"])
+def test_a_page_of_the_right_size_and_a_blank_one_stay_as_they_are(page):
+    assert np.array_equal(to_working_size(page), page)
+
+
+@pytest.mark.parametrize("binarization", Binarization)
+@pytest.mark.parametrize("paper", [245, 165])
+@pytest.mark.parametrize("name", WRITTEN)
+def test_writing_is_found_by_every_binarization(name, paper, binarization):
+    inked = find_ink(lay(WRITTEN[name].cover, paper), binarization)
+    assert likeness(inked.ink, WRITTEN[name].ink) > 0.8
+    assert inked.height == pytest.approx(HEIGHT, rel=0.15)
+
+
+@pytest.mark.parametrize("binarization", Binarization)
+@pytest.mark.parametrize("gray", [90, 170, 255])
+def test_even_paper_holds_no_ink(gray, binarization):
+    assert find_ink(np.full((80, 200), gray, np.uint8), binarization) is None
+
+
+def test_the_page_is_not_changed():
+    page = lay(WRITTEN["upright"].cover, 200, noise=8)
+    before = page.copy()
+    segment(find_ink(to_working_size(page), Binarization.WOLF))
+    assert np.array_equal(page, before)
+
+
+def test_only_whole_components_are_regions_unless_cutting_is_allowed():
+    inked = find_ink(lay(WRITTEN["upright"].cover, 235), Binarization.OTSU)
+    whole, cut = segment(inked, through=False), segment(inked)
+    assert 5 <= len(whole.lattice.regions) < len(cut.lattice.regions)
+    assert not whole.cuts.costs.any()
+    assert np.array_equal(whole.ink, cut.ink)
+
+
+def test_the_hash_of_the_settings_is_short_and_tells_of_a_changed_setting(monkeypatch: pytest.MonkeyPatch):
+    before = settings_hash()
+    assert len(before) == 16
+    assert int(before, 16) >= 0
+    assert settings_hash() == before
+    monkeypatch.setattr("zipocr.prepare.WORKING_HEIGHT", 45)
+    assert settings_hash() != before

@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+
+from zipocr.classify.scores import Scorer
+from zipocr.classify.svc import NON_DIGIT, Classifier
+from zipocr.normalize import to_grids
+from zipocr.training.fit import Recipe, decide_all, fit_classifier, fit_logistic, fit_machine, fit_reduction, fit_scores, to_features
+
+RECIPE = Recipe(components=12)
+
+
+@pytest.fixture(scope="module")
+def some(tiny):
+    return tiny.samples
+
+
+@pytest.fixture(scope="module")
+def fitted(some):
+    return fit_classifier(some.bitmaps, some.labels, RECIPE)
+
+
+def test_a_classifier_is_plain_arrays_of_fitting_shapes(fitted):
+    assert all(isinstance(array, np.ndarray) and not array.dtype.hasobject for array in fitted.values())
+    vectors = len(fitted["support"])
+    assert fitted["mean"].shape == (336,)
+    assert fitted["projection"].shape == (336, 12)
+    assert fitted["support"].shape == (vectors, 12)
+    assert fitted["dual"].shape == (10, vectors)
+    assert fitted["support_counts"].sum() == vectors
+    assert fitted["support_counts"].shape == (11,)
+    assert fitted["intercepts"].shape == (55,)
+
+
+def test_fitting_again_gives_the_same_arrays(some, fitted):
+    again = fit_classifier(some.bitmaps, some.labels, RECIPE)
+    assert again.keys() == fitted.keys()
+    assert all(np.array_equal(again[name], array) for name, array in fitted.items())
+
+
+def test_a_classifier_knows_what_it_learnt(tiny, some):
+    decisions = decide_all(Classifier.from_arrays(tiny.model.arrays), some.bitmaps)
+    is_digit = some.labels != NON_DIGIT
+    right = Scorer.from_model(tiny.model).digit_scores(decisions[is_digit]).argmax(axis=1) == some.labels[is_digit]
+    assert right.mean() > 0.97
+
+
+def test_support_vectors_survive_half_precision_exactly(some, fitted):
+    _, reduced = fit_reduction(to_features(some.bitmaps, from_grid=False), RECIPE)
+    known = {row.tobytes() for row in reduced}
+    assert all(row.tobytes() in known for row in fitted["support"].astype(np.float32))
+
+
+def test_a_larger_gamma_is_a_narrower_kernel(some):
+    _, reduced = fit_reduction(to_features(some.bitmaps, from_grid=False), RECIPE)
+    wide, narrow = (fit_machine(reduced, some.labels, Recipe(gamma=gamma)) for gamma in (0.5, 4.0))
+    assert narrow.gamma == pytest.approx(8 * wide.gamma)
+    assert len(narrow.support_) > len(wide.support_)
+
+
+def test_from_the_grid_only_the_grid_counts(some):
+    grids = to_grids(some.bitmaps[:20])
+    blocks = np.rint(grids * (255 / 16)).astype(np.uint8).repeat(4, axis=1).repeat(4, axis=2)
+    assert np.array_equal(to_features(blocks, from_grid=True), to_features(some.bitmaps[:20], from_grid=True))
+    assert not np.array_equal(to_features(blocks, from_grid=False), to_features(some.bitmaps[:20], from_grid=False))
+
+
+def test_features_of_many_are_those_of_each(some):
+    many = some.bitmaps[:1030]
+    assert np.array_equal(to_features(many, from_grid=False)[1020:1025], to_features(many[1020:1025], from_grid=False))
+
+
+def test_scores_are_two_numbers_for_the_votes_and_a_weight_for_all_evidence(tiny):
+    found = fit_scores(tiny.decisions, tiny.held.geometry, tiny.held.labels)
+    assert found["votes"].shape == (2,)
+    assert (found["votes"] > 0).all()
+    assert found["validity"].ndim == 1
+    assert np.isfinite(found["validity"]).all()
+    assert all(np.array_equal(found[name], tiny.model.arrays[name]) for name in found)
+
+
+def test_fitted_votes_are_calibrated_where_they_were_fitted(tiny):
+    is_digit = tiny.held.labels != NON_DIGIT
+    scores = Scorer.from_model(tiny.model).digit_scores(tiny.decisions[is_digit])
+    right = (scores.argmax(axis=1) == tiny.held.labels[is_digit]).mean()
+    assert np.exp(scores.max(axis=1)).mean() == pytest.approx(right, abs=0.04)
+
+
+def test_the_logistic_model_finds_the_weights_that_made_the_data():
+    rng = np.random.default_rng(0)
+    seen = rng.normal(size=(20_000, 2)) * (1, 10) + (0, 50)
+    odds = 2 * seen[:, 0] - 0.1 * (seen[:, 1] - 50) + 0.5
+    weights, bias = fit_logistic(seen, rng.random(len(seen)) < 1 / (1 + np.exp(-odds)), strength=100.0)
+    assert weights == pytest.approx([2, -0.1], rel=0.1)
+    assert bias == pytest.approx(5.5, rel=0.1)
+
+
+def test_evidence_that_never_varies_gets_a_harmless_weight():
+    rng = np.random.default_rng(0)
+    seen = np.stack([rng.normal(size=500), np.full(500, 7.0)], axis=1)
+    weights, bias = fit_logistic(seen, seen[:, 0] > 0, strength=1.0)
+    assert np.isfinite(weights).all()
+    assert np.isfinite(bias)
+    assert weights[1] == pytest.approx(0, abs=1e-6)
