@@ -9,6 +9,9 @@ from zipocr.types import InkMask
 # All lengths in digit heights.
 SPECK = 0.07
 MOST_PARTS = 40  # components
+# A box holds something this high, as a share of its own height, and has this little ink, as a share of its area.
+ENCLOSED_HEIGHT = 0.4
+HOLLOW_SHARE = 0.4
 FALLBACK_HEIGHT = 0.5  # of the page
 RULE_RUN = 0.3
 RULE_LENGTH = 2.0
@@ -30,9 +33,9 @@ def digit_height(ink: InkMask) -> float:
     """
     height, width = ink.shape
     _, _, stats, _ = cv2.connectedComponentsWithStats(ink.view(np.uint8), connectivity=8)
-    _, _, wide, tall, area = (stats[1:, column].astype(np.float64) for column in range(5))
+    left, top, wide, tall, area = (stats[1:, column].astype(np.float64) for column in range(5))
     flat = wide > 4 * tall
-    frame = (area < 0.12 * wide * tall) & (wide > 0.5 * width)
+    frame = ((area < 0.12 * wide * tall) & (wide > 0.5 * width)) | _encloses(left, top, wide, tall, area)
     bar = (tall > 0.9 * height) & (wide < 0.1 * height)
     writing = ~(flat | frame | bar) & (area >= 6) & (tall >= 5)
     if not writing.any():
@@ -42,6 +45,19 @@ def digit_height(ink: InkMask) -> float:
     order = np.argsort(tall, kind="stable")
     share = np.cumsum(area[order]) / area.sum()
     return float(tall[order][np.searchsorted(share, 0.66)])
+
+
+def _encloses(
+    left: NDArray[np.float64], top: NDArray[np.float64], wide: NDArray[np.float64], tall: NDArray[np.float64], area: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Which components are boxes around others of some height: (N,) each."""
+    largest = np.argsort(-area, kind="stable")[:MOST_PARTS]
+    x, y, w, h = left[largest], top[largest], wide[largest], tall[largest]
+    inside = (x > x[:, None]) & (y > y[:, None]) & (x + w < (x + w)[:, None]) & (y + h < (y + h)[:, None])
+    holds = (inside & (h > ENCLOSED_HEIGHT * h[:, None])).any(axis=1)
+    found = np.zeros(len(left), bool)
+    found[largest] = holds & (area[largest] < HOLLOW_SHARE * w * h)
+    return found
 
 
 def remove_rules(ink: InkMask, height: float) -> InkMask:

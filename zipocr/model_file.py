@@ -1,12 +1,13 @@
 """The door to model files: plain ``.npz`` archives of arrays and a passport in JSON. Nothing in them is ever unpickled."""
 
 import json
+import zlib
 from collections.abc import Mapping
 from importlib import resources
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,11 +35,11 @@ def load_model(name_or_path: str) -> Model:
     shipped = resources.files("zipocr") / "models" / f"{name_or_path}.npz"
     path = Path(str(shipped) if name_or_path in SHIPPED else name_or_path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            found = {name: archive[name] for name in archive.files}
+        with path.open("rb") as file, ZipFile(file) as members:
+            found = {Path(name).stem: np.lib.format.read_array(members.open(name), allow_pickle=False) for name in members.namelist()}
     except FileNotFoundError:
         raise ModelError(f"no model {name_or_path!r}: give {', '.join(SHIPPED)} or the path of a file made by 'zipocr train'") from None
-    except (OSError, ValueError, BadZipFile, EOFError) as error:
+    except (OSError, ValueError, EOFError, BadZipFile, NotImplementedError, RuntimeError, zlib.error) as error:
         raise ModelError(f"{path} is no model file ({error}): give {', '.join(SHIPPED)} or a file made by 'zipocr train'") from None
     return _checked(path, found)
 

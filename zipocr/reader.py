@@ -19,7 +19,7 @@ from zipocr.types import DigitReading, Floats, GrayImage, Model, Reason, Region,
 
 # When a view leaves no doubt: nats to the runner-up, of the weakest digit, and of the ink left out.
 CLEAR_MARGIN = 3.0
-CLEAR_DIGIT = -0.3
+CLEAR_DIGIT = -0.5
 CLEAR_REST = 0.5
 
 

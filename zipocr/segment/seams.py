@@ -39,12 +39,12 @@ def find_seams(components: Sequence[InkMask], height: float) -> list[tuple[NDArr
     """
     reach = max(2, round(STRAY * height))
     tallest = max(len(ink) for ink in components)
-    lean = int(np.ceil(max(SLANTS) * tallest / 2))
-    margin = 2 * lean + reach + 1
+    leans = [int(np.ceil(max(SLANTS) * len(ink) / 2)) for ink in components]
+    margin = 2 * max(leans) + reach + 1
     offsets = np.cumsum([margin] + [ink.shape[1] + margin for ink in components])
     sheet = np.zeros((tallest, offsets[-1]), np.float32)
     lines, shifts, owners = [], [], []
-    for owner, (ink, left) in enumerate(zip(components, offsets[:-1], strict=True)):
+    for owner, (ink, left, lean) in enumerate(zip(components, offsets[:-1], leans, strict=True)):
         rows, width = ink.shape
         sheet[:rows, left : left + width] = ink
         for slant in SLANTS:
@@ -75,8 +75,7 @@ def _cheapest(sheet: NDArray[np.float32], middles: NDArray[np.int64], reach: int
     for row in range(1, rows):
         from_left, from_right = padded[:, :-2] + np.float32(ASIDE), padded[:, 2:] + np.float32(ASIDE)
         best = np.minimum(np.minimum(total, from_left), from_right)
-        came[row] = (best == from_right).view(np.int8) - (best == from_left)
-        came[row][best == total] = 0
+        came[row] = np.where(best == total, 0, np.where(best == from_left, -1, 1))
         total[:] = best + sheet[row, middles[:, row : row + 1] + band]
     place = total.argmin(axis=1)
     every = np.arange(count)

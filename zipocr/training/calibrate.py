@@ -92,11 +92,16 @@ def confidences(verdicts: Sequence[Verdict], fitted: Floats) -> NDArray[np.float
 def choose_threshold(
     confidence: NDArray[np.float64], right: NDArray[np.bool_], weights: NDArray[np.float64], error: float = ACCEPTED_ERROR
 ) -> float:
-    """The lowest confidence above which at most this weighted share is wrong, in steps of 0.0001 as the CSV shows it."""
-    order = np.argsort(-confidence, kind="stable")
+    """The lowest confidence above which at most this weighted share is wrong; 1 when there is none.
+
+    Confidences count as the CSV shows them, in steps of 0.0001; equal ones are accepted together or not at all.
+    """
+    shown = np.round(confidence, 4)
+    order = np.argsort(-shown, kind="stable")
     wrong = np.cumsum(~right[order] * weights[order])
-    fine = np.flatnonzero(wrong <= error * np.cumsum(weights[order]))
-    return float(np.ceil(confidence[order][fine[-1]] * 1e4) / 1e4) if len(fine) else 1.0
+    last_of_its_kind = np.append(shown[order][1:] != shown[order][:-1], True)
+    fine = np.flatnonzero((wrong <= error * np.cumsum(weights[order])) & last_of_its_kind)
+    return float(shown[order][fine[-1]]) if len(fine) else 1.0
 
 
 def calibrate(
