@@ -158,18 +158,19 @@ def test_the_experiment_is_drawn_as_the_name_says(tmp_path: Path, suffix: str) -
 
 @pytest.mark.parametrize("words", [[], ["--tune"]])
 @pytest.mark.usefixtures("tuned")
-def test_the_map_is_drawn_where_it_was_tuned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+def test_the_map_is_drawn_whether_its_best_pair_is_taken_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
     import zipocr.plots
 
     drawn: list[tuple[Any, ...]] = []
     pytest.importorskip("matplotlib")
     real = zipocr.plots.plot_experiment
     monkeypatch.setattr("zipocr.plots.plot_experiment", lambda *given: drawn.append(given) or real(*given))
-    invoke("--holdout", "6", "--plot", tmp_path / "figure.png", *words)
+    result = invoke("--holdout", "6", "--plot", tmp_path / "figure.png", *words)
     ((images, actual, predicted, confusion, tuning),) = drawn
     assert (images.shape, confusion.sum()) == ((6, 8, 8), 6)
     assert np.array_equal(actual, predicted)
-    assert (tuning is not None) == bool(words)
+    assert tuning.accuracy.shape == (len(tuning.c_values), len(tuning.gamma_values))
+    assert ("with C 10 and gamma 1," in result.stderr) == (not words)
 
 
 def test_a_model_is_built_as_told_and_replaces_an_older_one(tmp_path: Path, built: list[dict[str, Any]]) -> None:
