@@ -51,12 +51,12 @@ class Segmentation:
 
 
 def settings_hash() -> str:
-    """Hash of all settings that training and reading must share: the constants of the stages up to the classifier."""
+    """Hash of all settings that training and reading must share: the public constants of the stages up to the classifier."""
     found = {
         f"{room.__name__}.{name}": value
         for room in (threshold, clean, seams, cuts, lattice, normalize, features, svc, scores)
         for name, value in vars(room).items()
-        if name.isupper() and isinstance(value, int | float | tuple)
+        if name.isupper() and not name.startswith("_") and isinstance(value, int | float | tuple)
     }
     found |= {"reader": (WORKING_HEIGHT, LEAST_HEIGHT, MOST_HEIGHT, LARGEST_ENLARGEMENT, SOFTENING)}
     return sha256(repr(sorted(found.items())).encode()).hexdigest()[:16]

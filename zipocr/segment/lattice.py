@@ -22,6 +22,7 @@ DIRT_SHARE = 0.25
 # Dirt beside a digit is likelier than a whole dirty region: its price is this share.
 DIRT_DISCOUNT = 0.4
 
+_PAIRS_AT_ONCE = 1024
 GEOMETRY = 10
 
 
@@ -95,9 +96,13 @@ def _dirt_price(area: float) -> float:
 def _extents(places: NDArray[np.intp], left: NDArray[np.bool_], starts: NDArray[np.intp], ends: NDArray[np.intp]) -> NDArray[np.intp]:
     """How far apart the first and the last occupied places of each region are: widths from columns, heights from rows."""
     size = int(places.max()) + 1
-    profile = np.stack([np.bincount(places[side], minlength=size) for side in left])
-    occupied = profile[ends] > profile[starts]
-    extents: NDArray[np.intp] = size - occupied.argmax(axis=1) - occupied[:, ::-1].argmax(axis=1)
+    profile = np.stack([np.bincount(places[side], minlength=size) for side in left]).astype(np.int32)
+    extents = np.empty(len(starts), np.intp)
+    # In slices: a page of scribbles has tens of thousands of pairs.
+    for first in range(0, len(starts), _PAIRS_AT_ONCE):
+        some = slice(first, first + _PAIRS_AT_ONCE)
+        occupied = profile[ends[some]] > profile[starts[some]]
+        extents[some] = size - occupied.argmax(axis=1) - occupied[:, ::-1].argmax(axis=1)
     return extents
 
 
