@@ -62,7 +62,7 @@ def test_the_deal_of_writers_does_not_depend_on_the_order_of_the_digits():
 
 
 def test_a_split_that_leaves_nobody_to_train_on_is_refused():
-    with pytest.raises(ValueError, match="nobody"):
+    with pytest.raises(InputError, match="nobody"):
         split_writers(by_writers(5), WriterSplit(lattice=1, calibrate=2, test=2))
 
 
@@ -125,3 +125,18 @@ def test_openml_with_too_few_rows_is_refused(small_mnist):
     small_mnist.data = small_mnist.data[:10]
     with pytest.raises(InputError, match="shape"):
         load_openml(lambda *_args, **_options: small_mnist)
+
+
+def test_a_download_that_fails_says_what_to_do() -> None:
+    def offline(*_: object, **__: object) -> None:
+        raise OSError("no route")
+
+    with pytest.raises(InputError, match=r"\.npz"):
+        load_openml(offline)
+
+
+def test_arrays_of_other_shapes_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "odd.npz"
+    np.savez(path, X=np.zeros((4, 8, 8), np.uint8), y=np.zeros(4, np.uint8), writer=np.zeros(4, np.int16))
+    with pytest.raises(InputError, match="28"):
+        load_npz(path)

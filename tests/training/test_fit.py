@@ -101,3 +101,8 @@ def test_evidence_that_never_varies_gets_a_harmless_weight():
     assert np.isfinite(weights).all()
     assert np.isfinite(bias)
     assert weights[1] == pytest.approx(0, abs=1e-6)
+
+
+def test_where_all_were_right_the_odds_grow_with_their_number():
+    few, many = (fit_logistic(np.ones((count, 3), np.float32), np.ones(count, bool), strength=1.0)[1] for count in (10, 1000))
+    assert 0 < few < many

@@ -80,7 +80,7 @@ def split_writers(digits: DigitSet, split: WriterSplit | None = None) -> SplitDi
     ends = np.cumsum([split.test, split.calibrate, split.lattice])
     if ends[-1] >= len(names):
         message = f"{ends[-1]} of {len(names)} writers are to be held out: nobody is left to train on"
-        raise ValueError(message)
+        raise InputError(message)
     dealt = np.random.default_rng(split.seed).permutation(names)
     test, calibrate, lattice, train = (digits.take(np.isin(digits.writers, part)) for part in np.split(dealt, ends))
     return SplitDigits(train=train, lattice=lattice, calibrate=calibrate, test=test)
@@ -138,7 +138,11 @@ def load_npz(path: Path) -> DigitSet:
         if missing:
             message = f"{path} holds no array {', '.join(sorted(missing))}: give an .npz with X, y and writer"
             raise InputError(message)
-        return _nist(found["X"], found["y"], found["writer"])
+        images, labels, writers = found["X"], found["y"], found["writer"]
+    if images.shape[1:] != (GLYPH_SIZE, GLYPH_SIZE) or not len(images) == len(labels) == len(writers):
+        message = f"{path}: X has to be (N, 28, 28), y and writer (N,); found {images.shape}, {labels.shape} and {writers.shape}"
+        raise InputError(message)
+    return _nist(images, labels, writers)
 
 
 def load_openml(fetch: Callable[..., Any] | None = None) -> DigitSet:
@@ -151,7 +155,11 @@ def load_openml(fetch: Callable[..., Any] | None = None) -> DigitSet:
         from sklearn.datasets import fetch_openml
 
         fetch = fetch_openml
-    found = fetch("mnist_784", version=1, as_frame=False, parser="liac-arff")
+    try:
+        found = fetch("mnist_784", version=1, as_frame=False, parser="liac-arff")
+    except OSError as error:
+        message = f"Cannot download mnist_784 from OpenML ({error}). Try again later, or give an .npz with X, y and writer."
+        raise InputError(message) from error
     rows, writers, digest = nist_rows()
     return select_rows(np.asarray(found.data), np.asarray(found.target), rows, writers, digest)
 

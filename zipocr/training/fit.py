@@ -118,6 +118,9 @@ def fit_logistic(
     seen: Floats, truth: NDArray[np.bool_], *, strength: float, weights: NDArray[np.float64] | None = None
 ) -> tuple[Floats, float]:
     """Logistic regression on standardized columns, its scaling folded into slopes and bias."""
+    if truth.all() or not truth.any():
+        # Nothing to tell apart: as sure as that many of a kind allow.
+        return np.zeros(seen.shape[1], np.float32), float(np.log((truth.sum() + 0.5) / ((~truth).sum() + 0.5)))
     pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000))
     pipeline.fit(seen, truth, logisticregression__sample_weight=weights)
     scaler, logistic = pipeline[0], pipeline[1]
