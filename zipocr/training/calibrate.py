@@ -142,4 +142,7 @@ def calibrate(
     arrays["temperature"] = np.array(fit_temperature(listed))
     certain = confidences(listed, arrays["confidence_listed"])
     facts["min_confidence"] = choose_threshold(certain, np.array([one.is_right for one in listed]), mail_weights(listed))
+    unlisted = [verdict for _, verdict in pairs]
+    certain = confidences(unlisted, arrays["confidence_unlisted"])
+    facts["min_confidence_unlisted"] = choose_threshold(certain, np.array([one.is_right for one in unlisted]), np.ones(len(unlisted)))
     return arrays, facts

@@ -24,7 +24,7 @@ LIGATURE = 254
 HANDWRITTEN_QUOTAS: Mapping[str, float] = {
     "plain": 6, "white": 4, "kraft": 5, "shaded": 5, "shadow": 3, "noisy": 6, "ruled": 3, "underlined": 6, "boxed": 5, "celled": 4,
     "table": 3, "security": 4, "cheque": 6, "separated": 4, "clutter": 6, "jpeg": 4, "bilevel": 5, "lowres": 5, "skewed": 5, "slanted": 5,
-    "touching": 14, "close": 6, "broken": 5, "faint": 5, "blurred": 3, "mixed": 10,
+    "touching": 14, "close": 6, "broken": 5, "split": 7, "faint": 5, "blurred": 3, "mixed": 10,
 }  # fmt: skip
 """Weights of the kinds for handwritten training strings; touching digits are the reader's bottleneck and come most often."""
 NEGATIVE_KINDS = ("blank", "word", "four", "six")
@@ -212,15 +212,21 @@ def _edge_point(piece: Piece, level: float, *, rightmost: bool) -> tuple[float, 
 
 def _spoil(rng: Chance, drawing: _Drawing, pen: Pen, height: float) -> _Drawing:
     """Erase gaps where the pen skipped, scratches as of a ball pen, and patches where the ink did not take."""
-    if not (pen.breaks or pen.streaks or pen.dropout):
+    if not (pen.breaks or pen.splits or pen.streaks or pen.dropout):
         return drawing
     rubber = np.zeros(drawing.cover.shape, np.uint8)
     ys, xs = np.nonzero(drawing.owners)
     if not len(ys):
         return drawing
-    for count, thick in ((pen.breaks, pen.break_width * height), (pen.streaks, 1.0)):
+    for count, thick, long in (
+        (pen.breaks, pen.break_width * height, False),
+        (pen.streaks, 1.0, False),
+        (pen.splits, pen.break_width * height, True),
+    ):
         for spot in rng.integers(0, len(ys), count):
             reach, angle = height * float(rng.uniform(0.05, 0.2)), float(rng.uniform(0, np.pi))
+            if long:
+                reach, angle = height * float(rng.uniform(0.3, 0.6)), float(rng.normal(0, 0.15)) + (np.pi / 2) * (rng.random() < 0.2)
             step = np.array([np.cos(angle), np.sin(angle)]) * reach
             middle = np.array([xs[spot], ys[spot]])
             ends = np.round(np.stack([middle - step, middle + step]) * 16).astype(np.int32)

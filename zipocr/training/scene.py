@@ -50,7 +50,7 @@ class Pen:
 
     ``edge`` is the width of a stroke's edge in pixels; ``weight`` is added to the threshold: negative is bolder. ``texture`` 0 to 1 is
     the share of the ink that comes and goes, ``streaks`` the number of scratches a ball pen leaves, ``breaks`` the number of gaps erased
-    from the strokes.
+    from the strokes, ``splits`` that of gaps long enough to part a digit, mostly across as a scanner's dead line or a fold does.
     """
 
     gray: float
@@ -60,6 +60,7 @@ class Pen:
     texture: float
     streaks: int = 0
     breaks: int = 0
+    splits: int = 0
     break_width: float = 0.05
     dropout: float = 0.0
 
@@ -293,6 +294,11 @@ def _broken(rng: Chance, scene: Scene) -> Scene:
     return replace(scene, pen=replace(scene.pen, breaks=breaks, break_width=width, dropout=dropout))
 
 
+def _split(rng: Chance, scene: Scene) -> Scene:
+    pen = replace(scene.pen, splits=int(rng.integers(1, 6)), break_width=float(rng.uniform(0.03, 0.1)))
+    return replace(scene, pen=pen)
+
+
 def _faint(rng: Chance, scene: Scene) -> Scene:
     gray = float(rng.uniform(max(90.0, scene.paper.gray - 95), scene.paper.gray - 28))
     return replace(scene, pen=replace(scene.pen, gray=gray), scan=replace(scene.scan, noise=float(rng.uniform(0, 6))))
@@ -343,6 +349,7 @@ KINDS: Mapping[str, Callable[[Chance, Scene], Scene]] = {
     "touching": _touching,
     "close": _close,
     "broken": _broken,
+    "split": _split,
     "faint": _faint,
     "blurred": _blurred,
     "plus4": _plus4,
