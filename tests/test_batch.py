@@ -120,5 +120,8 @@ def test_the_reading_process_uses_one_thread() -> None:
 
 
 def test_the_threshold_comes_with_the_model_unless_given() -> None:
-    assert start_reading(replace(SETTINGS, min_confidence=None)).min_confidence == load_model("mail").passport["min_confidence"]
+    passport = load_model("mail").passport
+    assert start_reading(replace(SETTINGS, min_confidence=None)).min_confidence == passport["min_confidence"]
+    without = replace(SETTINGS, min_confidence=None, use_directory=False)
+    assert start_reading(without).min_confidence == passport["min_confidence_unlisted"]
     assert start_reading(replace(SETTINGS, min_confidence=0.0)).min_confidence == 0

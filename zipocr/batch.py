@@ -138,7 +138,7 @@ def start_reading(settings: BatchSettings) -> FileReader:
     from zipocr.reader import Reader
 
     model = load_model(settings.model)
-    threshold = model.passport["min_confidence"] if settings.min_confidence is None else settings.min_confidence
+    threshold = model.min_confidence(use_directory=settings.use_directory) if settings.min_confidence is None else settings.min_confidence
     use_one_thread()
     return FileReader(
         reader=Reader(model, use_directory=settings.use_directory),

@@ -23,7 +23,7 @@ for _place in _AMONG_DIGITS:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scorer:
-    """Calibration of one classifier, with few parameters on purpose: see FIELD notes in the README on what many did.
+    """Calibration of one classifier, with few parameters on purpose: many fitted worse.
 
     ``steepness`` and ``sharpness`` shape the votes; ``weights`` (V,) and ``bias`` are a logistic model of "this region is one whole digit".
     """

@@ -80,7 +80,8 @@ def score_crops(model_name: str, crops: Sequence[Crop], *, use_directory: bool, 
     crops = [crop for crop in crops if crop.zip]
     found = map_strings(_Read(reader=Reader(model, use_directory=use_directory), crops=crops), range(len(crops)), jobs=jobs)
     right = [text == crop.zip for (text, _), crop in zip(found, crops, strict=True)]
-    taken = [hit for (_, confidence), hit in zip(found, right, strict=True) if round(confidence, 4) >= model.passport["min_confidence"]]
+    least = model.min_confidence(use_directory=use_directory)
+    taken = [hit for (_, confidence), hit in zip(found, right, strict=True) if round(confidence, 4) >= least]
     wrong = 1 - sum(taken) / len(taken) if taken else 0.0
     return Score(count=len(crops), exact=sum(right) / len(crops), accepted=len(taken) / len(crops), wrong=wrong)
 
