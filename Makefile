@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 # The handwriting that `make model` and `make samples` draw from; an .npz file, or openml to download it.
-DATA ?= ../shared/data/mnist-train.npz
+DATA ?= $(firstword $(wildcard ../shared/data/mnist-train.npz) openml)
 # Folders of labelled crops that `make accuracy` measures on besides the sample scans, where they exist.
 BENCH ?= ../shared/bench/dev ../shared/bench/cheques
 
@@ -53,7 +53,7 @@ model: .venv/with-train ## Retrain the shipped models (DATA=FILE.npz or openml)
 	$(BIN)/zipocr train --data $(DATA) --model-out zipocr/models/mail.npz
 
 accuracy: .venv/with-train ## Measure the models and write the README's table (BENCH=folders with labels.csv)
-	$(BIN)/python -m zipocr.training.accuracy README.md sample_scans/labels.csv $(wildcard $(BENCH:=/labels.csv)) $(addprefix --digits ,$(wildcard $(DATA)))
+	$(BIN)/python -m zipocr.training.accuracy README.md sample_scans/labels.csv $(wildcard $(BENCH:=/labels.csv)) --digits $(DATA)
 
 pictures: .venv/installed ## Redraw the README's pictures
 	$(BIN)/zipocr inspect sample_scans/touching/touching-03.png -o .venv/pictures

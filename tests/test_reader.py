@@ -147,6 +147,13 @@ def test_probabilities_are_probabilities(reader, page):
         assert one.probability + one.runner_up_probability <= 1 + 1e-5
 
 
+@pytest.mark.parametrize("text", ["02108", "94110", "73301"])
+def test_no_string_and_no_digit_is_surer_than_it_can_be(reader, text):
+    read = reader.read(lay(write(text).cover, 230))
+    assert min(digit.probability for digit in read.digits) >= read.confidence - 1e-6
+    assert read.runner_up_confidence <= min(read.confidence, 1 - read.confidence) + 1e-6
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_the_runner_up_is_another_zip(reader, page):
     reading = reader.read(PAGES[page])

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from zipocr.classify.scores import Scorer
 from zipocr.classify.svc import Classifier
-from zipocr.decode.confidence import ConfidenceModel, digit_shares, evidence, posterior, rank
+from zipocr.decode.confidence import ConfidenceModel, digit_shares, evidence, rank, share_out
 from zipocr.decode.strings import Candidate, decode
 from zipocr.directory import places
 from zipocr.errors import ModelError
@@ -153,8 +153,8 @@ class Reader:
         return (Unread(reason=Reason.NOT_FIVE_DIGITS), None) if found is None else (self._report(found), found)
 
     def _report(self, found: Decoded) -> ZipReading:
-        shares = posterior(found.ranked, self._confidence.temperature)
         confidence = self._confidence.probability(self.evidence(found))
+        shares = share_out(found.ranked, confidence, self._confidence.temperature)
         text = found.ranked[0].text
         place = self._places.get(text)
         return ZipReading(
@@ -162,7 +162,7 @@ class Reader:
             confidence=confidence,
             digits=tuple(_digit_reading(row, int(digit)) for row, digit in zip(digit_shares(found.ranked, shares), text, strict=True)),
             runner_up=found.ranked[1].text if len(shares) > 1 else "",
-            runner_up_confidence=min(float(shares[1]), 1 - confidence) if len(shares) > 1 else 0.0,
+            runner_up_confidence=min(float(shares[1]), confidence) if len(shares) > 1 else 0.0,
             reasons=self._reasons(found),
             city=place.city if place else "",
             state=place.state if place else "",

@@ -151,7 +151,7 @@ class Unread:
 class Trace:
     """Everything one reading saw, from the page to its ZIP; what the debug pictures show.
 
-    All coordinates are in ``page``, which is the crop brought to working size (see `zipocr.threshold`). ``regions`` and ``grids`` hold
+    All coordinates are in ``page``, which is the crop brought to working size (see `zipocr.prepare`). ``regions`` and ``grids`` hold
     the five chosen digits from left to right and are empty when the page is unread; ``candidates`` are all regions that were classified.
     """
 

@@ -35,6 +35,7 @@ def inspect(images: tuple[Path, ...], *, output: Path, model: str, no_directory:
     from zipocr.images import read_pages, silence_decoders, write_png
     from zipocr.model_file import load_model
     from zipocr.reader import Reader
+    from zipocr.results import to_cell
     from zipocr.types import Unread
 
     silence_decoders()
@@ -45,9 +46,9 @@ def inspect(images: tuple[Path, ...], *, output: Path, model: str, no_directory:
         for number, page in enumerate(read_pages(path, max_pixels=max_pixels), start=1):
             if isinstance(page, Unread):
                 failed = True
-                click.echo(f"{click.format_filename(path)}, page {number}: {page.reason}, {page.detail}", err=True)
+                click.echo(f"{to_cell(str(path))}, page {number}: {page.reason}, {page.detail}", err=True)
                 continue
-            trace, title = reader.trace(page), f"{click.format_filename(path.name)}  page {number}"
+            trace, title = reader.trace(page), f"{to_cell(path.name)}  page {number}"
             if text:
                 columns = shutil.get_terminal_size((TEXT_COLUMNS, 0)).columns
                 click.echo(f"{title}\n\n{grids_as_text(trace, columns=columns)}\n")

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,8 @@ def _check_places(paths: Sequence[Path], config: ScanConfig) -> None:
     """Refuse outputs that would destroy or mix with the inputs, before anything is read."""
     from zipocr.images import SUFFIXES
 
+    if not config.output or (config.min_confidence is not None and isnan(config.min_confidence)):
+        raise click.UsageError("--output needs a file name, or - for standard output, and --min-confidence a number from 0 to 1.")
     output = Path(config.output)
     if output.suffix.lower() in SUFFIXES or any(output.exists() and output.samefile(path) for path in paths if path.is_file()):
         message = f"{config.output} is an image; name the CSV file to write."
@@ -110,9 +113,11 @@ def _scan(paths: Sequence[Path], config: ScanConfig) -> ExitCode:
     """Read, write, count, tell."""
     from zipocr.batch import BatchSettings, read_files
     from zipocr.images import list_inputs
+    from zipocr.model_file import load_model
     from zipocr.results import open_results
 
     began = time.monotonic()
+    load_model(config.model)  # a model that cannot be used is refused before a header is out
     listing = list_inputs(paths, exclude=config.debug)
     settings = BatchSettings(
         model=config.model,

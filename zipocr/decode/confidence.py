@@ -32,6 +32,14 @@ def posterior(candidates: Sequence[Candidate], temperature: float) -> Floats:
     return share
 
 
+def share_out(candidates: Sequence[Candidate], confidence: float, temperature: float) -> Floats:
+    """Probabilities of the strings, (K,) float32: `confidence` for the best, the rest dealt among the others by tempered score."""
+    shares = np.full(len(candidates), confidence, np.float32)
+    if len(candidates) > 1:
+        shares[1:] = (1 - confidence) * posterior(candidates[1:], temperature)
+    return shares
+
+
 def digit_shares(candidates: Sequence[Candidate], shares: Floats) -> Floats:
     """Sum of the shares of the strings that have each digit at each place: (5, 10) float32."""
     table = np.zeros((ZIP_LENGTH, 10), np.float32)

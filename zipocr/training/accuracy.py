@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 from threadpoolctl import threadpool_limits
 
+from zipocr.atomic import write_whole
 from zipocr.backends import usable_cores
 from zipocr.images import read_pages
 from zipocr.model_file import SHIPPED, load_model
@@ -117,7 +118,8 @@ def main() -> None:
     with threadpool_limits(1):
         lines = table(asked.labels, jobs=usable_cores()) + (digit_lines(asked.digits) if asked.digits else [])
     text = "\n".join(lines) + "\n"
-    asked.readme.write_text(PLACE.sub(lambda place: place[1] + text + place[2], asked.readme.read_text(encoding="utf-8")), encoding="utf-8")
+    renewed = PLACE.sub(lambda place: place[1] + text + place[2], asked.readme.read_text(encoding="utf-8"))
+    write_whole(asked.readme, renewed.encode())
     print(text)  # noqa: T201 - this is a command
 
 

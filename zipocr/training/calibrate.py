@@ -137,7 +137,9 @@ def calibrate(
     for name, verdicts in zip(("confidence_listed", "confidence_unlisted"), zip(*pairs, strict=True), strict=True):
         weights = mail_weights(verdicts) if name == "confidence_listed" else np.ones(len(verdicts))
         arrays[name] = fit_confidence(verdicts, weights)
-        facts[f"{name}_exact"] = round(sum(one.is_right for one in verdicts) / (count * len(fitted)), 4)
+        facts["read with the directory" if name == "confidence_listed" else "read without it"] = round(
+            sum(one.is_right for one in verdicts) / (count * len(fitted)), 4
+        )
     listed = [verdict for verdict, _ in pairs]
     arrays["temperature"] = np.array(fit_temperature(listed))
     certain = confidences(listed, arrays["confidence_listed"])
