@@ -62,7 +62,8 @@ def save_model(path: Path, model: Model) -> None:
     """Writes a model; the file appears whole or not at all, and the same model gives the same bytes."""
     passport: Mapping[str, Any] = {"format": FORMAT, **model.passport}
     if any(array.dtype.hasobject for array in model.arrays.values()):
-        raise ValueError("a model holds plain arrays: objects would have to be pickled")
+        raise ValueError("a model holds plain arrays: objects would need allow_pickle, which is never used")
+    members: dict[str, Any] = {"passport": np.array(json.dumps(passport, indent=1)), **model.arrays}
     archive = BytesIO()
-    np.savez_compressed(archive, passport=np.array(json.dumps(passport, indent=1)), **dict(model.arrays))
+    np.savez_compressed(archive, **members)
     write_whole(path, archive.getvalue())
