@@ -9,6 +9,7 @@ import io
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 
 import cv2
@@ -47,6 +48,8 @@ _ZIPS = """
 06338 35662 76945 09469 93794 14590 93730 53146 79414 30558 64744 60911 94143 38964 85617 73668 04040 37070 99151 29816 73107 74578 69122
 16802 04786 92187 41642 74430
 """
+
+LIBRARIES = ("numpy", "opencv-python-headless", "Pillow", "matplotlib", "font-caladea", "font-manrope")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +163,7 @@ def _readme(rows: Sequence[tuple[str, int, str]]) -> str:
     """What the folder holds, how it was made, and whose digits these are."""
     without = sum(not text for _, _, text in rows)
     kinds = "\n".join(f"| `{kind}/` | {quota} |" for kind, quota in QUOTAS.items())
+    versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     return f"""# Sample scans
 
 {len(rows)} crops of envelopes to try `zipocr scan` on; `labels.csv` (`file,page,zip`) says what stands on each.
@@ -178,7 +182,7 @@ def _readme(rows: Sequence[tuple[str, int, str]]) -> str:
 of the kind the folder is named after. No model was trained or calibrated on any of these writers, nor on these typefaces.
 The draw is seeded, the number of crops of each kind was fixed beforehand, and no crop was picked or dropped by how well it
 is read. The ZIPs are real ones; the mail is not. The same digits and the same versions of the libraries make the same files,
-byte for byte.
+byte for byte; these were made with {versions}.
 
 ## Credit and licence
 
