@@ -98,9 +98,9 @@ class Reader:
                 continue
             for through in (False, True):
                 view = self.decode(segment(inked, through=through))
-                views = [*views[: len(views) - through], view]
                 if self._is_clear(view):
-                    return views
+                    return [*views, view]
+            views.append(view)  # the last one has the regions of the one before, and more
         return views
 
     def decode(self, seen: Segmentation) -> View:

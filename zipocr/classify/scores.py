@@ -8,17 +8,14 @@ import numpy as np
 from zipocr.classify.svc import DIGITS, NON_DIGIT, PAIRS
 from zipocr.types import Floats, Model
 
-_FIRST = np.array([one for one, _ in PAIRS])
-_SECOND = np.array([other for _, other in PAIRS])
 _AGAINST_NON_DIGIT = np.array([place for place, (_, other) in enumerate(PAIRS) if other == NON_DIGIT])
-_AMONG_DIGITS = np.array([place for place, (_, other) in enumerate(PAIRS) if other != NON_DIGIT])
+# A soft decision for the first of a pair is a vote for it, and what it lacks to 1 a vote for the second.
 _VOTES = np.zeros((len(PAIRS), DIGITS), np.float32)
-for _place in _AMONG_DIGITS:
-    _VOTES[_place, _FIRST[_place]] = 1
-    _VOTES[_place, _SECOND[_place]] = -1
 _LOST = np.zeros(DIGITS, np.float32)
-for _place in _AMONG_DIGITS:
-    _LOST[_SECOND[_place]] += 1
+for _place, (_one, _other) in enumerate(PAIRS):
+    if _other != NON_DIGIT:
+        _VOTES[_place, [_one, _other]] = 1, -1
+        _LOST[_other] += 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
