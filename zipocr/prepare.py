@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from zipocr import clean, normalize, threshold
-from zipocr.classify import features, scores, svc
-from zipocr.clean import digit_height, remove_rules, remove_specks
+from zipocr.classify import features, gate, scores, svc
+from zipocr.clean import digit_height, mend_gaps, remove_rules, remove_specks
 from zipocr.segment import cuts, lattice, seams
 from zipocr.segment.cuts import propose_cuts
 from zipocr.segment.lattice import build_lattice
@@ -54,7 +54,7 @@ def settings_hash() -> str:
     """Hash of all settings that training and reading must share: the public constants of the stages up to the classifier."""
     found = {
         f"{room.__name__}.{name}": value
-        for room in (threshold, clean, seams, cuts, lattice, normalize, features, svc, scores)
+        for room in (threshold, clean, seams, cuts, lattice, normalize, features, gate, svc, scores)
         for name, value in vars(room).items()
         if name.isupper() and not name.startswith("_") and isinstance(value, int | float | tuple)
     }
@@ -80,7 +80,7 @@ def find_ink(page: GrayImage, binarization: Binarization) -> Inked | None:
         return None
     ink = remove_rules(ink, height)
     height = digit_height(ink) or height
-    ink = remove_specks(ink, height)
+    ink = mend_gaps(remove_specks(ink, height), height)
     return Inked(page=page, ink=ink, height=height) if ink.any() else None
 
 

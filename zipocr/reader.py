@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from zipocr.classify.gate import Gate
 from zipocr.classify.scores import Scorer
-from zipocr.classify.svc import Classifier
+from zipocr.classify.svc import DIGITS, Classifier
 from zipocr.decode.confidence import ConfidenceModel, digit_shares, evidence, rank, share_out
 from zipocr.decode.strings import Candidate, decode
 from zipocr.directory import places
@@ -21,6 +22,8 @@ from zipocr.types import DigitReading, Floats, GrayImage, Model, Reason, Region,
 CLEAR_MARGIN = 3.0
 CLEAR_DIGIT = -0.5
 CLEAR_REST = 0.5
+# Odds (in nats) against a digit in a region that the gate keeps out.
+SHUT = 5.0
 
 
 def draw_regions(regions: tuple[Region, ...]) -> NDArray[np.uint8]:
@@ -69,6 +72,7 @@ class Reader:
         if model.passport.get("settings", settings_hash()) != settings_hash():
             raise ModelError("The model was made for other settings of segmentation and features; make it anew with 'zipocr train'")
         self._classifier = Classifier.from_model(model)
+        self._gate = Gate.from_model(model)
         self._scorer = Scorer.from_model(model)
         self._confidence = ConfidenceModel.from_model(model, use_directory=use_directory)
         self._places = places() if use_directory else {}
@@ -108,11 +112,25 @@ class Reader:
         if not seen.lattice.regions:
             return View(seen=seen, bitmaps=np.zeros((0, 32, 32), np.uint8), gains=np.zeros((0, 10), np.float32), candidates=())
         bitmaps = draw_regions(seen.lattice.regions)
-        decisions = self._classifier.decide(bitmaps, to_grids(bitmaps))
-        digits = self._scorer.digit_scores(decisions)
-        validity = self._scorer.validity(decisions, seen.lattice.geometry)
+        digits, validity = self.score(bitmaps, seen.lattice.geometry)
         gains = digits - (np.logaddexp(0, -validity) + seen.lattice.prices)[:, None].astype(np.float32)
         return View(seen=seen, bitmaps=bitmaps, gains=gains, candidates=decode(seen.lattice, gains))
+
+    def score(self, bitmaps: NDArray[np.uint8], geometry: Floats) -> tuple[Floats, Floats]:
+        """Log probabilities of the digits, (E, 10), and log odds of being one, (E,), for regions drawn as (E, 32, 32) with (E, G) shape.
+
+        What the gate keeps out could be any digit, and is none by `SHUT` nats or more.
+        """
+        features = self._classifier.features(bitmaps, to_grids(bitmaps))
+        odds = self._gate.odds(features, geometry)
+        digits = np.full((len(bitmaps), DIGITS), -np.log(DIGITS), np.float32)
+        validity = np.minimum(odds, 0) - np.float32(SHUT)
+        passed = np.flatnonzero(odds > 0)
+        if len(passed):
+            decisions = self._classifier.decide(features[passed])
+            digits[passed] = self._scorer.digit_scores(decisions)
+            validity[passed] = self._scorer.validity(decisions, geometry[passed])
+        return digits, validity
 
     def pool(self, views: Sequence[View]) -> Decoded | None:
         """Puts the strings of several views together, each from the view that scores it best; None when there are none."""

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from zipocr.training.augment import augment_glyph, bar, flag_and_foot
+from zipocr.training.augment import SHAPES, augment_glyph, bar, flag_and_foot
 from zipocr.training.compose import (
     FOREIGN,
     HANDWRITTEN_QUOTAS,
@@ -179,3 +179,20 @@ def test_flags_and_bars_add_ink_beside_the_stem():
     seven[4:24, 18:20] = 255
     barred = bar(np.random.default_rng(0), seven)
     assert (barred[10:20] > 127).any(axis=0).sum() > 5
+
+
+@pytest.mark.parametrize("label", SHAPES)
+def test_shapes_of_other_countries_keep_the_height_of_the_glyph_and_change_its_form(digits, label):
+    _, shape = SHAPES[label]
+    for row in np.flatnonzero(digits.labels == label)[:5]:
+        glyph = digits.images[row]
+        drawn = shape(np.random.default_rng(int(row)), glyph)
+        before, after = (np.flatnonzero((image > 127).any(axis=1)) for image in (glyph, drawn))
+        assert abs(int(np.ptp(before)) - int(np.ptp(after))) <= 6
+        assert drawn.shape != glyph.shape or (drawn != glyph).any()
+
+
+def test_only_the_share_of_hands_that_is_asked_for_is_european(digits):
+    one = digits.images[np.flatnonzero(digits.labels == 7)[0]]
+    drawn = [augment_glyph(np.random.default_rng(seed), one, 7, strength=0, european=0.3) for seed in range(200)]
+    assert 35 < sum((glyph != one).any() for glyph in drawn) < 85

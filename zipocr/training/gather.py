@@ -37,6 +37,10 @@ class Samples:
         """How many regions there are."""
         return len(self.labels)
 
+    def take(self, chosen: NDArray[np.bool_]) -> "Samples":
+        """The regions that a mask chooses."""
+        return Samples(bitmaps=self.bitmaps[chosen], labels=self.labels[chosen], geometry=self.geometry[chosen])
+
 
 def join(parts: Sequence[Samples]) -> Samples:
     """All samples in order."""
