@@ -16,7 +16,7 @@ from zipocr.errors import ModelError
 from zipocr.normalize import to_bitmap, to_grids
 from zipocr.prepare import Binarization, Segmentation, find_ink, segment, settings_hash, to_working_size
 from zipocr.trace import to_blank_trace, to_trace
-from zipocr.types import DigitReading, Floats, GrayImage, Model, Reason, Region, Trace, Unread, ZipReading
+from zipocr.types import ZIP_LENGTH, DigitReading, Floats, GrayImage, Model, Reason, Region, Trace, Unread, ZipReading, dashed
 
 # When a view leaves no doubt: nats to the runner-up, of the weakest digit, and of the ink left out.
 CLEAR_MARGIN = 3.0
@@ -161,7 +161,7 @@ class Reader:
         if others and best.score - others[0].score < CLEAR_MARGIN:
             return False
         own = np.array([view.gains[edge, int(digit)] for edge, digit in zip(best.edges, best.text, strict=True)])
-        return bool(own.min() > CLEAR_DIGIT and own.sum() - best.score < CLEAR_REST)
+        return bool(own.min() > CLEAR_DIGIT and own.sum() + best.prior - best.score < CLEAR_REST)
 
     def _answer(self, views: Sequence[View]) -> tuple[ZipReading | Unread, Decoded | None]:
         """What the views of a page amount to."""
@@ -174,12 +174,13 @@ class Reader:
         confidence = self._confidence.probability(self.evidence(found))
         shares = share_out(found.ranked, confidence, self._confidence.temperature)
         text = found.ranked[0].text
-        place = self._places.get(text)
+        place = self._places.get(text[:ZIP_LENGTH])
         return ZipReading(
-            zip=text,
+            zip=text[:ZIP_LENGTH],
+            plus4=text[ZIP_LENGTH:],
             confidence=confidence,
             digits=tuple(_digit_reading(row, int(digit)) for row, digit in zip(digit_shares(found.ranked, shares), text, strict=True)),
-            runner_up=found.ranked[1].text if len(shares) > 1 else "",
+            runner_up=dashed(found.ranked[1].text) if len(shares) > 1 else "",
             runner_up_confidence=min(float(shares[1]), confidence) if len(shares) > 1 else 0.0,
             reasons=self._reasons(found),
             city=place.city if place else "",
@@ -191,7 +192,7 @@ class Reader:
             return ()
         text = found.ranked[0].text
         chosen = [Reason.DIRECTORY_CHOICE] if text != found.plain[0].text else []
-        return (*chosen, *([Reason.NOT_IN_DIRECTORY] if text not in self._places else []))
+        return (*chosen, *([Reason.NOT_IN_DIRECTORY] if text[:ZIP_LENGTH] not in self._places else []))
 
 
 def _digit_reading(shares: Floats, digit: int) -> DigitReading:

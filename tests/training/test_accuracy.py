@@ -29,6 +29,11 @@ def test_labels_keep_leading_zeros_and_pages_default_to_the_first(tmp_path: Path
     assert [(crop.path.name, crop.page, crop.zip) for crop in crops] == [("0.png", 1, "02108"), ("1.png", 1, "")]
 
 
+def test_a_label_of_nine_digits_is_right_only_as_a_whole(tmp_path: Path):
+    (tmp_path / "labels.csv").write_text("file,page,zip,plus4\na.png,1,02108,1234\nb.png,1,02108,\n")
+    assert [crop.zip for crop in load_labels(tmp_path / "labels.csv")] == ["021081234", "02108"]
+
+
 @pytest.mark.real
 def test_pages_without_a_zip_do_not_count_and_unread_ones_are_wrong(tmp_path: Path):
     score = score_crops("mail", load_labels(labelled(tmp_path, ["02108", "", "94110"])), use_directory=True, jobs=1)

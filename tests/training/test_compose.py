@@ -118,6 +118,33 @@ def test_zip_plus_four_has_nine_digits(digits):
     assert set(range(1, 10)) <= set(np.unique(found.owners).tolist())
 
 
+def test_zip_plus_four_is_dealt_five_digits_and_borrows_four_of_the_same_writer(digits):
+    kinds = {"plus4": 1.0, "plain": 1.0}
+    composer = Composer(digits, seed=5, kinds=kinds, each_once=True)
+    lengths = set()
+    for number in range(8):
+        found, hand = composer.nth(number), composer._dealt(number, 4)
+        assert len(set(hand.tolist())) == 9
+        assert set(digits.writers[hand].tolist()) == {found.writer}
+        assert hand[:5].tolist() == composer._dealt(number).tolist()
+        assert "".join(map(str, digits.labels[hand])).startswith(found.text)
+        lengths.add(len(found.text))
+    assert lengths == {5, 9}
+
+
+def test_some_printed_strings_are_zip_plus_four_with_the_dash_in_a_cell_of_its_own(digits):
+    made_of = made(digits, "printed", 40, faces=(block_face(),))
+    nine = [found for found in made_of if len(found.text) == 9]
+    assert {len(found.text) for found in made_of} == {5, 9}
+    assert 4 <= len(nine) <= 16
+    dashed = 0
+    for found in nine:
+        centres = np.array([np.nonzero(found.owners == place)[1].mean() for place in range(1, 10)])
+        steps = np.diff(centres)
+        dashed += steps[4] > 1.5 * np.median(steps)
+    assert dashed > len(nine) / 2
+
+
 @pytest.mark.parametrize("kind", NEGATIVE_KINDS)
 def test_negatives_hold_no_zip(digits, kind):
     for seed in range(4):

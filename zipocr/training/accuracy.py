@@ -1,7 +1,7 @@
 """Measures the shipped models and writes the README's table.
 
 Run as ``python -m zipocr.training.accuracy README.md LABELS.csv... [--digits DATA]``.
-Each LABELS.csv (file, zip, and page where files have several) lies beside its crops and is one row of the table.
+Each LABELS.csv (file, zip, page where files have several, plus4 where there is one) lies beside its crops and is one row of the table.
 """
 
 import argparse
@@ -32,7 +32,7 @@ Z95 = 1.96
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crop:
-    """A labelled page; an empty ZIP says that there is none on it."""
+    """A labelled page and the five or nine digits on it; an empty ZIP says that there is none."""
 
     path: Path
     page: int
@@ -66,13 +66,16 @@ class _Read:
         crop = self.crops[number]
         page = next(page for place, page in enumerate(read_pages(crop.path, max_pixels=MAX_PIXELS), start=1) if place == crop.page)
         reading = page if isinstance(page, Unread) else self.reader.read(page)
-        return (reading.zip, reading.confidence) if isinstance(reading, ZipReading) else ("", 0.0)
+        return (reading.zip + reading.plus4, reading.confidence) if isinstance(reading, ZipReading) else ("", 0.0)
 
 
 def load_labels(path: Path) -> list[Crop]:
     """Labelled pages of a CSV; files lie beside it."""
     with path.open(newline="", encoding="utf-8") as file:
-        return [Crop(path=path.parent / row["file"], page=int(row.get("page") or 1), zip=row["zip"]) for row in csv.DictReader(file)]
+        return [
+            Crop(path=path.parent / row["file"], page=int(row.get("page") or 1), zip=row["zip"] + (row.get("plus4") or ""))
+            for row in csv.DictReader(file)
+        ]
 
 
 def score_crops(model_name: str, crops: Sequence[Crop], *, use_directory: bool, jobs: int) -> Score:
