@@ -1,6 +1,6 @@
 """Puts the stages together: from a page to its reading, the same way for reading, for debug pictures and for training."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from zipocr.classify.scores import Scorer
 from zipocr.classify.svc import Classifier
-from zipocr.decode.confidence import ConfidenceModel, digit_shares, evidence, rank, share_out
+from zipocr.decode.confidence import LISTED_WEIGHT, ConfidenceModel, digit_shares, evidence, listed_weight, rank, share_out
 from zipocr.decode.strings import Candidate, decode
 from zipocr.directory import places
 from zipocr.errors import ModelError
 from zipocr.normalize import to_bitmap, to_grids
 from zipocr.prepare import Binarization, Segmentation, find_ink, segment, settings_hash, to_working_size
 from zipocr.trace import to_blank_trace, to_trace
-from zipocr.types import DigitReading, Floats, GrayImage, Model, Reason, Region, Trace, Unread, ZipReading
+from zipocr.types import DigitReading, Floats, GrayImage, Model, Place, Reason, Region, Trace, Unread, ZipReading
 
 # When a view leaves no doubt: nats to the runner-up, of the weakest digit, and of the ink left out.
 CLEAR_MARGIN = 3.0
@@ -57,7 +57,9 @@ class Reader:
     ----------
     model : Model
     use_directory : bool
-        Whether the directory of ZIPs takes part; it never overrules without saying so.
+        Whether a directory of ZIPs takes part; it never overrules without saying so.
+    directory : mapping of str to Place, or None
+        Which: None is the packaged one, a list of the user's own (one ZIP or more) weighs by its length.
 
     Raises
     ------
@@ -65,13 +67,14 @@ class Reader:
         When the model was made for other settings than this program's.
     """
 
-    def __init__(self, model: Model, *, use_directory: bool = True) -> None:
+    def __init__(self, model: Model, *, use_directory: bool = True, directory: Mapping[str, Place] | None = None) -> None:
         if model.passport.get("settings", settings_hash()) != settings_hash():
             raise ModelError("The model was made for other settings of segmentation and features; make it anew with 'zipocr train'")
         self._classifier = Classifier.from_model(model)
         self._scorer = Scorer.from_model(model)
         self._confidence = ConfidenceModel.from_model(model, use_directory=use_directory)
-        self._places = places() if use_directory else {}
+        self._places: Mapping[str, Place] = (places() if directory is None else directory) if use_directory else {}
+        self._listed_weight = LISTED_WEIGHT if directory is None else listed_weight(len(directory))
 
     def read(self, page: GrayImage) -> ZipReading | Unread:
         """Reads the ZIP of a page: (H, W) uint8 -> its reading, or why there is none."""
@@ -124,7 +127,7 @@ class Reader:
         if not best:
             return None
         plain = tuple(sorted((one for one, _ in best.values()), key=lambda one: (-one.score, one.text)))
-        ranked = rank(plain, self._is_listed)
+        ranked = rank(plain, self._is_listed, self._listed_weight)
         return Decoded(plain=plain, ranked=ranked, view=best[ranked[0].text][1])
 
     def evidence(self, found: Decoded) -> Floats:

@@ -140,6 +140,14 @@ class ZipReading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """City and state (two letters) of a ZIP; empty where a list does not tell them."""
+
+    city: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unread:
     """A page without a reading, and why. ``detail`` is for people and never decides anything."""
 
