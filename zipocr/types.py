@@ -178,7 +178,3 @@ class Model:
 
     arrays: Mapping[str, NDArray[Any]]
     passport: Mapping[str, Any]
-
-    def min_confidence(self, *, use_directory: bool) -> float:
-        """Confidence from which a ZIP counts as read, by default; fitted apart for reading with and without the directory."""
-        return float(self.passport["min_confidence" if use_directory else "min_confidence_unlisted"])
