@@ -13,7 +13,7 @@ from zipocr.directory import places
 from zipocr.errors import ModelError
 from zipocr.model_file import load_model
 from zipocr.reader import Reader
-from zipocr.types import GrayImage, Model, Reason, Unread, ZipReading
+from zipocr.types import GrayImage, Model, Place, Reason, Unread, ZipReading
 
 PAGES = {
     "written": lay(write("02346").cover, 235),
@@ -212,6 +212,27 @@ def test_a_choice_of_the_directory_is_owned_up_to(reader, plain_reader):
         choices += reading.zip != plain.zip
         assert reading.zip == plain.zip or reading.zip in places()
     assert choices
+
+
+def test_the_user_s_own_list_takes_the_place_of_the_directory(tiny, plain_reader):
+    pages = [lay(write(f"{number * 4973 % 100_000:05d}", stroke=3 + number % 4).cover, 200, noise=8) for number in range(12)]
+    plain = [plain_reader.read(page) for page in pages]
+    # What came second is put on the list, and what came first is not.
+    own = {one.runner_up: Place(city="Here", state="QQ") for one in plain if one.runner_up}
+    reader = Reader(tiny.model, directory=own)
+    chosen = 0
+    for page, before in zip(pages, plain, strict=True):
+        reading = reader.read(page)
+        assert (Reason.DIRECTORY_CHOICE in reading.reasons) == (reading.zip != before.zip)
+        assert (Reason.NOT_IN_DIRECTORY in reading.reasons) == (reading.zip not in own)
+        assert (reading.city, reading.state) == (("Here", "QQ") if reading.zip in own else ("", ""))
+        chosen += reading.zip != before.zip
+    assert chosen > len(pages) / 2
+
+
+def test_the_packaged_directory_as_a_list_of_one_s_own_reads_alike(tiny, reader):
+    own = Reader(tiny.model, directory=dict(places()))
+    assert [own.read(page) for page in PAGES.values()] == [reader.read(page) for page in PAGES.values()]
 
 
 def test_looking_at_a_page_does_not_depend_on_the_directory(reader, plain_reader):

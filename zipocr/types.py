@@ -156,6 +156,14 @@ class ZipReading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """City and state (two letters) of a ZIP; empty where a list does not tell them."""
+
+    city: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unread:
     """A page without a reading, and why. ``detail`` is for people and never decides anything."""
 
@@ -186,7 +194,3 @@ class Model:
 
     arrays: Mapping[str, NDArray[Any]]
     passport: Mapping[str, Any]
-
-    def min_confidence(self, *, use_directory: bool) -> float:
-        """Confidence from which a ZIP counts as read, by default; fitted apart for reading with and without the directory."""
-        return float(self.passport["min_confidence" if use_directory else "min_confidence_unlisted"])

@@ -17,6 +17,8 @@ from threadpoolctl import threadpool_limits
 
 from zipocr.atomic import write_whole
 from zipocr.backends import usable_cores
+from zipocr.config import ScanConfig
+from zipocr.decode.acceptance import acceptance_threshold
 from zipocr.images import read_pages
 from zipocr.model_file import SHIPPED, load_model
 from zipocr.reader import Reader
@@ -84,7 +86,7 @@ def score_crops(model_name: str, crops: Sequence[Crop], *, use_directory: bool, 
     crops = [crop for crop in crops if crop.zip]
     found = map_strings(_Read(reader=Reader(model, use_directory=use_directory), crops=crops), range(len(crops)), jobs=jobs)
     right = [text == crop.zip for (text, _), crop in zip(found, crops, strict=True)]
-    least = model.min_confidence(use_directory=use_directory)
+    least = acceptance_threshold(model, ScanConfig().max_error, use_directory=use_directory)
     taken = [hit for (_, confidence), hit in zip(found, right, strict=True) if round(confidence, 4) >= least]
     wrong = 1 - sum(taken) / len(taken) if taken else 0.0
     return Score(count=len(crops), exact=sum(right) / len(crops), accepted=len(taken) / len(crops), wrong=wrong)
