@@ -342,11 +342,17 @@ def test_the_folder_of_debug_pictures_is_left_out(tmp_path: Path) -> None:
     assert listing.skipped == 0
 
 
-def test_a_pipe_is_skipped_and_a_dangling_link_is_not(tmp_path: Path) -> None:
+def test_what_is_called_an_image_and_is_none_is_listed_so_that_its_row_can_tell(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "endless.png")
+    os.mkfifo(tmp_path / "endless")
     (tmp_path / "lost.png").symlink_to(tmp_path / "nowhere.png")
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    (tmp_path / "link.png").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "empty.png").mkdir()
+    (tmp_path / "full.png").mkdir()
+    (tmp_path / "full.png" / "x.png").touch()
     listing = list_inputs([tmp_path])
-    assert [file.name for file in listing.files] == ["lost.png"]
+    assert [file.name for file in listing.files] == ["empty.png", "endless.png", "full.png/x.png", "link.png", "loop.png", "lost.png"]
     assert listing.skipped == 1
 
 

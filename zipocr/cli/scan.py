@@ -74,8 +74,8 @@ def scan(
 ) -> None:
     """Read the ZIP code on every page of image files and folders.
 
-    PATHs are PNG, JPEG, TIFF (all pages), BMP and WebP files, and folders, which are searched recursively for such files. Every page
-    gets one row of CSV, in the order of the input. An output file appears when it is complete and replaces an older one.
+    PATHs are PNG, JPEG, TIFF (all pages), BMP, WebP, PDF and HEIC files, and folders, which are searched recursively for such files. Every
+    page gets one row of CSV, in the order of the input. An output file appears when it is complete and replaces an older one.
 
     Exit status: 0 if every input could be opened, whatever was read; 1 if some could not (their rows stand and say why); 2 for wrong
     usage; 4, 5 and 6 for trouble with the model, the output or the processes; 130 if interrupted.
@@ -192,7 +192,7 @@ class Tally:
         pages = counts.total()
         yield from (f"failed: {name}" for name in self.named)
         if counts["failed"] > len(self.named):
-            yield f"failed: {counts['failed'] - len(self.named)} more, see the rows with the reason too_large or unreadable_file"
+            yield f"failed: {counts['failed'] - len(self.named)} more, see the rows that are unread and their reasons"
         if not pages:
             yield "warning: no images found"
         if self.skipped:
