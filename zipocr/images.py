@@ -11,6 +11,7 @@ import stat
 import struct
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path, PurePosixPath
@@ -35,6 +36,7 @@ LARGEST_FILE = 2**30
 # OpenCV fills in what it cannot decompress and says nothing; Pillow raises, nearly always for LZW and PackBits, often for the others.
 _UNCHECKED_BY_OPENCV = frozenset({"tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "packbits"})
 _BIG_TIFF = 43
+_STDERR = 2
 _ALPHA_MODES = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 
 
@@ -141,24 +143,24 @@ def read_pages(path: Path, *, max_pixels: int) -> Iterator[GrayImage | Unread]:
     except OSError as error:
         yield _unreadable(error.strerror or "cannot be opened")
         return
-    if not data:
-        yield _unreadable("empty file")
-    elif len(data) > LARGEST_FILE:
-        yield _too_large(f"a file of more than {LARGEST_FILE >> 20} MB")
+    if isinstance(data, Unread):
+        yield data
     else:
         for page in _read_data(data, max_pixels=max_pixels):
             yield page if isinstance(page, Unread) else on_light_paper(page)
 
 
-def _read(path: Path) -> bytes:
-    """Read a regular file, a byte more than the largest at most; anything else could keep the reader waiting for ever."""
-    mode = path.stat().st_mode
-    if not stat.S_ISREG(mode):
-        raise OSError(0, "a folder, not a file" if stat.S_ISDIR(mode) else "a pipe, socket or device, not a file")
-    # Some files of /proc count as regular and keep the reader waiting all the same.
+def _read(path: Path) -> bytes | Unread:
+    """Read a regular file; a pipe or a device could keep the reader waiting for ever."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        return _unreadable("a folder, not a file" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device, not a file")
+    if status.st_size > LARGEST_FILE:
+        return _too_large(f"a file of more than {LARGEST_FILE >> 20} MB")
+    # Some files of /proc count as regular and keep the reader waiting, or never end.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(path, flags), "rb") as file:
-        return file.read(LARGEST_FILE + 1)
+        return file.read(LARGEST_FILE) or _unreadable("empty file")
 
 
 def _read_data(data: bytes, *, max_pixels: int) -> Iterator[GrayImage | Unread]:
@@ -243,7 +245,7 @@ def _read_page(image: Image.Image, data: bytes | bytearray, *, max_pixels: int) 
     if width * height > max_pixels:
         return _too_large(f"{width} x {height} is more than {max_pixels} pixels (--max-pixels)")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _silence():
             warnings.simplefilter("ignore")
             if image.format == "HEIF" or _has_alpha(image):
                 return _composite_on_white(image)
@@ -252,6 +254,24 @@ def _read_page(image: Image.Image, data: bytes | bytearray, *, max_pixels: int) 
         return _decode(data)
     except Exception:  # noqa: BLE001 - as above, and OpenCV's errors
         return _unreadable("damaged or of a kind that cannot be decoded")
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Lead nowhere what the libraries beneath Pillow and OpenCV write to standard error: it does not say which file is meant."""
+    try:
+        aside = os.dup(_STDERR)
+    except OSError:  # closed from the start
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, _STDERR)
+        yield
+    finally:
+        os.dup2(aside, _STDERR)
+        os.close(aside)
+        os.close(nowhere)
 
 
 def _has_alpha(image: Image.Image) -> bool:

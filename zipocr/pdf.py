@@ -12,6 +12,8 @@ from zipocr.types import GrayImage, Reason, Unread
 
 DPI = 300
 POINTS_PER_INCH = 72
+# PDFium keeps sizes in single precision and rounds pixels up: a page that is 260 pixels wide must not become 261.
+SCALE = DPI / POINTS_PER_INCH * (1 - 1e-6)
 # A damaged file may claim a million pages: after so many in a row that cannot be loaded there are no more.
 MOST_LOST_PAGES = 20
 
@@ -62,16 +64,15 @@ def _draw_all(pdf: pypdfium2.PdfDocument, *, max_pixels: int) -> Iterator[GrayIm
 
 def _draw(page: pypdfium2.PdfPage, *, max_pixels: int) -> GrayImage | Unread:
     """Draw a page, unless it or a picture on it is too large: a small file can hold one that fills the memory."""
-    scale = DPI / POINTS_PER_INCH
     try:
-        sizes = [tuple(math.ceil(side * scale) for side in page.get_size())]
+        sizes = [tuple(math.ceil(side * SCALE) for side in page.get_size())]
         sizes += [picture.get_px_size() for picture in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE])]
         width, height = max(sizes, key=math.prod)
         if width * height > max_pixels:
             return Unread(
                 reason=Reason.TOO_LARGE, detail=f"{width} x {height} at {DPI} dpi is more than {max_pixels} pixels (--max-pixels)"
             )
-        return np.array(page.render(scale=scale, grayscale=True).to_numpy(), dtype=np.uint8)
+        return np.array(page.render(scale=SCALE, grayscale=True).to_numpy(), dtype=np.uint8)
     except Exception:  # noqa: BLE001 - foreign bytes: what is raised on them is not documented, and no file may end the run
         return _unreadable("a damaged page of a PDF")
 
