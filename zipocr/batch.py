@@ -17,7 +17,7 @@ from zipocr.images import ImageFile, read_pages, silence_decoders, write_png
 from zipocr.results import Row, to_row
 from zipocr.types import GrayImage, Model, Place, Reason, Trace, Unread, ZipReading
 
-FAILURES = frozenset({Reason.TOO_LARGE, Reason.UNREADABLE_FILE})
+FAILURES = frozenset({Reason.TOO_LARGE, Reason.UNREADABLE_FILE, Reason.NEEDS_PDF_EXTRA, Reason.NEEDS_HEIF_EXTRA})
 _SHEET_NAME_LENGTH = 80
 
 

@@ -43,6 +43,8 @@ class Reason(StrEnum):
     NOT_FIVE_DIGITS = "not_five_digits"
     TOO_LARGE = "too_large"
     UNREADABLE_FILE = "unreadable_file"
+    NEEDS_PDF_EXTRA = "needs_pdf_extra"
+    NEEDS_HEIF_EXTRA = "needs_heif_extra"
 
 
 class Status(StrEnum):

@@ -92,8 +92,8 @@ def scan(
 ) -> None:
     """Read the ZIP code on every page of image files and folders.
 
-    PATHs are PNG, JPEG, TIFF (all pages), BMP and WebP files, and folders, which are searched recursively for such files. Every page
-    gets one row of CSV, in the order of the input. An output file appears when it is complete and replaces an older one.
+    PATHs are PNG, JPEG, TIFF (all pages), BMP, WebP, PDF and HEIC files, and folders, which are searched recursively for such files. Every
+    page gets one row of CSV, in the order of the input. An output file appears when it is complete and replaces an older one.
 
     --directory takes one ZIP a line, or CSV with the header zip, zip,city or zip,city,state.
 
@@ -230,7 +230,7 @@ class Tally:
         pages = counts.total()
         yield from (f"failed: {name}" for name in self.named)
         if counts["failed"] > len(self.named):
-            yield f"failed: {counts['failed'] - len(self.named)} more, see the rows with the reason too_large or unreadable_file"
+            yield f"failed: {counts['failed'] - len(self.named)} more, see the rows that are unread and their reasons"
         if not pages:
             yield "warning: no images found"
         if self.skipped:
