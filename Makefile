@@ -3,7 +3,7 @@
 PYTHON ?= python3
 # The handwriting that `make model`, `make samples` and `make strings` draw from; an .npz file, or openml to download it.
 DATA ?= $(firstword $(wildcard ../shared/data/mnist-train.npz) openml)
-# Folders of labelled crops that `make accuracy` measures on besides the sample scans, where they exist.
+# Folders of labelled crops that `make accuracy` measures on besides the sample scans and tests/strings, where they exist.
 BENCH ?= ../shared/bench/dev ../shared/bench/cheques
 
 BIN := .venv/bin
@@ -55,8 +55,8 @@ model: .venv/with-train ## Retrain the shipped models (DATA=FILE.npz or openml)
 	$(BIN)/zipocr train --data digits --model-out zipocr/models/digits.npz
 	$(BIN)/zipocr train --data $(DATA) --model-out zipocr/models/mail.npz
 
-accuracy: .venv/with-train ## Measure the models and write the README's table (BENCH=folders with labels.csv)
-	$(BIN)/python -m zipocr.training.accuracy README.md sample_scans/labels.csv $(wildcard $(BENCH:=/labels.csv)) --digits $(DATA)
+accuracy: .venv/with-train ## Measure the models and write the README's results (BENCH=folders with labels.csv)
+	$(BIN)/python -m zipocr.training.accuracy README.md sample_scans/labels.csv tests/strings/labels.csv $(wildcard $(BENCH:=/labels.csv)) --digits $(DATA)
 
 pictures: .venv/installed ## Redraw the README's pictures
 	$(BIN)/zipocr inspect sample_scans/touching/touching-03.png -o .venv/pictures
