@@ -13,7 +13,7 @@ SOURCES := pyproject.toml LICENSE $(wildcard README.md) $(shell find zipocr -typ
 define TABLE
 import csv, sys
 rows = list(csv.DictReader(open(sys.argv[1], encoding="utf-8")))
-line = "{file:32.32} {page:>4} {zip:5} {confidence:>10} {status:6} {reason}".format
+line = "{file:32.32} {page:>4} {zip:5} {plus4:5} {confidence:>10} {status:6} {reason}".format
 print(line(**{name: name for name in rows[0]}).rstrip())
 for row in rows[:12]:
     print(line(**row).rstrip())

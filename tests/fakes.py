@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from zipocr.batch import BatchSettings, FileReader
-from zipocr.types import DigitReading, GrayImage, Reason, Trace, Unread, ZipReading
+from zipocr.types import ZIP_LENGTH, DigitReading, GrayImage, Reason, Trace, Unread, ZipReading
 
 
 def digit(value: int, *, probability: float = 0.99) -> DigitReading:
@@ -17,7 +17,8 @@ def digit(value: int, *, probability: float = 0.99) -> DigitReading:
 
 def zip_reading(text: str, *, confidence: float = 0.95, reasons: tuple[Reason, ...] = ()) -> ZipReading:
     return ZipReading(
-        zip=text,
+        zip=text[:ZIP_LENGTH],
+        plus4=text[ZIP_LENGTH:],
         confidence=confidence,
         digits=tuple(digit(int(letter)) for letter in text),
         runner_up="",

@@ -12,7 +12,7 @@ from zipocr.training.metrics import score
 
 LABELS = Path(__file__).parent / "strings" / "labels.csv"
 # As `make accuracy` prints it: exact with the directory and without it, and the wrong share of those accepted with it.
-MEASURED = {"mail": (0.0, 0.0, 0.0), "digits": (0.0, 0.0, 0.0)}
+MEASURED = {"mail": (0.8342, 0.8218, 0.0067), "digits": (0.5149, 0.4455, 0.0526)}
 
 
 def slack(share: float, count: int) -> float:

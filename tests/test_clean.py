@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from zipocr.clean import digit_height, remove_rules, remove_specks
+from zipocr.clean import digit_height, mend_gaps, remove_rules, remove_specks
 from zipocr.types import InkMask
 
 TEXT = "02346"
@@ -184,3 +184,43 @@ def test_cleaning_a_mask_out_of_a_larger_array_is_the_same(rule):
     wide = np.ones((SHAPE[0] + 4, SHAPE[1] + 6), bool)
     wide[2:-2, 3:-3] = ink
     assert np.array_equal(clean(wide[2:-2, 3:-3]), clean(ink))
+
+
+def parted(*levels: int, gap: int = 4) -> InkMask:
+    """The digits with dead scan lines through them."""
+    ink = WRITTEN.ink.copy()
+    for level in levels:
+        ink[level : level + gap] = False
+    return ink
+
+
+def components(ink: InkMask) -> int:
+    return cv2.connectedComponents(ink.astype(np.uint8), connectivity=8)[0] - 1
+
+
+@pytest.mark.parametrize("levels", [(35,), (30, 48), (28, 40, 52)])
+def test_digits_that_dead_lines_part_are_mended_and_nothing_else_is_drawn(levels: tuple[int, ...]):
+    mended = mend_gaps(parted(*levels), HEIGHT)
+    assert components(mended) == len(TEXT)
+    assert not (mended & ~NEAR).any()
+
+
+def test_the_height_of_parted_digits_is_that_of_whole_ones():
+    assert digit_height(parted(30, 48)) == pytest.approx(digit_height(WRITTEN.ink), abs=2)
+
+
+def test_loops_and_the_spaces_between_digits_stay_open():
+    np.testing.assert_array_equal(mend_gaps(WRITTEN.ink, HEIGHT), WRITTEN.ink)
+
+
+def test_a_line_is_not_mended_onto_the_digits_when_their_height_is_measured():
+    assert digit_height(WRITTEN.ink | line((0, FOOT + 4), (SHAPE[1] - 1, FOOT + 4))) == pytest.approx(digit_height(WRITTEN.ink), abs=2)
+
+
+@given(masks, st.floats(0, 60))
+def test_mending_only_adds_ink_and_changes_no_input(ink: InkMask, height: float):
+    before = ink.copy()
+    mended = mend_gaps(ink, height)
+    assert (mended >= ink).all()
+    assert components(mended) <= components(ink)
+    np.testing.assert_array_equal(ink, before)

@@ -153,7 +153,7 @@ def test_a_scan_writes_rows_to_the_file_and_talk_to_stderr(tmp_path: Path) -> No
 @pytest.mark.parametrize("words", [[], ["-o", "-"]])
 def test_rows_go_to_standard_output_without_a_file(tmp_path: Path, words: list[str]) -> None:
     result = invoke("scan", save(tmp_path / "a.png"), *words)
-    assert result.stdout.splitlines() == [HEADER, "a.png,1,00007,0.6000,read,,0.9900;0.9900;0.9900;0.9900;0.9900,,,,"]
+    assert result.stdout.splitlines() == [HEADER, "a.png,1,00007,,0.6000,read,,0.9900;0.9900;0.9900;0.9900;0.9900,,,,"]
 
 
 def test_a_file_that_cannot_be_opened_has_its_row_and_the_exit_code_tells(tmp_path: Path) -> None:

@@ -61,12 +61,28 @@ def make_trace(*, height: int = 60, width: int = 200, cuts: int = 9) -> Trace:
     return Trace(page=page, ink=ink, cuts=lines, candidates=boxes, regions=tuple(regions), grids=grids, reading=READING)
 
 
+def with_plus4(trace: Trace) -> Trace:
+    """Nine bars instead of five, read as a ZIP+4."""
+    boxes = [Box(top=15, left=place * 22, bottom=45, right=place * 22 + 12) for place in range(9)]
+    reading = replace(READING, plus4="1234", digits=(*READING.digits, *READING.digits[:4]), runner_up="02103-1234")
+    regions = tuple(Region(box=box, ink=np.ones((box.height, box.width), np.bool_)) for box in boxes)
+    return replace(trace, regions=regions, grids=(RING, RAMP) * 4 + (RING,), reading=reading)
+
+
 def make_unread(trace: Trace, reason: Reason = Reason.NOT_FIVE_DIGITS, detail: str = "") -> Trace:
     return replace(trace, regions=(), grids=(), reading=Unread(reason=reason, detail=detail))
 
 
 def count_pixels(picture: NDArray[np.uint8], colour: tuple[int, int, int]) -> int:
     return int(np.all(picture == colour, axis=2).sum())
+
+
+def count_copies(sheet: NDArray[np.uint8], picture: NDArray[np.uint8]) -> int:
+    """How often a picture stands on the sheet, pixel for pixel."""
+    differences = cv2.matchTemplate(sheet, picture, cv2.TM_SQDIFF)
+    height, width = picture.shape[:2]
+    near = np.argwhere(differences < 1e-4 * differences.max())  # large sheets are compared with rounding
+    return sum(np.array_equal(sheet[top : top + height, left : left + width], picture) for top, left in near.tolist())
 
 
 def holds(sheet: NDArray[np.uint8], picture: NDArray[np.uint8]) -> bool:
@@ -87,6 +103,25 @@ def test_margins_stay_empty() -> None:
     sheet = draw_sheet(trace, title="x" * 500)
     for margin in (sheet[:20], sheet[-20:], sheet[:, :30], sheet[:, -30:]):
         assert (margin == 255).all()
+
+
+def test_a_zip_plus_four_keeps_to_the_margins_as_well() -> None:
+    trace = with_plus4(make_trace())
+    sheet = draw_sheet(replace(trace, reading=replace(trace.reading, city="W" * 90, reasons=tuple(Reason)[:3])), title="x" * 500)
+    assert sheet.shape[1] == WIDTH
+    for margin in (sheet[:20], sheet[-20:], sheet[:, :30], sheet[:, -30:]):
+        assert (margin == 255).all()
+
+
+def test_nine_digits_stand_in_two_rows_each_with_its_grid_and_colour() -> None:
+    five, nine = (draw_sheet(trace, title="a.png") for trace in (make_trace(), with_plus4(make_trace())))
+    assert nine.shape[0] > five.shape[0] + 250
+    assert [count_copies(sheet, draw_grid(RING)) for sheet in (five, nine)] == [3, 5]
+    assert [count_copies(sheet, draw_grid(RAMP)) for sheet in (five, nine)] == [2, 4]
+    frames = [[count_pixels(sheet, colour) for colour in REGION_COLOURS] for sheet in (five, nine)]
+    more = [other - one for one, other in zip(*frames, strict=True)]
+    assert min(more[:4]) > 1000
+    assert abs(more[4]) < 1000
 
 
 def test_every_cell_has_the_shade_of_its_ink() -> None:
@@ -234,6 +269,13 @@ reasons  directory_choice;not_in_directory"""
 
 def test_text_shows_five_grids_their_readings_and_the_zip() -> None:
     assert grids_as_text(make_trace()) == WIDE
+
+
+def test_text_of_a_zip_plus_four_has_four_grids_below_the_five() -> None:
+    lines = grids_as_text(with_plus4(make_trace())).splitlines()
+    assert lines[: len(WIDE.splitlines()) - 2] == WIDE.splitlines()[:-2]
+    assert len(lines) == 2 * (len(WIDE.splitlines()) - 2) + 2
+    assert lines[-2:] == ["02108-1234  confidence 0.9312  Boston, MA", "02103-1234  runner-up  0.0412"]
 
 
 def test_text_for_a_narrow_terminal_sets_grids_below_each_other() -> None:

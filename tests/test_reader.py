@@ -57,6 +57,32 @@ def test_five_printed_digits_are_read_as_five_digits(reader, text):
     assert len(trace.regions) == len(trace.grids) == len(trace.reading.digits) == 5
 
 
+def dashed_page(*, dash: bool) -> GrayImage:
+    """Nine digits, the last four apart, with a dash between or without."""
+    written = write("023466064", gap=[14, 14, 14, 14, 46, 14, 14, 14])
+    cover, box = written.cover.copy(), written.boxes[4]
+    if dash:
+        cover[box.top + 20 : box.top + 25, box.right + 15 : box.right + 31] = 1
+    return lay(cover, 235)
+
+
+@pytest.mark.parametrize("dash", [True, False])
+def test_nine_digits_are_a_zip_and_four_more_wherever_they_are_looked_up(reader, dash):
+    trace = reader.trace(dashed_page(dash=dash))
+    reading = trace.reading
+    assert isinstance(reading, ZipReading)
+    assert (len(reading.zip), len(reading.plus4)) == (5, 4)
+    assert len(trace.regions) == len(trace.grids) == len(reading.digits) == 9
+    assert "".join(str(one.digit) for one in reading.digits) == reading.zip + reading.plus4
+    listed = places().get(reading.zip)
+    assert (reading.city, Reason.NOT_IN_DIRECTORY in reading.reasons) == (listed.city if listed else "", listed is None)
+    assert reading.runner_up == "" or len(reading.runner_up.replace("-", "")) in {5, 9}
+    assert min(one.probability for one in reading.digits) >= reading.confidence - 1e-6
+    regions = [region.box for region in trace.regions]
+    assert [box.left for box in regions] == sorted(box.left for box in regions)
+    assert all(box.height > 30 for box in regions)
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_written_digits_are_found_where_they_are(reader, page):
     trace = reader.trace(PAGES[page])
@@ -234,7 +260,9 @@ def test_any_page_is_read_or_is_not_but_never_fails(reader, shape, seed, levels)
     assert np.array_equal(page, before)
     assert isinstance(trace.reading, ZipReading | Unread)
     assert trace.ink.shape == trace.page.shape
-    assert len(trace.regions) == len(trace.grids) == (5 if isinstance(trace.reading, ZipReading) else 0)
+    read = trace.reading.zip + trace.reading.plus4 if isinstance(trace.reading, ZipReading) else ""
+    assert len(trace.regions) == len(trace.grids) == len(read)
+    assert len(read) in {0, 5, 9}
 
 
 def test_a_model_for_other_settings_is_refused_with_the_cure(tiny):
@@ -255,6 +283,13 @@ def test_the_shipped_model_reads_clean_digits_without_a_mistake(shipped, text):
 
 
 @pytest.mark.real
+@pytest.mark.parametrize("dash", [True, False])
+def test_the_shipped_model_reads_nine_clean_digits_with_a_dash_and_without(shipped, dash):
+    read = shipped.read(dashed_page(dash=dash))
+    assert (read.zip, read.plus4) == ("02346", "6064")
+
+
+@pytest.mark.real
 @pytest.mark.parametrize("kind", ["white", "kraft"])
 def test_the_shipped_model_reads_nine_in_ten_of_the_plain_samples(shipped, kind):
     samples = Path(__file__).parents[1] / "sample_scans"
@@ -264,6 +299,15 @@ def test_the_shipped_model_reads_nine_in_ten_of_the_plain_samples(shipped, kind)
     read = [shipped.read(page) for page in pages]
     assert len(rows) >= 10
     assert np.mean([getattr(one, "zip", "") == row["zip"] for one, row in zip(read, rows, strict=True)]) >= 0.9
+    assert not any(getattr(one, "plus4", "") for one in read)
+
+
+@pytest.mark.real
+def test_the_shipped_model_reads_nine_digits_off_every_sample_of_them(shipped):
+    crops = sorted((Path(__file__).parents[1] / "sample_scans" / "plus4").iterdir())
+    pages = [cv2.imdecode(np.frombuffer(crop.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE) for crop in crops]
+    assert len(crops) >= 6
+    assert all(len(shipped.read(page).digits) == 9 for page in pages)
 
 
 @pytest.mark.real

@@ -24,11 +24,12 @@ rows = st.builds(
     file=any_text | file_names,
     page=st.integers(1, 10_000),
     zip=st.from_regex(r"([0-9]{5})?", fullmatch=True),
+    plus4=st.from_regex(r"([0-9]{4})?", fullmatch=True),
     confidence=st.none() | probabilities,
     status=st.sampled_from(Status),
     reason=st.lists(st.sampled_from(Reason), unique=True).map(tuple),
-    digit_confidences=st.lists(probabilities, max_size=5).map(tuple),
-    runner_up=st.from_regex(r"([0-9]{5})?", fullmatch=True),
+    digit_confidences=st.lists(probabilities, max_size=9).map(tuple),
+    runner_up=st.from_regex(r"([0-9]{5}(-[0-9]{4})?)?", fullmatch=True),
     runner_up_confidence=st.none() | probabilities,
     city=any_text,
     state=any_text,
@@ -106,10 +107,21 @@ def test_a_row_is_what_the_manual_says(tmp_path: Path) -> None:
         path, [to_row("a b.tif", 3, reading, min_confidence=0.95)], [to_row("c.png", 1, Unread(reason=Reason.NO_INK), min_confidence=0.95)]
     )
     assert path.read_text().splitlines() == [
-        "file,page,zip,confidence,status,reason,digit_confidences,runner_up,runner_up_confidence,city,state",
-        "a b.tif,3,02108,0.9123,review,low_confidence;directory_choice,0.9900;0.9900;0.9900;0.9900;0.9900,02103,0.0400,Boston,MA",
-        "c.png,1,,,unread,no_ink,,,,,",
+        "file,page,zip,plus4,confidence,status,reason,digit_confidences,runner_up,runner_up_confidence,city,state",
+        "a b.tif,3,02108,,0.9123,review,low_confidence;directory_choice,0.9900;0.9900;0.9900;0.9900;0.9900,02103,0.0400,Boston,MA",
+        "c.png,1,,,,unread,no_ink,,,,,",
     ]
+
+
+def test_nine_digits_fill_two_columns_and_each_has_its_probability(tmp_path: Path) -> None:
+    reading = replace(fakes.zip_reading("021081234"), runner_up="02108-1284", runner_up_confidence=0.04)
+    path = tmp_path / "results.csv"
+    write(path, [to_row("x.png", 1, reading, min_confidence=0.5)])
+    (row,) = csv.DictReader(path.read_text().splitlines())
+    assert (row["zip"], row["plus4"], row["runner_up"]) == ("02108", "1234", "02108-1284")
+    assert row["digit_confidences"].count(";") == 8
+    (back,) = read_results(path)
+    assert (back.zip, back.plus4, back.runner_up, len(back.digit_confidences)) == ("02108", "1234", "02108-1284", 9)
 
 
 def test_cells_from_the_directory_are_no_formulas() -> None:
@@ -166,10 +178,10 @@ def test_a_place_that_cannot_be_written_is_known_before_the_first_row(tmp_path: 
         b"",
         b"file,page\n",
         ",".join(COLUMNS).encode() + b"\nx.png,1\n",
-        ",".join(COLUMNS).encode() + b"\nx.png,one,,,unread,no_ink,,,,,\n",
-        ",".join(COLUMNS).encode() + b"\nx.png,1,,,unread,tired,,,,,\n",
-        ",".join(COLUMNS).encode() + b"\n\xff,1,,,unread,no_ink,,,,,\n",
-        ",".join(COLUMNS).encode() + b'\n"x.png,1,,,unread,no_ink,,,,,\n',
+        ",".join(COLUMNS).encode() + b"\nx.png,one,,,,unread,no_ink,,,,,\n",
+        ",".join(COLUMNS).encode() + b"\nx.png,1,,,,unread,tired,,,,,\n",
+        ",".join(COLUMNS).encode() + b"\n\xff,1,,,,unread,no_ink,,,,,\n",
+        ",".join(COLUMNS).encode() + b'\n"x.png,1,,,,unread,no_ink,,,,,\n',
     ],
 )
 def test_a_file_that_is_no_results_file_is_refused(tmp_path: Path, content: bytes) -> None:
@@ -202,7 +214,7 @@ def run(pages: int, stdout: int) -> subprocess.CompletedProcess[bytes]:
 def test_standard_output_is_utf8_whatever_the_locale() -> None:
     done = run(1, subprocess.PIPE)
     assert done.stderr == b""
-    assert done.stdout.decode().splitlines()[1:] == ["\\xff ä,1,,,unread,no_ink,,,,,"]
+    assert done.stdout.decode().splitlines()[1:] == ["\\xff ä,1,,,,unread,no_ink,,,,,"]
 
 
 def test_a_full_standard_output_is_an_output_error_told_once() -> None:

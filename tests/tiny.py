@@ -32,8 +32,8 @@ class Tiny:
 def make_tiny(digits: DigitSet) -> Tiny:
     """The same model on every run."""
     samples = gather(Composer(digits, seed=100, kinds={"plain": 2, "touching": 1}, each_once=True), 100, jobs=1)
-    arrays: dict[str, NDArray[Any]] = fit_classifier(samples.bitmaps, samples.labels, RECIPE)
     held = gather(Composer(digits, seed=200, kinds={"plain": 1, "touching": 1}), 25, jobs=1, non_digits=60)
+    arrays: dict[str, NDArray[Any]] = fit_classifier(samples, held, RECIPE)
     decisions = decide_all(Classifier.from_arrays(arrays), held.bitmaps)
     arrays |= fit_scores(decisions, held.geometry, held.labels)
     certain, facts = calibrate([arrays], [Composer(digits, seed=300, kinds=CALIBRATION_KINDS)], 16, jobs=1)

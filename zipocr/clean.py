@@ -1,4 +1,4 @@
-"""Takes away ink that is no handwriting: specks, ruled lines, boxes and the borders of the crop."""
+"""Takes away ink that is no handwriting, specks, ruled lines, boxes and the borders of the crop, and closes the gaps of dead scan lines."""
 
 import cv2
 import numpy as np
@@ -23,28 +23,86 @@ STRAIGHTNESS = 0.04
 LEAST_SUPPORT = 0.7
 FITS = 5
 TANGENT = 0.3
+# Strokes parted one above the other by less than this belong together.
+MENDED_GAP = 0.14
+# A digit is at least this high, as a share of the whole line of writing.
+LINE_SHARE = 0.7
 
 
 def digit_height(ink: InkMask) -> float:
     """Height of the writing in pixels, 0 when there is none.
 
     The height below which lies two thirds of the ink, counted by components; flat ones, frames and those that fill the page from side
-    to side are left out, since they are rules and boxes.
+    to side are left out, since they are rules and boxes. Digits that a dead scan line parted count whole.
     """
+    height, writing = _find_writing(ink)
+    # The gaps that may be closed grow with the height, and closing them makes the writing higher.
+    while writing.any():
+        rows = np.flatnonzero(writing.any(axis=1))
+        whole = LINE_SHARE * (rows[-1] - rows[0] + 1)
+        taller, writing = _find_writing(mend_gaps(writing, max(height, whole)))
+        if taller <= height:
+            break
+        height = taller
+    return height
+
+
+def mend_gaps(ink: InkMask, height: float) -> InkMask:
+    """Closes narrow gaps between strokes that lie one above the other, as dead scan lines, folds and erased rules leave them.
+
+    Parameters
+    ----------
+    ink : (H, W) bool
+    height : float
+        Digit height in pixels.
+
+    Returns
+    -------
+    (H, W) bool
+        A new mask. Only gaps between different components are closed, so that the loops of an 8 stay open.
+    """
+    reach = round(MENDED_GAP * height)
+    if reach < 1:
+        return ink.copy()
+    drawn = ink.view(np.uint8)
+    column = np.ones((reach + 1, 1), np.uint8)
+    closed = cv2.morphologyEx(cv2.copyMakeBorder(drawn, reach, reach, 0, 0, cv2.BORDER_CONSTANT), cv2.MORPH_CLOSE, column)[reach:-reach]
+    count, gaps = cv2.connectedComponents(closed & (1 - drawn), connectivity=8)
+    if count == 1:
+        return ink.copy()
+    _, parts = cv2.connectedComponents(drawn, connectivity=8)
+    around = np.ones((3, 3), np.uint8)
+    # The lowest and the highest number of the components that each gap touches: where they differ, it parts two.
+    inked = parts > 0
+    highest = cv2.dilate(parts.astype(np.float32), around)
+    lowest = cv2.erode(np.where(inked, parts, parts.size).astype(np.float32), around)
+    places = np.flatnonzero(gaps)
+    first, last = np.full(count, float(parts.size)), np.zeros(count)
+    np.minimum.at(first, gaps.flat[places], lowest.flat[places])
+    np.maximum.at(last, gaps.flat[places], highest.flat[places])
+    parting = first < last
+    parting[0] = False
+    return np.asarray(ink | parting[gaps])
+
+
+def _find_writing(ink: InkMask) -> tuple[float, InkMask]:
+    """Height of the writing as its components have it, and the components that count; none where the height is a guess."""
     height, width = ink.shape
-    _, _, stats, _ = cv2.connectedComponentsWithStats(ink.view(np.uint8), connectivity=8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(ink.view(np.uint8), connectivity=8)
     left, top, wide, tall, area = (stats[1:, column].astype(np.float64) for column in range(5))
     flat = wide > 4 * tall
     frame = ((area < 0.12 * wide * tall) & (wide > 0.5 * width)) | _encloses(left, top, wide, tall, area)
     bar = (tall > 0.9 * height) & (wide < 0.1 * height)
     writing = ~(flat | frame | bar) & (area >= 6) & (tall >= 5)
+    counted = np.append(False, writing)[labels]
     if not writing.any():
         # All digits hang together, or with a frame; or there is no ink.
-        return float(tall[~frame].max()) if (~frame & (tall >= 5)).any() else FALLBACK_HEIGHT * height * bool(frame.any())
+        guess = float(tall[~frame].max()) if (~frame & (tall >= 5)).any() else FALLBACK_HEIGHT * height * bool(frame.any())
+        return guess, counted
     tall, area = tall[writing], area[writing]
     order = np.argsort(tall, kind="stable")
     share = np.cumsum(area[order]) / area.sum()
-    return float(tall[order][np.searchsorted(share, 0.66)])
+    return float(tall[order][np.searchsorted(share, 0.66)]), counted
 
 
 def _encloses(

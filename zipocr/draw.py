@@ -6,18 +6,20 @@ Pictures are ``(H, W, 3) uint8`` in OpenCV's order blue, green, red. Nothing her
 
 import unicodedata
 from collections.abc import Sequence
+from itertools import cycle
 from typing import TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.types import Cut, DigitGrid, DigitReading, GrayImage, Region, Trace, Unread, ZipReading
+from zipocr.types import ZIP_LENGTH, Cut, DigitGrid, DigitReading, GrayImage, Region, Trace, Unread, ZipReading, dashed
 
 Picture: TypeAlias = NDArray[np.uint8]
 Colour: TypeAlias = tuple[int, int, int]
 
 # Okabe and Ito's colours, which stay apart for colour-blind readers; ordered so that neighbours differ in lightness as well.
+# The four digits of a ZIP+4 begin anew.
 REGION_COLOURS: tuple[Colour, ...] = ((178, 114, 0), (0, 159, 230), (115, 158, 0), (167, 121, 204), (0, 94, 213))
 PAPER: Colour = (255, 255, 255)
 PANEL: Colour = (242, 243, 243)
@@ -75,7 +77,7 @@ def draw_sheet(trace: Trace, *, title: str) -> Picture:
     if isinstance(trace.reading, Unread):
         blocks.append(_unread_block(trace.reading))
     else:
-        blocks.append(_beside([_card(*each) for each in zip(trace.grids, trace.reading.digits, REGION_COLOURS, strict=False)]))
+        blocks.append(_cards_block(trace.grids, trace.reading.digits))
         blocks.append(_zip_block(trace.reading))
     content = _stack(blocks, gap=GAP + 4)
     paper = _blank(content.shape[0] + 2 * MARGIN - 8, max(content.shape[1], CONTENT_WIDTH) + 2 * MARGIN)
@@ -105,14 +107,14 @@ def draw_grid(grid: DigitGrid, *, cell: int = CELL) -> Picture:
 
 
 def grids_as_text(trace: Trace, *, columns: int = TEXT_COLUMNS) -> str:
-    """Write the five grids side by side in characters, what was read under each, and the ZIP at the end.
+    """Write the grids side by side in characters, what was read under each, and the ZIP at the end.
 
     Parameters
     ----------
     trace : Trace
         What `zipocr.reader.Reader.trace` kept; it is not changed.
     columns : int
-        Width of the terminal; where five grids do not fit side by side, the rest stands below.
+        Width of the terminal; where all grids do not fit side by side, the rest stands below.
 
     Returns
     -------
@@ -140,12 +142,16 @@ def _shaded(cells: NDArray[np.uint8]) -> str:
 
 
 def _zip_lines(reading: ZipReading) -> list[str]:
-    lines = [f"{reading.zip}  confidence {reading.confidence:.4f}  {_place(reading)}"]
+    lines = [f"{_written(reading)}  confidence {reading.confidence:.4f}  {_place(reading)}"]
     if reading.runner_up:
         lines.append(f"{reading.runner_up}  runner-up  {reading.runner_up_confidence:.4f}")
     if reading.reasons:
         lines.append("reasons  " + ";".join(reading.reasons))
     return lines
+
+
+def _written(reading: ZipReading) -> str:
+    return dashed(reading.zip + reading.plus4)
 
 
 def _place(reading: ZipReading) -> str:
@@ -174,7 +180,7 @@ def _cuts_block(trace: Trace) -> Picture:
     size = _fit(trace.page.shape, CONTENT_WIDTH, LARGE_PANEL_HEIGHT)
     picture = _scaled(_tinted(trace), size)
     _draw_cuts(picture, trace.cuts, trace.page.shape)
-    for region, colour in zip(trace.regions, REGION_COLOURS, strict=False):
+    for region, colour in zip(trace.regions, cycle(REGION_COLOURS), strict=False):
         _draw_box(picture, region, colour, trace.page.shape)
     cuts, candidates = len(trace.cuts), len(trace.candidates)
     caption = _text(f"Cuts and regions:  {_counted(cuts, 'cut')},  {_counted(candidates, 'candidate')}", 16, QUIET)
@@ -189,7 +195,7 @@ def _counted(count: int, noun: str) -> str:
 def _tinted(trace: Trace) -> Picture:
     """Fade the page, so that lines stand out, and colour the ink of the chosen regions."""
     picture: Picture = np.rint(255 - (255 - _to_picture(trace.page).astype(np.float32)) * 0.45).astype(np.uint8)
-    for region, colour in zip(trace.regions, REGION_COLOURS, strict=False):
+    for region, colour in zip(trace.regions, cycle(REGION_COLOURS), strict=False):
         box = region.box
         part = picture[box.top : box.bottom, box.left : box.right]
         part[region.ink] = np.rint(0.7 * np.array(colour) + 0.3 * 255).astype(np.uint8)
@@ -241,6 +247,13 @@ def _cost_legend(costs: Sequence[float]) -> Picture:
     return _beside([label, least, bar, most], gap=8)
 
 
+def _cards_block(grids: Sequence[DigitGrid], digits: Sequence[DigitReading]) -> Picture:
+    """Show the five digits of the ZIP side by side, and below them the four of a ZIP+4."""
+    cards = [_card(*each) for each in zip(grids, digits, cycle(REGION_COLOURS), strict=False)]
+    rows = [_beside(cards[first : first + ZIP_LENGTH]) for first in range(0, len(cards), ZIP_LENGTH)]
+    return _stack(rows, gap=GAP)
+
+
 def _card(grid: DigitGrid, reading: DigitReading, colour: Colour) -> Picture:
     """Show one digit: its grid in its colour, what was read, how surely, and what else it may be."""
     framed = cv2.copyMakeBorder(draw_grid(grid), 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=colour)
@@ -266,17 +279,26 @@ def _bar(share: float, width: int, colour: Colour) -> Picture:
 def _zip_block(reading: ZipReading) -> Picture:
     confidence = _text(f"{reading.confidence:.4f}", 32, INK, strong=True)
     fields = [
-        _field("ZIP", _text(reading.zip, 64, INK, strong=True)),
+        _field("ZIP", _digits(_written(reading), 64, strong=True)),
         _field("Confidence", _stack([confidence, _bar(reading.confidence, CARD_WIDTH, INK)], gap=6)),
     ]
     if reading.runner_up:
-        runner_up = [_text(reading.runner_up, 32, INK), _text(f"{reading.runner_up_confidence:.4f}", 16, QUIET)]
+        runner_up = [_digits(reading.runner_up, 32), _text(f"{reading.runner_up_confidence:.4f}", 16, QUIET)]
         fields.append(_field("Runner-up", _stack(runner_up, gap=0)))
     if _place(reading):
         fields.append(_field("Place", _stack([_text(line, 22, INK) for line in _wrapped(_place(reading), 22, 220)[:2]], gap=0)))
     if reading.reasons:
         fields.append(_field("Reasons", _stack([_chip(reason) for reason in reading.reasons], gap=6)))
-    return _stack([_blank(1, CONTENT_WIDTH, HAIRLINE), _beside(fields, gap=2 * GAP + 4)], gap=16)
+    # Nine digits may leave less room between the fields.
+    room = CONTENT_WIDTH - sum(field.shape[1] for field in fields)
+    return _stack([_blank(1, CONTENT_WIDTH, HAIRLINE), _beside(fields, gap=min(2 * GAP + 4, room // (len(fields) - 1)))], gap=16)
+
+
+def _digits(words: str, size: int, *, strong: bool = False) -> Picture:
+    """Draw five digits at a size, and nine smaller on a line of the same height."""
+    smaller = size if len(words) <= ZIP_LENGTH else 3 * size // 4
+    text = _text(words, smaller, INK, strong=strong)
+    return _placed(_blank(round(1.3 * size), text.shape[1]), text, top=_base_line(size) - _base_line(smaller))
 
 
 def _unread_block(unread: Unread) -> Picture:

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from zipocr import clean, normalize, threshold
-from zipocr.classify import features, scores, svc
-from zipocr.clean import digit_height, remove_rules, remove_specks
+from zipocr.classify import features, gate, scores, svc
+from zipocr.clean import digit_height, mend_gaps, remove_rules, remove_specks
 from zipocr.segment import cuts, lattice, seams
 from zipocr.segment.cuts import propose_cuts
 from zipocr.segment.lattice import build_lattice
@@ -58,7 +58,7 @@ def settings_hash() -> str:
     """Hash of all settings that training and reading must share: the public constants of the stages up to the classifier."""
     found = {
         f"{room.__name__}.{name}": value
-        for room in (threshold, clean, seams, cuts, lattice, normalize, features, svc, scores)
+        for room in (threshold, clean, seams, cuts, lattice, normalize, features, gate, svc, scores)
         for name, value in vars(room).items()
         if name.isupper() and not name.startswith("_") and isinstance(value, int | float | tuple)
     }
@@ -76,15 +76,15 @@ def to_working_size(page: GrayImage) -> GrayImage:
     return cv2.resize(page, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA).astype(page.dtype)
 
 
-def find_ink(page: GrayImage, binarization: Binarization, *, unrule: Cleaner = remove_rules) -> Inked | None:
-    """Separates writing from paper, rules (as `unrule` does it) and dirt on a page at working size; None when there is no ink."""
+def find_ink(page: GrayImage, binarization: Binarization, *, unrule: Cleaner = remove_rules, mend: Cleaner = mend_gaps) -> Inked | None:
+    """Separates writing from paper, rules and dirt on a page at working size, and mends it; None when there is no ink."""
     ink = _binarize(page, binarization)
     height = digit_height(ink)
     if height == 0:
         return None
     ink = unrule(ink, height)
     height = digit_height(ink) or height
-    ink = remove_specks(ink, height)
+    ink = mend(remove_specks(ink, height), height)
     return Inked(page=page, ink=ink, height=height) if ink.any() else None
 
 

@@ -7,8 +7,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from zipocr.classify.gate import Gate
 from zipocr.classify.scores import Scorer
-from zipocr.classify.svc import Classifier
+from zipocr.classify.svc import DIGITS, Classifier
 from zipocr.decode.confidence import ConfidenceModel, digit_shares, evidence, rank, share_out
 from zipocr.decode.strings import Candidate, decode
 from zipocr.directory import places
@@ -16,12 +17,14 @@ from zipocr.errors import ModelError
 from zipocr.normalize import to_bitmap, to_grids
 from zipocr.prepare import Binarization, Inked, Segmentation, find_ink, segment, settings_hash, to_working_size
 from zipocr.trace import to_blank_trace, to_trace
-from zipocr.types import DigitReading, Floats, GrayImage, Lattice, Model, Reason, Region, Trace, Unread, ZipReading
+from zipocr.types import ZIP_LENGTH, DigitReading, Floats, GrayImage, Model, Reason, Region, Trace, Unread, ZipReading, dashed
 
 # When a view leaves no doubt: nats to the runner-up, of the weakest digit, and of the ink left out.
 CLEAR_MARGIN = 3.0
 CLEAR_DIGIT = -0.5
 CLEAR_REST = 0.5
+# Odds (in nats) against a digit in a region that the gate keeps out.
+SHUT = 5.0
 
 
 def draw_regions(regions: tuple[Region, ...]) -> NDArray[np.uint8]:
@@ -79,6 +82,7 @@ class Reader:
         if model.passport.get("settings", settings_hash()) != settings_hash():
             raise ModelError("The model was made for other settings of segmentation and features; make it anew with 'zipocr train'")
         self._classifier = Classifier.from_model(model)
+        self._gate = Gate.from_model(model)
         self._scorer = Scorer.from_model(model)
         self._confidence = ConfidenceModel.from_model(model, use_directory=use_directory)
         self._places = places() if use_directory else {}
@@ -126,16 +130,29 @@ class Reader:
         if not seen.lattice.regions:
             return View(seen=seen, bitmaps=np.zeros((0, 32, 32), np.uint8), gains=np.zeros((0, 10), np.float32), candidates=())
         bitmaps = draw_regions(seen.lattice.regions)
-        decisions = self._classifier.decide(bitmaps, to_grids(bitmaps))
-        whole = self.wholeness(decisions, seen.lattice)
-        gains = self._scorer.digit_scores(decisions) + (whole - seen.lattice.prices)[:, None].astype(np.float32)
+        digits, validity = self.score(bitmaps, seen.lattice.geometry)
+        gains = digits - (np.logaddexp(0, -validity) + seen.lattice.prices)[:, None].astype(np.float32)
         return View(seen=seen, bitmaps=bitmaps, gains=gains, candidates=decode(seen.lattice, gains))
 
-    def wholeness(self, decisions: Floats, lattice: Lattice) -> Floats:
-        """Log probability that each region is one whole digit: (E, 55) -> (E,) float32."""
-        validity = self._scorer.validity(decisions, lattice.geometry)
-        log_share: Floats = -np.logaddexp(0, -validity)
-        return log_share
+    def score(self, bitmaps: NDArray[np.uint8], geometry: Floats) -> tuple[Floats, Floats]:
+        """Log probabilities of the digits, (E, 10), and log odds of being one, (E,), for regions drawn as (E, 32, 32) with (E, G) shape.
+
+        What the gate keeps out could be any digit, and is none by `SHUT` nats or more.
+        """
+        features = self._classifier.features(bitmaps, to_grids(bitmaps))
+        odds = self.odds(features, geometry)
+        digits = np.full((len(bitmaps), DIGITS), -np.log(DIGITS), np.float32)
+        validity = np.minimum(odds, 0) - np.float32(SHUT)
+        passed = np.flatnonzero(odds > 0)
+        if len(passed):
+            decisions = self._classifier.decide(features[passed])
+            digits[passed] = self._scorer.digit_scores(decisions)
+            validity[passed] = self._scorer.validity(decisions, geometry[passed])
+        return digits, validity
+
+    def odds(self, features: Floats, geometry: Floats) -> Floats:
+        """How far each region lies beyond the gate, in nats: (E, P), (E, G) -> (E,)."""
+        return self._gate.odds(features, geometry)
 
     def pool(self, views: Sequence[View]) -> Decoded | None:
         """Puts the strings of several views together, each from the view that scores it best; None when there are none."""
@@ -173,18 +190,19 @@ class Reader:
         if others and best.score - others[0].score < CLEAR_MARGIN:
             return False
         own = np.array([view.gains[edge, int(digit)] for edge, digit in zip(best.edges, best.text, strict=True)])
-        return bool(own.min() > CLEAR_DIGIT and own.sum() - best.score < CLEAR_REST)
+        return bool(own.min() > CLEAR_DIGIT and own.sum() + best.prior - best.score < CLEAR_REST)
 
     def _report(self, found: Decoded) -> ZipReading:
         confidence = self._confidence.probability(self.evidence(found))
         shares = share_out(found.ranked, confidence, self._confidence.temperature)
         text = found.ranked[0].text
-        place = self._places.get(text)
+        place = self._places.get(text[:ZIP_LENGTH])
         return ZipReading(
-            zip=text,
+            zip=text[:ZIP_LENGTH],
+            plus4=text[ZIP_LENGTH:],
             confidence=confidence,
             digits=tuple(_digit_reading(row, int(digit)) for row, digit in zip(digit_shares(found.ranked, shares), text, strict=True)),
-            runner_up=found.ranked[1].text if len(shares) > 1 else "",
+            runner_up=dashed(found.ranked[1].text) if len(shares) > 1 else "",
             runner_up_confidence=min(float(shares[1]), confidence) if len(shares) > 1 else 0.0,
             reasons=self._reasons(found),
             city=place.city if place else "",
@@ -196,7 +214,7 @@ class Reader:
             return ()
         text = found.ranked[0].text
         chosen = [Reason.DIRECTORY_CHOICE] if text != found.plain[0].text else []
-        return (*chosen, *([Reason.NOT_IN_DIRECTORY] if text not in self._places else []))
+        return (*chosen, *([Reason.NOT_IN_DIRECTORY] if text[:ZIP_LENGTH] not in self._places else []))
 
 
 def _digit_reading(shares: Floats, digit: int) -> DigitReading:

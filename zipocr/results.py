@@ -43,6 +43,7 @@ class Row:
     file: str
     page: int
     zip: str
+    plus4: str = ""
     confidence: float | None
     status: Status
     reason: tuple[Reason, ...]
@@ -84,6 +85,7 @@ def to_row(file: str, page: int, reading: ZipReading | Unread, *, min_confidence
         file=file,
         page=page,
         zip=reading.zip,
+        plus4=reading.plus4,
         confidence=confidence,
         status=Status.REVIEW if low else Status.READ,
         reason=tuple(reason for reason in Reason if reason in reasons),
@@ -167,6 +169,7 @@ def _to_cells(row: Row) -> list[str]:
         to_cell(row.file),
         str(row.page),
         to_cell(row.zip),
+        to_cell(row.plus4),
         _probability(row.confidence),
         row.status,
         ";".join(row.reason),
@@ -305,11 +308,12 @@ def read_results(path: Path) -> Iterator[Row]:
 
 def _from_cells(cells: list[str], *, where: str) -> Row:
     try:
-        file, page, zip_, confidence, status, reason, digits, runner_up, runner_up_confidence, city, state = cells
+        file, page, zip_, plus4, confidence, status, reason, digits, runner_up, runner_up_confidence, city, state = cells
         return Row(
             file=from_cell(file),
             page=int(page),
             zip=from_cell(zip_),
+            plus4=from_cell(plus4),
             confidence=_to_probability(confidence),
             status=Status(status),
             reason=tuple(Reason(word) for word in reason.split(";") if word),

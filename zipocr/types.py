@@ -18,6 +18,19 @@ DigitGrid: TypeAlias = NDArray[np.uint8]
 Floats: TypeAlias = NDArray[np.float32]
 
 ZIP_LENGTH = 5
+PLUS4_LENGTH = 4
+MOST_DIGITS = ZIP_LENGTH + PLUS4_LENGTH
+
+
+def dashed(digits: str) -> str:
+    """Write five or nine digits as on an envelope.
+
+    Examples
+    --------
+    >>> dashed("02108"), dashed("021081234")
+    ('02108', '02108-1234')
+    """
+    return f"{digits[:ZIP_LENGTH]}-{digits[ZIP_LENGTH:]}" if len(digits) > ZIP_LENGTH else digits
 
 
 class Reason(StrEnum):
@@ -123,13 +136,16 @@ class DigitReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZipReading:
-    """Five digits read from a page; ``confidence`` is the probability that all five are right.
+    """A ZIP read from a page; ``confidence`` is the probability that all its digits are right.
 
-    ``runner_up`` is the second best string, empty where there is none. ``city`` and ``state`` are empty where the directory does not
-    list the ZIP or was not asked. ``reasons`` holds what the decoder and the directory have to say; the threshold is not applied yet.
+    ``zip`` is the first five digits and ``plus4`` the four behind them, empty where only five were read; ``digits`` holds all of them.
+    ``runner_up`` is the second best string as `dashed` writes it, empty where there is none. ``city`` and ``state`` are empty where the
+    directory does not list the ZIP or was not asked. ``reasons`` holds what the decoder and the directory have to say; the threshold is
+    not applied yet.
     """
 
     zip: str
+    plus4: str = ""
     confidence: float
     digits: tuple[DigitReading, ...]
     runner_up: str
@@ -152,7 +168,7 @@ class Trace:
     """Everything one reading saw, from the page to its ZIP; what the debug pictures show.
 
     All coordinates are in ``page``, which is the crop brought to working size (see `zipocr.prepare`). ``regions`` and ``grids`` hold
-    the five chosen digits from left to right and are empty when the page is unread; ``candidates`` are all regions that were classified.
+    the chosen digits from left to right and are empty when the page is unread; ``candidates`` are all regions that were classified.
     """
 
     page: GrayImage

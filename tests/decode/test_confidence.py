@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -31,14 +33,15 @@ def weight() -> float:
 
 
 def lattice(geometry: np.ndarray) -> Lattice:
+    count = len(geometry)
     region = Region(box=Box(top=0, left=0, bottom=1, right=1), ink=np.ones((1, 1), bool))
     return Lattice(
-        cut_count=6,
-        starts=np.arange(5),
-        ends=np.arange(1, 6),
-        regions=(region,) * 5,
+        cut_count=count + 1,
+        starts=np.arange(count),
+        ends=np.arange(1, count + 1),
+        regions=(region,) * count,
         geometry=geometry.astype(np.float32),
-        prices=np.zeros(5),
+        prices=np.zeros(count),
         skips=np.zeros((0, 3)),
     )
 
@@ -114,6 +117,34 @@ def test_a_digit_has_the_shares_of_all_strings_that_have_it():
     assert table[0, [0, 9]] == pytest.approx([0.8, 0.2])
     assert table[4, [0, 1]] == pytest.approx([0.5, 0.5])
     assert table[2, 0] == pytest.approx(1)
+
+
+def test_a_digit_that_only_nine_have_has_their_shares_alone():
+    candidates = [candidate("021081234", 0), candidate("02108", 0), candidate("021087234", 0)]
+    table = digit_shares(candidates, np.array([0.6, 0.3, 0.1], np.float32))
+    assert table.shape == (9, 10)
+    assert table[0, 0] == pytest.approx(1)
+    assert table[5, [1, 7]] == pytest.approx([0.6, 0.1])
+    assert digit_shares(candidates[1:], np.array([0.3, 0.1], np.float32)).shape == (5, 10)
+
+
+def test_the_directory_looks_at_the_first_five_of_nine():
+    nine, five = candidate("021081234", -1.0), candidate("02188", -0.5)
+    assert [one.text for one in rank([five, nine], {"02108"}.__contains__)] == ["021081234", "02188"]
+
+
+def test_nine_digits_have_the_evidence_of_five_as_good():
+    def seen(text: str) -> np.ndarray:
+        prior = -3.0 if len(text) > 5 else 0.0
+        gains = np.full((len(text), 10), -9, np.float32)
+        gains[np.arange(len(text)), [int(letter) for letter in text]] = -0.2
+        shape = np.zeros((len(text), GEOMETRY))
+        shape[:, 6] = 0.3
+        best = Candidate(text=text, edges=tuple(range(len(text))), score=-0.2 * len(text) + prior - 1.5, prior=prior)
+        rival = replace(best, text=text[:-1] + "9", score=best.score - 4)
+        return evidence((best, rival), (best, rival), lattice(shape), gains)
+
+    assert seen("021081234") == pytest.approx(seen("02108"), abs=1e-5)
 
 
 @given(strings(), st.sets(texts), st.integers(0, 999))

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -5,12 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zipocr.decode.strings import decode
+from zipocr.decode.strings import DASH_PRICE, PLUS4_ODDS, decode
 from zipocr.segment.lattice import GEOMETRY
 from zipocr.types import Box, Lattice, Region
 
-DIGIT = Region(box=Box(top=0, left=0, bottom=2, right=2), ink=np.ones((2, 2), bool))
+HEIGHT = 20
 NEVER = -60.0
+
+
+def region(start: int, end: int, height: int = HEIGHT) -> Region:
+    """Ink between two cuts: squares side by side."""
+    box = Box(top=HEIGHT - height, left=start * HEIGHT, bottom=HEIGHT, right=end * HEIGHT)
+    return Region(box=box, ink=np.ones((box.height, box.width), bool))
 
 
 def lattice_of(edges: list[tuple[int, int]], skips: list[tuple[int, int, float]], cuts: int) -> Lattice:
@@ -18,7 +25,7 @@ def lattice_of(edges: list[tuple[int, int]], skips: list[tuple[int, int, float]]
         cut_count=cuts,
         starts=np.array([start for start, _ in edges], np.intp),
         ends=np.array([end for _, end in edges], np.intp),
-        regions=(DIGIT,) * len(edges),
+        regions=tuple(region(start, end) for start, end in edges),
         geometry=np.zeros((len(edges), GEOMETRY), np.float32),
         prices=np.zeros(len(edges)),
         skips=np.array(skips, np.float64).reshape(-1, 3),
@@ -40,21 +47,23 @@ def chain(*digits: dict[int, float]) -> tuple[Lattice, np.ndarray]:
 
 
 def paths(lattice: Lattice) -> list[tuple[tuple[int, ...], float]]:
-    """All ways from the first cut to the last with exactly five edges, and what their skips cost."""
+    """All ways from the first cut to the last with five or nine edges, and what they cost: skips (but for one dash of nine), and nine."""
     found = []
 
-    def walk(cut: int, edges: tuple[int, ...], price: float) -> None:
-        if cut == lattice.cut_count - 1 and len(edges) == 5:
+    def walk(cut: int, edges: tuple[int, ...], price: float, *, dash: bool = False) -> None:
+        if cut == lattice.cut_count - 1 and (len(edges) == 9 or (len(edges) == 5 and not dash)):
             found.append((edges, price))
         for start, end, more in lattice.skips:
             if start == cut:
-                walk(int(end), edges, price + more)
+                walk(int(end), edges, price + more, dash=dash)
+                if len(edges) == 5 and not dash and more <= DASH_PRICE:
+                    walk(int(end), edges, price, dash=True)
         for edge in np.flatnonzero(lattice.starts == cut):
-            if len(edges) < 5:
-                walk(int(lattice.ends[edge]), (*edges, int(edge)), price)
+            if len(edges) < 9:
+                walk(int(lattice.ends[edge]), (*edges, int(edge)), price, dash=dash)
 
     walk(0, (), 0.0)
-    return found
+    return [(edges, price - PLUS4_ODDS * (len(edges) == 9)) for edges, price in found]
 
 
 def every_string(lattice: Lattice, gains: np.ndarray) -> dict[str, float]:
@@ -72,12 +81,12 @@ def every_string(lattice: Lattice, gains: np.ndarray) -> dict[str, float]:
 @st.composite
 def problems(draw):
     """A small lattice with some digits for each of its edges."""
-    cuts = draw(st.integers(5, 8))
+    cuts = draw(st.integers(5, 8) | st.integers(9, 12))
     spans = [(start, end) for start in range(cuts) for end in range(start + 1, min(start + 3, cuts))]
-    edges = [(place, place + 1) for place in range(cuts - 1)] + draw(st.lists(st.sampled_from(spans), max_size=5))
+    edges = [(place, place + 1) for place in range(cuts - 1)] + draw(st.lists(st.sampled_from(spans), max_size=5 if cuts < 9 else 2))
     skips = draw(st.lists(st.sampled_from(spans), max_size=3, unique=True))
     prices = draw(st.lists(st.floats(0, 4), min_size=len(skips), max_size=len(skips)))
-    digits = st.dictionaries(st.integers(0, 9), st.floats(-4, 0, width=32), min_size=1, max_size=3)
+    digits = st.dictionaries(st.integers(0, 9), st.floats(-4, 0, width=32), min_size=1, max_size=3 if cuts < 9 else 2)
     rows = draw(st.lists(digits, min_size=len(edges), max_size=len(edges)))
     return lattice_of(edges, [(*span, price) for span, price in zip(skips, prices, strict=True)], cuts), gains_of(rows)
 
@@ -113,7 +122,7 @@ def test_strings_are_distinct_and_the_best_come_first(problem):
     found = decode(*problem)
     assert len({one.text for one in found}) == len(found)
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
-    assert all(len(one.text) == 5 and one.text.isdigit() for one in found)
+    assert all(len(one.text) == len(one.edges) in {5, 9} and one.text.isdigit() for one in found)
 
 
 @given(problems())
@@ -154,8 +163,8 @@ def test_equals_come_in_the_order_of_their_digits():
     assert [one.text for one in decode(lattice, gains)] == ["20100", "20900", "70100", "70900"]
 
 
-@pytest.mark.parametrize("count", [0, 1, 4, 6])
-def test_fewer_or_more_than_five_regions_spell_nothing(count):
+@pytest.mark.parametrize("count", [0, 1, 4, 6, 8, 10])
+def test_what_is_neither_five_nor_nine_regions_spells_nothing(count):
     assert decode(*chain(*[{1: 0.0}] * count)) == ()
 
 
@@ -184,3 +193,63 @@ def test_two_ways_to_spell_a_string_count_once_and_by_the_better():
     found = decode(lattice, gains_of([{4: -2.0}, {4: -1.0}, *[{0: 0.0}] * 4]))
     assert [(one.text, one.edges) for one in found] == [("40000", (1, 2, 3, 4, 5))]
     assert found[0].score == -1
+
+
+NINE = [{digit: -0.1} for digit in (9, 0, 2, 1, 0, 6, 7, 8, 9)]
+
+
+def nine_with(*, dash: float | None) -> tuple[Lattice, np.ndarray]:
+    """Nine regions, behind the fifth of them ink of a price where there is a dash."""
+    if dash is None:
+        return chain(*NINE)
+    edges = [(place, place + 1) for place in (0, 1, 2, 3, 4, 6, 7, 8, 9)]
+    return lattice_of(edges, [(5, 6, dash)], 11), gains_of(NINE)
+
+
+@pytest.mark.parametrize("dash", [None, 0.5, DASH_PRICE])
+def test_nine_digits_are_read_with_a_dash_and_without_and_the_dash_costs_nothing(dash):
+    found = decode(*nine_with(dash=dash))
+    assert [one.text for one in found] == ["902106789"]
+    assert found[0].edges == tuple(range(9))
+    assert found[0].score == pytest.approx(-0.9 + PLUS4_ODDS)
+    assert found[0].prior == pytest.approx(PLUS4_ODDS)
+
+
+def test_what_is_too_large_for_a_dash_is_paid_for():
+    assert decode(*nine_with(dash=DASH_PRICE + 1))[0].score == pytest.approx(-0.9 + PLUS4_ODDS - DASH_PRICE - 1)
+
+
+@pytest.mark.parametrize("place", [0, 1, 4, 6, 9])
+def test_no_ink_elsewhere_is_a_dash(place):
+    edges = [(start, start + 1) for start in range(10) if start != place]
+    found = decode(lattice_of(edges, [(place, place + 1, 1.0)], 11), gains_of(NINE))
+    assert found[0].score == pytest.approx(-0.9 + PLUS4_ODDS - 1)
+
+
+@pytest.mark.parametrize(("left_out", "length"), [(0.1, 5), (12.0, 9)])
+def test_four_more_regions_are_dirt_where_that_is_cheap_and_digits_where_it_is_not(left_out, length):
+    lattice, gains = chain(*NINE)
+    skips = [(5, 9, left_out)]
+    found = decode(lattice_of(list(zip(lattice.starts, lattice.ends, strict=True)), skips, 10), gains)
+    assert [len(one.text) for one in found] == [length, 14 - length]
+    assert {one.text for one in found} == {"90210", "902106789"}
+
+
+@pytest.mark.parametrize(("halves", "length"), [(-4.0, 5), (-0.1, 9)])
+def test_four_wide_digits_are_parted_only_where_their_halves_are_digits_without_doubt(halves, length):
+    edges = [(0, 1), *((place, place + 2) for place in (1, 3, 5, 7)), *((place, place + 1) for place in range(1, 9))]
+    gains = gains_of([{9: -0.1}, *[{8: -1.5}] * 4, *[{1: halves}] * 8])
+    assert len(decode(lattice_of(edges, [], 10), gains)[0].text) == length
+
+
+def test_pieces_of_unlike_heights_or_without_room_are_not_taken_for_nine_digits():
+    lattice, gains = chain(*NINE)
+    skips = np.array([(5, 9, 9.0)])
+    short = tuple(region(place, place + 1, HEIGHT if place % 2 else HEIGHT // 4) for place in range(9))
+    boxes = [Box(top=0, left=place * HEIGHT // 3, bottom=HEIGHT, right=(place + 1) * HEIGHT // 3) for place in range(9)]
+    crowded = tuple(Region(box=box, ink=np.ones((box.height, box.width), bool)) for box in boxes)
+    assert decode(replace(lattice, skips=skips), gains)[0].text == "902106789"
+    for regions in (short, crowded):
+        found = decode(replace(lattice, skips=skips, regions=regions), gains)
+        assert [one.text for one in found] == ["90210", "902106789"]
+        assert found[1].score - found[1].prior == pytest.approx(-0.9)

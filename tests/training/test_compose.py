@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from zipocr.training.augment import augment_glyph, bar, flag_and_foot
+from zipocr.training.augment import SHAPES, augment_glyph, bar, flag_and_foot
 from zipocr.training.compose import (
     FOREIGN,
     HANDWRITTEN_QUOTAS,
@@ -118,6 +118,33 @@ def test_zip_plus_four_has_nine_digits(digits):
     assert set(range(1, 10)) <= set(np.unique(found.owners).tolist())
 
 
+def test_zip_plus_four_is_dealt_five_digits_and_borrows_four_of_the_same_writer(digits):
+    kinds = {"plus4": 1.0, "plain": 1.0}
+    composer = Composer(digits, seed=5, kinds=kinds, each_once=True)
+    lengths = set()
+    for number in range(8):
+        found, hand = composer.nth(number), composer._dealt(number, 4)
+        assert len(set(hand.tolist())) == 9
+        assert set(digits.writers[hand].tolist()) == {found.writer}
+        assert hand[:5].tolist() == composer._dealt(number).tolist()
+        assert "".join(map(str, digits.labels[hand])).startswith(found.text)
+        lengths.add(len(found.text))
+    assert lengths == {5, 9}
+
+
+def test_some_printed_strings_are_zip_plus_four_with_the_dash_in_a_cell_of_its_own(digits):
+    made_of = made(digits, "printed", 40, faces=(block_face(),))
+    nine = [found for found in made_of if len(found.text) == 9]
+    assert {len(found.text) for found in made_of} == {5, 9}
+    assert 4 <= len(nine) <= 16
+    dashed = 0
+    for found in nine:
+        centres = np.array([np.nonzero(found.owners == place)[1].mean() for place in range(1, 10)])
+        steps = np.diff(centres)
+        dashed += steps[4] > 1.5 * np.median(steps)
+    assert dashed > len(nine) / 2
+
+
 @pytest.mark.parametrize("kind", NEGATIVE_KINDS)
 def test_negatives_hold_no_zip(digits, kind):
     for seed in range(4):
@@ -179,3 +206,20 @@ def test_flags_and_bars_add_ink_beside_the_stem():
     seven[4:24, 18:20] = 255
     barred = bar(np.random.default_rng(0), seven)
     assert (barred[10:20] > 127).any(axis=0).sum() > 5
+
+
+@pytest.mark.parametrize("label", SHAPES)
+def test_shapes_of_other_countries_keep_the_height_of_the_glyph_and_change_its_form(digits, label):
+    _, shape = SHAPES[label]
+    for row in np.flatnonzero(digits.labels == label)[:5]:
+        glyph = digits.images[row]
+        drawn = shape(np.random.default_rng(int(row)), glyph)
+        before, after = (np.flatnonzero((image > 127).any(axis=1)) for image in (glyph, drawn))
+        assert abs(int(np.ptp(before)) - int(np.ptp(after))) <= 6
+        assert drawn.shape != glyph.shape or (drawn != glyph).any()
+
+
+def test_only_the_share_of_hands_that_is_asked_for_is_european(digits):
+    one = digits.images[np.flatnonzero(digits.labels == 7)[0]]
+    drawn = [augment_glyph(np.random.default_rng(seed), one, 7, strength=0, european=0.3) for seed in range(200)]
+    assert 35 < sum((glyph != one).any() for glyph in drawn) < 85

@@ -8,7 +8,7 @@ from zipocr.normalize import to_bitmap, to_grids
 from zipocr.training import experiment
 from zipocr.training.datasets import DIGITS_BLOCK, DigitSet
 from zipocr.training.experiment import Experiment, Tuning, folds, holdout, isolated_bitmaps, split_in_order, tune
-from zipocr.training.fit import Recipe, fit_classifier, fit_machine, fit_reduction, to_features
+from zipocr.training.fit import Recipe, fit_machine, fit_reduction, to_arrays, to_features
 
 FROM_GRID = Recipe(from_grid=True)
 
@@ -138,10 +138,9 @@ def test_tuning_sees_scans_and_only_so_many(scans: DigitSet, monkeypatch: pytest
 
 def test_a_model_file_of_ten_classes_holds_the_machine_of_the_experiment(all_digits: DigitSet) -> None:
     train, _ = split_in_order(all_digits, "half")
-    bitmaps = isolated_bitmaps(train)
-    arrays = fit_classifier(bitmaps, train.labels, FROM_GRID)
-    _, reduced = fit_reduction(to_features(bitmaps, from_grid=True), FROM_GRID)
+    reduction, reduced = fit_reduction(to_features(isolated_bitmaps(train), from_grid=True), FROM_GRID)
     machine = fit_machine(reduced, train.labels, FROM_GRID)
+    arrays = to_arrays(reduction, machine, FROM_GRID)
     assert np.array_equal(arrays["support"], machine.support_vectors_)
     assert np.array_equal(arrays["intercepts"], machine.intercept_.astype(np.float32))
     assert arrays["gamma"] == machine.gamma

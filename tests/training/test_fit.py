@@ -16,7 +16,7 @@ def some(tiny):
 
 @pytest.fixture(scope="module")
 def fitted(some):
-    return fit_classifier(some.bitmaps, some.labels, RECIPE)
+    return fit_classifier(some, some, RECIPE)
 
 
 def test_a_classifier_is_plain_arrays_of_fitting_shapes(fitted):
@@ -32,7 +32,7 @@ def test_a_classifier_is_plain_arrays_of_fitting_shapes(fitted):
 
 
 def test_fitting_again_gives_the_same_arrays(some, fitted):
-    again = fit_classifier(some.bitmaps, some.labels, RECIPE)
+    again = fit_classifier(some, some, RECIPE)
     assert again.keys() == fitted.keys()
     assert all(np.array_equal(again[name], array) for name, array in fitted.items())
 

@@ -15,7 +15,7 @@ from zipocr.training.samples import sample_files, sample_rows
 from zipocr.training.typefaces import typefaces
 
 STRINGS = Path(__file__).parents[1] / "strings"
-FEW = {"plain": 12, "touching": 12, "printed": 4}
+FEW = {"plain": 12, "touching": 12, "plus4": 2, "printed": 4}
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,7 @@ def test_every_shipped_file_has_its_row_and_is_a_crop_of_some_size(labels):
 
 def test_the_shipped_zips_are_listed_as_often_as_on_mail(labels):
     assert all(len(row["zip"]) == 5 and row["zip"].isdigit() for row in labels)
+    assert all(len(row["plus4"]) == 4 * (row["kind"] == "plus4") for row in labels)
     listed = sum(row["zip"] in places() for row in labels)
     assert 0.96 <= listed / len(labels) < 1
     assert MAIL_UNLISTED * (1 - len(places()) / 100_000) == pytest.approx(0.02, abs=1e-3)
@@ -129,8 +130,8 @@ def test_the_folder_has_a_row_for_every_string_and_says_whose_digits_they_are(fe
     write_strings(iter(few), tmp_path)
     with (tmp_path / "labels.csv").open(encoding="utf-8", newline="") as table:
         rows = list(csv.DictReader(table))
-    assert [(row["file"], row["zip"], row["kind"], row["writer"]) for row in rows] == [
-        (string.name, string.zip, string.kind, string.writer) for string in few
+    assert [(row["file"], row["zip"] + row["plus4"], row["kind"], row["writer"]) for row in rows] == [
+        (string.name, string.text, string.kind, string.writer) for string in few
     ]
     assert all((tmp_path / row["file"]).read_bytes() == string.data for row, string in zip(rows, few, strict=True))
     assert "CC BY-SA 3.0" in (tmp_path / "README.md").read_text(encoding="utf-8")

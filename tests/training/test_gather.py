@@ -46,6 +46,14 @@ def test_every_digit_of_clean_strings_is_gathered(all_digits):
     assert all(found.count(int(digit)) >= written.count(digit) for digit in written)
 
 
+def test_every_digit_of_a_zip_plus_four_is_gathered(all_digits):
+    composer = Composer(all_digits, seed=4, kinds={"plus4": 1})
+    written = "".join(composer.nth(number).text for number in range(4))
+    found = gather(composer, 4, jobs=1).labels.tolist()
+    assert len(written) == 36
+    assert sum(label != NON_DIGIT for label in found) > 0.8 * len(written)
+
+
 def test_the_same_strings_give_the_same_samples(composer, gathered):
     assert same(gather(composer, 12, jobs=1), gathered)
 

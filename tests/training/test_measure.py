@@ -27,13 +27,24 @@ def labelled(folder: Path, zips: list[str], **columns: list[str]) -> Path:
 
 def test_labels_keep_leading_zeros_and_pages_default_to_the_first(tmp_path: Path):
     crops = load_labels(labelled(tmp_path, ["02108", ""]))
-    assert [(crop.path.name, crop.page, crop.zip, crop.kind) for crop in crops] == [("0.png", 1, "02108", ""), ("1.png", 1, "", "")]
+    assert [(crop.path.name, crop.page, crop.truth.zip, crop.truth.kind) for crop in crops] == [
+        ("0.png", 1, "02108", ""),
+        ("1.png", 1, "", ""),
+    ]
 
 
 @pytest.mark.parametrize("column", ["stratum", "kind"])
 def test_labels_may_group_their_crops(tmp_path: Path, column):
     crops = load_labels(labelled(tmp_path, ["02108", "94110"], **{column: ["clean", "noisy"]}))
-    assert [crop.kind for crop in crops] == ["clean", "noisy"]
+    assert [crop.truth.kind for crop in crops] == ["clean", "noisy"]
+
+
+def test_nine_digits_are_right_only_as_a_whole_and_where_nobody_counted_them_the_first_five(tmp_path: Path):
+    nine, five = (crop.truth for crop in load_labels(labelled(tmp_path, ["02108", "02108"], plus4=["1234", ""])))
+    [either] = (crop.truth for crop in load_labels(labelled(tmp_path, ["02108"])))
+    assert [truth.is_spelt_by("021081234") for truth in (nine, five, either)] == [True, False, True]
+    assert [truth.is_spelt_by("02108") for truth in (nine, five, either)] == [False, True, True]
+    assert not any(truth.is_spelt_by("02109") for truth in (nine, five, either))
 
 
 @pytest.mark.real
@@ -59,7 +70,7 @@ def test_strings_are_answered_as_the_reader_reads_them(judging, all_digits):
             composed = composer.nth(number)
             reading = judge.reader.read(composed.image)
             assert one.kind == composed.kind
-            assert one.is_right == (reading.zip == composed.text)
+            assert one.is_right == (reading.zip + reading.plus4 == composed.text)
             assert one.confidence == round(reading.confidence, 4)
             assert one.accepted == (one.confidence >= judge.least)
             assert (one.place == 0) == one.is_right

@@ -73,7 +73,7 @@ def test_the_ablation_says_what_is_lost_in_points():
 def test_the_table_of_strings_sets_touching_and_printed_apart():
     mixed = [*answers(1, 2), *answers(3, 4, "touching"), *answers(4, 4, "printed")]
     line = strings_table([Measured(crops="composed", model="mail", answers=(mixed, mixed))])[2]
-    assert [cell.strip() for cell in line.split("|")][3:8] == ["10", "0.800", "0.221", "0.750", "1.000"]
+    assert [cell.strip() for cell in line.split("|")][3:8] == ["10", "0.800", "0.227", "0.750", "1.000"]
 
 
 def test_the_recall_tells_touching_and_printed_from_the_rest():

@@ -8,7 +8,7 @@ from PIL import Image
 
 from zipocr.training import samples
 from zipocr.training.datasets import DigitSet, WriterSplit, split_writers
-from zipocr.training.samples import NO_ZIP, ODD_NAME, QUOTAS, STACK, sample_files, write_samples
+from zipocr.training.samples import NO_ZIP, ODD_NAME, PLUS4, QUOTAS, STACK, sample_files, write_samples
 from zipocr.training.typefaces import typefaces
 
 
@@ -61,7 +61,12 @@ def test_every_page_decodes_to_a_crop_with_its_label(files):
         known, pages = cv2.imdecodemulti(np.frombuffer(file.data, np.uint8), cv2.IMREAD_GRAYSCALE)
         assert known
         assert len(pages) == len(file.zips)
-        assert all(text == "" or (len(text) == 5 and text.isdigit()) for text in file.zips)
+        lengths = {9} if file.name.startswith("plus4/") else {0, 5}
+        assert all(len(text) in lengths and (text.isdigit() or not text) for text in file.zips)
+
+
+def test_zip_plus_four_comes_last_so_that_no_other_sample_depends_on_it(files):
+    assert [file.name.startswith("plus4/") for file in files] == [False] * (len(files) - PLUS4) + [True] * PLUS4
 
 
 def test_the_stack_is_a_two_level_g4_tiff_with_a_page_without_a_zip(files):
@@ -84,7 +89,9 @@ def test_the_folder_has_a_row_for_every_page(files, tmp_path):
     write_samples(iter(files), tmp_path)
     with (tmp_path / "labels.csv").open(encoding="utf-8", newline="") as table:
         rows = list(csv.DictReader(table))
-    assert [*rows[0]] == ["file", "page", "zip"]
+    assert [*rows[0]] == ["file", "page", "zip", "plus4"]
+    assert [row["plus4"] != "" for row in rows] == [row["file"].startswith("plus4/") for row in rows]
+    assert all(len(row["zip"]) in {0, 5} and len(row["plus4"]) in {0, 4} for row in rows)
     assert len(rows) == sum(len(file.zips) for file in files)
     assert all((tmp_path / row["file"]).is_file() for row in rows)
     assert "CC BY-SA 3.0" in (tmp_path / "README.md").read_text(encoding="utf-8")

@@ -43,6 +43,19 @@ def test_each_of_five_digits_is_found_and_named_by_its_place(written):
         assert covered(seen, edge, others) < 0.1
 
 
+def test_each_of_nine_digits_is_found_and_the_dash_is_none():
+    page = write("023467890", gap=[14, 14, 14, 14, 50, 14, 14, 14])
+    dash = np.zeros_like(page.ink)
+    box = page.boxes[4]
+    dash[box.top + 20 : box.top + 25, box.right + 16 : box.right + 34] = True
+    seen = segmented(page.ink | dash)
+    labels = label_regions(seen, np.where(dash, np.uint8(FOREIGN), owners(page)))
+    assert set(labels.tolist()) >= {*range(9), NO_DIGIT}
+    for edge in np.flatnonzero(labels >= 0):
+        assert covered(seen, edge, page.digits[labels[edge]]) > 0.8
+        assert covered(seen, edge, dash) == 0 or (labels[edge] in {4, 5} and covered(seen, edge, page.digits[labels[edge]]) > 0.95)
+
+
 def test_halves_and_pairs_are_no_digits(written):
     seen = segmented(written.ink)
     labels = label_regions(seen, owners(written))

@@ -59,20 +59,22 @@ def votes(decisions: Floats, steepness: float) -> Floats:
 
 
 def validity_evidence(decisions: Floats, geometry: Floats, steepness: float) -> Floats:
-    """What tells a whole digit from a piece or a pair: decisions against the non-digit, votes, and shape, partly by digit.
+    """What tells a whole digit from a piece or a pair: decisions against the non-digit, votes, and shape, alone and in pairs.
 
-    (N, 55), (N, G) -> (N, V) float32. Shape is crossed with the leading digit, since a 1 is narrow and a piece of an 8 is too.
+    (N, 55), (N, G) -> (N, V) float32. Shape is crossed with the leading digit, since a 1 is narrow and a piece of an 8 is too; products
+    let one trait excuse another, as a cut through ink does a gap.
     """
-    against = decisions[:, _AGAINST_NON_DIGIT]
+    against = np.clip(decisions[:, _AGAINST_NON_DIGIT], -3, 3)
     ballot = votes(decisions, steepness)
     leader = ballot.argmax(axis=1)
-    ranked = np.sort(ballot, axis=1)
-    lead = ranked[:, -1] - ranked[:, -2]
+    ranked, ordered = np.sort(ballot, axis=1), np.sort(against, axis=1)
+    lead = ranked[:, -1:] - ranked[:, -2:-1]
     own = np.take_along_axis(against, leader[:, None], axis=1)
     shape = np.clip(geometry, -3, 3)
-    shape = np.concatenate([shape, shape**2, lead[:, None], own], axis=1)
+    traits = np.concatenate([shape, np.sqrt(np.abs(shape[:, 6:])), lead, own, ordered[:, :1], ordered[:, -3:]], axis=1)
+    one, other = np.triu_indices(traits.shape[1])
     chosen = np.zeros((len(decisions), DIGITS), np.float32)
     np.put_along_axis(chosen, leader[:, None], 1, axis=1)
-    crossed = (chosen[:, :, None] * shape[:, None, :]).reshape(len(decisions), -1)
-    evidence: Floats = np.concatenate([np.clip(against, -3, 3), np.sort(against, axis=1)[:, -3:], shape, chosen, crossed], axis=1)
+    crossed = (chosen[:, :, None] * traits[:, None, :]).reshape(len(decisions), -1)
+    evidence: Floats = np.concatenate([against, traits, traits[:, one] * traits[:, other], chosen, crossed], axis=1)
     return evidence.astype(np.float32)

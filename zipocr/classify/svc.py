@@ -19,8 +19,8 @@ DIGITS = 10
 NON_DIGIT = 10
 CLASSES = 11
 PAIRS = tuple(combinations(range(CLASSES), 2))
-# Matrix products in float32 depend on their shape in the last bit: rows are always evaluated in blocks of this many, the last one padded.
-BLOCK = 16
+# Characters evaluated at a time: enough for a fast product, few enough for their kernel values to stay in the cache.
+_BLOCK = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,11 +62,7 @@ class Classifier:
         )
 
     def features(self, bitmaps: NDArray[np.uint8], grids: NDArray[np.uint8]) -> Floats:
-        """Projected gradient directions: (N, 32, 32) bitmaps and their (N, 8, 8) grids -> (N, P) float32."""
-        return self._by_block(self._project, bitmaps, grids)
-
-    def decide(self, bitmaps: NDArray[np.uint8], grids: NDArray[np.uint8]) -> Floats:
-        """Decisions of all pairs of classes.
+        """Projected gradient directions.
 
         Parameters
         ----------
@@ -77,13 +73,16 @@ class Classifier:
 
         Returns
         -------
-        (N, 55) float32
-            In the order of `PAIRS`; positive for the first class of a pair. The same for a character whatever others are in the batch.
+        (N, P) float32
         """
-        return self._by_block(lambda seen: self.decide_features(self._project(seen)), bitmaps, grids)
+        seen = enlarge(grids) if self.from_grid else bitmaps
+        return _by_block(self._project, seen)
 
-    def decide_features(self, rows: Floats) -> Floats:
-        """Decisions from projected features: (N, P) -> (N, 55)."""
+    def decide(self, features: Floats) -> Floats:
+        """Decisions of all pairs of classes: (N, P) -> (N, 55) float32, in the order of `PAIRS`; positive for the first of a pair."""
+        return _by_block(self._decide_some, features)
+
+    def _decide_some(self, rows: Floats) -> Floats:
         # The exponent of the kernel, -gamma |x - s|^2, in place: the (N, S) matrix is what costs time here.
         kernel: Floats = rows @ self.support_columns
         kernel -= np.float32(self.gamma) * (rows * rows).sum(axis=1)[:, None]
@@ -96,12 +95,10 @@ class Classifier:
         centred: Floats = directions(seen) - self.mean
         return centred @ self.projection
 
-    def _by_block(self, apply: Callable[[NDArray[np.uint8]], Floats], bitmaps: NDArray[np.uint8], grids: NDArray[np.uint8]) -> Floats:
-        """Applies a function to blocks of equal size; the last one is filled up with its own last row."""
-        seen = enlarge(grids) if self.from_grid else bitmaps
-        missing = -len(seen) % BLOCK
-        padded = np.concatenate([seen, np.repeat(seen[-1:], missing, axis=0)])
-        return np.concatenate([apply(block) for block in padded.reshape(-1, BLOCK, *seen.shape[1:])])[: len(seen)]
+
+def _by_block(apply: Callable[[NDArray[Any]], Floats], rows: NDArray[Any]) -> Floats:
+    """Applies a function to some rows at a time."""
+    return np.concatenate([apply(rows[first : first + _BLOCK]) for first in range(0, max(len(rows), 1), _BLOCK)])
 
 
 def fold_pairs(dual: Floats, counts: NDArray[np.int32]) -> Floats:

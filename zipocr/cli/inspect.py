@@ -28,8 +28,8 @@ DEFAULTS = ScanConfig()
 def inspect(images: tuple[Path, ...], *, output: Path, model: str, no_directory: bool, max_pixels: int, text: bool) -> None:
     """Draw one sheet per page that shows how it was read.
 
-    A sheet shows the crop, its ink, all cuts with the chosen regions, the five 8x8 grids and the ZIP. Sheets are PNG files named
-    after image and page; the path of each is printed.
+    A sheet shows the crop, its ink, all cuts with the chosen regions, the 8x8 grids of the digits and the ZIP. Sheets are PNG files
+    named after image and page; the path of each is printed.
     """
     from zipocr.draw import TEXT_COLUMNS, draw_sheet, grids_as_text
     from zipocr.images import read_pages, silence_decoders, write_png

@@ -17,10 +17,10 @@ CLEAR = 12.0
 
 
 def rank(candidates: Sequence[Candidate], is_listed: Callable[[str], bool] | None) -> tuple[Candidate, ...]:
-    """Adds the directory's weight to listed strings and sorts anew, best first; without a directory nothing changes."""
+    """Adds the directory's weight to strings whose first five digits are listed and sorts anew, best first; without one nothing changes."""
     if is_listed is None:
         return tuple(candidates)
-    weighed = [replace(one, score=one.score + LISTED_WEIGHT * is_listed(one.text)) for one in candidates]
+    weighed = [replace(one, score=one.score + LISTED_WEIGHT * is_listed(one.text[:ZIP_LENGTH])) for one in candidates]
     return tuple(sorted(weighed, key=lambda one: (-one.score, one.text)))
 
 
@@ -41,10 +41,10 @@ def share_out(candidates: Sequence[Candidate], confidence: float, temperature: f
 
 
 def digit_shares(candidates: Sequence[Candidate], shares: Floats) -> Floats:
-    """Sum of the shares of the strings that have each digit at each place: (5, 10) float32."""
-    table = np.zeros((ZIP_LENGTH, 10), np.float32)
+    """Sum of the shares of the strings that have each digit at each place of the best string: (5 or 9, 10) float32."""
+    table = np.zeros((len(candidates[0].text), 10), np.float32)
     for one, share in zip(candidates, shares, strict=True):
-        for place, digit in enumerate(one.text):
+        for place, digit in enumerate(one.text[: len(table)]):
             table[place, int(digit)] += share
     return table
 
@@ -65,18 +65,20 @@ def evidence(ranked: Sequence[Candidate], unranked: Sequence[Candidate], lattice
     Returns
     -------
     (F,) float32
-        Margins in nats, the weakest digit, the ink left out or cut through, how unlike the five heights are.
+        Margins in nats, the weakest digit, the ink left out or cut through, how unlike the heights are.
+        Sums over digits are brought to five digits, so that nine are not taken for a bad five.
     """
     best = ranked[0]
     plain = {one.text: one.score for one in unranked}
     own = np.sort([gains[edge, int(digit)] for edge, digit in zip(best.edges, best.text, strict=True)])
     shape = lattice.geometry[list(best.edges)]
+    scale = ZIP_LENGTH / len(own)
     return np.concatenate(
         [
             _lead(ranked, [score for text, score in plain.items() if text != best.text], plain[best.text]),
-            [max(own.sum(), -30), max(own[0], -10), max(own[0], -2), own[1]],
-            _left_out(float(own.sum()) - plain[best.text]),
-            _unevenness(shape),
+            [max(own.sum() * scale, -30), max(own[0], -10), max(own[0], -2), own[1]],
+            _left_out(float(own.sum()) + best.prior - plain[best.text]),
+            _unevenness(shape, scale),
             [best.text != unranked[0].text],
         ]
     ).astype(np.float32)
@@ -96,15 +98,15 @@ def _left_out(price: float) -> list[float]:
     return [float(np.clip(price, 0, 15)), price > 0.2]
 
 
-def _unevenness(shape: Floats) -> list[float]:
-    """Ink cut through, and how unlike the five regions are in height and place; rows of `zipocr.segment.lattice`'s geometry."""
+def _unevenness(shape: Floats, scale: float) -> list[float]:
+    """Ink cut through, and how unlike the regions are in height and place; rows of `zipocr.segment.lattice`'s geometry."""
     cuts = shape[:, 6:8].sum(axis=1)
-    return [cuts.sum(), (cuts > 0).sum(), shape[:, 1].std(), shape[:, 5].std(), shape[:, 8:10].max()]
+    return [cuts.sum() * scale, (cuts > 0).sum() * scale, shape[:, 1].std(), shape[:, 5].std(), shape[:, 8:10].max()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ConfidenceModel:
-    """Logistic model of "all five digits are right", fitted on strings of writers that trained nothing else.
+    """Logistic model of "all digits are right", fitted on strings of writers that trained nothing else.
 
     ``weights`` is (F,); ``temperature`` shapes the shares of competing strings.
     """

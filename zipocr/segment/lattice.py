@@ -14,7 +14,7 @@ LEAST_HEIGHT = 0.35
 LEAK_AREA = 0.01
 MOST_SLOPE = 0.25
 # What dropping a region as dirt costs: a full stop little, a digit's worth of ink more than any doubt.
-SKIP_PRICE = 5.0
+SKIP_PRICE = 3.3
 SKIP_UNIT = 0.1
 SKIP_LIMIT = 3.0
 # Parts of a region smaller than this share of its largest one may be dirt.

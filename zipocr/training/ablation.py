@@ -4,12 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zipocr.prepare import Binarization, Inked, Segmentation, find_ink
 from zipocr.reader import Reader
 from zipocr.training.measure import Crop, judges, read_crops
 from zipocr.training.metrics import Pair
-from zipocr.types import Floats, GrayImage, InkMask, Lattice, Model
+from zipocr.types import Floats, GrayImage, InkMask, Model
+
+SURE = 50.0
+"""Log odds that nothing outweighs."""
 
 
 class OneThreshold(Reader):
@@ -35,12 +39,21 @@ class FreeDirt(Reader):
         return replace(seen, lattice=replace(seen.lattice, prices=np.zeros_like(seen.lattice.prices), skips=free))
 
 
-class AllWhole(Reader):
-    """Takes every region for one whole digit: the non-digit class has no say."""
+class NoGate(Reader):
+    """Asks the support vectors about every region."""
 
-    def wholeness(self, decisions: Floats, lattice: Lattice) -> Floats:  # noqa: ARG002 - none of it matters
-        """Log probability that each region is one whole digit: always 0."""
-        return np.zeros(len(decisions), np.float32)
+    def odds(self, features: Floats, geometry: Floats) -> Floats:  # noqa: ARG002 - none of it matters
+        """All regions lie far beyond the gate."""
+        return np.full(len(features), SURE, np.float32)
+
+
+class AllWhole(NoGate):
+    """Takes every region for one whole digit: neither the gate nor the non-digit class has a say."""
+
+    def score(self, bitmaps: NDArray[np.uint8], geometry: Floats) -> tuple[Floats, Floats]:
+        """Log probabilities of the digits, and odds of being one that leave no doubt."""
+        digits, _ = super().score(bitmaps, geometry)
+        return digits, np.full(len(digits), SURE, np.float32)
 
 
 class RulesLeft(Reader):
@@ -51,12 +64,22 @@ class RulesLeft(Reader):
         return find_ink(page, binarization, unrule=_untouched)
 
 
+class GapsLeft(Reader):
+    """Leaves digits in the parts that dead scan lines and erased rules left of them."""
+
+    def find_ink(self, page: GrayImage, binarization: Binarization) -> Inked | None:
+        """Finds the writing on a page, gaps and all."""
+        return find_ink(page, binarization, mend=_untouched)
+
+
 PARTS: Mapping[str, type[Reader]] = {
     "second threshold": OneThreshold,
     "cuts through components": NoCutsThrough,
     "price of ink left out": FreeDirt,
-    "non-digit class": AllWhole,
+    "gate": NoGate,
+    "gate and non-digit class": AllWhole,
     "removal of rules": RulesLeft,
+    "mending of gaps": GapsLeft,
 }
 """What each of the readers lacks."""
 

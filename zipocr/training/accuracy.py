@@ -1,8 +1,8 @@
 """Measures the shipped models and writes the README's results.
 
 Run as ``python -m zipocr.training.accuracy README.md LABELS.csv... [--digits DATA]``.
-Each LABELS.csv (file, zip; page where files have several; stratum or kind to group by) lies beside its crops. With the NIST digits DATA
-strings of the test writers are composed on the fly, and the lattice recall is measured on them.
+Each LABELS.csv (file, zip; page where files have several, plus4 where there is one, stratum or kind to group by) lies beside its crops.
+With the NIST digits DATA strings of the test writers are composed on the fly, and the lattice recall is measured on them.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def measure(labels: Sequence[Path], *, jobs: int) -> list[Measured]:
 
 def ablation(labels: Sequence[Path], measured: Sequence[Measured], *, jobs: int) -> list[str]:
     """Switches off the parts one by one on the largest set: lines in Markdown."""
-    sets = {path.parent.name: [crop for crop in load_labels(path) if crop.zip] for path in labels}
+    sets = {path.parent.name: [crop for crop in load_labels(path) if crop.truth.zip] for path in labels}
     name = max(sets, key=lambda name: len(sets[name]))
     step = -(-len(sets[name]) // ABLATED)
     full = next(one.answers for one in measured if (one.crops, one.model) == (name, BEST))
@@ -75,7 +75,7 @@ def strings(test: DigitSet, *, jobs: int) -> list[str]:
         answers, recalls[name] = read_strings(judges(load_model(name)), composer, STRINGS[name], jobs=jobs)
         measured.append(Measured(crops="composed", model=name, answers=answers))
         _show(measured[-1])
-    _print("composed: whole regions of all five digits", report.recall_table(recalls[BEST], by_kind=True))
+    _print("composed: whole regions of all digits", report.recall_table(recalls[BEST], by_kind=True))
     return [*report.strings_table(measured), "", *report.recall_table(recalls[BEST], by_kind=False)]
 
 

@@ -14,10 +14,13 @@ Glyph = NDArray[np.uint8]
 def augment_glyph(rng: Chance, glyph: Glyph, label: int, *, strength: float = 1.0, european: float = 0.0) -> Glyph:
     """Shear, turn, widen, thicken and bend a glyph ``(28, 28) uint8`` (0 paper to 255 ink) a little; ``strength`` 0 changes nothing.
 
-    ``european`` is the probability that a 1 gets a flag (and perhaps a foot) and a 7 a bar.
+    ``european`` is the probability that the hand is European or Latin American: such a hand flags and foots its 1, bars its 7, and
+    sometimes links its 0 to the next digit, opens its 4 and mirrors its 9 (`SHAPES`).
     """
-    if european and label in {1, 7} and rng.random() < european:
-        glyph = flag_and_foot(rng, glyph) if label == 1 else bar(rng, glyph)
+    if european and label in SHAPES and rng.random() < european:
+        share, shape = SHAPES[label]
+        if rng.random() < share:
+            glyph = shape(rng, glyph)
     if not strength:
         return glyph
     return _weighted(rng, _bent(rng, glyph, strength), strength)
@@ -79,6 +82,51 @@ def bar(rng: Chance, glyph: Glyph) -> Glyph:
     left, right = half * float(rng.uniform(0.7, 1.2)), half * float(rng.uniform(0.7, 1.2))
     _stroke(canvas, [(centre - left, middle - rise), (centre + right, middle + rise)], _stroke_width(glyph) * float(rng.uniform(0.7, 1)))
     return canvas
+
+
+def link(rng: Chance, glyph: Glyph) -> Glyph:
+    """Draw the stroke that leaves a 0 at its top towards the next digit, level, rising or sagging."""
+    rows = np.flatnonzero((glyph > _INKED).any(axis=1))
+    if len(rows) < _SMALLEST:
+        return glyph
+    height = float(rows[-1] - rows[0])
+    canvas = _widened(glyph)
+    row = int(rows[0] + height * rng.uniform(0, 0.2))
+    columns = np.flatnonzero(canvas[row] > _INKED)
+    x, y = float(columns[int(rng.integers(len(columns)))]) if len(columns) else canvas.shape[1] / 2, row + 0.5
+    long, rise, sag = height * float(rng.uniform(0.25, 0.6)), height * float(rng.normal(0.03, 0.1)), height * float(rng.normal(0.08, 0.06))
+    t = np.linspace(0, 1, 5)
+    path = [(x + long * at, y - rise * at + sag * 4 * at * (1 - at)) for at in t]
+    _stroke(canvas, path, _stroke_width(glyph) * float(rng.uniform(0.6, 1)))
+    return canvas
+
+
+def open_four(rng: Chance, glyph: Glyph) -> Glyph:
+    """Draw another 4 of the glyph's height and pen: down, across, and a short stem through the right of the bar."""
+    rows = np.flatnonzero((glyph > _INKED).any(axis=1))
+    if len(rows) < _SMALLEST:
+        return glyph
+    top, height = float(rows[0]), float(rows[-1] - rows[0])
+    canvas = np.zeros_like(_widened(glyph))
+    wide, left = height * float(rng.uniform(0.45, 0.8)), canvas.shape[1] / 2 - 0.3 * height
+    bar_y, width = top + height * float(rng.uniform(0.45, 0.7)), _stroke_width(glyph)
+    lean, rise = float(rng.uniform(-0.05, 0.3)) * height, float(rng.normal(0.03, 0.05)) * height
+    corner = (left, bar_y)
+    bend = (left - float(rng.uniform(0, 0.06)) * height, bar_y - 0.12 * height)
+    _stroke(canvas, [(left + lean, top + width / 2), bend, corner, (left + wide, bar_y - rise)], width)
+    stem_x = left + wide * float(rng.uniform(0.55, 0.85))
+    stem_top = bar_y - height * float(rng.uniform(0.08, 0.35))
+    _stroke(canvas, [(stem_x + 0.3 * lean, stem_top), (stem_x - 0.2 * lean, top + height - width / 2)], width)
+    return canvas
+
+
+def mirror(_rng: Chance, glyph: Glyph) -> Glyph:
+    """Turn a 9 over, so that its stem stands at the left."""
+    return np.ascontiguousarray(glyph[:, ::-1])
+
+
+# By digit: the share of such hands that write it so, and how. 1 and 7 are what these hands are known by.
+SHAPES = {0: (0.35, link), 1: (1.0, flag_and_foot), 4: (0.35, open_four), 7: (1.0, bar), 9: (0.25, mirror)}
 
 
 def _stem(glyph: Glyph) -> tuple[tuple[float, float], tuple[float, float], float] | None:

@@ -16,7 +16,7 @@ from zipocr.reader import Reader
 from zipocr.training.compose import Composer
 from zipocr.training.fit import fit_logistic
 from zipocr.training.gather import map_strings
-from zipocr.types import Floats, Model
+from zipocr.types import ZIP_LENGTH, Floats, Model
 
 EVIDENCE_STRENGTH = 0.05
 # The default threshold keeps the share of wrong ZIPs among the accepted at or below this.
@@ -52,7 +52,7 @@ class _Judge:
 
 
 def judge(model: Model, composer: Composer, numbers: Sequence[int], *, jobs: int) -> list[tuple[Verdict, ...]]:
-    """Reads composed strings with and without the directory; those without five digits are left out."""
+    """Reads composed strings with and without the directory; those in which no digits were found are left out."""
     readers = [Reader(model, use_directory=use_directory) for use_directory in (True, False)]
     found = map_strings(_Judge(readers=readers, composer=composer), numbers, jobs=jobs)
     return [tuple(verdicts) for verdicts in found if verdicts]
@@ -70,7 +70,7 @@ def fit_temperature(verdicts: Sequence[Verdict]) -> float:
 
 def mail_weights(verdicts: Sequence[Verdict]) -> NDArray[np.float64]:
     """Weights that make unlisted strings as rare as they are on mail: (N,), sum N. Composed strings hold many more of them."""
-    listed = np.array([one.truth in places() for one in verdicts])
+    listed = np.array([one.truth[:ZIP_LENGTH] in places() for one in verdicts])
     share = np.where(listed, LISTED_SHARE / max(listed.sum(), 1), (1 - LISTED_SHARE) / max((~listed).sum(), 1))
     return np.asarray(share * len(verdicts) / share.sum())
 

@@ -1,4 +1,4 @@
-"""Composed scans: five digits of one writer on a piece of mail, with a map that knows whose ink every pixel is."""
+"""Composed scans: five or nine digits of one writer on a piece of mail, with a map that knows whose ink every pixel is."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,10 +13,10 @@ from zipocr.training.augment import augment_glyph
 from zipocr.training.datasets import INK_HEIGHT, DigitSet
 from zipocr.training.marks import draw_clutter, draw_ligature, draw_rule, draw_separator
 from zipocr.training.paper import draw_paper, lay_ink, scan_page
-from zipocr.training.scene import Chance, Hand, Pen, Scene, draw_kind, draw_scene
+from zipocr.training.scene import Chance, Hand, Pen, Scene, draw_kind, draw_scene, with_dash
 from zipocr.training.strokes import INKED, Cover, Piece, draw_strokes, set_side_by_side
 from zipocr.training.typefaces import LETTER_SIZE, Typeface, render_word
-from zipocr.types import ZIP_LENGTH, Box, GrayImage
+from zipocr.types import PLUS4_LENGTH, ZIP_LENGTH, Box, GrayImage
 
 FOREIGN = 255
 """Owner of ink that belongs to no digit: lines, boxes, specks, letters, separators."""
@@ -25,12 +25,12 @@ LIGATURE = 254
 HANDWRITTEN_QUOTAS: Mapping[str, float] = {
     "plain": 6, "white": 4, "kraft": 5, "shaded": 5, "shadow": 3, "noisy": 6, "ruled": 3, "underlined": 6, "boxed": 5, "celled": 4,
     "table": 3, "security": 4, "cheque": 6, "separated": 4, "clutter": 6, "jpeg": 4, "bilevel": 5, "lowres": 5, "skewed": 5, "slanted": 5,
-    "touching": 14, "close": 6, "broken": 5, "split": 7, "faint": 5, "blurred": 3, "mixed": 10,
+    "touching": 14, "close": 6, "broken": 5, "split": 7, "faint": 5, "blurred": 3, "plus4": 3,
+    "mixed": 10,
 }  # fmt: skip
 """Weights of the kinds for handwritten training strings; touching digits are the reader's bottleneck and come most often."""
 NEGATIVE_KINDS: Mapping[str, int] = {"blank": 0, "word": 0, "four": 4, "six": 6}
 """Kinds without a ZIP, and how many digits each shows."""
-_PLUS4 = 4  # digits behind the dash of a ZIP+4
 _WORDS = (
     "Avenue", "Boulevard", "Return", "Sender", "Fragile", "Street", "Priority", "Airmail", "Photos", "Please", "forward", "Dallas",
     "Ohio", "Box", "Suite", "Personal", "Postage", "Drive", "Lisboa", "Boston", "Quincy", "Jackson", "Kirkwood", "Mexico", "Zoe",
@@ -94,8 +94,10 @@ def compose(
 
 
 def compose_printed(rng: Chance, face: Typeface, text: str, *, scene: Scene | None = None) -> Composed:
-    """Compose a crop with a number in type; the typeface stands for the writer."""
+    """Compose a crop with a number in type, nine digits as a ZIP+4; the typeface stands for the writer."""
     scene = scene or draw_scene(rng, "printed")
+    if len(text) > ZIP_LENGTH:
+        scene = with_dash(rng, scene)
     tracking = float(rng.uniform(0.97, 1.12))
     scene = replace(scene, hand=replace(scene.hand, pitch=face.pitch * scene.hand.aspect * tracking))
     return compose(rng, [face.glyphs[int(letter)] for letter in text], "printed", text, writer=face.writer, scene=scene)
@@ -175,7 +177,9 @@ def _frame(pieces: Sequence[Piece], owners: Sequence[int], scene: Scene) -> tupl
         right=max(piece.left + piece.cover.shape[1] for piece in digits),
     )
     if scene.hand.pitch:
-        box = replace(box, left=before - left, right=before - left + round(len(digits) * scene.hand.pitch * height))
+        # A separator between digits stands in a cell of its own.
+        cells = max((place for place, owner in enumerate(owners, start=1) if owner != FOREIGN), default=len(pieces))
+        box = replace(box, left=before - left, right=before - left + round(cells * scene.hand.pitch * height))
     return moved, shape, box
 
 
@@ -268,9 +272,13 @@ def listed_zips() -> tuple[str, ...]:
 def draw_zip(rng: Chance, zips: Sequence[str] = (), *, unlisted: float) -> str:
     """A ZIP of a list (the directory, where none is given), or, with a probability of ``unlisted``, any five digits."""
     if rng.random() < unlisted:
-        return "".join(str(digit) for digit in rng.integers(0, 10, ZIP_LENGTH))
+        return _any_digits(rng, ZIP_LENGTH)
     zips = zips or listed_zips()
     return zips[int(rng.integers(len(zips)))]
+
+
+def _any_digits(rng: Chance, count: int) -> str:
+    return "".join(map(str, rng.integers(0, 10, count)))
 
 
 class Composer:
@@ -283,6 +291,8 @@ class Composer:
     """
 
     unlisted: ClassVar[float] = 0.3
+    printed_plus4: ClassVar[float] = 0.25
+    """Share of printed ZIPs that are ZIP+4: who prints addresses knows them."""
 
     def __init__(
         self,
@@ -313,9 +323,11 @@ class Composer:
         rng = np.random.default_rng((self.seed, number))
         kind = draw_kind(rng, self.kinds)
         if kind == "printed":
-            return compose_printed(rng, self.faces[int(rng.integers(len(self.faces)))], draw_zip(rng, self.zips, unlisted=self.unlisted))
-        more = _PLUS4 if kind == "plus4" else 0
-        chosen = self._dealt(number) if self.each_once and not more else self._drawn(rng, more)
+            more = PLUS4_LENGTH if rng.random() < self.printed_plus4 else 0
+            text = draw_zip(rng, self.zips, unlisted=self.unlisted) + _any_digits(rng, more)
+            return compose_printed(rng, self.faces[int(rng.integers(len(self.faces)))], text)
+        more = PLUS4_LENGTH if kind == "plus4" else 0
+        chosen = self._dealt(number, more) if self.each_once else self._drawn(rng, more)
         labels, writer = self.digits.labels[chosen], int(self.digits.writers[chosen[0]])
         european = float(rng.random() < self.european)
         glyphs = [
@@ -327,8 +339,7 @@ class Composer:
     def _drawn(self, rng: Chance, more: int) -> NDArray[np.int_]:
         """Rows of digits that spell a drawn ZIP and ``more`` digits."""
         while True:
-            text = draw_zip(rng, self.zips, unlisted=self.unlisted)
-            rows = self.spell(rng, text + "".join(map(str, rng.integers(0, 10, more))))
+            rows = self.spell(rng, draw_zip(rng, self.zips, unlisted=self.unlisted) + _any_digits(rng, more))
             if len(rows):
                 return rows
 
@@ -342,11 +353,18 @@ class Composer:
         shuffled = {label: rng.permutation(by_label[label]) for label in sorted(set(labels))}
         return np.array([shuffled[label][labels[:place].count(label) % len(shuffled[label])] for place, label in enumerate(labels)])
 
-    def _dealt(self, number: int) -> NDArray[np.int_]:
-        """Rows of five digits of one writer: each round deals every digit once, but for up to four of a writer that are left over."""
+    def _dealt(self, number: int, more: int = 0) -> NDArray[np.int_]:
+        """Rows of five digits of one writer: each round deals every digit once, but for up to four of a writer that are left over.
+
+        The ``more`` digits of a ZIP+4 are the writer's next ones in the data, which does not cost them their own turn.
+        """
         turn, place = divmod(number, self.round_length)
         hand: NDArray[np.int_] = deal_hands(self._by_row, self.seed, turn)[place]
-        return hand
+        if not more:
+            return hand
+        others = np.setdiff1d(np.flatnonzero(self.digits.writers == self.digits.writers[hand[0]]), hand)
+        next_ones = np.append(np.roll(others, -np.searchsorted(others, hand[-1])), hand)
+        return np.append(hand, next_ones[:more])
 
     @property
     def round_length(self) -> int:

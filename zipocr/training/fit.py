@@ -14,12 +14,16 @@ from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
 from zipocr.classify.features import directions, enlarge
+from zipocr.classify.gate import Gate, gate_evidence
 from zipocr.classify.scores import validity_evidence, votes
 from zipocr.classify.svc import NON_DIGIT, Classifier
 from zipocr.normalize import to_grids
+from zipocr.training.gather import Samples
 from zipocr.types import Floats
 
 CHUNK = 512
+# Share of whole digits that the gate keeps out; they are the strangest ones, and would hardly be read right.
+GATE_LOSS = 0.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,14 +43,15 @@ def to_features(bitmaps: NDArray[np.uint8], *, from_grid: bool) -> Floats:
     return np.concatenate([directions(enlarge(to_grids(part)) if from_grid else part) for part in parts])
 
 
-def fit_classifier(bitmaps: NDArray[np.uint8], labels: NDArray[np.uint8], recipe: Recipe) -> dict[str, NDArray[Any]]:
-    """Fits projection and SVC.
+def fit_classifier(samples: Samples, held: Samples, recipe: Recipe) -> dict[str, NDArray[Any]]:
+    """Fits projection, gate and SVC.
 
     Parameters
     ----------
-    bitmaps : (N, 32, 32) uint8
-    labels : (N,) uint8
-        0 to 9 and 10 for the non-digit; all eleven occur.
+    samples : Samples
+        What the classifier learns; all eleven classes occur. Of the non-digits only those that pass the gate: it never sees the others.
+    held : Samples
+        Regions in their natural mixture, which the gate is fitted to.
     recipe : Recipe
 
     Returns
@@ -54,9 +59,15 @@ def fit_classifier(bitmaps: NDArray[np.uint8], labels: NDArray[np.uint8], recipe
     dict
         Arrays of the model file.
     """
-    features = to_features(bitmaps, from_grid=recipe.from_grid)
-    reduction, reduced = fit_reduction(features, recipe)
-    machine = fit_machine(reduced, labels, recipe)
+    reduction, reduced = fit_reduction(to_features(samples.bitmaps, from_grid=recipe.from_grid), recipe)
+    gate = fit_gate(reduction.transform(to_features(held.bitmaps, from_grid=recipe.from_grid)), held.geometry, held.labels)
+    seen = (samples.labels != NON_DIGIT) | (Gate.from_array(gate).odds(reduced, samples.geometry) > 0)
+    machine = fit_machine(reduced[seen], samples.labels[seen], recipe)
+    return to_arrays(reduction, machine, recipe) | {"gate": gate}
+
+
+def to_arrays(reduction: PCA, machine: SVC, recipe: Recipe) -> dict[str, NDArray[Any]]:
+    """A fitted projection and SVC as the arrays of a model file."""
     return {
         "from_grid": np.array(recipe.from_grid),
         "mean": reduction.mean_.astype(np.float32),
@@ -86,10 +97,20 @@ def fit_machine(reduced: Floats, labels: NDArray[np.uint8], recipe: Recipe) -> S
 
 
 def decide_all(classifier: Classifier, bitmaps: NDArray[np.uint8]) -> Floats:
-    """Decisions for many bitmaps: (N, 32, 32) -> (N, 55); in large products, for training only."""
-    features = to_features(bitmaps, from_grid=classifier.from_grid)
-    projected = np.asarray((features - classifier.mean) @ classifier.projection, np.float32)
-    return np.concatenate([classifier.decide_features(projected[start : start + CHUNK]) for start in range(0, len(projected), CHUNK)])
+    """Decisions for many bitmaps: (N, 32, 32) -> (N, 55)."""
+    return classifier.decide(classifier.features(bitmaps, to_grids(bitmaps)))
+
+
+def fit_gate(features: Floats, geometry: Floats, labels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Slopes and bias of the gate, (V + 1,) float32, shifted so that only `GATE_LOSS` of the digits are kept out.
+
+    It asks no support vectors, so it may be fitted to regions that these were trained on. (N, P), (N, G), (N,).
+    """
+    is_digit = labels != NON_DIGIT
+    seen = gate_evidence(features, geometry)
+    slopes, _ = fit_logistic(seen, is_digit, strength=0.1)
+    least = np.quantile((seen @ slopes)[is_digit], GATE_LOSS)
+    return np.append(slopes, np.float32(-least)).astype(np.float32)
 
 
 def fit_scores(decisions: Floats, geometry: Floats, labels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:

@@ -24,13 +24,13 @@ from zipocr.training.datasets import DigitSet, load_npz, load_openml, split_writ
 from zipocr.training.samples import LIBRARIES, encoded, make_folder, sample_rows
 from zipocr.training.scene import Chance
 from zipocr.training.typefaces import Typeface, typefaces
-from zipocr.types import ZIP_LENGTH, GrayImage
+from zipocr.types import PLUS4_LENGTH, ZIP_LENGTH, GrayImage
 
 QUOTAS: Mapping[str, int] = {
     "plain": 12, "white": 12, "kraft": 12, "shaded": 12, "shadow": 12, "noisy": 12, "ruled": 12, "underlined": 12, "boxed": 12,
     "celled": 12, "table": 12, "security": 12, "cheque": 12, "separated": 12, "clutter": 12, "jpeg": 12, "bilevel": 12, "lowres": 12,
-    "skewed": 12, "slanted": 12, "close": 12, "broken": 12, "split": 12, "faint": 12, "blurred": 12, "mixed": 12, "touching": 40,
-    "printed": 40,
+    "skewed": 12, "slanted": 12, "close": 12, "broken": 12, "split": 12, "faint": 12, "blurred": 12, "mixed": 12, "plus4": 12,
+    "touching": 40, "printed": 40,
 }  # fmt: skip
 """Strings of each kind; the same mixture, in any number, is composed on the fly to measure on."""
 MAIL_UNLISTED = (1 - LISTED_SHARE) / (1 - LISTED_COUNT / 100_000)
@@ -43,19 +43,23 @@ _TRIES = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrozenString:
-    """One file to write: its posix path under the folder, its bytes, its ZIP and kind, and who wrote it (a number, or a typeface)."""
+    """One file to write: its posix path under the folder, its bytes, its five or nine digits, its kind, and who wrote it.
+
+    ``writer`` is a number, or the name of a typeface.
+    """
 
     name: str
     data: bytes
-    zip: str
+    text: str
     kind: str
     writer: str
 
 
 class MailComposer(Composer):
-    """Strings with as many listed ZIPs as mail has."""
+    """Strings with as many listed ZIPs as mail has, and ZIP+4 in their own kind alone."""
 
     unlisted = MAIL_UNLISTED
+    printed_plus4 = 0.0
 
 
 class _Purse:
@@ -66,13 +70,14 @@ class _Purse:
         self._left = np.ones(len(digits), np.bool_)
         self._left[taken] = False
 
-    def spend(self, rng: Chance) -> DigitSet:
-        """Five digits of one writer that spell a ZIP; a ZIP that nobody has the digits for any more is drawn anew."""
+    def spend(self, rng: Chance, more: int) -> DigitSet:
+        """Digits of one writer that spell a ZIP and ``more`` digits; what nobody has the digits for any more is drawn anew."""
         rest = np.flatnonzero(self._left)
         composer = Composer(self._digits.take(rest), seed=0)
         for _ in range(_TRIES if len(rest) else 0):
-            rows = composer.spell(rng, draw_zip(rng, unlisted=MAIL_UNLISTED))
-            if len(set(rows.tolist())) == ZIP_LENGTH:
+            text = draw_zip(rng, unlisted=MAIL_UNLISTED) + "".join(map(str, rng.integers(0, 10, more)))
+            rows = composer.spell(rng, text)
+            if len(set(rows.tolist())) == len(text):
                 self._left[rest[rows]] = False
                 return self._digits.take(rest[rows])
         message = f"{len(self._digits)} digits are too few for strings in which none stands twice: give more"
@@ -90,12 +95,13 @@ def frozen_strings(
         for place in range(1, quota + 1):
             rng = np.random.default_rng((_SEED, number))
             number += 1
-            found = _printed(rng, faces) if kind == "printed" else _written(rng, purse.spend(rng), kind)
+            more = PLUS4_LENGTH if kind == "plus4" else 0
+            found = _printed(rng, faces) if kind == "printed" else _written(rng, purse.spend(rng, more), kind)
             image = fewer_grays(found.image)
             yield FrozenString(
                 name=f"{kind}/{kind}-{place:02}.webp",
                 data=encoded([image], "webp"),
-                zip=found.text,
+                text=found.text,
                 kind=kind,
                 writer=names.get(found.writer, str(found.writer)),
             )
@@ -117,16 +123,16 @@ def fewer_grays(image: GrayImage) -> GrayImage:
 
 
 def write_strings(strings: Iterator[FrozenString], folder: Path) -> None:
-    """Write the files, ``labels.csv`` (file, zip, kind, writer) and a README into a folder."""
-    rows: list[tuple[str, str, str, str]] = []
+    """Write the files, ``labels.csv`` (file, zip, plus4, kind, writer) and a README into a folder."""
+    rows: list[tuple[str, str, str, str, str]] = []
     for string in strings:
         path = folder / string.name
         make_folder(path.parent)
         write_whole(path, string.data)
-        rows.append((string.name, string.zip, string.kind, string.writer))
+        rows.append((string.name, string.text[:ZIP_LENGTH], string.text[ZIP_LENGTH:], string.kind, string.writer))
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(("file", "zip", "kind", "writer"))
+    writer.writerow(("file", "zip", "plus4", "kind", "writer"))
     writer.writerows(rows)
     write_whole(folder / "labels.csv", table.getvalue().encode())
     write_whole(folder / "README.md", _readme(len(rows)).encode())
@@ -137,7 +143,7 @@ def _readme(count: int) -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in (*LIBRARIES, "zipcodes"))
     return f"""# Composed strings to measure on
 
-{count} crops; `labels.csv` (`file,zip,kind,writer`) says what stands on each, on which kind of paper or with which damage, and who
+{count} crops; `labels.csv` (`file,zip,plus4,kind,writer`) says what stands on each, on which kind of paper or with which damage, and who
 wrote it: a NIST writer's number, or the typeface. `make accuracy` measures both models on them, and a test keeps them from getting worse.
 
 `make strings` composes them, as training strings are composed: hairlines, tight crops, patterned paper, digits run into one another. The

@@ -17,7 +17,7 @@ from zipocr.reader import draw_regions
 from zipocr.segment.lattice import GEOMETRY
 from zipocr.training.compose import LIGATURE, Composed, Composer
 from zipocr.training.truth import NO_DIGIT, label_regions
-from zipocr.types import Floats
+from zipocr.types import MOST_DIGITS, Floats
 
 T = TypeVar("T")
 # Of each string: at most this many non-digits, and this many different regions that show the same digit whole.
@@ -36,6 +36,10 @@ class Samples:
     def __len__(self) -> int:
         """How many regions there are."""
         return len(self.labels)
+
+    def take(self, chosen: NDArray[np.bool_]) -> "Samples":
+        """The regions that a mask chooses."""
+        return Samples(bitmaps=self.bitmaps[chosen], labels=self.labels[chosen], geometry=self.geometry[chosen])
 
 
 def join(parts: Sequence[Samples]) -> Samples:
@@ -86,7 +90,7 @@ def owners_of(composed: Composed) -> NDArray[np.uint8]:
 
 def _choose(rng: np.random.Generator, places: NDArray[np.int8], non_digits: int) -> NDArray[np.intp]:
     """Some regions of each digit, and some that are none."""
-    chosen = [rng.permutation(np.flatnonzero(places == place))[:VARIANTS] for place in range(5)]
+    chosen = [rng.permutation(np.flatnonzero(places == place))[:VARIANTS] for place in range(MOST_DIGITS)]
     chosen.append(rng.permutation(np.flatnonzero(places == NO_DIGIT))[:non_digits])
     return np.sort(np.concatenate(chosen))
 

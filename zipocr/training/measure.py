@@ -24,13 +24,25 @@ GROUPS = ("stratum", "kind")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Truth:
+    """What stands on a page. ``zip`` is empty where there is none; ``plus4`` is None where nobody said; ``kind`` groups pages."""
+
+    zip: str
+    plus4: str | None
+    kind: str
+
+    def is_spelt_by(self, text: str) -> bool:
+        """Whether five or nine digits are the ones that stand there; all nine count where they are known, else the first five."""
+        return text[:ZIP_LENGTH] == self.zip and self.plus4 in {None, text[ZIP_LENGTH:]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Crop:
-    """A labelled page; an empty ZIP says that there is none on it. ``kind`` groups pages and may be empty."""
+    """A labelled page."""
 
     path: Path
     page: int
-    zip: str
-    kind: str
+    truth: Truth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,16 +52,14 @@ class Judge:
     reader: Reader
     least: float
 
-    def answer(self, views: Sequence[View], truth: str, kind: str) -> Answer:
+    def answer(self, views: Sequence[View], truth: Truth) -> Answer:
         """What the reader makes of the views of a page that bears a ZIP."""
         reading, found = self.reader.answer(views)
         if isinstance(reading, Unread) or found is None:
-            return Answer(kind=kind, is_right=False, confidence=None, accepted=False, place=None)
+            return Answer(kind=truth.kind, is_right=False, confidence=None, accepted=False, place=None)
         confidence = round(reading.confidence, 4)
-        places = (place for place, one in enumerate(found.ranked) if one.text[:ZIP_LENGTH] == truth)
-        return Answer(
-            kind=kind, is_right=reading.zip == truth, confidence=confidence, accepted=confidence >= self.least, place=next(places, None)
-        )
+        place = next((place for place, one in enumerate(found.ranked) if truth.is_spelt_by(one.text)), None)
+        return Answer(kind=truth.kind, is_right=place == 0, confidence=confidence, accepted=confidence >= self.least, place=place)
 
 
 Judges: TypeAlias = tuple[Judge, Judge]
@@ -69,12 +79,19 @@ def load_labels(path: Path) -> list[Crop]:
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     group = next((name for name in GROUPS if rows and name in rows[0]), "")
-    return [Crop(path=path.parent / row["file"], page=int(row.get("page") or 1), zip=row["zip"], kind=row.get(group, "")) for row in rows]
+    return [
+        Crop(
+            path=path.parent / row["file"],
+            page=int(row.get("page") or 1),
+            truth=Truth(zip=row["zip"], plus4=row.get("plus4"), kind=row.get(group, "")),
+        )
+        for row in rows
+    ]
 
 
 def read_crops(judging: Judges, crops: Sequence[Crop], *, jobs: int) -> Pair:
     """Reads the crops that hold a ZIP, in their order."""
-    crops = [crop for crop in crops if crop.zip]
+    crops = [crop for crop in crops if crop.truth.zip]
     found = map_strings(_ReadCrop(judging=judging, crops=crops), range(len(crops)), jobs=jobs)
     return _unzipped(found)
 
@@ -90,12 +107,12 @@ class _ReadCrop:
         crop = self.crops[number]
         page = next(page for place, page in enumerate(read_pages(crop.path, max_pixels=MAX_PIXELS), start=1) if place == crop.page)
         views = [] if isinstance(page, Unread) else self.judging[0].reader.look(to_working_size(page))
-        return _answers(self.judging, views, crop.zip, crop.kind)
+        return _answers(self.judging, views, crop.truth)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recall:
-    """Whether there is a whole region of each of a string's five digits.
+    """Whether there is a whole region of each of a string's digits.
 
     ``first``: in the lattice of the first threshold, with all its cuts. ``any``: in that or in one of the lattices the reader looked at;
     it looks no further where it has no doubt.
@@ -124,13 +141,14 @@ class _ReadString:
         page = to_working_size(composed.image)
         reader = self.judging[0].reader
         views = reader.look(page)
-        answers = _answers(self.judging, views, composed.text[:ZIP_LENGTH], composed.kind)
+        truth = Truth(zip=composed.text[:ZIP_LENGTH], plus4=composed.text[ZIP_LENGTH:], kind=composed.kind)
+        answers = _answers(self.judging, views, truth)
         return answers, recall(reader, page, views, composed)
 
 
-def _answers(judging: Judges, views: Sequence[View], truth: str, kind: str) -> tuple[Answer, Answer]:
+def _answers(judging: Judges, views: Sequence[View], truth: Truth) -> tuple[Answer, Answer]:
     with_it, without = judging
-    return with_it.answer(views, truth, kind), without.answer(views, truth, kind)
+    return with_it.answer(views, truth), without.answer(views, truth)
 
 
 def _unzipped(answers: Sequence[tuple[Answer, Answer]]) -> Pair:
@@ -138,12 +156,13 @@ def _unzipped(answers: Sequence[tuple[Answer, Answer]]) -> Pair:
 
 
 def recall(reader: Reader, page: GrayImage, views: Sequence[View], composed: Composed) -> Recall:
-    """Looks for the five digits in the lattices of a string; ``page`` is at working size."""
+    """Looks for all digits in the lattices of a string; ``page`` is at working size."""
     owners = owners_of(composed)
     inked = reader.find_ink(page, Binarization.OTSU)
     first = set() if inked is None else _whole(label_regions(reader.segment(inked, through=True), owners))
     seen = first.union(*(_whole(label_regions(view.seen, owners)) for view in views))
-    return Recall(kind=composed.kind, first=len(first) == ZIP_LENGTH, any=len(seen) == ZIP_LENGTH)
+    count = len(composed.text)
+    return Recall(kind=composed.kind, first=len(first) == count, any=len(seen) == count)
 
 
 def _whole(labels: NDArray[np.int8]) -> set[int]:

@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipocr import __version__
+from zipocr.classify.gate import Gate
 from zipocr.classify.scores import Scorer
 from zipocr.classify.svc import Classifier
+from zipocr.normalize import to_grids
 from zipocr.prepare import settings_hash
 from zipocr.training.calibrate import calibrate
 from zipocr.training.compose import HANDWRITTEN_QUOTAS, Composer
@@ -26,12 +28,16 @@ from zipocr.training.experiment import holdout, isolated_bitmaps
 from zipocr.training.fit import Recipe, decide_all, fit_classifier, fit_scores
 from zipocr.training.gather import Samples, gather, join
 from zipocr.training.typefaces import printed_digits, typefaces
-from zipocr.types import Floats, Model
+from zipocr.types import Model
 
 FOLDS = 4
 EUROPEAN = 0.3
 PRINTED = 8.0
+# Of each string: non-digits to learn from, of which the gate keeps three in four out, and for the odds of being one in their natural mixture.
+NON_DIGITS = 12
 LATTICE_NON_DIGITS = 60
+# How often Digits are written for the model of NIST digits: their hands are European.
+EXTRA_ROUNDS = 3
 Report = Callable[[str], None]
 
 
@@ -49,7 +55,7 @@ LIBRARIES = ("numpy", "opencv-python-headless", "Pillow", "scikit-learn", "scipy
 # As calibration names them; three in ten of these strings are any five digits, so the directory misleads more than on mail.
 ACCURACIES = ("read with the directory", "read without it")
 AMOUNTS = {
-    False: Amounts(rounds=1, printed=900, lattice=1500, confidence=3000),
+    False: Amounts(rounds=3, printed=900, lattice=1500, confidence=3000),
     True: Amounts(rounds=6, printed=0, lattice=400, confidence=400),
 }
 
@@ -114,13 +120,15 @@ def _build(
     folds: Sequence[Fold], everything: DigitSet, extra: DigitSet, recipe: Recipe, about: Mapping[str, Any], jobs: int, report: Report
 ) -> Model:
     amounts = AMOUNTS[recipe.from_grid]
-    fitted = []
+    fitted, held = [], []
     for number, fold in enumerate(folds):
         report(f"fold {number + 1} of {len(folds)}: learning digits and non-digits")
+        lattice = _composer(fold.lattice, recipe, seed=_seed(recipe, 200 + number))
+        held.append(gather(lattice, amounts.lattice, jobs=jobs, non_digits=LATTICE_NON_DIGITS))
         samples = _learnable(fold.train, fold.train if recipe.from_grid else extra, amounts, recipe, jobs)
-        fitted.append(fit_classifier(samples.bitmaps, samples.labels, recipe))
+        fitted.append(fit_classifier(samples, held[-1], recipe))
     report("fitting the scores")
-    scores = _fit_scores(folds, fitted, amounts, recipe, jobs)
+    scores = _fit_scores(held, fitted)
     report("fitting the confidence")
     composers = [_composer(fold.confidence, recipe, seed=_seed(recipe, 300 + number)) for number, fold in enumerate(folds)]
     certain, facts = calibrate([{**arrays, **scores} for arrays in fitted], composers, amounts.confidence, jobs=jobs)
@@ -128,7 +136,7 @@ def _build(
     if len(folds) > 1:
         report("learning from all digits")
         samples = _learnable(everything, everything, amounts, recipe, jobs)
-        final = fit_classifier(samples.bitmaps, samples.labels, recipe)
+        final = fit_classifier(samples, join(held), recipe)
     passport = {
         "data": about,
         "recipe": {name: getattr(recipe, name) for name in ("C", "gamma", "components", "from_grid", "seed")},
@@ -156,30 +164,28 @@ def _composer(digits: DigitSet, recipe: Recipe, *, seed: int, each_once: bool = 
 def _learnable(digits: DigitSet, extra: DigitSet, amounts: Amounts, recipe: Recipe, jobs: int) -> Samples:
     """What the classifier learns from: regions of composed strings, printed ones, and isolated Digits as they are."""
     handwritten = _composer(digits, recipe, seed=_seed(recipe, 100), each_once=True, printed=0)
-    parts = [gather(handwritten, handwritten.round_length * amounts.rounds, jobs=jobs, non_digits=3 if recipe.from_grid else 2)]
+    parts = [gather(handwritten, handwritten.round_length * amounts.rounds, jobs=jobs, non_digits=NON_DIGITS)]
     if amounts.printed:
         faces = typefaces("train")
         printed = Composer(printed_digits(faces), seed=_seed(recipe, 101), kinds={"printed": 1}, faces=faces)
         parts.append(gather(printed, amounts.printed, jobs=jobs))
         composed = Composer(extra, seed=_seed(recipe, 102), each_once=True)
-        parts.append(gather(composed, composed.round_length, jobs=jobs))
+        parts.append(gather(composed, EXTRA_ROUNDS * composed.round_length, jobs=jobs))
     isolated = isolated_bitmaps(extra)
     geometry = np.zeros((len(isolated), parts[0].geometry.shape[1]), np.float32)
     return join([*parts, Samples(bitmaps=isolated, labels=extra.labels, geometry=geometry)])
 
 
-def _fit_scores(
-    folds: Sequence[Fold], fitted: Sequence[Mapping[str, NDArray[Any]]], amounts: Amounts, recipe: Recipe, jobs: int
-) -> dict[str, NDArray[Any]]:
-    decisions: list[Floats] = []
-    samples: list[Samples] = []
-    for number, (fold, arrays) in enumerate(zip(folds, fitted, strict=True)):
-        held = gather(
-            _composer(fold.lattice, recipe, seed=_seed(recipe, 200 + number)), amounts.lattice, jobs=jobs, non_digits=LATTICE_NON_DIGITS
-        )
-        decisions.append(decide_all(Classifier.from_arrays(arrays), held.bitmaps))
-        samples.append(held)
-    together = join(samples)
+def _fit_scores(held: Sequence[Samples], fitted: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """Fits the scores to what passes each fold's gate, together."""
+    parts, decisions = [], []
+    for samples, arrays in zip(held, fitted, strict=True):
+        classifier = Classifier.from_arrays(arrays)
+        features = classifier.features(samples.bitmaps, to_grids(samples.bitmaps))
+        passed = Gate.from_array(arrays["gate"]).odds(features, samples.geometry) > 0
+        parts.append(samples.take(passed))
+        decisions.append(classifier.decide(features[passed]))
+    together = join(parts)
     return fit_scores(np.concatenate(decisions), together.geometry, together.labels)
 
 

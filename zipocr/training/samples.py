@@ -23,7 +23,7 @@ from zipocr.training.compose import NEGATIVE_KINDS, Composed, Composer, compose,
 from zipocr.training.datasets import DigitSet, load_npz, load_openml, split_writers
 from zipocr.training.scene import Chance, Scan, Scene, draw_scene
 from zipocr.training.typefaces import Typeface, typefaces
-from zipocr.types import GrayImage
+from zipocr.types import PLUS4_LENGTH, ZIP_LENGTH, GrayImage
 
 QUOTAS: Mapping[str, int] = {
     "white": 12, "kraft": 12, "shaded": 10, "ruled": 8, "noisy": 10, "skewed": 10, "slanted": 10, "touching": 10, "broken": 8, "faint": 8,
@@ -34,6 +34,8 @@ NO_ZIP: Sequence[tuple[str, str]] = (
     ("blank", "kraft"), ("blank", "noisy"), ("word", "white"), ("word", "kraft"), ("four", "white"), ("six", "ruled"),
 )  # fmt: skip
 """Kind and paper of the pages without a ZIP."""
+PLUS4 = 6
+"""Crops with a ZIP+4; they are composed last, so that all others stay as they were before there were any."""
 STACK = ("white", "ruled", "skewed", "four", "touching", "printed")
 """Pages of the multi-page TIFF; one of them holds no ZIP."""
 ODD_NAME = "names/lettre reçue à Nîmes (nº 1).png"
@@ -47,7 +49,7 @@ _ZIPS = """
 09723 70058 56581 50008 22639 83666 17315 23024 21770 75689 65681 95735 38454 26273 70153 92268 48832 90069 33764 75374 29379 73730 27658
 83604 43202 49421 51011 26437 48728 27094 22627 48310 19190 76352 53093 03234 56222 57703 73402 14508 32827 12787 11978 25275 76012 00984
 06338 35662 76945 09469 93794 14590 93730 53146 79414 30558 64744 60911 94143 38964 85617 73668 04040 37070 99151 29816 73107 74578 69122
-16802 04786 92187 41642 74430
+16802 04786 92187 41642 74430 19333 89109 37136 70421 43314 54022
 """
 
 LIBRARIES = ("numpy", "opencv-python-headless", "Pillow", "matplotlib", "font-caladea", "font-manrope")
@@ -55,7 +57,7 @@ LIBRARIES = ("numpy", "opencv-python-headless", "Pillow", "matplotlib", "font-ca
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleFile:
-    """One file to write: its posix path under the folder, its bytes, and the ZIP of each page, empty where there is none."""
+    """One file to write: its posix path under the folder, its bytes, and the five or nine digits of each page, or none."""
 
     name: str
     data: bytes
@@ -90,19 +92,22 @@ def _files(maker: "_Maker") -> Iterator[SampleFile]:
     yield SampleFile(
         name="stack/six-pages-g4.tif", data=encoded([page.image for page in stack], "tif"), zips=tuple(page.text for page in stack)
     )
+    for number in range(1, PLUS4 + 1):
+        page = maker.page("plus4")
+        yield SampleFile(name=f"plus4/plus4-{number:02}.png", data=encoded([page.image], "png"), zips=(page.text,))
 
 
 def write_samples(files: Iterator[SampleFile], folder: Path) -> None:
-    """Write the files, ``labels.csv`` (file, page, zip) and a README into a folder."""
-    rows: list[tuple[str, int, str]] = []
+    """Write the files, ``labels.csv`` (file, page, zip, plus4) and a README into a folder."""
+    rows: list[tuple[str, int, str, str]] = []
     for file in files:
         path = folder / file.name
         make_folder(path.parent)
         write_whole(path, file.data)
-        rows += [(file.name, page, text) for page, text in enumerate(file.zips, start=1)]
+        rows += [(file.name, page, text[:ZIP_LENGTH], text[ZIP_LENGTH:]) for page, text in enumerate(file.zips, start=1)]
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(("file", "page", "zip"))
+    writer.writerow(("file", "page", "zip", "plus4"))
     writer.writerows(sorted(rows))
     write_whole(folder / "labels.csv", table.getvalue().encode())
     write_whole(folder / "README.md", _readme(rows).encode())
@@ -129,6 +134,7 @@ class _Maker:
             face = self._faces[int(rng.integers(len(self._faces)))]
             found = compose_printed(rng, face, text, scene=_scene(rng, kind, bilevel=bilevel))
         else:
+            text += "".join(map(str, rng.integers(0, 10, PLUS4_LENGTH))) if kind == "plus4" else ""
             found = self._written(rng, self._composer.spell(rng, text), kind, text, _scene(rng, kind, bilevel=bilevel))
         return found
 
@@ -184,30 +190,32 @@ def make_folder(folder: Path) -> None:
         raise OutputError(message) from error
 
 
-def _readme(rows: Sequence[tuple[str, int, str]]) -> str:
+def _readme(rows: Sequence[tuple[str, int, str, str]]) -> str:
     """What the folder holds, how it was made, and whose digits these are."""
-    without = sum(not text for _, _, text in rows)
+    without = sum(not text for _, _, text, _ in rows)
     kinds = "\n".join(f"| `{kind}/` | {quota} |" for kind, quota in QUOTAS.items())
     versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     return f"""# Sample scans
 
-{len(rows)} crops of envelopes to try `zipocr scan` on; `labels.csv` (`file,page,zip`) says what stands on each.
-{without} of them hold no ZIP: their `zip` is empty.
+{len(rows)} crops of envelopes to try `zipocr scan` on; `labels.csv` (`file,page,zip,plus4`) says what stands on each.
+{without} of them hold no ZIP: their `zip` is empty. {PLUS4} hold a ZIP+4, with the last four digits in
+`plus4`, which is empty for all others.
 
 | folder | crops |
 |---|---|
 {kinds}
+| `plus4/` (nine digits, with a dash or without) | {PLUS4} |
 | `no-zip/` (bare paper, a word, four or six digits) | {len(NO_ZIP)} |
 | `names/` (a file name with blanks and letters beyond ASCII) | 1 |
 | `stack/` (one two-level TIFF, G4, with {len(STACK)} pages) | {len(STACK)} |
 
 ## How they were made
 
-`make samples` composes them: five digits of one writer, enlarged to pen strokes of 40 to 62 pixels (300 dpi), set on paper
+`make samples` composes them: five or nine digits of one writer, enlarged to pen strokes of 40 to 62 pixels (300 dpi), set on paper
 of the kind the folder is named after. No model was trained or calibrated on any of these writers, nor on these typefaces.
 The draw is seeded, the number of crops of each kind was fixed beforehand, and no crop was picked or dropped by how well it
-is read. The ZIPs are real ones; the mail is not. The same digits and the same versions of the libraries make the same files,
-byte for byte; these were made with {versions}.
+is read. The ZIPs are real ones; what follows their dashes, and the mail, is not. The same digits and the same versions of the
+libraries make the same files, byte for byte; these were made with {versions}.
 
 ## Credit and licence
 

@@ -308,9 +308,15 @@ def _blurred(rng: Chance, scene: Scene) -> Scene:
     return replace(scene, scan=replace(scene.scan, blur=scene.hand.height * float(rng.uniform(0.02, 0.05))))
 
 
-def _plus4(rng: Chance, scene: Scene) -> Scene:
+def with_dash(rng: Chance, scene: Scene) -> Scene:
+    """The scene with the dash of a ZIP+4, which some leave out."""
     separator = str(rng.choice(["-", ""], p=[0.85, 0.15]))
-    return replace(scene, hand=replace(scene.hand, separator=separator, separator_after=5, height=float(rng.uniform(26, 64))))
+    return replace(scene, hand=replace(scene.hand, separator=separator, separator_after=5))
+
+
+def _plus4(rng: Chance, scene: Scene) -> Scene:
+    scene = with_dash(rng, scene)
+    return replace(scene, hand=replace(scene.hand, height=float(rng.uniform(26, 64))))
 
 
 def _printed(rng: Chance, scene: Scene) -> Scene:

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.prepare import Segmentation
-from zipocr.types import ZIP_LENGTH, Region
+from zipocr.types import MOST_DIGITS, Region
 
 # A digit covers nearly all of one glyph and hardly anything else; what is clearly less, or clearly more, is none; the rest teaches nothing.
 WHOLE, PURE = 0.85, 0.15
@@ -22,20 +22,20 @@ def label_regions(seen: Segmentation, owners: NDArray[np.uint8]) -> NDArray[np.i
     ----------
     seen : Segmentation
     owners : (H, W) uint8
-        Whose ink each pixel of the original page is: 1 to 5 the digits' places, 255 foreign, anything else nobody's.
+        Whose ink each pixel of the original page is: 1 to 9 the digits' places, 255 foreign, anything else nobody's.
 
     Returns
     -------
     (E,) int8
-        0 to 4 the place of the digit a region is, `NO_DIGIT`, or `UNCLEAR`.
+        0 to 8 the place of the digit a region is, `NO_DIGIT`, or `UNCLEAR`.
     """
     height, width = seen.ink.shape
     scaled = cv2.resize(owners, (width, height), interpolation=cv2.INTER_NEAREST).astype(np.uint8, copy=False)
-    inside = np.array([_inked_by(region, scaled) for region in seen.lattice.regions], np.float32).reshape(-1, ZIP_LENGTH + 1)
-    places = range(1, ZIP_LENGTH + 1)
+    inside = np.array([_inked_by(region, scaled) for region in seen.lattice.regions], np.float32).reshape(-1, MOST_DIGITS + 1)
+    places = range(1, MOST_DIGITS + 1)
     inked = np.array([(scaled[seen.ink] == place).sum() for place in places], np.float32)
     written = np.array([(scaled == place).sum() for place in places], np.float32)
-    covered = inside[:, :ZIP_LENGTH] / np.maximum(np.maximum(inked, SEEN * written), 1)
+    covered = inside[:, :MOST_DIGITS] / np.maximum(np.maximum(inked, SEEN * written), 1)
     place = covered.argmax(axis=1)
     own = inside[np.arange(len(inside)), place]
     known = np.maximum(inside.sum(axis=1), 1)
@@ -48,7 +48,7 @@ def label_regions(seen: Segmentation, owners: NDArray[np.uint8]) -> NDArray[np.i
 
 
 def _inked_by(region: Region, owners: NDArray[np.uint8]) -> list[int]:
-    """Pixels of a region by owner: the five digits, then foreign ink."""
+    """Pixels of a region by owner: up to nine digits, then foreign ink."""
     box = region.box
     counts = np.bincount(owners[box.top : box.bottom, box.left : box.right][region.ink], minlength=256)
-    return [*counts[1 : ZIP_LENGTH + 1].tolist(), int(counts[255])]
+    return [*counts[1 : MOST_DIGITS + 1].tolist(), int(counts[255])]
