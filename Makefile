@@ -1,9 +1,9 @@
 # Everything happens in .venv, which the targets make and keep up to date. PYTHON chooses the Python (3.11 or newer) that it is made from.
 
 PYTHON ?= python3
-# The handwriting that `make model` and `make samples` draw from; an .npz file, or openml to download it.
+# The handwriting that `make model`, `make samples` and `make strings` draw from; an .npz file, or openml to download it.
 DATA ?= $(firstword $(wildcard ../shared/data/mnist-train.npz) openml)
-# Folders of labelled crops that `make accuracy` measures on besides the sample scans, where they exist.
+# Folders of labelled crops that `make accuracy` measures on besides the sample scans and tests/strings, where they exist.
 BENCH ?= ../shared/bench/dev ../shared/bench/cheques
 
 BIN := .venv/bin
@@ -21,7 +21,7 @@ print("...", len(rows), "rows")
 endef
 export TABLE
 
-.PHONY: help scan test check samples model accuracy pictures clean
+.PHONY: help scan test check samples strings model accuracy pictures clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # Two installations into one .venv would disturb each other.
@@ -48,12 +48,15 @@ check: .venv/with-dev ## Check style, types, layers and the README
 samples: .venv/with-train ## Remake sample_scans/, pixel for pixel (DATA=FILE.npz or openml)
 	$(BIN)/python -m zipocr.training.samples $(DATA) sample_scans
 
+strings: .venv/with-train ## Remake tests/strings/, the composed strings to measure on (DATA=FILE.npz or openml)
+	$(BIN)/python -m zipocr.training.frozen $(DATA) tests/strings
+
 model: .venv/with-train ## Retrain the shipped models (DATA=FILE.npz or openml)
 	$(BIN)/zipocr train --data digits --model-out zipocr/models/digits.npz
 	$(BIN)/zipocr train --data $(DATA) --model-out zipocr/models/mail.npz
 
-accuracy: .venv/with-train ## Measure the models and write the README's table (BENCH=folders with labels.csv)
-	$(BIN)/python -m zipocr.training.accuracy README.md sample_scans/labels.csv $(wildcard $(BENCH:=/labels.csv)) --digits $(DATA)
+accuracy: .venv/with-train ## Measure the models and write the README's results (BENCH=folders with labels.csv)
+	$(BIN)/python -m zipocr.training.accuracy README.md sample_scans/labels.csv tests/strings/labels.csv $(wildcard $(BENCH:=/labels.csv)) --digits $(DATA)
 
 pictures: .venv/installed ## Redraw the README's pictures
 	$(BIN)/zipocr inspect sample_scans/touching/touching-03.png -o .venv/pictures

@@ -1,8 +1,10 @@
 """Brings a page to working size and finds all that could be a digit on it: the way both reading and training take."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -21,6 +23,8 @@ WORKING_HEIGHT = 44
 LEAST_HEIGHT, MOST_HEIGHT = 34, 62
 LARGEST_ENLARGEMENT = 4.0
 SOFTENING = 0.8
+# A way to clean ink: (H, W) bool and the digit height in pixels -> (H, W) bool.
+Cleaner: TypeAlias = Callable[[InkMask, float], InkMask]
 
 
 class Binarization(StrEnum):
@@ -72,15 +76,15 @@ def to_working_size(page: GrayImage) -> GrayImage:
     return cv2.resize(page, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA).astype(page.dtype)
 
 
-def find_ink(page: GrayImage, binarization: Binarization) -> Inked | None:
-    """Separates writing from paper, rules and dirt on a page at working size; None when there is no ink."""
+def find_ink(page: GrayImage, binarization: Binarization, *, unrule: Cleaner = remove_rules, mend: Cleaner = mend_gaps) -> Inked | None:
+    """Separates writing from paper, rules and dirt on a page at working size, and mends it; None when there is no ink."""
     ink = _binarize(page, binarization)
     height = digit_height(ink)
     if height == 0:
         return None
-    ink = remove_rules(ink, height)
+    ink = unrule(ink, height)
     height = digit_height(ink) or height
-    ink = mend_gaps(remove_specks(ink, height), height)
+    ink = mend(remove_specks(ink, height), height)
     return Inked(page=page, ink=ink, height=height) if ink.any() else None
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from zipocr.decode.strings import Candidate, decode
 from zipocr.directory import places
 from zipocr.errors import ModelError
 from zipocr.normalize import to_bitmap, to_grids
-from zipocr.prepare import Binarization, Segmentation, find_ink, segment, settings_hash, to_working_size
+from zipocr.prepare import Binarization, Inked, Segmentation, find_ink, segment, settings_hash, to_working_size
 from zipocr.trace import to_blank_trace, to_trace
 from zipocr.types import ZIP_LENGTH, DigitReading, Floats, GrayImage, Model, Place, Reason, Region, Trace, Unread, ZipReading, dashed
 
@@ -71,7 +72,16 @@ class Reader:
     ------
     ModelError
         When the model was made for other settings than this program's.
+
+    Notes
+    -----
+    Every part of a look is a small method or attribute of its own, so that a subclass can leave it out and show what it is worth.
     """
+
+    binarizations: ClassVar[Sequence[Binarization]] = tuple(Binarization)
+    """The thresholds a page is seen through, one after the other."""
+    depths: ClassVar[Sequence[bool]] = (False, True)
+    """Whether components are cut through: in a first look, and in the next one."""
 
     def __init__(self, model: Model, *, use_directory: bool = True, directory: Mapping[str, Place] | None = None) -> None:
         if model.passport.get("settings", settings_hash()) != settings_hash():
@@ -85,13 +95,13 @@ class Reader:
 
     def read(self, page: GrayImage) -> ZipReading | Unread:
         """Reads the ZIP of a page: (H, W) uint8 -> its reading, or why there is none."""
-        return self._answer(self.look(to_working_size(page)))[0]
+        return self.answer(self.look(to_working_size(page)))[0]
 
     def trace(self, page: GrayImage) -> Trace:
         """Reads a page and keeps everything that was seen on the way."""
         page = to_working_size(page)
         views = self.look(page)
-        reading, found = self._answer(views)
+        reading, found = self.answer(views)
         if not views:
             return to_blank_trace(page)
         if found is None:
@@ -102,16 +112,24 @@ class Reader:
     def look(self, page: GrayImage) -> list[View]:
         """Looks at a page at working size until a view leaves no doubt: at whole components, at cut ones, through another threshold."""
         views: list[View] = []
-        for binarization in Binarization:
-            inked = find_ink(page, binarization)
+        for binarization in self.binarizations:
+            inked = self.find_ink(page, binarization)
             if inked is None:
                 continue
-            for through in (False, True):
-                view = self.decode(segment(inked, through=through))
+            for through in self.depths:
+                view = self.decode(self.segment(inked, through=through))
                 if self._is_clear(view):
                     return [*views, view]
             views.append(view)  # the last one has the regions of the one before, and more
         return views
+
+    def find_ink(self, page: GrayImage, binarization: Binarization) -> Inked | None:
+        """Finds the writing on a page at working size."""
+        return find_ink(page, binarization)
+
+    def segment(self, inked: Inked, *, through: bool) -> Segmentation:
+        """Finds everything that could be a digit."""
+        return segment(inked, through=through)
 
     def decode(self, seen: Segmentation) -> View:
         """Scores the regions of a segmentation and finds the best strings."""
@@ -128,7 +146,7 @@ class Reader:
         What the gate keeps out could be any digit, and is none by `SHUT` nats or more.
         """
         features = self._classifier.features(bitmaps, to_grids(bitmaps))
-        odds = self._gate.odds(features, geometry)
+        odds = self.odds(features, geometry)
         digits = np.full((len(bitmaps), DIGITS), -np.log(DIGITS), np.float32)
         validity = np.minimum(odds, 0) - np.float32(SHUT)
         passed = np.flatnonzero(odds > 0)
@@ -137,6 +155,10 @@ class Reader:
             digits[passed] = self._scorer.digit_scores(decisions)
             validity[passed] = self._scorer.validity(decisions, geometry[passed])
         return digits, validity
+
+    def odds(self, features: Floats, geometry: Floats) -> Floats:
+        """How far each region lies beyond the gate, in nats: (E, P), (E, G) -> (E,)."""
+        return self._gate.odds(features, geometry)
 
     def pool(self, views: Sequence[View]) -> Decoded | None:
         """Puts the strings of several views together, each from the view that scores it best; None when there are none.
@@ -163,6 +185,13 @@ class Reader:
         """What the confidence rests on: (F,) float32."""
         return evidence(found.ranked, found.plain, found.view.seen.lattice, found.view.gains)
 
+    def answer(self, views: Sequence[View]) -> tuple[ZipReading | Unread, Decoded | None]:
+        """What the views of a page amount to, and the strings behind it; None when there are none."""
+        if not views:
+            return Unread(reason=Reason.NO_INK), None
+        found = self.pool(views)
+        return (Unread(reason=Reason.NOT_FIVE_DIGITS), None) if found is None else (self._report(found), found)
+
     @property
     def _is_listed(self) -> Callable[[str], bool] | None:
         return self._places.__contains__ if self._places else None
@@ -176,13 +205,6 @@ class Reader:
             return False
         own = np.array([view.gains[edge, int(digit)] for edge, digit in zip(best.edges, best.text, strict=True)])
         return bool(own.min() > CLEAR_DIGIT and own.sum() + best.prior - best.score < CLEAR_REST)
-
-    def _answer(self, views: Sequence[View]) -> tuple[ZipReading | Unread, Decoded | None]:
-        """What the views of a page amount to."""
-        if not views:
-            return Unread(reason=Reason.NO_INK), None
-        found = self.pool(views)
-        return (Unread(reason=Reason.NOT_FIVE_DIGITS), None) if found is None else (self._report(found), found)
 
     def _report(self, found: Decoded) -> ZipReading:
         confidence = self._confidence.probability(self.evidence(found))

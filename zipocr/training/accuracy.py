@@ -1,15 +1,13 @@
-"""Measures the shipped models and writes the README's table.
+"""Measures the shipped models and writes the README's results.
 
 Run as ``python -m zipocr.training.accuracy README.md LABELS.csv... [--digits DATA]``.
-Each LABELS.csv (file, zip, page where files have several, plus4 where there is one) lies beside its crops and is one row of the table.
+Each LABELS.csv (file, zip; page where files have several, plus4 where there is one, stratum or kind to group by) lies beside its crops.
+With the NIST digits DATA strings of the test writers are composed on the fly, and the lattice recall is measured on them.
 """
 
 import argparse
-import csv
-import math
-import re
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -17,115 +15,123 @@ from threadpoolctl import threadpool_limits
 
 from zipocr.atomic import write_whole
 from zipocr.backends import usable_cores
-from zipocr.config import ScanConfig
-from zipocr.decode.acceptance import acceptance_threshold
-from zipocr.images import read_pages
 from zipocr.model_file import SHIPPED, load_model
-from zipocr.reader import Reader
-from zipocr.training.datasets import load_npz, load_openml, split_writers
-from zipocr.training.gather import map_strings
+from zipocr.training import report
+from zipocr.training.ablation import ablate
+from zipocr.training.datasets import DigitSet, load_npz, load_openml, split_writers
+from zipocr.training.frozen import QUOTAS, MailComposer
+from zipocr.training.measure import Recall, judges, load_labels, read_crops, read_strings
+from zipocr.training.metrics import Pair
 from zipocr.training.recipes import digit_accuracy
-from zipocr.types import Unread, ZipReading
+from zipocr.training.report import Measured
+from zipocr.training.typefaces import typefaces
 
-PLACE = re.compile(r"(<!-- results -->\n).*?(<!-- end -->)", re.DOTALL)
-MAX_PIXELS = 100_000_000
-Z95 = 1.96
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Crop:
-    """A labelled page and the five or nine digits on it; an empty ZIP says that there is none."""
-
-    path: Path
-    page: int
-    zip: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
-    """Shares over a set of crops: read exactly, accepted as ``read``, and wrong among these."""
-
-    count: int
-    exact: float
-    accepted: float
-    wrong: float
-
-    @property
-    def half_width(self) -> float:
-        """95 % half width of ``exact`` (Wilson)."""
-        share, count = self.exact, self.count
-        return Z95 * math.sqrt(share * (1 - share) / count + Z95**2 / (4 * count**2)) / (1 + Z95**2 / count)
+MODELS = tuple(reversed(SHIPPED))
+BEST = "mail"
+"""The model whose parts are switched off one by one."""
+ABLATED = 1000
+"""Crops that this is done on, at most: every second, third, ... of the largest set."""
+STRINGS = {"mail": 3000, "digits": 1500}
+"""Strings composed on the fly for each model."""
+FROZEN = "strings"
+"""Folder of the composed strings that ship with the tests."""
+FLOOR_STEPS = {"mail": 1, "digits": 4}
+"""Each model is held to its figures on every so many of these: tests should be quick."""
+_SEED = 4711
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Read:
-    """Reads one of the crops."""
-
-    reader: Reader
-    crops: Sequence[Crop]
-
-    def __call__(self, number: int) -> tuple[str, float]:
-        crop = self.crops[number]
-        page = next(page for place, page in enumerate(read_pages(crop.path, max_pixels=MAX_PIXELS), start=1) if place == crop.page)
-        reading = page if isinstance(page, Unread) else self.reader.read(page)
-        return (reading.zip + reading.plus4, reading.confidence) if isinstance(reading, ZipReading) else ("", 0.0)
-
-
-def load_labels(path: Path) -> list[Crop]:
-    """Labelled pages of a CSV; files lie beside it."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return [
-            Crop(path=path.parent / row["file"], page=int(row.get("page") or 1), zip=row["zip"] + (row.get("plus4") or ""))
-            for row in csv.DictReader(file)
-        ]
-
-
-def score_crops(model_name: str, crops: Sequence[Crop], *, use_directory: bool, jobs: int) -> Score:
-    """Reads crops that hold a ZIP and scores the readings."""
-    model = load_model(model_name)
-    crops = [crop for crop in crops if crop.zip]
-    found = map_strings(_Read(reader=Reader(model, use_directory=use_directory), crops=crops), range(len(crops)), jobs=jobs)
-    right = [text == crop.zip for (text, _), crop in zip(found, crops, strict=True)]
-    least = acceptance_threshold(model, ScanConfig().max_error, use_directory=use_directory)
-    taken = [hit for (_, confidence), hit in zip(found, right, strict=True) if round(confidence, 4) >= least]
-    wrong = 1 - sum(taken) / len(taken) if taken else 0.0
-    return Score(count=len(crops), exact=sum(right) / len(crops), accepted=len(taken) / len(crops), wrong=wrong)
-
-
-def table(labels: Sequence[Path], *, jobs: int) -> list[str]:
-    """Lines of the table in Markdown."""
-    lines = ["| crops | model | directory | n | exact | ± 95 % | `read` | wrong among these |", "|---|---|---|---|---|---|---|---|"]
+def measure(labels: Sequence[Path], *, jobs: int) -> list[Measured]:
+    """Reads every labelled set with every model, and prints all figures."""
+    measured = []
     for path in labels:
         crops = load_labels(path)
-        for name in reversed(SHIPPED):
-            for use_directory in (True, False):
-                score = score_crops(name, crops, use_directory=use_directory, jobs=jobs)
-                shares = f"{score.exact:.3f} | {score.half_width:.3f} | {score.accepted:.3f} | {score.wrong:.3f}"
-                lines.append(f"| `{path.parent.name}` | `{name}` | {'yes' if use_directory else 'no'} | {score.count} | {shares} |")
-    return lines
+        for name in MODELS:
+            _say(f"reading {path.parent.name} with {name}")
+            answers = read_crops(judges(load_model(name)), crops, jobs=jobs)
+            measured.append(Measured(crops=path.parent.name, model=name, answers=answers))
+            _show(measured[-1])
+    return measured
 
 
-def digit_lines(data: str) -> list[str]:
+def ablation(labels: Sequence[Path], measured: Sequence[Measured], *, jobs: int) -> list[str]:
+    """Switches off the parts one by one on the largest set: lines in Markdown."""
+    sets = {path.parent.name: [crop for crop in load_labels(path) if crop.truth.zip] for path in labels}
+    name = max(sets, key=lambda name: len(sets[name]))
+    step = -(-len(sets[name]) // ABLATED)
+    full = next(one.answers for one in measured if (one.crops, one.model) == (name, BEST))
+    _say(f"switching parts off on {name}")
+    without = ablate(load_model(BEST), sets[name][::step], jobs=jobs)
+    table = report.ablation_table(_every(full, step), without)
+    return [f"`{BEST}` on {len(sets[name][::step])} crops of `{name}`, with one part switched off at a time:", "", *table]
+
+
+def strings(test: DigitSet, *, jobs: int) -> list[str]:
+    """Composes strings of the test writers, reads them and looks into their lattices: lines in Markdown."""
+    composer = MailComposer(test, seed=_SEED, kinds=QUOTAS, strength=0, faces=typefaces("test"))
+    measured: list[Measured] = []
+    recalls: dict[str, tuple[Recall, ...]] = {}
+    for name in MODELS:
+        _say(f"reading {STRINGS[name]} composed strings with {name}")
+        answers, recalls[name] = read_strings(judges(load_model(name)), composer, STRINGS[name], jobs=jobs)
+        measured.append(Measured(crops="composed", model=name, answers=answers))
+        _show(measured[-1])
+    _print("composed: whole regions of all digits", report.recall_table(recalls[BEST], by_kind=True))
+    return [*report.strings_table(measured), "", *report.recall_table(recalls[BEST], by_kind=False)]
+
+
+def digit_line(test: DigitSet) -> str:
     """How the models do on isolated digits of writers that trained nothing."""
-    held = split_writers(load_openml() if data == "openml" else load_npz(Path(data))).test
-    shares = ", ".join(f"`{name}` {digit_accuracy(load_model(name), held):.4f}" for name in reversed(SHIPPED))
-    return ["", f"Isolated NIST digits of the 31 writers that trained and calibrated nothing ({len(held)} digits), share right: {shares}."]
+    shares = ", ".join(f"`{name}` {digit_accuracy(load_model(name), test):.4f}" for name in MODELS)
+    return f"Isolated NIST digits of the 31 writers that trained and calibrated nothing ({len(test)} digits), share right: {shares}."
+
+
+def floors(measured: Sequence[Measured]) -> str:
+    """The line that ``tests/test_accuracy_floor.py`` holds the models to."""
+    frozen = {one.model: report.floor(_every(one.answers, FLOOR_STEPS[one.model])) for one in measured if one.crops == FROZEN}
+    return "MEASURED = {" + ", ".join(f'"{name}": {figures}' for name, figures in frozen.items()) + "}"
+
+
+def _every(answers: Pair, step: int) -> Pair:
+    return answers[0][::step], answers[1][::step]
+
+
+def _show(one: Measured) -> None:
+    for used, answers in zip(report.DIRECTORY, one.answers, strict=True):
+        title = f"{one.crops}, {one.model}, directory: {used}"
+        _print(title, [*report.full_table(answers), "", *report.reliability_table(answers)])
+
+
+def _print(title: str, lines: Sequence[str]) -> None:
+    print(f"\n{title}\n", *lines, sep="\n", flush=True)  # noqa: T201 - this is a command
+
+
+def _say(text: str) -> None:
+    print(f"{text} ...", file=sys.stderr, flush=True)  # noqa: T201 - this is a command
 
 
 def main() -> None:
-    """Measure, and write the table into the README."""
-    parser = argparse.ArgumentParser(description="Measure the shipped models and write the README's table.")
+    """Measure, print everything, and write the README's part."""
+    parser = argparse.ArgumentParser(description="Measure the shipped models and write the README's results.")
     parser.add_argument("readme", type=Path)
     parser.add_argument("labels", type=Path, nargs="+")
     parser.add_argument("--digits", help="NIST digits, an .npz file or openml")
     asked = parser.parse_args()
     cv2.setNumThreads(1)
+    jobs = usable_cores()
+    sections: dict[str, list[str]] = {}
     with threadpool_limits(1):
-        lines = table(asked.labels, jobs=usable_cores()) + (digit_lines(asked.digits) if asked.digits else [])
-    text = "\n".join(lines) + "\n"
-    renewed = PLACE.sub(lambda place: place[1] + text + place[2], asked.readme.read_text(encoding="utf-8"))
-    write_whole(asked.readme, renewed.encode())
-    print(text)  # noqa: T201 - this is a command
+        measured = measure(asked.labels, jobs=jobs)
+        sections["results"] = report.compact_table(measured)
+        sections["ablation"] = ablation(asked.labels, measured, jobs=jobs)
+        if asked.digits:
+            test = split_writers(load_openml() if asked.digits == "openml" else load_npz(Path(asked.digits))).test
+            sections["strings"] = [*strings(test, jobs=jobs), "", digit_line(test)]
+    text = asked.readme.read_text(encoding="utf-8")
+    for name, lines in sections.items():
+        _print(name, lines)
+        text = report.put(text, name, lines)
+    write_whole(asked.readme, text.encode())
+    _print("for tests/test_accuracy_floor.py", [floors(measured)])
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -28,16 +29,14 @@ HANDWRITTEN_QUOTAS: Mapping[str, float] = {
     "mixed": 10,
 }  # fmt: skip
 """Weights of the kinds for handwritten training strings; touching digits are the reader's bottleneck and come most often."""
-NEGATIVE_KINDS = ("blank", "word", "four", "six")
+NEGATIVE_KINDS: Mapping[str, int] = {"blank": 0, "word": 0, "four": 4, "six": 6}
+"""Kinds without a ZIP, and how many digits each shows."""
 _WORDS = (
     "Avenue", "Boulevard", "Return", "Sender", "Fragile", "Street", "Priority", "Airmail", "Photos", "Please", "forward", "Dallas",
     "Ohio", "Box", "Suite", "Personal", "Postage", "Drive", "Lisboa", "Boston", "Quincy", "Jackson", "Kirkwood", "Mexico", "Zoe",
     "URGENT", "FIRST", "CLASS",
 )  # fmt: skip
-_LENGTHS = {"four": 4, "six": 6}
 _NEGATIVE_SCENES = ("plain", "white", "kraft", "shaded", "noisy", "ruled", "underlined", "boxed", "security", "clutter", "bilevel", "faint")
-_PRINTED_PLUS4 = 0.25  # share of printed ZIPs that are ZIP+4: who prints addresses knows them
-_UNLISTED = 0.3  # share of strings that are any five digits instead of a listed ZIP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -113,9 +112,14 @@ def compose_negative(rng: Chance, kind: str, digits: DigitSet, *, scene: Scene |
         word = str(rng.choice(_WORDS))
         cover = draw_strokes(rng, render_word(rng, word), scene.hand, replace(scene.pen, thin=0.0), size=LETTER_SIZE * 0.75)
         return _page(rng, [cover], [FOREIGN], scene, text="", writer=-1, kind=kind)
+    rows = draw_rows(rng, kind, digits)
+    return compose(rng, list(digits.images[rows]), kind, "", writer=int(digits.writers[rows[0]]), scene=scene)
+
+
+def draw_rows(rng: Chance, kind: str, digits: DigitSet) -> NDArray[np.int_]:
+    """Rows of one writer's digits, as many as a crop of a kind without a ZIP shows: none, four or six."""
     writer = int(rng.choice(np.unique(digits.writers)))
-    rows = rng.permutation(np.flatnonzero(digits.writers == writer))[: _LENGTHS[kind]]
-    return compose(rng, [digits.images[row] for row in rows], kind, "", writer=writer, scene=scene)
+    return rng.permutation(np.flatnonzero(digits.writers == writer))[: NEGATIVE_KINDS[kind]]
 
 
 def _page(rng: Chance, covers: Sequence[Cover], owners: Sequence[int], scene: Scene, *, text: str, writer: int, kind: str) -> Composed:
@@ -265,9 +269,9 @@ def listed_zips() -> tuple[str, ...]:
     return tuple(sorted({str(entry["zip_code"]) for entry in zipcodes.list_all()}))
 
 
-def draw_zip(rng: Chance, zips: Sequence[str] = ()) -> str:
-    """A ZIP of a list (the directory, where none is given), or sometimes any five digits, so that training knows both."""
-    if rng.random() < _UNLISTED:
+def draw_zip(rng: Chance, zips: Sequence[str] = (), *, unlisted: float) -> str:
+    """A ZIP of a list (the directory, where none is given), or, with a probability of ``unlisted``, any five digits."""
+    if rng.random() < unlisted:
         return _any_digits(rng, ZIP_LENGTH)
     zips = zips or listed_zips()
     return zips[int(rng.integers(len(zips)))]
@@ -282,9 +286,13 @@ class Composer:
 
     ``european`` is the share of strings whose 1 gets a flag and whose 7 gets a bar, ``strength`` that of the augmentation of glyphs.
     ``each_once`` walks through every writer's digits in a shuffled order, so that all glyphs are used equally often; the strings are then
-    what the digits happen to spell. Else strings are ZIPs (``zips``, or the directory) and any five digits, see `draw_zip`. ``faces`` are
-    the typefaces of strings of the kind ``printed``, which have a quota only where it is asked for.
+    what the digits happen to spell. Else strings are ZIPs (``zips``, or the directory) and, a share of ``unlisted``, any five digits, so
+    that training knows both. ``faces`` are the typefaces of strings of the kind ``printed``, which have a quota only where it is asked for.
     """
+
+    unlisted: ClassVar[float] = 0.3
+    printed_plus4: ClassVar[float] = 0.25
+    """Share of printed ZIPs that are ZIP+4: who prints addresses knows them."""
 
     def __init__(
         self,
@@ -315,8 +323,8 @@ class Composer:
         rng = np.random.default_rng((self.seed, number))
         kind = draw_kind(rng, self.kinds)
         if kind == "printed":
-            more = PLUS4_LENGTH if rng.random() < _PRINTED_PLUS4 else 0
-            text = draw_zip(rng, self.zips) + _any_digits(rng, more)
+            more = PLUS4_LENGTH if rng.random() < self.printed_plus4 else 0
+            text = draw_zip(rng, self.zips, unlisted=self.unlisted) + _any_digits(rng, more)
             return compose_printed(rng, self.faces[int(rng.integers(len(self.faces)))], text)
         more = PLUS4_LENGTH if kind == "plus4" else 0
         chosen = self._dealt(number, more) if self.each_once else self._drawn(rng, more)
@@ -331,7 +339,7 @@ class Composer:
     def _drawn(self, rng: Chance, more: int) -> NDArray[np.int_]:
         """Rows of digits that spell a drawn ZIP and ``more`` digits."""
         while True:
-            rows = self.spell(rng, draw_zip(rng, self.zips) + _any_digits(rng, more))
+            rows = self.spell(rng, draw_zip(rng, self.zips, unlisted=self.unlisted) + _any_digits(rng, more))
             if len(rows):
                 return rows
 

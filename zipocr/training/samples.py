@@ -14,11 +14,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from zipocr.atomic import write_whole
 from zipocr.errors import OutputError
-from zipocr.training.compose import NEGATIVE_KINDS, Composed, Composer, compose, compose_negative, compose_printed
+from zipocr.training.compose import NEGATIVE_KINDS, Composed, Composer, compose, compose_negative, compose_printed, draw_rows
 from zipocr.training.datasets import DigitSet, load_npz, load_openml, split_writers
 from zipocr.training.scene import Chance, Scan, Scene, draw_scene
 from zipocr.training.typefaces import Typeface, typefaces
@@ -65,7 +66,18 @@ class SampleFile:
 
 def sample_files(test: DigitSet, faces: Sequence[Typeface]) -> Iterator[SampleFile]:
     """Compose all sample files from digits of test writers and from typefaces of the test part."""
+    return _files(_Maker(test, faces))
+
+
+def sample_rows(test: DigitSet, faces: Sequence[Typeface]) -> NDArray[np.int_]:
+    """Rows of the digits that stand on the samples, sorted; the samples are composed to find out."""
     maker = _Maker(test, faces)
+    for _ in _files(maker):
+        pass
+    return np.unique(maker.rows)
+
+
+def _files(maker: "_Maker") -> Iterator[SampleFile]:
     for kind, quota in QUOTAS.items():
         for number in range(1, quota + 1):
             page = maker.page(kind)
@@ -90,7 +102,7 @@ def write_samples(files: Iterator[SampleFile], folder: Path) -> None:
     rows: list[tuple[str, int, str, str]] = []
     for file in files:
         path = folder / file.name
-        _make_folder(path.parent)
+        make_folder(path.parent)
         write_whole(path, file.data)
         rows += [(file.name, page, text[:ZIP_LENGTH], text[ZIP_LENGTH:]) for page, text in enumerate(file.zips, start=1)]
     table = io.StringIO()
@@ -102,27 +114,34 @@ def write_samples(files: Iterator[SampleFile], folder: Path) -> None:
 
 
 class _Maker:
-    """Composes sample pages one after another; the n-th page takes the n-th ZIP and its own seed."""
+    """Composes sample pages one after another; the n-th page takes the n-th ZIP and its own seed. ``rows`` are the digits used so far."""
 
     def __init__(self, test: DigitSet, faces: Sequence[Typeface]) -> None:
         self._composer = Composer(test, seed=_SEED)
         self._faces, self._made = faces, 0
+        self.rows: list[int] = []
 
     def page(self, kind: str, *, paper: str = "white", bilevel: bool = False) -> Composed:
         """Compose the next page; ``paper`` is that of a page without a ZIP."""
         rng, text = np.random.default_rng((_SEED, self._made)), _ZIPS.split()[self._made]
         self._made += 1
-        if kind in NEGATIVE_KINDS:
+        if NEGATIVE_KINDS.get(kind):
+            scene = _scene(rng, paper, bilevel=bilevel)
+            found = self._written(rng, draw_rows(rng, kind, self._composer.digits), kind, "", scene)
+        elif kind in NEGATIVE_KINDS:
             found = compose_negative(rng, kind, self._composer.digits, scene=_scene(rng, paper, bilevel=bilevel))
         elif kind == "printed":
             face = self._faces[int(rng.integers(len(self._faces)))]
             found = compose_printed(rng, face, text, scene=_scene(rng, kind, bilevel=bilevel))
         else:
             text += "".join(map(str, rng.integers(0, 10, PLUS4_LENGTH))) if kind == "plus4" else ""
-            rows = self._composer.spell(rng, text)
-            digits = self._composer.digits.take(rows)
-            found = compose(rng, list(digits.images), kind, text, writer=int(digits.writers[0]), scene=_scene(rng, kind, bilevel=bilevel))
+            found = self._written(rng, self._composer.spell(rng, text), kind, text, _scene(rng, kind, bilevel=bilevel))
         return found
+
+    def _written(self, rng: Chance, rows: NDArray[np.int_], kind: str, text: str, scene: Scene) -> Composed:
+        self.rows += rows.tolist()
+        digits = self._composer.digits.take(rows)
+        return compose(rng, list(digits.images), kind, text, writer=int(digits.writers[0]), scene=scene)
 
 
 def _scene(rng: Chance, kind: str, *, bilevel: bool) -> Scene:
@@ -144,20 +163,26 @@ def _scene(rng: Chance, kind: str, *, bilevel: bool) -> Scene:
 
 
 def encoded(pages: Sequence[GrayImage], suffix: str) -> bytes:
-    """Encode pages as a file of a suffix: ``png`` and ``jpg`` hold one page, ``tif`` all of them, two-level and packed as a fax (G4)."""
+    """Encode pages as a file of a suffix.
+
+    ``png``, ``webp`` (lossless) and ``jpg`` hold one page, ``tif`` all, two-level and packed as a fax (G4).
+    """
     if suffix == "jpg":
         return cv2.imencode(".jpg", pages[0], [cv2.IMWRITE_JPEG_QUALITY, 82])[1].tobytes()
     images = [Image.fromarray(page) for page in pages]
     data = io.BytesIO()
     if suffix == "png":
         images[0].save(data, "PNG", optimize=True, dpi=_DPI)
+    elif suffix == "webp":
+        images[0].save(data, "WEBP", lossless=True, quality=80, method=6)
     else:
         first, *more = [image.convert("1", dither=Image.Dither.NONE) for image in images]
         first.save(data, "TIFF", compression="group4", save_all=True, append_images=more, dpi=_DPI)
     return data.getvalue()
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they are missing."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

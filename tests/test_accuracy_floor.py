@@ -1,0 +1,37 @@
+"""The shipped models read the frozen strings as well as they did when they were measured."""
+
+from pathlib import Path
+
+import pytest
+
+from zipocr.backends import usable_cores
+from zipocr.model_file import SHIPPED, load_model
+from zipocr.training.accuracy import FLOOR_STEPS
+from zipocr.training.measure import judges, load_labels, read_crops
+from zipocr.training.metrics import score
+
+LABELS = Path(__file__).parent / "strings" / "labels.csv"
+# As `make accuracy` prints it: exact with the directory and without it, and the wrong share of those accepted with it.
+MEASURED = {"mail": (0.8342, 0.8218, 0.0067), "digits": (0.5149, 0.4455, 0.0526)}
+
+
+def slack(share: float, count: int) -> float:
+    """Three standard errors of a share measured on so many; of none or of all, too, one more could have been otherwise."""
+    share = min(max(share, 1 / count), 1 - 1 / count)
+    return 3 * (share * (1 - share) / count) ** 0.5
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_model_reads_no_worse_than_measured(name):
+    crops = load_labels(LABELS)[:: FLOOR_STEPS[name]]
+    with_it, without = (score(answers) for answers in read_crops(judges(load_model(name)), crops, jobs=usable_cores()))
+    exact, exact_without, wrong = MEASURED[name]
+    assert with_it.exact >= exact - slack(exact, with_it.count)
+    assert without.exact >= exact_without - slack(exact_without, without.count)
+    assert with_it.wrong <= wrong + slack(wrong, round(with_it.accepted * with_it.count))
+
+
+def test_slack_is_three_standard_errors_and_never_none():
+    assert slack(0.9, 100) == pytest.approx(0.09)
+    assert slack(0.0, 100) == slack(1.0, 100) == pytest.approx(3 * (0.01 * 0.99 / 100) ** 0.5)

@@ -1,0 +1,93 @@
+"""Readers that each lack one part, to show what that part is worth. None of them is for use."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr.prepare import Binarization, Inked, Segmentation, find_ink
+from zipocr.reader import Reader
+from zipocr.training.measure import Crop, judges, read_crops
+from zipocr.training.metrics import Pair
+from zipocr.types import Floats, GrayImage, InkMask, Model
+
+SURE = 50.0
+"""Log odds that nothing outweighs."""
+
+
+class OneThreshold(Reader):
+    """Sees a page through the first threshold alone."""
+
+    binarizations = (Binarization.OTSU,)
+
+
+class NoCutsThrough(Reader):
+    """Cuts between components only."""
+
+    depths = (False,)
+
+
+class FreeDirt(Reader):
+    """Leaves ink out for nothing."""
+
+    def segment(self, inked: Inked, *, through: bool) -> Segmentation:
+        """Finds everything that could be a digit; what is left out costs nothing."""
+        seen = super().segment(inked, through=through)
+        free = seen.lattice.skips.copy()
+        free[:, 2] = 0
+        return replace(seen, lattice=replace(seen.lattice, prices=np.zeros_like(seen.lattice.prices), skips=free))
+
+
+class NoGate(Reader):
+    """Asks the support vectors about every region."""
+
+    def odds(self, features: Floats, geometry: Floats) -> Floats:  # noqa: ARG002 - none of it matters
+        """All regions lie far beyond the gate."""
+        return np.full(len(features), SURE, np.float32)
+
+
+class AllWhole(NoGate):
+    """Takes every region for one whole digit: neither the gate nor the non-digit class has a say."""
+
+    def score(self, bitmaps: NDArray[np.uint8], geometry: Floats) -> tuple[Floats, Floats]:
+        """Log probabilities of the digits, and odds of being one that leave no doubt."""
+        digits, _ = super().score(bitmaps, geometry)
+        return digits, np.full(len(digits), SURE, np.float32)
+
+
+class RulesLeft(Reader):
+    """Leaves rules and boxes standing."""
+
+    def find_ink(self, page: GrayImage, binarization: Binarization) -> Inked | None:
+        """Finds the writing on a page, and its rules."""
+        return find_ink(page, binarization, unrule=_untouched)
+
+
+class GapsLeft(Reader):
+    """Leaves digits in the parts that dead scan lines and erased rules left of them."""
+
+    def find_ink(self, page: GrayImage, binarization: Binarization) -> Inked | None:
+        """Finds the writing on a page, gaps and all."""
+        return find_ink(page, binarization, mend=_untouched)
+
+
+PARTS: Mapping[str, type[Reader]] = {
+    "second threshold": OneThreshold,
+    "cuts through components": NoCutsThrough,
+    "price of ink left out": FreeDirt,
+    "gate": NoGate,
+    "gate and non-digit class": AllWhole,
+    "removal of rules": RulesLeft,
+    "mending of gaps": GapsLeft,
+}
+"""What each of the readers lacks."""
+
+
+def _untouched(ink: InkMask, height: float) -> InkMask:  # noqa: ARG001 - cleaners take it
+    return ink
+
+
+def ablate(model: Model, crops: Sequence[Crop], *, jobs: int) -> dict[str, Pair]:
+    """For every part the answers of a reader without it, with the directory and without."""
+    return {part: read_crops(judges(model, kind), crops, jobs=jobs) for part, kind in PARTS.items()}

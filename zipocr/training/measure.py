@@ -1,0 +1,173 @@
+"""Reads labelled crops and composed strings, with every reader that is asked for, and keeps what became of each."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr.config import ScanConfig
+from zipocr.decode.acceptance import acceptance_threshold
+from zipocr.images import read_pages
+from zipocr.prepare import Binarization, to_working_size
+from zipocr.reader import Reader, View
+from zipocr.training.compose import Composed, Composer
+from zipocr.training.gather import map_strings, owners_of
+from zipocr.training.metrics import Answer, Pair
+from zipocr.training.truth import label_regions
+from zipocr.types import ZIP_LENGTH, GrayImage, Model, Unread
+
+MAX_PIXELS = 100_000_000
+GROUPS = ("stratum", "kind")
+"""Columns of the labels that group crops, the first that is there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truth:
+    """What stands on a page. ``zip`` is empty where there is none; ``plus4`` is None where nobody said; ``kind`` groups pages."""
+
+    zip: str
+    plus4: str | None
+    kind: str
+
+    def is_spelt_by(self, text: str) -> bool:
+        """Whether five or nine digits are the ones that stand there; all nine count where they are known, else the first five."""
+        return text[:ZIP_LENGTH] == self.zip and self.plus4 in {None, text[ZIP_LENGTH:]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crop:
+    """A labelled page."""
+
+    path: Path
+    page: int
+    truth: Truth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Judge:
+    """A reader, and the confidence from which what it reads counts as ``read``."""
+
+    reader: Reader
+    least: float
+
+    def answer(self, views: Sequence[View], truth: Truth) -> Answer:
+        """What the reader makes of the views of a page that bears a ZIP."""
+        reading, found = self.reader.answer(views)
+        if isinstance(reading, Unread) or found is None:
+            return Answer(kind=truth.kind, is_right=False, confidence=None, accepted=False, place=None)
+        confidence = round(reading.confidence, 4)
+        place = next((place for place, one in enumerate(found.ranked) if truth.is_spelt_by(one.text)), None)
+        return Answer(kind=truth.kind, is_right=place == 0, confidence=confidence, accepted=confidence >= self.least, place=place)
+
+
+Judges: TypeAlias = tuple[Judge, Judge]
+"""With the directory and without; both take the same look at a page, which does not depend on it."""
+
+
+def judges(model: Model, kind: type[Reader] = Reader) -> Judges:
+    """A model's readers with and without the directory, at their default thresholds."""
+    with_it, without = (
+        Judge(reader=kind(model, use_directory=used), least=acceptance_threshold(model, ScanConfig().max_error, use_directory=used))
+        for used in (True, False)
+    )
+    return with_it, without
+
+
+def load_labels(path: Path) -> list[Crop]:
+    """Labelled pages of a CSV; files lie beside it."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    group = next((name for name in GROUPS if rows and name in rows[0]), "")
+    return [
+        Crop(
+            path=path.parent / row["file"],
+            page=int(row.get("page") or 1),
+            truth=Truth(zip=row["zip"], plus4=row.get("plus4"), kind=row.get(group, "")),
+        )
+        for row in rows
+    ]
+
+
+def read_crops(judging: Judges, crops: Sequence[Crop], *, jobs: int) -> Pair:
+    """Reads the crops that hold a ZIP, in their order."""
+    crops = [crop for crop in crops if crop.truth.zip]
+    found = map_strings(_ReadCrop(judging=judging, crops=crops), range(len(crops)), jobs=jobs)
+    return _unzipped(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _ReadCrop:
+    """Reads one of the crops."""
+
+    judging: Judges
+    crops: Sequence[Crop]
+
+    def __call__(self, number: int) -> tuple[Answer, Answer]:
+        crop = self.crops[number]
+        page = next(page for place, page in enumerate(read_pages(crop.path, max_pixels=MAX_PIXELS), start=1) if place == crop.page)
+        views = [] if isinstance(page, Unread) else self.judging[0].reader.look(to_working_size(page))
+        return _answers(self.judging, views, crop.truth)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recall:
+    """Whether there is a whole region of each of a string's digits.
+
+    ``first``: in the lattice of the first threshold, with all its cuts. ``any``: in that or in one of the lattices the reader looked at;
+    it looks no further where it has no doubt.
+    """
+
+    kind: str
+    first: bool
+    any: bool
+
+
+def read_strings(judging: Judges, composer: Composer, count: int, *, jobs: int) -> tuple[Pair, tuple[Recall, ...]]:
+    """Reads the first strings of a composer, and says what their lattices held."""
+    found = map_strings(_ReadString(judging=judging, composer=composer), range(count), jobs=jobs)
+    return _unzipped([answers for answers, _ in found]), tuple(recall for _, recall in found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _ReadString:
+    """Reads one composed string."""
+
+    judging: Judges
+    composer: Composer
+
+    def __call__(self, number: int) -> tuple[tuple[Answer, Answer], Recall]:
+        composed = self.composer.nth(number)
+        page = to_working_size(composed.image)
+        reader = self.judging[0].reader
+        views = reader.look(page)
+        truth = Truth(zip=composed.text[:ZIP_LENGTH], plus4=composed.text[ZIP_LENGTH:], kind=composed.kind)
+        answers = _answers(self.judging, views, truth)
+        return answers, recall(reader, page, views, composed)
+
+
+def _answers(judging: Judges, views: Sequence[View], truth: Truth) -> tuple[Answer, Answer]:
+    with_it, without = judging
+    return with_it.answer(views, truth), without.answer(views, truth)
+
+
+def _unzipped(answers: Sequence[tuple[Answer, Answer]]) -> Pair:
+    return [one for one, _ in answers], [other for _, other in answers]
+
+
+def recall(reader: Reader, page: GrayImage, views: Sequence[View], composed: Composed) -> Recall:
+    """Looks for all digits in the lattices of a string; ``page`` is at working size."""
+    owners = owners_of(composed)
+    inked = reader.find_ink(page, Binarization.OTSU)
+    first = set() if inked is None else _whole(label_regions(reader.segment(inked, through=True), owners))
+    seen = first.union(*(_whole(label_regions(view.seen, owners)) for view in views))
+    count = len(composed.text)
+    return Recall(kind=composed.kind, first=len(first) == count, any=len(seen) == count)
+
+
+def _whole(labels: NDArray[np.int8]) -> set[int]:
+    """Places of the digits of which there is a whole region."""
+    return set(labels[labels >= 0].tolist())
