@@ -31,7 +31,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
 scan: .venv/installed ## Read the sample scans and show what was read
-	$(BIN)/zipocr scan sample_scans/ -o results.csv
+	$(BIN)/zipocr scan sample_scans/ -o results.csv --force
 	@$(BIN)/python -c "$$TABLE" results.csv
 	@echo "The results are in $(CURDIR)/results.csv"
 
@@ -61,7 +61,7 @@ pictures: .venv/installed ## Redraw the README's pictures
 
 clean: ## Remove .venv, results.csv and caches
 	rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	rm -f results.csv
+	rm -f results.csv results.csv.json results.csv.journal
 
 # Each stamp is touched last, so that what was interrupted is done again.
 .venv/made:

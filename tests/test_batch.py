@@ -95,7 +95,7 @@ def test_a_sheet_can_be_recognized() -> None:
     assert re.fullmatch(r"batch__scan_7\.png-p2-[0-9a-f]{12}\.png", sheet_name("batch/scan 7.png", 2))
 
 
-@pytest.mark.parametrize("backend", [SerialBackend(), ProcessBackend(jobs=2, chunk=3)])
+@pytest.mark.parametrize("backend", [SerialBackend(), ProcessBackend(jobs=2)])
 def test_outcomes_come_in_the_order_of_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: Backend) -> None:
     monkeypatch.setattr("zipocr.batch.start_reading", fakes.start_fake)
     files = [save(tmp_path / f"{number}.png", fakes.page(ink=number)) for number in range(10)]

@@ -8,7 +8,7 @@ OpenCV drops it and an alpha channel may be all the ink there is.
 import io
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path, PurePosixPath
@@ -27,6 +27,7 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".bmp", 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 # OpenCV fills in what it cannot decompress and says nothing; Pillow raises, nearly always for LZW and PackBits, often for the others.
 _UNCHECKED_BY_OPENCV = frozenset({"tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "packbits"})
+_OUT_OF_MEMORY = Unread(reason=Reason.OUT_OF_MEMORY, detail="not enough memory to decode it")
 _ALPHA_MODES = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 
 
@@ -108,7 +109,11 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and (path.is_file() or not path.exists())
 
 
-def read_pages(path: Path, *, max_pixels: int) -> Iterator[GrayImage | Unread]:
+def _ignore() -> None:
+    """Not everybody counts pages."""
+
+
+def read_pages(path: Path, *, max_pixels: int, first: int = 1, begin: Callable[[], None] = _ignore) -> Iterator[GrayImage | Unread]:
     """Read the pages of an image file, one at a time.
 
     Parameters
@@ -117,6 +122,10 @@ def read_pages(path: Path, *, max_pixels: int) -> Iterator[GrayImage | Unread]:
         A PNG, JPEG, TIFF, BMP or WebP file, whatever its suffix says.
     max_pixels : int
         Pages with more pixels are not decoded.
+    first : int
+        The page to begin with; those before it are not decoded. Where there are fewer, nothing comes.
+    begin : callable
+        Called before each page is decoded, when it is known that there is one.
 
     Yields
     ------
@@ -137,11 +146,16 @@ def read_pages(path: Path, *, max_pixels: int) -> Iterator[GrayImage | Unread]:
     except Image.DecompressionBombError as error:
         yield Unread(reason=Reason.TOO_LARGE, detail=str(error))
         return
+    except MemoryError:
+        yield _OUT_OF_MEMORY
+        return
     except Exception:  # noqa: BLE001 - foreign bytes: what Pillow raises on them is not documented, and no file may end the run
         yield _unreadable("not a PNG, JPEG, TIFF, BMP or WebP image, or damaged")
         return
     with image:
-        yield from _pages(image, data, max_pixels=max_pixels)
+        for page in _pages(image, first=first):
+            begin()
+            yield page if isinstance(page, Unread) else _read_page(image, data, page, max_pixels=max_pixels)
 
 
 def _open_header(data: bytes) -> Image.Image:
@@ -151,9 +165,9 @@ def _open_header(data: bytes) -> Image.Image:
         return Image.open(io.BytesIO(data), formats=FORMATS)
 
 
-def _pages(image: Image.Image, data: bytes, *, max_pixels: int) -> Iterator[GrayImage | Unread]:
-    """Every page of a TIFF, the first frame of anything else: an animation's later frames are no pages."""
-    for page in count() if image.format == "TIFF" else range(1):
+def _pages(image: Image.Image, *, first: int) -> Iterator[int | Unread]:
+    """Go to every page of a TIFF, ``first`` of all, or to the first frame of anything else: an animation's later frames are no pages."""
+    for page in count(first - 1) if image.format == "TIFF" else range(first - 1, 1):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -168,7 +182,7 @@ def _pages(image: Image.Image, data: bytes, *, max_pixels: int) -> Iterator[Gray
         except Exception:  # noqa: BLE001 - as above
             yield _unreadable(f"page {page + 1} and what follows is damaged")
             return
-        yield _read_page(image, data, page, max_pixels=max_pixels)
+        yield page
 
 
 def _read_page(image: Image.Image, data: bytes, page: int, *, max_pixels: int) -> GrayImage | Unread:
@@ -185,7 +199,11 @@ def _read_page(image: Image.Image, data: bytes, page: int, *, max_pixels: int) -
             if image.info.get("compression") in _UNCHECKED_BY_OPENCV:
                 image.load()
         return _decode(data, page, multi=image.format == "TIFF")
-    except Exception:  # noqa: BLE001 - as above, and OpenCV's errors
+    except MemoryError:
+        return _OUT_OF_MEMORY
+    except Exception as error:  # noqa: BLE001 - as above, and OpenCV's errors
+        if getattr(error, "code", None) == cv2.Error.STS_NO_MEM:
+            return _OUT_OF_MEMORY
         return _unreadable("damaged or of a kind that cannot be decoded")
 
 

@@ -30,6 +30,10 @@ class Reason(StrEnum):
     NOT_FIVE_DIGITS = "not_five_digits"
     TOO_LARGE = "too_large"
     UNREADABLE_FILE = "unreadable_file"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    WORKER_DIED = "worker_died"
+    PROGRAM_ERROR = "program_error"
 
 
 class Status(StrEnum):
