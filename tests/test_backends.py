@@ -18,7 +18,7 @@ from zipocr.backends.serial import SerialBackend
 from zipocr.errors import BackendError
 
 JOBS = 2
-DEADLINE = 60
+DEADLINE = 300
 # So short that a test need not wait, so long that no machine takes it for a hang.
 TIMEOUT = 2.5
 

@@ -134,7 +134,7 @@ def test_every_option_reaches_the_settings(tmp_path: Path, monkeypatch: pytest.M
     words = ["--output", given.output, "--jobs", "3", "--model", "digits", "--min-confidence", "0.25", "--no-directory"]
     words += ["--debug", str(given.debug), "--quiet", "--max-pixels", "99", "--resume", "--force", "--timeout", "2.5"]
     words += ["--max-memory-per-worker", "1G", "-vv", "--log-file", str(given.log_file)]
-    monkeypatch.setattr("zipocr.cli.scan._check_places", lambda *_: None)  # not everything makes sense together
+    monkeypatch.setattr("zipocr.cli.scan.check_places", lambda *_: None)  # not everything makes sense together
     invoke("scan", save(tmp_path / "x.png"), *words)
     invoke("scan", tmp_path / "x.png")
     assert seen == [given, defaults]

@@ -57,3 +57,19 @@ class ScanConfig:
     max_memory_per_worker: int | None = None
     verbose: int = 0
     log_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchConfig:
+    """What ``zipocr watch`` can be told besides.
+
+    Attributes
+    ----------
+    settle : float
+        Seconds for which a file must not have changed before it is read.
+    poll : float
+        Seconds after which a folder is listed even if nothing was heard of it.
+    """
+
+    settle: float = 2.0
+    poll: float = 10.0

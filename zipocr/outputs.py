@@ -93,22 +93,22 @@ class FileOutput:
 
     def replay(self) -> Iterator[Outcome]:
         """Read the outcomes back from the journal."""
-        for record in self.records():
-            yield Outcome(rows=tuple(parse_rows(record["rows"])), failures=tuple(record["failures"]))
-
-    def records(self) -> Iterator[dict[str, Any]]:
-        """Read the journal's records, with the marks that were kept with the outcomes.
-
-        Raises
-        ------
-        OutputError
-            If one is not of this program.
-        """
-        try:
+        with self._translated():
             for record in self._journal.records():
-                yield {**record, "rows": str(record["rows"]), "failures": list(map(str, record["failures"]))}
+                yield Outcome(rows=tuple(parse_rows(record["rows"])), failures=tuple(record["failures"]))
+
+    def marks(self, name: str) -> Iterator[Any]:
+        """Read what was kept under a name with each outcome."""
+        with self._translated():
+            for record in self._journal.records():
+                yield record[name]
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
         except (InputError, KeyError, TypeError) as error:
-            message = f"The journal of {self._target} holds what zipocr did not write ({error}). Start anew with --force."
+            message = f"The journal of {self._target} holds what zipocr did not write ({error!r}). Start anew with --force."
             raise OutputError(message) from error
 
     def write(self, outcome: Outcome, **marks: object) -> None:
@@ -117,8 +117,8 @@ class FileOutput:
 
     def publish(self, facts: Facts) -> None:
         """Write the CSV, whole, from all that is in the journal, and what made it beside it."""
-        with open_results(str(self._target)) as results:
-            for record in self.records():
+        with self._translated(), open_results(str(self._target)) as results:
+            for record in self._journal.records():
                 results.write_lines(record["rows"])
         provenance = {
             **self._identity,

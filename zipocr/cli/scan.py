@@ -134,12 +134,12 @@ def scan(
         log_file=log_file,
         quiet=quiet,
     )
-    _check_places(paths, config)
+    check_places(paths, config)
     with orderly_end(), logs(config):
         ctx.exit(_scan(paths, config))
 
 
-def _check_places(paths: Sequence[Path], config: ScanConfig) -> None:
+def check_places(paths: Sequence[Path], config: ScanConfig) -> None:
     """Refuse outputs that would destroy or mix with the inputs, before anything is read."""
     from zipocr.images import SUFFIXES
 
@@ -255,12 +255,12 @@ def choose_backend(config: ScanConfig, files: int) -> Backend:
     return make_workers(config, files)
 
 
-def make_workers(config: ScanConfig, files: int) -> ProcessBackend:
-    """Make the backend of several processes."""
+def make_workers(config: ScanConfig, most: int) -> ProcessBackend:
+    """Make the backend of several processes, at most so many."""
     from zipocr.backends import usable_cores
     from zipocr.backends.processes import DEFAULT_TIMEOUT, ProcessBackend
 
-    jobs = max(1, min(config.jobs or usable_cores(), files))
+    jobs = max(1, min(config.jobs or usable_cores(), most))
     return ProcessBackend(jobs=jobs, timeout=config.timeout or DEFAULT_TIMEOUT, max_memory=config.max_memory_per_worker)
 
 
