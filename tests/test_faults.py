@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import resource
 import shutil
 import signal
@@ -187,8 +188,8 @@ def test_a_picture_that_does_not_fit_into_the_memory_is_told_from_a_damaged_one(
 def test_too_little_memory_for_any_page_is_a_backend_error(tmp_path: Path) -> None:
     done = scan(save(tmp_path / "a.png", 7), "--max-memory-per-worker", "50M")
     assert done.returncode == BackendError.exit_code
-    assert done.stderr.startswith(b"zipocr: A worker process cannot start within 50 MB")
-    assert done.stderr.count(b"\n") == 1
+    # What of the libraries fails first, and how loudly, depends on the machine.
+    assert re.fullmatch(rb"zipocr: A worker process .*\. Give it more with --max-memory-per-worker\.", done.stderr.splitlines()[-1])
 
 
 def test_an_interruption_ends_in_order_and_can_be_gone_on_with(tmp_path: Path) -> None:
@@ -201,7 +202,7 @@ def test_an_interruption_ends_in_order_and_can_be_gone_on_with(tmp_path: Path) -
     kept, interrupted = talk.decode().splitlines()
     assert kept == f"{lines_in(journal) - 1} of {MANY} inputs are finished; go on with the same command and --resume"
     assert interrupted == "zipocr: interrupted"
-    assert not group_is_alive(process.pid)
+    wait_until(lambda: not group_is_alive(process.pid))
     done = scan(folder, "-o", output, "--resume")
     assert done.returncode == 0
     assert b"of them before" in done.stderr
@@ -256,16 +257,19 @@ def test_a_reader_of_many_rows_may_leave(tmp_path: Path) -> None:
 
 
 @pytest.mark.system("mount", "umount")
-def test_a_full_disk_is_told_and_when_there_is_room_the_run_goes_on(tmp_path: Path, small_disk: Path) -> None:
+@pytest.mark.parametrize(("room", "finished_all"), [(8, False), (24, True)])
+def test_a_full_disk_is_told_and_when_there_is_room_the_run_goes_on(
+    tmp_path: Path, small_disk: Path, room: int, *, finished_all: bool
+) -> None:
     folder, output = save_many(tmp_path / "in", gray=7), small_disk / "out.csv"
-    (small_disk / "ballast").write_bytes(bytes(40 << 10))
+    (small_disk / "ballast").write_bytes(bytes((64 - room) << 10))
     done = scan(folder, "-o", output)
     assert done.returncode == OutputError.exit_code
     assert b"No space left on device" in done.stderr
     assert b"go on with" in done.stderr
     finished = lines_in(small_disk / "out.csv.journal") - 1
-    assert 0 < finished < MANY
-    assert not output.exists()
+    assert 0 < finished <= MANY
+    assert (finished == MANY) == finished_all
     assert scan(folder, "-o", output, "--resume").returncode == OutputError.exit_code
     (small_disk / "ballast").unlink()
     for name in sorted(folder.iterdir())[: finished - 1]:

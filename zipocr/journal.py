@@ -119,6 +119,8 @@ class Journal:
 
     def remove(self) -> None:
         """Remove the file; its work is done."""
+        if os.name == "nt":  # where an open file cannot be removed
+            self._file.close()
         self._path.unlink(missing_ok=True)
         self._file.close()
 
@@ -129,7 +131,7 @@ class Journal:
         with suppress(OSError):
             self._sync()
         if not self.finished and os.fstat(self._file.fileno()).st_size == self._end:
-            self._path.unlink(missing_ok=True)
+            self.remove()
         self._file.close()
 
     def _write(self, line: bytes) -> None:

@@ -122,7 +122,8 @@ class ProcessBackend:
         BackendError
             If processes cannot be started.
         """
-        crew = _Crew(workers=self._workers, launch=lambda: self._launch(dumps(start)), timeout=self.timeout, lost=lost)
+        cure = "Run again with fewer --jobs." if self.max_memory is None else "Give it more with --max-memory-per-worker."
+        crew = _Crew(workers=self._workers, launch=lambda: self._launch(dumps(start)), timeout=self.timeout, lost=lost, cure=cure)
         try:
             yield from crew.run(iter(tasks), jobs=self.jobs)
         except BaseException:
@@ -170,6 +171,7 @@ class _Crew(Generic[TaskT, StepT]):
     launch: Callable[[], _Worker[TaskT, StepT]]
     timeout: float
     lost: Callable[[TaskT, int, Loss], StepT]
+    cure: str
     waiting: deque[_Errand[TaskT, StepT]] = field(default_factory=deque)
     failed_starts: int = 0
 
@@ -253,7 +255,7 @@ class _Crew(Generic[TaskT, StepT]):
     def _count_failed_start(self, worker: _Worker[TaskT, StepT]) -> None:
         self.failed_starts += 1
         if self.failed_starts == STARTS:
-            message = f"A worker process {_end(worker.process)} before it could begin, {STARTS} times. Run again with fewer --jobs."
+            message = f"A worker process {_end(worker.process)} before it could begin, {STARTS} times. {self.cure}"
             raise BackendError(message)
 
     def _settle(self, worker: _Worker[TaskT, StepT], errand: _Errand[TaskT, StepT]) -> None:

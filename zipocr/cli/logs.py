@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
@@ -50,6 +50,11 @@ class LogFile(logging.FileHandler):
         """Say so, once."""
         click.echo(f"warning: cannot write to the log file: {sys.exc_info()[1]}", err=True)
         LOG.removeHandler(self)
+
+    def close(self) -> None:
+        """Close the file, whatever becomes of its end."""
+        with suppress(OSError):
+            super().close()
 
 
 @cache
@@ -106,9 +111,10 @@ def _talk(level: int) -> logging.Handler:
     """On a terminal with colours and above the bar; elsewhere plain lines."""
     handler: logging.Handler
     if sys.stderr.isatty():
+        from rich.highlighter import NullHighlighter
         from rich.logging import RichHandler
 
-        handler = RichHandler(console=console(), show_path=False, highlighter=None)
+        handler = RichHandler(console=console(), show_path=False, highlighter=NullHighlighter())
     else:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
