@@ -6,6 +6,9 @@ DATA ?= $(firstword $(wildcard ../shared/data/mnist-train.npz) openml)
 # Folders of labelled crops that `make accuracy` measures on besides the sample scans and tests/strings, where they exist.
 BENCH ?= ../shared/bench/dev ../shared/bench/cheques
 
+# How many inputs `make soak` scans.
+SOAK ?= 20000
+
 BIN := .venv/bin
 SOURCES := pyproject.toml LICENSE $(wildcard README.md) $(shell find zipocr -type f -not -name '*.pyc')
 
@@ -21,7 +24,7 @@ print("...", len(rows), "rows")
 endef
 export TABLE
 
-.PHONY: help scan test check samples strings model accuracy pictures clean
+.PHONY: help scan test soak check samples strings model accuracy pictures clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # Two installations into one .venv would disturb each other.
@@ -31,12 +34,15 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
 scan: .venv/installed ## Read the sample scans and show what was read
-	$(BIN)/zipocr scan sample_scans/ -o results.csv
+	$(BIN)/zipocr scan sample_scans/ -o results.csv --force
 	@$(BIN)/python -c "$$TABLE" results.csv
 	@echo "The results are in $(CURDIR)/results.csv"
 
 test: .venv/with-test ## Run the tests against the installed package
 	$(BIN)/pytest
+
+soak: .venv/with-test ## Scan 20,000 inputs and show the memory that takes (SOAK=count)
+	$(BIN)/python tests/soak.py $(SOAK)
 
 check: .venv/with-dev ## Check style, types, layers and the README
 	$(BIN)/ruff check
@@ -64,7 +70,7 @@ pictures: .venv/installed ## Redraw the README's pictures
 
 clean: ## Remove .venv, results.csv and caches
 	rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	rm -f results.csv
+	rm -f results.csv results.csv.json results.csv.journal
 
 # Each stamp is touched last, so that what was interrupted is done again.
 .venv/made:
@@ -82,5 +88,5 @@ clean: ## Remove .venv, results.csv and caches
 	touch .venv/installed $@
 
 .venv/with-test .venv/with-dev: .venv/with-%: .venv/made $(SOURCES)
-	$(BIN)/python -m pip install --quiet '.[heif,pdf,plots,train]' --group $*
+	$(BIN)/python -m pip install --quiet '.[heif,pdf,plots,train,watch]' --group $*
 	touch .venv/installed $@

@@ -1,10 +1,9 @@
 """Stand-ins that worker processes can import too: a test module cannot be."""
 
-import os
 import time
-from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 
+import chores
 import numpy as np
 
 from zipocr.batch import BatchSettings, FileReader
@@ -54,21 +53,24 @@ def page(height: int = 60, width: int = 90, *, ink: int = 7) -> GrayImage:
     return image
 
 
-def start_counting(folder: Path) -> Callable[[int], tuple[int, int]]:
-    """Leave a file for each call, and make a function that gives its process and the square of the task."""
-    (folder / f"{os.getpid()}-{len(list(folder.iterdir()))}").touch()
-    return _square
+# Grays that a page's reader takes for an order.
+SLOW, KILL, HANG, SPIN, ALLOCATE, FAULT = range(201, 207)
+_ORDERS = {KILL: "kill", HANG: "hang", SPIN: "spin", ALLOCATE: "allocate"}
 
 
-def _square(task: int) -> tuple[int, int]:
-    return os.getpid(), task * task
+class MoodyReader(FakeReader):
+    """Reads like its parent class, but some pages are its end."""
+
+    def read(self, page: GrayImage) -> ZipReading | Unread:
+        gray = int(page.min())
+        if gray == SLOW:
+            time.sleep(0.02)
+        if gray == FAULT:
+            message = "a fault of the reader"
+            raise KeyError(message)
+        chores.do(_ORDERS.get(gray, ""))
+        return super().read(page)
 
 
-def start_failing() -> Callable[[int], int]:
-    message = "the start failed"
-    raise LookupError(message)
-
-
-def sleep_and_return(seconds: float) -> float:
-    time.sleep(seconds)
-    return seconds
+def start_moody(settings: BatchSettings) -> FileReader:
+    return replace(start_fake(settings), reader=MoodyReader())

@@ -4,41 +4,54 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
 from pathlib import Path
 
-import fakes
+import chores
 import pytest
 
 from zipocr.backends import Backend
-from zipocr.backends.processes import CHUNKS_PER_JOB, ProcessBackend
+from zipocr.backends.processes import STARTS, UNDER_WAY, ProcessBackend
 from zipocr.backends.serial import SerialBackend
 from zipocr.errors import BackendError
 
-JOBS, CHUNK = 2, 3
-DEADLINE = 60
+JOBS = 2
+DEADLINE = 300
+# So short that a test need not wait, so long that no machine takes it for a hang.
+TIMEOUT = 2.5
 
-# Functions of the standard library need no import of this file in the worker: `partial(partial, f)` is a start that returns f.
-ADD_ONE = partial(partial, operator.add, 1)
-DIVIDE_ONE = partial(partial, operator.truediv, 1)
+ADD_ONE = partial(chores.Each, partial(operator.add, 1))
+DIVIDE_ONE = partial(chores.Each, partial(operator.truediv, 1))
 
 
 @pytest.fixture(params=["serial", "processes"])
 def backend(request: pytest.FixtureRequest) -> Backend:
-    return SerialBackend() if request.param == "serial" else ProcessBackend(jobs=JOBS, chunk=CHUNK)
+    return SerialBackend() if request.param == "serial" else ProcessBackend(jobs=JOBS)
 
 
-@pytest.mark.parametrize("tasks", [0, 1, CHUNK, 40])
+def run(*tasks: tuple[str, ...], jobs: int = JOBS, max_memory: int | None = None) -> list[list[object]]:
+    """Let workers follow scripts; give the words, and what stands in for those that were lost."""
+    found = ProcessBackend(jobs=jobs, timeout=TIMEOUT, max_memory=max_memory).map(chores.Script, tasks, lost=chores.lost)
+    return [[step[1:] if isinstance(step[0], tuple) else step[1] for step in steps] for steps in found]
+
+
+@pytest.mark.parametrize("tasks", [0, 1, 3, 200])
 def test_results_come_in_the_order_of_the_tasks(backend: Backend, tasks: int) -> None:
-    assert list(backend.map(ADD_ONE, iter(range(tasks)))) == list(range(1, tasks + 1))
+    results = backend.map(ADD_ONE, iter(range(tasks)), lost=chores.lost)
+    assert list(results) == [[task + 1] for task in range(tasks)]
+
+
+def test_all_steps_of_a_task_come_together(backend: Backend) -> None:
+    results = backend.map(chores.Script, [("open", "a", "b"), ("open",), ("open", "c")], lost=chores.lost)
+    assert [[word for _, word in steps] for steps in results] == [["a", "b"], [], ["c"]]
 
 
 def test_slow_tasks_do_not_change_the_order() -> None:
     naps = [0.2, 0, 0, 0.1, 0, 0]
-    done = list(ProcessBackend(jobs=JOBS, chunk=1).map(partial(partial, fakes.sleep_and_return), naps))
-    assert done == naps
+    done = ProcessBackend(jobs=JOBS).map(partial(chores.Each, chores.sleep_and_return), naps, lost=chores.lost)
+    assert list(done) == [[nap] for nap in naps]
 
 
 def test_tasks_are_taken_only_as_fast_as_results(backend: Backend) -> None:
@@ -48,77 +61,152 @@ def test_tasks_are_taken_only_as_fast_as_results(backend: Backend) -> None:
         while True:
             yield next(taken)
 
-    results = backend.map(ADD_ONE, endless())
-    assert [next(results) for _ in range(5)] == [1, 2, 3, 4, 5]
+    results = backend.map(ADD_ONE, endless(), lost=chores.lost)
+    assert [next(results) for _ in range(5)] == [[1], [2], [3], [4], [5]]
     results.close()  # type: ignore[attr-defined]
-    assert next(taken) <= 5 + JOBS * CHUNKS_PER_JOB * CHUNK + CHUNK
+    assert next(taken) <= 5 + JOBS * UNDER_WAY
 
 
-def test_the_function_is_made_once_in_each_process(backend: Backend, tmp_path: Path) -> None:
-    results = list(backend.map(partial(fakes.start_counting, tmp_path), range(30)))
+def test_the_work_is_made_once_in_each_process(backend: Backend, tmp_path: Path) -> None:
+    results = [result for (result,) in backend.map(partial(chores.start_counting, tmp_path), range(30), lost=chores.lost)]
     assert [square for _, square in results] == [task * task for task in range(30)]
     starts = [path.name.split("-")[0] for path in tmp_path.iterdir()]
     assert len(starts) == len(set(starts))
-    assert {str(process) for process, _ in results} == set(starts)
+    assert {str(process) for process, _ in results} <= set(starts)
 
 
 def test_processes_are_others_than_this_one(tmp_path: Path) -> None:
-    results = ProcessBackend(jobs=JOBS, chunk=1).map(partial(fakes.start_counting, tmp_path), range(8))
-    assert os.getpid() not in {process for process, _ in results}
+    results = ProcessBackend(jobs=JOBS).map(partial(chores.start_counting, tmp_path), range(8), lost=chores.lost)
+    assert os.getpid() not in {process for ((process, _),) in results}
 
 
 def test_nothing_is_started_without_a_task(backend: Backend) -> None:
-    assert list(backend.map(fakes.start_failing, [])) == []
+    assert list(backend.map(chores.start_failing, [], lost=chores.lost)) == []
 
 
-def test_an_error_of_the_function_is_raised_here(backend: Backend) -> None:
-    results = backend.map(DIVIDE_ONE, [1, 2, 0, 4])
+def test_an_error_of_the_work_is_raised_here(backend: Backend) -> None:
+    results = backend.map(DIVIDE_ONE, [1, 2, 0, 4], lost=chores.lost)
     with pytest.raises(ZeroDivisionError):
         list(results)
 
 
 def test_an_error_of_the_start_is_raised_here(backend: Backend) -> None:
     with pytest.raises(LookupError, match="the start failed"):
-        list(backend.map(fakes.start_failing, [1, 2]))
+        list(backend.map(chores.start_failing, [1, 2], lost=chores.lost))
 
 
-def test_a_killed_worker_is_a_backend_error() -> None:
-    with pytest.raises(BackendError, match="killed"):
-        list(ProcessBackend(jobs=JOBS, chunk=1).map(partial(partial, signal.raise_signal), [signal.SIGKILL]))
+@pytest.mark.parametrize(
+    ("calamity", "kind"),
+    [("kill", "DIED"), ("abort", "DIED"), ("exit", "DIED"), ("hang", "TIMEOUT"), ("spin", "TIMEOUT"), ("allocate", "OUT_OF_MEMORY")],
+)
+def test_what_ends_a_worker_costs_its_own_step_alone(calamity: str, kind: str) -> None:
+    before, after = [("open", f"b{number}") for number in range(4)], [("open", f"a{number}") for number in range(8)]
+    found = run(*before, ("open", "x", calamity, "y"), *after, max_memory=1 << 30)
+    assert found == [[task[1]] for task in before] + [["x", (2, kind), "y"]] + [[task[1]] for task in after]
 
 
-INTERRUPTED = """
-import sys, time
-from functools import partial
-from zipocr.backends.processes import ProcessBackend
-
-def naps():
-    while True:
-        yield 0.05
-
-if __name__ == "__main__":
-    for done, _ in enumerate(ProcessBackend(jobs=2, chunk=1).map(partial(partial, time.sleep), naps())):
-        print(done, flush=True)
-"""
+def test_many_steps_may_be_lost_in_a_row() -> None:
+    assert run(("open", "kill", "kill", "a", "kill"), ("open", "kill"), ("open", "b"), jobs=1) == [
+        [(1, "DIED"), (2, "DIED"), "a", (4, "DIED")],
+        [(1, "DIED")],
+        ["b"],
+    ]
 
 
-def test_an_interruption_ends_all_processes_with_one_traceback(tmp_path: Path) -> None:
-    program = tmp_path / "program.py"
-    program.write_text(INTERRUPTED)
-    # A session of its own: like a terminal's Ctrl-C, the signal goes to the whole group.
-    with subprocess.Popen(
-        [sys.executable, "-P", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    ) as process:
+@pytest.mark.parametrize(("calamity", "kind"), [("kill", "DIED"), ("hang", "TIMEOUT")])
+def test_what_cannot_even_be_opened_is_tried_twice_and_costs_one_step(calamity: str, kind: str) -> None:
+    assert run(("open", "a"), (calamity, "b", "c"), ("open", "d")) == [["a"], [(1, kind)], ["d"]]
+
+
+def test_a_death_before_a_step_has_begun_costs_nothing(tmp_path: Path) -> None:
+    assert run((f"kill once:{tmp_path}/x", "a", "b"), ("open", "c")) == [["a", "b"], ["c"]]
+
+
+def test_a_death_when_a_task_is_opened_again_costs_nothing(tmp_path: Path) -> None:
+    marks = tmp_path / "first", tmp_path / "second"
+    # The first opening goes well, the second, after the loss of step 1, does not, the third does.
+    script = (f"kill once:{marks[1]}", f"kill once:{marks[0]}", "b", "c")
+    marks[1].touch()
+    found = ProcessBackend(jobs=1).map(chores.Script, [script], lost=lambda *_: marks[1].unlink() or (script, 1, "lost"))
+    assert [[step[1] for step in steps] for steps in found] == [[1, "b", "c"]]
+    assert marks[1].exists()
+
+
+def test_workers_that_die_before_they_begin_end_the_map(tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match=f"SIGKILL before it could begin, {STARTS} times"):
+        list(ProcessBackend(jobs=1).map(partial(chores.start_unless_ended, "kill"), [("open", "a")], lost=chores.lost))
+    start = partial(chores.start_unless_ended, f"kill once:{tmp_path}/x")
+    assert len(list(ProcessBackend(jobs=1).map(start, [("open", "a")], lost=chores.lost))) == 1
+
+
+def test_too_little_memory_to_start_is_told_with_the_option() -> None:
+    with pytest.raises(BackendError, match=r"within 1024 MB .*--max-memory-per-worker"):
+        list(ProcessBackend(jobs=1, max_memory=1 << 30).map(partial(chores.start_unless_ended, "allocate"), [("x",)], lost=chores.lost))
+
+
+def test_workers_outlive_a_map_within_a_with_block() -> None:
+    with ProcessBackend(jobs=1) as backend:
+        first, second = (list(backend.map(chores.Script, [("open", "a")], lost=chores.lost)) for _ in range(2))
+        assert first == second
+        process = first[0][0][0]
+        os.kill(process, signal.SIGKILL)
+        third = list(backend.map(chores.Script, [("open", "a")], lost=chores.lost))
+        assert third[0][0][0] != process
+    assert wait_until(lambda: not is_alive(third[0][0][0]))
+
+
+def test_an_abandoned_map_ends_its_workers() -> None:
+    results = ProcessBackend(jobs=1).map(chores.Script, [("open", "a")] * 100 + [("open", "hang")], lost=chores.lost)
+    process = next(results)[0][0]
+    results.close()  # type: ignore[attr-defined]
+    assert not is_alive(process)
+
+
+def start_program(*words: str) -> subprocess.Popen[bytes]:
+    """Work for ever, in a session of its own, so that a signal can go to the whole group, like a terminal's Ctrl-C."""
+    program = [sys.executable, "-P", chores.__file__, *words]
+    return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+
+
+@pytest.mark.parametrize("words", [("a",), ("a", "hang"), ("a", "spin")])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_no_worker_outlives_its_parent(words: tuple[str, ...], number: signal.Signals, tmp_path: Path) -> None:
+    # The first task is quick and tells that all is under way; the others may be at something that never ends.
+    with start_program(*words[:1], *(f"{word} once:{tmp_path}/{place}" for place, word in enumerate(words[1:]))) as process:
+        if len(words) == 1:
+            assert process.stdout is not None
+            assert process.stdout.readline()
+        else:
+            assert wait_until((tmp_path / "0").exists)
+        process.send_signal(number)
+        process.wait(DEADLINE)
+        assert wait_until(lambda: not group_is_alive(process.pid))
+
+
+def test_an_interruption_ends_all_processes_with_one_traceback() -> None:
+    with start_program("a") as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == b"0\n"
+        assert process.stdout.readline()
         os.killpg(process.pid, signal.SIGINT)
         _, talk = process.communicate(timeout=DEADLINE)
     assert process.returncode == -signal.SIGINT
     assert talk.count(b"Traceback") == 1
+    assert wait_until(lambda: not group_is_alive(process.pid))
+
+
+def wait_until(condition: Callable[[], bool]) -> bool:
     until = time.monotonic() + DEADLINE
-    while group_is_alive(process.pid):
-        assert time.monotonic() < until
+    while not (met := condition()) and time.monotonic() < until:
         time.sleep(0.01)
+    return met
+
+
+def is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def group_is_alive(group: int) -> bool:

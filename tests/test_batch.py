@@ -16,11 +16,11 @@ from threadpoolctl import threadpool_info
 from zipocr.backends import Backend
 from zipocr.backends.processes import ProcessBackend
 from zipocr.backends.serial import SerialBackend
-from zipocr.batch import BatchSettings, FileReader, Outcome, read_files, sheet_name, start_reading, use_one_thread
-from zipocr.errors import ModelError
+from zipocr.batch import BatchSettings, FileReader, Outcome, joined, read_files, sheet_name, start_reading, use_one_thread
+from zipocr.errors import ModelError, OutputError
 from zipocr.images import ImageFile
 from zipocr.model_file import load_model
-from zipocr.types import GrayImage, Reason, Status
+from zipocr.types import GrayImage, Reason, Status, Unread, ZipReading
 
 SETTINGS = BatchSettings(
     model="mail", max_error=0.01, min_confidence=0.5, use_directory=True, directory=None, max_pixels=10_000, debug=None
@@ -74,6 +74,43 @@ def test_debug_pictures_are_drawn_for_pages_and_change_no_row(tmp_path: Path, mo
     assert drawn.max() == 9
 
 
+def test_a_fault_of_the_reader_costs_one_row_that_names_it(tmp_path: Path) -> None:
+    file = save(tmp_path / "x.tif", fakes.page(ink=7), fakes.page(ink=fakes.FAULT), fakes.page(ink=8))
+    outcome = FileReader(reader=fakes.MoodyReader(), min_confidence=0.5, max_pixels=10_000)(file)
+    assert [(row.zip, row.reason) for row in outcome.rows] == [("00007", ()), ("", (Reason.PROGRAM_ERROR,)), ("00008", ())]
+    assert re.fullmatch(r"KeyError\('a fault of the reader'\) at fakes\.py:\d+; please report it", outcome.failures[0])
+
+
+def test_want_of_memory_costs_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = save(tmp_path / "x.tif", fakes.page(ink=7), fakes.page(ink=9), fakes.page(ink=8))
+
+    class Greedy(fakes.FakeReader):
+        def read(self, page: GrayImage) -> ZipReading | Unread:
+            return super().read(np.zeros(1 << 60, np.uint8) if page.min() == 9 else page)
+
+    outcome = FileReader(reader=Greedy(), min_confidence=0.5, max_pixels=10_000)(file)
+    assert [row.reason for row in outcome.rows] == [(), (Reason.OUT_OF_MEMORY,), ()]
+    monkeypatch.setattr("zipocr.images._read", lambda _: bytes(1 << 60))
+    assert [row.reason for row in read(file).rows] == [(Reason.OUT_OF_MEMORY,)]
+
+
+def test_trouble_with_the_output_of_pictures_ends_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zipocr.draw.draw_sheet", lambda *_, **__: np.zeros((9, 9, 3), np.uint8))
+    (tmp_path / "debug").touch()
+    with pytest.raises(OutputError):
+        read(save(tmp_path / "x.png", fakes.page()), debug=tmp_path / "debug")
+
+
+def test_a_file_can_be_read_from_any_page_on(tmp_path: Path) -> None:
+    file = save(tmp_path / "x.tif", *(fakes.page(ink=ink) for ink in (7, 8, 9)))
+    reader, whole = FileReader(reader=fakes.FakeReader(), min_confidence=0.5, max_pixels=10_000), read(file)
+    for first in range(1, 6):
+        begun: list[None] = []
+        steps = list(reader.steps(file, first=first, begin=lambda begun=begun: begun.append(None)))
+        assert joined(steps).rows == whole.rows[first - 1 :]
+        assert len(begun) == len(steps)
+
+
 @given(st.tuples(st.text(min_size=1), st.integers(1, 999)), st.tuples(st.text(min_size=1), st.integers(1, 999)))
 def test_sheets_of_different_pages_have_different_names(one: tuple[str, int], other: tuple[str, int]) -> None:
     assert (sheet_name(*one).lower() == sheet_name(*other).lower()) == (one == other)
@@ -97,7 +134,7 @@ def test_a_sheet_can_be_recognized() -> None:
     assert re.fullmatch(r"batch__scan_7\.png-p2-[0-9a-f]{12}\.png", sheet_name("batch/scan 7.png", 2))
 
 
-@pytest.mark.parametrize("backend", [SerialBackend(), ProcessBackend(jobs=2, chunk=3)])
+@pytest.mark.parametrize("backend", [SerialBackend(), ProcessBackend(jobs=2)])
 def test_outcomes_come_in_the_order_of_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: Backend) -> None:
     monkeypatch.setattr("zipocr.batch.start_reading", fakes.start_fake)
     files = [save(tmp_path / f"{number}.png", fakes.page(ink=number)) for number in range(10)]

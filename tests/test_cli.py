@@ -124,13 +124,22 @@ def test_every_option_reaches_the_settings(tmp_path: Path, monkeypatch: pytest.M
         debug=tmp_path / "d",
         quiet=True,
         max_pixels=99,
+        resume=True,
+        force=True,
+        timeout=2.5,
+        max_memory_per_worker=1 << 30,
+        verbose=2,
+        log_file=tmp_path / "log",
     )
     # What contradicts some of these.
     other = ScanConfig(max_error=0.2, directory=tmp_path / "list.txt")
     defaults = ScanConfig()
     assert all(len({getattr(one, field.name) for one in (given, other, defaults)}) == 2 for field in fields(ScanConfig))
     words = ["--output", given.output, "--jobs", "3", "--model", "digits", "--min-confidence", "0.25", "--no-directory"]
-    invoke("scan", save(tmp_path / "x.png"), *words, "--debug", tmp_path / "d", "--quiet", "--max-pixels", "99")
+    words += ["--debug", str(given.debug), "--quiet", "--max-pixels", "99", "--resume", "--force", "--timeout", "2.5"]
+    words += ["--max-memory-per-worker", "1G", "-vv", "--log-file", str(given.log_file)]
+    monkeypatch.setattr("zipocr.cli.scan.check_places", lambda *_: None)  # not everything makes sense together
+    invoke("scan", save(tmp_path / "x.png"), *words)
     invoke("scan", tmp_path / "x.png", "--max-error", "0.2", "--directory", tmp_path / "list.txt")
     invoke("scan", tmp_path / "x.png")
     assert seen == [given, other, defaults]
@@ -143,7 +152,7 @@ def test_a_scan_writes_rows_to_the_file_and_talk_to_stderr(tmp_path: Path) -> No
     (tmp_path / "in/notes.txt").touch()
     output = tmp_path / "in" / "results.csv"
     for _ in range(2):
-        result = invoke("scan", tmp_path / "in", "-o", output)
+        result = invoke("scan", tmp_path / "in", "-o", output, "--force")
         assert (result.exit_code, result.stdout) == (0, "")
         assert [(row.file, row.zip, row.status) for row in read_results(output)] == [
             ("a.png", "00007", Status.READ),
@@ -151,7 +160,7 @@ def test_a_scan_writes_rows_to_the_file_and_talk_to_stderr(tmp_path: Path) -> No
             ("c/d.png", "", Status.UNREAD),
         ]
     skipped, summary = result.stderr.splitlines()
-    assert skipped == "skipped 2 other files"
+    assert skipped == "skipped 3 other files"
     assert summary.startswith("read 1, to review 1, unread 1, failed 0; 3 crops in ")
 
 

@@ -119,6 +119,24 @@ def test_all_pages_of_a_tiff_come_in_order(tmp_path: Path) -> None:
     assert [page.shape for page in pages if not isinstance(page, Unread)] == shapes
 
 
+@pytest.mark.parametrize("kind", ["tif", "pdf", "png"])
+def test_a_file_can_be_read_from_any_page_on(tmp_path: Path, kind: str) -> None:
+    heights = (40, 72, 50)
+    data = {
+        "tif": tiff(*(bilevel(fakes.page(height, 64, ink=INK)) for height in heights)),
+        "pdf": corpus.written_pdf(pages=["/MediaBox[0 0 144 72]", "/MediaBox[0 0 14400 14400]", "/MediaBox[0 0 72 72]"]),
+        "png": SAME_PAGE["gray.png"],
+    }[kind]
+    whole = read(tmp_path, data)
+    assert len(whole) == (1 if kind == "png" else len(heights))
+    for first in range(1, 6):
+        begun: list[None] = []
+        pages = list(read_pages(tmp_path / "x", max_pixels=LIMIT, first=first, begin=lambda begun=begun: begun.append(None)))
+        assert len(begun) == len(pages) == max(len(whole) - first + 1, 0)
+        for page, expected in zip(pages, whole[first - 1 :], strict=True):
+            np.testing.assert_equal(page, expected)
+
+
 @pytest.mark.parametrize("compression", ["tiff_lzw", "group4", "raw"])
 def test_pages_of_a_tiff_may_differ_in_kind(tmp_path: Path, compression: str) -> None:
     kinds = bilevel(), corpus.ink_only_in_alpha(PAGE, "RGBA"), bilevel()

@@ -5,19 +5,35 @@ output ends a batch.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import traceback
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from zipocr.backends import Backend
+from zipocr.backends import Backend, Loss, LossKind
+from zipocr.errors import ZipocrError
 from zipocr.images import ImageFile, read_pages, silence_decoders, write_png
-from zipocr.results import Row, to_row
+from zipocr.results import Row, to_row, unread_row
 from zipocr.types import GrayImage, Model, Place, Reason, Trace, Unread, ZipReading
 
-FAILURES = frozenset({Reason.TOO_LARGE, Reason.UNREADABLE_FILE, Reason.NEEDS_PDF_EXTRA, Reason.NEEDS_HEIF_EXTRA})
+T = TypeVar("T")
+
+FAILURES = frozenset(
+    {
+        Reason.TOO_LARGE,
+        Reason.UNREADABLE_FILE,
+        Reason.NEEDS_PDF_EXTRA,
+        Reason.NEEDS_HEIF_EXTRA,
+        Reason.TIMEOUT,
+        Reason.OUT_OF_MEMORY,
+        Reason.WORKER_DIED,
+        Reason.PROGRAM_ERROR,
+    }
+)
+_LOSSES = {LossKind.TIMEOUT: Reason.TIMEOUT, LossKind.OUT_OF_MEMORY: Reason.OUT_OF_MEMORY, LossKind.DIED: Reason.WORKER_DIED}
 _SHEET_NAME_LENGTH = 80
 
 
@@ -50,7 +66,7 @@ class BatchSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of one file: a row for each page, and a sentence for each page that could not be opened."""
+    """What became of a file or of some of its pages: a row for each page, and a sentence for each page that could not be had."""
 
     rows: tuple[Row, ...]
     failures: tuple[str, ...]
@@ -78,14 +94,31 @@ class FileReader:
         Outcome
             With at least one row.
         """
-        rows: list[Row] = []
-        failures: list[str] = []
-        for number, page in enumerate(read_pages(file.path, max_pixels=self.max_pixels), start=1):
-            reading = page if isinstance(page, Unread) else self._read(page, file.name, number)
-            if isinstance(reading, Unread) and reading.reason in FAILURES:
-                failures.append(reading.detail or reading.reason)
-            rows.append(to_row(file.name, number, reading, min_confidence=self.min_confidence))
-        return Outcome(rows=tuple(rows), failures=tuple(failures))
+        return joined(self.steps(file))
+
+    def steps(self, task: ImageFile, *, first: int = 1, begin: Callable[[], None] = lambda: None) -> Iterator[Outcome]:
+        """Read a file page by page.
+
+        Parameters
+        ----------
+        task : ImageFile
+            Where it lies, and its name in the rows.
+        first : int
+            The page to begin with.
+        begin : callable
+            Called before each page, when it is known that there is one.
+
+        Yields
+        ------
+        Outcome
+            Of one page each.
+        """
+        number = first
+        pages = read_pages(task.path, max_pixels=self.max_pixels, first=first, begin=begin)
+        while (page := _attempt(partial(next, pages, None))) is not None:
+            reading = page if isinstance(page, Unread) else _attempt(partial(self._read, page, task.name, number))
+            yield _page_outcome(task.name, number, reading, min_confidence=self.min_confidence)
+            number += 1
 
     def _read(self, page: GrayImage, name: str, number: int) -> ZipReading | Unread:
         """Read, and draw from the very trace that gave the answer."""
@@ -96,6 +129,35 @@ class FileReader:
         trace = self.reader.trace(page)
         write_png(self.debug / sheet_name(name, number), draw_sheet(trace, title=f"{name}  page {number}"))
         return trace.reading
+
+
+def _attempt(work: Callable[[], T]) -> T | Unread:
+    """Do what no page may stop. Only what a user can cure for all pages ends the batch."""
+    try:
+        return work()
+    except ZipocrError:
+        raise
+    except MemoryError:
+        return Unread(reason=Reason.OUT_OF_MEMORY, detail="not enough memory to read it")
+    except Exception as error:  # noqa: BLE001 - a fault of ours, and of one page: its row says so, the others are read
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return Unread(reason=Reason.PROGRAM_ERROR, detail=f"{error!r} at {Path(place.filename).name}:{place.lineno}; please report it")
+
+
+def _page_outcome(name: str, number: int, reading: ZipReading | Unread, *, min_confidence: float) -> Outcome:
+    failures = (reading.detail or reading.reason,) if isinstance(reading, Unread) and reading.reason in FAILURES else ()
+    return Outcome(rows=(to_row(name, number, reading, min_confidence=min_confidence),), failures=failures)
+
+
+def _lost_page(file: ImageFile, number: int, loss: Loss) -> Outcome:
+    """Stand in for a page whose process hung or died."""
+    return Outcome(rows=(unread_row(file.name, number, _LOSSES[loss.kind]),), failures=(loss.detail,))
+
+
+def joined(outcomes: Iterable[Outcome]) -> Outcome:
+    """Put outcomes of pages together."""
+    parts = tuple(outcomes)
+    return Outcome(rows=tuple(row for part in parts for row in part.rows), failures=tuple(text for part in parts for text in part.failures))
 
 
 def sheet_name(name: str, page: int) -> str:
@@ -179,7 +241,7 @@ def use_one_thread() -> None:
     silence_decoders()
 
 
-def read_files(files: Iterable[ImageFile], settings: BatchSettings, *, backend: Backend) -> Iterator[Outcome]:
+def read_files(files: Iterable[ImageFile], settings: BatchSettings, *, backend: Backend) -> Generator[Outcome, None, None]:
     """Read files through a backend.
 
     Parameters
@@ -203,7 +265,7 @@ def read_files(files: Iterable[ImageFile], settings: BatchSettings, *, backend: 
     OutputError
         If a debug picture cannot be written.
     BackendError
-        If the workers fail.
+        If workers cannot be started.
     """
     start: Callable[[], FileReader] = partial(start_reading, settings)
-    yield from backend.map(start, files)
+    yield from map(joined, backend.map(start, files, lost=_lost_page))

@@ -33,6 +33,18 @@ class ScanConfig:
         Say nothing on standard error but what ends the run.
     max_pixels : int
         Largest page, in pixels, that is decoded.
+    resume : bool
+        Go on with the journal of a run that did not end.
+    force : bool
+        Replace an output or journal that is there.
+    timeout : float or None
+        Seconds that a page may take; None takes the worker processes' own limit, and none where there are no workers.
+    max_memory_per_worker : int or None
+        Bytes of memory that a worker process may take.
+    verbose : int
+        How much to say on standard error: 1 what happens, 2 every input.
+    log_file : Path or None
+        File to append JSON lines to about all that happens.
     """
 
     output: str = "-"
@@ -45,3 +57,25 @@ class ScanConfig:
     debug: Path | None = None
     quiet: bool = False
     max_pixels: int = 50_000_000
+    resume: bool = False
+    force: bool = False
+    timeout: float | None = None
+    max_memory_per_worker: int | None = None
+    verbose: int = 0
+    log_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchConfig:
+    """What ``zipocr watch`` can be told besides.
+
+    Attributes
+    ----------
+    settle : float
+        Seconds for which a file must not have changed before it is read.
+    poll : float
+        Seconds after which a folder is listed even if nothing was heard of it.
+    """
+
+    settle: float = 2.0
+    poll: float = 10.0

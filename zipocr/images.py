@@ -10,8 +10,8 @@ import os
 import stat
 import struct
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path, PurePosixPath
@@ -37,6 +37,7 @@ LARGEST_FILE = 2**30
 _UNCHECKED_BY_OPENCV = frozenset({"tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "packbits"})
 _BIG_TIFF = 43
 _STDERR = 2
+_OUT_OF_MEMORY = Unread(reason=Reason.OUT_OF_MEMORY, detail="not enough memory to decode it")
 _ALPHA_MODES = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 
 
@@ -122,7 +123,11 @@ def _is_image(name: str) -> bool:
     return Path(name).suffix.lower() in SUFFIXES
 
 
-def read_pages(path: Path, *, max_pixels: int) -> Iterator[GrayImage | Unread]:
+def _ignore() -> None:
+    """Not everybody counts pages."""
+
+
+def read_pages(path: Path, *, max_pixels: int, first: int = 1, begin: Callable[[], None] = _ignore) -> Iterator[GrayImage | Unread]:
     """Read the pages of an image file, one at a time.
 
     Parameters
@@ -131,6 +136,10 @@ def read_pages(path: Path, *, max_pixels: int) -> Iterator[GrayImage | Unread]:
         A PNG, JPEG, TIFF, BMP, WebP, HEIC or PDF file, whatever its suffix says.
     max_pixels : int
         Pages with more pixels are not decoded.
+    first : int
+        The page to begin with; those before it are not decoded. Where there are fewer, nothing comes.
+    begin : callable
+        Called before each page is decoded, when it is known that there is one.
 
     Yields
     ------
@@ -146,8 +155,8 @@ def read_pages(path: Path, *, max_pixels: int) -> Iterator[GrayImage | Unread]:
     if isinstance(data, Unread):
         yield data
     else:
-        for page in _read_data(data, max_pixels=max_pixels):
-            yield page if isinstance(page, Unread) else on_light_paper(page)
+        for page in _read_data(data, max_pixels=max_pixels, first=first, begin=begin):
+            yield page if isinstance(page, Unread) else _turned(page)
 
 
 def _read(path: Path) -> bytes | Unread:
@@ -163,7 +172,7 @@ def _read(path: Path) -> bytes | Unread:
         return file.read(status.st_size + 1) or _unreadable("empty file")
 
 
-def _read_data(data: bytes, *, max_pixels: int) -> Iterator[GrayImage | Unread]:
+def _read_data(data: bytes, *, max_pixels: int, first: int, begin: Callable[[], None]) -> Iterator[GrayImage | Unread]:
     """Find out what a file is, by its contents alone, and read its pages."""
     try:
         image = _open_header(data)
@@ -171,11 +180,17 @@ def _read_data(data: bytes, *, max_pixels: int) -> Iterator[GrayImage | Unread]:
         yield Unread(reason=Reason.NEEDS_HEIF_EXTRA, detail="HEIC is read after: pip install 'zipocr[heif]'")
     except Image.DecompressionBombError:
         yield _too_large(f"more than {max_pixels} pixels (--max-pixels)")
+    except MemoryError:
+        yield _OUT_OF_MEMORY
     except Exception:  # noqa: BLE001 - foreign bytes: what Pillow raises on them is not documented, and no file may end the run
-        yield from _read_pdf(data, max_pixels=max_pixels)
+        yield from _read_pdf(data, max_pixels=max_pixels, first=first, begin=begin)
     else:
         with image:
-            yield from _pages(image, data, max_pixels=max_pixels)
+            # An animation's later frames are no pages.
+            only = iter([data][first - 1 :])
+            for page in _pages(image, data, max_pixels=max_pixels, first=first) if isinstance(image, TiffImageFile) else only:
+                begin()
+                yield page if isinstance(page, Unread) else _read_page(image, page, max_pixels=max_pixels)
 
 
 def _open_header(data: bytes) -> Image.Image:
@@ -189,7 +204,7 @@ def _open_header(data: bytes) -> Image.Image:
         return Image.open(io.BytesIO(data), formats=FORMATS)
 
 
-def _read_pdf(data: bytes, *, max_pixels: int) -> Iterator[GrayImage | Unread]:
+def _read_pdf(data: bytes, *, max_pixels: int, first: int, begin: Callable[[], None]) -> Iterator[GrayImage | Unread]:
     """Read what is no image: a PDF, whose mark may stand anywhere in the first kilobyte, or nothing that is known."""
     if b"%PDF-" not in data[:1024]:
         yield _unreadable("not a PNG, JPEG, TIFF, BMP, WebP, HEIC or PDF file, or damaged")
@@ -199,20 +214,17 @@ def _read_pdf(data: bytes, *, max_pixels: int) -> Iterator[GrayImage | Unread]:
     except ImportError:
         yield Unread(reason=Reason.NEEDS_PDF_EXTRA, detail="PDF is read after: pip install 'zipocr[pdf]'")
         return
-    yield from draw_pages(data, max_pixels=max_pixels)
+    yield from draw_pages(data, max_pixels=max_pixels, first=first, begin=begin)
 
 
-def _pages(image: Image.Image, data: bytes, *, max_pixels: int) -> Iterator[GrayImage | Unread]:
-    """Every page of a TIFF, the first frame of anything else: an animation's later frames are no pages."""
-    if not isinstance(image, TiffImageFile):
-        yield _read_page(image, data, max_pixels=max_pixels)
-        return
+def _pages(image: TiffImageFile, data: bytes, *, max_pixels: int, first: int) -> Iterator[bytearray | Unread]:
+    """Go to every page of a TIFF, ``first`` of all, and give the file as if it began with that page."""
     shown = bytearray(data)
-    for page in count():
+    for page in count(first - 1):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                _show_next(shown, image, page)
+                _show(shown, image, page)
         except EOFError:
             if page == 0:
                 yield _unreadable("no pages")
@@ -223,14 +235,17 @@ def _pages(image: Image.Image, data: bytes, *, max_pixels: int) -> Iterator[Gray
             yield _unreadable(f"page {page + 1} and what follows is damaged")
             return
         else:
-            yield _read_page(image, shown, max_pixels=max_pixels)
+            yield shown
 
 
-def _show_next(shown: bytearray, image: TiffImageFile, page: int) -> None:
-    """Go to the next page, and let the file begin there.
+def _show(shown: bytearray, image: TiffImageFile, page: int) -> None:
+    """Go to a page, and let the file begin there.
 
     OpenCV is asked for the first page only: on its way to any other it goes through all before, which took half a minute for a thousand.
     """
+    if page:
+        with suppress(Image.DecompressionBombError):
+            image.seek(page - 1)
     begins = image.tag_v2.next
     image.seek(page)
     if page:
@@ -252,8 +267,25 @@ def _read_page(image: Image.Image, data: bytes | bytearray, *, max_pixels: int) 
             if image.info.get("compression") in _UNCHECKED_BY_OPENCV:
                 image.load()
             return _decode(data)
-    except Exception:  # noqa: BLE001 - as above, and OpenCV's errors
+    except Exception as error:  # noqa: BLE001 - as above, and OpenCV's errors
+        if _lacks_memory(error):
+            return _OUT_OF_MEMORY
         return _unreadable("damaged or of a kind that cannot be decoded")
+
+
+def _turned(page: GrayImage) -> GrayImage | Unread:
+    """Bring a page to dark writing on light paper, which takes memory too."""
+    try:
+        return on_light_paper(page)
+    except (MemoryError, cv2.error) as error:
+        if _lacks_memory(error):
+            return _OUT_OF_MEMORY
+        raise
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether there was not enough memory; OpenCV has an error of its own for that."""
+    return isinstance(error, MemoryError) or getattr(error, "code", None) == cv2.Error.STS_NO_MEM
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The door to model files: plain ``.npz`` archives of arrays and a passport in JSON. Nothing in them is ever unpickled."""
 
+import hashlib
 import json
 import zlib
 from collections.abc import Mapping
@@ -33,8 +34,7 @@ def load_model(name_or_path: str) -> Model:
     ModelError
         When there is no such file, or it is no model of this version.
     """
-    shipped = resources.files("zipocr") / "models" / f"{name_or_path}.npz"
-    path = Path(str(shipped) if name_or_path in SHIPPED else name_or_path)
+    path = _find(name_or_path)
     try:
         with path.open("rb") as file, ZipFile(file) as members:
             found = {Path(name).stem: np.lib.format.read_array(members.open(name), allow_pickle=False) for name in members.namelist()}
@@ -43,6 +43,26 @@ def load_model(name_or_path: str) -> Model:
     except (OSError, ValueError, EOFError, BadZipFile, NotImplementedError, RuntimeError, zlib.error) as error:
         raise ModelError(f"{path} is no model file ({error}): give {', '.join(SHIPPED)} or a file made by 'zipocr train'") from None
     return _checked(path, found)
+
+
+def _find(name_or_path: str) -> Path:
+    shipped = resources.files("zipocr") / "models" / f"{name_or_path}.npz"
+    return Path(str(shipped) if name_or_path in SHIPPED else name_or_path)
+
+
+def model_digest(name_or_path: str) -> str:
+    """The SHA-256 of a model file, in hexadecimal: tells any two models apart.
+
+    Raises
+    ------
+    ModelError
+        When there is no such file.
+    """
+    path = _find(name_or_path)
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror}): give {', '.join(SHIPPED)} or a file made by 'zipocr train'") from None
 
 
 def _checked(path: Path, found: dict[str, NDArray[Any]]) -> Model:

@@ -1,7 +1,7 @@
 """Pages of PDF files as gray pictures, drawn by PDFium. Needs the extra ``pdf``; `zipocr.images` is the door that comes here."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import numpy as np
@@ -18,7 +18,7 @@ SCALE = DPI / POINTS_PER_INCH * (1 - 1e-6)
 MOST_LOST_PAGES = 20
 
 
-def draw_pages(data: bytes, *, max_pixels: int) -> Iterator[GrayImage | Unread]:
+def draw_pages(data: bytes, *, max_pixels: int, first: int, begin: Callable[[], None]) -> Iterator[GrayImage | Unread]:
     """Draw the pages of a PDF at `DPI`, with annotations and filled forms, one at a time.
 
     Parameters
@@ -27,6 +27,10 @@ def draw_pages(data: bytes, *, max_pixels: int) -> Iterator[GrayImage | Unread]:
         The file.
     max_pixels : int
         Pages that would have more pixels, or hold a picture that has, are not drawn.
+    first : int
+        The page to begin with. Where there are fewer, nothing comes.
+    begin : callable
+        Called before each page is loaded.
 
     Yields
     ------
@@ -41,14 +45,15 @@ def draw_pages(data: bytes, *, max_pixels: int) -> Iterator[GrayImage | Unread]:
         yield _unreadable("encrypted; save it without its password" if locked else "a damaged PDF")
         return
     with pdf:
-        yield from _draw_all(pdf, max_pixels=max_pixels)
+        yield from _draw_all(pdf, max_pixels=max_pixels, first=first, begin=begin)
 
 
-def _draw_all(pdf: pypdfium2.PdfDocument, *, max_pixels: int) -> Iterator[GrayImage | Unread]:
+def _draw_all(pdf: pypdfium2.PdfDocument, *, max_pixels: int, first: int, begin: Callable[[], None]) -> Iterator[GrayImage | Unread]:
     if len(pdf) == 0:
         yield _unreadable("no pages")
     lost = 0
-    for number in range(len(pdf)):
+    for number in range(first - 1, len(pdf)):
+        begin()
         try:
             page = pdf[number]
         except pypdfium2.PdfiumError:
@@ -73,6 +78,8 @@ def _draw(page: pypdfium2.PdfPage, *, max_pixels: int) -> GrayImage | Unread:
                 reason=Reason.TOO_LARGE, detail=f"{width} x {height} at {DPI} dpi is more than {max_pixels} pixels (--max-pixels)"
             )
         return np.array(page.render(scale=SCALE, grayscale=True).to_numpy(), dtype=np.uint8)
+    except MemoryError:
+        return Unread(reason=Reason.OUT_OF_MEMORY, detail="not enough memory to draw it")
     except Exception:  # noqa: BLE001 - foreign bytes: what is raised on them is not documented, and no file may end the run
         return _unreadable("a damaged page of a PDF")
 

@@ -204,8 +204,12 @@ class ResultsWriter:
 
     def write(self, rows: Iterable[Row]) -> None:
         """Append rows and hand them on at once, so that who reads from a pipe need not wait."""
-        self._sink.write(format_rows(rows).encode())
+        self.write_lines(format_rows(rows))
         self._sink.flush()
+
+    def write_lines(self, text: str) -> None:
+        """Append rows that `format_rows` wrote."""
+        self._sink.write(text.encode())
 
 
 @contextmanager
@@ -303,6 +307,22 @@ def read_results(path: Path) -> Iterator[Row]:
         raise InputError(message) from error
     except (csv.Error, UnicodeDecodeError) as error:
         message = f"{shown} is not a results file: {error}."
+        raise InputError(message) from error
+
+
+def parse_rows(text: str) -> Iterator[Row]:
+    """Read rows back from what `format_rows` wrote.
+
+    Raises
+    ------
+    InputError
+        If it did not.
+    """
+    try:
+        for cells in csv.reader(io.StringIO(text, newline=""), strict=True):
+            yield _from_cells(cells, where="rows")
+    except csv.Error as error:
+        message = f"These are no rows: {error}."
         raise InputError(message) from error
 
 

@@ -45,6 +45,10 @@ class Reason(StrEnum):
     UNREADABLE_FILE = "unreadable_file"
     NEEDS_PDF_EXTRA = "needs_pdf_extra"
     NEEDS_HEIF_EXTRA = "needs_heif_extra"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    WORKER_DIED = "worker_died"
+    PROGRAM_ERROR = "program_error"
 
 
 class Status(StrEnum):

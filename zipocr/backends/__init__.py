@@ -1,21 +1,58 @@
-"""Ordered, bounded maps over many tasks. They know nothing of images or ZIP codes."""
+"""Ordered, bounded maps over many tasks, each of one or more steps. They know nothing of images or ZIP codes."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Protocol, TypeVar
 
 TaskT = TypeVar("TaskT")
-ResultT = TypeVar("ResultT")
+TaskT_contra = TypeVar("TaskT_contra", contravariant=True)
+StepT = TypeVar("StepT")
+StepT_co = TypeVar("StepT_co", covariant=True)
+
+
+class LossKind(Enum):
+    """What became of a step that has no result."""
+
+    TIMEOUT = auto()
+    OUT_OF_MEMORY = auto()
+    DIED = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """Why a step has no result; ``detail`` is a sentence for people."""
+
+    kind: LossKind
+    detail: str
+
+
+class Work(Protocol[TaskT_contra, StepT_co]):
+    """What a process does with tasks."""
+
+    def steps(self, task: TaskT_contra, *, first: int, begin: Callable[[], None]) -> Iterator[StepT_co]:
+        """Yield the results of a task's steps, from step number ``first`` on; the first of all is 1.
+
+        ``begin`` is called before each result, as soon as it is known that there is such a step.
+        """
 
 
 class Backend(Protocol):
     """What every backend can do."""
 
-    def map(self, start: Callable[[], Callable[[TaskT], ResultT]], tasks: Iterable[TaskT]) -> Iterator[ResultT]:
-        """Apply the function that ``start`` makes to each task.
+    def map(
+        self,
+        start: Callable[[], Work[TaskT, StepT]],
+        tasks: Iterable[TaskT],
+        *,
+        lost: Callable[[TaskT, int, Loss], StepT],
+    ) -> Iterator[list[StepT]]:
+        """Do the work that ``start`` makes on each task.
 
-        ``start`` is called once in each process that works, when its first task comes. Results come in the order of the tasks, which are
-        taken only as fast as results are.
+        ``start`` is called once in each process that works, when there is a task for it. What comes are the results of each task's steps,
+        in the order of the tasks, which are taken only as fast as results are. Where a backend can outlive the loss of a step,
+        ``lost(task, step, loss)`` makes the result that stands in for it; the task's other steps are done all the same.
         """
 
 

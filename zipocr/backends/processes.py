@@ -1,81 +1,293 @@
-"""The backend of several processes on this machine."""
+"""The backend of several processes on this machine, of which any may hang or die.
 
+A worker process tells when it begins a step and when it has finished one, so that it is always known what a lost worker was at. Pools of
+other libraries know at best the task: a scan of a hundred pages would be lost for one of them.
+"""
+
+import atexit
 import multiprocessing
 import signal
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, TypeVar
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pickle import dumps
+from typing import Any, Generic, Self
 
+from zipocr.backends import Loss, LossKind, StepT, TaskT, Work
+from zipocr.backends.worker import NO_MEMORY, Message, serve
 from zipocr.errors import BackendError
 
-TaskT = TypeVar("TaskT")
-ResultT = TypeVar("ResultT")
+DEFAULT_TIMEOUT = 60.0
+# Tasks that a worker holds, the one at work included: enough that none ever waits for this process, few enough that all end together.
+HELD = 3
+# Tasks under way for each worker. Those behind one that hangs are finished meanwhile.
+UNDER_WAY = 32
+STARTS = 3
+START_SECONDS = 120.0
+GRACE_SECONDS = 1.0
+_FOREVER = float("inf")
 
-CHUNKS_PER_JOB = 3
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Errand(Generic[TaskT, StepT]):
+    """A task on its way: the results it has so far, whether its next step has begun, and whether it was lost before that once already."""
+
+    task: TaskT
+    results: list[StepT] = field(default_factory=list)
+    begun: bool = False
+    retried: bool = False
+    done: bool = False
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Worker(Generic[TaskT, StepT]):
+    """A process, the errands it holds, the first of them in its hands, and when it was last heard of."""
+
+    process: SpawnProcess
+    connection: Connection
+    errands: deque[_Errand[TaskT, StepT]] = field(default_factory=deque)
+    ready: bool = False
+    heard: float = field(default_factory=time.monotonic)
+    # The errand and the number of its results when the worker was killed for taking too long.
+    overdue: tuple[_Errand[TaskT, StepT], int] | None = None
+
+    def waits_since(self) -> float:
+        """Since when it is at one thing; the end of days where it has nothing to do."""
+        return self.heard if self.errands or not self.ready else _FOREVER
 
 
 class ProcessBackend:
     """Works in ``jobs`` processes, each started afresh: forking a process that has used OpenCV can hang it.
 
+    The processes live as long as a map; within a ``with`` block as long as that, from map to map with the same ``start``.
+
     Parameters
     ----------
     jobs : int
-        Number of processes.
-    chunk : int
-        Tasks sent to a process at a time. At most ``CHUNKS_PER_JOB`` chunks a process are under way.
+        Number of processes. No more are started than there are tasks.
+    timeout : float
+        Seconds after which a step counts as hanging: its process is killed.
+    max_memory : int, optional
+        Bytes of memory that a process may take.
     """
 
-    def __init__(self, *, jobs: int, chunk: int = 8) -> None:
+    def __init__(self, *, jobs: int, timeout: float = DEFAULT_TIMEOUT, max_memory: int | None = None) -> None:
         self.jobs = jobs
-        self.chunk = chunk
+        self.timeout = timeout
+        self.max_memory = max_memory
+        self._keeps = False
+        self._workers: list[_Worker[Any, Any]] = []
 
-    def map(self, start: Callable[[], Callable[[TaskT], ResultT]], tasks: Iterable[TaskT]) -> Iterator[ResultT]:
-        """Apply the function that ``start`` makes to each task.
+    def __enter__(self) -> Self:
+        """Keep the processes from now on."""
+        self._keeps = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End them."""
+        self._keeps = False
+        self._dismiss()
+
+    def map(
+        self,
+        start: Callable[[], Work[TaskT, StepT]],
+        tasks: Iterable[TaskT],
+        *,
+        lost: Callable[[TaskT, int, Loss], StepT],
+    ) -> Iterator[list[StepT]]:
+        """Do the work that ``start`` makes on each task.
 
         Parameters
         ----------
         start : callable
             Called once in each process; must be picklable. What it raises is raised here.
         tasks : iterable
-            Its arguments, picklable.
+            What to work on, picklable. At most ``UNDER_WAY`` for each process are taken before the results of the first are out.
+        lost : callable
+            Makes the result of a step whose process hung or died. A loss before a step has begun is tried once more; then it costs one
+            result and ends its task, since nobody knows what would follow.
 
         Yields
         ------
-        object
-            The results, in the order of the tasks.
+        list
+            The results of a task's steps, in the order of the tasks.
 
         Raises
         ------
         BackendError
-            If a process was killed or could not be started.
+            If processes cannot be started.
         """
-        context = multiprocessing.get_context("spawn")
-        executor = ProcessPoolExecutor(self.jobs, mp_context=context, initializer=_set_up, initargs=(start,))
+        cure = "Run again with fewer --jobs." if self.max_memory is None else "Give it more with --max-memory-per-worker."
+        crew = _Crew(workers=self._workers, launch=lambda: self._launch(dumps(start)), timeout=self.timeout, lost=lost, cure=cure)
         try:
-            yield from self._ordered(executor, iter(tasks))
-        except BrokenProcessPool as error:
-            message = "A worker process was killed, perhaps for want of memory. Run again with fewer --jobs."
-            raise BackendError(message) from error
-        except BrokenPipeError as error:
-            message = "A worker process could not be reached. Run again with fewer --jobs."
+            yield from crew.run(iter(tasks), jobs=self.jobs)
+        except BaseException:
+            self._dismiss()
+            raise
+        if not self._keeps:
+            self._dismiss()
+
+    def _launch(self, start: bytes) -> _Worker[Any, Any]:
+        """Start a worker that ends with this process, however that ends."""
+        if not self._workers:
+            # Where a map is still open when Python exits: multiprocessing would ask its children to end, which they leave to this process.
+            atexit.register(self._dismiss)
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=serve, args=(theirs, start, self.max_memory), daemon=True)
+        try:
+            with _interrupts_held_back():
+                process.start()
+        except OSError as error:
+            message = f"A worker process could not be started: {error.strerror}. Run again with fewer --jobs."
             raise BackendError(message) from error
         finally:
-            executor.shutdown(cancel_futures=True)
+            theirs.close()
+        return _Worker(process=process, connection=ours)
 
-    def _ordered(self, executor: ProcessPoolExecutor, tasks: Iterator[TaskT]) -> Iterator[Any]:
-        """Keep a bounded number of chunks under way and wait for the oldest."""
-        pending: deque[Future[list[Any]]] = deque()
+    def _dismiss(self) -> None:
+        """End all workers: those between two steps by themselves, the others by force."""
+        atexit.unregister(self._dismiss)
+        for worker in self._workers:
+            worker.connection.close()
+        until = time.monotonic() + GRACE_SECONDS
+        for worker in self._workers:
+            worker.process.join(max(0.0, until - time.monotonic()))
+            worker.process.kill()
+            worker.process.join()
+        self._workers.clear()
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Crew(Generic[TaskT, StepT]):
+    """One map: hands out errands, hears of results, and replaces workers that are lost."""
+
+    workers: list[_Worker[TaskT, StepT]]
+    launch: Callable[[], _Worker[TaskT, StepT]]
+    timeout: float
+    lost: Callable[[TaskT, int, Loss], StepT]
+    cure: str
+    waiting: deque[_Errand[TaskT, StepT]] = field(default_factory=deque)
+    failed_starts: int = 0
+
+    def run(self, tasks: Iterator[TaskT], *, jobs: int) -> Iterator[list[StepT]]:
+        """Keep a bounded number of errands under way and give their results in order."""
+        under_way: deque[_Errand[TaskT, StepT]] = deque()
         while True:
-            while len(pending) < self.jobs * CHUNKS_PER_JOB and (chunk := list(islice(tasks, self.chunk))):
-                with _interrupts_held_back():
-                    pending.append(executor.submit(_work_on, chunk))
-            if not pending:
+            for task in islice(tasks, jobs * UNDER_WAY - len(under_way)):
+                errand: _Errand[TaskT, StepT] = _Errand(task=task)
+                under_way.append(errand)
+                self.waiting.append(errand)
+            if not under_way:
                 return
-            yield from pending.popleft().result()
+            self._hand_out(jobs)
+            self._listen()
+            while under_way and under_way[0].done:
+                yield under_way.popleft().results
+
+    def _hand_out(self, jobs: int) -> None:
+        """Give every worker something to do, and one thing after the other, so that all have as much."""
+        while len(self.workers) < jobs and len(self.waiting) > sum(not worker.errands for worker in self.workers):
+            self.workers.append(self.launch())
+        for held in range(HELD):
+            for worker in self.workers:
+                if self.waiting and len(worker.errands) == held:
+                    errand = self.waiting.popleft()
+                    if not worker.errands:
+                        worker.heard = time.monotonic()
+                    worker.errands.append(errand)
+                    # One that has just died is noticed when it is listened to; the errand comes back then.
+                    with suppress(OSError):
+                        worker.connection.send((errand.task, len(errand.results) + 1))
+
+    def _listen(self) -> None:
+        """Wait for words of the workers, or for one of them to be overdue."""
+        allowed = {id(worker): self.timeout if worker.ready else max(self.timeout, START_SECONDS) for worker in self.workers}
+        nearest = min(worker.waits_since() + allowed[id(worker)] for worker in self.workers) - time.monotonic()
+        speaking = wait([worker.connection for worker in self.workers], None if nearest == _FOREVER else max(0.0, nearest))
+        for worker in tuple(self.workers):
+            if worker.connection in speaking:
+                self._hear(worker)
+            elif worker.overdue is None and time.monotonic() >= worker.waits_since() + allowed[id(worker)]:
+                # What it still said will be heard, and then its end.
+                worker.process.kill()
+                if worker.ready:
+                    worker.overdue = worker.errands[0], len(worker.errands[0].results)
+
+    def _hear(self, worker: _Worker[TaskT, StepT]) -> None:
+        try:
+            message, value = worker.connection.recv()
+        except (EOFError, OSError):
+            self._bury(worker)
+            return
+        worker.heard = time.monotonic()
+        match message:
+            case Message.READY:
+                worker.ready = True
+                self.failed_starts = 0
+            case Message.FAILED:
+                raise value
+            case Message.BEGUN:
+                worker.errands[0].begun = True
+            case Message.STEP:
+                worker.errands[0].results.append(value)
+                worker.errands[0].begun = worker.errands[0].retried = False
+            case Message.DONE:
+                worker.errands.popleft().done = True
+
+    def _bury(self, worker: _Worker[TaskT, StepT]) -> None:
+        """Settle what a worker was at and take back what it had not begun."""
+        self.workers.remove(worker)
+        worker.connection.close()
+        worker.process.join()
+        if not worker.ready:
+            self._count_failed_start(worker)
+        elif worker.errands:
+            self._settle(worker, worker.errands[0])
+            worker.errands[0].begun = False
+        self.waiting.extendleft(errand for errand in reversed(worker.errands) if not errand.done)
+
+    def _count_failed_start(self, worker: _Worker[TaskT, StepT]) -> None:
+        self.failed_starts += 1
+        if self.failed_starts == STARTS:
+            message = f"A worker process {_end(worker.process)} before it could begin, {STARTS} times. {self.cure}"
+            raise BackendError(message)
+
+    def _settle(self, worker: _Worker[TaskT, StepT], errand: _Errand[TaskT, StepT]) -> None:
+        """Charge the step that the worker was at, if it is to blame for the worker's end."""
+        if worker.overdue and worker.overdue != (errand, len(errand.results)):
+            return
+        if not errand.begun and not errand.retried:
+            errand.retried = True
+            return
+        loss = (
+            Loss(kind=LossKind.TIMEOUT, detail=f"not read within {self.timeout:g} s (--timeout)")
+            if worker.overdue
+            else _loss(worker.process)
+        )
+        errand.results.append(self.lost(errand.task, len(errand.results) + 1, loss))
+        errand.done = not errand.begun
+        errand.retried = False
+
+
+def _loss(process: SpawnProcess) -> Loss:
+    if process.exitcode == NO_MEMORY:
+        return Loss(kind=LossKind.OUT_OF_MEMORY, detail="needs more memory than a worker process may take")
+    return Loss(kind=LossKind.DIED, detail=f"the worker process {_end(process)}, perhaps for want of memory")
+
+
+def _end(process: SpawnProcess) -> str:
+    """Say how a process ended."""
+    code = process.exitcode or 0
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"ended with status {code}"
 
 
 @contextmanager
@@ -89,22 +301,3 @@ def _interrupts_held_back() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-class _Worker:
-    """What a worker process holds: how to make its function, and the function once it is made."""
-
-    start: Callable[[], Callable[[Any], Any]]
-    work: Callable[[Any], Any] | None = None
-
-
-def _set_up(start: Callable[[], Callable[[Any], Any]]) -> None:
-    """Keep ``start`` for the first chunk: an error raised here would break the pool and not reach the caller."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _Worker.start = staticmethod(start)
-
-
-def _work_on(chunk: list[Any]) -> list[Any]:
-    if _Worker.work is None:
-        _Worker.work = staticmethod(_Worker.start())
-    return [_Worker.work(task) for task in chunk]

@@ -1,0 +1,14 @@
+"""zipocr with a stand-in for its reader that is quick, and does what a page's gray demands: for tests that need a process of its own."""
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent))
+    import fakes
+
+    import zipocr.batch
+    from zipocr.cli import main
+
+    zipocr.batch.start_reading = fakes.start_moody
+    main(prog_name="zipocr")

@@ -1,0 +1,102 @@
+"""Scans very many inputs and shows how much memory that takes: ``python tests/soak.py [COUNT] [FILE...]``.
+
+The inputs are links to the few FILEs; without any, to the sample scans of one folder, a blank page, a damaged file and a TIFF of three
+pages. Fails if a row is missing, or if after the first tenth any process grows by more than a twentieth.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from itertools import cycle, islice
+from pathlib import Path
+
+from PIL import Image
+
+from zipocr.results import read_results
+
+COUNT = 20_000
+PER_FOLDER = 1_000
+SECONDS = 0.5
+LINES = 40
+GROWTH = 0.05
+
+Levels = dict[str, float]
+
+
+def make_inputs(folder: Path, count: int, files: Sequence[Path]) -> None:
+    """Link to the files in turn, in folders of a usual size."""
+    for number, file in enumerate(islice(cycle(files), count)):
+        place = folder / f"{number // PER_FOLDER:04}"
+        place.mkdir(exist_ok=True)
+        (place / f"{number:07}{file.suffix}").symlink_to(file)
+
+
+def usual_files(folder: Path) -> list[Path]:
+    """Give crops that leave no doubt, and some of what goes wrong."""
+    blank, damaged, pages = folder / "blank.png", folder / "damaged.png", folder / "pages.tif"
+    Image.new("L", (300, 80), 255).save(blank)
+    damaged.write_bytes(blank.read_bytes()[:40])
+    Image.new("L", (300, 80), 255).save(pages, save_all=True, append_images=[Image.new("L", (300, 80), 255)] * 2)
+    return [*sorted((Path(__file__).parents[1] / "sample_scans" / "white").resolve().iterdir()), blank, damaged, pages]
+
+
+def memory(process: int) -> float:
+    """Tell how many MB of memory a process holds; 0 if it has ended."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS")), 0)
+
+
+def levels(parent: int) -> Levels:
+    """Tell the memory of a process and of its workers."""
+    try:
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        workers = [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    except OSError:
+        return {}
+    return {"parent": memory(parent), **{f"worker {number}": memory(int(worker)) for number, worker in enumerate(workers, start=1)}}
+
+
+def watch(process: subprocess.Popen[bytes], journal: Path) -> Iterator[tuple[int, Levels]]:
+    """Look at a scan until it ends: how many inputs are finished, and the memory of its processes."""
+    finished, file = 0, None
+    while process.poll() is None:
+        time.sleep(SECONDS)
+        if file is None and journal.exists():
+            file = journal.open("rb")
+        if file is not None:
+            finished += file.read().count(b"\n")
+        yield max(0, finished - 1), levels(process.pid)
+
+
+def soak(count: int, files: Sequence[Path], folder: Path) -> bool:
+    """Scan, print the curve, and tell whether it is flat and all rows are there."""
+    (folder / "in").mkdir()
+    make_inputs(folder / "in", count, files or usual_files(folder))
+    output, began = folder / "results.csv", time.monotonic()
+    command = [sys.executable, "-m", "zipocr", "scan", folder / "in", "-o", output, "--quiet"]
+    curve: list[tuple[int, Levels]] = []
+    with subprocess.Popen(command) as process:
+        for finished, now in watch(process, folder / "results.csv.journal"):
+            if curve and finished // (count // LINES or 1) == curve[-1][0] // (count // LINES or 1):
+                continue
+            curve.append((finished, now))
+            print(f"{finished:>8}", *(f"{name} {size:7.1f} MB" for name, size in now.items()), sep="   ", flush=True)
+    names = {row.file for row in read_results(output)}
+    print(f"{count} inputs in {time.monotonic() - began:.0f} s, exit status {process.returncode}, rows of {len(names)} inputs")
+    later = [now for finished, now in curve if finished >= count / 10]
+    grown = {name: max(now.get(name, 0) for now in later) / size - 1 for name, size in later[0].items()}
+    print("grown after the first tenth:", *(f"{name} {share:+.1%}" for name, share in grown.items()))
+    return len(names) == count and max(grown.values()) <= GROWTH
+
+
+if __name__ == "__main__":
+    number, chosen = int(sys.argv[1]) if len(sys.argv) > 1 else COUNT, [Path(name).resolve() for name in sys.argv[2:]]
+    os.nice(10)
+    with tempfile.TemporaryDirectory() as made:
+        sys.exit(not soak(number, chosen, Path(made)))

@@ -1,0 +1,341 @@
+"""What a scan promises when the worst happens: each test makes it happen for real, to processes of their own."""
+
+import csv
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import fakes
+import pytest
+import scanner
+from PIL import Image
+
+from zipocr.errors import BackendError, OutputError
+
+DEADLINE = 300
+TIMEOUT = "4"
+MANY = 120
+
+
+def command(*words: str | Path) -> list[str | Path]:
+    return [sys.executable, "-P", scanner.__file__, "scan", *words]
+
+
+def scan(*words: str | Path) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(command(*words), check=False, capture_output=True, timeout=DEADLINE)
+
+
+def start(*words: str | Path) -> subprocess.Popen[bytes]:
+    """Scan in a session of its own, so that a signal can go to all its processes, like a terminal's Ctrl-C."""
+    return subprocess.Popen(command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+
+
+def save(path: Path, *grays: int) -> Path:
+    first, *others = (Image.fromarray(fakes.page(ink=gray)) for gray in grays)
+    first.save(path, **({"save_all": True, "append_images": others} if others else {}))
+    return path
+
+
+def save_many(folder: Path, gray: int = fakes.SLOW, *, count: int = MANY) -> Path:
+    """Many links to one page that takes its time."""
+    folder.mkdir()
+    original = save(folder / "0000.png", gray)
+    for number in range(1, count):
+        os.link(original, folder / f"{number:04}.png")
+    return folder
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def lines_in(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def group_is_alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def workers_of(process: int) -> list[int]:
+    """Processes that were started by one, the newest last, without Python's own helper."""
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def rows_of(path: Path) -> list[tuple[str, int, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return [(row["file"], int(row["page"]), row["reason"]) for row in csv.DictReader(file)]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with room for very little."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", place], check=False, capture_output=True)
+    if done.returncode:
+        pytest.skip(f"cannot mount: {done.stderr.decode().strip()}")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+def test_a_killed_run_is_gone_on_with_and_reads_nothing_twice(tmp_path: Path) -> None:
+    folder, output, journal = save_many(tmp_path / "in"), tmp_path / "out.csv", tmp_path / "out.csv.journal"
+    assert scan(folder, "-o", tmp_path / "whole.csv").returncode == 0
+    finished = 0
+    for _ in range(3):
+        with start(folder, "-o", output, "--resume", "--jobs", "2") as process:
+            wait_until(lambda enough=finished + 20: lines_in(journal) > enough)
+            process.send_signal(signal.SIGKILL)
+        wait_until(lambda: not group_is_alive(process.pid))
+        finished = lines_in(journal) - 1
+        assert not output.exists()
+    # Who read a finished input again would find no image there.
+    for name in sorted(folder.iterdir())[:finished]:
+        name.unlink()
+        name.write_text("read already")
+    assert scan(folder, "-o", output, "--resume", "--jobs", "1").returncode == 0
+    assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert not journal.exists()
+
+
+def test_a_killed_worker_costs_at_most_the_page_it_was_at(tmp_path: Path) -> None:
+    folder, output, journal = save_many(tmp_path / "in"), tmp_path / "out.csv", tmp_path / "out.csv.journal"
+    with start(folder, "-o", output, "--jobs", "2") as process:
+        for finished in (10, 30, 50):
+            wait_until(lambda finished=finished: lines_in(journal) > finished and len(workers_of(process.pid)) == 2)
+            os.kill(workers_of(process.pid)[0], signal.SIGKILL)
+        assert process.wait(DEADLINE) in {0, 1}
+    rows = rows_of(output)
+    assert [name for name, _, _ in rows] == sorted(path.name for path in folder.iterdir())
+    assert Counter(reason for _, _, reason in rows)["worker_died"] <= 3
+    assert {reason for _, _, reason in rows} <= {"", "worker_died"}
+
+
+def test_a_page_that_ends_its_worker_costs_one_row_whatever_the_number_of_processes(tmp_path: Path) -> None:
+    folder = save_many(tmp_path / "in", gray=7, count=10)
+    save(folder / "0003-pages.tif", 7, fakes.KILL, 8, fakes.ALLOCATE, 9)
+    save(folder / "0005-kill.png", fakes.KILL)
+    save(folder / "0005-spin.tif", 7, fakes.SPIN, 8)
+    save(folder / "0007-fault.png", fakes.FAULT)
+    options = ["--timeout", TIMEOUT, "--max-memory-per-worker", "2G"]
+    for jobs in "12":
+        done = scan(folder, "-o", tmp_path / f"{jobs}.csv", "--jobs", jobs, *options)
+        assert done.returncode == 1
+        assert b"failed: 0005-spin.tif: not read within 4 s (--timeout)" in done.stderr
+        assert b"failed: 0007-fault.png: KeyError('a fault of the reader') at fakes.py:" in done.stderr
+    failed = {(name, page): reason for name, page, reason in rows_of(tmp_path / "1.csv") if reason}
+    assert failed == {
+        ("0003-pages.tif", 2): "worker_died",
+        ("0003-pages.tif", 4): "out_of_memory",
+        ("0005-kill.png", 1): "worker_died",
+        ("0005-spin.tif", 2): "timeout",
+        ("0007-fault.png", 1): "program_error",
+    }
+    assert len(rows_of(tmp_path / "1.csv")) == 10 + 5 + 1 + 3 + 1
+    assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
+
+
+def test_a_limit_that_is_asked_for_holds_for_a_single_file_too(tmp_path: Path) -> None:
+    done = scan(save(tmp_path / "a.png", fakes.HANG), "--timeout", "1")
+    assert (done.returncode, done.stdout.splitlines()[1]) == (1, b"a.png,1,,,unread,timeout,,,,,")
+
+
+def test_a_page_that_needs_too_much_memory_costs_one_row_in_this_process_too(tmp_path: Path) -> None:
+    limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (4 << 30, resource.RLIM_INFINITY))  # noqa: E731 - the shell's ulimit -v
+    words = [save(tmp_path / "a.png", fakes.ALLOCATE), save(tmp_path / "b.png", 7)]
+    done = subprocess.run(command(*words), check=False, capture_output=True, preexec_fn=limit, timeout=DEADLINE)
+    assert [line.split(b",")[4:6] for line in done.stdout.splitlines()[1:]] == [[b"unread", b"out_of_memory"], [b"read", b""]]
+
+
+TIGHT = """
+import resource, sys
+from pathlib import Path
+from zipocr.images import read_pages
+from zipocr.types import Unread
+held = next(int(line.split()[1]) << 10 for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmData"))
+resource.setrlimit(resource.RLIMIT_DATA, (held + (20 << 20),) * 2)
+for path in sys.argv[1:]:
+    print(*(page.reason if isinstance(page, Unread) else page.shape for page in read_pages(Path(path), max_pixels=10**9)))
+"""
+
+
+def test_a_picture_that_does_not_fit_into_the_memory_is_told_from_a_damaged_one(tmp_path: Path) -> None:
+    sizes = {"gray.png": ("L", 6000), "alpha.png": ("RGBA", 4000), "lzw.tif": ("L", 6000), "small.png": ("L", 60)}
+    for name, (mode, side) in sizes.items():
+        Image.new(mode, (side, side)).save(tmp_path / name, **({"compression": "tiff_lzw"} if name.endswith("tif") else {}))
+    command = [sys.executable, "-c", TIGHT, *(tmp_path / name for name in sizes)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=DEADLINE)
+    assert done.stdout.splitlines() == ["out_of_memory"] * 3 + ["(60, 60)"]
+
+
+def test_too_little_memory_for_any_page_is_a_backend_error(tmp_path: Path) -> None:
+    done = scan(save(tmp_path / "a.png", 7), "--max-memory-per-worker", "50M")
+    assert done.returncode == BackendError.exit_code
+    # What of the libraries fails first, and how loudly, depends on the machine.
+    assert re.fullmatch(rb"zipocr: A worker process .*\. Give it more with --max-memory-per-worker\.", done.stderr.splitlines()[-1])
+
+
+def test_an_interruption_ends_in_order_and_can_be_gone_on_with(tmp_path: Path) -> None:
+    folder, output, journal = save_many(tmp_path / "in"), tmp_path / "out.csv", tmp_path / "out.csv.journal"
+    with start(folder, "-o", output, "--jobs", "2") as process:
+        wait_until(lambda: lines_in(journal) > 10)
+        os.killpg(process.pid, signal.SIGINT)
+        _, talk = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 130
+    kept, interrupted = talk.decode().splitlines()
+    assert kept == f"{lines_in(journal) - 1} of {MANY} inputs are finished; go on with the same command and --resume"
+    assert interrupted == "zipocr: interrupted"
+    wait_until(lambda: not group_is_alive(process.pid))
+    done = scan(folder, "-o", output, "--resume")
+    assert done.returncode == 0
+    assert b"of them before" in done.stderr
+    assert len(rows_of(output)) == MANY
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out.csv", "out.csv.json"]
+
+
+def test_a_second_interruption_ends_at_once(tmp_path: Path) -> None:
+    folder, journal = save_many(tmp_path / "in", gray=7, count=20), tmp_path / "out.csv.journal"
+    save(folder / "0010-hang.png", fakes.HANG)
+    with start(folder, "-o", tmp_path / "out.csv", "--jobs", "1") as process:
+        wait_until(lambda: lines_in(journal) > 10)
+        os.killpg(process.pid, signal.SIGINT)
+        # A worker that hangs is given a moment; nobody has to wait for that.
+        wait_until(lambda: signal_handler_is_second(process.pid))
+        began = time.monotonic()
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(DEADLINE) == 130
+        assert time.monotonic() - began < 0.9
+    wait_until(lambda: not group_is_alive(process.pid))
+    assert lines_in(journal) == 11
+
+
+def signal_handler_is_second(process: int) -> bool:
+    """Tell whether the first signal has been taken: nothing is pending any more."""
+    status = Path(f"/proc/{process}/status").read_text().splitlines()
+    return all(int(line.split()[1], 16) == 0 for line in status if line.startswith(("SigPnd", "ShdPnd")))
+
+
+def test_an_order_to_terminate_leaves_no_process_and_can_be_gone_on_with(tmp_path: Path) -> None:
+    folder, output, journal = save_many(tmp_path / "in"), tmp_path / "out.csv", tmp_path / "out.csv.journal"
+    with start(folder, "-o", output, "--jobs", "2") as process:
+        wait_until(lambda: lines_in(journal) > 10)
+        # As a service is stopped: all its processes are told at the same time.
+        os.killpg(process.pid, signal.SIGTERM)
+        assert process.wait(DEADLINE) == 128 + signal.SIGTERM
+    wait_until(lambda: not group_is_alive(process.pid))
+    assert scan(folder, "-o", output, "--resume").returncode == 0
+    assert {reason for _, _, reason in rows_of(output)} == {""}
+    assert len(rows_of(output)) == MANY
+
+
+def test_a_reader_of_many_rows_may_leave(tmp_path: Path) -> None:
+    with start(save_many(tmp_path / "in"), "--jobs", "2") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+        assert process.wait(DEADLINE) == 0
+    wait_until(lambda: not group_is_alive(process.pid))
+
+
+@pytest.mark.system("mount", "umount")
+@pytest.mark.parametrize(("room", "finished_all"), [(8, False), (24, True)])
+def test_a_full_disk_is_told_and_when_there_is_room_the_run_goes_on(
+    tmp_path: Path, small_disk: Path, room: int, *, finished_all: bool
+) -> None:
+    folder, output = save_many(tmp_path / "in", gray=7), small_disk / "out.csv"
+    (small_disk / "ballast").write_bytes(bytes((64 - room) << 10))
+    done = scan(folder, "-o", output)
+    assert done.returncode == OutputError.exit_code
+    assert b"No space left on device" in done.stderr
+    assert b"go on with" in done.stderr
+    finished = lines_in(small_disk / "out.csv.journal") - 1
+    assert 0 < finished <= MANY
+    assert (finished == MANY) == finished_all
+    assert scan(folder, "-o", output, "--resume").returncode == OutputError.exit_code
+    (small_disk / "ballast").unlink()
+    for name in sorted(folder.iterdir())[: finished - 1]:
+        name.unlink()
+        name.write_text("read already")
+    done = scan(folder, "-o", output, "--resume")
+    assert (done.returncode, sorted(path.name for path in small_disk.iterdir())) == (0, ["out.csv", "out.csv.json"])
+    assert [reason for _, _, reason in rows_of(output)] == [""] * MANY
+
+
+def test_a_limit_to_the_size_of_files_is_told_and_without_it_the_run_goes_on(tmp_path: Path) -> None:
+    folder, output = save_many(tmp_path / "in", gray=7), tmp_path / "out.csv"
+    limited = ["sh", "-c", 'ulimit -f 16; exec "$@"', "sh", *command(folder, "-o", output)]
+    done = subprocess.run(limited, check=False, capture_output=True, timeout=DEADLINE)
+    assert done.returncode == OutputError.exit_code
+    assert b"File too large" in done.stderr
+    assert 1 < lines_in(tmp_path / "out.csv.journal") < MANY
+    assert scan(folder, "-o", output, "--resume").returncode == 0
+    assert [reason for _, _, reason in rows_of(output)] == [""] * MANY
+
+
+def test_of_two_runs_on_one_output_the_second_stops(tmp_path: Path) -> None:
+    folder, output, journal = save_many(tmp_path / "in"), tmp_path / "out.csv", tmp_path / "out.csv.journal"
+    with start(folder, "-o", output, "--jobs", "1") as process:
+        wait_until(lambda: lines_in(journal) > 1)
+        for words in ([], ["--force"], ["--resume"]):
+            done = scan(folder, "-o", output, *words)
+            assert (done.returncode, done.stdout) == (OutputError.exit_code, b"")
+            assert b"Another run" in done.stderr
+        assert process.wait(DEADLINE) == 0
+    assert len(rows_of(output)) == MANY
+
+
+def test_a_run_is_not_gone_on_with_otherwise_than_it_was_begun(tmp_path: Path) -> None:
+    folder, output, journal = save_many(tmp_path / "in"), tmp_path / "out.csv", tmp_path / "out.csv.journal"
+    with start(folder, "-o", output, "--jobs", "2") as process:
+        wait_until(lambda: lines_in(journal) > 10)
+        process.kill()
+    wait_until(lambda: not group_is_alive(process.pid))
+    before = journal.read_bytes()
+    changes = {
+        "model sha256": ["--model", "digits"],
+        "options min_confidence was None and is 0.9": ["--min-confidence", "0.9"],
+        "options use_directory was True and is False": ["--no-directory"],
+        "options timeout was None and is 5.0": ["--timeout", "5"],
+    }
+    for said, words in changes.items():
+        done = scan(folder, "-o", output, "--resume", *words)
+        assert (done.returncode, said in done.stderr.decode()) == (OutputError.exit_code, True)
+    save(folder / "one-more.png", 7)
+    done = scan(folder, "-o", output, "--resume")
+    assert f"inputs count was {MANY} and is {MANY + 1}" in done.stderr.decode()
+    assert journal.read_bytes() == before
+    assert scan(folder, "-o", output).returncode == OutputError.exit_code
+    assert scan(folder, "-o", output, "--force").returncode == 0
+    assert len(rows_of(output)) == MANY + 1
+    done = scan(folder, "-o", output, "--resume")
+    assert (done.returncode, done.stderr.decode()) == (0, f"{output} is complete already\n")
+
+
+def test_inputs_may_vanish_while_they_are_read(tmp_path: Path) -> None:
+    folder, output = save_many(tmp_path / "in"), tmp_path / "out.csv"
+    with start(folder, "-o", output, "--jobs", "2") as process:
+        wait_until(lambda: lines_in(tmp_path / "out.csv.journal") > 10)
+        shutil.rmtree(folder)
+        assert process.wait(DEADLINE) == 1
+    reasons = [reason for _, _, reason in rows_of(output)]
+    assert len(reasons) == MANY
+    assert set(reasons) == {"", "unreadable_file"}

@@ -1,0 +1,238 @@
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import fakes
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zipocr import __version__
+from zipocr.batch import BatchSettings, Outcome
+from zipocr.errors import OutputError
+from zipocr.images import ImageFile
+from zipocr.outputs import FileOutput, completed, identify, list_digest, open_output
+from zipocr.results import format_rows, read_results, to_row
+from zipocr.types import Place, Reason, Unread
+
+IDENTITY: dict[str, Any] = {"zipocr": "1", "options": {"max_pixels": 100}}
+FACTS = {"counts": {"read": 9}}
+SETTINGS = BatchSettings(
+    model="digits", max_error=0.01, min_confidence=0.5, use_directory=True, directory=None, max_pixels=10_000, debug=None
+)
+
+
+def outcome(number: int) -> Outcome:
+    """Of a file with one page more than the last one; every third cannot be opened."""
+    readings = [fakes.zip_reading(f"{number:05d}"), Unread(reason=Reason.TOO_LARGE)]
+    name = f"=ä,{number}\n\udcff.png"
+    pages = range(1, number + 2)
+    return Outcome(
+        rows=tuple(to_row(name, page, readings[number % 3 == 2], min_confidence=0.5) for page in pages),
+        failures=tuple(f"page {page}" for page in pages if number % 3 == 2),
+    )
+
+
+OUTCOMES = [outcome(number) for number in range(6)]
+
+
+def write(target: Path, *, stop: int | None = None, identity: Mapping[str, Any] = IDENTITY, **how: bool) -> list[Outcome]:
+    """Write all outcomes, or only so many and die; give those that were there already."""
+    with open_output(str(target), identity, **how) as output:
+        before = list(output.replay())
+        for one in OUTCOMES[output.finished : stop]:
+            output.write(one)
+        if stop is None:
+            output.complete(FACTS)
+        return before
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "results.csv"
+
+
+def test_a_run_leaves_the_rows_and_what_made_them(target: Path) -> None:
+    write(target)
+    assert sorted(path.name for path in target.parent.iterdir()) == ["results.csv", "results.csv.json"]
+    assert list(read_results(target)) == [row for one in OUTCOMES for row in one.rows]
+
+
+def test_a_run_that_does_not_end_leaves_a_journal_and_no_rows(target: Path) -> None:
+    write(target, stop=3)
+    assert [path.name for path in target.parent.iterdir()] == ["results.csv.journal"]
+    assert write(target, resume=True) == OUTCOMES[:3]
+    assert list(read_results(target)) == [row for one in OUTCOMES for row in one.rows]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=3))
+@settings(max_examples=40)
+def test_the_bytes_are_the_same_wherever_runs_were_cut_off(tmp_path_factory: pytest.TempPathFactory, cuts: list[float]) -> None:
+    folder = tmp_path_factory.mktemp("cut")
+    target, journal = folder / "results.csv", folder / "results.csv.journal"
+    for cut in cuts:
+        # All that a crash can leave: a journal that ends at any byte.
+        write(target, stop=len(OUTCOMES), resume=True)
+        data = journal.read_bytes()
+        journal.write_bytes(data[: int(cut * len(data))])
+    write(target, resume=True)
+    assert target.read_text().partition("\n")[2] == format_rows(row for one in OUTCOMES for row in one.rows)
+
+
+def test_every_length_of_a_journal_can_be_gone_on_with(tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    write(tmp_path / "whole" / "results.csv")
+    write(tmp_path / "results.csv", stop=2)
+    data = (tmp_path / "results.csv.journal").read_bytes()
+    for length in range(0, len(data) + 1, 7):
+        (tmp_path / "results.csv.journal").write_bytes(data[:length])
+        write(tmp_path / "results.csv", resume=True)
+        assert (tmp_path / "results.csv").read_bytes() == (tmp_path / "whole" / "results.csv").read_bytes()
+        (tmp_path / "results.csv").unlink()
+
+
+def test_what_is_there_is_not_overwritten_unless_told(target: Path) -> None:
+    target.write_text("precious")
+    for how in ({}, {"resume": True}):
+        with pytest.raises(OutputError, match=r"is there already.*--force"):
+            write(target, **how)
+        assert target.read_text() == "precious"
+        assert list(target.parent.iterdir()) == [target]
+    write(target, force=True, stop=2)
+    assert target.read_text() == "precious"
+    with pytest.raises(OutputError, match=r"--resume.*--force"):
+        write(target)
+    write(target, resume=True)
+    assert target.read_text() != "precious"
+
+
+def test_an_output_beside_a_journal_without_records_is_not_overwritten(target: Path) -> None:
+    write(target)
+    before = target.read_bytes()
+    (target.parent / "results.csv.journal").touch()
+    with pytest.raises(OutputError, match="is there already"):
+        write(target)
+    assert target.read_bytes() == before
+
+
+def test_a_crash_between_the_rows_and_the_end_costs_nothing(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("zipocr.journal.Journal.remove", lambda _: None)
+        write(target)
+    before = target.read_bytes()
+    with pytest.raises(OutputError, match="--resume"):
+        write(target)
+    assert write(target, resume=True) == OUTCOMES
+    assert target.read_bytes() == before
+
+
+def test_a_link_stays_a_link_and_its_journal_stands_beside_its_target(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    target, link = tmp_path / "disk" / "rows.csv", tmp_path / "results.csv"
+    link.symlink_to(target)
+    write(link, stop=1)
+    assert (tmp_path / "disk" / "rows.csv.journal").exists()
+    write(link, resume=True)
+    assert link.is_symlink()
+    assert len(list(read_results(target))) == sum(len(one.rows) for one in OUTCOMES)
+
+
+@pytest.mark.parametrize("target", ["-", os.devnull])
+def test_what_is_no_file_has_no_journal(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with open_output(target, IDENTITY) as output:
+        output.write(OUTCOMES[0])
+        output.complete(FACTS)
+        assert (output.finished, list(output.replay())) == (0, [])
+    assert list(tmp_path.iterdir()) == []
+    assert not Path(os.devnull + ".json").exists()
+
+
+def test_a_complete_output_is_known_by_what_stands_beside_it(target: Path) -> None:
+    assert completed(str(target), IDENTITY) is None
+    write(target, stop=2)
+    assert completed(str(target), IDENTITY) is None
+    write(target, resume=True)
+    assert completed(str(target), IDENTITY) == FACTS["counts"]
+    with pytest.raises(OutputError, match="options max_pixels was 100 and is 99"):
+        completed(str(target), {**IDENTITY, "options": {"max_pixels": 99}})
+    target.write_bytes(target.read_bytes() + b"x")
+    assert completed(str(target), IDENTITY) is None
+
+
+def test_what_made_the_rows_is_told_beside_them(target: Path) -> None:
+    identity = identify("scan", SETTINGS, {"timeout": None}, {"count": 6})
+    write(target, identity=identity, stop=2)
+    write(target, identity=identity, resume=True)
+    told = json.loads((target.parent / "results.csv.json").read_text())
+    assert told["zipocr"] == __version__
+    assert len(told["model"]["sha256"]) == len(told["results"]["sha256"]) == 64
+    decisive = {"max_error": 0.01, "min_confidence": 0.5, "use_directory": True, "max_pixels": 10_000, "timeout": None}
+    assert (told["options"], told["directory"]) == (decisive, None)
+    assert told["counts"] == {"read": 9}
+    assert told["begun"] <= told["ended"]
+    assert told["inputs"] == {"count": 6}
+    assert told["inputs_finished_before_the_last_resume"] == 2
+    assert {"numpy", "opencv", "Pillow"} <= told["libraries"].keys()
+
+
+def test_every_setting_that_decides_rows_is_part_of_what_a_run_is(tmp_path: Path) -> None:
+    places = {"02108": Place(city="Boston", state="MA"), "10001": Place(city="New York", state="NY")}
+    others: dict[str, Any] = {
+        "model": "mail",
+        "max_error": 0.02,
+        "min_confidence": None,
+        "use_directory": False,
+        "directory": places,
+        "max_pixels": 99,
+    }
+    assert {field.name for field in fields(BatchSettings)} - {"debug"} == others.keys()
+    own = identify("scan", SETTINGS, {}, {})
+    for name, value in others.items():
+        assert identify("scan", replace(SETTINGS, **{name: value}), {}, {}) != own
+    assert identify("scan", replace(SETTINGS, debug=tmp_path), {}, {}) == own
+    (tmp_path / "copy.npz").write_bytes((Path(fakes.__file__).parents[1] / "zipocr" / "models" / "digits.npz").read_bytes())
+    assert identify("scan", replace(SETTINGS, model=str(tmp_path / "copy.npz")), {}, {}) == own
+    assert identify("scan", SETTINGS, {"timeout": 1}, {}) != own
+
+
+def test_a_list_of_zips_is_known_by_what_it_says_and_not_by_its_order() -> None:
+    boston, york = ("02108", Place(city="Boston", state="MA")), ("10001", Place(city="", state=""))
+    lists = [dict([boston, york]), dict([boston]), dict([york]), dict([("02109", boston[1]), york]), dict([("02108", york[1]), york]), {}]
+    known = [identify("scan", replace(SETTINGS, directory=one), {}, {})["directory"] for one in lists]
+    assert len({one["sha256"] for one in known}) == len(lists)
+    assert [one["count"] for one in known] == [2, 1, 1, 2, 2, 0]
+    assert identify("scan", replace(SETTINGS, directory=dict([york, boston])), {}, {})["directory"] == known[0]
+
+
+def test_extras_that_open_files_are_part_of_what_a_run_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    libraries = identify("scan", SETTINGS, {}, {})["libraries"]
+    assert libraries["pypdfium2"]
+    assert libraries["pillow-heif"]
+    monkeypatch.setattr("zipocr.outputs.LIBRARIES", ("numpy", "a-library-that-nobody-has"))
+    assert identify("scan", SETTINGS, {}, {})["libraries"]["a-library-that-nobody-has"] is None
+
+
+def test_a_list_of_inputs_is_known_by_places_names_and_order() -> None:
+    files = [ImageFile(path=Path(name), name=name) for name in ("a.png", "b\udcff.png")]
+    lists = [
+        files,
+        files[::-1],
+        files[:1],
+        [replace(files[0], name="c.png"), files[1]],
+        [replace(files[0], path=Path("x/a.png")), files[1]],
+    ]
+    assert len({list_digest(one)["sha256"] for one in lists}) == len(lists)
+    assert list_digest(files) == list_digest([replace(file, path=Path.cwd() / file.path) for file in files])
+
+
+@pytest.mark.parametrize("record", [{}, {"rows": "a,b\n", "failures": []}, {"rows": '"', "failures": []}, {"rows": "", "failures": None}])
+def test_a_journal_of_something_else_is_an_output_error(target: Path, record: dict[str, object]) -> None:
+    with open_output(str(target), IDENTITY) as output:
+        assert isinstance(output, FileOutput)
+        output._journal.append(record)
+        with pytest.raises(OutputError, match="did not write"):
+            list(output.replay())

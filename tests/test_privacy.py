@@ -1,0 +1,94 @@
+"""No command talks to a network: Python's own events tell of every socket, in worker processes too."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import fakes
+import pytest
+from PIL import Image
+
+import zipocr
+
+# Python runs this at its start, in every process: what would leave the machine ends it, with a word in a file.
+GUARD = """
+import os, socket, sys
+
+def guard(event, arguments):
+    inner = {socket.AF_UNIX} if hasattr(socket, "AF_UNIX") else set()
+    if event == "socket.__new__" and arguments[1] in inner:
+        return
+    if event.startswith("socket.") or event in {"urllib.Request", "http.client.connect"}:
+        with open(os.environ["ZIPOCR_TEST_SOCKETS"], "a") as file:
+            print(event, *arguments[1:], file=file)
+        os._exit(99)
+
+sys.addaudithook(guard)
+"""
+DEADLINE = 300
+ROOT = Path(zipocr.__file__).parents[1]
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> dict[str, str]:
+    """Give the environment of processes that may use no socket."""
+    (tmp_path / "guard").mkdir()
+    (tmp_path / "guard" / "sitecustomize.py").write_text(GUARD)
+    path = os.pathsep.join([str(tmp_path / "guard"), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "PYTHONPATH": path, "ZIPOCR_TEST_SOCKETS": str(tmp_path / "sockets")}
+
+
+def run(guarded: dict[str, str], *words: str | Path) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([sys.executable, *words], check=False, capture_output=True, env=guarded, timeout=DEADLINE)
+
+
+def save(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    for number in range(count):
+        Image.fromarray(fakes.page(ink=number)).save(folder / f"{number}.png")
+    return folder
+
+
+CONNECTING = {
+    "connect": "import socket; socket.create_connection(('127.0.0.1', 9))",
+    "look up": "import socket; socket.getaddrinfo('localhost', 80)",
+    "download": "import urllib.request; urllib.request.urlopen('http://localhost:9')",
+    "listen": "import socket; socket.socket().bind(('127.0.0.1', 0))",
+}
+
+
+@pytest.mark.parametrize("what", CONNECTING)
+def test_the_guard_sees_what_it_is_there_for(guarded: dict[str, str], what: str) -> None:
+    assert run(guarded, "-c", CONNECTING[what]).returncode == 99
+    assert Path(guarded["ZIPOCR_TEST_SOCKETS"]).read_text()
+
+
+@pytest.mark.real
+def test_scan_inspect_model_and_train_use_no_network(guarded: dict[str, str], tmp_path: Path) -> None:
+    folder, zipocr_ = save(tmp_path / "in", 10), ("-m", "zipocr")
+    for words in (
+        ["scan", folder, "--jobs", "2", "-o", tmp_path / "out.csv", "--debug", tmp_path / "debug"],
+        ["inspect", folder / "1.png", "-o", tmp_path / "sheets"],
+        ["model"],
+        ["train", "--data", "digits", "--holdout", "6"],
+    ):
+        done = run(guarded, *zipocr_, *words)
+        assert done.returncode == 0, done.stderr
+    assert not Path(guarded["ZIPOCR_TEST_SOCKETS"]).exists()
+
+
+@pytest.mark.real
+def test_watch_uses_no_network(guarded: dict[str, str], tmp_path: Path) -> None:
+    pytest.importorskip("watchfiles")
+    folder, output = save(tmp_path / "in", 2), tmp_path / "out.csv"
+    command = [sys.executable, "-m", "zipocr", "watch", folder, "-o", output, "--settle", "0"]
+    with subprocess.Popen(command, env=guarded, stderr=subprocess.PIPE) as process:
+        until = time.monotonic() + DEADLINE
+        while not output.exists() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.05)
+        process.terminate()
+    assert process.returncode == 0
+    assert output.exists()
+    assert not Path(guarded["ZIPOCR_TEST_SOCKETS"]).exists()

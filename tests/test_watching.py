@@ -1,0 +1,245 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import fakes
+import pytest
+import scanner
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from zipocr.cli import main
+from zipocr.errors import OutputError
+from zipocr.results import read_results
+from zipocr.watching import Watcher
+
+pytest.importorskip("watchfiles")
+
+DEADLINE = 300
+SETTLE = 0.5
+
+
+def watcher(folder: Path, **known: tuple[int, int]) -> Watcher:
+    return Watcher(folder=folder, known=dict(known), settle=2, poll=10)
+
+
+def names(found: Watcher, now: float) -> list[str]:
+    return [arrival.file.name for arrival in found.look(now)]
+
+
+def test_a_file_is_given_once_and_only_after_it_rests(tmp_path: Path) -> None:
+    found = watcher(tmp_path)
+    (tmp_path / "a.png").write_bytes(b"1")
+    assert [names(found, now) for now in (0, 1, 1.9)] == [[], [], []]
+    (tmp_path / "a.png").write_bytes(b"12")
+    assert [names(found, now) for now in (2, 3.9, 4, 5, 99)] == [[], [], ["a.png"], [], []]
+
+
+def test_a_file_whose_size_rests_but_not_its_time_is_not_given(tmp_path: Path) -> None:
+    found = watcher(tmp_path)
+    (tmp_path / "a.png").write_bytes(bytes(9))
+    for now in range(5):
+        os.utime(tmp_path / "a.png", (now, now))
+        assert names(found, now) == []
+    assert names(found, 6) == ["a.png"]
+
+
+@given(st.lists(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 3)), max_size=3), min_size=1, max_size=8))
+def test_every_state_of_a_file_that_rests_is_given_exactly_once(
+    tmp_path_factory: pytest.TempPathFactory, rounds: list[list[tuple[str, int]]]
+) -> None:
+    folder = tmp_path_factory.mktemp("in")
+    found, given_already, expected = watcher(folder), [], []
+    for number, writes in enumerate(rounds):
+        for name, size in writes:
+            (folder / f"{name}.png").write_bytes(bytes(size))
+            os.utime(folder / f"{name}.png", (size, size))
+        state = {path.name: path.stat().st_size for path in folder.iterdir()}
+        found.look(10 * number)
+        given_already += [(arrival.file.name, arrival.stamp[0]) for arrival in found.look(10 * number + 5)]
+        now = {name: size for name, size in state.items() if not expected or dict(expected).get(name) != size}
+        expected += sorted(now.items())
+    assert given_already == expected
+
+
+def test_what_an_earlier_watch_has_read_is_not_given_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"1")
+    found = watcher(tmp_path, **{"a.png": (1, path.stat().st_mtime_ns)})
+    assert [names(found, now) for now in (0, 5)] == [[], []]
+    os.utime(path, (1, 1))
+    assert [names(found, now) for now in (6, 9)] == [[], ["a.png"]]
+
+
+def test_a_folder_that_comes_back_brings_nothing_twice(tmp_path: Path) -> None:
+    share = tmp_path / "share"
+    share.mkdir()
+    (share / "a.png").write_bytes(b"1")
+    found = watcher(share)
+    found.look(0)
+    assert names(found, 5) == ["a.png"]
+    share.rename(tmp_path / "gone")
+    assert names(found, 10) == []
+    (tmp_path / "gone").rename(share)
+    assert [names(found, now) for now in (15, 20)] == [[], []]
+
+
+def test_a_link_to_nowhere_and_a_file_in_a_folder_are_given_other_files_are_not(tmp_path: Path) -> None:
+    (tmp_path / "deep" / "deeper").mkdir(parents=True)
+    (tmp_path / "deep" / "deeper" / "a.tif").touch()
+    (tmp_path / "link.png").symlink_to("nowhere")
+    (tmp_path / "a.png.part").touch()
+    found = watcher(tmp_path)
+    found.look(0)
+    assert names(found, 2) == ["deep/deeper/a.tif", "link.png"]
+
+
+def save(path: Path, gray: int = 7) -> Path:
+    Image.fromarray(fakes.page(ink=gray)).save(path)
+    return path
+
+
+@contextmanager
+def watching(folder: Path, output: Path, *words: str, environment: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-P", scanner.__file__, "watch", folder, "-o", output, "--settle", str(SETTLE), *words]
+    environment = {**os.environ, **(environment or {})}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, env=environment) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def end(process: subprocess.Popen[bytes]) -> tuple[int, str]:
+    """Press Ctrl-C."""
+    os.killpg(process.pid, signal.SIGINT)
+    _, talk = process.communicate(timeout=DEADLINE)
+    return process.returncode, talk.decode()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def zips(output: Path) -> list[tuple[str, str]]:
+    return [(row.file, row.zip) for row in read_results(output)] if output.exists() else []
+
+
+def test_files_are_read_as_they_arrive_and_none_twice_across_restarts(tmp_path: Path) -> None:
+    folder, output = tmp_path / "in", tmp_path / "out.csv"
+    folder.mkdir()
+    save(folder / "b.png", 1)
+    with watching(folder, output) as process:
+        wait_until(lambda: zips(output) == [("b.png", "00001")])
+        (folder / "new").mkdir()
+        save(folder / "new" / "a.png", 2)
+        wait_until(lambda: zips(output) == [("b.png", "00001"), ("new/a.png", "00002")])
+        process.kill()
+    save(folder / "c.png", 3)
+    with watching(folder, output) as process:
+        wait_until(lambda: len(zips(output)) == 3)
+        code, talk = end(process)
+    assert (code, zips(output)[2]) == (0, ("c.png", "00003"))
+    assert "where 2 files have been read" in talk
+    assert "read 3, to review 0, unread 0, failed 0; 3 crops, 2 of them before," in talk
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out.csv", "out.csv.journal", "out.csv.json"]
+    with watching(folder, output) as process:
+        save(folder / "b.png", 4)
+        wait_until(lambda: len(zips(output)) == 4)
+        assert end(process)[0] == 0
+    assert zips(output)[3] == ("b.png", "00004")
+
+
+def test_a_file_that_is_still_written_waits(tmp_path: Path) -> None:
+    folder, output = tmp_path / "in", tmp_path / "out.csv"
+    folder.mkdir()
+    data = save(tmp_path / "whole.png", 5).read_bytes()
+    with watching(folder, output) as process, (folder / "a.png").open("wb", buffering=0) as file:
+        until = time.monotonic() + 5 * SETTLE
+        for byte in data[:-1]:
+            file.write(bytes([byte]))
+            time.sleep(max(0, until - time.monotonic()) / len(data))
+        save(folder / "b.png", 6)
+        file.write(data[-1:])
+        wait_until(lambda: len(zips(output)) == 2)
+        assert sorted(zips(output)) == [("a.png", "00005"), ("b.png", "00006")]
+        assert end(process)[0] == 0
+
+
+def test_a_folder_that_tells_nothing_is_listed(tmp_path: Path) -> None:
+    folder, output = tmp_path / "in", tmp_path / "out.csv"
+    folder.mkdir()
+    # As on a network: the library hears of nothing for an hour.
+    deaf = {"WATCHFILES_FORCE_POLLING": "true", "WATCHFILES_POLL_DELAY_MS": "3600000"}
+    with watching(folder, output, "--poll", "0.5", environment=deaf) as process:
+        wait_until(lambda: b"watching" in (process.stderr.readline() if process.stderr else b""))
+        save(folder / "a.png", 8)
+        wait_until(lambda: zips(output) == [("a.png", "00008")])
+        assert end(process)[0] == 0
+
+
+def test_a_bad_file_costs_its_row_and_the_watch_goes_on(tmp_path: Path) -> None:
+    folder, output = tmp_path / "in", tmp_path / "out.csv"
+    folder.mkdir()
+    save(folder / "a.png", fakes.KILL)
+    (folder / "b.png").touch()
+    save(folder / "c.png", 9)
+    with watching(folder, output) as process:
+        wait_until(lambda: len(zips(output)) == 3)
+        assert end(process)[0] == 1
+    assert [row.reason[0] if row.reason else "" for row in read_results(output)] == ["worker_died", "unreadable_file", ""]
+
+
+def test_a_watch_is_not_gone_on_with_otherwise_and_two_do_not_meet(tmp_path: Path) -> None:
+    folder, output = tmp_path / "in", tmp_path / "out.csv"
+    folder.mkdir()
+    save(folder / "a.png")
+    with watching(folder, output) as process:
+        wait_until(lambda: len(zips(output)) == 1)
+        with watching(folder, output) as second:
+            _, talk = second.communicate(timeout=DEADLINE)
+        assert (second.returncode, b"Another run" in talk) == (OutputError.exit_code, True)
+        assert end(process)[0] == 0
+    with watching(folder, output, "--max-pixels", "10") as process:
+        _, talk = process.communicate(timeout=DEADLINE)
+    assert (process.returncode, b"max_pixels was 50000000 and is 10" in talk) == (OutputError.exit_code, True)
+
+
+def test_a_watch_reads_with_the_list_and_the_error_it_is_told_and_goes_on_only_with_these(tmp_path: Path) -> None:
+    folder, output, listed = tmp_path / "in", tmp_path / "out.csv", tmp_path / "list.txt"
+    folder.mkdir()
+    save(folder / "a.png")
+    listed.write_text("02108\n")
+    words = ("--max-error", "0.1", "--directory", str(listed))
+    with watching(folder, output, *words) as process:
+        wait_until(lambda: len(zips(output)) == 1)
+        assert end(process)[0] == 0
+    told = json.loads((tmp_path / "out.csv.json").read_text())
+    assert (told["options"]["max_error"], told["directory"]["count"], told["directory_file"]) == (0.1, 1, str(listed))
+    listed.write_text("02109\n")
+    for changed, said in ((words, b"directory sha256 was"), (("--max-error", "0.2"), b"max_error was 0.1 and is 0.2")):
+        with watching(folder, output, *changed) as process:
+            _, talk = process.communicate(timeout=DEADLINE)
+        assert (process.returncode, said in talk) == (OutputError.exit_code, True)
+
+
+def test_a_watch_takes_one_way_to_choose_the_threshold(tmp_path: Path) -> None:
+    words = ["watch", str(tmp_path), "-o", str(tmp_path / "out.csv"), "--max-error", "0.1", "--min-confidence", "0.5"]
+    result = CliRunner().invoke(main, words)
+    assert (result.exit_code, "give one of them" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("words", [[], ["-o", "-"], ["-o", os.devnull]])
+def test_a_watch_needs_a_file_to_write(tmp_path: Path, words: list[str]) -> None:
+    assert CliRunner().invoke(main, ["watch", str(tmp_path), *words]).exit_code == 2

@@ -1,0 +1,120 @@
+"""What runs in a worker process."""
+
+import ctypes
+import os
+import pickle
+import signal
+import sys
+import threading
+import traceback
+from contextlib import suppress
+from enum import Enum, auto
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection, wait
+from typing import Any, NoReturn
+
+from zipocr.backends import Work
+from zipocr.errors import BackendError, ZipocrError
+
+NO_MEMORY = 77
+"""Exit status of a worker that ran out of memory."""
+
+_PR_SET_PDEATHSIG = 1
+# The parent wants nothing more.
+_HUNG_UP = (EOFError, BrokenPipeError, ConnectionResetError)
+
+
+class Message(Enum):
+    """What a worker can say; FAILED comes with the error, STEP with the result."""
+
+    READY = auto()
+    FAILED = auto()
+    BEGUN = auto()
+    STEP = auto()
+    DONE = auto()
+
+
+def serve(connection: Connection, start: bytes, max_memory: int | None) -> NoReturn:
+    """Work until the other end of the connection closes.
+
+    Parameters
+    ----------
+    connection : Connection
+        Tasks come in as ``(task, first step)``, messages go out.
+    start : bytes
+        Pickled, so that what it imports counts against the memory and may fail like anything else.
+    max_memory : int or None
+        Bytes of data this process may hold.
+    """
+    _live_no_longer_than_the_parent()
+    with suppress(*_HUNG_UP):
+        try:
+            work = _start(start, max_memory)
+            connection.send((Message.READY, None))
+            while True:
+                _do(work, connection)
+        except _HUNG_UP:
+            raise
+        except MemoryError:
+            os._exit(NO_MEMORY)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the parent's
+            _report(connection, error)
+    os._exit(0)
+
+
+def _start(start: bytes, max_memory: int | None) -> Work[Any, Any]:
+    if max_memory is None:
+        work: Work[Any, Any] = pickle.loads(start)()
+        return work
+    try:
+        _limit_memory(max_memory)
+        return _start(start, None)
+    except ZipocrError:
+        raise
+    except Exception as error:  # noqa: BLE001 - too little memory shows in many ways
+        message = f"A worker process cannot start within {max_memory >> 20} MB ({error!r}). Give it more with --max-memory-per-worker."
+        raise BackendError(message) from None
+
+
+def _do(work: Work[Any, Any], connection: Connection) -> None:
+    task, first = connection.recv()
+    for result in work.steps(task, first=first, begin=lambda: connection.send((Message.BEGUN, None))):
+        connection.send((Message.STEP, result))
+    connection.send((Message.DONE, None))
+
+
+def _report(connection: Connection, error: Exception) -> None:
+    error.add_note(f"In a worker process:\n{traceback.format_exc()}")
+    try:
+        connection.send((Message.FAILED, error))
+    except (TypeError, AttributeError, pickle.PicklingError):
+        connection.send((Message.FAILED, RuntimeError(repr(error))))
+
+
+def _limit_memory(size: int) -> None:
+    """Limit the data of this process, not its addresses: the libraries' code, some 200 MB shared by all workers, is not a page's fault."""
+    try:
+        import resource
+    except ImportError:
+        message = "This system cannot limit the memory of a process. Do without --max-memory-per-worker."
+        raise BackendError(message) from None
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (size if hard == resource.RLIM_INFINITY else min(size, hard), hard))
+
+
+def _live_no_longer_than_the_parent() -> None:
+    """Leave signals meant for all processes to the parent, and end when it ends, even if it was killed and a step hangs here."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    if sys.platform == "linux":
+        # The thread needs the interpreter, which a hanging step may hold on to; this needs nothing.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)

@@ -1,0 +1,137 @@
+"""What happens, told twice: to people on standard error, and to programs as JSON lines in a file."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING
+
+import click
+
+from zipocr.errors import OutputError, ZipocrError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from zipocr.batch import Outcome
+    from zipocr.config import ScanConfig
+
+LOG = logging.getLogger("zipocr")
+LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
+"""What ``-v`` given so many times lets through; without it standard error has the summary alone."""
+
+FIELDS = ("file", "page", "reason", "zip")
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time, level and message, and file, page and reason where the message is about a page."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a record."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+            **{name: getattr(record, name) for name in FIELDS if hasattr(record, name)},
+        }
+        return json.dumps(line)
+
+
+class LogFile(logging.FileHandler):
+    """A log file. One that can no longer be written is given up with a word, since the results matter more."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's signature
+        """Say so, once."""
+        click.echo(f"warning: cannot write to the log file: {sys.exc_info()[1]}", err=True)
+        LOG.removeHandler(self)
+
+    def close(self) -> None:
+        """Close the file, whatever becomes of its end."""
+        with suppress(OSError):
+            super().close()
+
+
+@cache
+def console() -> Console:
+    """Standard error as rich sees it; the bar and the log share it, so that neither writes over the other."""
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+@contextmanager
+def logs(config: ScanConfig) -> Iterator[None]:
+    """Log as a command was told to, and what ended it.
+
+    Raises
+    ------
+    OutputError
+        If the log file cannot be opened.
+    """
+    handlers = list(_handlers(config))
+    for handler in handlers:
+        LOG.addHandler(handler)
+    LOG.setLevel(min((handler.level for handler in handlers), default=logging.CRITICAL))
+    LOG.propagate = False
+    try:
+        yield
+    except ZipocrError as error:
+        LOG.error("%s", error)
+        raise
+    except (KeyboardInterrupt, SystemExit):
+        LOG.warning("interrupted")
+        raise
+    finally:
+        for handler in handlers:
+            LOG.removeHandler(handler)
+            handler.close()
+
+
+def _handlers(config: ScanConfig) -> Iterator[logging.Handler]:
+    if config.log_file:
+        try:
+            file = LogFile(config.log_file, encoding="utf-8")
+        except OSError as error:
+            message = f"Cannot write {click.format_filename(config.log_file)}: {error.strerror}. Choose another place for the log."
+            raise OutputError(message) from error
+        file.setFormatter(JsonLines())
+        file.setLevel(min(logging.INFO, LEVELS[min(config.verbose, 2)]))
+        yield file
+    if config.verbose and not config.quiet and sys.stderr is not None:
+        yield _talk(LEVELS[min(config.verbose, 2)])
+
+
+def _talk(level: int) -> logging.Handler:
+    """On a terminal with colours and above the bar; elsewhere plain lines."""
+    handler: logging.Handler
+    if sys.stderr.isatty():
+        from rich.highlighter import NullHighlighter
+        from rich.logging import RichHandler
+
+        handler = RichHandler(console=console(), show_path=False, highlighter=NullHighlighter())
+    else:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    handler.setLevel(level)
+    return handler
+
+
+def log_outcome(outcome: Outcome) -> None:
+    """Tell what became of each page: a warning where it could not be had."""
+    from zipocr.batch import FAILURES
+    from zipocr.results import to_cell
+
+    failures = iter(outcome.failures)
+    for row in outcome.rows:
+        about = {"file": row.file, "page": row.page, "reason": ";".join(row.reason), "zip": row.zip}
+        where = f"{to_cell(row.file)}, page {row.page}"
+        if FAILURES.intersection(row.reason):
+            LOG.warning("%s: %s", where, next(failures, ""), extra=about)
+        else:
+            LOG.debug("%s: %s %s", where, row.status, row.zip, extra=about)

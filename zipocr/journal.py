@@ -1,0 +1,288 @@
+r"""The door to journals: what a run has finished, kept safe while it goes on, so that another can take over where it stopped.
+
+A journal is a text file. Each line is JSON, a tab, and a CRC over that JSON and the number of the line; the first holds what the run is,
+the others a record each. A line that was cut short, damaged or moved is noticed, and nothing from there on is believed.
+"""
+
+import errno
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from io import FileIO
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+from zipocr.errors import OutputError
+
+Json = Any
+SYNC_SECONDS = 1.0
+"""What was written at least this long before the latest record has reached the disk."""
+
+LONGEST_SHOWN = 40
+_MAGIC = b'{"zipocr_journal": 1, '
+_CANNOT_LOCK = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
+# Windows keeps others from reading what is locked: lock a byte that no journal reaches.
+_FAR_AWAY = 1 << 40
+
+
+class Journal:
+    """An open journal, locked against other runs; `open_journal` makes one.
+
+    Attributes
+    ----------
+    finished : int
+        How many records it holds.
+    begun : str
+        When it was begun, ISO 8601 in UTC.
+    """
+
+    def __init__(self, path: Path, file: FileIO) -> None:
+        self.finished = 0
+        self.begun = ""
+        self._path = path
+        self._file = file
+        self._end = 0
+        self._synced = time.monotonic()
+
+    def begin(self, identity: Mapping[str, Json], *, resume: bool, force: bool) -> None:
+        """Write the first line, or go on after the last record; see `open_journal`."""
+        head = None if force else self._survey()
+        if head is None or not self.finished:
+            self._write_head(identity)
+            return
+        if not resume:
+            message = f"{_shown(self._path)} is left of a run that did not end. Go on with it with --resume, or start anew with --force."
+            raise OutputError(message)
+        if changes := differences(head.get("identity"), identity):
+            message = f"{_shown(self._path)} was begun otherwise: {'; '.join(changes)}. Give the same again, or start anew with --force."
+            raise OutputError(message)
+        self.begun = str(head.get("begun"))
+        with self._translated():
+            self._file.truncate(self._end)
+
+    def _survey(self) -> dict[str, Json] | None:
+        """Find the records that can be believed, and give the first line; None if nothing else was written yet."""
+        with self._translated(), self._path.open("rb") as lines:
+            first = next(lines, b"")
+            head = _unpack(first, 0)
+            if head is None or not first.startswith(_MAGIC):
+                if first.endswith(b"\n") or not _is_cut_head(first):
+                    message = f"{_shown(self._path)} is no journal of this version of zipocr, or damaged. Replace it with --force."
+                    raise OutputError(message)
+                return None
+            self._end = len(first)
+            for number, line in enumerate(lines, start=1):
+                if _unpack(line, number) is None:
+                    break
+                self.finished, self._end = number, self._end + len(line)
+        return head
+
+    def _write_head(self, identity: Mapping[str, Json]) -> None:
+        self.begun = datetime.now(UTC).isoformat(timespec="seconds")
+        self.finished, self._end = 0, 0
+        with self._translated():
+            self._file.truncate(0)
+            self._write(_pack({"zipocr_journal": 1, "begun": self.begun, "identity": identity}, 0))
+            self._sync()
+
+    def append(self, record: Mapping[str, Json]) -> None:
+        """Add a record.
+
+        It is handed to the system at once, and so outlives this process. Against a loss of power the disk is made to keep all records at
+        most every `SYNC_SECONDS`.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written whole; what was there before is as it was.
+        """
+        with self._translated():
+            self._write(_pack(record, self.finished + 1))
+            self.finished += 1
+            if time.monotonic() - self._synced >= SYNC_SECONDS:
+                self._sync()
+
+    def records(self) -> Iterator[dict[str, Json]]:
+        """Read all records there are."""
+        with self._translated(), self._path.open("rb") as lines:
+            next(lines)
+            for number in range(1, self.finished + 1):
+                record = _unpack(next(lines, b""), number)
+                if record is None:
+                    message = f"{_shown(self._path)} was changed by another program. Start anew with --force."
+                    raise OutputError(message)
+                yield record
+
+    def remove(self) -> None:
+        """Remove the file; its work is done."""
+        if os.name == "nt":  # where an open file cannot be removed
+            self._file.close()
+        self._path.unlink(missing_ok=True)
+        self._file.close()
+
+    def close(self) -> None:
+        """Let go of the file. One that was begun here and has no record is removed: there is nothing to go on with."""
+        if self._file.closed:
+            return
+        with suppress(OSError):
+            self._sync()
+        if not self.finished and os.fstat(self._file.fileno()).st_size == self._end:
+            self.remove()
+        self._file.close()
+
+    def _write(self, line: bytes) -> None:
+        """Append a line whole, or leave the file as it was."""
+        rest = memoryview(line)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError:
+            with suppress(OSError):
+                self._file.truncate(self._end)
+            raise
+        self._end += len(line)
+
+    def _sync(self) -> None:
+        os.fsync(self._file.fileno())
+        self._synced = time.monotonic()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            message = f"Cannot write {_shown(self._path)}: {error.strerror}."
+            cure = " What was finished is safe: go on with --resume when this is cured." if self.finished else ""
+            raise OutputError(message + cure) from error
+
+
+@contextmanager
+def open_journal(path: Path, identity: Mapping[str, Json], *, resume: bool = False, force: bool = False) -> Iterator[Journal]:
+    """Begin a journal or go on with one.
+
+    Parameters
+    ----------
+    path : Path
+        Where it stands.
+    identity : mapping
+        What the run is: plain JSON values. A journal is gone on with only if its identity is the same.
+    resume : bool
+        Go on with a journal that has records.
+    force : bool
+        Start anew whatever is there.
+
+    Yields
+    ------
+    Journal
+        After the block the file stays, unless it was removed or is without a record.
+
+    Raises
+    ------
+    OutputError
+        If another run has the journal open; if it has records and neither ``resume`` nor ``force`` is given, or is of a run with another
+        identity, which the message tells apart; if it is no journal; if it cannot be written.
+    """
+    journal = Journal(path, _take(path))
+    try:
+        journal.begin(identity, resume=resume, force=force)
+        yield journal
+    finally:
+        journal.close()
+
+
+def differences(then: Json, now: Json, *, where: str = "") -> list[str]:
+    """Name what differs between two nested mappings.
+
+    Examples
+    --------
+    >>> differences({"model": {"sha256": "a1"}, "jobs": 1}, {"model": {"sha256": "b2"}, "jobs": 1})
+    ['model sha256 was a1 and is b2']
+    """
+    if not (isinstance(then, Mapping) and isinstance(now, Mapping)):
+        return [] if then == now else [f"{where} was {_brief(then)} and is {_brief(now)}"]
+    keys = dict.fromkeys([*then, *now])
+    return [line for key in keys for line in differences(then.get(key), now.get(key), where=f"{where} {key}".strip())]
+
+
+def _shown(path: Path) -> str:
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def _brief(value: Json) -> str:
+    text = str(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+
+
+def _take(path: Path) -> FileIO:
+    """Open or create a file and lock it. A lock ends with its process, however that ends."""
+    while True:
+        try:
+            file = FileIO(path, "a+")
+        except OSError as error:
+            message = f"Cannot write {_shown(path)}: {error.strerror}. Choose another place for it."
+            raise OutputError(message) from error
+        if not _lock(file):
+            file.close()
+            message = f"Another run is writing beside {_shown(path)}. Wait for its end, or choose another output."
+            raise OutputError(message)
+        # Between opening and locking the run that had it may have ended and removed it.
+        with suppress(FileNotFoundError):
+            if os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                return file
+        file.close()
+
+
+def _lock(file: FileIO) -> bool:
+    """Lock a file, unless another process has; a file system that knows no locks goes without."""
+    try:
+        import fcntl
+    except ImportError:
+        return _lock_on_windows(file)
+    for lock in (fcntl.flock, fcntl.lockf):
+        try:
+            lock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            return False
+        except OSError as error:
+            if error.errno not in _CANNOT_LOCK:
+                raise
+        else:
+            return True
+    return True
+
+
+def _lock_on_windows(file: FileIO) -> bool:
+    import msvcrt
+
+    file.seek(_FAR_AWAY)
+    try:
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    except OSError:
+        return False
+    return True
+
+
+def _pack(record: Mapping[str, Json], number: int) -> bytes:
+    text = json.dumps(record).encode()
+    return b"%s\t%08x\n" % (text, crc32(text, number))
+
+
+def _unpack(line: bytes, number: int) -> dict[str, Json] | None:
+    """Give the record of a line, or None if it cannot be believed."""
+    text, _, check = line.rpartition(b"\t")
+    if check != b"%08x\n" % crc32(text, number):
+        return None
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _is_cut_head(line: bytes) -> bool:
+    """Whether a line without an end may be the beginning of a journal's first line."""
+    return line.startswith(_MAGIC) or _MAGIC.startswith(line)
