@@ -82,5 +82,5 @@ clean: ## Remove .venv, results.csv and caches
 	touch .venv/installed $@
 
 .venv/with-test .venv/with-dev: .venv/with-%: .venv/made $(SOURCES)
-	$(BIN)/python -m pip install --quiet '.[plots,train]' --group $*
+	$(BIN)/python -m pip install --quiet '.[heif,pdf,plots,train]' --group $*
 	touch .venv/installed $@

@@ -22,7 +22,9 @@ from zipocr.images import ImageFile
 from zipocr.model_file import load_model
 from zipocr.types import GrayImage, Reason, Status
 
-SETTINGS = BatchSettings(model="mail", min_confidence=0.5, use_directory=True, max_pixels=10_000, debug=None)
+SETTINGS = BatchSettings(
+    model="mail", max_error=0.01, min_confidence=0.5, use_directory=True, directory=None, max_pixels=10_000, debug=None
+)
 
 
 def save(path: Path, *pages: GrayImage) -> ImageFile:
@@ -120,8 +122,15 @@ def test_the_reading_process_uses_one_thread() -> None:
 
 
 def test_the_threshold_comes_with_the_model_unless_given() -> None:
-    passport = load_model("mail").passport
-    assert start_reading(replace(SETTINGS, min_confidence=None)).min_confidence == passport["min_confidence"]
-    without = replace(SETTINGS, min_confidence=None, use_directory=False)
-    assert start_reading(without).min_confidence == passport["min_confidence_unlisted"]
+    arrays = load_model("mail").arrays
+    for use_directory, name in ((True, "acceptance_listed"), (False, "acceptance_unlisted")):
+        for error, threshold in arrays[name].tolist():
+            settings = replace(SETTINGS, max_error=error, min_confidence=None, use_directory=use_directory)
+            assert start_reading(settings).min_confidence == threshold
     assert start_reading(replace(SETTINGS, min_confidence=0.0)).min_confidence == 0
+
+
+def test_fewer_errors_than_the_model_promises_end_the_batch(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, max_error=1e-6, min_confidence=None)
+    with pytest.raises(ModelError, match="--max-error"):
+        list(read_files([save(tmp_path / "x.png", fakes.page())], settings, backend=SerialBackend()))

@@ -1,6 +1,7 @@
 import csv
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from zipocr.cli import COMMANDS, CommandGroup, main
 from zipocr.cli.model import passport_lines
 from zipocr.cli.scan import FAILURES_NAMED, scan
 from zipocr.config import ScanConfig
-from zipocr.errors import ModelError, OutputError, ZipocrError
+from zipocr.errors import InputError, ModelError, OutputError, ZipocrError
 from zipocr.results import COLUMNS, read_results
 from zipocr.types import Model, Status
 
@@ -113,6 +114,7 @@ def test_options_and_settings_have_the_same_names_and_defaults() -> None:
 def test_every_option_reaches_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[ScanConfig] = []
     monkeypatch.setattr("zipocr.cli.scan._scan", lambda _, config: seen.append(config))
+    (tmp_path / "list.txt").touch()
     given = ScanConfig(
         output=str(tmp_path / "o.csv"),
         jobs=3,
@@ -123,12 +125,15 @@ def test_every_option_reaches_the_settings(tmp_path: Path, monkeypatch: pytest.M
         quiet=True,
         max_pixels=99,
     )
+    # What contradicts some of these.
+    other = ScanConfig(max_error=0.2, directory=tmp_path / "list.txt")
     defaults = ScanConfig()
-    assert all(getattr(given, field.name) != getattr(defaults, field.name) for field in fields(ScanConfig))
+    assert all(len({getattr(one, field.name) for one in (given, other, defaults)}) == 2 for field in fields(ScanConfig))
     words = ["--output", given.output, "--jobs", "3", "--model", "digits", "--min-confidence", "0.25", "--no-directory"]
     invoke("scan", save(tmp_path / "x.png"), *words, "--debug", tmp_path / "d", "--quiet", "--max-pixels", "99")
+    invoke("scan", tmp_path / "x.png", "--max-error", "0.2", "--directory", tmp_path / "list.txt")
     invoke("scan", tmp_path / "x.png")
-    assert seen == [given, defaults]
+    assert seen == [given, other, defaults]
 
 
 def test_a_scan_writes_rows_to_the_file_and_talk_to_stderr(tmp_path: Path) -> None:
@@ -210,6 +215,53 @@ def test_quiet_is_quiet(tmp_path: Path) -> None:
 def test_the_threshold_can_be_chosen(tmp_path: Path) -> None:
     result = invoke("scan", save(tmp_path / "a.png", 60), "--min-confidence", "0.61")
     assert ",review,low_confidence," in result.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--max-error", "0.01", "--min-confidence", "0.5"],
+        ["--max-error", "0"],
+        ["--max-error", "1.01"],
+        ["--max-error", "nan"],
+        ["--min-confidence", "nan"],
+        ["--directory", "list.txt", "--no-directory"],
+        ["--directory", "missing.txt"],
+        ["--directory", "."],
+        ["--output", "list.txt", "--directory", "list.txt"],
+    ],
+)
+def test_options_that_contradict_or_say_nothing_are_usage_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list.txt").write_text("00007\n")
+    result = invoke("scan", save(tmp_path / "a.png"), "--quiet", *words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert words[0] in result.stderr
+    assert (tmp_path / "list.txt").read_text() == "00007\n"
+
+
+@pytest.mark.parametrize("option", ["--max-error", "--min-confidence"])
+def test_either_way_chooses_the_threshold(tmp_path: Path, option: str) -> None:
+    assert invoke("scan", save(tmp_path / "a.png"), option, "0.5").exit_code == 0
+
+
+def test_fewer_errors_than_the_model_promises_are_refused_before_the_output_is_touched(tmp_path: Path) -> None:
+    output = tmp_path / "results.csv"
+    output.write_text("older")
+    result = invoke("scan", save(tmp_path / "a.png"), "--max-error", "1e-6", "-o", output)
+    assert (result.exit_code, result.stdout) == (ModelError.exit_code, "")
+    assert re.search(r"Ask for --max-error 0\.\d+, or", result.stderr)
+    assert output.read_text() == "older"
+
+
+def test_a_list_that_is_none_is_refused_before_the_output_is_touched(tmp_path: Path) -> None:
+    output, listed = tmp_path / "results.csv", tmp_path / "list.csv"
+    output.write_text("older")
+    listed.write_text("zip,city\n2108,Boston\n")
+    result = invoke("scan", save(tmp_path / "a.png"), "--directory", listed, "-o", output)
+    assert (result.exit_code, result.stdout) == (InputError.exit_code, "")
+    assert "line 2: 2108 has less than five digits" in result.stderr
+    assert output.read_text() == "older"
 
 
 @pytest.mark.parametrize("output", ["a.png", "new.PNG"])
@@ -306,6 +358,30 @@ def test_rows_do_not_depend_on_the_number_of_processes(tmp_path: Path) -> None:
     assert outputs[1:] == outputs[:1] * 2
 
 
+@pytest.mark.real
+def test_the_user_s_own_list_is_read_with_in_every_process(tmp_path: Path) -> None:
+    pages, listed = tmp_path / "pages", tmp_path / "list.csv"
+    pages.mkdir()
+    for number in range(12):
+        picture = np.full((50, 260), 255, np.uint8)
+        write_digits(picture, f"{number % 2}{number * 411:04d}")
+        Image.fromarray(picture).save(pages / f"{number}.png")
+    numbers = [f"{number % 2}{number * 411:04d}" for number in range(0, 12, 2)]
+    listed.write_text("zip,city,state\n" + "".join(f"{number},Town {number},QQ\n" for number in numbers))
+    outputs = []
+    for jobs in ("1", "2"):
+        words = ["--quiet", "--min-confidence", "0", "--jobs", jobs, "--directory", listed]
+        outputs.append(subprocess.run(command("scan", pages, *words), check=True, capture_output=True).stdout)
+    assert outputs[0] == outputs[1]
+    rows = list(csv.DictReader(outputs[0].decode().splitlines()))
+    known = [row for row in rows if row["zip"] in numbers]
+    assert len(known) >= 4
+    assert all((row["city"], row["state"]) == (f"Town {row['zip']}", "QQ") for row in known)
+    others = [row for row in rows if row["zip"] not in numbers]
+    assert others
+    assert all((row["city"], "not_in_directory" in row["reason"]) == ("", True) for row in others)
+
+
 def write_digits(picture: np.ndarray[tuple[int, int], np.dtype[np.uint8]], text: str) -> None:
     import cv2
 
@@ -325,12 +401,19 @@ def test_shipped_models_show_their_passport(name: str) -> None:
     result = invoke("model", name)
     assert result.exit_code == 0
     assert result.stdout.startswith(f"model: {name}\n")
-    assert "min_confidence: " in result.stdout
+    assert re.search(r"^confidence for --max-error:\n  with a directory: .*0\.01 from 0\.\d{4}", result.stdout, re.MULTILINE)
 
 
 def test_the_model_of_the_mail_is_shown_when_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zipocr.model_file.load_model", lambda name: Model(arrays={}, passport={"called": name}))
-    assert invoke("model").stdout == "model: mail\ncalled: mail\n"
+    arrays = {"acceptance_listed": np.array([[0.01, 0.9], [0.1, 0.5]]), "acceptance_unlisted": np.zeros((0, 2))}
+    monkeypatch.setattr("zipocr.model_file.load_model", lambda name: Model(arrays=arrays, passport={"called": name}))
+    assert invoke("model").stdout.splitlines() == [
+        "model: mail",
+        "called: mail",
+        "confidence for --max-error:",
+        "  with a directory: 0.01 from 0.9000, 0.1 from 0.5000",
+        "  without: none",
+    ]
 
 
 def test_a_passport_is_laid_out_for_people() -> None:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 
 from zipocr.cli import main
-from zipocr.types import Model, Reason, Trace, Unread
+from zipocr.types import Model, Place, Reason, Trace, Unread
 
 Run = Callable[..., Result]
 
@@ -23,9 +23,10 @@ class FakeReader:
 
     made: list["FakeReader"]
 
-    def __init__(self, model: Model, *, use_directory: bool) -> None:
+    def __init__(self, model: Model, *, use_directory: bool, directory: Mapping[str, Place] | None) -> None:
         self.model = model
         self.use_directory = use_directory
+        self.directory = directory
         FakeReader.made.append(self)
 
     def trace(self, page: NDArray[np.uint8]) -> Trace:
@@ -145,9 +146,32 @@ def test_a_folder_that_cannot_be_made_is_an_output_error(run: Run, tmp_path: Pat
 
 def test_model_and_directory_reach_the_reader(run: Run, tmp_path: Path) -> None:
     image = write_image(tmp_path / "a.png")
+    (tmp_path / "list.txt").write_text("02108\n")
     run(image)
     run(image, "--model", "digits", "--no-directory")
-    assert [(reader.model.passport["name"], reader.use_directory) for reader in FakeReader.made] == [("mail", True), ("digits", False)]
+    run(image, "--directory", tmp_path / "list.txt")
+    assert [(reader.model.passport["name"], reader.use_directory, reader.directory) for reader in FakeReader.made] == [
+        ("mail", True, None),
+        ("digits", False, None),
+        ("mail", True, {"02108": Place(city="", state="")}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "code", "cure"),
+    [
+        ("02108\n", ["--no-directory"], 2, "give one of them"),
+        ("2108\n", [], 3, "write 02108"),
+    ],
+)
+def test_a_list_that_cannot_be_used_is_refused_before_anything_is_read(
+    run: Run, tmp_path: Path, content: str, words: list[str], code: int, cure: str
+) -> None:
+    (tmp_path / "list.txt").write_text(content)
+    result = run(write_image(tmp_path / "a.png"), "--directory", tmp_path / "list.txt", *words)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert cure in result.stderr
+    assert not FakeReader.made
 
 
 @pytest.mark.skipif(os.name == "nt", reason="file names are Unicode there")

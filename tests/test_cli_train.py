@@ -75,7 +75,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     def build(data: str, *, recipe: Recipe, jobs: int, report: Callable[[str], None]) -> Model:
         asked.append({"data": data, "recipe": recipe, "jobs": jobs})
         report("working on it")
-        return Model(arrays={name: np.zeros(1) for name in ARRAYS}, passport={"data": data})
+        return Model(arrays={name: np.zeros((0, 2)) for name in ARRAYS}, passport={"data": data})
 
     monkeypatch.setattr("zipocr.training.recipes.build_model", build)
     return asked

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from zipocr.config import ScanConfig
+from zipocr.decode.acceptance import acceptance_threshold
 from zipocr.errors import ModelError, OutputError
-from zipocr.model_file import ARRAYS, FORMAT, SHIPPED, load_model, save_model
+from zipocr.model_file import ARRAYS, FORMAT, SHIPPED, TABLES, load_model, save_model
 from zipocr.prepare import settings_hash
 from zipocr.types import Model
 
@@ -20,7 +22,8 @@ CURE = "zipocr train"
 
 def small_model(**passport: Any) -> Model:
     arrays = {name: np.arange(place + 1, dtype=np.float32) for place, name in enumerate(ARRAYS)}
-    return Model(arrays={**arrays, "from_grid": np.array(True)}, passport={"data": "nothing", "min_confidence": 0.5, **passport})
+    tables = dict.fromkeys(TABLES, np.array([[0.01, 0.9], [0.1, 0.5]]))
+    return Model(arrays={**arrays, **tables, "from_grid": np.array(True)}, passport={"data": "nothing", **passport})
 
 
 def saved(folder: Path, model: Model | None = None) -> Path:
@@ -173,13 +176,42 @@ def test_pickled_objects_are_refused_and_never_run(tmp_path: Path):
     assert spring.exists()
 
 
-@pytest.mark.parametrize("name", ["passport", "support", "validity", "confidence_listed"])
+@pytest.mark.parametrize("name", ["passport", "support", "validity", "confidence_listed", "acceptance_unlisted"])
 def test_a_missing_array_is_named(name, tmp_path: Path):
     path = tmp_path / "model.npz"
     arrays = {"passport": np.array(json.dumps({"format": FORMAT})), **dict(small_model().arrays)}
     del arrays[name]
     np.savez(path, **arrays)
     assert name in assert_refused(path)
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("rows", [[], [[0.01, 1.0]], [[0.01, 0.9], [0.02, 0.9], [0.03, 0.0]]])
+def test_a_table_of_thresholds_may_have_any_number_of_rows(name, rows, tmp_path: Path):
+    table = np.array(rows, np.float64).reshape(-1, 2)
+    assert np.array_equal(load_model(str(write_npz(tmp_path / "model.npz", **{name: table}))).arrays[name], table)
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize(
+    "table",
+    [
+        np.array([0.01, 0.9]),
+        np.zeros((2, 3)),
+        np.array([["0.01", "0.9"]]),
+        np.array([[0.01, 0.9]], np.float32),
+        np.array([[0.01, np.nan]]),
+        np.array([[0.0, 0.9]]),
+        np.array([[1.0, 0.9]]),
+        np.array([[0.01, 1.1]]),
+        np.array([[0.01, -0.1]]),
+        np.array([[0.02, 0.9], [0.01, 0.8]]),
+        np.array([[0.01, 0.9], [0.01, 0.8]]),
+        np.array([[0.01, 0.8], [0.02, 0.9]]),
+    ],
+)
+def test_a_damaged_table_of_thresholds_is_refused(name, table, tmp_path: Path):
+    assert name in assert_refused(write_npz(tmp_path / "model.npz", **{name: table}))
 
 
 def test_the_digits_of_another_data_set_are_no_model(tmp_path: Path):
@@ -207,5 +239,11 @@ def test_a_passport_that_is_no_text_is_refused(tmp_path: Path):
 def test_the_shipped_model_is_of_this_program_and_says_what_it_was_made_from():
     passport = load_model("mail").passport
     assert passport["settings"] == settings_hash()
-    assert 0 < passport["min_confidence"] < 1
     assert {"data", "recipe", "versions"} <= passport.keys()
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("use_directory", [True, False])
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_shipped_models_promise_what_a_scan_asks_for_by_default(name, use_directory):
+    assert 0 < acceptance_threshold(load_model(name), ScanConfig().max_error, use_directory=use_directory) < 1

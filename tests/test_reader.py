@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,11 +10,12 @@ from drawings import lay, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zipocr.decode.strings import Candidate
 from zipocr.directory import places
 from zipocr.errors import ModelError
 from zipocr.model_file import load_model
-from zipocr.reader import Reader
-from zipocr.types import GrayImage, Model, Reason, Unread, ZipReading
+from zipocr.reader import SHUT, SUPPORT, UNSEEN, Reader, View
+from zipocr.types import GrayImage, Model, Place, Reason, Unread, ZipReading
 
 PAGES = {
     "written": lay(write("02346").cover, 235),
@@ -212,6 +214,63 @@ def test_a_choice_of_the_directory_is_owned_up_to(reader, plain_reader):
         choices += reading.zip != plain.zip
         assert reading.zip == plain.zip or reading.zip in places()
     assert choices
+
+
+def test_the_user_s_own_list_takes_the_place_of_the_directory(tiny, plain_reader):
+    pages = [lay(write(f"{number * 4973 % 100_000:05d}", stroke=3 + number % 4).cover, 200, noise=8) for number in range(12)]
+    plain = [plain_reader.read(page) for page in pages]
+    # What came second is put on the list, and what came first is not.
+    own = {one.runner_up: Place(city="Here", state="QQ") for one in plain if one.runner_up}
+    reader = Reader(tiny.model, directory=own)
+    chosen = 0
+    for page, before in zip(pages, plain, strict=True):
+        reading = reader.read(page)
+        assert (Reason.DIRECTORY_CHOICE in reading.reasons) == (reading.zip != before.zip)
+        assert (Reason.NOT_IN_DIRECTORY in reading.reasons) == (reading.zip not in own)
+        assert (reading.city, reading.state) == (("Here", "QQ") if reading.zip in own else ("", ""))
+        chosen += reading.zip != before.zip
+    assert chosen > len(pages) / 2
+
+
+def test_the_packaged_directory_as_a_list_of_one_s_own_reads_alike(tiny, reader):
+    own = Reader(tiny.model, directory=dict(places()))
+    assert [own.read(page) for page in PAGES.values()] == [reader.read(page) for page in PAGES.values()]
+
+
+def seen_as(view: View, **scores: float) -> View:
+    """The view with other strings (named d12345), from the regions of its best one."""
+    edges = view.candidates[0].edges
+    ordered = sorted(scores.items(), key=lambda item: -item[1])
+    return replace(view, candidates=tuple(Candidate(text=name[1:], edges=edges, score=score) for name, score in ordered))
+
+
+def test_a_string_takes_its_best_score_and_what_other_views_say_of_it(plain_reader):
+    (view, *_) = plain_reader.look(PAGES["written"])
+    one, other = seen_as(view, d11111=-1.0, d22222=-1.2, d33333=-4.0), seen_as(view, d22222=-2.0, d44444=-30.0)
+    found = plain_reader.pool([one, other])
+    expected = {
+        "11111": -1.0 - SUPPORT * UNSEEN,
+        "22222": -1.2,
+        "33333": -4.0 - SUPPORT * UNSEEN,
+        "44444": -30.0 - SUPPORT * UNSEEN,
+    }
+    assert {candidate.text: candidate.score for candidate in found.plain} == pytest.approx(expected)
+    assert [candidate.text for candidate in found.ranked] == sorted(expected, key=lambda text: -expected[text])
+    assert found.view is one
+
+
+def test_one_view_alone_keeps_its_scores(plain_reader):
+    (view, *_) = plain_reader.look(PAGES["written"])
+    assert plain_reader.pool([view]).plain == tuple(sorted(view.candidates, key=lambda one: (-one.score, one.text)))
+
+
+def test_what_the_gate_keeps_out_is_no_digit_and_could_be_any(tiny, plain_reader):
+    held = tiny.held
+    digits, validity = plain_reader.score(held.bitmaps, held.geometry)
+    shut = digits.max(axis=1) - digits.min(axis=1) < 1e-6
+    assert 0 < shut.sum() < len(shut)
+    assert (validity[shut] <= -SHUT).all()
+    assert np.exp(digits).sum(axis=1) == pytest.approx(1, abs=1e-4)
 
 
 def test_looking_at_a_page_does_not_depend_on_the_directory(reader, plain_reader):

@@ -37,5 +37,5 @@ def make_tiny(digits: DigitSet) -> Tiny:
     decisions = decide_all(Classifier.from_arrays(arrays), held.bitmaps)
     arrays |= fit_scores(decisions, held.geometry, held.labels)
     certain, facts = calibrate([arrays], [Composer(digits, seed=300, kinds=CALIBRATION_KINDS)], 16, jobs=1)
-    passport = {"min_confidence": facts["min_confidence"], "data": "a test's"}
+    passport = {"data": "a test's"}
     return Tiny(model=Model(arrays={**arrays, **certain}, passport=passport), facts=facts, samples=samples, held=held, decisions=decisions)

@@ -5,7 +5,7 @@ output ends a batch.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -15,9 +15,9 @@ from typing import Protocol
 from zipocr.backends import Backend
 from zipocr.images import ImageFile, read_pages, silence_decoders, write_png
 from zipocr.results import Row, to_row
-from zipocr.types import GrayImage, Reason, Trace, Unread, ZipReading
+from zipocr.types import GrayImage, Model, Place, Reason, Trace, Unread, ZipReading
 
-FAILURES = frozenset({Reason.TOO_LARGE, Reason.UNREADABLE_FILE})
+FAILURES = frozenset({Reason.TOO_LARGE, Reason.UNREADABLE_FILE, Reason.NEEDS_PDF_EXTRA, Reason.NEEDS_HEIF_EXTRA})
 _SHEET_NAME_LENGTH = 80
 
 
@@ -35,12 +35,15 @@ class PageReader(Protocol):
 class BatchSettings:
     """What the reading processes need to know; plain values, so that it can be sent to them.
 
-    ``min_confidence`` None takes the model's threshold; ``debug`` is the folder for the debug pictures.
+    ``min_confidence`` None takes the model's threshold for ``max_error``; ``directory`` is the user's own list of ZIPs, None the packaged
+    one; ``debug`` is the folder for the debug pictures.
     """
 
     model: str
+    max_error: float
     min_confidence: float | None
     use_directory: bool
+    directory: Mapping[str, Place] | None
     max_pixels: int
     debug: Path | None
 
@@ -132,20 +135,34 @@ def start_reading(settings: BatchSettings) -> FileReader:
     Raises
     ------
     ModelError
-        If the model cannot be used.
+        If the model cannot be used or cannot promise so few errors.
     """
     from zipocr.model_file import load_model
     from zipocr.reader import Reader
 
     model = load_model(settings.model)
-    threshold = model.min_confidence(use_directory=settings.use_directory) if settings.min_confidence is None else settings.min_confidence
     use_one_thread()
     return FileReader(
-        reader=Reader(model, use_directory=settings.use_directory),
-        min_confidence=threshold,
+        reader=Reader(model, use_directory=settings.use_directory, directory=settings.directory),
+        min_confidence=least_confidence(model, settings),
         max_pixels=settings.max_pixels,
         debug=settings.debug,
     )
+
+
+def least_confidence(model: Model, settings: BatchSettings) -> float:
+    """Confidence from which a ZIP counts as read: the one given, or the model's own for the error that is allowed.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot promise so few errors.
+    """
+    from zipocr.decode.acceptance import acceptance_threshold
+
+    if settings.min_confidence is not None:
+        return settings.min_confidence
+    return acceptance_threshold(model, settings.max_error, use_directory=settings.use_directory)
 
 
 def use_one_thread() -> None:

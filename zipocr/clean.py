@@ -67,7 +67,7 @@ def mend_gaps(ink: InkMask, height: float) -> InkMask:
     drawn = ink.view(np.uint8)
     column = np.ones((reach + 1, 1), np.uint8)
     closed = cv2.morphologyEx(cv2.copyMakeBorder(drawn, reach, reach, 0, 0, cv2.BORDER_CONSTANT), cv2.MORPH_CLOSE, column)[reach:-reach]
-    count, gaps = cv2.connectedComponents(closed & (1 - drawn), connectivity=8)
+    count, gaps = cv2.connectedComponents(cv2.subtract(closed, drawn), connectivity=8)
     if count == 1:
         return ink.copy()
     _, parts = cv2.connectedComponents(drawn, connectivity=8)
@@ -77,9 +77,10 @@ def mend_gaps(ink: InkMask, height: float) -> InkMask:
     highest = cv2.dilate(parts.astype(np.float32), around)
     lowest = cv2.erode(np.where(inked, parts, parts.size).astype(np.float32), around)
     places = np.flatnonzero(gaps)
+    of = gaps.ravel()[places].astype(np.intp)
     first, last = np.full(count, float(parts.size)), np.zeros(count)
-    np.minimum.at(first, gaps.flat[places], lowest.flat[places])
-    np.maximum.at(last, gaps.flat[places], highest.flat[places])
+    np.minimum.at(first, of, lowest.ravel()[places])
+    np.maximum.at(last, of, highest.ravel()[places])
     parting = first < last
     parting[0] = False
     return np.asarray(ink | parting[gaps])

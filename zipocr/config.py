@@ -19,10 +19,14 @@ class ScanConfig:
         Processes that read; 0 stands for one per usable core. The rows do not depend on it.
     model : str
         Name of a shipped model or path of a model file.
+    max_error : float
+        Largest share of wrong ZIPs among those that count as read, above 0; the model knows the confidence it takes.
     min_confidence : float or None
-        Confidence from which a ZIP counts as read; None takes the model's own threshold.
+        Confidence from which a ZIP counts as read; None leaves it to `max_error`.
+    directory : Path or None
+        The user's own list of ZIPs, which takes the place of the packaged directory.
     no_directory : bool
-        Read without the directory of listed ZIP codes.
+        Read without any directory of listed ZIP codes.
     debug : Path or None
         Folder for one debug picture per page.
     quiet : bool
@@ -34,7 +38,9 @@ class ScanConfig:
     output: str = "-"
     jobs: int = 0
     model: str = "mail"
+    max_error: float = 0.01
     min_confidence: float | None = None
+    directory: Path | None = None
     no_directory: bool = False
     debug: Path | None = None
     quiet: bool = False

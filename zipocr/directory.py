@@ -1,15 +1,8 @@
 """Which five digits are a ZIP, and whose: the directory of the package ``zipcodes``, offline."""
 
-from dataclasses import dataclass
 from functools import cache
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """City and state (two letters) of a ZIP."""
-
-    city: str
-    state: str
+from zipocr.types import Place
 
 
 @cache

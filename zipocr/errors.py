@@ -35,7 +35,7 @@ class InputError(ZipocrError):
 
 
 class ModelError(ZipocrError):
-    """A model file is missing, damaged, foreign or made for other settings."""
+    """A model file is missing, damaged, foreign or made for other settings, or promises less than it is asked for."""
 
     exit_code = ExitCode.MODEL
 

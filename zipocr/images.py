@@ -2,31 +2,41 @@
 
 Headers are read with Pillow before anything is decoded, since a small file can hold a picture that fills the memory. Pixels are
 decoded with OpenCV, which is right about 16 bit, MinIsWhite, CMYK and orientation; only transparency goes through Pillow, because
-OpenCV drops it and an alpha channel may be all the ink there is.
+OpenCV drops it and an alpha channel may be all the ink there is. HEIC needs the extra ``heif``, PDF the extra ``pdf``.
 """
 
 import io
 import os
+import stat
+import struct
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import TiffImageFile
 
 from zipocr.atomic import write_whole
 from zipocr.errors import OutputError
+from zipocr.polarity import on_light_paper
 from zipocr.types import GrayImage, Reason, Unread
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".bmp", ".webp"})
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".bmp", ".webp", ".heic", ".heif", ".hif", ".pdf"})
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
+HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1"})
+# A file is read whole before it is looked at; no scan comes near this size.
+LARGEST_FILE = 2**30
 # OpenCV fills in what it cannot decompress and says nothing; Pillow raises, nearly always for LZW and PackBits, often for the others.
 _UNCHECKED_BY_OPENCV = frozenset({"tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "packbits"})
+_BIG_TIFF = 43
+_STDERR = 2
 _ALPHA_MODES = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 
 
@@ -87,25 +97,29 @@ def _labels(paths: Sequence[Path]) -> list[str]:
 
 
 def _list_folder(folder: Path, *, exclude: Path | None) -> tuple[list[str], int]:
-    """Relative posix names of a folder's images in bytewise order, and the number of other files."""
+    """Relative posix names of a folder's images in bytewise order, and the number of other files.
+
+    Whatever has the name of an image is taken for one that was meant: a pipe, a lost link, a link to a folder or an empty folder, so that
+    its row can tell.
+    """
     barred = exclude.resolve() if exclude else None
-    closed: list[str] = []
-    found: list[str] = []
+    found: list[Path] = []
     skipped = 0
-    for root, folders, names in os.walk(folder, onerror=lambda error: closed.append(error.filename)):
+    for root, folders, names in os.walk(folder, onerror=lambda error: found.append(Path(error.filename))):
         here = Path(root)
         if barred:
             folders[:] = [name for name in folders if (here / name).resolve() != barred]
-        images = [name for name in names if _is_image(here / name)]
-        found.extend((here / name).relative_to(folder).as_posix() for name in images)
+        if here != folder and _is_image(here.name) and not folders and not names:
+            found.append(here)
+        images = [name for name in names if _is_image(name)]
+        links = [name for name in folders if _is_image(name) and (here / name).is_symlink()]
+        found.extend(here / name for name in images + links)
         skipped += len(names) - len(images)
-    found.extend(Path(name).relative_to(folder).as_posix() for name in closed)
-    return sorted(found, key=os.fsencode), skipped
+    return sorted((path.relative_to(folder).as_posix() for path in found), key=os.fsencode), skipped
 
 
-def _is_image(path: Path) -> bool:
-    """Named like an image and a regular file; a dangling link counts, so that its row can tell, but a pipe would never end."""
-    return path.suffix.lower() in SUFFIXES and (path.is_file() or not path.exists())
+def _is_image(name: str) -> bool:
+    return Path(name).suffix.lower() in SUFFIXES
 
 
 def read_pages(path: Path, *, max_pixels: int) -> Iterator[GrayImage | Unread]:
@@ -114,79 +128,150 @@ def read_pages(path: Path, *, max_pixels: int) -> Iterator[GrayImage | Unread]:
     Parameters
     ----------
     path : Path
-        A PNG, JPEG, TIFF, BMP or WebP file, whatever its suffix says.
+        A PNG, JPEG, TIFF, BMP, WebP, HEIC or PDF file, whatever its suffix says.
     max_pixels : int
         Pages with more pixels are not decoded.
 
     Yields
     ------
     GrayImage or Unread
-        ``(H, W) uint8``, upright, transparency on white; or why this page cannot be had. A file that cannot be opened yields one
-        `Unread`; a damaged page of a TIFF yields one in its place.
+        ``(H, W) uint8``, upright, transparency on white, dark writing on light paper; or why this page cannot be had. A file that cannot
+        be opened yields one `Unread`; a damaged page of a TIFF or PDF yields one in its place.
     """
     try:
-        data = path.read_bytes()
+        data = _read(path)
     except OSError as error:
         yield _unreadable(error.strerror or "cannot be opened")
         return
-    if not data:
-        yield _unreadable("empty file")
-        return
+    if isinstance(data, Unread):
+        yield data
+    else:
+        for page in _read_data(data, max_pixels=max_pixels):
+            yield page if isinstance(page, Unread) else on_light_paper(page)
+
+
+def _read(path: Path) -> bytes | Unread:
+    """Read a regular file; a pipe or a device could keep the reader waiting for ever."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        return _unreadable("a folder, not a file" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device, not a file")
+    if status.st_size > LARGEST_FILE:
+        return _too_large(f"a file of more than {LARGEST_FILE >> 20} MB")
+    # Some files of /proc count as regular and keep the reader waiting, or never end.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        return file.read(LARGEST_FILE) or _unreadable("empty file")
+
+
+def _read_data(data: bytes, *, max_pixels: int) -> Iterator[GrayImage | Unread]:
+    """Find out what a file is, by its contents alone, and read its pages."""
     try:
         image = _open_header(data)
-    except Image.DecompressionBombError as error:
-        yield Unread(reason=Reason.TOO_LARGE, detail=str(error))
-        return
+    except ImportError:
+        yield Unread(reason=Reason.NEEDS_HEIF_EXTRA, detail="HEIC is read after: pip install 'zipocr[heif]'")
+    except Image.DecompressionBombError:
+        yield _too_large(f"more than {max_pixels} pixels (--max-pixels)")
     except Exception:  # noqa: BLE001 - foreign bytes: what Pillow raises on them is not documented, and no file may end the run
-        yield _unreadable("not a PNG, JPEG, TIFF, BMP or WebP image, or damaged")
-        return
-    with image:
-        yield from _pages(image, data, max_pixels=max_pixels)
+        yield from _read_pdf(data, max_pixels=max_pixels)
+    else:
+        with image:
+            yield from _pages(image, data, max_pixels=max_pixels)
 
 
 def _open_header(data: bytes) -> Image.Image:
     """Read the header alone. Pillow's warnings are of no use here: the pixel limit is checked, damage shows in decoding."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
+            from pillow_heif import HeifImageFile
+
+            return cast(Image.Image, HeifImageFile(io.BytesIO(data)))  # type: ignore[no-untyped-call]
         return Image.open(io.BytesIO(data), formats=FORMATS)
+
+
+def _read_pdf(data: bytes, *, max_pixels: int) -> Iterator[GrayImage | Unread]:
+    """Read what is no image: a PDF, whose mark may stand anywhere in the first kilobyte, or nothing that is known."""
+    if b"%PDF-" not in data[:1024]:
+        yield _unreadable("not a PNG, JPEG, TIFF, BMP, WebP, HEIC or PDF file, or damaged")
+        return
+    try:
+        from zipocr.pdf import draw_pages
+    except ImportError:
+        yield Unread(reason=Reason.NEEDS_PDF_EXTRA, detail="PDF is read after: pip install 'zipocr[pdf]'")
+        return
+    yield from draw_pages(data, max_pixels=max_pixels)
 
 
 def _pages(image: Image.Image, data: bytes, *, max_pixels: int) -> Iterator[GrayImage | Unread]:
     """Every page of a TIFF, the first frame of anything else: an animation's later frames are no pages."""
-    for page in count() if image.format == "TIFF" else range(1):
+    if not isinstance(image, TiffImageFile):
+        yield _read_page(image, data, max_pixels=max_pixels)
+        return
+    shown = bytearray(data)
+    for page in count():
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                image.seek(page)
+                _show_next(shown, image, page)
         except EOFError:
             if page == 0:
                 yield _unreadable("no pages")
             return
-        except Image.DecompressionBombError as error:
-            yield Unread(reason=Reason.TOO_LARGE, detail=str(error))
-            continue
+        except Image.DecompressionBombError:
+            yield _too_large(f"more than {max_pixels} pixels (--max-pixels)")
         except Exception:  # noqa: BLE001 - as above
             yield _unreadable(f"page {page + 1} and what follows is damaged")
             return
-        yield _read_page(image, data, page, max_pixels=max_pixels)
+        else:
+            yield _read_page(image, shown, max_pixels=max_pixels)
 
 
-def _read_page(image: Image.Image, data: bytes, page: int, *, max_pixels: int) -> GrayImage | Unread:
-    """Decode the page that ``image`` stands at."""
+def _show_next(shown: bytearray, image: TiffImageFile, page: int) -> None:
+    """Go to the next page, and let the file begin there.
+
+    OpenCV is asked for the first page only: on its way to any other it goes through all before, which took half a minute for a thousand.
+    """
+    begins = image.tag_v2.next
+    image.seek(page)
+    if page:
+        order = "<" if shown[:2] == b"II" else ">"
+        big = shown[2] == _BIG_TIFF
+        struct.pack_into(order + ("Q" if big else "I"), shown, 8 if big else 4, begins)
+
+
+def _read_page(image: Image.Image, data: bytes | bytearray, *, max_pixels: int) -> GrayImage | Unread:
+    """Decode the page that ``image`` stands at and ``data`` begins with."""
     width, height = image.size
     if width * height > max_pixels:
-        detail = f"{width} x {height} is more than {max_pixels} pixels (--max-pixels)"
-        return Unread(reason=Reason.TOO_LARGE, detail=detail)
+        return _too_large(f"{width} x {height} is more than {max_pixels} pixels (--max-pixels)")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _silence():
             warnings.simplefilter("ignore")
-            if _has_alpha(image):
+            if image.format == "HEIF" or _has_alpha(image):
                 return _composite_on_white(image)
             if image.info.get("compression") in _UNCHECKED_BY_OPENCV:
                 image.load()
-        return _decode(data, page, multi=image.format == "TIFF")
+        return _decode(data)
     except Exception:  # noqa: BLE001 - as above, and OpenCV's errors
         return _unreadable("damaged or of a kind that cannot be decoded")
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Lead nowhere what the libraries beneath Pillow and OpenCV write to standard error: it does not say which file is meant."""
+    try:
+        aside = os.dup(_STDERR)
+    except OSError:  # closed from the start
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, _STDERR)
+        yield
+    finally:
+        os.dup2(aside, _STDERR)
+        os.close(aside)
+        os.close(nowhere)
 
 
 def _has_alpha(image: Image.Image) -> bool:
@@ -201,22 +286,21 @@ def _composite_on_white(image: Image.Image) -> GrayImage:
     return np.array(Image.alpha_composite(paper, upright).convert("L"), dtype=np.uint8)
 
 
-def _decode(data: bytes, page: int, *, multi: bool) -> GrayImage:
-    """Decode with OpenCV, which turns the page upright; one page at a time keeps memory flat."""
-    buffer = np.frombuffer(data, np.uint8)
-    pages: Sequence[NDArray[Any] | None]
-    if multi:
-        _, pages = cv2.imdecodemulti(buffer, cv2.IMREAD_GRAYSCALE, range=(page, page + 1))
-    else:
-        pages = (cv2.imdecode(buffer, cv2.IMREAD_GRAYSCALE),)
-    if not pages or pages[0] is None:
+def _decode(data: bytes | bytearray) -> GrayImage:
+    """Decode with OpenCV, which turns the page upright."""
+    page = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    if page is None:
         message = "no pixels"
         raise ValueError(message)
-    return np.asarray(pages[0], dtype=np.uint8)
+    return np.asarray(page, dtype=np.uint8)
 
 
 def _unreadable(detail: str) -> Unread:
     return Unread(reason=Reason.UNREADABLE_FILE, detail=detail)
+
+
+def _too_large(detail: str) -> Unread:
+    return Unread(reason=Reason.TOO_LARGE, detail=detail)
 
 
 def silence_decoders() -> None:

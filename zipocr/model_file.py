@@ -20,8 +20,9 @@ SHIPPED = ("digits", "mail")
 FORMAT = 1
 ARRAYS = (
     "from_grid", "mean", "projection", "support", "support_counts", "dual", "intercepts", "gamma",
-    "votes", "validity", "temperature", "confidence_listed", "confidence_unlisted",
+    "votes", "validity", "temperature", "confidence_listed", "confidence_unlisted", "acceptance_listed", "acceptance_unlisted",
 )  # fmt: skip
+TABLES = ("acceptance_listed", "acceptance_unlisted")
 
 
 def load_model(name_or_path: str) -> Model:
@@ -55,7 +56,19 @@ def _checked(path: Path, found: dict[str, NDArray[Any]]) -> Model:
         raise ModelError(f"{path} has a damaged passport; make the model anew with 'zipocr train'") from None
     if version != FORMAT:
         raise ModelError(f"{path} has model format {version}, this program reads {FORMAT}; make the model anew with 'zipocr train'")
+    damaged = [name for name in TABLES if not _is_table(found[name])]
+    if damaged:
+        raise ModelError(f"{path} has damaged thresholds in {', '.join(damaged)}; make the model anew with 'zipocr train'")
     return Model(arrays=found, passport=passport)
+
+
+def _is_table(found: NDArray[Any]) -> bool:
+    """Whether an array is a table of thresholds: (T, 2) float64 rows of an error and its least confidence, the stricter rows first."""
+    if found.ndim != 2 or found.shape[1] != 2 or found.dtype != np.float64 or not np.isfinite(found).all():
+        return False
+    errors, thresholds = found.T
+    within = (errors > 0).all() and (errors < 1).all() and (thresholds >= 0).all() and (thresholds <= 1).all()
+    return bool(within and (np.diff(errors) > 0).all() and (np.diff(thresholds) <= 0).all())
 
 
 def save_model(path: Path, model: Model) -> None:

@@ -1,7 +1,7 @@
 """Puts the stages together: from a page to its reading, the same way for reading, for debug pictures and for training."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from zipocr.classify.gate import Gate
 from zipocr.classify.scores import Scorer
 from zipocr.classify.svc import DIGITS, Classifier
-from zipocr.decode.confidence import ConfidenceModel, digit_shares, evidence, rank, share_out
+from zipocr.decode.confidence import LISTED_WEIGHT, ConfidenceModel, digit_shares, evidence, listed_weight, rank, share_out
 from zipocr.decode.strings import Candidate, decode
 from zipocr.directory import places
 from zipocr.errors import ModelError
 from zipocr.normalize import to_bitmap, to_grids
 from zipocr.prepare import Binarization, Inked, Segmentation, find_ink, segment, settings_hash, to_working_size
 from zipocr.trace import to_blank_trace, to_trace
-from zipocr.types import ZIP_LENGTH, DigitReading, Floats, GrayImage, Model, Reason, Region, Trace, Unread, ZipReading, dashed
+from zipocr.types import ZIP_LENGTH, DigitReading, Floats, GrayImage, Model, Place, Reason, Region, Trace, Unread, ZipReading, dashed
 
 # When a view leaves no doubt: nats to the runner-up, of the weakest digit, and of the ink left out.
 CLEAR_MARGIN = 3.0
@@ -25,6 +25,9 @@ CLEAR_DIGIT = -0.5
 CLEAR_REST = 0.5
 # Odds (in nats) against a digit in a region that the gate keeps out.
 SHUT = 5.0
+# How much a string's distance from the best one in another view counts, and the distance in nats of one that is not seen there.
+SUPPORT = 0.3
+UNSEEN = 8.0
 
 
 def draw_regions(regions: tuple[Region, ...]) -> NDArray[np.uint8]:
@@ -61,7 +64,9 @@ class Reader:
     ----------
     model : Model
     use_directory : bool
-        Whether the directory of ZIPs takes part; it never overrules without saying so.
+        Whether a directory of ZIPs takes part; it never overrules without saying so.
+    directory : mapping of str to Place, or None
+        Which: None is the packaged one, a list of the user's own (one ZIP or more) weighs by its length.
 
     Raises
     ------
@@ -77,15 +82,18 @@ class Reader:
     """The thresholds a page is seen through, one after the other."""
     depths: ClassVar[Sequence[bool]] = (False, True)
     """Whether components are cut through: in a first look, and in the next one."""
+    support: ClassVar[float] = SUPPORT
+    """How much views support each other."""
 
-    def __init__(self, model: Model, *, use_directory: bool = True) -> None:
+    def __init__(self, model: Model, *, use_directory: bool = True, directory: Mapping[str, Place] | None = None) -> None:
         if model.passport.get("settings", settings_hash()) != settings_hash():
             raise ModelError("The model was made for other settings of segmentation and features; make it anew with 'zipocr train'")
         self._classifier = Classifier.from_model(model)
         self._gate = Gate.from_model(model)
         self._scorer = Scorer.from_model(model)
         self._confidence = ConfidenceModel.from_model(model, use_directory=use_directory)
-        self._places = places() if use_directory else {}
+        self._places: Mapping[str, Place] = (places() if directory is None else directory) if use_directory else {}
+        self._listed_weight = LISTED_WEIGHT if directory is None else listed_weight(len(directory))
 
     def read(self, page: GrayImage) -> ZipReading | Unread:
         """Reads the ZIP of a page: (H, W) uint8 -> its reading, or why there is none."""
@@ -155,7 +163,10 @@ class Reader:
         return self._gate.odds(features, geometry)
 
     def pool(self, views: Sequence[View]) -> Decoded | None:
-        """Puts the strings of several views together, each from the view that scores it best; None when there are none."""
+        """Puts the strings of several views together, each from the view that scores it best; None when there are none.
+
+        A string that does badly in another view loses by that, at most as one that is not seen there at all.
+        """
         best: dict[str, tuple[Candidate, View]] = {}
         for view in views:
             for one in view.candidates:
@@ -163,8 +174,13 @@ class Reader:
                     best[one.text] = one, view
         if not best:
             return None
-        plain = tuple(sorted((one for one, _ in best.values()), key=lambda one: (-one.score, one.text)))
-        ranked = rank(plain, self._is_listed)
+        standings = [(view, _standing(view)) for view in views if view.candidates]
+        agreed = [
+            _supported(one, self.support * sum(max(seen.get(text, -UNSEEN), -UNSEEN) for view, seen in standings if view is not own))
+            for text, (one, own) in best.items()
+        ]
+        plain = tuple(sorted(agreed, key=lambda one: (-one.score, one.text)))
+        ranked = rank(plain, self._is_listed, self._listed_weight)
         return Decoded(plain=plain, ranked=ranked, view=best[ranked[0].text][1])
 
     def evidence(self, found: Decoded) -> Floats:
@@ -215,6 +231,15 @@ class Reader:
         text = found.ranked[0].text
         chosen = [Reason.DIRECTORY_CHOICE] if text != found.plain[0].text else []
         return (*chosen, *([Reason.NOT_IN_DIRECTORY] if text[:ZIP_LENGTH] not in self._places else []))
+
+
+def _standing(view: View) -> dict[str, float]:
+    """How far each string is behind the best one of its view: 0 or less."""
+    return {one.text: one.score - view.candidates[0].score for one in view.candidates}
+
+
+def _supported(one: Candidate, support: float) -> Candidate:
+    return replace(one, score=one.score + support, prior=one.prior + support)
 
 
 def _digit_reading(shares: Floats, digit: int) -> DigitReading:

@@ -43,6 +43,8 @@ class Reason(StrEnum):
     NOT_FIVE_DIGITS = "not_five_digits"
     TOO_LARGE = "too_large"
     UNREADABLE_FILE = "unreadable_file"
+    NEEDS_PDF_EXTRA = "needs_pdf_extra"
+    NEEDS_HEIF_EXTRA = "needs_heif_extra"
 
 
 class Status(StrEnum):
@@ -156,6 +158,14 @@ class ZipReading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """City and state (two letters) of a ZIP; empty where a list does not tell them."""
+
+    city: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unread:
     """A page without a reading, and why. ``detail`` is for people and never decides anything."""
 
@@ -186,7 +196,3 @@ class Model:
 
     arrays: Mapping[str, NDArray[Any]]
     passport: Mapping[str, Any]
-
-    def min_confidence(self, *, use_directory: bool) -> float:
-        """Confidence from which a ZIP counts as read, by default; fitted apart for reading with and without the directory."""
-        return float(self.passport["min_confidence" if use_directory else "min_confidence_unlisted"])

@@ -4,13 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from zipocr.classify.scores import Scorer, validity_evidence, votes
+from zipocr.classify.scores import Scorer, digit_evidence, validity_evidence
 from zipocr.classify.svc import NON_DIGIT, PAIRS
 from zipocr.segment.lattice import GEOMETRY
 
 decided = arrays(np.float32, st.tuples(st.integers(1, 6), st.just(55)), elements=st.floats(-10, 10, width=32))
 scorers = st.builds(
-    Scorer, steepness=st.floats(0.5, 6), sharpness=st.floats(0.2, 6), weights=st.just(np.zeros(1, np.float32)), bias=st.just(0.0)
+    Scorer, of_weakest=st.floats(0.01, 6), of_votes=st.floats(0, 6), weights=st.just(np.zeros(1, np.float32)), bias=st.just(0.0)
 )
 
 
@@ -45,30 +45,32 @@ def test_which_digit_it_is_does_not_depend_on_its_being_one(scorer, decisions, m
     assert np.array_equal(scorer.digit_scores(decisions), scorer.digit_scores((decisions + against * np.float32(more)).astype(np.float32)))
 
 
-@given(scorers, decided)
-def test_the_most_probable_digit_has_the_most_votes(scorer, decisions):
-    ballot, scores = votes(decisions, scorer.steepness), scorer.digit_scores(decisions)
-    assert (np.take_along_axis(ballot, scores.argmax(axis=1)[:, None], axis=1)[:, 0] >= ballot.max(axis=1) - 1e-4).all()
-
-
-@given(decided, st.floats(0.5, 6))
-def test_every_pair_of_digits_gives_away_one_vote(decisions, steepness):
-    ballot = votes(decisions, steepness)
+@given(decided)
+def test_every_pair_of_digits_gives_away_one_vote(decisions):
+    _, ballot = digit_evidence(decisions)
     assert (ballot > -1e-4).all()
     assert (ballot < 9 + 1e-4).all()
     assert ballot.sum(axis=1) == pytest.approx(45, abs=1e-3)
 
 
+@given(decided)
+def test_the_weakest_pair_of_a_digit_is_the_one_it_loses_most_or_wins_least(decisions):
+    weakest, _ = digit_evidence(decisions)
+    for digit in range(10):
+        signs = for_digit(digit)
+        assert np.array_equal(weakest[:, digit], (decisions * signs)[:, signs != 0].min(axis=1))
+
+
 @pytest.mark.parametrize("digit", range(10))
 def test_a_digit_that_wins_all_its_pairs_is_certain(digit):
-    scorer = Scorer(steepness=3, sharpness=3, weights=np.zeros(1, np.float32), bias=0)
+    scorer = Scorer(of_weakest=2, of_votes=0.5, weights=np.zeros(1, np.float32), bias=0)
     scores = scorer.digit_scores((5 * for_digit(digit)[None]).astype(np.float32))[0]
     assert scores.argmax() == digit
     assert np.exp(scores[digit]) > 0.99
 
 
 def test_decisions_far_out_still_give_probabilities():
-    scorer = Scorer(steepness=8, sharpness=8, weights=np.zeros(1, np.float32), bias=0)
+    scorer = Scorer(of_weakest=20, of_votes=8, weights=np.zeros(1, np.float32), bias=0)
     decisions = (10 * for_digit(4)[None]).astype(np.float32)
     assert np.exp(scorer.digit_scores(decisions)).sum() == pytest.approx(1, abs=1e-4)
 

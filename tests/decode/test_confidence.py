@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zipocr.decode.confidence import ConfidenceModel, digit_shares, evidence, posterior, rank
+from zipocr.decode.confidence import LISTED_WEIGHT, ConfidenceModel, digit_shares, evidence, listed_weight, posterior, rank
 from zipocr.decode.strings import Candidate
 from zipocr.segment.lattice import GEOMETRY
 from zipocr.types import Box, Lattice, Model, Region
@@ -54,6 +54,29 @@ def test_being_listed_is_worth_something_but_not_everything():
 def test_a_listed_string_wins_within_its_weight_and_no_further(lead, winner):
     candidates = (candidate("02188", 0.0), candidate("02108", -weight() - lead))
     assert rank(candidates, {"02108"}.__contains__)[0].text == winner
+
+
+def test_the_packaged_directory_weighs_as_much_as_the_models_were_fitted_with():
+    assert weight() == pytest.approx(LISTED_WEIGHT)
+    assert np.exp(LISTED_WEIGHT) == pytest.approx((0.98 / 42_789) / (0.02 / 57_211))
+
+
+@given(st.integers(1, 100_000), st.integers(1, 100_000))
+def test_the_shorter_a_list_the_more_it_says_and_it_never_speaks_against_its_own(one, other):
+    short, long = sorted((one, other))
+    assert listed_weight(short) >= listed_weight(long) >= 0
+
+
+def test_a_list_of_nearly_all_strings_says_nothing():
+    assert listed_weight(98_000) == listed_weight(100_000) == 0
+
+
+@pytest.mark.parametrize(("lead", "winner"), [(-0.01, "02108"), (0.01, "02188")])
+def test_a_list_of_one_s_own_weighs_by_its_length(lead, winner):
+    own = listed_weight(100)
+    assert own > LISTED_WEIGHT
+    candidates = (candidate("02188", 0.0), candidate("02108", -own - lead))
+    assert rank(candidates, {"02108"}.__contains__, own)[0].text == winner
 
 
 @given(strings())

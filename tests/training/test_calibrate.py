@@ -5,15 +5,29 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from zipocr.decode.confidence import posterior
 from zipocr.decode.strings import Candidate
-from zipocr.model_file import ARRAYS
+from zipocr.model_file import ARRAYS, TABLES
 from zipocr.reader import Reader
-from zipocr.training.calibrate import Verdict, choose_threshold, confidences, fit_confidence, fit_temperature, judge, mail_weights
+from zipocr.training.calibrate import (
+    ERRORS,
+    Verdict,
+    acceptance_table,
+    confidences,
+    cross_fitted,
+    fit_confidence,
+    fit_temperature,
+    judge,
+    like_mail,
+    mail_weights,
+    upper_bound,
+)
 from zipocr.training.compose import Composer
 
-answers = st.lists(st.tuples(st.floats(0, 0.9999), st.booleans(), st.sampled_from([0.1, 1.0, 2.5])), min_size=1, max_size=60)
+# Mostly right, so that there is something to promise, and often equally sure.
+answers = st.lists(st.tuples(st.floats(0, 1) | st.sampled_from([0.25, 0.5]), st.integers(0, 20).map(bool)), min_size=1, max_size=150)
 
 
 def competition(rng: np.random.Generator, temperature: float) -> Verdict:
@@ -22,12 +36,12 @@ def competition(rng: np.random.Generator, temperature: float) -> Verdict:
     ranked = tuple(Candidate(text=f"{place:05d}", edges=(0, 1, 2, 3, 4), score=float(score)) for place, score in enumerate(worth))
     shares = posterior(ranked, temperature).astype(float)
     truth = int(rng.choice(6, p=shares / shares.sum()))
-    return Verdict(evidence=np.zeros(1, np.float32), ranked=ranked, truth=f"{truth:05d}")
+    return Verdict(evidence=np.zeros(1, np.float32), ranked=ranked, truth=f"{truth:05d}", writer=0)
 
 
 def verdict(evidence: list[float], *, right: bool) -> Verdict:
     best = Candidate(text="02108", edges=(0, 1, 2, 3, 4), score=0.0)
-    return Verdict(evidence=np.array(evidence, np.float32), ranked=(best,), truth="02108" if right else "02109")
+    return Verdict(evidence=np.array(evidence, np.float32), ranked=(best,), truth="02108" if right else "02109", writer=0)
 
 
 @pytest.mark.parametrize("temperature", [0.6, 1.0, 2.0])
@@ -56,45 +70,119 @@ def test_confidence_rises_with_evidence_that_goes_with_being_right():
     assert sure[right].mean() > sure[~right].mean() + 0.3
 
 
-@given(answers, st.sampled_from([0.0, 0.01, 0.1, 0.3]))
-def test_no_more_than_the_bound_is_wrong_among_the_accepted(found, error):
-    sure, right, weights = (np.array(column) for column in zip(*found, strict=True))
-    threshold = choose_threshold(sure, right.astype(bool), weights, error)
-    accepted = np.round(sure, 4) >= threshold
-    assert 0 <= threshold <= 1
-    assert weights[accepted & ~right].sum() <= error * weights[accepted].sum() + 1e-9
+def right_of(found: list[tuple[float, bool]]) -> tuple[np.ndarray, np.ndarray]:
+    sure, right = (np.array(column) for column in zip(*found, strict=True))
+    return sure, right.astype(bool)
+
+
+def accepted(sure: np.ndarray, threshold: float) -> np.ndarray:
+    """As a row decides it."""
+    return np.array([round(one, 4) >= threshold for one in sure.tolist()])
+
+
+def exact_bound(wrong: int, count: int) -> float:
+    """SciPy's own; a one-sided 95 % bound is the upper end of a two-sided interval of 90 %."""
+    return binomtest(wrong, count).proportion_ci(0.9, method="exact").high
+
+
+@given(st.integers(0, 400), st.integers(1, 400))
+def test_the_bound_is_the_exact_binomial_one(wrong, count):
+    wrong = min(wrong, count)
+    assert upper_bound(np.array([wrong]), np.array([count]))[0] == pytest.approx(exact_bound(wrong, count))
+
+
+@pytest.mark.parametrize(("wrong", "count", "bound"), [(0, 299, 0.00997), (0, 298, 0.01000), (1, 473, 0.00999), (3, 3, 1.0)])
+def test_the_bound_is_what_tables_say(wrong, count, bound):
+    assert upper_bound(np.array([wrong]), np.array([count]))[0] == pytest.approx(bound, abs=6e-6)
 
 
 @given(answers)
-def test_the_threshold_has_no_more_decimals_than_a_row_shows(found):
-    sure, right, weights = (np.array(column) for column in zip(*found, strict=True))
-    threshold = choose_threshold(sure, right.astype(bool), weights)
-    assert threshold == round(threshold, 4)
+def test_every_row_keeps_its_promise_and_no_lower_threshold_does(found):
+    sure, right = right_of(found)
+    rows = dict(acceptance_table(sure, right).tolist())
+    assert rows.keys() <= set(ERRORS)
+    for error in ERRORS:
+        keeping = [
+            level
+            for level in np.round(sure, 4).tolist()
+            if exact_bound(int((~right[accepted(sure, level)]).sum()), int(accepted(sure, level).sum())) <= error
+        ]
+        assert rows.get(error) == (min(keeping) if keeping else None)
 
 
-def test_the_threshold_accepts_all_it_may():
-    sure = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
-    right = np.array([True, True, False, True, True, False])
-    assert choose_threshold(sure, right, np.ones(6), 0.0) == pytest.approx(0.8)
-    assert choose_threshold(sure, right, np.ones(6), 0.2) == pytest.approx(0.5)
-    assert choose_threshold(sure, right, np.ones(6), 0.5) == pytest.approx(0.4)
+@given(answers)
+def test_a_table_of_any_strings_can_stand_in_a_model(found):
+    table = acceptance_table(*right_of(found))
+    assert (table.dtype, table.shape[1]) == (np.float64, 2)
+    assert (np.diff(table[:, 0]) > 0).all()
+    assert (np.diff(table[:, 1]) <= 0).all()
+    assert ((table[:, 1] >= 0) & (table[:, 1] <= 1)).all()
+    assert np.array_equal(table, np.round(table, 4))
 
 
-def test_a_wrong_string_counts_as_much_as_it_weighs():
-    sure, right = np.array([0.9, 0.8, 0.7]), np.array([True, False, True])
-    assert choose_threshold(sure, right, np.array([1.0, 0.1, 1.0]), 0.1) == pytest.approx(0.7)
-    assert choose_threshold(sure, right, np.array([1.0, 2.0, 1.0]), 0.1) == pytest.approx(0.9)
+def test_an_error_takes_as_many_strings_as_it_is_small():
+    for count, least in ((10, None), (14, 0.2), (59, 0.05), (299, 0.01), (2995, 0.001)):
+        table = acceptance_table(np.linspace(0.5, 0.9, count), np.ones(count, bool))
+        assert (table[0, 0] if len(table) else None) == least
+
+
+def test_where_all_are_wrong_nothing_is_promised():
+    assert acceptance_table(np.linspace(0.5, 0.9, 500), np.zeros(500, bool)).shape == (0, 2)
 
 
 def test_equally_sure_readings_are_accepted_together_or_not_at_all():
-    sure, right = np.array([0.95, 0.9, 0.9, 0.3]), np.array([True, True, False, False])
-    assert choose_threshold(sure, right, np.ones(4), 0.0) == pytest.approx(0.95)
+    sure = np.repeat([0.9, 0.8], 300)
+    right = np.arange(600) < 450
+    assert acceptance_table(sure, right)[:4].tolist() == [[0.01, 0.9], [0.02, 0.9], [0.03, 0.9], [0.05, 0.9]]
+    assert len(acceptance_table(np.repeat(0.9, 600), right)) == 0
 
 
-def test_where_all_are_right_all_are_accepted_and_where_all_are_wrong_none():
-    sure = np.linspace(0.2, 0.9, 8)
-    assert choose_threshold(sure, np.ones(8, bool), np.ones(8)) == pytest.approx(0.2)
-    assert choose_threshold(sure, np.zeros(8, bool), np.ones(8)) == 1.0
+def test_the_order_of_the_strings_does_not_matter():
+    rng = np.random.default_rng(0)
+    sure = np.round(rng.random(2000), 2)
+    right = rng.random(2000) < 0.8 + 0.2 * sure
+    shuffled = rng.permutation(2000)
+    table = acceptance_table(sure, right)
+    assert len(table)
+    assert np.array_equal(acceptance_table(sure[shuffled], right[shuffled]), table)
+
+
+def test_confidence_in_a_string_comes_from_other_writers():
+    rng = np.random.default_rng(0)
+    # The evidence means nothing, but each writer has a column of their own: who fits to it knows all their strings.
+    verdicts = [
+        replace(verdict((np.eye(10)[writer] * 5).tolist(), right=bool(writer % 2)), writer=writer) for writer in rng.integers(0, 10, 300)
+    ]
+    right = np.array([one.is_right for one in verdicts])
+    known = confidences(verdicts, fit_confidence(verdicts, np.ones(300)))
+    assert known[right].mean() > known[~right].mean() + 0.3
+    fair = cross_fitted(verdicts, np.ones(300))
+    assert fair[right].mean() < fair[~right].mean() + 0.1
+
+
+def test_what_a_writer_wrote_does_not_change_the_confidence_in_it():
+    rng = np.random.default_rng(0)
+    verdicts = [replace(verdict(rng.normal(size=3).tolist(), right=bool(rng.random() < 0.7)), writer=number % 7) for number in range(210)]
+    own = np.array([one.writer == 3 for one in verdicts])
+    turned = [replace(one, truth="02109" if one.is_right else "02108") if one.writer == 3 else one for one in verdicts]
+    assert np.array_equal(cross_fitted(verdicts, np.ones(210))[own], cross_fitted(turned, np.ones(210))[own])
+    assert not np.array_equal(cross_fitted(verdicts, np.ones(210))[~own], cross_fitted(turned, np.ones(210))[~own])
+
+
+@pytest.mark.parametrize(("listed", "others", "taken"), [(98, 60, 2), (980, 300, 20), (10, 5, 0), (980, 7, 7), (0, 5, 0)])
+def test_a_sample_like_mail_has_two_unlisted_in_a_hundred(listed, others, taken):
+    truths = ["02108"] * listed + ["00000"] * others
+    np.random.default_rng(0).shuffle(truths)
+    chosen = like_mail([replace(verdict([0.0], right=True), truth=truth) for truth in truths])
+    assert len(np.unique(chosen)) == len(chosen) == listed + taken
+    assert [truths[place] for place in chosen].count("00000") == taken
+
+
+def test_the_unlisted_of_a_sample_come_from_all_of_it():
+    truths = ["02108", "00000"] * 980
+    chosen = like_mail([replace(verdict([0.0], right=True), truth=truth) for truth in truths])
+    places = [place for place in chosen if truths[place] == "00000"]
+    assert np.diff(places).max() < 2 * len(truths) / len(places)
 
 
 def test_unlisted_strings_weigh_as_little_as_they_are_rare_on_mail():
@@ -119,7 +207,8 @@ def test_calibration_completes_a_model(tiny):
     assert tiny.model.arrays["confidence_listed"].shape == tiny.model.arrays["confidence_unlisted"].shape
     assert all(np.isfinite(tiny.model.arrays[name]).all() for name in ("temperature", "confidence_listed", "confidence_unlisted"))
     assert tiny.model.arrays["temperature"] > 0
-    assert all(0 <= tiny.facts[name] <= 1 for name in ("min_confidence", "read with the directory", "read without it"))
+    assert all(0 <= tiny.facts[name] <= 1 for name in ("read with the directory", "read without it"))
+    assert all(tiny.model.arrays[name].shape[1] == 2 for name in TABLES)
 
 
 def test_the_tiny_model_reads_most_strings_like_those_it_learnt(tiny):
@@ -129,7 +218,8 @@ def test_the_tiny_model_reads_most_strings_like_those_it_learnt(tiny):
 def test_judging_reads_the_strings_asked_for_with_and_without_the_directory(tiny, all_digits):
     composer = Composer(all_digits, seed=11, kinds={"white": 1})
     found = judge(tiny.model, composer, [2, 0], jobs=1)
-    assert [[one.truth for one in pair] for pair in found] == [[composer.nth(number).text] * 2 for number in (2, 0)]
+    written = [composer.nth(number) for number in (2, 0)]
+    assert [[(one.truth, one.writer) for one in pair] for pair in found] == [[(one.text, one.writer)] * 2 for one in written]
     for place, used in enumerate((True, False)):
         reader = Reader(tiny.model, use_directory=used)
         assert [pair[place].ranked[0].text for pair in found] == [reader.read(composer.nth(number).image).zip for number in (2, 0)]

@@ -8,25 +8,24 @@ import numpy as np
 from zipocr.classify.svc import DIGITS, NON_DIGIT, PAIRS
 from zipocr.types import Floats, Model
 
+# Of a soft decision: how much of a vote a decision of 1 is worth.
+STEEPNESS = 4.0
 _AGAINST_NON_DIGIT = np.array([place for place, (_, other) in enumerate(PAIRS) if other == NON_DIGIT])
-# A soft decision for the first of a pair is a vote for it, and what it lacks to 1 a vote for the second.
-_VOTES = np.zeros((len(PAIRS), DIGITS), np.float32)
-_LOST = np.zeros(DIGITS, np.float32)
-for _place, (_one, _other) in enumerate(PAIRS):
-    if _other != NON_DIGIT:
-        _VOTES[_place, [_one, _other]] = 1, -1
-        _LOST[_other] += 1
+# For each digit the nine pairs it is in, and 1 where it stands first in a pair, -1 where second.
+_PAIRS_OF = np.array([[place for place, pair in enumerate(PAIRS) if digit in pair and NON_DIGIT not in pair] for digit in range(DIGITS)])
+_SIDES = np.array([[1 if PAIRS[place][0] == digit else -1 for place in places] for digit, places in enumerate(_PAIRS_OF)], np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scorer:
     """Calibration of one classifier, with few parameters on purpose: many fitted worse.
 
-    ``steepness`` and ``sharpness`` shape the votes; ``weights`` (V,) and ``bias`` are a logistic model of "this region is one whole digit".
+    ``of_weakest`` and ``of_votes`` weigh what a digit's pairs say of it; ``weights`` (V,) and ``bias`` are a logistic model of "this region
+    is one whole digit".
     """
 
-    steepness: float
-    sharpness: float
+    of_weakest: float
+    of_votes: float
     weights: Floats
     bias: float
 
@@ -34,38 +33,42 @@ class Scorer:
     def from_model(cls, model: Model) -> Self:
         """Unfolds the arrays of a model file."""
         arrays = model.arrays
-        steepness, sharpness = (float(value) for value in arrays["votes"])
-        return cls(steepness=steepness, sharpness=sharpness, weights=arrays["validity"][:-1], bias=float(arrays["validity"][-1]))
+        of_weakest, of_votes = (float(value) for value in arrays["votes"])
+        return cls(of_weakest=of_weakest, of_votes=of_votes, weights=arrays["validity"][:-1], bias=float(arrays["validity"][-1]))
 
     def digit_scores(self, decisions: Floats) -> Floats:
         """Log probability of each digit, given that it is one: (N, 55) -> (N, 10) float32."""
-        logits = self.sharpness * votes(decisions, self.steepness)
+        weakest, ballot = digit_evidence(decisions)
+        logits = np.float32(self.of_weakest) * weakest + np.float32(self.of_votes) * ballot
         top = logits.max(axis=1, keepdims=True)
         scores: Floats = logits - top - np.log(np.exp(logits - top).sum(axis=1, keepdims=True))
         return scores
 
     def validity(self, decisions: Floats, geometry: Floats) -> Floats:
         """Log odds that each region is one whole digit: (N, 55), (N, G) -> (N,) float32."""
-        evidence = validity_evidence(decisions, geometry, self.steepness)
-        odds: Floats = (evidence * self.weights).sum(axis=1) + np.float32(self.bias)
+        odds: Floats = (validity_evidence(decisions, geometry) * self.weights).sum(axis=1) + np.float32(self.bias)
         return odds
 
 
-def votes(decisions: Floats, steepness: float) -> Floats:
-    """Soft votes of the pairs among digits: (N, 55) -> (N, 10), each 0 to 9."""
-    soft = 1 / (1 + np.exp(-np.float32(steepness) * decisions))
-    total: Floats = (soft[:, :, None] * _VOTES).sum(axis=1) + _LOST
-    return total
+def digit_evidence(decisions: Floats) -> tuple[Floats, Floats]:
+    """What the pairs say of each digit: (N, 55) -> two (N, 10).
+
+    First the decision in the pair in which it fares worst: one sure defeat tells more than eight victories. Then its soft votes, 0 to 9.
+    Log loss on held-out digits of composed strings: 0.119 by votes alone, 0.092 by the weakest pair alone, 0.090 by both.
+    """
+    own = decisions[:, _PAIRS_OF] * _SIDES
+    ballot: Floats = (1 / (1 + np.exp(-np.float32(STEEPNESS) * own))).sum(axis=2)
+    return own.min(axis=2), ballot
 
 
-def validity_evidence(decisions: Floats, geometry: Floats, steepness: float) -> Floats:
+def validity_evidence(decisions: Floats, geometry: Floats) -> Floats:
     """What tells a whole digit from a piece or a pair: decisions against the non-digit, votes, and shape, alone and in pairs.
 
     (N, 55), (N, G) -> (N, V) float32. Shape is crossed with the leading digit, since a 1 is narrow and a piece of an 8 is too; products
     let one trait excuse another, as a cut through ink does a gap.
     """
     against = np.clip(decisions[:, _AGAINST_NON_DIGIT], -3, 3)
-    ballot = votes(decisions, steepness)
+    _, ballot = digit_evidence(decisions)
     leader = ballot.argmax(axis=1)
     ranked, ordered = np.sort(ballot, axis=1), np.sort(against, axis=1)
     lead = ranked[:, -1:] - ranked[:, -2:-1]

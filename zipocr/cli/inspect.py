@@ -16,7 +16,14 @@ DEFAULTS = ScanConfig()
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("-o", "--output", metavar="DIR", default=".", type=click.Path(file_okay=False, path_type=Path), help="Folder for the sheets.")
 @click.option("--model", metavar="digits|mail|PATH", default=DEFAULTS.model, show_default=True, help="Model to read with.")
-@click.option("--no-directory", is_flag=True, help="Read without the directory of listed ZIP codes.")
+@click.option(
+    "--directory",
+    metavar="FILE",
+    default=DEFAULTS.directory,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Your own list of ZIP codes, to be used instead of the packaged directory.",
+)
+@click.option("--no-directory", is_flag=True, help="Read without any directory of ZIP codes.")
 @click.option(
     "--max-pixels",
     default=DEFAULTS.max_pixels,
@@ -25,12 +32,15 @@ DEFAULTS = ScanConfig()
     help="Largest page that is decoded.",
 )
 @click.option("--text", is_flag=True, help="Print the 8x8 grids and readings instead of drawing sheets.")
-def inspect(images: tuple[Path, ...], *, output: Path, model: str, no_directory: bool, max_pixels: int, text: bool) -> None:
+def inspect(
+    images: tuple[Path, ...], *, output: Path, model: str, directory: Path | None, no_directory: bool, max_pixels: int, text: bool
+) -> None:
     """Draw one sheet per page that shows how it was read.
 
     A sheet shows the crop, its ink, all cuts with the chosen regions, the 8x8 grids of the digits and the ZIP. Sheets are PNG files
     named after image and page; the path of each is printed.
     """
+    from zipocr.cli.directories import own_directory
     from zipocr.draw import TEXT_COLUMNS, draw_sheet, grids_as_text
     from zipocr.images import read_pages, silence_decoders, write_png
     from zipocr.model_file import load_model
@@ -38,8 +48,9 @@ def inspect(images: tuple[Path, ...], *, output: Path, model: str, no_directory:
     from zipocr.results import to_cell
     from zipocr.types import Unread
 
+    places = own_directory(directory, no_directory=no_directory)
     silence_decoders()
-    reader = Reader(load_model(model), use_directory=not no_directory)
+    reader = Reader(load_model(model), use_directory=not no_directory, directory=places)
     taken = {path.resolve() for path in images}
     failed = False
     for path in dict.fromkeys(images):

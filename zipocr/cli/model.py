@@ -1,9 +1,15 @@
 """``zipocr model``: what a model was made from."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from textwrap import fill
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from zipocr.types import Model
 
 WIDTH = 100
 
@@ -17,9 +23,16 @@ def model(name: str) -> None:
     """
     from zipocr.model_file import load_model
 
+    found = load_model(name)
     click.echo(f"model: {name}")
-    for line in passport_lines(load_model(name).passport):
+    for line in passport_lines({**found.passport, "confidence for --max-error": acceptance_table(found)}):
         click.echo(line)
+
+
+def acceptance_table(model: Model) -> dict[str, list[str]]:
+    """The confidence from which a ZIP counts as read, for each share of errors the model can promise."""
+    ways = {"with a directory": "acceptance_listed", "without": "acceptance_unlisted"}
+    return {way: [f"{error:g} from {least:.4f}" for error, least in model.arrays[name].tolist()] or ["none"] for way, name in ways.items()}
 
 
 def passport_lines(passport: Mapping[str, object], *, indent: str = "") -> Iterator[str]:

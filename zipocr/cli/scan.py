@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from zipocr.config import LARGEST_MAX_PIXELS, ScanConfig
 from zipocr.errors import ExitCode
@@ -35,13 +36,28 @@ FAILURES_NAMED = 20
 @click.option("--jobs", default=DEFAULTS.jobs, type=click.IntRange(min=0), metavar="N", help="Processes; the default, 0, is one per core.")
 @click.option("--model", default=DEFAULTS.model, show_default=True, metavar="NAME|PATH", help="Model: digits, mail or a model file.")
 @click.option(
+    "--max-error",
+    default=DEFAULTS.max_error,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="E",
+    help="Share of ZIPs that may be wrong among those that count as read; the model knows the confidence it takes.",
+)
+@click.option(
     "--min-confidence",
     default=DEFAULTS.min_confidence,
     type=click.FloatRange(0, 1),
     metavar="P",
-    help="Confidence from which a ZIP counts as read; the default comes with the model.",
+    help="Confidence from which a ZIP counts as read, instead of --max-error.",
 )
-@click.option("--no-directory", default=DEFAULTS.no_directory, is_flag=True, help="Read without the directory of ZIP codes.")
+@click.option(
+    "--directory",
+    default=DEFAULTS.directory,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Your own list of ZIP codes, to be used instead of the packaged directory.",
+)
+@click.option("--no-directory", default=DEFAULTS.no_directory, is_flag=True, help="Read without any directory of ZIP codes.")
 @click.option(
     "--debug",
     default=DEFAULTS.debug,
@@ -66,7 +82,9 @@ def scan(
     output: str,
     jobs: int,
     model: str,
+    max_error: float,
     min_confidence: float | None,
+    directory: Path | None,
     no_directory: bool,
     debug: Path | None,
     max_pixels: int,
@@ -74,35 +92,51 @@ def scan(
 ) -> None:
     """Read the ZIP code on every page of image files and folders.
 
-    PATHs are PNG, JPEG, TIFF (all pages), BMP and WebP files, and folders, which are searched recursively for such files. Every page
-    gets one row of CSV, in the order of the input. An output file appears when it is complete and replaces an older one.
+    PATHs are PNG, JPEG, TIFF (all pages), BMP, WebP, PDF and HEIC files, and folders, which are searched recursively for such files. Every
+    page gets one row of CSV, in the order of the input. An output file appears when it is complete and replaces an older one.
+
+    --directory takes one ZIP a line, or CSV with the header zip, zip,city or zip,city,state.
 
     Exit status: 0 if every input could be opened, whatever was read; 1 if some could not (their rows stand and say why); 2 for wrong
-    usage; 4, 5 and 6 for trouble with the model, the output or the processes; 130 if interrupted.
+    usage; 3, 4, 5 and 6 for trouble with the list of ZIP codes, the model, the output or the processes; 130 if interrupted.
     """
     config = ScanConfig(
         output=output,
         jobs=jobs,
         model=model,
+        max_error=max_error,
         min_confidence=min_confidence,
+        directory=directory,
         no_directory=no_directory,
         debug=debug,
         max_pixels=max_pixels,
         quiet=quiet,
     )
+    _check_threshold(config, max_error_given=ctx.get_parameter_source("max_error") is not ParameterSource.DEFAULT)
     _check_places(paths, config)
     ctx.exit(_scan(paths, config))
+
+
+def _check_threshold(config: ScanConfig, *, max_error_given: bool) -> None:
+    """Refuse two ways to choose the threshold, and what is no number."""
+    if max_error_given and config.min_confidence is not None:
+        raise click.UsageError("--max-error and --min-confidence both choose the threshold; give one of them.")
+    if isnan(config.max_error) or (config.min_confidence is not None and isnan(config.min_confidence)):
+        raise click.UsageError("--max-error and --min-confidence need a number from 0 to 1.")
 
 
 def _check_places(paths: Sequence[Path], config: ScanConfig) -> None:
     """Refuse outputs that would destroy or mix with the inputs, before anything is read."""
     from zipocr.images import SUFFIXES
 
-    if not config.output or (config.min_confidence is not None and isnan(config.min_confidence)):
-        raise click.UsageError("--output needs a file name, or - for standard output, and --min-confidence a number from 0 to 1.")
+    if not config.output:
+        raise click.UsageError("--output needs a file name, or - for standard output.")
     output = Path(config.output)
     if output.suffix.lower() in SUFFIXES or any(output.exists() and output.samefile(path) for path in paths if path.is_file()):
         message = f"{config.output} is an image; name the CSV file to write."
+        raise click.BadParameter(message, param_hint="'--output'")
+    if config.directory and output.exists() and output.samefile(config.directory):
+        message = f"{config.output} is your list of ZIP codes; name another file to write."
         raise click.BadParameter(message, param_hint="'--output'")
     if config.debug and config.debug.resolve() in {path.resolve() for path in paths}:
         message = f"{config.debug} is what you scan; name another folder for the pictures."
@@ -111,21 +145,25 @@ def _check_places(paths: Sequence[Path], config: ScanConfig) -> None:
 
 def _scan(paths: Sequence[Path], config: ScanConfig) -> ExitCode:
     """Read, write, count, tell."""
-    from zipocr.batch import BatchSettings, read_files
+    from zipocr.batch import BatchSettings, least_confidence, read_files
+    from zipocr.cli.directories import own_directory
     from zipocr.images import list_inputs
     from zipocr.model_file import load_model
     from zipocr.results import open_results
 
     began = time.monotonic()
-    load_model(config.model)  # a model that cannot be used is refused before a header is out
-    listing = list_inputs(paths, exclude=config.debug)
     settings = BatchSettings(
         model=config.model,
+        max_error=config.max_error,
         min_confidence=config.min_confidence,
         use_directory=not config.no_directory,
+        directory=own_directory(config.directory, no_directory=config.no_directory),
         max_pixels=config.max_pixels,
         debug=config.debug,
     )
+    # A model that cannot be used, or cannot promise so few errors, is refused before a header is out.
+    least_confidence(load_model(config.model), settings)
+    listing = list_inputs(paths, exclude=config.debug)
     backend = _choose_backend(config.jobs, len(listing.files))
     tally = Tally(skipped=listing.skipped)
     with open_results(config.output) as results, _progress(len(listing.files), quiet=config.quiet) as advance:
@@ -192,7 +230,7 @@ class Tally:
         pages = counts.total()
         yield from (f"failed: {name}" for name in self.named)
         if counts["failed"] > len(self.named):
-            yield f"failed: {counts['failed'] - len(self.named)} more, see the rows with the reason too_large or unreadable_file"
+            yield f"failed: {counts['failed'] - len(self.named)} more, see the rows that are unread and their reasons"
         if not pages:
             yield "warning: no images found"
         if self.skipped:

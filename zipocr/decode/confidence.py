@@ -9,18 +9,34 @@ import numpy as np
 from zipocr.decode.strings import Candidate
 from zipocr.types import ZIP_LENGTH, Floats, Lattice, Model
 
-# log [P(string | listed mail) / P(string | other)]: 98 in 100 ZIPs written on mail are listed, 42,789 of 100,000 strings are.
+# 98 in 100 ZIPs written on mail are listed; 42,789 of all strings of five digits are in the packaged directory.
 LISTED_SHARE = 0.98
 LISTED_COUNT = 42_789
-LISTED_WEIGHT = float(np.log(LISTED_SHARE / LISTED_COUNT) - np.log((1 - LISTED_SHARE) / (100_000 - LISTED_COUNT)))
+STRINGS = 10**ZIP_LENGTH
 CLEAR = 12.0
 
 
-def rank(candidates: Sequence[Candidate], is_listed: Callable[[str], bool] | None) -> tuple[Candidate, ...]:
-    """Adds the directory's weight to strings whose first five digits are listed and sorts anew, best first; without one nothing changes."""
+def listed_weight(count: int) -> float:
+    """What being on a list of so many ZIPs (1 or more) is worth, in nats: log [P(string | listed mail) / P(string | other)].
+
+    A list of nearly all strings says nothing, and never speaks against what it holds.
+    """
+    if count >= LISTED_SHARE * STRINGS:
+        return 0.0
+    return float(np.log(LISTED_SHARE / count) - np.log((1 - LISTED_SHARE) / (STRINGS - count)))
+
+
+LISTED_WEIGHT = listed_weight(LISTED_COUNT)
+
+
+def rank(candidates: Sequence[Candidate], is_listed: Callable[[str], bool] | None, weight: float = LISTED_WEIGHT) -> tuple[Candidate, ...]:
+    """Adds the directory's weight, in nats, to strings whose first five digits are listed and sorts anew, best first.
+
+    Without a directory nothing changes.
+    """
     if is_listed is None:
         return tuple(candidates)
-    weighed = [replace(one, score=one.score + LISTED_WEIGHT * is_listed(one.text[:ZIP_LENGTH])) for one in candidates]
+    weighed = [replace(one, score=one.score + weight * is_listed(one.text[:ZIP_LENGTH])) for one in candidates]
     return tuple(sorted(weighed, key=lambda one: (-one.score, one.text)))
 
 

@@ -22,7 +22,7 @@ LIKE_PITCH = 0.65
 UNLIKE_PRICE = 60.0
 UNLIKE_LIMIT = 30.0
 # Ink of up to this price, 0.07 squared digit heights, is the dash where one is expected: leaving it out of the digits costs nothing there.
-DASH_PRICE = 3.5
+DASH_PRICE = 2.3
 # How far a string has come is told by its place in "12345-6789", from 0 to 10: behind the dash, or what stands for it, it can only be nine.
 _DASHED = ZIP_LENGTH + 1
 _END = MOST_DIGITS + 1
@@ -41,7 +41,8 @@ Incoming: TypeAlias = list[list[tuple[int, int, float]]]
 class Candidate:
     """A string of five or nine digits and the edges (regions) it was read from; ``score`` is its log probability up to a constant.
 
-    ``prior`` is the part of the score that stands for the number of digits: 0 for five.
+    ``prior`` is the part of the score that no region and no skip stands for: what nine digits are less likely than five, and what other
+    views of the page say.
     """
 
     text: str

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
+from scipy.special import betaincinv
+from sklearn.model_selection import GroupKFold
 
 from zipocr.decode.confidence import LISTED_SHARE, posterior
 from zipocr.decode.strings import Candidate
@@ -19,17 +21,21 @@ from zipocr.training.gather import map_strings
 from zipocr.types import ZIP_LENGTH, Floats, Model
 
 EVIDENCE_STRENGTH = 0.05
-# The default threshold keeps the share of wrong ZIPs among the accepted at or below this.
-ACCEPTED_ERROR = 0.01
+# The shares of wrong ZIPs among the accepted that a model has thresholds for, and how sure it is to keep to them.
+ERRORS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2)
+CERTAINTY = 0.95
+# A threshold is not chosen on strings that the confidence was fitted to: in turn, each of so many parts of the writers is held out.
+FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Verdict:
-    """What a reader made of one string: its evidence, the strings it weighed, and which was written."""
+    """What a reader made of one string: its evidence, the strings it weighed, which was written, and by whom."""
 
     evidence: Floats
     ranked: tuple[Candidate, ...]
     truth: str
+    writer: int
 
     @property
     def is_right(self) -> bool:
@@ -48,7 +54,11 @@ class _Judge:
         composed = self.composer.nth(number)
         views = self.readers[0].look(to_working_size(composed.image))
         found = [(reader, reader.pool(views)) for reader in self.readers]
-        return [Verdict(evidence=reader.evidence(one), ranked=one.ranked, truth=composed.text) for reader, one in found if one is not None]
+        return [
+            Verdict(evidence=reader.evidence(one), ranked=one.ranked, truth=composed.text, writer=composed.writer)
+            for reader, one in found
+            if one is not None
+        ]
 
 
 def judge(model: Model, composer: Composer, numbers: Sequence[int], *, jobs: int) -> list[tuple[Verdict, ...]]:
@@ -89,25 +99,67 @@ def confidences(verdicts: Sequence[Verdict], fitted: Floats) -> NDArray[np.float
     return np.asarray(1 / (1 + np.exp(-odds)))
 
 
-def choose_threshold(
-    confidence: NDArray[np.float64], right: NDArray[np.bool_], weights: NDArray[np.float64], error: float = ACCEPTED_ERROR
-) -> float:
-    """The lowest confidence above which at most this weighted share is wrong; 1 when there is none.
+def cross_fitted(verdicts: Sequence[Verdict], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities of being right, each from a confidence that was fitted to the strings of other writers: (N,)."""
+    writers = np.array([one.writer for one in verdicts])
+    found = np.empty(len(verdicts))
+    for fitted, held in GroupKFold(min(FOLDS, len(np.unique(writers)))).split(writers, groups=writers):
+        confidence = fit_confidence([verdicts[place] for place in fitted], weights[fitted])
+        found[held] = confidences([verdicts[place] for place in held], confidence)
+    return found
+
+
+def like_mail(verdicts: Sequence[Verdict]) -> NDArray[np.intp]:
+    """Places of a sample that is listed as often as mail is: all listed strings, and the right number of others, evenly taken.
+
+    An exact bound counts strings and cannot weigh them.
+    """
+    listed = np.array([one.truth in places() for one in verdicts])
+    others = np.flatnonzero(~listed)
+    count = min(round(listed.sum() * (1 - LISTED_SHARE) / LISTED_SHARE), len(others))
+    taken = others[np.arange(count) * len(others) // max(count, 1)]
+    return np.sort(np.append(np.flatnonzero(listed), taken))
+
+
+def upper_bound(wrong: NDArray[np.intp], count: NDArray[np.intp]) -> NDArray[np.float64]:
+    """One-sided upper bound, at `CERTAINTY`, of the share that ``wrong`` (N,) of ``count`` (N,), 1 or more, were drawn from.
+
+    Exact binomial: Clopper and Pearson, Biometrika 26 (1934).
+    """
+    right = count - wrong
+    return np.where(right > 0, betaincinv(wrong + 1, np.maximum(right, 1), CERTAINTY), 1.0)
+
+
+def acceptance_table(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The lowest threshold that keeps to each of `ERRORS`, as far as so many strings can tell.
 
     Confidences count as the CSV shows them, in steps of 0.0001; equal ones are accepted together or not at all.
+
+    Parameters
+    ----------
+    confidence : (N,) float64
+        From `cross_fitted`: 0 to 1.
+    right : (N,) bool
+
+    Returns
+    -------
+    (T, 2) float64
+        Rows of an error and the least confidence above which `upper_bound` of the share of wrong strings is at or below it, the stricter
+        rows first. An error that these strings are too few or too often wrong for has no row.
     """
     shown = np.round(confidence, 4)
     order = np.argsort(-shown, kind="stable")
-    wrong = np.cumsum(~right[order] * weights[order])
-    last_of_its_kind = np.append(shown[order][1:] != shown[order][:-1], True)
-    fine = np.flatnonzero((wrong <= error * np.cumsum(weights[order])) & last_of_its_kind)
-    return float(shown[order][fine[-1]]) if len(fine) else 1.0
+    levels = shown[order]
+    last = np.flatnonzero(np.append(levels[1:] != levels[:-1], True))
+    bounds = upper_bound(np.cumsum(~right[order], dtype=np.intp)[last], last + 1)
+    lowest = [(error, np.flatnonzero(bounds <= error)) for error in ERRORS]
+    return np.array([(error, levels[last[fine[-1]]]) for error, fine in lowest if len(fine)], np.float64).reshape(-1, 2)
 
 
 def calibrate(
     fitted: Sequence[Mapping[str, NDArray[Any]]], composers: Sequence[Composer], count: int, *, jobs: int
 ) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
-    """Fits temperature, both confidence models and the default threshold.
+    """Fits temperature, both confidence models and their tables of thresholds.
 
     Parameters
     ----------
@@ -125,7 +177,7 @@ def calibrate(
     arrays : dict
         For the model file.
     facts : dict
-        The default threshold, and the share of strings read right with and without the directory.
+        How many strings there were, and the share of them read right with and without the directory.
     """
     blank = np.zeros(1, np.float32)
     arrays: dict[str, NDArray[Any]] = {}
@@ -134,17 +186,15 @@ def calibrate(
     for fold, composer in zip(fitted, composers, strict=True):
         model = Model(arrays={**fold, "temperature": np.array(1.0), "confidence_listed": blank, "confidence_unlisted": blank}, passport={})
         pairs += judge(model, composer, range(count), jobs=jobs)
-    for name, verdicts in zip(("confidence_listed", "confidence_unlisted"), zip(*pairs, strict=True), strict=True):
-        weights = mail_weights(verdicts) if name == "confidence_listed" else np.ones(len(verdicts))
-        arrays[name] = fit_confidence(verdicts, weights)
-        facts["read with the directory" if name == "confidence_listed" else "read without it"] = round(
-            sum(one.is_right for one in verdicts) / (count * len(fitted)), 4
-        )
-    listed = [verdict for verdict, _ in pairs]
+    listed, unlisted = ([pair[place] for pair in pairs] for place in (0, 1))
     arrays["temperature"] = np.array(fit_temperature(listed))
-    certain = confidences(listed, arrays["confidence_listed"])
-    facts["min_confidence"] = choose_threshold(certain, np.array([one.is_right for one in listed]), mail_weights(listed))
-    unlisted = [verdict for _, verdict in pairs]
-    certain = confidences(unlisted, arrays["confidence_unlisted"])
-    facts["min_confidence_unlisted"] = choose_threshold(certain, np.array([one.is_right for one in unlisted]), np.ones(len(unlisted)))
+    every = np.arange(len(unlisted))
+    for name, verdicts, weights, counted in (
+        ("listed", listed, mail_weights(listed), like_mail(listed)),
+        ("unlisted", unlisted, np.ones(len(unlisted)), every),
+    ):
+        right = np.array([one.is_right for one in verdicts])
+        arrays[f"confidence_{name}"] = fit_confidence(verdicts, weights)
+        arrays[f"acceptance_{name}"] = acceptance_table(cross_fitted(verdicts, weights)[counted], right[counted])
+        facts["read with the directory" if name == "listed" else "read without it"] = round(int(right.sum()) / (count * len(fitted)), 4)
     return arrays, facts

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import logsumexp
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -15,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from zipocr.classify.features import directions, enlarge
 from zipocr.classify.gate import Gate, gate_evidence
-from zipocr.classify.scores import validity_evidence, votes
+from zipocr.classify.scores import digit_evidence, validity_evidence
 from zipocr.classify.svc import NON_DIGIT, Classifier
 from zipocr.normalize import to_grids
 from zipocr.training.gather import Samples
@@ -31,8 +32,8 @@ class Recipe:
     """Settings of the classifier; ``gamma`` is in units of 1 / (features x variance), scikit-learn's "scale"."""
 
     C: float = 10.0
-    gamma: float = 1.0
-    components: int = 80
+    gamma: float = 0.4
+    components: int = 64
     from_grid: bool = False
     seed: int = 0
 
@@ -114,25 +115,22 @@ def fit_gate(features: Floats, geometry: Floats, labels: NDArray[np.uint8]) -> N
 
 
 def fit_scores(decisions: Floats, geometry: Floats, labels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-    """Fits the votes' two parameters on digits and the logistic odds of being one on all regions."""
+    """Fits the two weights of what pairs say on digits, and the logistic odds of being one on all regions."""
     is_digit = labels != NON_DIGIT
-    steepness, sharpness = _fit_votes(decisions[is_digit], labels[is_digit])
-    seen = validity_evidence(decisions, geometry, steepness)
-    weights, bias = fit_logistic(seen, is_digit, strength=0.1)
-    return {"votes": np.array([steepness, sharpness]), "validity": np.append(weights, bias).astype(np.float32)}
+    weights, bias = fit_logistic(validity_evidence(decisions, geometry), is_digit, strength=0.1)
+    return {"votes": _fit_votes(decisions[is_digit], labels[is_digit]), "validity": np.append(weights, bias).astype(np.float32)}
 
 
-def _fit_votes(decisions: Floats, labels: NDArray[np.uint8]) -> tuple[float, float]:
-    """Steepness and sharpness of the votes with the least log loss."""
+def _fit_votes(decisions: Floats, labels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The two weights with the least log loss."""
+    weakest, ballot = (part.astype(np.float64) for part in digit_evidence(decisions))
 
     def loss(point: NDArray[np.float64]) -> float:
-        logits = point[1] * votes(decisions, float(point[0])).astype(np.float64)
-        top = logits.max(axis=1)
-        total = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
-        return float((total - logits[np.arange(len(labels)), labels]).mean())
+        logits = point[0] * weakest + point[1] * ballot
+        return float((logsumexp(logits, axis=1) - logits[np.arange(len(labels)), labels]).mean())
 
-    found = minimize(loss, np.array([2.5, 1.9]), method="Nelder-Mead", bounds=[(0.5, 8), (0.2, 8)])
-    return float(found.x[0]), float(found.x[1])
+    found = minimize(loss, np.array([1.4, 0.4]), method="Nelder-Mead", bounds=[(0.01, 20), (0, 20)])
+    return np.asarray(found.x, np.float64)
 
 
 def fit_logistic(

@@ -33,8 +33,8 @@ from zipocr.types import Model
 FOLDS = 4
 EUROPEAN = 0.3
 PRINTED = 8.0
-# Of each string: non-digits to learn from, of which the gate keeps three in four out, and for the odds of being one in their natural mixture.
-NON_DIGITS = 12
+# Of each string: non-digits to learn from, before the gate keeps most of them out, and for the odds of being one in their natural mixture.
+NON_DIGITS = 5
 LATTICE_NON_DIGITS = 60
 # How often Digits are written for the model of NIST digits: their hands are European.
 EXTRA_ROUNDS = 3
@@ -55,8 +55,8 @@ LIBRARIES = ("numpy", "opencv-python-headless", "Pillow", "scikit-learn", "scipy
 # As calibration names them; three in ten of these strings are any five digits, so the directory misleads more than on mail.
 ACCURACIES = ("read with the directory", "read without it")
 AMOUNTS = {
-    False: Amounts(rounds=3, printed=900, lattice=1500, confidence=3000),
-    True: Amounts(rounds=6, printed=0, lattice=400, confidence=400),
+    False: Amounts(rounds=3, printed=900, lattice=1500, confidence=5000),
+    True: Amounts(rounds=6, printed=0, lattice=400, confidence=1000),
 }
 
 

@@ -1,0 +1,24 @@
+"""What the options --directory and --no-directory of the reading commands ask for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from zipocr.types import Place
+
+
+def own_directory(file: Path | None, *, no_directory: bool) -> Mapping[str, Place] | None:
+    """Reads the user's own list of ZIPs; None where there is none, and a usage error where both options are given."""
+    if file is None:
+        return None
+    if no_directory:
+        raise click.UsageError("--directory and --no-directory contradict each other; give one of them.")
+    from zipocr.directory_file import read_directory
+
+    return read_directory(file)

@@ -1,0 +1,81 @@
+"""Pages of PDF files as gray pictures, drawn by PDFium. Needs the extra ``pdf``; `zipocr.images` is the door that comes here."""
+
+import math
+from collections.abc import Iterator
+from contextlib import closing
+
+import numpy as np
+import pypdfium2
+from pypdfium2 import raw
+
+from zipocr.types import GrayImage, Reason, Unread
+
+DPI = 300
+POINTS_PER_INCH = 72
+# PDFium keeps sizes in single precision and rounds pixels up: a page that is 260 pixels wide must not become 261.
+SCALE = DPI / POINTS_PER_INCH * (1 - 1e-6)
+# A damaged file may claim a million pages: after so many in a row that cannot be loaded there are no more.
+MOST_LOST_PAGES = 20
+
+
+def draw_pages(data: bytes, *, max_pixels: int) -> Iterator[GrayImage | Unread]:
+    """Draw the pages of a PDF at `DPI`, with annotations and filled forms, one at a time.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    max_pixels : int
+        Pages that would have more pixels, or hold a picture that has, are not drawn.
+
+    Yields
+    ------
+    GrayImage or Unread
+        ``(H, W) uint8``, upright; or why this page cannot be had. A file that cannot be opened yields one `Unread`.
+    """
+    try:
+        pdf = pypdfium2.PdfDocument(data)
+        pdf.init_forms()
+    except pypdfium2.PdfiumError as error:
+        locked = error.err_code in {raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY}
+        yield _unreadable("encrypted; save it without its password" if locked else "a damaged PDF")
+        return
+    with pdf:
+        yield from _draw_all(pdf, max_pixels=max_pixels)
+
+
+def _draw_all(pdf: pypdfium2.PdfDocument, *, max_pixels: int) -> Iterator[GrayImage | Unread]:
+    if len(pdf) == 0:
+        yield _unreadable("no pages")
+    lost = 0
+    for number in range(len(pdf)):
+        try:
+            page = pdf[number]
+        except pypdfium2.PdfiumError:
+            lost += 1
+            yield _unreadable(f"page {number + 1}{' and what follows' if lost == MOST_LOST_PAGES else ''} is damaged")
+            if lost == MOST_LOST_PAGES:
+                return
+            continue
+        lost = 0
+        with closing(page):
+            yield _draw(page, max_pixels=max_pixels)
+
+
+def _draw(page: pypdfium2.PdfPage, *, max_pixels: int) -> GrayImage | Unread:
+    """Draw a page, unless it or a picture on it is too large: a small file can hold one that fills the memory."""
+    try:
+        sizes = [tuple(math.ceil(side * SCALE) for side in page.get_size())]
+        sizes += [picture.get_px_size() for picture in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE])]
+        width, height = max(sizes, key=math.prod)
+        if width * height > max_pixels:
+            return Unread(
+                reason=Reason.TOO_LARGE, detail=f"{width} x {height} at {DPI} dpi is more than {max_pixels} pixels (--max-pixels)"
+            )
+        return np.array(page.render(scale=SCALE, grayscale=True).to_numpy(), dtype=np.uint8)
+    except Exception:  # noqa: BLE001 - foreign bytes: what is raised on them is not documented, and no file may end the run
+        return _unreadable("a damaged page of a PDF")
+
+
+def _unreadable(detail: str) -> Unread:
+    return Unread(reason=Reason.UNREADABLE_FILE, detail=detail)
