@@ -29,7 +29,8 @@ def test_a_reader_that_lacks_nothing_reads_as_before(tiny, pages):
 
 def test_every_part_makes_some_difference_to_what_is_seen(tiny, pages):
     def scores(reader: Reader) -> list[list[float]]:
-        return [[one.score for one in view.candidates] for view in looked(reader, pages)]
+        pooled = [reader.pool(views) for views in map(reader.look, pages)]
+        return [[one.score for one in found.plain] for found in pooled if found]
 
     full = scores(Reader(tiny.model))
     for part, kind in PARTS.items():
