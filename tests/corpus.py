@@ -26,6 +26,7 @@ TEXT = "02108"
 SAME, ZIP, PAGE, ANY = "same", "zip", "page", "any"
 BAD, LARGE = Reason.UNREADABLE_FILE, Reason.TOO_LARGE
 SEED = 5
+SPECK = Image.new("1", (8, 8), 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +130,7 @@ def png_bomb(side: int) -> bytes:
 
 def tiff_bomb(side: int, *, page: int = 0, pages: Sequence[Image.Image] = ()) -> bytes:
     """A TIFF whose page of that number claims to be ``side`` pixels square."""
-    data = bytearray(tiff(*pages or [Image.new("1", (8, 8), 1)], compression="raw"))
+    data = bytearray(tiff(*pages or [SPECK], compression="raw"))
     place = first_directory(data)
     for _ in range(page):
         place = next_directory(data, place)

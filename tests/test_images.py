@@ -201,9 +201,10 @@ def test_a_tiff_whose_pages_run_in_a_circle_ends(tmp_path: Path) -> None:
 def test_a_bomb_is_too_large_and_never_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: int, bomb: Callable[[int], bytes]
 ) -> None:
+    data = bomb(side)
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
     monkeypatch.setattr(Image.Image, "load", lambda *_: pytest.fail("loaded"))
-    (unread,) = read(tmp_path, bomb(side))
+    (unread,) = read(tmp_path, data)
     assert_unread([unread], Reason.TOO_LARGE)
     assert "--max-pixels" in unread.detail
 
@@ -318,10 +319,10 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytes
     assert_unread(read(tmp_path, SAME_PAGE["gray.png"] + bytes(1_000)), Reason.TOO_LARGE)
 
 
-def test_a_file_that_may_not_be_read_gives_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_may_not_be_read_gives_one_row() -> None:
     """As somebody else where these tests run as root, whom no permission stops."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
         folder.chmod(0o755)
         for name in ("open.png", "closed.png"):
             (folder / name).write_bytes(SAME_PAGE["gray.png"])

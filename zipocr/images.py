@@ -157,10 +157,10 @@ def _read(path: Path) -> bytes | Unread:
         return _unreadable("a folder, not a file" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device, not a file")
     if status.st_size > LARGEST_FILE:
         return _too_large(f"a file of more than {LARGEST_FILE >> 20} MB")
-    # Some files of /proc count as regular and keep the reader waiting, or never end.
+    # Some files of /proc count as regular and would keep the reader waiting, or never end.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(path, flags), "rb") as file:
-        return file.read(LARGEST_FILE) or _unreadable("empty file")
+        return file.read(status.st_size + 1) or _unreadable("empty file")
 
 
 def _read_data(data: bytes, *, max_pixels: int) -> Iterator[GrayImage | Unread]:
@@ -251,7 +251,7 @@ def _read_page(image: Image.Image, data: bytes | bytearray, *, max_pixels: int) 
                 return _composite_on_white(image)
             if image.info.get("compression") in _UNCHECKED_BY_OPENCV:
                 image.load()
-        return _decode(data)
+            return _decode(data)
     except Exception:  # noqa: BLE001 - as above, and OpenCV's errors
         return _unreadable("damaged or of a kind that cannot be decoded")
 

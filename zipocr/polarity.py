@@ -6,11 +6,11 @@ from numpy.typing import NDArray
 
 from zipocr.types import GrayImage
 
-# Paper covers most of a page and of its border; writing is thin beside the line it stands in. Of 2,258 crops of the usual kind none is
-# taken for light writing, of their negatives 88 % are; a sheet on the black lid of a scanner stays one, since it is anything but thin.
+# Paper covers most of a page and of its border, and most of the rectangle that holds the writing as well. Of 2,258 crops of the usual kind
+# none is taken for light writing, of their negatives 95 % are; a sheet on the black lid of a scanner, which fills its rectangle, is none.
 LEAST_PAPER = 0.55
 LEAST_BORDER = 0.7
-MOST_THICKNESS = 0.12
+MOST_FILLED = 0.5
 SOFTENING = 1.0
 
 
@@ -37,16 +37,11 @@ def is_light_on_dark(page: GrayImage) -> bool:
     if not 0 < light.mean() < 1 - LEAST_PAPER:
         return False
     border = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
-    return bool(border.mean() < 1 - LEAST_BORDER) and _thickness(light) < MOST_THICKNESS
-
-
-def _thickness(light: NDArray[np.uint8]) -> float:
-    """How far the inside of what is light lies from the dark, beside the shorter side of what it covers."""
-    inside = cv2.distanceTransform(light, cv2.DIST_L2, cv2.DIST_MASK_3)[light > 0]
-    return float(np.percentile(inside, 95)) / min(_extent(light.sum(axis=0)), _extent(light.sum(axis=1)))
+    rectangle = _extent(light.sum(axis=0)) * _extent(light.sum(axis=1))
+    return bool(border.mean() < 1 - LEAST_BORDER and light.sum() < MOST_FILLED * rectangle)
 
 
 def _extent(counts: NDArray[np.integer]) -> int:
     """Length of the stretch that holds all but the first and last hundredth: specks must not lengthen it."""
     first, last = np.searchsorted(counts.cumsum() / counts.sum(), (0.01, 0.99))
-    return max(1, int(last - first))
+    return int(last - first)
