@@ -82,6 +82,8 @@ class Reader:
     """The thresholds a page is seen through, one after the other."""
     depths: ClassVar[Sequence[bool]] = (False, True)
     """Whether components are cut through: in a first look, and in the next one."""
+    support: ClassVar[float] = SUPPORT
+    """How much views support each other."""
 
     def __init__(self, model: Model, *, use_directory: bool = True, directory: Mapping[str, Place] | None = None) -> None:
         if model.passport.get("settings", settings_hash()) != settings_hash():
@@ -174,7 +176,7 @@ class Reader:
             return None
         standings = [(view, _standing(view)) for view in views if view.candidates]
         agreed = [
-            _supported(one, SUPPORT * sum(max(seen.get(text, -UNSEEN), -UNSEEN) for view, seen in standings if view is not own))
+            _supported(one, self.support * sum(max(seen.get(text, -UNSEEN), -UNSEEN) for view, seen in standings if view is not own))
             for text, (one, own) in best.items()
         ]
         plain = tuple(sorted(agreed, key=lambda one: (-one.score, one.text)))

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import cv2
 import numpy as np
 import pytest
@@ -31,7 +29,8 @@ def test_a_reader_that_lacks_nothing_reads_as_before(tiny, pages):
 
 def test_every_part_makes_some_difference_to_what_is_seen(tiny, pages):
     def scores(reader: Reader) -> list[list[float]]:
-        return [[one.score for one in view.candidates] for view in looked(reader, pages)]
+        pooled = [reader.pool(views) for views in map(reader.look, pages)]
+        return [[one.score for one in found.plain] for found in pooled if found]
 
     full = scores(Reader(tiny.model))
     for part, kind in PARTS.items():
@@ -78,10 +77,9 @@ def test_rules_are_left_where_they_are(tiny):
 
 
 def test_ablating_answers_every_crop_without_every_part(tiny, tmp_path):
-    model = replace(tiny.model, passport={**tiny.model.passport, "min_confidence_unlisted": 0.9})
     cv2.imwrite(str(tmp_path / "page.png"), lay(write("02346").ink.astype(np.float32), 235))
     crops = [Crop(path=tmp_path / "page.png", page=1, truth=Truth(zip=text, plus4=None, kind="")) for text in ("02346", "", "02347")]
-    found = ablate(model, crops, jobs=1)
+    found = ablate(tiny.model, crops, jobs=1)
     assert [*found] == [*PARTS]
     for answers in found.values():
         for one in answers:

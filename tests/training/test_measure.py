@@ -55,9 +55,7 @@ def test_pages_without_a_zip_do_not_count_and_unread_ones_are_wrong(tmp_path: Pa
 
 @pytest.fixture(scope="module")
 def judging(tiny) -> tuple[Judge, Judge]:
-    model = tiny.model
-    passport = {**model.passport, "min_confidence_unlisted": 0.9}
-    return judges(type(model)(arrays=model.arrays, passport=passport))
+    return judges(tiny.model)
 
 
 def test_strings_are_answered_as_the_reader_reads_them(judging, all_digits):

@@ -56,6 +56,12 @@ class AllWhole(NoGate):
         return digits, np.full(len(digits), SURE, np.float32)
 
 
+class NoSupport(Reader):
+    """Takes every string from the view that likes it best, whatever the others say."""
+
+    support = 0.0
+
+
 class RulesLeft(Reader):
     """Leaves rules and boxes standing."""
 
@@ -80,6 +86,7 @@ PARTS: Mapping[str, type[Reader]] = {
     "gate and non-digit class": AllWhole,
     "removal of rules": RulesLeft,
     "mending of gaps": GapsLeft,
+    "support between views": NoSupport,
 }
 """What each of the readers lacks."""
 

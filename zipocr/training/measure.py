@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from zipocr.config import ScanConfig
 from zipocr.decode.acceptance import acceptance_threshold
+from zipocr.errors import ModelError
 from zipocr.images import read_pages
 from zipocr.prepare import Binarization, to_working_size
 from zipocr.reader import Reader, View
@@ -71,10 +72,17 @@ Judges: TypeAlias = tuple[Judge, Judge]
 def judges(model: Model, kind: type[Reader] = Reader) -> Judges:
     """A model's readers with and without the directory, at their default thresholds."""
     with_it, without = (
-        Judge(reader=kind(model, use_directory=used), least=acceptance_threshold(model, ScanConfig().max_error, use_directory=used))
-        for used in (True, False)
+        Judge(reader=kind(model, use_directory=used), least=default_threshold(model, use_directory=used)) for used in (True, False)
     )
     return with_it, without
+
+
+def default_threshold(model: Model, *, use_directory: bool) -> float:
+    """The confidence that keeps the default share of errors; one that nothing reaches where the model cannot promise that."""
+    try:
+        return acceptance_threshold(model, ScanConfig().max_error, use_directory=use_directory)
+    except ModelError:
+        return np.inf
 
 
 def load_labels(path: Path) -> list[Crop]:
