@@ -97,6 +97,6 @@ def soak(count: int, files: Sequence[Path], folder: Path) -> bool:
 
 if __name__ == "__main__":
     number, chosen = int(sys.argv[1]) if len(sys.argv) > 1 else COUNT, [Path(name).resolve() for name in sys.argv[2:]]
-    os.nice(10)
+    os.nice(max(0, 10 - os.nice(0)))
     with tempfile.TemporaryDirectory() as made:
         sys.exit(not soak(number, chosen, Path(made)))

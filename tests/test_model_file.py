@@ -2,6 +2,7 @@ import io
 import json
 import pickle
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from zipocr.batch import BatchSettings, start_reading
 from zipocr.config import ScanConfig
 from zipocr.decode.acceptance import acceptance_threshold
 from zipocr.errors import ModelError, OutputError
-from zipocr.model_file import ARRAYS, FORMAT, SHIPPED, TABLES, load_model, save_model
+from zipocr.model_file import ARRAYS, FORMAT, LARGEST, SHIPPED, TABLES, load_model, save_model
 from zipocr.prepare import settings_hash
 from zipocr.types import Model
 
@@ -174,6 +177,65 @@ def test_pickled_objects_are_refused_and_never_run(tmp_path: Path):
     assert not spring.exists()
     pickle.loads(plain.read_bytes())
     assert spring.exists()
+
+
+def repack(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change what a model file holds, as somebody would who knows how it is made."""
+    with np.load(path) as found:
+        members = dict(found)
+    change(members)
+    np.savez_compressed(path, **members)
+
+
+def change_passport(members: dict[str, Any], **changes: object) -> None:
+    members["passport"] = np.array(json.dumps({**json.loads(str(members["passport"])), **changes}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda members: members.update(gamma=members["gamma"] * 2),
+        lambda members: members.update(support=members["support"][::-1]),
+        lambda members: members.update(mean=members["mean"].astype(np.float64)),
+        lambda members: members.update(extra=np.zeros(1)),
+        lambda members: change_passport(members, min_confidence=0.0),
+        lambda members: change_passport(members, sha256="0" * 64),
+    ],
+    ids=["value", "order", "kind", "addition", "passport", "digest"],
+)
+def test_a_model_that_was_tampered_with_is_refused(tmp_path: Path, change: Callable[[dict[str, Any]], object]):
+    path = saved(tmp_path)
+    repack(path, lambda _: None)
+    load_model(str(path))
+    repack(path, change)
+    assert "changed after it was made" in assert_refused(path)
+
+
+@pytest.mark.parametrize("array", [np.array([np.nan]), np.array([np.inf]), np.array(["1"]), np.array([b"1"]), np.array([1j])])
+def test_what_is_no_number_is_refused(tmp_path: Path, array: NDArray[Any]):
+    assert "no number" in assert_refused(write_npz(tmp_path / "model.npz", gamma=array))
+
+
+def test_a_model_that_would_fill_the_memory_is_refused(tmp_path: Path):
+    path = write_npz(tmp_path / "model.npz")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("mean.npy", "w") as member:
+        np.lib.format.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": (LARGEST,)})
+        for _ in range(LARGEST >> 20):
+            member.write(bytes(1 << 20))
+    assert path.stat().st_size < LARGEST / 100
+    assert "MB" in assert_refused(path)
+    with zipfile.ZipFile(path, "w") as archive, archive.open("mean.npy", "w") as member:
+        # A header that promises what the file does not hold.
+        np.lib.format.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": (1 << 60,)})
+    assert_refused(path)
+
+
+def test_a_model_whose_parts_do_not_fit_is_refused_before_anything_is_read(tmp_path: Path):
+    settings = BatchSettings(
+        model=str(saved(tmp_path)), max_error=0.01, min_confidence=0.5, use_directory=False, directory=None, max_pixels=99, debug=None
+    )
+    with pytest.raises(ModelError, match="do not fit together"):
+        start_reading(settings)
 
 
 @pytest.mark.parametrize("name", ["passport", "support", "validity", "confidence_listed", "acceptance_unlisted"])
