@@ -6,6 +6,9 @@ DATA ?= $(firstword $(wildcard ../shared/data/mnist-train.npz) openml)
 # Folders of labelled crops that `make accuracy` measures on besides the sample scans, where they exist.
 BENCH ?= ../shared/bench/dev ../shared/bench/cheques
 
+# How long `make fuzz` runs.
+SECONDS ?= 60
+
 BIN := .venv/bin
 SOURCES := pyproject.toml LICENSE $(wildcard README.md) $(shell find zipocr -type f -not -name '*.pyc')
 
@@ -21,7 +24,7 @@ print("...", len(rows), "rows")
 endef
 export TABLE
 
-.PHONY: help scan test check samples model accuracy pictures clean
+.PHONY: help scan test fuzz check samples model accuracy pictures clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # Two installations into one .venv would disturb each other.
@@ -37,6 +40,10 @@ scan: .venv/installed ## Read the sample scans and show what was read
 
 test: .venv/with-test ## Run the tests against the installed package
 	$(BIN)/pytest
+
+fuzz: .venv/with-fuzz ## Throw made-up files at all that reads files, for a minute (SECONDS=60)
+	mkdir -p .venv/fuzz
+	cd .venv/fuzz && ../bin/python ../../tests/fuzz.py $(SECONDS)
 
 check: .venv/with-dev ## Check style, types, layers and the README
 	$(BIN)/ruff check
@@ -78,6 +85,6 @@ clean: ## Remove .venv, results.csv and caches
 	$(BIN)/python -m pip install --quiet '.[train]'
 	touch .venv/installed $@
 
-.venv/with-test .venv/with-dev: .venv/with-%: .venv/made $(SOURCES)
+.venv/with-test .venv/with-dev .venv/with-fuzz: .venv/with-%: .venv/made $(SOURCES)
 	$(BIN)/python -m pip install --quiet '.[heif,pdf,plots,train]' --group $*
 	touch .venv/installed $@
