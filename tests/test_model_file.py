@@ -166,6 +166,39 @@ def test_a_flipped_byte_is_noticed_or_does_no_harm(tmp_path: Path, place, flip):
     assert all(np.array_equal(found.arrays[name], array) for name, array in model.arrays.items())
 
 
+HEADERS = [
+    "",
+    "{",
+    "((((((((((",
+    "{[]: 1}",
+    "(" * 9_000,
+    "'",
+    "{'descr': '<f8', 'fortran_order': False, 'shape': (10**12,)}",
+    "1L",
+    "\n\tx\n y",
+]
+LARGE = "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000000,)}"
+
+
+def with_header(path: Path, header: str) -> Path:
+    """A model one of whose arrays begins with this header, in an archive that is whole."""
+    data = header.encode("latin-1", "replace")
+    with zipfile.ZipFile(saved(path.parent), "a") as archive:
+        archive.writestr("extra.npy", b"\x93NUMPY\x01\0" + len(data).to_bytes(2, "little") + data + bytes(64))
+    return path.parent / "model.npz"
+
+
+@pytest.mark.parametrize("header", [*HEADERS, LARGE, LARGE.replace("(1", "(-1"), LARGE.replace("<f8", "|O")])
+def test_an_array_with_a_foreign_header_is_refused(header: str, tmp_path: Path):
+    assert_refused(with_header(tmp_path / "model.npz", header))
+
+
+@given(st.text(st.sampled_from("{}()[]'\",:\\ \n\t1Lxdescr<f8|Oshape"), max_size=60))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_header_whatever_is_a_traceback(tmp_path: Path, header: str):
+    assert_refused(with_header(tmp_path / "model.npz", header))
+
+
 def test_pickled_objects_are_refused_and_never_run(tmp_path: Path):
     spring = tmp_path / "sprung"
     for name in ("passport", "mean", "extra"):
