@@ -9,6 +9,9 @@ BENCH ?= ../shared/bench/dev ../shared/bench/cheques
 # How many inputs `make soak` scans.
 SOAK ?= 20000
 
+# How long `make fuzz` runs.
+SECONDS ?= 60
+
 BIN := .venv/bin
 SOURCES := pyproject.toml LICENSE $(wildcard README.md) $(shell find zipocr -type f -not -name '*.pyc')
 
@@ -24,7 +27,7 @@ print("...", len(rows), "rows")
 endef
 export TABLE
 
-.PHONY: help scan test soak check samples strings model accuracy pictures clean
+.PHONY: help scan test soak fuzz check samples strings model accuracy pictures clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # Two installations into one .venv would disturb each other.
@@ -43,6 +46,10 @@ test: .venv/with-test ## Run the tests against the installed package
 
 soak: .venv/with-test ## Scan 20,000 inputs and show the memory that takes (SOAK=count)
 	$(BIN)/python tests/soak.py $(SOAK)
+
+fuzz: .venv/with-fuzz ## Throw made-up files at all that reads files, for a minute (SECONDS=60)
+	mkdir -p .venv/fuzz
+	cd .venv/fuzz && ../bin/python ../../tests/fuzz.py $(SECONDS)
 
 check: .venv/with-dev ## Check style, types, layers and the README
 	$(BIN)/ruff check
@@ -87,6 +94,6 @@ clean: ## Remove .venv, results.csv and caches
 	$(BIN)/python -m pip install --quiet '.[train]'
 	touch .venv/installed $@
 
-.venv/with-test .venv/with-dev: .venv/with-%: .venv/made $(SOURCES)
+.venv/with-test .venv/with-dev .venv/with-fuzz: .venv/with-%: .venv/made $(SOURCES)
 	$(BIN)/python -m pip install --quiet '.[heif,pdf,plots,train,watch]' --group $*
 	touch .venv/installed $@

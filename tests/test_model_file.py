@@ -2,6 +2,7 @@ import io
 import json
 import pickle
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from zipocr.batch import BatchSettings, start_reading
 from zipocr.config import ScanConfig
 from zipocr.decode.acceptance import acceptance_threshold
 from zipocr.errors import ModelError, OutputError
-from zipocr.model_file import ARRAYS, FORMAT, SHIPPED, TABLES, load_model, save_model
+from zipocr.model_file import ARRAYS, FORMAT, LARGEST, SHIPPED, TABLES, load_model, save_model
 from zipocr.prepare import settings_hash
 from zipocr.types import Model
 
@@ -163,6 +166,39 @@ def test_a_flipped_byte_is_noticed_or_does_no_harm(tmp_path: Path, place, flip):
     assert all(np.array_equal(found.arrays[name], array) for name, array in model.arrays.items())
 
 
+HEADERS = [
+    "",
+    "{",
+    "((((((((((",
+    "{[]: 1}",
+    "(" * 9_000,
+    "'",
+    "{'descr': '<f8', 'fortran_order': False, 'shape': (10**12,)}",
+    "1L",
+    "\n\tx\n y",
+]
+LARGE = "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000000,)}"
+
+
+def with_header(path: Path, header: str) -> Path:
+    """A model one of whose arrays begins with this header, in an archive that is whole."""
+    data = header.encode("latin-1", "replace")
+    with zipfile.ZipFile(saved(path.parent), "a") as archive:
+        archive.writestr("extra.npy", b"\x93NUMPY\x01\0" + len(data).to_bytes(2, "little") + data + bytes(64))
+    return path.parent / "model.npz"
+
+
+@pytest.mark.parametrize("header", [*HEADERS, LARGE, LARGE.replace("(1", "(-1"), LARGE.replace("<f8", "|O")])
+def test_an_array_with_a_foreign_header_is_refused(header: str, tmp_path: Path):
+    assert_refused(with_header(tmp_path / "model.npz", header))
+
+
+@given(st.text(st.sampled_from("{}()[]'\",:\\ \n\t1Lxdescr<f8|Oshape"), max_size=60))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_header_whatever_is_a_traceback(tmp_path: Path, header: str):
+    assert_refused(with_header(tmp_path / "model.npz", header))
+
+
 def test_pickled_objects_are_refused_and_never_run(tmp_path: Path):
     spring = tmp_path / "sprung"
     for name in ("passport", "mean", "extra"):
@@ -174,6 +210,65 @@ def test_pickled_objects_are_refused_and_never_run(tmp_path: Path):
     assert not spring.exists()
     pickle.loads(plain.read_bytes())
     assert spring.exists()
+
+
+def repack(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change what a model file holds, as somebody would who knows how it is made."""
+    with np.load(path) as found:
+        members = dict(found)
+    change(members)
+    np.savez_compressed(path, **members)
+
+
+def change_passport(members: dict[str, Any], **changes: object) -> None:
+    members["passport"] = np.array(json.dumps({**json.loads(str(members["passport"])), **changes}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda members: members.update(gamma=members["gamma"] * 2),
+        lambda members: members.update(support=members["support"][::-1]),
+        lambda members: members.update(mean=members["mean"].astype(np.float64)),
+        lambda members: members.update(extra=np.zeros(1)),
+        lambda members: change_passport(members, min_confidence=0.0),
+        lambda members: change_passport(members, sha256="0" * 64),
+    ],
+    ids=["value", "order", "kind", "addition", "passport", "digest"],
+)
+def test_a_model_that_was_tampered_with_is_refused(tmp_path: Path, change: Callable[[dict[str, Any]], object]):
+    path = saved(tmp_path)
+    repack(path, lambda _: None)
+    load_model(str(path))
+    repack(path, change)
+    assert "changed after it was made" in assert_refused(path)
+
+
+@pytest.mark.parametrize("array", [np.array([np.nan]), np.array([np.inf]), np.array(["1"]), np.array([b"1"]), np.array([1j])])
+def test_what_is_no_number_is_refused(tmp_path: Path, array: NDArray[Any]):
+    assert "no number" in assert_refused(write_npz(tmp_path / "model.npz", gamma=array))
+
+
+def test_a_model_that_would_fill_the_memory_is_refused(tmp_path: Path):
+    path = write_npz(tmp_path / "model.npz")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("mean.npy", "w") as member:
+        np.lib.format.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": (LARGEST,)})
+        for _ in range(LARGEST >> 20):
+            member.write(bytes(1 << 20))
+    assert path.stat().st_size < LARGEST / 100
+    assert "MB" in assert_refused(path)
+    with zipfile.ZipFile(path, "w") as archive, archive.open("mean.npy", "w") as member:
+        # A header that promises what the file does not hold.
+        np.lib.format.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": (1 << 60,)})
+    assert_refused(path)
+
+
+def test_a_model_whose_parts_do_not_fit_is_refused_before_anything_is_read(tmp_path: Path):
+    settings = BatchSettings(
+        model=str(saved(tmp_path)), max_error=0.01, min_confidence=0.5, use_directory=False, directory=None, max_pixels=99, debug=None
+    )
+    with pytest.raises(ModelError, match="do not fit together"):
+        start_reading(settings)
 
 
 @pytest.mark.parametrize("name", ["passport", "support", "validity", "confidence_listed", "acceptance_unlisted"])

@@ -172,6 +172,50 @@ def test_a_place_that_cannot_be_written_is_known_before_the_first_row(tmp_path: 
         pytest.fail("opened")
 
 
+@given(st.lists(rows, min_size=1, max_size=3), st.data())
+def test_a_damaged_results_file_is_refused_or_read_as_rows_that_can_be_written(
+    tmp_path_factory: pytest.TempPathFactory, expected: list[Row], data: st.DataObject
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "damaged.csv"
+    write(path, expected)
+    damaged = bytearray(path.read_bytes())
+    header = damaged.index(b"\n") + 1
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(header, len(damaged)))
+        damaged[place : place + data.draw(st.integers(0, 9))] = data.draw(
+            st.binary(max_size=3) | st.sampled_from([b",", b'"', b"\n", b"\\x"])
+        )
+    path.write_bytes(damaged)
+    assert_refused_or_written_again(path)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_under_the_header_are_refused_or_rows(tmp_path_factory: pytest.TempPathFactory, rest: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    path.write_bytes(",".join(COLUMNS).encode() + b"\n" + rest)
+    assert_refused_or_written_again(path)
+
+
+def assert_refused_or_written_again(path: Path) -> None:
+    try:
+        found = list(read_results(path))
+    except InputError:
+        return
+    write(path, found)
+    assert [(row.file, row.page, row.zip, row.reason) for row in read_results(path)] == [
+        (row.file, row.page, row.zip, row.reason) for row in found
+    ]
+
+
+@pytest.mark.parametrize("cell", ["nan", "inf", "-0.1", "1.5"])
+def test_what_is_no_probability_is_refused(tmp_path: Path, cell: str) -> None:
+    path = tmp_path / "results.csv"
+    write(path, [ROW])
+    path.write_text(path.read_text().replace(",0.9500,", f",{cell},"))
+    with pytest.raises(InputError, match="no probability"):
+        list(read_results(path))
+
+
 @pytest.mark.parametrize(
     "content",
     [

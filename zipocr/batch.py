@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from zipocr.backends import Backend, Loss, LossKind
-from zipocr.errors import ZipocrError
+from zipocr.errors import ModelError, ZipocrError
 from zipocr.images import ImageFile, read_pages, silence_decoders, write_png
 from zipocr.results import Row, to_row, unread_row
 from zipocr.types import GrayImage, Model, Place, Reason, Trace, Unread, ZipReading
@@ -203,10 +203,16 @@ def start_reading(settings: BatchSettings) -> FileReader:
     from zipocr.reader import Reader
 
     model = load_model(settings.model)
+    threshold = least_confidence(model, settings)
     use_one_thread()
+    try:
+        reader = Reader(model, use_directory=settings.use_directory, directory=settings.directory)
+    except (ValueError, IndexError, TypeError) as error:
+        message = f"The parts of the model {settings.model} do not fit together ({error}); make it anew with 'zipocr train'"
+        raise ModelError(message) from error
     return FileReader(
-        reader=Reader(model, use_directory=settings.use_directory, directory=settings.directory),
-        min_confidence=least_confidence(model, settings),
+        reader=reader,
+        min_confidence=threshold,
         max_pixels=settings.max_pixels,
         debug=settings.debug,
     )

@@ -55,7 +55,8 @@ class Journal:
             self._write_head(identity)
             return
         if not resume:
-            message = f"{_shown(self._path)} is left of a run that did not end. Go on with it with --resume, or start anew with --force."
+            whose = "belongs to a run that did not end, or to a watch"
+            message = f"{_shown(self._path)} {whose}. Go on with --resume, or start anew with --force."
             raise OutputError(message)
         if changes := differences(head.get("identity"), identity):
             message = f"{_shown(self._path)} was begun otherwise: {'; '.join(changes)}. Give the same again, or start anew with --force."

@@ -2,13 +2,12 @@
 
 import hashlib
 import json
-import zlib
 from collections.abc import Mapping
 from importlib import resources
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,9 @@ from zipocr.types import Model
 
 SHIPPED = ("digits", "mail")
 FORMAT = 1
+DIGEST = "sha256"
+LARGEST = 1 << 28
+"""Bytes that the members of a model file may have; a small file can be packed so that it fills the memory."""
 ARRAYS = (
     "from_grid", "mean", "projection", "support", "support_counts", "dual", "intercepts", "gamma",
     "votes", "validity", "temperature", "confidence_listed", "confidence_unlisted", "acceptance_listed", "acceptance_unlisted",
@@ -37,11 +39,11 @@ def load_model(name_or_path: str) -> Model:
     path = _find(name_or_path)
     try:
         with path.open("rb") as file, ZipFile(file) as members:
-            found = {Path(name).stem: np.lib.format.read_array(members.open(name), allow_pickle=False) for name in members.namelist()}
+            found = _unpacked(members)
     except FileNotFoundError:
         raise ModelError(f"no model {name_or_path!r}: give {', '.join(SHIPPED)} or the path of a file made by 'zipocr train'") from None
-    except (OSError, ValueError, EOFError, BadZipFile, NotImplementedError, RuntimeError, zlib.error) as error:
-        raise ModelError(f"{path} is no model file ({error}): give {', '.join(SHIPPED)} or a file made by 'zipocr train'") from None
+    except Exception as error:  # noqa: BLE001 - foreign bytes: zipfile, zlib, numpy and tokenize raise more than they say
+        raise ModelError(f"{path} is no model file ({_told(error)}): give {', '.join(SHIPPED)} or a file made by 'zipocr train'") from None
     return _checked(path, found)
 
 
@@ -65,6 +67,17 @@ def model_digest(name_or_path: str) -> str:
         raise ModelError(f"{path} cannot be read ({error.strerror}): give {', '.join(SHIPPED)} or a file made by 'zipocr train'") from None
 
 
+def _unpacked(members: ZipFile) -> dict[str, NDArray[Any]]:
+    if sum(member.file_size for member in members.infolist()) > LARGEST:
+        raise ValueError(f"unpacked it would have more than {LARGEST >> 20} MB")
+    return {Path(name).stem: np.lib.format.read_array(members.open(name), allow_pickle=False) for name in members.namelist()}
+
+
+def _told(error: Exception) -> str:
+    """What an error says, on one line; some say nothing but their name."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def _checked(path: Path, found: dict[str, NDArray[Any]]) -> Model:
     missing = [name for name in ("passport", *ARRAYS) if name not in found]
     if missing:
@@ -76,10 +89,20 @@ def _checked(path: Path, found: dict[str, NDArray[Any]]) -> Model:
         raise ModelError(f"{path} has a damaged passport; make the model anew with 'zipocr train'") from None
     if version != FORMAT:
         raise ModelError(f"{path} has model format {version}, this program reads {FORMAT}; make the model anew with 'zipocr train'")
-    damaged = [name for name in TABLES if not _is_table(found[name])]
-    if damaged:
-        raise ModelError(f"{path} has damaged thresholds in {', '.join(damaged)}; make the model anew with 'zipocr train'")
+    if trouble := _trouble(passport, found):
+        raise ModelError(f"{path} {trouble}; make the model anew with 'zipocr train'")
     return Model(arrays=found, passport=passport)
+
+
+def _trouble(passport: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
+    """What is wrong with a model that has all its parts; empty where nothing is."""
+    damaged = [name for name in TABLES if not _is_table(arrays[name])]
+    if damaged:
+        return f"has damaged thresholds in {', '.join(damaged)}"
+    if any(arrays[name].dtype.kind not in "buif" or not np.isfinite(arrays[name]).all() for name in ARRAYS):
+        return "holds what is no number"
+    digest = _digest(passport, arrays)
+    return "was changed after it was made" if passport.get(DIGEST, digest) != digest else ""
 
 
 def _is_table(found: NDArray[Any]) -> bool:
@@ -91,11 +114,21 @@ def _is_table(found: NDArray[Any]) -> bool:
     return bool(within and (np.diff(errors) > 0).all() and (np.diff(thresholds) <= 0).all())
 
 
+def _digest(passport: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
+    """The SHA-256 of all that a model file says, but for this very digest."""
+    digest = hashlib.sha256(json.dumps({name: passport[name] for name in passport if name != DIGEST}, sort_keys=True).encode())
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}".encode())
+        digest.update(arrays[name].tobytes())
+    return digest.hexdigest()
+
+
 def save_model(path: Path, model: Model) -> None:
     """Writes a model; the file appears whole or not at all, and the same model gives the same bytes."""
     passport: Mapping[str, Any] = {"format": FORMAT, **model.passport}
     if any(array.dtype.hasobject for array in model.arrays.values()):
         raise ValueError("a model holds plain arrays: objects would need allow_pickle, which is never used")
+    passport = {**passport, DIGEST: _digest(passport, {name: np.asarray(array) for name, array in model.arrays.items()})}
     members: dict[str, Any] = {"passport": np.array(json.dumps(passport, indent=1)), **model.arrays}
     archive = BytesIO()
     np.savez_compressed(archive, **members)

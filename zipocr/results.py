@@ -334,12 +334,12 @@ def _from_cells(cells: list[str], *, where: str) -> Row:
             page=int(page),
             zip=from_cell(zip_),
             plus4=from_cell(plus4),
-            confidence=_to_probability(confidence),
+            confidence=_from_probability(confidence) if confidence else None,
             status=Status(status),
             reason=tuple(Reason(word) for word in reason.split(";") if word),
-            digit_confidences=tuple(float(value) for value in digits.split(";") if value),
+            digit_confidences=tuple(_from_probability(value) for value in digits.split(";") if value),
             runner_up=from_cell(runner_up),
-            runner_up_confidence=_to_probability(runner_up_confidence),
+            runner_up_confidence=_from_probability(runner_up_confidence) if runner_up_confidence else None,
             city=from_cell(city),
             state=from_cell(state),
         )
@@ -348,5 +348,9 @@ def _from_cells(cells: list[str], *, where: str) -> Row:
         raise InputError(message) from error
 
 
-def _to_probability(cell: str) -> float | None:
-    return float(cell) if cell else None
+def _from_probability(cell: str) -> float:
+    value = float(cell)
+    if not 0 <= value <= 1:
+        message = f"{cell!r} is no probability"
+        raise ValueError(message)
+    return value
