@@ -1,7 +1,8 @@
 """Scans very many inputs and shows how much memory that takes: ``python tests/soak.py [COUNT] [FILE...]``.
 
 The inputs are links to the few FILEs; without any, to two crops that leave no doubt, blank pages of several sizes, a damaged file and a
-TIFF of three pages: quick ones, so that many are read. Fails if a row is missing, or if after the first tenth any process grows by more than a twentieth.
+TIFF of three pages: quick ones, so that many are read. Fails if a row is missing, or if after the first tenth any process grows by more
+than a twentieth.
 """
 
 import os
