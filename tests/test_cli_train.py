@@ -94,7 +94,7 @@ def test_the_last_six_are_printed_with_predicted_beside_actual() -> None:
         " 1797          8       8",
         "accuracy 1.0000",
     ]
-    assert "trained on the first 1791 digits with C 10 and gamma 1" in result.stderr
+    assert "trained on the first 1791 digits with C 10 and gamma 0.4" in result.stderr
 
 
 def test_the_half_prints_its_accuracy_alone() -> None:
@@ -170,7 +170,7 @@ def test_the_map_is_drawn_whether_its_best_pair_is_taken_or_not(tmp_path: Path, 
     assert (images.shape, confusion.sum()) == ((6, 8, 8), 6)
     assert np.array_equal(actual, predicted)
     assert tuning.accuracy.shape == (len(tuning.c_values), len(tuning.gamma_values))
-    assert ("with C 10 and gamma 1," in result.stderr) == (not words)
+    assert ("with C 10 and gamma 0.4," in result.stderr) == (not words)
 
 
 def test_a_model_is_built_as_told_and_replaces_an_older_one(tmp_path: Path, built: list[dict[str, Any]]) -> None:

@@ -154,14 +154,14 @@ def test_a_page_that_ends_its_worker_costs_one_row_whatever_the_number_of_proces
 
 def test_a_limit_that_is_asked_for_holds_for_a_single_file_too(tmp_path: Path) -> None:
     done = scan(save(tmp_path / "a.png", fakes.HANG), "--timeout", "1")
-    assert (done.returncode, done.stdout.splitlines()[1]) == (1, b"a.png,1,,,unread,timeout,,,,,")
+    assert (done.returncode, done.stdout.splitlines()[1]) == (1, b"a.png,1,,,,unread,timeout,,,,,")
 
 
 def test_a_page_that_needs_too_much_memory_costs_one_row_in_this_process_too(tmp_path: Path) -> None:
     limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (4 << 30, resource.RLIM_INFINITY))  # noqa: E731 - the shell's ulimit -v
     words = [save(tmp_path / "a.png", fakes.ALLOCATE), save(tmp_path / "b.png", 7)]
     done = subprocess.run(command(*words), check=False, capture_output=True, preexec_fn=limit, timeout=DEADLINE)
-    assert [line.split(b",")[4:6] for line in done.stdout.splitlines()[1:]] == [[b"unread", b"out_of_memory"], [b"read", b""]]
+    assert [line.split(b",")[5:7] for line in done.stdout.splitlines()[1:]] == [[b"unread", b"out_of_memory"], [b"read", b""]]
 
 
 TIGHT = """

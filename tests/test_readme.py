@@ -14,7 +14,7 @@ def test_a_renewed_readme_is_true_and_keeps_its_text() -> None:
 
 
 def test_a_changed_help_is_found() -> None:
-    text = readme.renewed(EMPTY_PLACES).replace("--min-confidence", "--least-confidence")
+    text = readme.renewed(EMPTY_PLACES).replace("--resume", "--go-on")
     assert readme.problems(text) == ["<!-- help: scan --> has changed"]
 
 

@@ -105,8 +105,8 @@ def test_scores_of_a_region_do_not_depend_on_the_others(tiny, scorer):
 
 @given(decided, st.floats(-50, 50, width=32))
 def test_evidence_has_one_length_and_is_finite(decisions, size):
-    seen = validity_evidence(decisions, np.full((len(decisions), GEOMETRY), size, np.float32), 2.0)
-    other = validity_evidence(decisions[:1], np.zeros((1, GEOMETRY), np.float32), 2.0)
+    seen = validity_evidence(decisions, np.full((len(decisions), GEOMETRY), size, np.float32))
+    other = validity_evidence(decisions[:1], np.zeros((1, GEOMETRY), np.float32))
     assert seen.shape == (len(decisions), other.shape[1])
     assert np.isfinite(seen).all()
 
