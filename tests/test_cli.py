@@ -4,11 +4,12 @@ import pty
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 
 import click
+import corpus
 import fakes
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from zipocr.cli.model import passport_lines
 from zipocr.cli.scan import FAILURES_NAMED, scan
 from zipocr.config import ScanConfig
 from zipocr.errors import InputError, ModelError, OutputError, ZipocrError
+from zipocr.images import Listing, list_inputs
 from zipocr.results import COLUMNS, read_results
 from zipocr.types import Model, Status
 
@@ -186,6 +188,32 @@ def test_a_page_that_is_too_large_counts_as_failed(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert ",unread,too_large," in result.stdout
     assert "(--max-pixels)" in result.stderr
+
+
+def test_a_file_whose_extra_is_not_installed_is_named_with_the_way_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.pdf").write_bytes(corpus.written_pdf())
+    monkeypatch.setitem(sys.modules, "pypdfium2", None)
+    monkeypatch.delitem(sys.modules, "zipocr.pdf", raising=False)
+    result = invoke("scan", tmp_path)
+    assert result.exit_code == 1
+    assert ",unread,needs_pdf_extra," in result.stdout
+    assert "failed: a.pdf: PDF is read after: pip install 'zipocr[pdf]'" in result.stderr
+
+
+def test_a_file_that_vanishes_after_it_was_listed_has_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        save(tmp_path / name)
+
+    def list_and_lose(paths: Sequence[Path], *, exclude: Path | None) -> Listing:
+        listing = list_inputs(paths, exclude=exclude)
+        (tmp_path / "b.png").unlink()
+        return listing
+
+    monkeypatch.setattr("zipocr.images.list_inputs", list_and_lose)
+    result = invoke("scan", tmp_path)
+    assert result.exit_code == 1
+    assert [line.split(",")[4:6] for line in result.stdout.splitlines()[1:]] == [["read", ""], ["unread", "unreadable_file"], ["read", ""]]
+    assert "failed: b.png: No such file or directory" in result.stderr
 
 
 def test_many_failures_are_counted_and_not_all_named(tmp_path: Path) -> None:

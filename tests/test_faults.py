@@ -295,11 +295,12 @@ def test_of_two_runs_on_one_output_the_second_stops(tmp_path: Path) -> None:
     folder, output, journal = save_many(tmp_path / "in"), tmp_path / "out.csv", tmp_path / "out.csv.journal"
     with start(folder, "-o", output, "--jobs", "1") as process:
         wait_until(lambda: lines_in(journal) > 1)
-        for words in ([], ["--force"], ["--resume"]):
-            done = scan(folder, "-o", output, *words)
-            assert (done.returncode, done.stdout) == (OutputError.exit_code, b"")
-            assert b"Another run" in done.stderr
+        # It must not be through before the others have begun.
+        process.send_signal(signal.SIGSTOP)
+        others = [scan(folder, "-o", output, *words) for words in ([], ["--force"], ["--resume"])]
+        process.send_signal(signal.SIGCONT)
         assert process.wait(DEADLINE) == 0
+    assert [(done.returncode, done.stdout, b"Another run" in done.stderr) for done in others] == [(OutputError.exit_code, b"", True)] * 3
     assert len(rows_of(output)) == MANY
 
 
