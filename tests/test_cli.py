@@ -212,7 +212,7 @@ def test_a_file_that_vanishes_after_it_was_listed_has_its_row(tmp_path: Path, mo
     monkeypatch.setattr("zipocr.images.list_inputs", list_and_lose)
     result = invoke("scan", tmp_path)
     assert result.exit_code == 1
-    assert [line.split(",")[4:6] for line in result.stdout.splitlines()[1:]] == [["read", ""], ["unread", "unreadable_file"], ["read", ""]]
+    assert [line.split(",")[5:7] for line in result.stdout.splitlines()[1:]] == [["read", ""], ["unread", "unreadable_file"], ["read", ""]]
     assert "failed: b.png: No such file or directory" in result.stderr
 
 
