@@ -141,7 +141,9 @@ def fit_logistic(
         # Nothing to tell apart: as sure as that many of a kind allow.
         return np.zeros(seen.shape[1], np.float32), float(np.log((truth.sum() + 0.5) / ((~truth).sum() + 0.5)))
     pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000))
-    pipeline.fit(seen, truth, logisticregression__sample_weight=weights)
+    # Sums that are split over threads differ in their last digits, and with them the model.
+    with threadpool_limits(1, user_api="blas"):
+        pipeline.fit(seen, truth, logisticregression__sample_weight=weights)
     scaler, logistic = pipeline[0], pipeline[1]
     slopes = logistic.coef_[0] / scaler.scale_
     return slopes.astype(np.float32), float(logistic.intercept_[0] - slopes @ scaler.mean_)
