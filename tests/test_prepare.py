@@ -12,8 +12,8 @@ def test_pages_are_brought_to_one_size_of_digits(height):
     page = lay(
         write("60614", height=height, width=height * 5 // 8, gap=height // 3, margin=height // 2, stroke=max(2, height // 9)).cover, 235
     )
-    sized = to_working_size(page)
-    inked = find_ink(sized, Binarization.OTSU)
+    sized = to_working_size(page).page
+    inked = find_ink(to_working_size(page), Binarization.OTSU)
     assert inked is not None
     assert inked.height == pytest.approx(HEIGHT, rel=0.3)
     assert sized.dtype == np.uint8
@@ -22,14 +22,14 @@ def test_pages_are_brought_to_one_size_of_digits(height):
 
 @pytest.mark.parametrize("page", [lay(WRITTEN["upright"].cover, 235), np.full((50, 90), 255, np.uint8)], ids=["the right size", "blank"])
 def test_a_page_of_the_right_size_and_a_blank_one_stay_as_they_are(page):
-    assert np.array_equal(to_working_size(page), page)
+    assert np.array_equal(to_working_size(page).page, page)
 
 
 @pytest.mark.parametrize("binarization", Binarization)
 @pytest.mark.parametrize("paper", [245, 165])
 @pytest.mark.parametrize("name", WRITTEN)
 def test_writing_is_found_by_every_binarization(name, paper, binarization):
-    inked = find_ink(lay(WRITTEN[name].cover, paper), binarization)
+    inked = find_ink(to_working_size(lay(WRITTEN[name].cover, paper)), binarization)
     assert likeness(inked.ink, WRITTEN[name].ink) > 0.8
     assert inked.height == pytest.approx(HEIGHT, rel=0.15)
 
@@ -37,7 +37,7 @@ def test_writing_is_found_by_every_binarization(name, paper, binarization):
 @pytest.mark.parametrize("binarization", Binarization)
 @pytest.mark.parametrize("gray", [90, 170, 255])
 def test_even_paper_holds_no_ink(gray, binarization):
-    assert find_ink(np.full((80, 200), gray, np.uint8), binarization) is None
+    assert find_ink(to_working_size(np.full((80, 200), gray, np.uint8)), binarization) is None
 
 
 def test_the_page_is_not_changed():
@@ -48,7 +48,7 @@ def test_the_page_is_not_changed():
 
 
 def test_only_whole_components_are_regions_unless_cutting_is_allowed():
-    inked = find_ink(lay(WRITTEN["upright"].cover, 235), Binarization.OTSU)
+    inked = find_ink(to_working_size(lay(WRITTEN["upright"].cover, 235)), Binarization.OTSU)
     whole, cut = segment(inked, through=False), segment(inked)
     assert 5 <= len(whole.lattice.regions) < len(cut.lattice.regions)
     assert not whole.cuts.costs.any()

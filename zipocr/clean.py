@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from zipocr.components import label_components
 from zipocr.types import InkMask
 
 # All lengths in digit heights.
@@ -40,7 +41,10 @@ def digit_height(ink: InkMask) -> float:
     while writing.any():
         rows = np.flatnonzero(writing.any(axis=1))
         whole = LINE_SHARE * (rows[-1] - rows[0] + 1)
-        taller, writing = _find_writing(mend_gaps(writing, max(height, whole)))
+        mended = mend_gaps(writing, max(height, whole))
+        if np.array_equal(mended, writing):
+            break
+        taller, writing = _find_writing(mended)
         if taller <= height:
             break
         height = taller
@@ -61,21 +65,35 @@ def mend_gaps(ink: InkMask, height: float) -> InkMask:
     (H, W) bool
         A new mask. Only gaps between different components are closed, so that the loops of an 8 stay open.
     """
+    mended = ink.copy()
     reach = round(MENDED_GAP * height)
-    if reach < 1:
-        return ink.copy()
-    drawn = ink.view(np.uint8)
+    if reach < 1 or not ink.any():
+        return mended
+    # All gaps lie between ink: only its box is looked at.
+    window = _window(ink)
+    drawn = np.ascontiguousarray(ink[window]).view(np.uint8)
     column = np.ones((reach + 1, 1), np.uint8)
     closed = cv2.morphologyEx(cv2.copyMakeBorder(drawn, reach, reach, 0, 0, cv2.BORDER_CONSTANT), cv2.MORPH_CLOSE, column)[reach:-reach]
-    count, gaps = cv2.connectedComponents(cv2.subtract(closed, drawn), connectivity=8)
-    if count == 1:
-        return ink.copy()
+    gap = np.asarray(cv2.subtract(closed, drawn), np.uint8)
+    if cv2.countNonZero(gap):
+        mended[window] |= _parting(gap, drawn)
+    return mended
+
+
+def _window(ink: InkMask) -> tuple[slice, slice]:
+    """Rows and columns of the box around all ink."""
+    left, top, wide, tall = cv2.boundingRect(ink.view(np.uint8))
+    return slice(top, top + tall), slice(left, left + wide)
+
+
+def _parting(gap: NDArray[np.uint8], drawn: NDArray[np.uint8]) -> InkMask:
+    """The gaps that part two components: masks of gaps and of ink, 0 or 1 -> (H, W) bool."""
+    count, gaps = cv2.connectedComponents(gap, connectivity=8)
     _, parts = cv2.connectedComponents(drawn, connectivity=8)
     around = np.ones((3, 3), np.uint8)
     # The lowest and the highest number of the components that each gap touches: where they differ, it parts two.
-    inked = parts > 0
     highest = cv2.dilate(parts.astype(np.float32), around)
-    lowest = cv2.erode(np.where(inked, parts, parts.size).astype(np.float32), around)
+    lowest = cv2.erode(np.where(parts > 0, parts, parts.size).astype(np.float32), around)
     places = np.flatnonzero(gaps)
     of = gaps.ravel()[places].astype(np.intp)
     first, last = np.full(count, float(parts.size)), np.zeros(count)
@@ -83,19 +101,21 @@ def mend_gaps(ink: InkMask, height: float) -> InkMask:
     np.maximum.at(last, of, highest.ravel()[places])
     parting = first < last
     parting[0] = False
-    return np.asarray(ink | parting[gaps])
+    return np.asarray(parting[gaps])
 
 
 def _find_writing(ink: InkMask) -> tuple[float, InkMask]:
     """Height of the writing as its components have it, and the components that count; none where the height is a guess."""
     height, width = ink.shape
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(ink.view(np.uint8), connectivity=8)
+    counted = np.zeros_like(ink)
+    window = _window(ink)
+    labels, stats = label_components(np.ascontiguousarray(ink[window]))
     left, top, wide, tall, area = (stats[1:, column].astype(np.float64) for column in range(5))
     flat = wide > 4 * tall
     frame = ((area < 0.12 * wide * tall) & (wide > 0.5 * width)) | _encloses(left, top, wide, tall, area)
     bar = (tall > 0.9 * height) & (wide < 0.1 * height)
     writing = ~(flat | frame | bar) & (area >= 6) & (tall >= 5)
-    counted = np.append(False, writing)[labels]
+    counted[window] = np.append(False, writing)[labels]
     if not writing.any():
         # All digits hang together, or with a frame; or there is no ink.
         guess = float(tall[~frame].max()) if (~frame & (tall >= 5)).any() else FALLBACK_HEIGHT * height * bool(frame.any())
@@ -154,7 +174,7 @@ def _without_lines(ink: InkMask, ends: InkMask, height: float, length: float, *,
     # Runs of one skewed line lie a row apart and end to end: bridging them makes the line one component.
     bridge = cv2.getStructuringElement(cv2.MORPH_RECT, (max(3, run // 2) | 1, 3))
     joined = cv2.morphologyEx(runs, cv2.MORPH_CLOSE, bridge)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+    labels, stats = label_components(np.asarray(joined, np.uint8))
     out = ink.copy()
     for label in range(1, len(stats)):
         wide = stats[label, cv2.CC_STAT_WIDTH]
@@ -224,8 +244,13 @@ def remove_specks(ink: InkMask, height: float) -> InkMask:
     (H, W) bool
     """
     page_height, page_width = ink.shape
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(ink.view(np.uint8), connectivity=8)
+    kept = np.zeros_like(ink)
+    if not ink.any():
+        return kept
+    window = _window(ink)
+    labels, stats = label_components(np.ascontiguousarray(ink[window]))
     left, top, wide, tall, area = (stats[:, column] for column in range(5))
+    left, top = left + window[1].start, top + window[0].start
     keep = (area >= (SPECK * height) ** 2) & (np.maximum(wide, tall) >= SPECK * 1.5 * height)
     right, bottom = left + wide, top + tall
     # What lies along an edge and is thin or short is no digit.
@@ -237,5 +262,5 @@ def remove_specks(ink: InkMask, height: float) -> InkMask:
     if keep.sum() > MOST_PARTS:
         # Noise or a photograph: what a ZIP consists of is among the largest, and the cost of the rest would know no bounds.
         keep &= area >= np.sort(area[keep])[-MOST_PARTS]
-    kept: InkMask = keep[labels]
+    kept[window] = keep[labels]
     return kept

@@ -15,7 +15,7 @@ from zipocr.decode.strings import Candidate, decode
 from zipocr.directory import places
 from zipocr.errors import ModelError
 from zipocr.normalize import to_bitmap, to_grids
-from zipocr.prepare import Binarization, Inked, Segmentation, find_ink, segment, settings_hash, to_working_size
+from zipocr.prepare import Binarization, Inked, Segmentation, Sheet, find_ink, segment, settings_hash, to_working_size
 from zipocr.trace import to_blank_trace, to_trace
 from zipocr.types import ZIP_LENGTH, DigitReading, Floats, GrayImage, Model, Place, Reason, Region, Trace, Unread, ZipReading, dashed
 
@@ -101,21 +101,21 @@ class Reader:
 
     def trace(self, page: GrayImage) -> Trace:
         """Reads a page and keeps everything that was seen on the way."""
-        page = to_working_size(page)
-        views = self.look(page)
+        sheet = to_working_size(page)
+        views = self.look(sheet)
         reading, found = self.answer(views)
         if not views:
-            return to_blank_trace(page)
+            return to_blank_trace(sheet.page)
         if found is None:
             return to_trace(views[-1].seen, reading)
         edges = found.ranked[0].edges
         return to_trace(found.view.seen, reading, edges=edges, grids=list(to_grids(found.view.bitmaps[list(edges)])))
 
-    def look(self, page: GrayImage) -> list[View]:
-        """Looks at a page at working size until a view leaves no doubt: at whole components, at cut ones, through another threshold."""
+    def look(self, sheet: Sheet) -> list[View]:
+        """Looks at a page until a view leaves no doubt: at whole components, at cut ones, through another threshold."""
         views: list[View] = []
         for binarization in self.binarizations:
-            inked = self.find_ink(page, binarization)
+            inked = self.find_ink(sheet, binarization)
             if inked is None:
                 continue
             for through in self.depths:
@@ -125,9 +125,9 @@ class Reader:
             views.append(view)  # the last one has the regions of the one before, and more
         return views
 
-    def find_ink(self, page: GrayImage, binarization: Binarization) -> Inked | None:
-        """Finds the writing on a page at working size."""
-        return find_ink(page, binarization)
+    def find_ink(self, sheet: Sheet, binarization: Binarization) -> Inked | None:
+        """Finds the writing on a page."""
+        return find_ink(sheet, binarization)
 
     def segment(self, inked: Inked, *, through: bool) -> Segmentation:
         """Finds everything that could be a digit."""

@@ -60,9 +60,10 @@ def has_ink(flat: GrayImage, ink: InkMask) -> bool:
     """
     if ink.all() or not ink.any():
         return False
-    paper, written = flat[~ink], flat[ink]
-    contrast = float(paper.mean()) - float(written.mean())
-    return contrast >= max(LEAST_CONTRAST * float(paper.std()), LEAST_GRAY)
+    drawn = ink.view(np.uint8)
+    (paper,), (spread,) = cv2.meanStdDev(flat, mask=1 - drawn)
+    contrast = float(paper[0]) - cv2.mean(flat, mask=drawn)[0]
+    return contrast >= max(LEAST_CONTRAST * float(spread[0]), LEAST_GRAY)
 
 
 def wolf(flat: GrayImage, *, window: int) -> InkMask:

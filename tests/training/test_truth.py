@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from drawings import HEIGHT, Written, lay, write
 
-from zipocr.prepare import Binarization, Segmentation, find_ink, segment
+from zipocr.prepare import Binarization, Segmentation, find_ink, segment, to_working_size
 from zipocr.training.compose import FOREIGN, LIGATURE, Composer
 from zipocr.training.gather import owners_of
 from zipocr.training.truth import NO_DIGIT, UNCLEAR, label_regions
@@ -11,7 +11,7 @@ from zipocr.types import InkMask
 
 
 def segmented(ink: InkMask) -> Segmentation:
-    return segment(find_ink(lay(ink.astype(np.float32), 235), Binarization.OTSU))
+    return segment(find_ink(to_working_size(lay(ink.astype(np.float32), 235)), Binarization.OTSU))
 
 
 def owners(written: Written) -> np.ndarray:
@@ -123,7 +123,7 @@ def test_composed_strings_hold_their_five_digits(all_digits):
     found = 0
     for number in range(6):
         composed = composer.nth(number)
-        seen = segment(find_ink(composed.image, Binarization.OTSU))
+        seen = segment(find_ink(to_working_size(composed.image), Binarization.OTSU))
         labels = label_regions(seen, owners_of(composed))
         found += len({label for label in labels.tolist() if label >= 0})
         for edge in np.flatnonzero(labels >= 0):

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from zipocr.components import label_components
 from zipocr.types import Box, CutSet, Lattice, Region
 
 # Lengths in digit heights, areas in their squares.
@@ -76,8 +77,8 @@ def build_lattice(cuts: CutSet, height: float) -> Lattice:
 
 def _with_and_without_dirt(region: Region) -> list[tuple[Region, int]]:
     """A region as it is, and without its small parts where it has such, each with the number of ink pixels left out."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(region.ink.view(np.uint8), connectivity=8)
-    if count <= 2:
+    labels, stats = label_components(region.ink)
+    if len(stats) <= 2:
         return [(region, 0)]
     area = stats[1:, cv2.CC_STAT_AREA]
     large = np.append(False, area >= DIRT_SHARE * area.max())

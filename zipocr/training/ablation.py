@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.prepare import Binarization, Inked, Segmentation, find_ink
+from zipocr.prepare import Binarization, Inked, Segmentation, Sheet, find_ink
 from zipocr.reader import Reader
 from zipocr.training.measure import Crop, judges, read_crops
 from zipocr.training.metrics import Pair
-from zipocr.types import Floats, GrayImage, InkMask, Model
+from zipocr.types import Floats, InkMask, Model
 
 SURE = 50.0
 """Log odds that nothing outweighs."""
@@ -65,17 +65,17 @@ class NoSupport(Reader):
 class RulesLeft(Reader):
     """Leaves rules and boxes standing."""
 
-    def find_ink(self, page: GrayImage, binarization: Binarization) -> Inked | None:
+    def find_ink(self, sheet: Sheet, binarization: Binarization) -> Inked | None:
         """Finds the writing on a page, and its rules."""
-        return find_ink(page, binarization, unrule=_untouched)
+        return find_ink(sheet, binarization, unrule=_untouched)
 
 
 class GapsLeft(Reader):
     """Leaves digits in the parts that dead scan lines and erased rules left of them."""
 
-    def find_ink(self, page: GrayImage, binarization: Binarization) -> Inked | None:
+    def find_ink(self, sheet: Sheet, binarization: Binarization) -> Inked | None:
         """Finds the writing on a page, gaps and all."""
-        return find_ink(page, binarization, mend=_untouched)
+        return find_ink(sheet, binarization, mend=_untouched)
 
 
 PARTS: Mapping[str, type[Reader]] = {

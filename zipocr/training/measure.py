@@ -13,13 +13,13 @@ from zipocr.config import ScanConfig
 from zipocr.decode.acceptance import acceptance_threshold
 from zipocr.errors import ModelError
 from zipocr.images import read_pages
-from zipocr.prepare import Binarization, to_working_size
+from zipocr.prepare import Binarization, Sheet, to_working_size
 from zipocr.reader import Reader, View
 from zipocr.training.compose import Composed, Composer
 from zipocr.training.gather import map_strings, owners_of
 from zipocr.training.metrics import Answer, Pair
 from zipocr.training.truth import label_regions
-from zipocr.types import ZIP_LENGTH, GrayImage, Model, Unread
+from zipocr.types import ZIP_LENGTH, Model, Unread
 
 MAX_PIXELS = 100_000_000
 GROUPS = ("stratum", "kind")
@@ -149,12 +149,12 @@ class _ReadString:
 
     def __call__(self, number: int) -> tuple[tuple[Answer, Answer], Recall]:
         composed = self.composer.nth(number)
-        page = to_working_size(composed.image)
+        sheet = to_working_size(composed.image)
         reader = self.judging[0].reader
-        views = reader.look(page)
+        views = reader.look(sheet)
         truth = Truth(zip=composed.text[:ZIP_LENGTH], plus4=composed.text[ZIP_LENGTH:], kind=composed.kind)
         answers = _answers(self.judging, views, truth)
-        return answers, recall(reader, page, views, composed)
+        return answers, recall(reader, sheet, views, composed)
 
 
 def _answers(judging: Judges, views: Sequence[View], truth: Truth) -> tuple[Answer, Answer]:
@@ -166,10 +166,10 @@ def _unzipped(answers: Sequence[tuple[Answer, Answer]]) -> Pair:
     return [one for one, _ in answers], [other for _, other in answers]
 
 
-def recall(reader: Reader, page: GrayImage, views: Sequence[View], composed: Composed) -> Recall:
-    """Looks for all digits in the lattices of a string; ``page`` is at working size."""
+def recall(reader: Reader, sheet: Sheet, views: Sequence[View], composed: Composed) -> Recall:
+    """Looks for all digits in the lattices of a string."""
     owners = owners_of(composed)
-    inked = reader.find_ink(page, Binarization.OTSU)
+    inked = reader.find_ink(sheet, Binarization.OTSU)
     first = set() if inked is None else _whole(label_regions(reader.segment(inked, through=True), owners))
     seen = first.union(*(_whole(label_regions(view.seen, owners)) for view in views))
     count = len(composed.text)
