@@ -57,27 +57,33 @@ class Composed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Drawing:
-    """Ink on a transparent sheet: how much of it (0 to 1), and whose."""
+class Drawing:
+    """Ink on a transparent sheet: how much of it (0 to 1), and whose; ``owners`` and ``shared`` as in `Composed`."""
 
     cover: Cover
     owners: NDArray[np.uint8]
     shared: NDArray[np.bool_]
 
-    def under(self, cover: Cover, owner: int) -> "_Drawing":
+    @classmethod
+    def foreign(cls, cover: Cover) -> "Drawing":
+        """Ink that belongs to no digit."""
+        owners = np.where(cover > INKED, np.uint8(FOREIGN), np.uint8(0))
+        return cls(cover=cover, owners=owners, shared=np.zeros(cover.shape, np.bool_))
+
+    def under(self, cover: Cover, owner: int) -> "Drawing":
         """With more ink of the same pen, which owns only what nobody owned."""
         added = cover > INKED
         owners = np.where(added & (self.owners == 0), np.uint8(owner), self.owners)
-        return _Drawing(cover=np.maximum(self.cover, cover), owners=owners, shared=self.shared | (added & (self.owners > 0)))
+        return Drawing(cover=np.maximum(self.cover, cover), owners=owners, shared=self.shared | (added & (self.owners > 0)))
 
-    def claimed(self, cover: Cover) -> "_Drawing":
+    def claimed(self, cover: Cover) -> "Drawing":
         """With foreign ink entered in the map of owners, but not drawn: it is of another colour."""
         return replace(self.under(cover, FOREIGN), cover=self.cover)
 
-    def erased(self, kept: Cover) -> "_Drawing":
+    def erased(self, kept: Cover) -> "Drawing":
         """With only the share ``kept`` (0 to 1) of the ink left."""
         there = kept > INKED
-        return _Drawing(cover=self.cover * kept, owners=self.owners * there, shared=self.shared & there)
+        return Drawing(cover=self.cover * kept, owners=self.owners * there, shared=self.shared & there)
 
 
 def compose(
@@ -89,8 +95,8 @@ def compose(
     drawn.
     """
     scene = scene or draw_scene(rng, kind)
-    covers, owners = _write(rng, glyphs, scene.hand, scene.pen)
-    return _page(rng, covers, owners, scene, text=text, writer=writer, kind=kind)
+    covers, owners = write(rng, glyphs, scene.hand, scene.pen)
+    return set_page(rng, covers, owners, scene, text=text, writer=writer, kind=kind)
 
 
 def compose_printed(rng: Chance, face: Typeface, text: str, *, scene: Scene | None = None) -> Composed:
@@ -107,11 +113,11 @@ def compose_negative(rng: Chance, kind: str, digits: DigitSet, *, scene: Scene |
     """Compose a crop without a ZIP (`NEGATIVE_KINDS`): bare paper, a word in type, or four or six digits of one writer."""
     scene = scene or draw_scene(rng, str(rng.choice(_NEGATIVE_SCENES)))
     if kind == "blank":
-        return _page(rng, [], [], scene, text="", writer=-1, kind=kind)
+        return set_page(rng, [], [], scene, text="", writer=-1, kind=kind)
     if kind == "word":
         word = str(rng.choice(_WORDS))
         cover = draw_strokes(rng, render_word(rng, word), scene.hand, replace(scene.pen, thin=0.0), size=LETTER_SIZE * 0.75)
-        return _page(rng, [cover], [FOREIGN], scene, text="", writer=-1, kind=kind)
+        return set_page(rng, [cover], [FOREIGN], scene, text="", writer=-1, kind=kind)
     rows = draw_rows(rng, kind, digits)
     return compose(rng, list(digits.images[rows]), kind, "", writer=int(digits.writers[rows[0]]), scene=scene)
 
@@ -122,11 +128,17 @@ def draw_rows(rng: Chance, kind: str, digits: DigitSet) -> NDArray[np.int_]:
     return rng.permutation(np.flatnonzero(digits.writers == writer))[: NEGATIVE_KINDS[kind]]
 
 
-def _page(rng: Chance, covers: Sequence[Cover], owners: Sequence[int], scene: Scene, *, text: str, writer: int, kind: str) -> Composed:
+def set_page(rng: Chance, covers: Sequence[Cover], owners: Sequence[int], scene: Scene, *, text: str, writer: int, kind: str) -> Composed:
     """Set what was written on its paper and scan it."""
-    height = scene.hand.height
     pieces, shape, digits = _frame(set_side_by_side(rng, covers, scene.hand), owners, scene)
-    drawing = _spoil(rng, _join(rng, _ink(pieces, owners, shape), pieces, scene), scene.pen, height)
+    drawing = _join(rng, _ink(pieces, owners, shape), pieces, scene)
+    return finish(rng, drawing, digits, scene, text=text, writer=writer, kind=kind)
+
+
+def finish(rng: Chance, drawing: Drawing, digits: Box, scene: Scene, *, text: str, writer: int, kind: str) -> Composed:
+    """Spoil a drawing of a page's shape as the scene's pen does, set it on paper, print the rules around ``digits``, and scan all that."""
+    height, shape = scene.hand.height, drawing.cover.shape
+    drawing = _spoil(rng, drawing, scene.pen, height)
     sheet = draw_paper(rng, shape, scene.paper, height)
     if scene.marks.rule:
         rule = draw_rule(rng, shape, scene.marks, digits, height, scene.hand.pitch * height)
@@ -140,12 +152,12 @@ def _page(rng: Chance, covers: Sequence[Cover], owners: Sequence[int], scene: Sc
     )
 
 
-def _write(rng: Chance, glyphs: Sequence[NDArray[np.uint8]], hand: Hand, pen: Pen) -> tuple[list[Cover], list[int]]:
+def write(rng: Chance, glyphs: Sequence[NDArray[np.uint8]], hand: Hand, pen: Pen) -> tuple[list[Cover], list[int]]:
     """Draw the digits and the separators between and after them, each with its owner."""
     covers: list[Cover] = []
     owners: list[int] = []
     width = hand.height * (0.11 - 0.06 * pen.thin)
-    after = hand.separator_after or int(rng.integers(1, len(glyphs)))
+    after = hand.separator_after or int(rng.integers(1, max(2, len(glyphs))))
     for place, glyph in enumerate(glyphs, start=1):
         size = float(glyph.shape[0] if hand.printed else INK_HEIGHT)
         covers.append(draw_strokes(rng, glyph, hand, pen, size=size))
@@ -183,7 +195,7 @@ def _frame(pieces: Sequence[Piece], owners: Sequence[int], scene: Scene) -> tupl
     return moved, shape, box
 
 
-def _ink(pieces: Sequence[Piece], owners: Sequence[int], shape: tuple[int, int]) -> _Drawing:
+def _ink(pieces: Sequence[Piece], owners: Sequence[int], shape: tuple[int, int]) -> Drawing:
     """All pieces on one sheet; parts outside of it are cut off, as a crop cuts them."""
     cover, owner, shared = np.zeros(shape, np.float32), np.zeros(shape, np.uint8), np.zeros(shape, np.bool_)
     for piece, name in zip(pieces, owners, strict=True):
@@ -194,10 +206,10 @@ def _ink(pieces: Sequence[Piece], owners: Sequence[int], shape: tuple[int, int])
         shared[window] |= inked & (owner[window] > 0)
         owner[window][inked] = name
         cover[window] = np.maximum(cover[window], seen)
-    return _Drawing(cover=cover, owners=owner, shared=shared)
+    return Drawing(cover=cover, owners=owner, shared=shared)
 
 
-def _join(rng: Chance, drawing: _Drawing, pieces: Sequence[Piece], scene: Scene) -> _Drawing:
+def _join(rng: Chance, drawing: Drawing, pieces: Sequence[Piece], scene: Scene) -> Drawing:
     """Draw the ligatures: strokes that the pen did not lift for, from one digit to the next."""
     height = scene.hand.height
     for place in rng.permutation(max(0, len(pieces) - 1))[: scene.hand.ligatures]:
@@ -219,7 +231,7 @@ def _edge_point(piece: Piece, level: float, *, rightmost: bool) -> tuple[float, 
     return float(piece.left + xs[chosen]), float(piece.top + first + ys[chosen])
 
 
-def _spoil(rng: Chance, drawing: _Drawing, pen: Pen, height: float) -> _Drawing:
+def _spoil(rng: Chance, drawing: Drawing, pen: Pen, height: float) -> Drawing:
     """Erase gaps where the pen skipped, scratches as of a ball pen, and patches where the ink did not take."""
     if not (pen.breaks or pen.splits or pen.streaks or pen.dropout):
         return drawing

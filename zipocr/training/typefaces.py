@@ -116,6 +116,11 @@ def render_word(rng: np.random.Generator, word: str, part: Part = "train") -> ND
     return line[rows[0] : rows[-1] + 1]
 
 
+def font_files(part: Part) -> tuple[Path, ...]:
+    """The font files of a part's typefaces, for texts."""
+    return tuple(_font_path(package, name) for package, names in _FILES[part].items() for name in names)
+
+
 def _font_path(package: str, name: str) -> Path:
     found = find_spec(package)
     if found is None or found.origin is None:
