@@ -8,8 +8,10 @@ from typing import TypeAlias
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from zipocr import clean, normalize, threshold
+from zipocr import clean as cleaning
+from zipocr import normalize, threshold
 from zipocr.classify import features, gate, scores, svc
 from zipocr.clean import digit_height, mend_gaps, remove_rules, remove_specks
 from zipocr.segment import cuts, lattice, seams
@@ -35,10 +37,20 @@ class Binarization(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sheet:
+    """A page at working size: as it came, flattened, its ink by the first threshold, and the digit height in pixels, 0 without ink."""
+
+    page: GrayImage
+    flat: GrayImage
+    ink: InkMask
+    height: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Inked:
     """A page at working size, its cleaned ink, and the digit height in pixels."""
 
-    page: GrayImage
+    sheet: Sheet
     ink: InkMask
     height: float
 
@@ -58,7 +70,7 @@ def settings_hash() -> str:
     """Hash of all settings that training and reading must share: the public constants of the stages up to the classifier."""
     found = {
         f"{room.__name__}.{name}": value
-        for room in (threshold, clean, seams, cuts, lattice, normalize, features, gate, svc, scores)
+        for room in (threshold, cleaning, seams, cuts, lattice, normalize, features, gate, svc, scores)
         for name, value in vars(room).items()
         if name.isupper() and not name.startswith("_") and isinstance(value, int | float | tuple)
     }
@@ -66,37 +78,42 @@ def settings_hash() -> str:
     return sha256(repr(sorted(found.items())).encode()).hexdigest()[:16]
 
 
-def to_working_size(page: GrayImage) -> GrayImage:
+def to_working_size(page: GrayImage) -> Sheet:
     """Scales a page so that its digits are about `WORKING_HEIGHT` pixels high; a page near that, or without ink, stays as it is."""
-    height = digit_height(_binarize(page, Binarization.OTSU))
-    if height == 0 or LEAST_HEIGHT <= height <= MOST_HEIGHT:
-        return page
-    scale = min(WORKING_HEIGHT / height, LARGEST_ENLARGEMENT)
+    sheet = _lay(page)
+    if sheet.height == 0 or LEAST_HEIGHT <= sheet.height <= MOST_HEIGHT:
+        return sheet
+    scale = min(WORKING_HEIGHT / sheet.height, LARGEST_ENLARGEMENT)
     size = max(1, round(page.shape[1] * scale)), max(1, round(page.shape[0] * scale))
-    return cv2.resize(page, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA).astype(page.dtype)
+    return _lay(cv2.resize(page, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA).astype(page.dtype))
 
 
-def find_ink(page: GrayImage, binarization: Binarization, *, unrule: Cleaner = remove_rules, mend: Cleaner = mend_gaps) -> Inked | None:
+def _lay(page: GrayImage) -> Sheet:
+    flat = cv2.GaussianBlur(flatten(page), (0, 0), SOFTENING).astype(np.uint8, copy=False)
+    ink = otsu(flat)
+    if not has_ink(flat, ink):
+        return Sheet(page=page, flat=flat, ink=np.zeros_like(ink), height=0.0)
+    return Sheet(page=page, flat=flat, ink=ink, height=digit_height(ink))
+
+
+def find_ink(sheet: Sheet, binarization: Binarization, *, unrule: Cleaner = remove_rules, mend: Cleaner = mend_gaps) -> Inked | None:
     """Separates writing from paper, rules and dirt on a page at working size, and mends it; None when there is no ink."""
-    ink = _binarize(page, binarization)
-    height = digit_height(ink)
-    if height == 0:
+    if sheet.height == 0:
         return None
-    ink = unrule(ink, height)
-    height = digit_height(ink) or height
-    ink = mend(remove_specks(ink, height), height)
-    return Inked(page=page, ink=ink, height=height) if ink.any() else None
+    ink, height = sheet.ink, sheet.height
+    if binarization is Binarization.WOLF:
+        ink = wolf(sheet.flat, window=WORKING_HEIGHT)
+        height = digit_height(ink)
+        if height == 0:
+            return None
+    bare = unrule(ink, height)
+    if not np.array_equal(bare, ink):
+        height = digit_height(bare) or height
+    clean = mend(remove_specks(bare, height), height)
+    return Inked(sheet=sheet, ink=clean, height=height) if clean.any() else None
 
 
 def segment(inked: Inked, *, through: bool = True) -> Segmentation:
-    """Finds everything that could be a digit; with `through`, also parts of components."""
-    found = propose_cuts(inked.ink, inked.height, through=through)
-    return Segmentation(page=inked.page, ink=inked.ink, height=inked.height, cuts=found, lattice=build_lattice(found, inked.height))
-
-
-def _binarize(page: GrayImage, binarization: Binarization) -> InkMask:
-    soft = cv2.GaussianBlur(flatten(page), (0, 0), SOFTENING).astype(np.uint8, copy=False)
-    ink = otsu(soft)
-    if not has_ink(soft, ink):
-        return np.zeros_like(ink)
-    return ink if binarization is Binarization.OTSU else wolf(soft, window=WORKING_HEIGHT)
+    """Finds everything that could be a digit; with `through`, also parts of components, cut only `near` some columns if such are given."""
+    found = propose_cuts(inked.ink, inked.height, through=through, near=near)
+    return Segmentation(page=inked.sheet.page, ink=inked.ink, height=inked.height, cuts=found, lattice=build_lattice(found, inked.height))

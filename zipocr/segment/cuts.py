@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from zipocr.components import label_components
 from zipocr.segment.seams import find_seams
 from zipocr.types import CutSet, InkMask
 
@@ -49,7 +50,7 @@ class _Piece:
     ink: InkMask
 
 
-def propose_cuts(ink: InkMask, height: float, *, through: bool = True) -> CutSet:
+def propose_cuts(ink: InkMask, height: float, *, through: bool = True, near: NDArray[np.float64] | None = None) -> CutSet:
     """Proposes cuts for a line of digits.
 
     Parameters
@@ -60,6 +61,8 @@ def propose_cuts(ink: InkMask, height: float, *, through: bool = True) -> CutSet
         Digit height in pixels.
     through : bool
         Whether to cut through components as well as between them.
+    near : (n,) float64, optional
+        Columns near which alone components are cut through; everywhere, if none are given.
 
     Returns
     -------
@@ -72,7 +75,8 @@ def propose_cuts(ink: InkMask, height: float, *, through: bool = True) -> CutSet
     left = [parts.of_pixel < order for order in range(count + 1)]
     costs = [0.0] * (count + 1)
     wide = _cuttable(parts, rows, columns, height) if through else []
-    found = find_seams([piece.ink for piece in wide], height) if wide else []
+    wanted = None if near is None else [near - parts.boxes[piece.part, 1] for piece in wide]
+    found = find_seams([piece.ink for piece in wide], height, wanted) if wide else []
     for piece, (paths, prices) in zip(wide, found, strict=True):
         for side, cost in _cuts_through(piece, paths, prices, parts, height):
             left.append(side)
@@ -83,7 +87,8 @@ def propose_cuts(ink: InkMask, height: float, *, through: bool = True) -> CutSet
 
 
 def _find_components(ink: InkMask, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> _Components:
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(ink.view(np.uint8), connectivity=8)
+    labels, stats = label_components(ink)
+    count = len(stats)
     stats = stats[1:].astype(np.intp)
     boxes = np.stack([stats[:, 1], stats[:, 0], stats[:, 1] + stats[:, 3], stats[:, 0] + stats[:, 2]], axis=1)
     centre_x = (boxes[:, 1] + boxes[:, 3]) / 2
@@ -155,8 +160,8 @@ def _settle_crumbs(piece: _Piece, side: NDArray[np.bool_], height: float) -> NDA
     for here in (True, False):
         half = np.zeros(piece.ink.shape, np.uint8)
         half[piece.y, piece.x] = side == here
-        count, labels, stats, _ = cv2.connectedComponentsWithStats(half, connectivity=8)
-        if count > 2:
+        labels, stats = label_components(half)
+        if len(stats) > 2:
             area = stats[:, cv2.CC_STAT_AREA].copy()
             area[0] = 0
             crumb = area < CRUMB_AREA * height * height

@@ -12,11 +12,15 @@ STRAY = 0.16
 STEP = 0.05
 # Columns the middle lines move left per row downwards.
 SLANTS = (-0.35, 0.0, 0.35)
+# How far from where a cut is expected its middle line may lie, in digit heights.
+NEAR = 0.25
 # Price of a step aside, where crossing a pixel of ink costs 1.
 ASIDE = 0.35
 
 
-def find_seams(components: Sequence[InkMask], height: float) -> list[tuple[NDArray[np.int32], NDArray[np.float32]]]:
+def find_seams(
+    components: Sequence[InkMask], height: float, near: Sequence[NDArray[np.float64]] | None = None
+) -> list[tuple[NDArray[np.int32], NDArray[np.float32]]]:
     """Seams through each component along parallel middle lines of several slants, each the cheapest within its band.
 
     Parameters
@@ -25,6 +29,8 @@ def find_seams(components: Sequence[InkMask], height: float) -> list[tuple[NDArr
         The ink of each component, cropped to its box.
     height : float
         Digit height in pixels.
+    near : sequence of (n,) float64, optional
+        For each component the columns near which alone seams are wanted; everywhere, if none are given.
 
     Returns
     -------
@@ -49,6 +55,8 @@ def find_seams(components: Sequence[InkMask], height: float) -> list[tuple[NDArr
         sheet[:rows, left : left + width] = ink
         for slant in SLANTS:
             middles = np.arange(left - lean, left + width + lean, max(1, round(STEP * height)))
+            if near is not None:
+                middles = middles[(np.abs(middles[:, None] - left - near[owner]) <= NEAR * height).any(axis=1)]
             lines.append(middles)
             shift = np.clip(np.rint(-slant * (np.arange(tallest) - (rows - 1) / 2)), -lean, lean)
             shifts.append(np.broadcast_to(shift, (len(middles), tallest)))
