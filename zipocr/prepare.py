@@ -1,6 +1,6 @@
 """Brings a page to working size and finds all that could be a digit on it: the way both reading and training take."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -113,7 +113,19 @@ def find_ink(sheet: Sheet, binarization: Binarization, *, unrule: Cleaner = remo
     return Inked(sheet=sheet, ink=clean, height=height) if clean.any() else None
 
 
-def segment(inked: Inked, *, through: bool = True) -> Segmentation:
-    """Finds everything that could be a digit; with `through`, also parts of components, cut only `near` some columns if such are given."""
-    found = propose_cuts(inked.ink, inked.height, through=through, near=near)
-    return Segmentation(page=inked.sheet.page, ink=inked.ink, height=inked.height, cuts=found, lattice=build_lattice(found, inked.height))
+def segment(inked: Inked, *, through: bool = True, centres: Sequence[NDArray[np.float64]] = ()) -> Segmentation:
+    """Finds everything that could be a digit.
+
+    Parameters
+    ----------
+    inked : Inked
+    through : bool
+        Whether components are cut through.
+    centres : sequence of (N,) float64
+        Columns in which the digits of strings stand that somebody else read. If such are given, cuts are made between neighbours of one
+        string alone, and only what holds one digit of one of them counts.
+    """
+    near = np.concatenate([(one[1:] + one[:-1]) / 2 for one in centres]) if centres else None
+    cuts = propose_cuts(inked.ink, inked.height, through=through, near=near)
+    lattice = build_lattice(cuts, inked.height, centres=centres)
+    return Segmentation(page=inked.sheet.page, ink=inked.ink, height=inked.height, cuts=cuts, lattice=lattice)

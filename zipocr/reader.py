@@ -1,7 +1,7 @@
 """Puts the stages together: from a page to its reading, the same way for reading, for debug pictures and for training."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -15,7 +15,11 @@ from zipocr.decode.strings import Candidate, decode
 from zipocr.directory import places
 from zipocr.errors import ModelError
 from zipocr.normalize import to_bitmap, to_grids
+from zipocr.pooling import SUPPORT, Pooled, View, line_evidence, pool
 from zipocr.prepare import Binarization, Inked, Segmentation, Sheet, find_ink, segment, settings_hash, to_working_size
+from zipocr.sequence.network import Network
+from zipocr.sequence.reading import LineReading, read_line
+from zipocr.sequence.strip import straighten
 from zipocr.trace import to_blank_trace, to_trace
 from zipocr.types import ZIP_LENGTH, DigitReading, Floats, GrayImage, Model, Place, Reason, Region, Trace, Unread, ZipReading, dashed
 
@@ -25,9 +29,10 @@ CLEAR_DIGIT = -0.5
 CLEAR_REST = 0.5
 # Odds (in nats) against a digit in a region that the gate keeps out.
 SHUT = 5.0
-# How much a string's distance from the best one in another view counts, and the distance in nats of one that is not seen there.
-SUPPORT = 0.3
-UNSEEN = 8.0
+# Where the network is so sure of a string, and the lattice of the same, nothing else is looked at.
+CLEAR_SHARE = 0.9
+# Of the network's strings so many say where to cut.
+GUIDES = 3
 
 
 def draw_regions(regions: tuple[Region, ...]) -> NDArray[np.uint8]:
@@ -36,25 +41,17 @@ def draw_regions(regions: tuple[Region, ...]) -> NDArray[np.uint8]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class View:
-    """A page seen through one binarization: its regions as bitmaps, their scores, and the strings they spell.
-
-    Strings stand best first, without the directory's weight.
-    """
-
-    seen: Segmentation
-    bitmaps: NDArray[np.uint8]
-    gains: Floats
-    candidates: tuple[Candidate, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Decoded:
-    """The strings of all views of a page together: without the directory, with it, and the view in which the best of these was seen."""
+    """The strings of all views of a page together, with the directory's weight, best first, and the view in which the best was seen."""
 
-    plain: tuple[Candidate, ...]
+    pooled: Pooled
     ranked: tuple[Candidate, ...]
     view: View
+
+    @property
+    def plain(self) -> tuple[Candidate, ...]:
+        """The strings without the directory's weight."""
+        return self.pooled.strings
 
 
 class Reader:
@@ -91,6 +88,8 @@ class Reader:
         self._classifier = Classifier.from_model(model)
         self._gate = Gate.from_model(model)
         self._scorer = Scorer.from_model(model)
+        self._network = Network.from_model(model)
+        self._line_weight = float(model.arrays.get("line_weight", 0.0))
         self._confidence = ConfidenceModel.from_model(model, use_directory=use_directory)
         self._places: Mapping[str, Place] = (places() if directory is None else directory) if use_directory else {}
         self._listed_weight = LISTED_WEIGHT if directory is None else listed_weight(len(directory))
@@ -118,8 +117,11 @@ class Reader:
             inked = self.find_ink(sheet, binarization)
             if inked is None:
                 continue
-            for through in self.depths:
-                view = self.decode(self.segment(inked, through=through))
+            line = self.read_line(inked)
+            centres = () if line is None else line.centres(GUIDES)
+            # What was doubtful at the first threshold is hardly ever clear without cuts at the next one.
+            for through in self.depths[-1:] if views and line is not None else self.depths:
+                view = self.decode(self.segment(inked, through=through, centres=centres), line)
                 if self._is_clear(view):
                     return [*views, view]
             views.append(view)  # the last one has the regions of the one before, and more
@@ -129,18 +131,25 @@ class Reader:
         """Finds the writing on a page."""
         return find_ink(sheet, binarization)
 
-    def segment(self, inked: Inked, *, through: bool) -> Segmentation:
-        """Finds everything that could be a digit."""
-        return segment(inked, through=through)
+    def read_line(self, inked: Inked) -> LineReading | None:
+        """Reads the writing as a whole, without cutting it; None where the model has no network."""
+        if self._network is None:
+            return None
+        return read_line(self._network, straighten(inked.sheet.flat, inked.ink, inked.height))
 
-    def decode(self, seen: Segmentation) -> View:
+    def segment(self, inked: Inked, *, through: bool, centres: Sequence[NDArray[np.float64]] = ()) -> Segmentation:
+        """Finds everything that could be a digit; only where one of some strings has its digits' centres, if such are given."""
+        return segment(inked, through=through, centres=centres)
+
+    def decode(self, seen: Segmentation, line: LineReading | None = None) -> View:
         """Scores the regions of a segmentation and finds the best strings."""
         if not seen.lattice.regions:
-            return View(seen=seen, bitmaps=np.zeros((0, 32, 32), np.uint8), gains=np.zeros((0, 10), np.float32), candidates=())
+            none = np.zeros((0, 10), np.float32)
+            return View(seen=seen, bitmaps=np.zeros((0, 32, 32), np.uint8), gains=none, candidates=(), line=line)
         bitmaps = draw_regions(seen.lattice.regions)
         digits, validity = self.score(bitmaps, seen.lattice.geometry)
         gains = digits - (np.logaddexp(0, -validity) + seen.lattice.prices)[:, None].astype(np.float32)
-        return View(seen=seen, bitmaps=bitmaps, gains=gains, candidates=decode(seen.lattice, gains))
+        return View(seen=seen, bitmaps=bitmaps, gains=gains, candidates=decode(seen.lattice, gains), line=line)
 
     def score(self, bitmaps: NDArray[np.uint8], geometry: Floats) -> tuple[Floats, Floats]:
         """Log probabilities of the digits, (E, 10), and log odds of being one, (E,), for regions drawn as (E, 32, 32) with (E, G) shape.
@@ -163,29 +172,17 @@ class Reader:
         return self._gate.odds(features, geometry)
 
     def pool(self, views: Sequence[View]) -> Decoded | None:
-        """Puts the strings of several views together, each from the view that scores it best; None when there are none.
-
-        A string that does badly in another view loses by that, at most as one that is not seen there at all.
-        """
-        best: dict[str, tuple[Candidate, View]] = {}
-        for view in views:
-            for one in view.candidates:
-                if one.text not in best or one.score > best[one.text][0].score:
-                    best[one.text] = one, view
-        if not best:
+        """Puts the strings of several views together and lets the directory weigh them; None when there are none."""
+        pooled = pool(views, support=self.support, line_weight=self._line_weight)
+        if pooled is None:
             return None
-        standings = [(view, _standing(view)) for view in views if view.candidates]
-        agreed = [
-            _supported(one, self.support * sum(max(seen.get(text, -UNSEEN), -UNSEEN) for view, seen in standings if view is not own))
-            for text, (one, own) in best.items()
-        ]
-        plain = tuple(sorted(agreed, key=lambda one: (-one.score, one.text)))
-        ranked = rank(plain, self._is_listed, self._listed_weight)
-        return Decoded(plain=plain, ranked=ranked, view=best[ranked[0].text][1])
+        ranked = rank(pooled.strings, self._is_listed, self._listed_weight * self._confidence.temperature)
+        return Decoded(pooled=pooled, ranked=ranked, view=pooled.views[ranked[0].text])
 
     def evidence(self, found: Decoded) -> Floats:
         """What the confidence rests on: (F,) float32."""
-        return evidence(found.ranked, found.plain, found.view.seen.lattice, found.view.gains)
+        seen = evidence(found.ranked, found.plain, found.view.seen.lattice, found.view.gains)
+        return seen if self._network is None else np.append(seen, line_evidence(found.ranked[0].text, found.pooled, found.view.line))
 
     def answer(self, views: Sequence[View]) -> tuple[ZipReading | Unread, Decoded | None]:
         """What the views of a page amount to, and the strings behind it; None when there are none."""
@@ -203,6 +200,8 @@ class Reader:
         if not view.candidates:
             return False
         best, *others = view.candidates
+        if view.line is not None and view.line.strings.get(best.text, 0.0) < CLEAR_SHARE:
+            return False
         if others and best.score - others[0].score < CLEAR_MARGIN:
             return False
         own = np.array([view.gains[edge, int(digit)] for edge, digit in zip(best.edges, best.text, strict=True)])
@@ -231,15 +230,6 @@ class Reader:
         text = found.ranked[0].text
         chosen = [Reason.DIRECTORY_CHOICE] if text != found.plain[0].text else []
         return (*chosen, *([Reason.NOT_IN_DIRECTORY] if text[:ZIP_LENGTH] not in self._places else []))
-
-
-def _standing(view: View) -> dict[str, float]:
-    """How far each string is behind the best one of its view: 0 or less."""
-    return {one.text: one.score - view.candidates[0].score for one in view.candidates}
-
-
-def _supported(one: Candidate, support: float) -> Candidate:
-    return replace(one, score=one.score + support, prior=one.prior + support)
 
 
 def _digit_reading(shares: Floats, digit: int) -> DigitReading:

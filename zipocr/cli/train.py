@@ -64,6 +64,9 @@ def _ending(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | 
     callback=_ending(".png", ".svg", ".pdf"),
     help="Draw the experiment of --holdout and the accuracy over C and gamma, as PNG, SVG or PDF.",
 )
+@click.option(
+    "--network", metavar="NAME|PATH", help="Take over the network of this model; else one is trained, which takes PyTorch and an hour."
+)
 @click.option("--jobs", default=0, type=click.IntRange(min=0), metavar="N", help="Processes; the default, 0, is one per core.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), metavar="N", help="Seed of all chance.")
 def train(
@@ -75,6 +78,7 @@ def train(
     tune: bool,
     holdout: Holdout | None,
     plot: Path | None,
+    network: str | None,
     jobs: int,
     seed: int,
 ) -> None:
@@ -102,7 +106,7 @@ def train(
         if plot and tuning:
             _plot(plot, experiment, tuning)
     if model_out:
-        _build(model_out, data, recipe, jobs)
+        _build(model_out, data, recipe, network, jobs)
 
 
 def _check_request(data: str, model_out: Path | None, plot: Path | None, *, wanted: bool, holdout: Holdout | None) -> None:
@@ -181,10 +185,12 @@ def _plot(path: Path, experiment: Experiment, tuning: Tuning) -> None:
     click.echo(f"wrote {click.format_filename(path)}", err=True)
 
 
-def _build(path: Path, data: str, recipe: Recipe, jobs: int) -> None:
+def _build(path: Path, data: str, recipe: Recipe, network: str | None, jobs: int) -> None:
     from zipocr.backends import usable_cores
-    from zipocr.model_file import save_model
+    from zipocr.model_file import load_model, save_model
     from zipocr.training.recipes import build_model
 
-    save_model(path, build_model(data, recipe=recipe, jobs=jobs or usable_cores(), report=lambda line: click.echo(line, err=True)))
+    taken = load_model(network) if network else None
+    model = build_model(data, recipe=recipe, jobs=jobs or usable_cores(), report=lambda line: click.echo(line, err=True), network=taken)
+    save_model(path, model)
     click.echo(f"wrote {click.format_filename(path)}", err=True)

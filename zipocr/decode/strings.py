@@ -88,6 +88,31 @@ def decode(lattice: Lattice, gains: Floats) -> tuple[Candidate, ...]:
     return _weigh(lattice, held[-1][ZIP_LENGTH], held[-1][_END])
 
 
+def spell(lattice: Lattice, gains: Floats, text: str) -> Candidate | None:
+    """The best way to see a given string of five or nine digits in a lattice; None where its regions cannot follow each other so."""
+    end = ZIP_LENGTH if len(text) == ZIP_LENGTH else _END
+    # The digit behind each place of "12345-6789".
+    digits = [int(text[here - (here > ZIP_LENGTH)]) for here in range(end)]
+    worth = gains[:, digits].astype(np.float64).tolist()
+    steps = [(here, there) for here, there in _DIGIT_STEPS if here < end] if end == _END else [(here, here + 1) for here in range(end)]
+    held: list[dict[int, tuple[float, tuple[int, ...]]]] = [{} for _ in range(lattice.cut_count)]
+    held[0][0] = (0.0, ())
+    for cut, ways in enumerate(_incoming(lattice)):
+        here_best = held[cut]
+        for start, edge, price in ways:
+            source = held[start]
+            for here, there in steps if edge >= 0 else _STEPS[edge]:
+                if here in source and there <= end:
+                    score = source[here][0] + (worth[edge][here] if edge >= 0 else -price)
+                    if there not in here_best or score > here_best[there][0]:
+                        here_best[there] = (score, (*source[here][1], edge) if edge >= 0 else source[here][1])
+    if end not in held[-1]:
+        return None
+    score, edges = held[-1][end]
+    prior = PLUS4_ODDS - _unlikeness([lattice.regions[edge].box for edge in edges]) if end == _END else 0.0
+    return Candidate(text=text, edges=edges, score=score + prior, prior=prior)
+
+
 def _weigh(lattice: Lattice, five: Place, nine: Place) -> tuple[Candidate, ...]:
     """Lets strings of five and of nine digits compete."""
     found = [Candidate(text=text, edges=edges, score=score) for text, (score, edges) in five.items()]

@@ -1,5 +1,7 @@
 """All regions that could be digits: the pairs of cuts that lie in order, with what their shape and place say about them."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,8 @@ MOST_AREA = 1.1
 LEAST_HEIGHT = 0.35
 LEAK_AREA = 0.01
 MOST_SLOPE = 0.25
+# A centre lies under a region if so much of its ink, at least, lies on either side.
+INNER = 0.08
 # What dropping a region as dirt costs: a full stop little, a digit's worth of ink more than any doubt.
 SKIP_PRICE = 3.3
 SKIP_UNIT = 0.1
@@ -27,7 +31,7 @@ _PAIRS_AT_ONCE = 1024
 GEOMETRY = 10
 
 
-def build_lattice(cuts: CutSet, height: float) -> Lattice:
+def build_lattice(cuts: CutSet, height: float, *, centres: Sequence[NDArray[np.float64]] = ()) -> Lattice:
     """Lists the regions between cuts.
 
     Parameters
@@ -35,6 +39,8 @@ def build_lattice(cuts: CutSet, height: float) -> Lattice:
     cuts : CutSet
     height : float
         Digit height in pixels.
+    centres : sequence of (N,) float64
+        Columns in which the digits of strings stand; a region has to hold one of one string, if any are given.
 
     Returns
     -------
@@ -50,6 +56,8 @@ def build_lattice(cuts: CutSet, height: float) -> Lattice:
     ordered = (leak <= LEAK_AREA * area) & (inked > leak)
     starts, ends = np.nonzero(ordered & (inked >= LEAST_AREA * area) & (inked <= MOST_AREA * area))
     fit = _extents(cuts.columns, cuts.left, starts, ends) <= WIDEST * height
+    if centres:
+        fit &= _hold_one(cuts, starts, ends, centres)
     fit &= _extents(cuts.rows, cuts.left, starts, ends) >= LEAST_HEIGHT * height
     starts, ends = starts[fit], ends[fit]
     slope, level = _line(cuts)
@@ -105,6 +113,21 @@ def _extents(places: NDArray[np.intp], left: NDArray[np.bool_], starts: NDArray[
         occupied = profile[ends[some]] > profile[starts[some]]
         extents[some] = size - occupied.argmax(axis=1) - occupied[:, ::-1].argmax(axis=1)
     return extents
+
+
+def _hold_one(cuts: CutSet, starts: NDArray[np.intp], ends: NDArray[np.intp], centres: Sequence[NDArray[np.float64]]) -> NDArray[np.bool_]:
+    """Which regions have one of the centres of a string, and no other of the same, under the middle part of their ink."""
+    size = int(cuts.columns.max()) + 1
+    below = np.cumsum([np.bincount(cuts.columns[side], minlength=size) for side in cuts.left], axis=1)
+    fit = np.zeros(len(starts), np.bool_)
+    for first in range(0, len(starts), _PAIRS_AT_ONCE):
+        some = slice(first, first + _PAIRS_AT_ONCE)
+        filled = below[ends[some]] - below[starts[some]]
+        share = filled / filled[:, -1:]
+        for one in centres:
+            under = share[:, np.clip(np.rint(one).astype(np.intp), 0, size - 1)]
+            fit[some] |= ((under > INNER) & (under < 1 - INNER)).sum(axis=1) == 1
+    return fit
 
 
 def _line(cuts: CutSet) -> tuple[float, float]:

@@ -13,7 +13,7 @@ STEP = 0.05
 # Columns the middle lines move left per row downwards.
 SLANTS = (-0.35, 0.0, 0.35)
 # How far from where a cut is expected its middle line may lie, in digit heights.
-_NEAR = 0.25
+NEAR = 0.25
 # Price of a step aside, where crossing a pixel of ink costs 1.
 ASIDE = 0.35
 
@@ -56,7 +56,7 @@ def find_seams(
         for slant in SLANTS:
             middles = np.arange(left - lean, left + width + lean, max(1, round(STEP * height)))
             if near is not None:
-                middles = middles[(np.abs(middles[:, None] - left - near[owner]) <= _NEAR * height).any(axis=1)]
+                middles = middles[(np.abs(middles[:, None] - left - near[owner]) <= NEAR * height).any(axis=1)]
             lines.append(middles)
             shift = np.clip(np.rint(-slant * (np.arange(tallest) - (rows - 1) / 2)), -lean, lean)
             shifts.append(np.broadcast_to(shift, (len(middles), tallest)))

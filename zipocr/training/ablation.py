@@ -31,9 +31,9 @@ class NoCutsThrough(Reader):
 class FreeDirt(Reader):
     """Leaves ink out for nothing."""
 
-    def segment(self, inked: Inked, *, through: bool) -> Segmentation:
+    def segment(self, inked: Inked, *, through: bool, centres: Sequence[NDArray[np.float64]] = ()) -> Segmentation:
         """Finds everything that could be a digit; what is left out costs nothing."""
-        seen = super().segment(inked, through=through)
+        seen = super().segment(inked, through=through, centres=centres)
         free = seen.lattice.skips.copy()
         free[:, 2] = 0
         return replace(seen, lattice=replace(seen.lattice, prices=np.zeros_like(seen.lattice.prices), skips=free))

@@ -1,16 +1,15 @@
 """Fits what a reader may say of its own certainty, on composed strings of writers that trained nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from scipy.special import betaincinv
 from sklearn.model_selection import GroupKFold
 
-from zipocr.decode.confidence import LISTED_SHARE, posterior
+from zipocr.decode.confidence import LISTED_SHARE
 from zipocr.decode.strings import Candidate
 from zipocr.directory import places
 from zipocr.prepare import to_working_size
@@ -18,9 +17,14 @@ from zipocr.reader import Reader
 from zipocr.training.compose import Composer
 from zipocr.training.fit import fit_logistic
 from zipocr.training.gather import map_strings
+from zipocr.training.negatives import Negatives
+from zipocr.training.weigh import cast_ballots, fit_weights
 from zipocr.types import ZIP_LENGTH, Floats, Model
 
 EVIDENCE_STRENGTH = 0.05
+# Of so many strings one is read to weigh the network, and of so many one more page without a ZIP, which count as this share of all.
+WEIGHED, NEGATIVE = 4, 3
+WITHOUT_ZIP = 0.08
 # The shares of wrong ZIPs among the accepted that a model has thresholds for, and how sure it is to keep to them.
 ERRORS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2)
 CERTAINTY = 0.95
@@ -48,7 +52,7 @@ class _Judge:
     """Reads one string of a composer; all readers share one look at it, since looking does not depend on the directory."""
 
     readers: Sequence[Reader]
-    composer: Composer
+    composer: Composer | Negatives
 
     def __call__(self, number: int) -> list[Verdict]:
         composed = self.composer.nth(number)
@@ -61,21 +65,11 @@ class _Judge:
         ]
 
 
-def judge(model: Model, composer: Composer, numbers: Sequence[int], *, jobs: int) -> list[tuple[Verdict, ...]]:
+def judge(model: Model, composer: Composer | Negatives, numbers: Sequence[int], *, jobs: int) -> list[tuple[Verdict, ...]]:
     """Reads composed strings with and without the directory; those in which no digits were found are left out."""
     readers = [Reader(model, use_directory=use_directory) for use_directory in (True, False)]
     found = map_strings(_Judge(readers=readers, composer=composer), numbers, jobs=jobs)
     return [tuple(verdicts) for verdicts in found if verdicts]
-
-
-def fit_temperature(verdicts: Sequence[Verdict]) -> float:
-    """The temperature at which the shares of the competing strings have the least log loss."""
-    known = [(one.ranked, place) for one in verdicts for place, other in enumerate(one.ranked) if other.text == one.truth]
-
-    def loss(temperature: float) -> float:
-        return float(-np.mean([np.log(max(posterior(ranked, temperature)[place], 1e-9)) for ranked, place in known]))
-
-    return float(minimize_scalar(loss, bounds=(0.3, 5.0), method="bounded").x)
 
 
 def mail_weights(verdicts: Sequence[Verdict]) -> NDArray[np.float64]:
@@ -85,11 +79,15 @@ def mail_weights(verdicts: Sequence[Verdict]) -> NDArray[np.float64]:
     return np.asarray(share * len(verdicts) / share.sum())
 
 
-def fit_confidence(verdicts: Sequence[Verdict], weights: NDArray[np.float64]) -> Floats:
-    """Slopes and bias of the logistic model of a right ZIP: (F + 1,) float32; ``weights`` (N,) say how much each string counts."""
-    seen = np.stack([one.evidence for one in verdicts])
-    right = np.array([one.is_right for one in verdicts])
-    slopes, bias = fit_logistic(seen, right, strength=EVIDENCE_STRENGTH, weights=weights)
+def fit_confidence(verdicts: Sequence[Verdict], weights: NDArray[np.float64], without: Sequence[Verdict] = ()) -> Floats:
+    """Slopes and bias of the logistic model of a right ZIP: (F + 1,) float32.
+
+    ``weights`` (N,) say how much each string counts; pages `without` a ZIP count together as `WITHOUT_ZIP` of all strings do.
+    """
+    seen = np.stack([one.evidence for one in (*verdicts, *without)])
+    right = np.array([one.is_right for one in verdicts] + [False] * len(without))
+    each = WITHOUT_ZIP * weights.sum() / max(len(without), 1)
+    slopes, bias = fit_logistic(seen, right, strength=EVIDENCE_STRENGTH, weights=np.append(weights, np.full(len(without), each)))
     return np.append(slopes, np.float32(bias))
 
 
@@ -99,12 +97,12 @@ def confidences(verdicts: Sequence[Verdict], fitted: Floats) -> NDArray[np.float
     return np.asarray(1 / (1 + np.exp(-odds)))
 
 
-def cross_fitted(verdicts: Sequence[Verdict], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def cross_fitted(verdicts: Sequence[Verdict], weights: NDArray[np.float64], without: Sequence[Verdict] = ()) -> NDArray[np.float64]:
     """Probabilities of being right, each from a confidence that was fitted to the strings of other writers: (N,)."""
     writers = np.array([one.writer for one in verdicts])
     found = np.empty(len(verdicts))
     for fitted, held in GroupKFold(min(FOLDS, len(np.unique(writers)))).split(writers, groups=writers):
-        confidence = fit_confidence([verdicts[place] for place in fitted], weights[fitted])
+        confidence = fit_confidence([verdicts[place] for place in fitted], weights[fitted], without)
         found[held] = confidences([verdicts[place] for place in held], confidence)
     return found
 
@@ -157,16 +155,18 @@ def acceptance_table(confidence: NDArray[np.float64], right: NDArray[np.bool_]) 
 
 
 def calibrate(
-    fitted: Sequence[Mapping[str, NDArray[Any]]], composers: Sequence[Composer], count: int, *, jobs: int
+    fitted: Sequence[Mapping[str, NDArray[Any]]], composers: Sequence[Composer], negatives: Sequence[Negatives], count: int, *, jobs: int
 ) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
-    """Fits temperature, both confidence models and their tables of thresholds.
+    """Fits the network's weight, the temperature, both confidence models and their tables of thresholds.
 
     Parameters
     ----------
     fitted : sequence of mappings
-        Arrays of each fold's classifier and scores.
+        Arrays of each fold's classifier, scores and network.
     composers : sequence of Composer
         For each fold, strings of writers its classifier never saw.
+    negatives : sequence of Negatives
+        The same for pages without a ZIP. They teach the confidence, and the tables leave them out: those promise for mail.
     count : int
         Strings for each fold.
     jobs : int
@@ -180,21 +180,26 @@ def calibrate(
         How many strings there were, and the share of them read right with and without the directory.
     """
     blank = np.zeros(1, np.float32)
-    arrays: dict[str, NDArray[Any]] = {}
-    facts: dict[str, float] = {"confidence_strings": count * len(fitted)}
-    pairs = []
-    for fold, composer in zip(fitted, composers, strict=True):
-        model = Model(arrays={**fold, "temperature": np.array(1.0), "confidence_listed": blank, "confidence_unlisted": blank}, passport={})
+    unfitted = {"line_weight": np.array(0.5), "temperature": np.array(1.0), "confidence_listed": blank, "confidence_unlisted": blank}
+    models = [Model(arrays={**fold, **unfitted}, passport={}) for fold in fitted]
+    others = range(count, count + count // WEIGHED)
+    ballots = [cast_ballots(model, composer, others, jobs=jobs) for model, composer in zip(models, composers, strict=True)]
+    weight, temperature = fit_weights([ballot for some in ballots for ballot in some])
+    arrays: dict[str, NDArray[Any]] = {"line_weight": np.array(weight), "temperature": np.array(temperature)}
+    models = [replace(model, arrays={**model.arrays, **arrays}) for model in models]
+    pairs, without = [], []
+    for model, composer, negative in zip(models, composers, negatives, strict=True):
         pairs += judge(model, composer, range(count), jobs=jobs)
-    listed, unlisted = ([pair[place] for pair in pairs] for place in (0, 1))
-    arrays["temperature"] = np.array(fit_temperature(listed))
-    every = np.arange(len(unlisted))
-    for name, verdicts, weights, counted in (
-        ("listed", listed, mail_weights(listed), like_mail(listed)),
-        ("unlisted", unlisted, np.ones(len(unlisted)), every),
-    ):
+        without += judge(model, negative, range(count // NEGATIVE), jobs=jobs)
+    facts: dict[str, float] = {"confidence_strings": count * len(fitted)}
+    for place, name in enumerate(("listed", "unlisted")):
+        verdicts = [pair[place] for pair in pairs]
         right = np.array([one.is_right for one in verdicts])
-        arrays[f"confidence_{name}"] = fit_confidence(verdicts, weights)
-        arrays[f"acceptance_{name}"] = acceptance_table(cross_fitted(verdicts, weights)[counted], right[counted])
+        weights, counted = (
+            (mail_weights(verdicts), like_mail(verdicts)) if name == "listed" else (np.ones(len(pairs)), np.arange(len(pairs)))
+        )
+        known = (verdicts, weights, [pair[place] for pair in without])
+        arrays[f"confidence_{name}"] = fit_confidence(*known)
+        arrays[f"acceptance_{name}"] = acceptance_table(cross_fitted(*known)[counted], right[counted])
         facts["read with the directory" if name == "listed" else "read without it"] = round(int(right.sum()) / (count * len(fitted)), 4)
     return arrays, facts

@@ -45,7 +45,8 @@ class Composed:
 
     ``image`` is ``(H, W) uint8``, 0 black to 255 white. ``owners`` is ``(H, W) uint8``: 0 where no ink was meant, 1 to 5 (or to the number
     of glyphs) the place of the digit whose ink it is, `FOREIGN` or `LIGATURE`; where digits cross, the later owns. ``shared`` is
-    ``(H, W) bool``: more than one owner. ``text`` is the ZIP (with ZIP+4 all nine digits), empty where there is none.
+    ``(H, W) bool``: more than one owner. ``text`` is the ZIP (with ZIP+4 all nine digits), empty where there is none. ``letters``
+    is what stands on a page without a ZIP, where that is one line.
     """
 
     image: GrayImage
@@ -54,6 +55,7 @@ class Composed:
     text: str
     writer: int
     kind: str
+    letters: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

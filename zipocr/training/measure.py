@@ -13,8 +13,9 @@ from zipocr.config import ScanConfig
 from zipocr.decode.acceptance import acceptance_threshold
 from zipocr.errors import ModelError
 from zipocr.images import read_pages
+from zipocr.pooling import View
 from zipocr.prepare import Binarization, Sheet, to_working_size
-from zipocr.reader import Reader, View
+from zipocr.reader import Reader
 from zipocr.training.compose import Composed, Composer
 from zipocr.training.gather import map_strings, owners_of
 from zipocr.training.metrics import Answer, Pair

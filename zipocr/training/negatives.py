@@ -103,8 +103,8 @@ class Negatives:
         kind = draw_kind(rng, self.kinds)
         return MAKERS[kind](self, rng, kind)
 
-    def glyphs(self, rng: Chance, count: int) -> tuple[list[NDArray[np.uint8]], int]:
-        """So many digits of one writer, and who it is; more than there are of one come again."""
+    def glyphs(self, rng: Chance, count: int) -> tuple[list[NDArray[np.uint8]], str, int]:
+        """So many digits of one writer, what they spell, and who it is; more than there are of one come again."""
         writer = int(rng.choice(np.unique(self.digits.writers)))
         rows = np.resize(rng.permutation(np.flatnonzero(self.digits.writers == writer)), count)
         european = float(rng.random() < self.european)
@@ -112,7 +112,7 @@ class Negatives:
             augment_glyph(rng, self.digits.images[row], int(self.digits.labels[row]), strength=self.strength, european=european)
             for row in rows
         ]
-        return drawn, writer
+        return drawn, "".join(map(str, self.digits.labels[rows])), writer
 
     def face(self, rng: Chance) -> Typeface:
         """One of the typefaces."""
@@ -120,19 +120,21 @@ class Negatives:
 
 
 def _number(own: Negatives, rng: Chance, kind: str) -> Composed:
-    glyphs, writer = own.glyphs(rng, int(rng.choice(COUNTS[kind])))
-    return compose(rng, glyphs, kind, "", writer=writer, scene=draw_scene(rng, draw_kind(rng, _HANDS)))
+    glyphs, spelt, writer = own.glyphs(rng, int(rng.choice(COUNTS[kind])))
+    return replace(compose(rng, glyphs, kind, "", writer=writer, scene=draw_scene(rng, draw_kind(rng, _HANDS))), letters=spelt)
 
 
 def _printed_number(own: Negatives, rng: Chance, kind: str) -> Composed:
     face, scene = own.face(rng), draw_scene(rng, "printed")
     scene = replace(scene, hand=replace(scene.hand, pitch=face.pitch * scene.hand.aspect * float(rng.uniform(0.97, 1.12))))
     digits = rng.integers(0, 10, int(rng.choice(COUNTS[kind.removeprefix("printed_")])))
-    return compose(rng, [face.glyphs[int(digit)] for digit in digits], kind, "", writer=face.writer, scene=scene)
+    composed = compose(rng, [face.glyphs[int(digit)] for digit in digits], kind, "", writer=face.writer, scene=scene)
+    return replace(composed, letters="".join(map(str, digits)))
 
 
 def _text(own: Negatives, rng: Chance, kind: str) -> Composed:
-    return _typed(own, rng, [draw_text(rng, kind, own.part)], kind)
+    text = draw_text(rng, kind, own.part)
+    return replace(_typed(own, rng, [text], kind), letters=text)
 
 
 def _lines(own: Negatives, rng: Chance, kind: str) -> Composed:
@@ -148,12 +150,15 @@ def _numbered_word(own: Negatives, rng: Chance, kind: str) -> Composed:
     """A house number by hand, and its street, or the other way round."""
     scene = draw_scene(rng, draw_kind(rng, _HANDS))
     scene = replace(scene, hand=replace(scene.hand, pitch=0.0, separator="", tail="", ligatures=0), marks=replace(scene.marks, rule=""))
-    glyphs, writer = own.glyphs(rng, int(rng.integers(1, 5)))
+    glyphs, spelt, writer = own.glyphs(rng, int(rng.integers(1, 5)))
     covers, owners = write(rng, glyphs, scene.hand, scene.pen)
-    word = typeset(rng, [one_of(rng, town_words(own.part))], own.part, scene).cover
+    street = one_of(rng, town_words(own.part))
+    word = typeset(rng, [street], own.part, scene).cover
     if rng.random() < 0.75:
-        return set_page(rng, [*covers, word], [*owners, FOREIGN], scene, text="", writer=writer, kind=kind)
-    return set_page(rng, [word, *covers], [FOREIGN, *owners], scene, text="", writer=writer, kind=kind)
+        page = set_page(rng, [*covers, word], [*owners, FOREIGN], scene, text="", writer=writer, kind=kind)
+        return replace(page, letters=spelt + street)
+    page = set_page(rng, [word, *covers], [FOREIGN, *owners], scene, text="", writer=writer, kind=kind)
+    return replace(page, letters=street + spelt)
 
 
 def _crossed_out(own: Negatives, rng: Chance, kind: str) -> Composed:
@@ -174,7 +179,7 @@ def _rows(own: Negatives, rng: Chance, kind: str) -> Composed:
 
 def _row(own: Negatives, rng: Chance, scene: Scene, count: int, *, first: int = 1) -> tuple[Drawing, int]:
     """Digits of one writer on a level line, numbered from ``first``; and who it is."""
-    glyphs, writer = own.glyphs(rng, count)
+    glyphs, _, writer = own.glyphs(rng, count)
     covers = [draw_strokes(rng, glyph, scene.hand, scene.pen) for glyph in glyphs]
     gap = max(2, round(scene.hand.height * max(scene.hand.spacing, scene.hand.min_gap)))
     shape = (max(cover.shape[0] for cover in covers), sum(cover.shape[1] + gap for cover in covers))

@@ -19,14 +19,18 @@ from zipocr import __version__
 from zipocr.classify.gate import Gate
 from zipocr.classify.scores import Scorer
 from zipocr.classify.svc import Classifier
+from zipocr.errors import InputError
 from zipocr.normalize import to_grids
 from zipocr.prepare import settings_hash
+from zipocr.sequence.network import array_names
 from zipocr.training.calibrate import calibrate
 from zipocr.training.compose import HANDWRITTEN_QUOTAS, Composer
 from zipocr.training.datasets import DigitSet, WriterSplit, load_digits_set, load_npz, load_openml, split_writers
 from zipocr.training.experiment import holdout, isolated_bitmaps
 from zipocr.training.fit import Recipe, decide_all, fit_classifier, fit_scores
 from zipocr.training.gather import Samples, gather, join
+from zipocr.training.lines import LineComposer, gather_lines
+from zipocr.training.negatives import Negatives
 from zipocr.training.typefaces import printed_digits, typefaces
 from zipocr.types import Model
 
@@ -38,6 +42,8 @@ NON_DIGITS = 5
 LATTICE_NON_DIGITS = 60
 # How often Digits are written for the model of NIST digits: their hands are European.
 EXTRA_ROUNDS = 3
+# Lines that the network sees, how often, and the seed of their composition.
+LINES, EPOCHS, LINE_SEED = 96_000, 7, 4711
 Report = Callable[[str], None]
 
 
@@ -69,7 +75,7 @@ class Fold:
     confidence: DigitSet
 
 
-def build_model(data: str, *, recipe: Recipe, jobs: int, report: Report) -> Model:
+def build_model(data: str, *, recipe: Recipe, jobs: int, report: Report, network: Model | None = None) -> Model:
     """Builds a whole model.
 
     Parameters
@@ -82,6 +88,9 @@ def build_model(data: str, *, recipe: Recipe, jobs: int, report: Report) -> Mode
         Processes; the model does not depend on it.
     report : callable
         Told what is being done, in a line each.
+    network : Model, optional
+        A model whose network is taken over. Without one, a model of NIST digits gets a network of its own, which takes PyTorch and an hour;
+        a model of Digits has none.
 
     Returns
     -------
@@ -89,15 +98,51 @@ def build_model(data: str, *, recipe: Recipe, jobs: int, report: Report) -> Mode
     """
     if data == "digits":
         digits, recipe = load_digits_set(), replace(recipe, from_grid=True)
-        model = _build(_block_folds(digits), digits, digits, recipe, {"digits": _about_digits()}, jobs, report)
+        about: dict[str, Any] = {"digits": _about_digits()}
+        model = _build(_block_folds(digits), digits, digits, recipe, about, {}, jobs, report)
         return with_accuracy(model, "Digits, first half predicts second half", holdout(digits, "half", recipe).accuracy)
     nist = load_openml() if data == "openml" else load_npz(Path(data))
     split = split_writers(nist)
     extra = load_digits_set()
     fold = Fold(train=split.train, lattice=split.lattice, confidence=split.calibrate)
     about = {"nist": _about_nist(nist, split.train), "digits": _about_digits(), "typefaces": [face.name for face in typefaces("train")]}
-    model = _build([fold], split.train, extra, recipe, about, jobs, report)
+    line_reader = taken_network(network) if network else train_network(split.train, extra, recipe, jobs, report)
+    about["network"] = network.passport["data"].get("network", "") if network else _about_network()
+    model = _build([fold], split.train, extra, recipe, about, line_reader, jobs, report)
     return with_accuracy(model, "isolated NIST digits of the test writers", digit_accuracy(model, split.test))
+
+
+def train_network(train: DigitSet, extra: DigitSet, recipe: Recipe, jobs: int, report: Report) -> dict[str, NDArray[Any]]:
+    """Trains the network that reads whole lines, on lines composed from digits of the writers that train.
+
+    Raises
+    ------
+    InputError
+        When PyTorch is not installed.
+    """
+    try:
+        from zipocr.training.network import fit_network
+    except ModuleNotFoundError as error:
+        message = f"A network is trained with PyTorch ({error}): pip install 'zipocr[network]', or take over another model's with --network"
+        raise InputError(message) from None
+    report(f"composing {LINES} lines")
+    lines = gather_lines(LineComposer(digits=train, extra=extra, seed=LINE_SEED + recipe.seed), LINES, jobs=jobs)
+    report("training the network")
+    return fit_network(lines, epochs=EPOCHS, seed=recipe.seed, jobs=jobs, report=report)
+
+
+def taken_network(model: Model) -> dict[str, NDArray[Any]]:
+    """The arrays of a model's network.
+
+    Raises
+    ------
+    InputError
+        When it has none.
+    """
+    names = (*array_names("weights"), *array_names("biases"))
+    if not set(names) <= set(model.arrays):
+        raise InputError("The model whose network is to be taken over has none: name one of NIST digits, such as mail")
+    return {name: np.asarray(model.arrays[name]) for name in names}
 
 
 def with_accuracy(model: Model, measured_on: str, share: float) -> Model:
@@ -117,7 +162,14 @@ def _block_folds(digits: DigitSet) -> list[Fold]:
 
 
 def _build(
-    folds: Sequence[Fold], everything: DigitSet, extra: DigitSet, recipe: Recipe, about: Mapping[str, Any], jobs: int, report: Report
+    folds: Sequence[Fold],
+    everything: DigitSet,
+    extra: DigitSet,
+    recipe: Recipe,
+    about: Mapping[str, Any],
+    network: Mapping[str, NDArray[Any]],
+    jobs: int,
+    report: Report,
 ) -> Model:
     amounts = AMOUNTS[recipe.from_grid]
     fitted, held = [], []
@@ -131,7 +183,11 @@ def _build(
     scores = _fit_scores(held, fitted)
     report("fitting the confidence")
     composers = [_composer(fold.confidence, recipe, seed=_seed(recipe, 300 + number)) for number, fold in enumerate(folds)]
-    certain, facts = calibrate([{**arrays, **scores} for arrays in fitted], composers, amounts.confidence, jobs=jobs)
+    negatives = [
+        Negatives(fold.confidence, seed=_seed(recipe, 400 + number), part="train", european=EUROPEAN) for number, fold in enumerate(folds)
+    ]
+    readers = [{**arrays, **scores, **network} for arrays in fitted]
+    certain, facts = calibrate(readers, composers, negatives, amounts.confidence, jobs=jobs)
     final = fitted[0]
     if len(folds) > 1:
         report("learning from all digits")
@@ -146,7 +202,7 @@ def _build(
         "accuracy": {f"composed strings of held-out writers, {name}": facts.pop(name) for name in ACCURACIES},
         **facts,
     }
-    return Model(arrays={**final, **scores, **certain}, passport=passport)
+    return Model(arrays={**final, **scores, **network, **certain}, passport=passport)
 
 
 def _seed(recipe: Recipe, purpose: int) -> int:
@@ -204,6 +260,10 @@ def _about_nist(nist: DigitSet, train: DigitSet) -> dict[str, Any]:
         "writers_train": len(np.unique(train.writers)),
         "writers_held_out": {"lattice": split.lattice, "confidence": split.calibrate, "test": split.test, "seed": split.seed},
     }
+
+
+def _about_network() -> str:
+    return f"a network trained for {EPOCHS} rounds on {LINES} lines composed of the same digits and typefaces, and of words and scribbles"
 
 
 def _about_digits() -> str:

@@ -1,0 +1,54 @@
+"""Reads a straightened line with the network: the strings it spells, and where their digits stand on the page."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr.sequence.network import FIRST_DIGIT, OTHER, PIXELS_PER_FRAME, Network
+from zipocr.sequence.strings import best_labels, place_digits
+from zipocr.sequence.strip import STRIP_HEIGHT, Strip
+from zipocr.types import MOST_DIGITS, ZIP_LENGTH, Floats
+
+LENGTHS = (ZIP_LENGTH, MOST_DIGITS)
+MOST_STRINGS = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LineReading:
+    """What the network makes of a line.
+
+    ``frames`` is (T, 12), ``strings`` the most probable strings of five or nine digits with their probabilities, best first, perhaps
+    none; ``shaped`` is the probability that the line is one of such strings at all, and not of four or six digits or a word.
+    """
+
+    strip: Strip
+    frames: Floats
+    strings: Mapping[str, float]
+    shaped: float
+
+    def centres(self, count: int) -> tuple[NDArray[np.float64], ...]:
+        """Where the digits of the best `count` strings stand: columns of the page, half-way up the line, (N,) for each string."""
+        best = list(self.strings)[:count]
+        found = [frames for length in LENGTHS for frames in self._frames_of([text for text in best if len(text) == length])]
+        across, down, shift = self.strip.to_page[0]
+        middle = down * (STRIP_HEIGHT - 1) / 2 + shift
+        return tuple(across * ((frames + 0.5) * PIXELS_PER_FRAME - 0.5) + middle for frames in found if np.isfinite(frames).all())
+
+    def _frames_of(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        return place_digits(self.frames, texts) if texts else np.empty((0, 0))
+
+
+def read_line(network: Network, strip: Strip) -> LineReading:
+    """Reads a straightened line."""
+    frames = network.frames(network.features(strip.pixels))
+    spelt = best_labels(frames)
+    total = max(sum(spelt.values()), 1e-30)
+    strings = {_to_text(labels): share / total for labels, share in spelt.items() if len(labels) in LENGTHS and OTHER not in labels}
+    best = dict(sorted(strings.items(), key=lambda item: (-item[1], item[0]))[:MOST_STRINGS])
+    return LineReading(strip=strip, frames=frames, strings=best, shaped=sum(strings.values()))
+
+
+def _to_text(labels: tuple[int, ...]) -> str:
+    return "".join(str(label - FIRST_DIGIT) for label in labels)

@@ -1,0 +1,93 @@
+"""Straightened lines to train a network on: composed strings, other numbers, words and what is no writing, each with what it spells."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr.prepare import Binarization, find_ink, to_working_size
+from zipocr.sequence.network import FIRST_DIGIT, OTHER
+from zipocr.sequence.strip import straighten
+from zipocr.training.compose import HANDWRITTEN_QUOTAS, Composed, Composer
+from zipocr.training.datasets import DigitSet
+from zipocr.training.gather import map_strings
+from zipocr.training.negatives import QUOTAS, Negatives
+from zipocr.training.typefaces import typefaces
+
+# Seed of the chance that deals numbers to the sources.
+_DEAL = 99
+# Of 100 lines so many hold no ZIP, and so many are written in the hands of Digits.
+WITHOUT_ZIP = 0.12
+OF_DIGITS = 0.06
+EUROPEAN = 0.35
+STRENGTH = 0.5
+KINDS: Mapping[str, float] = {**HANDWRITTEN_QUOTAS, "plus4": 6.0, "printed": 9.0}
+# Of pages without a ZIP those of one line, or none, of which it is known what they spell.
+_UNKNOWN = ("rows", "lines", "address", "envelope", "crossed_out")
+OTHER_KINDS: Mapping[str, float] = {kind: weight for kind, weight in QUOTAS.items() if kind not in _UNKNOWN}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Line:
+    """A strip, ``(2, 32, W) uint8``, and the classes that it spells, ``(N,) uint8``."""
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LineComposer:
+    """Makes lines by number; the n-th is the same in every process. ``nth`` gives None where a page showed no ink."""
+
+    digits: DigitSet
+    extra: DigitSet
+    seed: int
+    _sources: tuple[Composer, Composer, Negatives] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Set up what lines are drawn from."""
+        faces = typefaces("train")
+        own, other = (
+            Composer(digits, seed=self.seed + more, kinds=KINDS, european=european, each_once=True, faces=faces)
+            for digits, more, european in ((self.digits, 0, EUROPEAN), (self.extra, 4, 0.0))
+        )
+        rest = Negatives(
+            self.digits, seed=self.seed + 5, part="train", faces=faces, kinds=OTHER_KINDS, strength=STRENGTH, european=EUROPEAN
+        )
+        object.__setattr__(self, "_sources", (own, other, rest))
+
+    def holds_zip(self, number: int) -> bool:
+        """Whether the line of a number shows a ZIP."""
+        return self._chance(number) >= WITHOUT_ZIP
+
+    def nth(self, number: int) -> Line | None:
+        """The line of a number."""
+        own, other, rest = self._sources
+        chance = self._chance(number)
+        source = rest if chance < WITHOUT_ZIP else other if chance < WITHOUT_ZIP + OF_DIGITS else own
+        composed: Composed = source.nth(number)
+        inked = find_ink(to_working_size(composed.image), Binarization.WOLF if number % 5 == 0 else Binarization.OTSU)
+        if inked is None:
+            return None
+        strip = straighten(inked.sheet.flat, inked.ink, inked.height)
+        return Line(pixels=strip.pixels, labels=to_labels(composed.text or composed.letters))
+
+    def _chance(self, number: int) -> float:
+        return float(np.random.default_rng((_DEAL, number, 0)).random())
+
+
+def to_labels(text: str) -> NDArray[np.uint8]:
+    """The classes of a text: its digits, and one and the same for all letters; other signs count as paper."""
+    return np.array([FIRST_DIGIT + int(one) if one.isdigit() else OTHER for one in text if one.isalnum()], np.uint8)
+
+
+def gather_lines(composer: LineComposer, count: int, *, jobs: int) -> list[Line]:
+    """The first lines of a composer: those with a ZIP, then the others; the same for any number of processes."""
+    numbers = sorted(range(count), key=lambda number: not composer.holds_zip(number))
+    return [line for line in map_strings(composer.nth, numbers, jobs=jobs) if line is not None]
+
+
+def widths(lines: Sequence[Line]) -> NDArray[np.intp]:
+    """Columns of each line: (N,)."""
+    return np.array([line.pixels.shape[2] for line in lines], np.intp)
