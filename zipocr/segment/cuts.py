@@ -28,6 +28,9 @@ CRUMB_AREA = 0.03
 CUTS_PER_WIDTH = 12
 UNCUT_WIDTH = 0.3
 MOST_CUTS = 40
+# Where cuts are wanted near some columns, so many for each of them, and none for columns nearer than this to a component's edge.
+CUTS_PER_WISH = 6
+WISH_EDGE = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -75,10 +78,14 @@ def propose_cuts(ink: InkMask, height: float, *, through: bool = True, near: NDA
     left = [parts.of_pixel < order for order in range(count + 1)]
     costs = [0.0] * (count + 1)
     wide = _cuttable(parts, rows, columns, height) if through else []
-    wanted = None if near is None else [near - parts.boxes[piece.part, 1] for piece in wide]
+    wanted = None
+    if near is not None:
+        wanted = [_within(near - parts.boxes[piece.part, 1], piece.ink.shape[1], height) for piece in wide]
+        wide, wanted = [piece for piece, some in zip(wide, wanted, strict=True) if len(some)], [some for some in wanted if len(some)]
     found = find_seams([piece.ink for piece in wide], height, wanted) if wide else []
-    for piece, (paths, prices) in zip(wide, found, strict=True):
-        for side, cost in _cuts_through(piece, paths, prices, parts, height):
+    for place, (piece, (paths, prices)) in enumerate(zip(wide, found, strict=True)):
+        most = _most_cuts(piece.ink.shape[1] / height) if wanted is None else CUTS_PER_WISH * len(wanted[place])
+        for side, cost in _cuts_through(piece, paths, prices, parts, height, most):
             left.append(side)
             costs.append(cost)
     sides = np.array(left)
@@ -116,24 +123,35 @@ def _cuttable(parts: _Components, rows: NDArray[np.intp], columns: NDArray[np.in
 
 
 def _cuts_through(
-    piece: _Piece, paths: NDArray[np.int32], costs: NDArray[np.float32], parts: _Components, height: float
+    piece: _Piece, paths: NDArray[np.int32], costs: NDArray[np.float32], parts: _Components, height: float, most: int
 ) -> list[tuple[NDArray[np.bool_], float]]:
     """Cuts through one component: for each the ink of the page left of it, and its cost in digit heights."""
     inside = piece.x < paths[:, piece.y]
     found = []
-    for chosen in _choose(inside, costs, height, piece.ink.shape[1]):
+    for chosen in _choose(inside, costs, height, most):
         left = _neighbours_left_of(paths[chosen], piece.part, parts)[parts.of_pixel]
         left[piece.own] = _settle_crumbs(piece, inside[chosen], height)
         found.append((left, float(costs[chosen]) / height))
     return found
 
 
-def _choose(inside: NDArray[np.bool_], costs: NDArray[np.float32], height: float, width: int) -> list[int]:
+def _most_cuts(width: float) -> int:
+    """How many cuts through a component are worth a look, by its width in digit heights."""
+    return min(MOST_CUTS, round(CUTS_PER_WIDTH * (width - UNCUT_WIDTH)))
+
+
+def _within(near: NDArray[np.float64], width: int, height: float) -> NDArray[np.float64]:
+    """Which wanted columns lie within a component, those that differ by little counted once."""
+    edge = WISH_EDGE * height
+    inner = np.sort(near[(near > edge) & (near < width - edge)])
+    return inner[np.append(True, np.diff(inner) > edge)] if len(inner) else inner
+
+
+def _choose(inside: NDArray[np.bool_], costs: NDArray[np.float32], height: float, most: int) -> list[int]:
     """The cheapest cuts that part the ink in clearly different ways: indices into `costs`."""
     area = height * height
     amount = inside.sum(axis=1)
     fit = (amount > SMALLEST_PIECE * area) & (amount < inside.shape[1] - SMALLEST_PIECE * area) & (costs < DEAREST_CUT * height)
-    most = min(MOST_CUTS, round(CUTS_PER_WIDTH * (width / height - UNCUT_WIDTH)))
     waiting = np.flatnonzero(fit)[np.argsort(costs[fit], kind="stable")]
     chosen: list[int] = []
     while len(waiting) and len(chosen) < most:
