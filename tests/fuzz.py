@@ -1,16 +1,23 @@
 """Throws made-up bytes at everything that reads foreign files: ``python tests/fuzz.py SECONDS``, or ``make fuzz``.
 
-The first byte of an input chooses which; the rest is the file. An exception that is none of ours, more rows than a file can have pages,
-a page of the wrong kind, a crash, a hang of `LONGEST` seconds or more than `MOST_MEMORY` megabytes end the run, and the input is kept as
-``crash-*``, ``timeout-*`` or ``oom-*``; ``python tests/fuzz.py FILE`` runs it again.
+One target after the other has its share of the time, in a process of its own. An exception that is none of ours, more rows than a file can
+have pages, a page of the wrong kind, a crash, a hang of `LONGEST` seconds or more than `MOST_MEMORY` megabytes end a target, and the input
+is kept as ``TARGET-crash-*``, ``TARGET-timeout-*`` or ``TARGET-oom-*``; ``python tests/fuzz.py TARGET FILE`` runs it again. A table
+tells what each target was given and found.
 """
 
 import contextlib
 import csv
+import json
 import os
+import re
+import resource
+import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import atheris
@@ -20,8 +27,10 @@ with atheris.instrument_imports(include=["zipocr", "PIL"]):
     import corpus
     from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401 - to be followed inside
 
-    from zipocr.errors import InputError, ModelError
+    from zipocr.directory_file import read_directory
+    from zipocr.errors import InputError, ModelError, OutputError
     from zipocr.images import read_pages, silence_decoders
+    from zipocr.journal import open_journal
     from zipocr.model_file import ARRAYS, load_model, save_model
     from zipocr.results import from_cell, open_results, read_results, to_cell
     from zipocr.types import Model, Unread
@@ -31,6 +40,8 @@ LONGEST = 30
 MOST_MEMORY = 2_048
 LONGEST_INPUT = 1 << 16
 LOST_PAGES = 20
+IDENTITY = {"model": "a", "options": {"jobs": 1}}
+RECORD = {"file": "a.png", "rows": [["a.png", 1]]}
 
 FOLDER = Path(tempfile.mkdtemp(prefix="zipocr-fuzz-"))
 INPUT = FOLDER / "input"
@@ -78,46 +89,157 @@ def read_model(data: bytes) -> None:
         load_model(str(INPUT))
 
 
-TARGETS: tuple[Callable[[bytes], None], ...] = (read_image, read_image, read_image, read_csv, write_cell, read_model)
+def resume_journal(data: bytes) -> None:
+    """A journal is refused, or gone on with: what it held before is still there behind a new record."""
+    INPUT.write_bytes(data)
+    try:
+        with open_journal(INPUT, IDENTITY, resume=True) as journal:
+            before = list(journal.records())
+            journal.append(RECORD)
+        with open_journal(INPUT, IDENTITY, resume=True) as journal:
+            after = list(journal.records())
+    except OutputError:
+        return
+    assert json.dumps(after) == json.dumps([*before, RECORD])
 
 
-def run_one(data: bytes) -> None:
-    """Give an input to the reader that its first byte chooses."""
-    if data:
-        TARGETS[data[0] % len(TARGETS)](data[1:])
+def list_zips(data: bytes) -> None:
+    """A list of ZIPs is refused, or gives ZIPs."""
+    INPUT.write_bytes(data)
+    with contextlib.suppress(InputError):
+        listed = read_directory(INPUT)
+        assert listed
+        assert all(re.fullmatch("[0-9]{5}", each) for each in listed)
 
 
-def plant_seeds(folder: Path) -> None:
-    """Begin with the corpus, rows and a model: a fuzzer that had to invent a PNG would not get past its header."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Something that reads files, and how large its share of the time is."""
+
+    test: Callable[[bytes], None]
+    share: int = 1
+
+
+TARGETS = {
+    "image": Target(test=read_image, share=4),
+    "results": Target(test=read_csv),
+    "cell": Target(test=write_cell),
+    "journal": Target(test=resume_journal),
+    "model": Target(test=read_model),
+    "directory": Target(test=list_zips),
+}
+
+
+def image_seeds() -> list[bytes]:
+    """The corpus: a fuzzer that had to invent a PNG would not get past its header."""
     page = corpus.draw_page()[:40, :60]
     damaged = [data for data, _ in corpus.damaged_files(page).values()]
     several = [data for data, _ in corpus.pages_apart(page).values()]
-    images = [*corpus.whole_files(page).values(), *corpus.lossy_files(page).values(), *damaged, *several]
+    return [*corpus.whole_files(page).values(), *corpus.lossy_files(page).values(), *damaged, *several]
+
+
+def results_seed() -> bytes:
+    """A results file of a page that was read and one that was not."""
     rows = FOLDER / "rows.csv"
     with open_results(str(rows)):
         pass
-    lines = b"a.png,1,02108,0.9,read,,0.9;0.9,,,,\n" + b'"=x, y",2,,,unread,no_ink,,,,,\n'
+    lines = b"a.png,1,02108,,0.9,read,,0.9;0.9,,,,\n" + b'"./=x, y",2,,,,unread,no_ink,,,,,\n'
+    return rows.read_bytes() + lines
+
+
+def model_seed() -> bytes:
+    """A model of little arrays."""
     model = FOLDER / "model.npz"
     save_model(model, Model(arrays={name: np.zeros(2, np.float32) for name in ARRAYS}, passport={"min_confidence": 0.5}))
-    seeds = [(read_image, image) for image in images]
-    seeds += [(read_csv, rows.read_bytes() + lines), (write_cell, b"=a \xff\n.png"), (read_model, model.read_bytes())]
-    for number, (target, data) in enumerate(seeds):
-        (folder / f"{number:03d}").write_bytes(bytes([TARGETS.index(target)]) + data)
+    return model.read_bytes()
+
+
+def journal_seed() -> bytes:
+    """A journal of two records."""
+    path = FOLDER / "journal"
+    with open_journal(path, IDENTITY) as journal:
+        journal.append(RECORD)
+        journal.append(RECORD)
+    return path.read_bytes()
+
+
+def seeds_of(name: str) -> list[bytes]:
+    """What a target begins with."""
+    return {
+        "image": image_seeds,
+        "results": lambda: [results_seed()],
+        "cell": lambda: [b"=a \xff\n.png"],
+        "journal": lambda: [journal_seed()],
+        "model": lambda: [model_seed()],
+        "directory": lambda: [b"02108\n10001\n", b"\xef\xbb\xbfzip,city,state\r\n02108,Boston,MA\r\n"],
+    }[name]()
+
+
+def fuzz(name: str, seconds: int) -> None:
+    """Throw bytes at one target; ends the process."""
+    silence_decoders()
+    seeds = FOLDER / "seeds"
+    seeds.mkdir()
+    for number, data in enumerate(seeds_of(name)):
+        (seeds / f"{number:03d}").write_bytes(data)
+    limits = [f"-max_total_time={seconds}", f"-timeout={LONGEST}", f"-rss_limit_mb={MOST_MEMORY}", f"-max_len={LONGEST_INPUT}"]
+    atheris.Setup([sys.argv[0], *limits, f"-artifact_prefix={name}-", "-print_final_stats=1", str(seeds)], TARGETS[name].test)
+    atheris.Fuzz()
+
+
+def was_starved(name: str) -> bool:
+    """Whether what a target hung on is quick by the processor's clock: then the machine was busy, and the input is no finding."""
+    kept = sorted(Path().glob(f"{name}-timeout-*"), key=lambda path: path.stat().st_mtime)
+    if not kept:
+        return False
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    again = subprocess.run([sys.executable, __file__, name, kept[-1]], capture_output=True, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if again.returncode or after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime > LONGEST:
+        return False
+    kept[-1].unlink()
+    return True
+
+
+def fuzz_one(name: str, seconds: int) -> tuple[int, bool]:
+    """Fuzz a target in processes of its own: how many inputs it was given, and whether one of them is a finding."""
+    end, count = time.monotonic() + seconds, 0
+    while (left := round(end - time.monotonic())) > 0:
+        done = subprocess.run([sys.executable, __file__, name, str(left)], stderr=subprocess.PIPE, check=False)
+        talk = done.stderr.decode(errors="replace")
+        executed = re.search(r"number_of_executed_units: *([0-9]+)", talk)
+        count += int(executed[1]) if executed else 0
+        if done.returncode and not was_starved(name):
+            print(talk[-6000:], file=sys.stderr)
+            return count, True
+    return count, False
+
+
+def fuzz_all(seconds: int) -> int:
+    """Give every target its share of the time, and tell what came of it; 1 if anything was found."""
+    shares = sum(target.share for target in TARGETS.values())
+    print(f"{'target':10}{'seconds':>9}{'executions':>12}{'findings':>10}", flush=True)
+    any_found = False
+    for name, target in TARGETS.items():
+        own = max(1, seconds * target.share // shares)
+        count, found = fuzz_one(name, own)
+        any_found |= found
+        print(f"{name:10}{own:9}{count:12}{int(found):10}", flush=True)
+    return int(any_found)
 
 
 def main() -> None:
-    """Fuzz for so many seconds, or run one input again."""
-    silence_decoders()
-    what = sys.argv[1] if len(sys.argv) > 1 else "60"
-    if Path(what).is_file():
-        run_one(Path(what).read_bytes())
-        return
-    seeds = FOLDER / "seeds"
-    seeds.mkdir()
-    plant_seeds(seeds)
-    limits = [f"-max_total_time={what}", f"-timeout={LONGEST}", f"-rss_limit_mb={MOST_MEMORY}", f"-max_len={LONGEST_INPUT}"]
-    atheris.Setup([sys.argv[0], *limits, "-print_final_stats=1", str(seeds)], run_one)
-    atheris.Fuzz()
+    """Fuzz everything or one target for so many seconds, or run one input again."""
+    match sys.argv[1:]:
+        case [name, what] if name in TARGETS and Path(what).is_file():
+            silence_decoders()
+            TARGETS[name].test(Path(what).read_bytes())
+        case [name, seconds] if name in TARGETS:
+            fuzz(name, int(seconds))
+        case [] | [_]:
+            sys.exit(fuzz_all(int(sys.argv[1]) if len(sys.argv) > 1 else 60))
+        case _:
+            sys.exit(f"usage: fuzz.py [SECONDS] | TARGET SECONDS | TARGET FILE, TARGET one of {', '.join(TARGETS)}")
 
 
 if __name__ == "__main__":

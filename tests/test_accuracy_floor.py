@@ -6,13 +6,17 @@ import pytest
 
 from zipocr.backends import usable_cores
 from zipocr.model_file import SHIPPED, load_model
-from zipocr.training.accuracy import FLOOR_STEPS
+from zipocr.training import false_reads
+from zipocr.training.accuracy import BEST, FLOOR_STEPS
 from zipocr.training.measure import judges, load_labels, read_crops
 from zipocr.training.metrics import score
+from zipocr.training.negatives import QUOTAS
 
 LABELS = Path(__file__).parent / "strings" / "labels.csv"
 # As `make accuracy` prints it: exact with the directory and without it, and the wrong share of those accepted with it.
 MEASURED = {"mail": (0.8713, 0.8614, 0.0066), "digits": (0.5347, 0.4851, 0.2)}
+# Likewise the share of pages without a ZIP that counted as read.
+FALSE_READS = 0.0
 
 
 def slack(share: float, count: int) -> float:
@@ -30,6 +34,12 @@ def test_a_shipped_model_reads_no_worse_than_measured(name):
     assert with_it.exact >= exact - slack(exact, with_it.count)
     assert without.exact >= exact_without - slack(exact_without, without.count)
     assert with_it.wrong <= wrong + slack(wrong, round(with_it.accepted * with_it.count))
+
+
+@pytest.mark.real
+def test_no_more_pages_without_a_zip_count_as_read_than_measured(all_digits):
+    share = false_reads.floor(judges(load_model(BEST))[0], all_digits, jobs=usable_cores())
+    assert share <= FALSE_READS + slack(FALSE_READS, false_reads.FLOOR_EACH * len(QUOTAS))
 
 
 def test_slack_is_three_standard_errors_and_never_none():

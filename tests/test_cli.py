@@ -1,4 +1,5 @@
 import csv
+import json
 import os
 import pty
 import re
@@ -347,6 +348,22 @@ def test_a_reader_of_standard_output_may_leave(tmp_path: Path) -> None:
 def test_standard_output_may_be_closed_from_the_start(tmp_path: Path) -> None:
     done = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *command("scan", tmp_path, "--quiet")], check=False, stderr=subprocess.PIPE)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_standard_error_may_be_closed_or_full_and_nothing_meant_for_it_gets_into_the_rows(tmp_path: Path) -> None:
+    """Whatever is opened first takes the number of a closed standard error, and decoders write of damage to that number."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("half gray.jpg", "flipped lzw.tif", "flipped g3.tif", "half gray.png"):
+        (folder / name).write_bytes(corpus.damaged_files(corpus.draw_page())[name][0])
+    for name, redirection in (("open", "2>/dev/null"), ("closed", "2>&-"), ("full", "2>/dev/full")):
+        words = command("scan", folder, "-o", tmp_path / f"{name}.csv", "--log-file", tmp_path / f"{name}.log", "-vv")
+        done = subprocess.run(["sh", "-c", f'"$@" {redirection}', "sh", *words], check=False, stdout=subprocess.PIPE)
+        assert (done.returncode, done.stdout) == (1, b"")
+        assert all(json.loads(line)["message"] for line in (tmp_path / f"{name}.log").read_text().splitlines())
+    rows = (tmp_path / "open.csv").read_bytes()
+    assert rows.count(b"\n") >= 5
+    assert rows == (tmp_path / "closed.csv").read_bytes() == (tmp_path / "full.csv").read_bytes()
 
 
 def test_a_full_standard_output_is_an_output_error(tmp_path: Path) -> None:

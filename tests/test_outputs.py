@@ -2,6 +2,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +170,9 @@ def test_what_made_the_rows_is_told_beside_them(target: Path) -> None:
     write(target, identity=identity, resume=True)
     told = json.loads((target.parent / "results.csv.json").read_text())
     assert told["zipocr"] == __version__
-    assert len(told["model"]["sha256"]) == len(told["results"]["sha256"]) == 64
+    model = Path(fakes.__file__).parents[1] / "zipocr" / "models" / "digits.npz"
+    assert told["model"]["sha256"] == sha256(model.read_bytes()).hexdigest()
+    assert told["results"]["sha256"] == sha256(target.read_bytes()).hexdigest()
     decisive = {"max_error": 0.01, "min_confidence": 0.5, "use_directory": True, "max_pixels": 10_000, "timeout": None}
     assert (told["options"], told["directory"]) == (decisive, None)
     assert told["counts"] == {"read": 9}

@@ -41,6 +41,7 @@ class Reason(StrEnum):
     NOT_IN_DIRECTORY = "not_in_directory"
     NO_INK = "no_ink"
     NOT_FIVE_DIGITS = "not_five_digits"
+    SEVERAL_LINES = "several_lines"
     TOO_LARGE = "too_large"
     UNREADABLE_FILE = "unreadable_file"
     NEEDS_PDF_EXTRA = "needs_pdf_extra"

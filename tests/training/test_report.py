@@ -30,7 +30,7 @@ def answers(right: int, count: int, kind: str = "white") -> list[Answer]:
 MEASURED = Measured(crops="dev", model="mail", answers=(answers(9, 10), answers(8, 10)))
 
 
-@pytest.mark.parametrize("name", ["results", "ablation", "strings"])
+@pytest.mark.parametrize("name", ["results", "ablation", "strings", "turned", "without a zip"])
 def test_the_readme_has_a_place_for_each_table(name):
     text = README.read_text(encoding="utf-8")
     renewed = put(text, name, ["something new"])

@@ -2,7 +2,8 @@
 
 Run as ``python -m zipocr.training.accuracy README.md LABELS.csv... [--digits DATA]``.
 Each LABELS.csv (file, zip; page where files have several, plus4 where there is one, stratum or kind to group by) lies beside its crops.
-With the NIST digits DATA strings of the test writers are composed on the fly, and the lattice recall is measured on them.
+Crops of `TURNED` are read turned as well. With the NIST digits DATA strings and pages without a ZIP are composed on the fly from digits of
+the test writers: the lattice recall is measured on the strings, false reads are counted on the pages.
 """
 
 import argparse
@@ -16,9 +17,9 @@ from threadpoolctl import threadpool_limits
 from zipocr.atomic import write_whole
 from zipocr.backends import usable_cores
 from zipocr.model_file import SHIPPED, load_model
-from zipocr.training import report
+from zipocr.training import false_reads, report, turned
 from zipocr.training.ablation import ablate
-from zipocr.training.datasets import DigitSet, load_npz, load_openml, split_writers
+from zipocr.training.datasets import DigitSet, load_digits_set, load_npz, load_openml, split_writers
 from zipocr.training.frozen import QUOTAS, MailComposer
 from zipocr.training.measure import Recall, judges, load_labels, read_crops, read_strings
 from zipocr.training.metrics import Pair
@@ -35,6 +36,8 @@ STRINGS = {"mail": 3000, "digits": 1500}
 """Strings composed on the fly for each model."""
 FROZEN = "strings"
 """Folder of the composed strings that ship with the tests."""
+TURNED = ("sample_scans", FROZEN)
+"""Folders of crops that are read turned as well."""
 FLOOR_STEPS = {"mail": 1, "digits": 4}
 """Each model is held to its figures on every so many of these: tests should be quick."""
 _SEED = 4711
@@ -79,6 +82,22 @@ def strings(test: DigitSet, *, jobs: int) -> list[str]:
     return [*report.strings_table(measured), "", *report.recall_table(recalls[BEST], by_kind=False)]
 
 
+def without_zip(test: DigitSet, *, jobs: int) -> list[str]:
+    """Reads composed pages without a ZIP: lines in Markdown."""
+    _say("reading pages without a ZIP")
+    tallies = false_reads.count_false_reads(judges(load_model(BEST))[0], test, jobs=jobs)
+    _print("pages without a ZIP", false_reads.full_table(tallies))
+    return false_reads.compact_table(tallies)
+
+
+def sideways(labels: Sequence[Path], *, jobs: int) -> list[str]:
+    """Reads crops turned by quarters: lines in Markdown."""
+    _say("reading turned crops")
+    judge = judges(load_model(BEST))[0]
+    sets = [path for path in labels if path.parent.name in TURNED]
+    return turned.turned_table([(path.parent.name, turned.read_turned(judge, load_labels(path), jobs=jobs)) for path in sets])
+
+
 def digit_line(test: DigitSet) -> str:
     """How the models do on isolated digits of writers that trained nothing."""
     shares = ", ".join(f"`{name}` {digit_accuracy(load_model(name), test):.4f}" for name in MODELS)
@@ -89,6 +108,11 @@ def floors(measured: Sequence[Measured]) -> str:
     """The line that ``tests/test_accuracy_floor.py`` holds the models to."""
     frozen = {one.model: report.floor(_every(one.answers, FLOOR_STEPS[one.model])) for one in measured if one.crops == FROZEN}
     return "MEASURED = {" + ", ".join(f'"{name}": {figures}' for name, figures in frozen.items()) + "}"
+
+
+def false_read_floor(*, jobs: int) -> str:
+    """The same for pages without a ZIP."""
+    return f"FALSE_READS = {false_reads.floor(judges(load_model(BEST))[0], load_digits_set(), jobs=jobs)}"
 
 
 def _every(answers: Pair, step: int) -> Pair:
@@ -123,15 +147,17 @@ def main() -> None:
         measured = measure(asked.labels, jobs=jobs)
         sections["results"] = report.compact_table(measured)
         sections["ablation"] = ablation(asked.labels, measured, jobs=jobs)
+        sections["turned"] = sideways(asked.labels, jobs=jobs)
         if asked.digits:
             test = split_writers(load_openml() if asked.digits == "openml" else load_npz(Path(asked.digits))).test
             sections["strings"] = [*strings(test, jobs=jobs), "", digit_line(test)]
+            sections["without a zip"] = without_zip(test, jobs=jobs)
     text = asked.readme.read_text(encoding="utf-8")
     for name, lines in sections.items():
         _print(name, lines)
         text = report.put(text, name, lines)
     write_whole(asked.readme, text.encode())
-    _print("for tests/test_accuracy_floor.py", [floors(measured)])
+    _print("for tests/test_accuracy_floor.py", [floors(measured), false_read_floor(jobs=jobs)])
 
 
 if __name__ == "__main__":
