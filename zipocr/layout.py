@@ -6,10 +6,10 @@ quarter as well, and neither of the digits of one line, however skewed, nor of a
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from zipocr.components import label_components
 from zipocr.types import InkMask
 
 # Letters, in digit heights, on a page at working size; and how many have to stand above others, and how many beside.
@@ -73,7 +73,7 @@ def is_sheet(ink: InkMask) -> bool:
 
 
 def _boxes(ink: InkMask) -> _Boxes:
-    _, _, stats, _ = cv2.connectedComponentsWithStats(ink.view(np.uint8), connectivity=8)
+    _, stats = label_components(ink)
     left, top, wide, tall, area = (stats[1:, column] for column in range(5))
     return _Boxes(left=left, top=top, wide=wide, tall=tall, area=area)
 

@@ -1,7 +1,7 @@
 """Brings a page to working size and finds all that could be a digit on it: the way both reading and training take."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import sha256
 from typing import TypeAlias
@@ -14,6 +14,7 @@ from zipocr import clean as cleaning
 from zipocr import normalize, threshold
 from zipocr.classify import features, gate, scores, svc
 from zipocr.clean import digit_height, mend_gaps, remove_rules, remove_specks
+from zipocr.layout import is_sheet
 from zipocr.segment import cuts, lattice, seams
 from zipocr.segment.cuts import propose_cuts
 from zipocr.segment.lattice import build_lattice
@@ -38,12 +39,16 @@ class Binarization(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sheet:
-    """A page at working size: as it came, flattened, its ink by the first threshold, and the digit height in pixels, 0 without ink."""
+    """A page at working size: as it came, flattened, its ink by the first threshold, and the digit height in pixels, 0 without ink.
+
+    ``is_envelope`` says that the page, as it came, is a sheet of small writing.
+    """
 
     page: GrayImage
     flat: GrayImage
     ink: InkMask
     height: float
+    is_envelope: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,7 +86,11 @@ def settings_hash() -> str:
 def to_working_size(page: GrayImage) -> Sheet:
     """Scales a page so that its digits are about `WORKING_HEIGHT` pixels high; a page near that, or without ink, stays as it is."""
     sheet = _lay(page)
-    if sheet.height == 0 or LEAST_HEIGHT <= sheet.height <= MOST_HEIGHT:
+    if sheet.height == 0:
+        return sheet
+    if is_sheet(sheet.ink):
+        return replace(sheet, is_envelope=True)
+    if LEAST_HEIGHT <= sheet.height <= MOST_HEIGHT:
         return sheet
     scale = min(WORKING_HEIGHT / sheet.height, LARGEST_ENLARGEMENT)
     size = max(1, round(page.shape[1] * scale)), max(1, round(page.shape[0] * scale))

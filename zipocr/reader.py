@@ -1,7 +1,7 @@
 """Puts the stages together: from a page to its reading, the same way for reading, for debug pictures and for training."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from zipocr.decode.confidence import LISTED_WEIGHT, ConfidenceModel, digit_share
 from zipocr.decode.strings import Candidate, decode
 from zipocr.directory import places
 from zipocr.errors import ModelError
+from zipocr.layout import has_several_lines
 from zipocr.normalize import to_bitmap, to_grids
 from zipocr.pooling import SUPPORT, Pooled, View, line_evidence, pool
 from zipocr.prepare import Binarization, Inked, Segmentation, Sheet, find_ink, segment, settings_hash, to_working_size
@@ -31,6 +32,9 @@ CLEAR_REST = 0.5
 SHUT = 5.0
 # Where the network is so sure of a string, and the lattice of the same, nothing else is looked at.
 CLEAR_SHARE = 0.9
+# A page that is read with less confidence may lie otherwise; turned, it has to be read with this much.
+DOUBT, SURE_TURN = 0.5, 0.9
+TURNS = (180, 90, 270)
 # Of the network's strings so many say where to cut.
 GUIDES = 3
 
@@ -52,6 +56,20 @@ class Decoded:
     def plain(self) -> tuple[Candidate, ...]:
         """The strings without the directory's weight."""
         return self.pooled.strings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Attempt:
+    """A page at working size, turned somehow, and what became of it."""
+
+    sheet: Sheet
+    views: Sequence[View]
+    reading: ZipReading | Unread
+    found: Decoded | None
+
+    @property
+    def confidence(self) -> float:
+        return 0.0 if isinstance(self.reading, Unread) else self.reading.confidence
 
 
 class Reader:
@@ -96,19 +114,41 @@ class Reader:
 
     def read(self, page: GrayImage) -> ZipReading | Unread:
         """Reads the ZIP of a page: (H, W) uint8 -> its reading, or why there is none."""
-        return self.answer(self.look(to_working_size(page)))[0]
+        return self._turned(page).reading
 
     def trace(self, page: GrayImage) -> Trace:
-        """Reads a page and keeps everything that was seen on the way."""
-        sheet = to_working_size(page)
-        views = self.look(sheet)
-        reading, found = self.answer(views)
+        """Reads a page and keeps everything that was seen on the way, as it was turned."""
+        best = self._turned(page)
+        views, reading, found = best.views, best.reading, best.found
         if not views:
-            return to_blank_trace(sheet.page)
+            return to_blank_trace(best.sheet.page, reading)
         if found is None:
             return to_trace(views[-1].seen, reading)
         edges = found.ranked[0].edges
         return to_trace(found.view.seen, reading, edges=edges, grids=list(to_grids(found.view.bitmaps[list(edges)])))
+
+    def _turned(self, page: GrayImage) -> _Attempt:
+        """Reads a page as it lies, and where that is in doubt, turned by halves and, if it is taller than wide, by quarters."""
+        best = self._attempt(page, 0)
+        if best.confidence >= DOUBT:
+            return best
+        turns = TURNS if page.shape[0] > page.shape[1] else TURNS[:1]
+        others = [self._attempt(page, turn) for turn in turns]
+        likeliest = max(others, key=lambda one: one.confidence)
+        return likeliest if likeliest.confidence >= SURE_TURN else best
+
+    def _attempt(self, page: GrayImage, turn: int) -> _Attempt:
+        sheet = to_working_size(np.ascontiguousarray(np.rot90(page, -turn // 90)))
+        if sheet.is_envelope:
+            return _Attempt(sheet=sheet, views=(), reading=Unread(reason=Reason.SEVERAL_LINES), found=None)
+        views = self.look(sheet)
+        if views and has_several_lines(views[0].seen.ink, views[0].seen.height):
+            return _Attempt(sheet=sheet, views=views, reading=Unread(reason=Reason.SEVERAL_LINES), found=None)
+        reading, found = self.answer(views)
+        if not isinstance(reading, Unread):
+            told = (*reading.reasons, Reason(f"turned_{turn}")) if turn else reading.reasons
+            reading = replace(reading, rotation=turn, reasons=told)
+        return _Attempt(sheet=sheet, views=views, reading=reading, found=found)
 
     def look(self, sheet: Sheet) -> list[View]:
         """Looks at a page until a view leaves no doubt: at whole components, at cut ones, through another threshold."""

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from zipocr.prepare import Segmentation
-from zipocr.types import Cut, CutSet, DigitGrid, GrayImage, Reason, Trace, Unread, ZipReading
+from zipocr.types import Cut, CutSet, DigitGrid, GrayImage, Trace, Unread, ZipReading
 
 
-def to_blank_trace(page: GrayImage) -> Trace:
-    """The trace of a page without ink."""
+def to_blank_trace(page: GrayImage, reading: ZipReading | Unread) -> Trace:
+    """The trace of a page without ink, or at which nobody looked any closer."""
     ink = np.zeros(page.shape, bool)
-    return Trace(page=page, ink=ink, cuts=(), candidates=(), regions=(), grids=(), reading=Unread(reason=Reason.NO_INK))
+    return Trace(page=page, ink=ink, cuts=(), candidates=(), regions=(), grids=(), reading=reading)
 
 
 def to_trace(seen: Segmentation, reading: ZipReading | Unread, *, edges: Sequence[int] = (), grids: Sequence[DigitGrid] = ()) -> Trace:

@@ -39,6 +39,9 @@ class Reason(StrEnum):
     LOW_CONFIDENCE = "low_confidence"
     DIRECTORY_CHOICE = "directory_choice"
     NOT_IN_DIRECTORY = "not_in_directory"
+    TURNED_90 = "turned_90"
+    TURNED_180 = "turned_180"
+    TURNED_270 = "turned_270"
     NO_INK = "no_ink"
     NOT_FIVE_DIGITS = "not_five_digits"
     SEVERAL_LINES = "several_lines"
@@ -148,7 +151,7 @@ class ZipReading:
     ``zip`` is the first five digits and ``plus4`` the four behind them, empty where only five were read; ``digits`` holds all of them.
     ``runner_up`` is the second best string as `dashed` writes it, empty where there is none. ``city`` and ``state`` are empty where the
     directory does not list the ZIP or was not asked. ``reasons`` holds what the decoder and the directory have to say; the threshold is
-    not applied yet.
+    not applied yet. ``rotation`` is by how many degrees clockwise the page was turned to be read: 0, 90, 180 or 270.
     """
 
     zip: str
@@ -160,6 +163,7 @@ class ZipReading:
     reasons: tuple[Reason, ...]
     city: str
     state: str
+    rotation: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
