@@ -80,7 +80,7 @@ def check(results: Path, decisions: Decisions) -> None:
             raise InputError(f"{where}: {told}. {cure}")
     lost = [f"{to_cell(file)} page {page}" for file, page in decisions if not seen[file, page]]
     if lost:
-        named = ", ".join(lost[:_NAMED]) + (", ..." if len(lost) > _NAMED else "")
+        named = ", ".join(lost[:_NAMED]) + (" and others" if len(lost) > _NAMED else "")
         cure = "Apply the corrections to the results they were made of."
         raise InputError(f"{len(lost)} of {len(decisions)} decisions are about pages that are not in the results: {named}. {cure}")
 

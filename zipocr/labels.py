@@ -267,7 +267,7 @@ def _is_end(end: tuple[str, ...], of: tuple[str, ...]) -> bool:
 
 def _unknown(lost: Sequence[Label], count: int) -> str:
     these = ", ".join(f"{to_cell(label.file)} page {label.page}" for label in lost[:_NAMED])
-    more = ", ..." if len(lost) > _NAMED else ""
+    more = " and others" if len(lost) > _NAMED else ""
     cure = "Scan them too, leave them out of the labels, or give the results that these labels are of."
     return f"{len(lost)} of {count} labelled pages have no row in the results: {these}{more}. {cure}"
 

@@ -121,7 +121,7 @@ def check(plan: Plan, into: Path, *, copy: bool) -> None:
         if os.path.lexists(into / entry.folder / entry.name) and not _is_there(entry, into, copy=copy)
     ]
     if others:
-        named = ", ".join(others[:_NAMED]) + (", ..." if len(others) > _NAMED else "")
+        named = ", ".join(others[:_NAMED]) + (" and others" if len(others) > _NAMED else "")
         raise OutputError(f"{len(others)} of the names are taken by other files: {named}. Nothing was sorted; sort into another folder.")
 
 

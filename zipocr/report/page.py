@@ -25,7 +25,7 @@ MOST_CONFUSED = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
-    """How a page is read now: the crop and the sheet that shows it, as PNG; ``note`` where there is something to be said about it."""
+    """How a page is read now: the crop and the sheet that shows it, as WebP; ``note`` where there is something to be said about it."""
 
     crop: bytes
     sheet: bytes
@@ -118,8 +118,13 @@ def _environment() -> "Environment":
         message = "A report needs Jinja2, which is not installed. Install it with: pip install 'zipocr[report]'"
         raise InputError(message) from error
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(percent=words.percent, span=words.span)
+    environment.filters.update(percent=words.percent, span=words.span, tied=_tied)
     return environment
+
+
+def _tied(line: str) -> str:
+    """Keep a per cent sign with its number."""
+    return line.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def most_confused(evaluation: Evaluation) -> list[tuple[int, int, int]]:
@@ -144,8 +149,8 @@ def _mistake(case: Case, sheet: Sheet | None) -> Mistake:
         truth=dashed(case.truth) or "no ZIP",
         confidence=f"{case.confidence or 0:.4f}",
         status=case.status.value,
-        crop=_inlined(sheet.crop, "png") if sheet else "",
-        sheet=_inlined(sheet.sheet, "png") if sheet else "",
+        crop=_inlined(sheet.crop, "webp") if sheet else "",
+        sheet=_inlined(sheet.sheet, "webp") if sheet else "",
         note=sheet.note if sheet else "The image was not found, so it is not shown how this came about.",
     )
 

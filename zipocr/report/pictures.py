@@ -41,24 +41,33 @@ LIGHT = Theme(paper="#ffffff", ink="#202226", quiet="#63676d", line="#dcdfe0", g
 DARK = Theme(paper="#1c1f24", ink="#e8eaed", quiet="#a3a9b1", line="#363b43", good="#5fb4e8", bad="#ff9a5c", shade="#24405a")
 
 
+def _paper(width: float, height: float, theme: Theme) -> "Figure":
+    """An empty figure without margins: the page has its own."""
+    figure = new_figure(width, height, facecolor=theme.paper, extra=EXTRA)
+    if engine := figure.get_layout_engine():
+        engine.set(rect=(0, 0, 1, 1), w_pad=0.03, h_pad=0.03)
+    return figure
+
+
 def curve_figure(evaluation: Evaluation, theme: Theme = LIGHT) -> "Figure":
     """Plot how many are wrong among the accepted, from none accepted to all."""
-    figure = new_figure(6.2, 4.6, facecolor=theme.paper, extra=EXTRA)
+    figure = _paper(5.2, 4.0, theme)
     plot_curve(figure.subplots(), evaluation, theme)
     return figure
 
 
 def reliability_figure(evaluation: Evaluation, theme: Theme = LIGHT) -> "Figure":
     """Plot how often the reader was right where it was so sure, and how often it was so sure."""
-    figure = new_figure(6.2, 4.6, facecolor=theme.paper, extra=EXTRA)
+    figure = _paper(5.2, 4.0, theme)
     plot_reliability(figure, evaluation, theme)
     return figure
 
 
 def overview_figure(evaluation: Evaluation, theme: Theme = LIGHT) -> "Figure":
     """Plot both side by side."""
-    figure = new_figure(12.4, 4.8, facecolor=theme.paper, extra=EXTRA)
-    left, right = (figure.add_subfigure(part) for part in figure.add_gridspec(1, 2))
+    figure = new_figure(11, 4.4, facecolor=theme.paper, extra=EXTRA)
+    grid = figure.add_gridspec(1, 2)
+    left, right = figure.add_subfigure(grid[0]), figure.add_subfigure(grid[1])
     plot_curve(left.subplots(), evaluation, theme)
     plot_reliability(right, evaluation, theme)
     return figure
@@ -70,7 +79,7 @@ def confusion_figure(evaluation: Evaluation, theme: Theme = LIGHT) -> "Figure":
 
     counts = evaluation.confusion
     shares = np.sqrt(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
-    figure = new_figure(6.2, 5.8, facecolor=theme.paper, extra=EXTRA)
+    figure = _paper(5.2, 4.9, theme)
     axes = figure.subplots()
     # Digits read right are many and of less interest: only the others are coloured.
     wrong = np.where(np.eye(10, dtype=bool), 0, shares)
@@ -101,7 +110,8 @@ def plot_curve(axes: "Axes", evaluation: Evaluation, theme: Theme) -> None:
     axes.set_yscale("function", functions=(lambda share: np.sqrt(np.maximum(share, 0)), np.square))
     top = _top(evaluation)
     axes.axhline(suggestion.max_error, color=theme.quiet, linewidth=1, linestyle=(0, (1, 2)))
-    axes.text(0.005, suggestion.max_error, f"{plain(suggestion.max_error)} asked for", va="bottom", fontsize=9, color=theme.quiet)
+    asked = f"{plain(suggestion.max_error)} asked for"
+    axes.annotate(asked, (0, suggestion.max_error), (4, 3), textcoords="offset points", fontsize=9, color=theme.quiet)
     if len(curve.threshold):
         axes.fill_between(
             curve.accepted, curve.wrong, np.minimum(curve.bound, 1), color=theme.shade, linewidth=0, label="up to the 95 % bound"
@@ -118,7 +128,7 @@ def plot_curve(axes: "Axes", evaluation: Evaluation, theme: Theme) -> None:
     ticks = [share for share in ERROR_TICKS if share <= top]
     axes.set_yticks(ticks, [plain(share) for share in ticks])
     axes.grid(color=theme.line, linewidth=0.7)
-    _legend(axes, theme)
+    _legend(axes, theme, "upper center")
     axes.set_title("Wrong among the accepted", loc="left", fontsize=12, color=theme.ink)
     _dress(axes, theme, "share of all pages that is accepted", "wrong")
 
@@ -170,7 +180,7 @@ def _plot_truth(upper: "Axes", evaluation: Evaluation, theme: Theme) -> None:
     upper.set_xlim(0, 1.03)
     upper.set_yticks(TENTHS, [f"{100 * share:.0f} %" for share in TENTHS])
     upper.grid(color=theme.line, linewidth=0.7)
-    _legend(upper, theme)
+    _legend(upper, theme, "lower right")
     upper.set_title(f"Right where it was so sure: ece {evaluation.figures.ece:.3f}", loc="left", fontsize=12, color=theme.ink)
     _dress(upper, theme, "", "right")
 
@@ -179,16 +189,16 @@ def _plot_counts(lower: "Axes", evaluation: Evaluation, theme: Theme) -> None:
     counts = [one.count for one in evaluation.bins]
     lower.bar([one.confidence for one in evaluation.bins], counts, width=0.05, color=theme.good)
     for one in evaluation.bins:
-        above = {"textcoords": "offset points", "ha": "center", "fontsize": 8}
-        lower.annotate(f"{one.count}", (one.confidence, one.count), (0, 2), color=theme.quiet, **above)
+        top = (one.confidence, one.count)
+        lower.annotate(f"{one.count}", top, (0, 2), textcoords="offset points", ha="center", fontsize=8, color=theme.quiet)
     lower.set_ylim(0, 1.45 * max(counts, default=1))
     lower.set_yticks([])
     lower.set_xticks(TENTHS, [f"{share:.1f}" for share in TENTHS])
     _dress(lower, theme, "confidence", "pages")
 
 
-def _legend(axes: "Axes", theme: Theme) -> None:
-    axes.legend(loc="upper left", fontsize=9, frameon=True, facecolor=theme.paper, edgecolor=theme.line, labelcolor=theme.ink)
+def _legend(axes: "Axes", theme: Theme, place: str) -> None:
+    axes.legend(loc=place, fontsize=9, frameon=True, facecolor=theme.paper, edgecolor=theme.line, labelcolor=theme.ink)
 
 
 def _dress(axes: "Axes", theme: Theme, x: str, y: str) -> None:

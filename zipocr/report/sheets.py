@@ -6,7 +6,7 @@ from typing import Protocol
 
 from zipocr.draw import draw_sheet
 from zipocr.evaluate import Case
-from zipocr.images import encode_png, read_pages
+from zipocr.images import encode_webp, read_pages
 from zipocr.report.page import Sheet
 from zipocr.results import to_cell
 from zipocr.types import GrayImage, Trace, Unread, dashed
@@ -46,8 +46,8 @@ def draw_sheets(
             continue
         trace = reader.trace(page)
         sheets[case.file, case.page] = Sheet(
-            crop=encode_png(trace.page),
-            sheet=encode_png(draw_sheet(trace, title=f"{to_cell(Path(case.file).name)}  page {case.page}")),
+            crop=encode_webp(trace.page),
+            sheet=encode_webp(draw_sheet(trace, title=f"{to_cell(Path(case.file).name)}  page {case.page}")),
             note=_note(case, trace),
         )
     return sheets

@@ -81,8 +81,8 @@ def advice(suggestion: Suggestion) -> Iterator[str]:
     error, point = plain(suggestion.max_error), suggestion.point
     if point:
         yield f"--min-confidence {point.threshold:.4f} keeps to at most {error} wrong ZIPs among the accepted, with 95 % certainty."
-        seen = f"{percent(point.wrong, digits=2)} wrong here, at most {percent(point.bound, digits=2)} elsewhere"
-        yield f"It accepts {percent(point.accepted)} of the pages: {seen}."
+        seen = f"{percent(point.wrong, digits=2)} of these are wrong here, and the upper bound is {percent(_up(point.bound), digits=2)}"
+        yield f"It accepts {percent(point.accepted)} of the pages; {seen}."
         return
     if suggestion.lacks_labels:
         yield f"Too few labels to promise at most {error} wrong ZIPs among the accepted."
