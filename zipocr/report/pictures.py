@@ -198,6 +198,8 @@ def _plot_counts(lower: "Axes", evaluation: Evaluation, theme: Theme) -> None:
 
 
 def _legend(axes: "Axes", theme: Theme, place: str) -> None:
+    if not axes.get_legend_handles_labels()[0]:
+        return
     axes.legend(loc=place, fontsize=9, frameon=True, facecolor=theme.paper, edgecolor=theme.line, labelcolor=theme.ink)
 
 
