@@ -17,7 +17,7 @@ from zipocr.types import Model, Place
 TIME = "2026-11-24T08:00:00+00:00"
 
 
-class Reader(fakes.FakeReader):
+class Reader(madeup.Tracer):
     """Remembers how it was made."""
 
     made: list["Reader"]
@@ -106,7 +106,7 @@ def test_corrections_with_an_audit_give_an_estimate_for_the_batch(run) -> None:
     done = run(labels=header + "".join(lines))
     assert done.exit_code == 0, done.stderr
     assert "An estimate for all 240 pages, from 63 audited of 190 that were read and 50 decided of 50 doubtful." in done.stdout
-    figures = next(line.split() for line in done.stdout.splitlines() if line.startswith("all") or line.startswith(" all"))
+    figures = next(line.split() for line in done.stdout.splitlines() if line.startswith(("all", " all")))
     assert (figures[1], figures[4]) == ("113", "0.792")
 
 
