@@ -6,17 +6,15 @@ from pathlib import Path
 
 import click
 
-from zipocr.cli.options import FILE, directory_option, no_directory_option, results_argument
+from zipocr.cli.options import FILE, directory_option, results_argument
 
 
 @click.command()
 @results_argument
 @click.argument("corrections", metavar="CORRECTIONS.csv", type=FILE)
-@click.option(
-    "-o", "--output", metavar="FILE", required=True, type=click.Path(dir_okay=False, path_type=Path), help="CSV file to write. Required."
-)
+@click.option("-o", "--output", metavar="FILE", required=True, type=click.Path(dir_okay=False, path_type=Path), help="CSV file to write.")
 @directory_option
-@no_directory_option
+@click.option("--no-directory", is_flag=True, help="Leave city and state empty.")
 @click.option("--force", is_flag=True, help="Replace an output that is there.")
 def apply(*, results: Path, corrections: Path, output: Path, directory: Path | None, no_directory: bool, force: bool) -> None:
     """Put what was decided in zipocr review into the results, as a new file.

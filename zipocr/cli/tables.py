@@ -28,11 +28,11 @@ def print_evaluation(evaluation: Evaluation, *, by: str | None) -> None:
     """Print the figures, then what they are of, then what to do."""
     # Names are printed as they are, not as markup.
     console = Console(markup=False, highlight=False, emoji=False, width=None if sys.stdout.isatty() else NARROWEST)
-    console.print(_figures(evaluation, by=by))
-    console.print(_places(evaluation))
-    console.print(_confusion(evaluation))
-    if evaluation.worst:
-        console.print(_worst(evaluation))
+    tables = [_figures(evaluation, by=by), _places(evaluation), _confusion(evaluation)]
+    with console.capture() as drawn:
+        console.print(*tables, *([_worst(evaluation)] if evaluation.worst else []), sep="\n")
+    # Not by rich itself, which has its own mind about readers that have left.
+    click.echo(drawn.get(), nl=False)
     for line in (*basis(evaluation), *advice(evaluation.suggestion)):
         click.echo(line)
 
