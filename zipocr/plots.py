@@ -78,7 +78,9 @@ def plot_experiment(
     return figure
 
 
-def new_figure(width: float, height: float, *, facecolor: str = "white", extra: str = "plots") -> "Figure":
+def new_figure(
+    width: float, height: float, *, facecolor: str = "white", extra: str = "plots", margin: float = 0.02, gap: float = 0.12
+) -> "Figure":
     """Make an empty figure that needs neither ``pyplot`` nor a display.
 
     Parameters
@@ -89,6 +91,10 @@ def new_figure(width: float, height: float, *, facecolor: str = "white", extra: 
         Its paper.
     extra : str
         The extra of zipocr that brings matplotlib to whoever asks.
+    margin : float
+        Share of the figure that is left free at each side.
+    gap : float
+        Inches around each part.
 
     Raises
     ------
@@ -102,7 +108,8 @@ def new_figure(width: float, height: float, *, facecolor: str = "white", extra: 
     except ImportError as error:
         message = f"Plotting needs matplotlib, which is not installed. Install it with: pip install 'zipocr[{extra}]'"
         raise InputError(message) from error
-    layout = ConstrainedLayoutEngine(rect=(0.02, 0.02, 0.96, 0.96), w_pad=0.12, h_pad=0.1)
+    inside = 1 - 2 * margin
+    layout = ConstrainedLayoutEngine(rect=(margin, margin, inside, inside), w_pad=gap, h_pad=gap / 1.2)
     figure = Figure(figsize=(width, height), dpi=100, layout=layout, facecolor=facecolor)
     FigureCanvasAgg(figure)
     return figure

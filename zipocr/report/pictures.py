@@ -5,7 +5,7 @@ Nothing here opens a file; a picture is given as the text of an SVG or as a figu
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -43,10 +43,7 @@ DARK = Theme(paper="#1c1f24", ink="#e8eaed", quiet="#a3a9b1", line="#363b43", go
 
 def _paper(width: float, height: float, theme: Theme) -> "Figure":
     """An empty figure without margins: the page has its own."""
-    figure = new_figure(width, height, facecolor=theme.paper, extra=EXTRA)
-    if engine := figure.get_layout_engine():
-        engine.set(rect=(0, 0, 1, 1), w_pad=0.03, h_pad=0.03)
-    return figure
+    return new_figure(width, height, facecolor=theme.paper, extra=EXTRA, margin=0, gap=0.03)
 
 
 def curve_figure(evaluation: Evaluation, theme: Theme = LIGHT) -> "Figure":
@@ -131,6 +128,7 @@ def plot_curve(axes: "Axes", evaluation: Evaluation, theme: Theme) -> None:
     _legend(axes, theme, "upper center")
     axes.set_title("Wrong among the accepted", loc="left", fontsize=12, color=theme.ink)
     _dress(axes, theme, "share of all pages that is accepted", "wrong")
+    axes.tick_params(axis="x", pad=7)
 
 
 def _plot_suggestion(axes: "Axes", point: Point, theme: Theme) -> None:
@@ -197,7 +195,7 @@ def _plot_counts(lower: "Axes", evaluation: Evaluation, theme: Theme) -> None:
     _dress(lower, theme, "confidence", "pages")
 
 
-def _legend(axes: "Axes", theme: Theme, place: str) -> None:
+def _legend(axes: "Axes", theme: Theme, place: Literal["upper center", "lower right"]) -> None:
     if not axes.get_legend_handles_labels()[0]:
         return
     axes.legend(loc=place, fontsize=9, frameon=True, facecolor=theme.paper, edgecolor=theme.line, labelcolor=theme.ink)
