@@ -71,9 +71,12 @@ model: .venv/with-train ## Retrain the shipped models (DATA=FILE.npz or openml)
 accuracy: .venv/with-train ## Measure the models and write the README's results (BENCH=folders with labels.csv)
 	$(BIN)/python -m zipocr.training.accuracy README.md sample_scans/labels.csv tests/strings/labels.csv $(wildcard $(BENCH:=/labels.csv)) --digits $(DATA)
 
-pictures: .venv/installed ## Redraw the README's pictures
+pictures: .venv/with-report ## Redraw the README's pictures
 	$(BIN)/zipocr inspect sample_scans/touching/touching-03.png -o .venv/pictures
 	mv .venv/pictures/touching-03-p1.zipocr.png tests/pictures/touching.png
+	$(BIN)/zipocr scan tests/strings/ -o .venv/pictures/strings.csv --force
+	$(BIN)/zipocr evaluate .venv/pictures/strings.csv tests/strings/labels.csv --max-error 0.05 -o .venv/pictures --force
+	mv .venv/pictures/report.png tests/pictures/report.png
 
 clean: ## Remove .venv, results.csv and caches
 	rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
@@ -90,10 +93,10 @@ clean: ## Remove .venv, results.csv and caches
 	$(BIN)/python -m pip install --quiet .
 	touch $@
 
-.venv/with-train: .venv/made $(SOURCES)
-	$(BIN)/python -m pip install --quiet '.[train]'
+.venv/with-train .venv/with-report: .venv/with-%: .venv/made $(SOURCES)
+	$(BIN)/python -m pip install --quiet '.[$*]'
 	touch .venv/installed $@
 
 .venv/with-test .venv/with-dev .venv/with-fuzz: .venv/with-%: .venv/made $(SOURCES)
-	$(BIN)/python -m pip install --quiet '.[heif,pdf,plots,train,watch]' --group $*
+	$(BIN)/python -m pip install --quiet '.[heif,pdf,plots,report,train,watch]' --group $*
 	touch .venv/installed $@

@@ -68,7 +68,7 @@ def plot_experiment(
     InputError
         When matplotlib is not installed.
     """
-    figure = _new_figure()
+    figure = new_figure(12.4, 8.6)
     grid = figure.add_gridspec(2, 1, height_ratios=[1, 2.3])
     _plot_digits(figure.add_subfigure(grid[0]), images, actual, predicted)
     axes = figure.add_subfigure(grid[1]).subplots(1, 1 if tuning is None else 2, squeeze=False)[0]
@@ -78,16 +78,39 @@ def plot_experiment(
     return figure
 
 
-def _new_figure() -> "Figure":
+def new_figure(
+    width: float, height: float, *, facecolor: str = "white", extra: str = "plots", margin: float = 0.02, gap: float = 0.12
+) -> "Figure":
+    """Make an empty figure that needs neither ``pyplot`` nor a display.
+
+    Parameters
+    ----------
+    width, height : float
+        Inches.
+    facecolor : str
+        Its paper.
+    extra : str
+        The extra of zipocr that brings matplotlib to whoever asks.
+    margin : float
+        Share of the figure that is left free at each side.
+    gap : float
+        Inches around each part.
+
+    Raises
+    ------
+    InputError
+        When matplotlib is not installed.
+    """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
     except ImportError as error:
-        message = "Plotting needs matplotlib, which is not installed. Install it with: pip install 'zipocr[plots]'"
+        message = f"Plotting needs matplotlib, which is not installed. Install it with: pip install 'zipocr[{extra}]'"
         raise InputError(message) from error
-    layout = ConstrainedLayoutEngine(rect=(0.02, 0.02, 0.96, 0.96), w_pad=0.12, h_pad=0.1)
-    figure = Figure(figsize=(12.4, 8.6), dpi=100, layout=layout, facecolor="white")
+    inside = 1 - 2 * margin
+    layout = ConstrainedLayoutEngine(rect=(margin, margin, inside, inside), w_pad=gap, h_pad=gap / 1.2)
+    figure = Figure(figsize=(width, height), dpi=100, layout=layout, facecolor=facecolor)
     FigureCanvasAgg(figure)
     return figure
 

@@ -293,21 +293,67 @@ def read_results(path: Path) -> Iterator[Row]:
     InputError
         If the file cannot be opened or is no such file; the message names the line.
     """
+    for _, row in read_lines(path):
+        if row is not None:
+            yield row
+
+
+def read_lines(path: Path) -> Iterator[tuple[str, Row | None]]:
+    """Read rows and what stands in the file for each, to the letter.
+
+    Parameters
+    ----------
+    path : Path
+        A file that `open_results` wrote.
+
+    Yields
+    ------
+    str and Row or None
+        The text of a row with its line end, and the row; first that of the header, and None.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be opened or is no such file; the message names the line.
+    """
     shown = to_cell(str(path))
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            lines = csv.reader(file, strict=True)
+            texts = _Texts(file)
+            lines = csv.reader(texts, strict=True)
             if next(lines, None) != list(COLUMNS):
                 message = f"{shown} is not a results file: its first line is not {','.join(COLUMNS)}."
                 raise InputError(message)
+            yield texts.take(), None
             for cells in lines:
-                yield _from_cells(cells, where=f"{shown}, line {lines.line_num}")
+                yield texts.take(), _from_cells(cells, where=f"{shown}, line {lines.line_num}")
     except OSError as error:
         message = f"Cannot read {shown}: {error.strerror}."
         raise InputError(message) from error
     except (csv.Error, UnicodeDecodeError) as error:
         message = f"{shown} is not a results file: {error}."
         raise InputError(message) from error
+
+
+class _Texts:
+    """Lines of a file that remember what was read of them since the last `take`."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = iter(lines)
+        self._taken: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self._taken.append(line)
+        return line
+
+    def take(self) -> str:
+        text = "".join(self._taken)
+        self._taken.clear()
+        return text
 
 
 def parse_rows(text: str) -> Iterator[Row]:

@@ -53,6 +53,9 @@ class Reason(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     WORKER_DIED = "worker_died"
     PROGRAM_ERROR = "program_error"
+    CONFIRMED_BY_PERSON = "confirmed_by_person"
+    CORRECTED_BY_PERSON = "corrected_by_person"
+    NOT_A_ZIP = "not_a_zip"
 
 
 class Status(StrEnum):

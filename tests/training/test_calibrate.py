@@ -11,6 +11,7 @@ from zipocr.decode.confidence import posterior
 from zipocr.decode.strings import Candidate
 from zipocr.model_file import ARRAYS, TABLES
 from zipocr.reader import Reader
+from zipocr.shares import upper_bound
 from zipocr.training.calibrate import (
     ERRORS,
     Verdict,
@@ -22,7 +23,6 @@ from zipocr.training.calibrate import (
     judge,
     like_mail,
     mail_weights,
-    upper_bound,
 )
 from zipocr.training.compose import Composer
 

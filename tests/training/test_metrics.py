@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zipocr.training.metrics import Answer, change, half_width, reliability, score, score_by_kind
+from zipocr.shares import half_width
+from zipocr.training.metrics import Answer, change, reliability, score, score_by_kind
 
 
 def answer(confidence: float | None, *, right: bool = False, kind: str = "", accepted: bool = False, place: int | None = None) -> Answer:

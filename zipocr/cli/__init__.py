@@ -11,6 +11,9 @@ from zipocr.errors import ExitCode, ZipocrError
 COMMANDS = {
     "scan": "zipocr.cli.scan:scan",
     "watch": "zipocr.cli.watch:watch",
+    "evaluate": "zipocr.cli.evaluate:evaluate",
+    "apply": "zipocr.cli.apply:apply",
+    "sort": "zipocr.cli.sort:sort",
     "inspect": "zipocr.cli.inspect:inspect",
     "model": "zipocr.cli.model:model",
     "train": "zipocr.cli.train:train",

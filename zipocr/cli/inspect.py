@@ -6,31 +6,17 @@ from pathlib import Path
 
 import click
 
-from zipocr.config import LARGEST_MAX_PIXELS, ScanConfig
+from zipocr.cli.options import directory_option, max_pixels_option, model_option, no_directory_option
 from zipocr.errors import ExitCode, OutputError
-
-DEFAULTS = ScanConfig()
 
 
 @click.command()
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("-o", "--output", metavar="DIR", default=".", type=click.Path(file_okay=False, path_type=Path), help="Folder for the sheets.")
-@click.option("--model", metavar="digits|mail|PATH", default=DEFAULTS.model, show_default=True, help="Model to read with.")
-@click.option(
-    "--directory",
-    metavar="FILE",
-    default=DEFAULTS.directory,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Your own list of ZIP codes, to be used instead of the packaged directory.",
-)
-@click.option("--no-directory", is_flag=True, help="Read without any directory of ZIP codes.")
-@click.option(
-    "--max-pixels",
-    default=DEFAULTS.max_pixels,
-    show_default=True,
-    type=click.IntRange(1, LARGEST_MAX_PIXELS),
-    help="Largest page that is decoded.",
-)
+@model_option
+@directory_option
+@no_directory_option
+@max_pixels_option
 @click.option("--text", is_flag=True, help="Print the 8x8 grids and readings instead of drawing sheets.")
 def inspect(
     images: tuple[Path, ...], *, output: Path, model: str, directory: Path | None, no_directory: bool, max_pixels: int, text: bool

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv
 from sklearn.model_selection import GroupKFold
 
 from zipocr.decode.confidence import LISTED_SHARE
@@ -14,6 +13,7 @@ from zipocr.decode.strings import Candidate
 from zipocr.directory import places
 from zipocr.prepare import to_working_size
 from zipocr.reader import Reader
+from zipocr.shares import accepting, upper_bound
 from zipocr.training.compose import Composer
 from zipocr.training.fit import fit_logistic
 from zipocr.training.gather import map_strings
@@ -25,9 +25,8 @@ EVIDENCE_STRENGTH = 0.05
 # Of so many strings one is read to weigh the network, and of so many one more page without a ZIP, which count as this share of all.
 WEIGHED, NEGATIVE = 4, 3
 WITHOUT_ZIP = 0.08
-# The shares of wrong ZIPs among the accepted that a model has thresholds for, and how sure it is to keep to them.
+# The shares of wrong ZIPs among the accepted that a model has thresholds for.
 ERRORS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2)
-CERTAINTY = 0.95
 # A threshold is not chosen on strings that the confidence was fitted to: in turn, each of so many parts of the writers is held out.
 FOLDS = 5
 
@@ -119,15 +118,6 @@ def like_mail(verdicts: Sequence[Verdict]) -> NDArray[np.intp]:
     return np.sort(np.append(np.flatnonzero(listed), taken))
 
 
-def upper_bound(wrong: NDArray[np.intp], count: NDArray[np.intp]) -> NDArray[np.float64]:
-    """One-sided upper bound, at `CERTAINTY`, of the share that ``wrong`` (N,) of ``count`` (N,), 1 or more, were drawn from.
-
-    Exact binomial: Clopper and Pearson, Biometrika 26 (1934).
-    """
-    right = count - wrong
-    return np.where(right > 0, betaincinv(wrong + 1, np.maximum(right, 1), CERTAINTY), 1.0)
-
-
 def acceptance_table(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[np.float64]:
     """The lowest threshold that keeps to each of `ERRORS`, as far as so many strings can tell.
 
@@ -142,16 +132,13 @@ def acceptance_table(confidence: NDArray[np.float64], right: NDArray[np.bool_]) 
     Returns
     -------
     (T, 2) float64
-        Rows of an error and the least confidence above which `upper_bound` of the share of wrong strings is at or below it, the stricter
-        rows first. An error that these strings are too few or too often wrong for has no row.
+        Rows of an error and the least confidence above which the upper bound of the share of wrong strings is at or below it, the
+        stricter rows first. An error that these strings are too few or too often wrong for has no row.
     """
-    shown = np.round(confidence, 4)
-    order = np.argsort(-shown, kind="stable")
-    levels = shown[order]
-    last = np.flatnonzero(np.append(levels[1:] != levels[:-1], True))
-    bounds = upper_bound(np.cumsum(~right[order], dtype=np.intp)[last], last + 1)
+    found = accepting(np.round(confidence, 4), right)
+    bounds = upper_bound(found.wrong, found.count)
     lowest = [(error, np.flatnonzero(bounds <= error)) for error in ERRORS]
-    return np.array([(error, levels[last[fine[-1]]]) for error, fine in lowest if len(fine)], np.float64).reshape(-1, 2)
+    return np.array([(error, found.threshold[fine[-1]]) for error, fine in lowest if len(fine)], np.float64).reshape(-1, 2)
 
 
 def calibrate(

@@ -6,16 +6,13 @@ Equal confidences stand or fall together everywhere: no threshold can part them.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Z95 = 1.96
-RISKS = (0.01, 0.001)
-ECE_BINS = 15  # of equal count
-RELIABILITY_BINS = 10  # of equal width
+from zipocr import shares
+from zipocr.shares import RISKS, Z95, Bin, acceptable, calibration_error, half_width
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,26 +61,12 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bin:
-    """Answers of like confidence: how many, their mean confidence, and the share that is right."""
-
-    count: int
-    confidence: float
-    right: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """A share now and before, over the same crops: the difference, and its 95 % half width from the crops that changed."""
 
     now: float
     difference: float
     half_width: float
-
-
-def half_width(share: float, count: int) -> float:
-    """95 % half width of a share of so many (Wilson)."""
-    return Z95 * math.sqrt(share * (1 - share) / count + Z95**2 / (4 * count**2)) / (1 + Z95**2 / count)
 
 
 def score(answers: Sequence[Answer]) -> Score:
@@ -110,35 +93,9 @@ def score_by_kind(answers: Sequence[Answer]) -> dict[str, Score]:
     return {kind: score([one for one in answers if one.kind == kind]) for kind in kinds} if len(kinds) > 1 else {}
 
 
-def acceptable(confidence: NDArray[np.float64], right: NDArray[np.bool_], risk: float) -> int:
-    """How many can be accepted, most confident first, while at most a share of ``risk`` is wrong: (N,), (N,)."""
-    order = np.argsort(-confidence, kind="stable")
-    wrong = np.cumsum(~right[order])
-    seen = np.arange(1, len(order) + 1)
-    last_of_its_kind = np.append(np.diff(confidence[order]) != 0, True)[: len(order)]
-    fine = seen[(wrong <= risk * seen) & last_of_its_kind]
-    return int(fine[-1]) if len(fine) else 0
-
-
-def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
-    """Mean distance of confidence from truth over `ECE_BINS` bins of equal count: (N,), (N,); equal confidences share their mean truth."""
-    if not len(confidence):
-        return 0.0
-    _, of_value = np.unique(confidence, return_inverse=True)
-    truth = np.bincount(of_value, weights=right) / np.bincount(of_value)
-    over = np.sort(confidence)[::-1] - truth[np.sort(of_value)[::-1]]
-    ends = np.arange(ECE_BINS + 1) * len(over) // ECE_BINS
-    return float(sum(abs(over[start:end].sum()) for start, end in pairwise(ends)) / len(over))
-
-
 def reliability(answers: Sequence[Answer]) -> list[Bin]:
-    """What was right where the reader was so sure: `RELIABILITY_BINS` bins of equal width from 0 to 1, empty ones left out."""
-    confidence, right = _read(answers)
-    place = np.minimum((confidence * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
-    inside = [place == number for number in range(RELIABILITY_BINS)]
-    return [
-        Bin(count=int(own.sum()), confidence=float(confidence[own].mean()), right=float(right[own].mean())) for own in inside if own.any()
-    ]
+    """What was right where the reader was so sure; see `zipocr.shares.reliability`."""
+    return shares.reliability(*_read(answers))
 
 
 def change(now: Sequence[Answer], before: Sequence[Answer]) -> Change:

@@ -1,0 +1,40 @@
+"""``zipocr apply``: put a person's decisions into results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from zipocr.cli.options import FILE, directory_option, results_argument
+
+
+@click.command()
+@results_argument
+@click.argument("corrections", metavar="CORRECTIONS.csv", type=FILE)
+@click.option("-o", "--output", metavar="FILE", required=True, type=click.Path(dir_okay=False, path_type=Path), help="CSV file to write.")
+@directory_option
+@click.option("--no-directory", is_flag=True, help="Leave city and state empty.")
+@click.option("--force", is_flag=True, help="Replace an output that is there.")
+def apply(*, results: Path, corrections: Path, output: Path, directory: Path | None, no_directory: bool, force: bool) -> None:
+    """Put what was decided in zipocr review into the results, as a new file.
+
+    A row that was decided about gets the right ZIP, the status read and the confidence 1, with city and state from the directory; or it
+    becomes unread where there is no ZIP. Its reason says that a person decided. All other rows stay as they are, to the byte.
+
+    Nothing is written if a decision is about a page that is not in the results, or on which something else was read.
+
+    Exit status: 0; 2 for wrong usage; 3 for trouble with the results, the corrections or the list of ZIP codes, 5 with the output.
+    """
+    from zipocr.applying import apply as put_in
+    from zipocr.applying import write_provenance
+    from zipocr.cli.directories import own_directory
+    from zipocr.corrections import read_corrections
+    from zipocr.directory import places
+
+    own = own_directory(directory, no_directory=no_directory)
+    listed = {} if no_directory else places() if own is None else own
+    counts = put_in(results, read_corrections(corrections), output, places=listed, force=force)
+    write_provenance(output, results=results, corrections=corrections, counts=counts)
+    told = ", ".join(f"{word.replace('_', ' ')} {count}" for word, count in sorted(counts.items()))
+    click.echo(f"wrote {click.format_filename(output)}: {told or 'no rows'}", err=True)

@@ -1,0 +1,153 @@
+"""``zipocr evaluate``: how well pages were read, by labels or by a person's corrections."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+from math import isnan
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zipocr.cli.options import (
+    DEFAULTS,
+    FILE,
+    FOLDER,
+    directory_option,
+    max_pixels_option,
+    model_option,
+    no_directory_option,
+    results_argument,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from zipocr.evaluate import Case, Evaluation
+    from zipocr.labels import Label
+    from zipocr.report.sheets import Tracer
+    from zipocr.results import Row
+    from zipocr.sources import Sources
+
+
+@click.command()
+@results_argument
+@click.argument("labels", metavar="LABELS.csv", type=FILE)
+@click.option("-o", "--output", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Folder for a report.")
+@click.option("--by", metavar="COLUMN", help="Column of the labels to group pages by.")
+@click.option(
+    "--max-error",
+    default=DEFAULTS.max_error,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="E",
+    help="Share of wrong ZIPs among the accepted, to suggest a --min-confidence for.",
+)
+@click.option("--images", metavar="DIR", type=FOLDER, help="Folder of the images; the default is that of the labels.")
+@click.option("--worst", metavar="N", default=12, show_default=True, type=click.IntRange(0), help="How many errors to show.")
+@model_option
+@directory_option
+@no_directory_option
+@max_pixels_option
+@click.option("--force", is_flag=True, help="Replace a report that is there.")
+def evaluate(
+    *,
+    results: Path,
+    labels: Path,
+    output: Path | None,
+    by: str | None,
+    max_error: float,
+    images: Path | None,
+    worst: int,
+    model: str,
+    directory: Path | None,
+    no_directory: bool,
+    max_pixels: int,
+    force: bool,
+) -> None:
+    """Tell how well pages were read: accuracy, what can be accepted at which error, and the worst errors.
+
+    LABELS is a CSV with the columns file and zip; page, plus4 and others are used where they are there. Files match by their names, and
+    by their paths where names repeat. It may also be the corrections.csv of zipocr review: with pages that were audited in it, the
+    figures are an estimate for the whole batch.
+
+    Figures are printed. With --output a folder gets report.html, one page with everything in it, report.json and report.png. It shows
+    how the worst errors come about: their pages are read anew, with --model and the directory, where the images are found.
+
+    Exit status: 0; 2 for wrong usage; 3, 4 and 5 for trouble with the results or labels, the model or the report.
+    """
+    from zipocr.cli.directories import own_directory
+    from zipocr.cli.tables import print_evaluation
+    from zipocr.report.folder import check_folder
+
+    if isnan(max_error):
+        raise click.UsageError("--max-error needs a number above 0 and up to 1.")
+    places = own_directory(directory, no_directory=no_directory)
+    if output:
+        check_folder(output, force=force)
+    pairs, evaluation = _evaluated(results, labels, by=by, max_error=max_error, worst=worst)
+    print_evaluation(evaluation, by=by)
+    if not output:
+        return
+    from zipocr.images import silence_decoders
+    from zipocr.model_file import load_model
+    from zipocr.reader import Reader
+    from zipocr.report.folder import PAGE, write_report
+    from zipocr.report.sheets import draw_sheets
+
+    silence_decoders()
+    find = _finder(pairs, results, labels, images)
+    sheets = {}
+    if any(find(case) for case in evaluation.worst):
+        reader: Tracer = Reader(load_model(model), use_directory=not no_directory, directory=places)
+        sheets = draw_sheets(evaluation.worst, find, reader, max_pixels=max_pixels)
+    write_report(output, evaluation, by=by, about=_about(results, labels), sheets=sheets)
+    click.echo(f"wrote {click.format_filename(output / PAGE)}", err=True)
+
+
+def _evaluated(
+    results: Path, labels: Path, *, by: str | None, max_error: float, worst: int
+) -> tuple[Sequence[tuple[Label, Row]], Evaluation]:
+    """Read, match, evaluate."""
+    from zipocr import evaluate as craft
+    from zipocr.labels import group_by, match, read_labels, to_batch, to_cases
+    from zipocr.results import read_results
+
+    found = read_labels(labels)
+    if by:
+        group_by(found, by)
+    rows = list(read_results(results))
+    pairs = match(found, rows)
+    return pairs, craft.evaluate(to_cases(pairs, by=by), max_error=max_error, batch=to_batch(rows), worst=worst)
+
+
+def _finder(pairs: Sequence[tuple[Label, Row]], results: Path, labels: Path, images: Path | None) -> Callable[[Case], Path | None]:
+    """Look for images by the names that the labels have and by those of the results: where one is told, or else beside the labels first."""
+    from zipocr.sources import Root, Sources, sources_of
+
+    labelled = {(row.file, row.page): label.file for label, row in pairs}
+    near = Sources(roots=(Root(path=images or labels.parent),))
+    told = near if images else sources_of(results, None)
+    return partial(_find, labelled=labelled, near=near, told=told)
+
+
+def _find(case: Case, *, labelled: Mapping[tuple[str, int], str], near: Sources, told: Sources) -> Path | None:
+    name = labelled[case.file, case.page]
+    return near.find(name) or near.find(case.file) or near.find(Path(case.file).name) or told.find(case.file)
+
+
+def _about(results: Path, labels: Path) -> dict[str, Any]:
+    """What is evaluated, for those who find the report years later."""
+    from zipocr import __version__
+    from zipocr.sources import named, read_provenance
+
+    made = read_provenance(results)
+    return {
+        "results": named(results),
+        "labels": named(labels),
+        "read_with_model": made.get("model_name"),
+        "read_with_zipocr": made.get("zipocr"),
+        "evaluated_with_zipocr": __version__,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

@@ -1,0 +1,75 @@
+"""``zipocr sort``: put crops into folders by what was read on them."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from zipocr.cli.options import FOLDER, results_argument
+from zipocr.errors import ExitCode
+
+if TYPE_CHECKING:
+    from zipocr.sorting import Plan
+
+BY = ("status", "zip3", "zip5", "state")
+NAMED = 20
+
+
+@click.command()
+@results_argument
+@click.option("--into", metavar="DIR", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the folders.")
+@click.option("--by", type=click.Choice(BY), default=BY[0], show_default=True, help="What the folders are made by.")
+@click.option("--images", metavar="DIR", type=FOLDER, help="Folder that the names in the results are relative to.")
+@click.option("--copy", is_flag=True, help="Copy the files instead of linking them.")
+@click.option("--dry-run", is_flag=True, help="Print what would be put where, and do nothing.")
+@click.pass_context
+def sort(ctx: click.Context, *, results: Path, into: Path, by: str, images: Path | None, copy: bool, dry_run: bool) -> None:
+    """Put the images of results into folders, by status or by ZIP.
+
+    Only pages with the status read go into the folder of their ZIP or state; the others go to review and unread. Files are linked (hard
+    links: the same file under another name, which takes no room), or copied with --copy. Nothing is overwritten; of several files with
+    one name the first keeps it, and the next ones get -2, -3 and so on. A file of several pages is put into the folder of each of them,
+    with the number of the page in its name.
+
+    Images are looked for where RESULTS.csv.json says that they were scanned, and in the current folder; or in --images.
+
+    Exit status: 0; 1 if some images were not found; 2 for wrong usage; 3 for trouble with the results, 5 with the folder.
+    """
+    from zipocr.results import read_results, to_cell
+    from zipocr.sorting import By, check, plan, put
+    from zipocr.sources import sources_of
+
+    planned = plan(list(read_results(results)), sources_of(results, images), by=By(by))
+    check(planned, into, copy=copy)
+    done: Counter[bool] = Counter()
+    for entry in planned.entries:
+        if dry_run:
+            # As bytes: names that are not valid UTF-8 must come out as they stand on the disk.
+            click.echo(os.fsencode(entry.source) + b" -> " + os.fsencode(into / entry.folder / entry.name))
+        else:
+            done[put(entry, into, copy=copy)] += 1
+        if entry.is_renamed:
+            click.echo(f"renamed: {to_cell(str(entry.source))} to {entry.folder}/{to_cell(entry.name)}", err=True)
+    _tell(planned, "would be" if dry_run else "", done, copy=copy)
+    if planned.missing:
+        ctx.exit(ExitCode.SOME_INPUTS_FAILED)
+
+
+def _tell(planned: Plan, would: str, done: Counter[bool], *, copy: bool) -> None:
+    """Name what was not found, and say in one line what was done."""
+    from zipocr.results import to_cell
+
+    for name in planned.missing[:NAMED]:
+        click.echo(f"not found: {to_cell(name)}", err=True)
+    if len(planned.missing) > NAMED:
+        click.echo(f"not found: {len(planned.missing) - NAMED} more; say where they are with --images", err=True)
+    folders = Counter(entry.folder for entry in planned.entries)
+    named = ", ".join(f"{folder} {count}" for folder, count in sorted(folders.items())[:NAMED]) + (", ..." if len(folders) > NAMED else "")
+    count = len(planned.entries) if would else done[True]
+    verb = " ".join(part for part in (would, "copied" if copy else "linked") if part)
+    there = f", {done[False]} were there already" if done[False] else ""
+    click.echo(f"{count} {verb}{there}, {len(planned.missing)} not found; {named or 'nothing'}", err=True)

@@ -1,0 +1,84 @@
+"""An evaluation as tables on standard output."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from zipocr.report.words import advice, basis
+from zipocr.results import to_cell
+from zipocr.types import dashed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from zipocr.evaluate import Evaluation, Figures
+
+NARROWEST = 100
+"""Columns of a table where there is no terminal to say."""
+HEADS = ("labelled", "exact", "95 %", "read", "wrong|read", "@1%", "@0.1%", "ece", "unread")
+
+
+def print_evaluation(evaluation: Evaluation, *, by: str | None) -> None:
+    """Print the figures, then what they are of, then what to do."""
+    # Names are printed as they are, not as markup.
+    console = Console(markup=False, highlight=False, emoji=False, width=None if sys.stdout.isatty() else NARROWEST)
+    tables = [_figures(evaluation, by=by), _places(evaluation), _confusion(evaluation)]
+    with console.capture() as drawn:
+        console.print(*tables, *([_worst(evaluation)] if evaluation.worst else []), sep="\n")
+    # Not by rich itself, which has its own mind about readers that have left.
+    click.echo(drawn.get(), nl=False)
+    for line in (*basis(evaluation), *advice(evaluation.suggestion)):
+        click.echo(line)
+
+
+def _table(title: str, heads: Iterable[str]) -> Table:
+    """A table whose first column is text and whose others are figures."""
+    table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
+    for place, head in enumerate(heads):
+        table.add_column(head, justify="right" if place else "left", overflow="fold", no_wrap=bool(place))
+    return table
+
+
+def _figures(evaluation: Evaluation, *, by: str | None) -> Table:
+    table = _table("How well the pages were read", (to_cell(by or ""), *HEADS))
+    for name, figures in evaluation.groups.items():
+        table.add_row(to_cell(name) or "(empty)", *_cells(figures))
+    if evaluation.groups:
+        table.add_section()
+    table.add_row("all", *_cells(evaluation.figures))
+    return table
+
+
+def _cells(figures: Figures) -> list[str]:
+    interval = f"{figures.exact_interval.low:.3f}-{figures.exact_interval.high:.3f}"
+    shares = (figures.accepted, figures.wrong, *figures.at_risk, figures.ece, figures.unread)
+    return [str(figures.count), f"{figures.exact:.3f}", interval, *(f"{share:.3f}" for share in shares)]
+
+
+def _places(evaluation: Evaluation) -> Table:
+    table = _table("Digits by their place", ("", *(str(one.place) for one in evaluation.places)))
+    table.add_row("right", *(f"{one.right:.3f}" for one in evaluation.places))
+    table.add_row("compared", *(str(one.count) for one in evaluation.places))
+    return table
+
+
+def _confusion(evaluation: Evaluation) -> Table:
+    table = _table("Digits that stand there, and what they were read as", ("", *map(str, range(10))))
+    for true, row in enumerate(evaluation.confusion):
+        table.add_row(str(true), *(f"{count:.0f}" if count >= 0.5 else "" for count in row))
+    return table
+
+
+def _worst(evaluation: Evaluation) -> Table:
+    title = f"The worst of {evaluation.errors} errors"
+    table = _table(title, ("file", "page", "read", "stands there", "confidence", "status"))
+    for case in evaluation.worst:
+        truth = dashed(case.truth) or "no ZIP"
+        table.add_row(to_cell(case.file), str(case.page), dashed(case.read), truth, f"{case.confidence or 0:.4f}", case.status.value)
+    return table

@@ -1,0 +1,74 @@
+"""The folder of a report: a page for people, the figures for programs, and a picture of both curves."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zipocr.atomic import write_whole, written_whole
+from zipocr.errors import OutputError
+from zipocr.evaluate import Evaluation
+from zipocr.report.facts import to_facts
+from zipocr.report.page import Sheet, to_html
+from zipocr.report.pictures import overview_figure
+from zipocr.results import to_cell
+
+PAGE, FACTS, PICTURE = "report.html", "report.json", "report.png"
+
+
+def check_folder(folder: Path, *, force: bool) -> None:
+    """See that a report can be written here.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be made, or holds a report that may not be replaced.
+    """
+    shown = to_cell(str(folder))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"Cannot make the folder {shown}: {error.strerror}. Choose another place with -o.") from error
+    if not force and any((folder / name).exists() for name in (PAGE, FACTS, PICTURE)):
+        raise OutputError(f"There is a report in {shown} already. Replace it with --force, or choose another folder.")
+
+
+def write_report(
+    folder: Path, evaluation: Evaluation, *, by: str | None, about: Mapping[str, Any], sheets: Mapping[tuple[str, int], Sheet]
+) -> None:
+    """Write all files of a report.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to; it exists.
+    evaluation : Evaluation
+    by : str or None
+        The column that the groups come from.
+    about : mapping
+        What was evaluated, JSON values; ``results`` and ``labels`` have the ``file`` and its ``sha256``.
+    sheets : mapping
+        See `zipocr.report.page.to_html`.
+
+    Raises
+    ------
+    InputError
+        When Jinja2 or matplotlib is not installed.
+    OutputError
+        If a file cannot be written.
+    """
+    page = to_html(evaluation, title=about["results"]["file"], by=by, about=dict(_told(about)), sheets=sheets)
+    with written_whole(folder / PICTURE) as file:
+        overview_figure(evaluation).savefig(file, format="png")
+    write_whole(folder / FACTS, json.dumps({**about, "by": by, **to_facts(evaluation)}, indent=1).encode() + b"\n")
+    write_whole(folder / PAGE, page)
+
+
+def _told(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What stands at the end of the page."""
+    lines = []
+    for name, value in about.items():
+        told = f"{value['file']}, SHA-256 {value['sha256']}" if isinstance(value, Mapping) else value
+        if told is not None:
+            lines.append((name.replace("_", " "), str(told)))
+    return lines
