@@ -212,8 +212,11 @@ class Reader:
         return self._gate.odds(features, geometry)
 
     def pool(self, views: Sequence[View]) -> Decoded | None:
-        """Puts the strings of several views together and lets the directory weigh them; None when there are none."""
-        pooled = pool(views, support=self.support, line_weight=self._line_weight)
+        """Puts the strings of several views together, and weighs them."""
+        return self.weigh(pool(views, support=self.support, line_weight=self._line_weight))
+
+    def weigh(self, pooled: Pooled | None) -> Decoded | None:
+        """Lets the directory weigh strings; None when there are none."""
         if pooled is None:
             return None
         ranked = rank(pooled.strings, self._is_listed, self._listed_weight * self._confidence.temperature)

@@ -6,14 +6,17 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from zipocr.pooling import View, pool
 from zipocr.prepare import Binarization, Inked, Segmentation, Sheet, find_ink
-from zipocr.reader import Reader
+from zipocr.reader import Decoded, Reader
 from zipocr.training.measure import Crop, judges, read_crops
 from zipocr.training.metrics import Pair
 from zipocr.types import Floats, InkMask, Model
 
 SURE = 50.0
 """Log odds that nothing outweighs."""
+OVERWHELMING = 1e3
+"""A weight of the network beside which the lattices' say is none."""
 
 
 class OneThreshold(Reader):
@@ -78,7 +81,24 @@ class GapsLeft(Reader):
         return find_ink(sheet, binarization, mend=_untouched)
 
 
+class NoNetwork(Reader):
+    """Reads regions alone, with cuts wherever ink allows them."""
+
+    def read_line(self, inked: Inked) -> None:
+        """Reads no line as a whole."""
+
+
+class LineAlone(Reader):
+    """Takes the network's word for everything; the lattices only say where its digits stand."""
+
+    def pool(self, views: Sequence[View]) -> Decoded | None:
+        """Puts the strings of several views together as the network has them."""
+        return self.weigh(pool(views, support=self.support, line_weight=OVERWHELMING))
+
+
 PARTS: Mapping[str, type[Reader]] = {
+    "network": NoNetwork,
+    "support vectors' say": LineAlone,
     "second threshold": OneThreshold,
     "cuts through components": NoCutsThrough,
     "price of ink left out": FreeDirt,
