@@ -66,6 +66,7 @@ strings: .venv/with-train ## Remake tests/strings/, the composed strings to meas
 
 model: .venv/with-train ## Retrain the shipped models (DATA=FILE.npz or openml)
 	$(BIN)/zipocr train --data digits --model-out zipocr/models/digits.npz
+	$(BIN)/python -m pip install --quiet '.[network]'
 	$(BIN)/zipocr train --data $(DATA) --model-out zipocr/models/mail.npz
 
 accuracy: .venv/with-train ## Measure the models and write the README's results (BENCH=folders with labels.csv)
