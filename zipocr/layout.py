@@ -74,7 +74,7 @@ def is_sheet(ink: InkMask) -> bool:
 
 def _boxes(ink: InkMask) -> _Boxes:
     _, _, stats, _ = cv2.connectedComponentsWithStats(ink.view(np.uint8), connectivity=8)
-    left, top, wide, tall, area = (stats[1:, column] for column in range(5))
+    left, top, wide, tall, area = (np.asarray(stats[1:, column], np.int32) for column in range(5))
     return _Boxes(left=left, top=top, wide=wide, tall=tall, area=area)
 
 
