@@ -75,8 +75,8 @@ accuracy: .venv/with-train ## Measure the models and write the README's results 
 pictures: .venv/with-report ## Redraw the README's pictures
 	$(BIN)/zipocr inspect sample_scans/touching/touching-03.png -o .venv/pictures
 	mv .venv/pictures/touching-03-p1.zipocr.png tests/pictures/touching.png
-	$(BIN)/zipocr scan tests/strings/ -o .venv/pictures/strings.csv --force
-	$(BIN)/zipocr evaluate .venv/pictures/strings.csv tests/strings/labels.csv --max-error 0.05 -o .venv/pictures --force
+	$(BIN)/zipocr scan sample_scans/ -o .venv/pictures/samples.csv --force
+	$(BIN)/zipocr evaluate .venv/pictures/samples.csv sample_scans/labels.csv --max-error 0.05 --worst 0 -o .venv/pictures --force
 	mv .venv/pictures/report.png tests/pictures/report.png
 
 clean: ## Remove .venv, results.csv and caches
