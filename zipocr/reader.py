@@ -164,6 +164,8 @@ class Reader:
                 view = self.decode(self.segment(inked, through=through, centres=centres), line)
                 if self._is_clear(view):
                     return [*views, view]
+            if centres and not view.candidates:
+                view = self.decode(self.segment(inked, through=True), line)
             views.append(view)  # the last one has the regions of the one before, and more
         return views
 
