@@ -37,8 +37,7 @@ from zipocr.types import Model
 FOLDS = 4
 EUROPEAN = 0.3
 PRINTED = 8.0
-# Of each string: non-digits to learn from, before the gate keeps most of them out, and for the odds of being one in their natural mixture.
-NON_DIGITS = 5
+# Non-digits of each string for the odds of being one, in their natural mixture.
 LATTICE_NON_DIGITS = 60
 # How often Digits are written for the model of NIST digits: their hands are European.
 EXTRA_ROUNDS = 3
@@ -49,9 +48,13 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amounts:
-    """How many composed strings each step sees; rounds are how often each training digit is written."""
+    """How many composed strings each step sees; rounds are how often each training digit is written.
+
+    ``non_digits`` are learnt from each string, before the gate keeps most of them out.
+    """
 
     rounds: int
+    non_digits: int
     printed: int
     lattice: int
     confidence: int
@@ -61,8 +64,8 @@ LIBRARIES = ("numpy", "opencv-python-headless", "Pillow", "scikit-learn", "scipy
 # As calibration names them; three in ten of these strings are any five digits, so the directory misleads more than on mail.
 ACCURACIES = ("read with the directory", "read without it")
 AMOUNTS = {
-    False: Amounts(rounds=3, printed=900, lattice=1500, confidence=5000),
-    True: Amounts(rounds=6, printed=0, lattice=400, confidence=1000),
+    False: Amounts(rounds=1, non_digits=3, printed=900, lattice=1500, confidence=5000),
+    True: Amounts(rounds=6, non_digits=5, printed=0, lattice=400, confidence=1000),
 }
 
 
@@ -220,7 +223,7 @@ def _composer(digits: DigitSet, recipe: Recipe, *, seed: int, each_once: bool = 
 def _learnable(digits: DigitSet, extra: DigitSet, amounts: Amounts, recipe: Recipe, jobs: int) -> Samples:
     """What the classifier learns from: regions of composed strings, printed ones, and isolated Digits as they are."""
     handwritten = _composer(digits, recipe, seed=_seed(recipe, 100), each_once=True, printed=0)
-    parts = [gather(handwritten, handwritten.round_length * amounts.rounds, jobs=jobs, non_digits=NON_DIGITS)]
+    parts = [gather(handwritten, handwritten.round_length * amounts.rounds, jobs=jobs, non_digits=amounts.non_digits)]
     if amounts.printed:
         faces = typefaces("train")
         printed = Composer(printed_digits(faces), seed=_seed(recipe, 101), kinds={"printed": 1}, faces=faces)
