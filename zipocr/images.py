@@ -77,7 +77,7 @@ def list_inputs(paths: Sequence[Path], *, exclude: Path | None = None) -> Listin
         Names are relative to their PATH, with the PATH's own name in front when several are given.
     """
     paths = tuple(dict.fromkeys(paths))
-    labels = _labels(paths)
+    labels = name_inputs(paths)
     files: list[ImageFile] = []
     skipped = 0
     for path, label in zip(paths, labels, strict=True):
@@ -91,8 +91,8 @@ def list_inputs(paths: Sequence[Path], *, exclude: Path | None = None) -> Listin
     return Listing(files=tuple(files), skipped=skipped)
 
 
-def _labels(paths: Sequence[Path]) -> list[str]:
-    """Each PATH's own name; where two have the same one, the PATH as it was given, since rows must say which file they mean."""
+def name_inputs(paths: Sequence[Path]) -> list[str]:
+    """Give each PATH its own name; where two have the same one, the PATH as it was given, since rows must say which file they mean."""
     names = [path.name if path.name not in {"", ".."} else path.resolve().name for path in paths]
     return [path.as_posix() if names.count(name) > 1 else name for path, name in zip(paths, names, strict=True)]
 

@@ -28,6 +28,8 @@ SHUT = 5.0
 # How much a string's distance from the best one in another view counts, and the distance in nats of one that is not seen there.
 SUPPORT = 0.3
 UNSEEN = 8.0
+# How many of the best strings a trace keeps.
+STRINGS_TRACED = 5
 
 
 def draw_regions(regions: tuple[Region, ...]) -> NDArray[np.uint8]:
@@ -106,10 +108,12 @@ class Reader:
         reading, found = self.answer(views)
         if not views:
             return to_blank_trace(page)
-        if found is None:
+        if found is None or isinstance(reading, Unread):
             return to_trace(views[-1].seen, reading)
         edges = found.ranked[0].edges
-        return to_trace(found.view.seen, reading, edges=edges, grids=list(to_grids(found.view.bitmaps[list(edges)])))
+        shares = share_out(found.ranked, reading.confidence, self._confidence.temperature)
+        strings = [(dashed(one.text), float(share)) for one, share in zip(found.ranked[:STRINGS_TRACED], shares, strict=False)]
+        return to_trace(found.view.seen, reading, edges=edges, grids=list(to_grids(found.view.bitmaps[list(edges)])), strings=strings)
 
     def look(self, page: GrayImage) -> list[View]:
         """Looks at a page at working size until a view leaves no doubt: at whole components, at cut ones, through another threshold."""

@@ -11,6 +11,7 @@ from zipocr.errors import ExitCode, ZipocrError
 COMMANDS = {
     "scan": "zipocr.cli.scan:scan",
     "watch": "zipocr.cli.watch:watch",
+    "review": "zipocr.cli.review:review",
     "inspect": "zipocr.cli.inspect:inspect",
     "model": "zipocr.cli.model:model",
     "train": "zipocr.cli.train:train",
