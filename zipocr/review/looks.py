@@ -28,6 +28,9 @@ TILE = 128
 PADDING = 6
 FAINT = 0.25
 """How much of the ink around a digit is shown."""
+BLACK = 225
+LEAST_CONTRAST = 32
+"""Grays between paper and ink; less is not made more of, since that would show the paper's grain."""
 KEPT = 24
 PATIENCE = 20.0
 """Seconds after which a page is shown without its digits."""
@@ -223,18 +226,23 @@ def _to_look(trace: Trace) -> Look:
 
 
 def draw_tiles(page: GrayImage, regions: Sequence[Region]) -> GrayImage:
-    """Cut the digits out of a page, all enlarged alike, each in the middle of a white square: -> ``(TILE, TILE * n) uint8``."""
+    """Cut the digits out of a page, all enlarged alike, each in the middle of a white square: -> ``(TILE, TILE * n) uint8``.
+
+    The paper is made white and the ink black, so that a digit has no edges but its own and faint writing is seen.
+    """
     import cv2
     import numpy as np
 
     largest = max(max(region.box.height, region.box.width) for region in regions)
     scale = (TILE - 2 * PADDING) / largest
+    paper = float(np.median(page))
+    gain = BLACK / max(paper - float(np.percentile(page, 2)), LEAST_CONTRAST)
     strip = np.full((TILE, TILE * len(regions)), 255, np.uint8)
     for number, region in enumerate(regions):
         own = cv2.dilate(region.ink.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
         box = region.box
-        cut = page[box.top : box.bottom, box.left : box.right].astype(np.float32)
-        shown = np.where(own, cut, 255 - FAINT * (255 - cut)).round().astype(np.uint8)
+        darker = (paper - page[box.top : box.bottom, box.left : box.right].astype(np.float32)).clip(0)
+        shown = (255 - gain * np.where(own, darker, FAINT * darker)).clip(0, 255).round().astype(np.uint8)
         size = max(1, round(box.width * scale)), max(1, round(box.height * scale))
         digit = cv2.resize(shown, size, interpolation=cv2.INTER_CUBIC)
         top, left = (TILE - size[1]) // 2, number * TILE + (TILE - size[0]) // 2

@@ -3,7 +3,7 @@
 from zipocr.types import Reason
 
 WHY = {
-    Reason.LOW_CONFIDENCE: "zipocr is less sure of it than was asked for.",
+    Reason.LOW_CONFIDENCE: "That is less than was asked for.",
     Reason.DIRECTORY_CHOICE: "Another reading looked better by itself; the list of ZIP codes tipped the scale.",
     Reason.NOT_IN_DIRECTORY: "This ZIP is not listed.",
     Reason.NO_INK: "Nothing seems to be written here.",

@@ -69,13 +69,12 @@ function show(newState) {
   if (!item) return showEnd();
   $("name").textContent = item.file;
   $("page").textContent = item.page > 1 ? `page ${item.page}` : "";
+  $("review").dataset.number = item.number;
   makeFields(item.zip.length > ZIP ? NINE : ZIP);
   fill(item.zip);
   showWhy();
   draw();
-  const doubtful = item.digits.findIndex((share) => share < WEAK);
   focusField(0);
-  if (doubtful > 0) mark(0);
 }
 
 function decided() {
@@ -128,17 +127,16 @@ function showWhy() {
 // Everything that may come later than the page itself.
 function draw() {
   drawCrop();
-  const shown = entry.look && entry.look.zip.length === fields().length ? entry : null;
-  fields().forEach((field, place) => drawTile(field.parentElement.querySelector("canvas"), shown, place));
+  fields().forEach((field, place) => drawTile(field.parentElement.querySelector("canvas"), place));
   showStrings();
   mark(fields().indexOf(document.activeElement));
+  $("review").setAttribute("aria-busy", String(!(entry.crop && entry.look)));
 }
 
 function drawCrop() {
   const crop = entry.crop;
   $("trouble").hidden = !crop?.trouble;
   $("frame").hidden = !crop?.bitmap;
-  $("crop").setAttribute("aria-busy", String(!crop));
   if (crop?.trouble) $("trouble").textContent = crop.trouble;
   if (!crop?.bitmap) return;
   const canvas = $("picture");
@@ -162,16 +160,21 @@ function fitCrop() {
   canvas.style.height = `${canvas.height * scale}px`;
 }
 
-function drawTile(canvas, shown, place) {
-  const context = canvas.getContext("2d");
+// Where the digits stand, if reading it again found as many as the row has, or the row has none.
+function shapes() {
+  const found = entry?.look?.shapes ?? [], wanted = item.zip.replace("-", "").length;
+  return !wanted || found.length === wanted ? found : [];
+}
+
+function drawTile(canvas, place) {
+  const context = canvas.getContext("2d"), tiles = entry.tiles;
   context.clearRect(0, 0, canvas.width, canvas.height);
-  if (!shown?.tiles) return;
-  const side = shown.tiles.height;
-  context.drawImage(shown.tiles, place * side, 0, side, side, 0, 0, canvas.width, canvas.height);
+  if (!tiles || place >= shapes().length) return;
+  context.drawImage(tiles, place * tiles.height, 0, tiles.height, tiles.height, 0, 0, canvas.width, canvas.height);
 }
 
 function mark(place) {
-  const shape = entry?.look?.zip.length === fields().length ? entry.look.shapes[place] : null;
+  const shape = shapes()[place];
   $("marker").hidden = !shape;
   if (!shape) return;
   const outset = 0.012;
@@ -357,6 +360,7 @@ function entered() {
 let asked = "";
 const places = new Map();
 async function showPlace() {
+  if ($("alarm").dataset.passing === "true") alarm("");
   const zip = fields().slice(0, ZIP).map((field) => field.value).join("");
   asked = zip;
   const line = $("place");
@@ -405,11 +409,11 @@ async function decide(answer) {
   if (!item || busy) return;
   const zip = answer === "accept" ? entered() : "";
   if (zip === null) {
-    alarm("A ZIP has five digits, or nine. Press s to skip this page, x if it shows no ZIP.");
+    alarm("A ZIP has five digits, or nine. Press s to skip this page, x if it shows no ZIP.", { passing: true });
     return;
   }
   if (answer === "accept" && !entry.crop) {
-    alarm("The picture is not here yet.");
+    alarm("The picture is not here yet.", { passing: true });
     return;
   }
   const file = item.file;
@@ -426,9 +430,11 @@ function say(text) {
   $("said").textContent = text;
 }
 
-function alarm(text) {
+// A passing one goes when the digits change.
+function alarm(text, { passing = false } = {}) {
   $("alarm-text").textContent = text;
   $("alarm").hidden = !text;
+  $("alarm").dataset.passing = passing;
 }
 
 // Another window may have gone on meanwhile.
