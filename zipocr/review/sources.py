@@ -7,11 +7,11 @@ or the one that the user gives, and what leads out of these is not opened.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from zipocr.config import LARGEST_MAX_PIXELS, ScanConfig
-from zipocr.images import name_inputs
 from zipocr.results import from_cell
 
 DEFAULTS = ScanConfig()
@@ -87,7 +87,12 @@ class Finder:
     """
 
     def __init__(self, origin: Origin, images: Path | None = None) -> None:
-        self._roots = [Root(path=images, prefix="")] if images else list(_roots(origin.folder, origin.paths))
+        self._origin = origin
+        self._images = images
+
+    @cached_property
+    def _roots(self) -> list[Root]:
+        return [Root(path=self._images, prefix="")] if self._images else _roots(self._origin.folder, self._origin.paths)
 
     def find(self, name: str) -> Path | None:
         """Find the file of a row; None if there is none that may be opened."""
@@ -103,6 +108,8 @@ class Finder:
 
 def _roots(folder: Path, paths: Sequence[Path]) -> list[Root]:
     """Name roots as `zipocr.images.list_inputs` names what it finds in them."""
+    from zipocr.images import name_inputs  # with decoders, which are not needed before the first image
+
     if not paths:
         return [Root(path=folder, prefix="")]
     paths = tuple(dict.fromkeys(paths))
