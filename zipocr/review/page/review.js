@@ -11,6 +11,7 @@ let state = null; // what the server said last
 let item = null; // the page to decide
 let entry = null; // what has been fetched of it
 let typed = false; // whether the field that has the focus was reached by typing, so that Backspace means the digit before
+let caret = 0; // where typing has come to; one past the last field when that is filled
 let busy = false; // whether a decision is on its way
 const store = new Map(); // what has been fetched of this page and the next ones, by number
 
@@ -316,11 +317,14 @@ function write(text, place) {
     }
   }
   focusField(place);
-  typed = true;
-  caret = place;
+  standAfterTyping(place);
   showPlace();
 }
-let caret = 0; // where typing has come to; one past the last field when that is filled
+
+function standAfterTyping(place) {
+  typed = true;
+  caret = place;
+}
 
 function openNine() {
   if (fields().length === NINE) return;
@@ -337,6 +341,7 @@ function closeNine() {
   digits.forEach((digit, place) => setDigit(place, digit));
   draw();
   focusField(ZIP - 1);
+  standAfterTyping(ZIP);
 }
 
 // Take another reading into the fields.
@@ -483,18 +488,14 @@ function erase(place) {
 
 // After typing Backspace takes the digit that was typed; elsewhere the one in the field, or before an empty one.
 function eraseBefore(place) {
-  if (typed && caret > 0) {
-    caret -= 1;
-    setDigit(caret, "");
-    const back = caret;
-    focusField(back);
-    typed = true;
-    caret = back;
-    showPlace();
-  } else if (fields()[place].value) {
-    erase(place);
-  } else if (place === ZIP && fields().slice(ZIP).every((field) => !field.value)) {
+  const all = fields();
+  if ((typed ? caret : place) === ZIP && all.length === NINE && all.slice(ZIP).every((field) => !field.value)) {
     closeNine();
+  } else if (typed && caret > 0) {
+    erase(caret - 1);
+    standAfterTyping(caret - 1);
+  } else if (all[place].value) {
+    erase(place);
   } else if (place > 0) {
     erase(place - 1);
   }
