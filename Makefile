@@ -99,5 +99,5 @@ clean: ## Remove .venv, results.csv and caches
 	touch .venv/installed $@
 
 .venv/with-test .venv/with-dev .venv/with-fuzz: .venv/with-%: .venv/made $(SOURCES)
-	$(BIN)/python -m pip install --quiet '.[heif,pdf,plots,report,train,watch]' --group $*
+	$(BIN)/python -m pip install --quiet '.[heif,pdf,plots,report,review,train,watch]' --group $*
 	touch .venv/installed $@

@@ -79,3 +79,34 @@ class WatchConfig:
 
     settle: float = 2.0
     poll: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewConfig:
+    """What ``zipocr review`` can be told; every field is an option of that name.
+
+    Attributes
+    ----------
+    labels_out : Path
+        File that decisions are added to.
+    port : int
+        Port of this machine to serve the page at; 0 takes one that is free.
+    no_browser : bool
+        Open no browser.
+    audit : int
+        How many pages that count as read to mix in.
+    seed : int
+        Seed of the chance that chooses them.
+    images : Path or None
+        Folder that the files of the results are in; None stands for where they were when they were read.
+    model : str or None
+        Name of a shipped model or path of a model file; None stands for the one that the results were read with.
+    """
+
+    labels_out: Path = Path("corrections.csv")
+    port: int = 0
+    no_browser: bool = False
+    audit: int = 0
+    seed: int = 0
+    images: Path | None = None
+    model: str | None = None

@@ -126,10 +126,15 @@ def _survey(path: Path) -> _Survey:
         elif (cells := _to_cells(line, where, ended=ended)) is None:
             break
         elif cells:
-            decision = _from_cells(cells, where)
-            found.last[decision.file, decision.page] = decision
+            _keep(found.last, _from_cells(cells, where))
         found.whole, found.ended = found.whole + len(line), ended
     return found
+
+
+def _keep(last: dict[tuple[str, int], Decision], decision: Decision) -> None:
+    """Put a decision in its place, behind all others."""
+    last.pop((decision.file, decision.page), None)
+    last[decision.file, decision.page] = decision
 
 
 def _check_header(line: bytes, name: str) -> None:
@@ -213,7 +218,7 @@ class CorrectionsFile:
     Attributes
     ----------
     last : dict
-        The last decision of each file and page, also those that leave it undecided. It grows with what is written.
+        The last decision of each file and page, also those that leave it undecided, the latest at the end. It grows with what is written.
     """
 
     def __init__(self, path: Path, file: FileIO) -> None:
@@ -250,7 +255,7 @@ class CorrectionsFile:
         csv.writer(line, lineterminator="\n").writerow(getattr(cells, name) for name in COLUMNS)
         with self._translated():
             self._write(line.getvalue().encode())
-        self.last[decision.file, decision.page] = decision
+        _keep(self.last, decision)
 
     def _write(self, line: bytes) -> None:
         rest = memoryview(line)

@@ -45,6 +45,8 @@ DOUBT, SURE_TURN = 0.5, 0.9
 TURNS = (180, 90, 270)
 # Of the network's strings so many say where to cut.
 GUIDES = 3
+# How many of the best strings a trace keeps.
+STRINGS_TRACED = 5
 
 
 def draw_regions(regions: tuple[Region, ...]) -> NDArray[np.uint8]:
@@ -130,10 +132,12 @@ class Reader:
         views, reading, found = best.views, best.reading, best.found
         if not views:
             return to_blank_trace(best.sheet.page, reading)
-        if found is None:
+        if found is None or isinstance(reading, Unread):
             return to_trace(views[-1].seen, reading)
         edges = found.ranked[0].edges
-        return to_trace(found.view.seen, reading, edges=edges, grids=list(to_grids(found.view.bitmaps[list(edges)])))
+        shares = share_out(found.ranked, reading.confidence, self._confidence.temperature)
+        strings = [(dashed(one.text), float(share)) for one, share in zip(found.ranked[:STRINGS_TRACED], shares, strict=False)]
+        return to_trace(found.view.seen, reading, edges=edges, grids=list(to_grids(found.view.bitmaps[list(edges)])), strings=strings)
 
     def _turned(self, page: GrayImage) -> _Attempt:
         """Reads a page as it lies, and where that is in doubt, turned by halves and, if it is taller than wide, by quarters."""

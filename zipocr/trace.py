@@ -14,8 +14,15 @@ def to_blank_trace(page: GrayImage, reading: ZipReading | Unread) -> Trace:
     return Trace(page=page, ink=ink, cuts=(), candidates=(), regions=(), grids=(), reading=reading)
 
 
-def to_trace(seen: Segmentation, reading: ZipReading | Unread, *, edges: Sequence[int] = (), grids: Sequence[DigitGrid] = ()) -> Trace:
-    """The trace of a reading; ``edges`` are the chosen regions of the lattice, ``grids`` their 8x8 grids."""
+def to_trace(
+    seen: Segmentation,
+    reading: ZipReading | Unread,
+    *,
+    edges: Sequence[int] = (),
+    grids: Sequence[DigitGrid] = (),
+    strings: Sequence[tuple[str, float]] = (),
+) -> Trace:
+    """The trace of a reading; ``edges`` are the chosen regions of the lattice, ``grids`` their 8x8 grids, ``strings`` the best few."""
     return Trace(
         page=seen.page,
         ink=seen.ink,
@@ -24,6 +31,7 @@ def to_trace(seen: Segmentation, reading: ZipReading | Unread, *, edges: Sequenc
         regions=tuple(seen.lattice.regions[edge] for edge in edges),
         grids=tuple(grids),
         reading=reading,
+        strings=tuple(strings),
     )
 
 

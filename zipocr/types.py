@@ -191,6 +191,7 @@ class Trace:
 
     All coordinates are in ``page``, which is the crop brought to working size (see `zipocr.prepare`). ``regions`` and ``grids`` hold
     the chosen digits from left to right and are empty when the page is unread; ``candidates`` are all regions that were classified.
+    ``strings`` are the best few strings as `dashed` writes them, each with its probability, the ZIP itself first.
     """
 
     page: GrayImage
@@ -200,6 +201,7 @@ class Trace:
     regions: tuple[Region, ...]
     grids: tuple[DigitGrid, ...]
     reading: ZipReading | Unread
+    strings: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

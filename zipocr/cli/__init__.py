@@ -11,6 +11,7 @@ from zipocr.errors import ExitCode, ZipocrError
 COMMANDS = {
     "scan": "zipocr.cli.scan:scan",
     "watch": "zipocr.cli.watch:watch",
+    "review": "zipocr.cli.review:review",
     "evaluate": "zipocr.cli.evaluate:evaluate",
     "apply": "zipocr.cli.apply:apply",
     "sort": "zipocr.cli.sort:sort",

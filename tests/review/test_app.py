@@ -1,0 +1,276 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from reviewing import row, unread, write_page
+from werkzeug.test import TestResponse
+
+from zipocr.corrections import CorrectionsFile, open_corrections
+from zipocr.errors import OutputError
+from zipocr.review.app import LARGEST_BODY, Review, bind, make_app
+from zipocr.review.looks import Looker
+from zipocr.review.queue import line_up
+from zipocr.review.session import Session
+from zipocr.review.sources import Finder, Origin
+from zipocr.types import Reason, Status
+
+TOKEN = "t0ken"
+BASE = "http://127.0.0.1:8123"
+ROWS = [
+    unread("../secret.png", Reason.UNREADABLE_FILE),
+    row("a.png", "02108", 0.1),
+    row("<b>&\"'.png", "10001", 0.2),
+    row("c.png", confidence=0.999, status=Status.READ),
+]
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "c.csv"
+
+
+@pytest.fixture
+def corrections(path: Path) -> Iterator[CorrectionsFile]:
+    with open_corrections(path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def review(tmp_path: Path, corrections: CorrectionsFile) -> Iterator[Review]:
+    write_page(tmp_path / "in" / "a.png")
+    write_page(tmp_path / "secret.png")
+    origin = Origin(folder=tmp_path / "in")
+    items = line_up(ROWS)
+    looker = Looker([item.row for item in items], Finder(origin), origin, "digits")
+    yield Review(session=Session(items, corrections), looker=looker, token=TOKEN, next_command="zipocr apply")
+    looker.close()
+
+
+@pytest.fixture
+def client(review: Review) -> FlaskClient:
+    return make_app(review).test_client()
+
+
+def get(client: FlaskClient, path: str, **headers: str) -> TestResponse:
+    return client.get(f"/{TOKEN}/{path}", base_url=BASE, headers=headers)
+
+
+def post(client: FlaskClient, path: str, body: object, token: str = TOKEN, **headers: str) -> TestResponse:
+    sent = {"Origin": BASE, "Content-Type": "application/json", **headers}
+    return client.post(
+        f"/{token}/{path}", base_url=BASE, data=json.dumps(body), headers={name.replace("_", "-"): value for name, value in sent.items()}
+    )
+
+
+def decision(number: int = 1, answer: str = "accept", zip_: str = "02108", **more: object) -> dict[str, object]:
+    return {"number": number, "answer": answer, "zip": zip_, **more}
+
+
+def told(response: TestResponse) -> Any:
+    return json.loads(response.data)
+
+
+@pytest.mark.parametrize("address", ["", "review.css", "review.js", "state", "items/1/crop", "places/10001"])
+def test_what_the_page_needs_is_there_and_says_what_browsers_may_do(client: FlaskClient, address: str) -> None:
+    response = get(client, address)
+    assert response.status_code == 200
+    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+    assert "unsafe" not in response.headers["Content-Security-Policy"]
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert "Access-Control-Allow-Origin" not in response.headers
+
+
+def test_the_page_loads_nothing_from_elsewhere_and_runs_nothing_inline(client: FlaskClient) -> None:
+    page = get(client, "").get_data(as_text=True)
+    assert "//" not in page.replace("<!DOCTYPE html>", "")
+    assert " style=" not in page
+    assert " onclick=" not in page
+    script = get(client, "review.js").get_data(as_text=True)
+    assert not any(
+        word in script for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "http:", "https:")
+    )
+    assert not any(word in get(client, "review.css").get_data(as_text=True) for word in ("url(", "@import", "http"))
+
+
+@pytest.mark.parametrize("token", ["", "x", TOKEN[:-1], f"{TOKEN}x", TOKEN.upper(), "%00", "é"])
+@pytest.mark.parametrize("address", ["", "state", "items/1/crop", "review.js", "nothing"])
+def test_nobody_comes_in_without_the_token(client: FlaskClient, token: str, address: str) -> None:
+    response = client.get(f"/{token}/{address}", base_url=BASE)
+    assert response.status_code == 403
+    assert TOKEN not in response.get_data(as_text=True)
+
+
+def test_the_start_of_the_server_tells_nothing(client: FlaskClient) -> None:
+    assert client.get("/", base_url=BASE).status_code == 403
+    assert client.get("/favicon.ico", base_url=BASE).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8123", "127.0.0.1", "127.0.0.1:80", "localhost.evil.example:8123", "[::1]:8123"]
+)
+def test_another_host_name_is_refused_even_with_the_token(client: FlaskClient, path: Path, host: str) -> None:
+    assert get(client, "state", Host=host).status_code == 403
+    assert post(client, "decide", decision(), Host=host, Origin=f"http://{host}").status_code == 403
+    assert path.read_text().count("\n") == 1
+
+
+def test_localhost_is_this_machine_too(client: FlaskClient) -> None:
+    assert get(client, "state", Host="localhost:8123").status_code == 200
+    assert post(client, "decide", decision(), Host="localhost:8123", Origin="http://localhost:8123").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "origin", ["", "null", "http://evil.example", "https://127.0.0.1:8123", "http://127.0.0.1:8124", "http://127.0.0.1"]
+)
+@pytest.mark.parametrize("where", ["decide", "undo", "reopen"])
+def test_a_page_of_another_origin_changes_nothing(client: FlaskClient, path: Path, origin: str, where: str) -> None:
+    assert post(client, where, decision(), Origin=origin).status_code == 403
+    assert path.read_text().count("\n") == 1
+
+
+def test_a_form_and_another_site_change_nothing(client: FlaskClient, path: Path) -> None:
+    assert post(client, "decide", decision(), Content_Type=FORM).status_code == 415
+    assert post(client, "decide", decision(), Content_Type="text/plain").status_code == 415
+    assert post(client, "decide", decision(), Sec_Fetch_Site="cross-site").status_code == 403
+    assert path.read_text().count("\n") == 1
+
+
+@pytest.mark.parametrize("where", ["decide", "undo", "reopen", "state", "", "items/1/look"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_only_post_changes_anything(client: FlaskClient, path: Path, where: str, method: str) -> None:
+    before = told(get(client, "state"))["revision"]
+    headers = {"Origin": BASE, "Content-Type": "application/json"}
+    client.open(f"/{TOKEN}/{where}", base_url=BASE, method=method, headers=headers, data=json.dumps(decision()))
+    assert told(get(client, "state"))["revision"] == before
+    assert path.read_text().count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "items/..%2f..%2fsecret.png/crop", "items/../../secret.png/crop", "items/a.png/crop", "items/-1/crop",
+        "items/99/crop", "items/1e1/crop",
+        "..%2fapp.py", "index.html", "review.html", "../app.py", "%2e%2e/app.py", "items/99999999999999999999/crop", "items/3/crop",
+    ],
+)  # fmt: skip
+def test_nothing_is_served_but_pages_by_number(client: FlaskClient, address: str) -> None:
+    assert get(client, address).status_code in {403, 404}
+
+
+def test_a_name_that_leads_out_of_the_folder_is_not_opened(client: FlaskClient) -> None:
+    response = get(client, "items/0/crop")
+    assert response.mimetype == "application/json"
+    assert "no such file" in told(response)["trouble"]
+    assert get(client, "items/0/tiles").status_code == 404
+
+
+@pytest.mark.parametrize("zip_", ["", "1234", "abcde", "12345-67", "..%2f..", "%3Cscript%3E"])
+def test_what_is_no_zip_has_no_place(client: FlaskClient, zip_: str) -> None:
+    response = get(client, f"places/{zip_}")
+    assert response.status_code == 404 or told(response) is None
+
+
+def test_names_are_data_never_markup(client: FlaskClient) -> None:
+    response = get(client, "state")
+    assert response.mimetype == "application/json"
+    assert told(response)["items"][2]["file"] == "<b>&\"'.png"
+    refused = get(client, "items/%3Cb%3E")
+    assert refused.mimetype == "text/plain"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None, [], "x", 3, {}, decision(answer="undone"), decision(answer=""), decision(extra=1), decision(zip_=3), decision(number="1"),  # type: ignore[arg-type]
+        decision(number=True), decision(number=1.0), decision(number=None), {"number": 1},  # type: ignore[arg-type]
+        decision(number=-1), decision(number=10**30), decision(zip_="1234"), decision(zip_="../x"),
+    ],
+)  # fmt: skip
+def test_what_the_page_does_not_send_changes_nothing(client: FlaskClient, path: Path, body: object) -> None:
+    assert post(client, "decide", body).status_code == 400
+    assert path.read_text().count("\n") == 1
+
+
+def test_bodies_are_bounded(client: FlaskClient, path: Path) -> None:
+    assert post(client, "decide", decision(zip_="1" * LARGEST_BODY)).status_code == 413
+    headers = {"Origin": BASE, "Content-Type": "application/json"}
+    assert client.post(f"/{TOKEN}/decide", base_url=BASE, data="[" * (LARGEST_BODY - 1), headers=headers).status_code == 400
+    assert path.read_text().count("\n") == 1
+
+
+def test_a_decision_is_in_the_file_when_it_is_answered_and_the_next_page_comes(client: FlaskClient, path: Path) -> None:
+    state = told(get(client, "state"))
+    assert [item["number"] for item in state["items"]] == [0, 1, 2]
+    response = post(client, "decide", decision(zip_="02109-1234"))
+    assert response.status_code == 200
+    assert "a.png,1,02108,02109-1234,corrected,doubt," in path.read_text()
+    assert [item["number"] for item in told(response)["state"]["items"]] == [0, 2]
+    undone = post(client, "undo", {"revision": told(response)["state"]["revision"]})
+    assert [item["number"] for item in told(undone)["state"]["items"]] == [0, 1, 2]
+    assert "a.png,1,02108,,undone,doubt," in path.read_text()
+
+
+def test_a_page_decided_elsewhere_is_told_and_not_decided_again(client: FlaskClient, path: Path) -> None:
+    post(client, "decide", decision())
+    again = post(client, "decide", decision(zip_="99999"))
+    assert again.status_code == 409
+    assert "a.png, page 1, is already decided: 02108" in told(again)["said"]
+    assert [item["number"] for item in told(again)["state"]["items"]] == [0, 2]
+    assert post(client, "undo", {"revision": 0}).status_code == 409
+    assert path.read_text().count("\n") == 2
+
+
+def test_a_full_disk_is_told_and_nothing_is_decided(
+    client: FlaskClient, corrections: CorrectionsFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        message = "Cannot write c.csv: No space left on device."
+        raise OutputError(message)
+
+    monkeypatch.setattr(corrections, "append", fail)
+    response = post(client, "decide", decision())
+    assert response.status_code == 507
+    assert "No space left" in told(response)["said"]
+    assert told(response)["state"]["items"][1]["number"] == 1
+
+
+def test_skipped_pages_come_again_when_asked_for(client: FlaskClient) -> None:
+    for number in range(3):
+        post(client, "decide", decision(number, "skip", ""))
+    assert told(get(client, "state"))["items"] == []
+    assert [item["number"] for item in told(post(client, "reopen", {}))["state"]["items"]] == [0, 1, 2]
+
+
+def test_a_page_of_an_audit_cannot_be_told_from_the_others(tmp_path: Path, corrections: CorrectionsFile) -> None:
+    rows = [row("doubt.png", confidence=0.2), row("sure.png", confidence=0.99, status=Status.READ)]
+    items = line_up(rows, audit=1)
+    origin = Origin(folder=tmp_path)
+    looker = Looker([item.row for item in items], Finder(origin), origin, "digits")
+    review = Review(session=Session(items, corrections), looker=looker, blind=True, token=TOKEN)
+    shown = told(get(make_app(review).test_client(), "state"))["items"]
+    looker.close()
+    assert len(shown) == 2
+    one, other = ({name: value for name, value in item.items() if name not in {"number", "file"}} for item in shown)
+    assert one == other
+    assert "0.2" not in json.dumps(shown)
+    assert "0.99" not in json.dumps(shown)
+
+
+def test_tokens_are_long_and_differ(review: Review) -> None:
+    tokens = {Review(session=review.session, looker=review.looker).token for _ in range(20)}
+    assert len(tokens) == 20
+    assert min(map(len, tokens)) >= 32
+
+
+def test_only_this_machine_can_reach_the_port_and_one_server_has_it() -> None:
+    with bind(0) as bound:
+        host, port = bound.getsockname()
+        assert host == "127.0.0.1"
+        with pytest.raises(OSError, match="in use"):
+            bind(port)

@@ -1,0 +1,183 @@
+"""``zipocr review``: a person decides what zipocr is not sure of."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from zipocr.cli.interrupts import orderly_end
+from zipocr.config import ReviewConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from socket import socket
+
+    from zipocr.corrections import CorrectionsFile
+    from zipocr.review.queue import Item
+    from zipocr.review.session import Session
+
+DEFAULTS = ReviewConfig()
+
+
+@click.command()
+@click.argument("results", metavar="RESULTS.csv", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--labels-out",
+    default=DEFAULTS.labels_out,
+    show_default=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="CSV file that decisions are added to.",
+)
+@click.option(
+    "--port",
+    default=DEFAULTS.port,
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    help="Port to serve the page at, on this machine alone; the default, 0, takes one that is free.",
+)
+@click.option("--no-browser", default=DEFAULTS.no_browser, is_flag=True, help="Only print the address.")
+@click.option(
+    "--audit",
+    default=DEFAULTS.audit,
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Mix in so many rows, chosen by chance, that count as read; no confidence is shown then.",
+)
+@click.option("--seed", default=DEFAULTS.seed, show_default=True, type=int, metavar="S", help="Seed of that chance.")
+@click.option(
+    "--images",
+    default=DEFAULTS.images,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Folder that the files of the results are in; the default is where they were read.",
+)
+@click.option(
+    "--model",
+    default=DEFAULTS.model,
+    metavar="NAME|PATH",
+    help="Model to find the digits with: digits, mail or a model file; the default is the one of the results.",
+)
+def review(
+    results: Path,
+    *,
+    labels_out: Path,
+    port: int,
+    no_browser: bool,
+    audit: int,
+    seed: int,
+    images: Path | None,
+    model: str | None,
+) -> None:
+    """Go through what zipocr is not sure of, in the browser, from the keyboard.
+
+    Shows every page of RESULTS.csv with the status review or unread, least confident first. Each decision is in the file of --labels-out
+    before the next page appears; another review with the same file goes on where this one ended, however that was.
+
+    The page can be reached from this machine alone. Ctrl-C ends it.
+    """
+    config = ReviewConfig(
+        labels_out=labels_out, port=port, no_browser=no_browser, audit=audit, seed=seed, images=images, model=model
+    )  # fmt: skip
+    try:
+        import flask as _  # noqa: F401
+    except ImportError:
+        raise click.UsageError("To review takes another package: pip install 'zipocr[review]'.") from None
+    from zipocr.corrections import open_corrections
+    from zipocr.results import read_results
+    from zipocr.review.queue import line_up
+
+    items = line_up(read_results(results), audit=config.audit, seed=config.seed)
+    if not items:
+        click.echo("nothing to review: every row counts as read; --audit N shows some of them all the same", err=True)
+        return
+    with open_corrections(config.labels_out) as corrections, orderly_end():
+        _serve(results, items, corrections, config)
+
+
+def _serve(results: Path, items: Sequence[Item], corrections: CorrectionsFile, config: ReviewConfig) -> None:
+    """Serve the page until Ctrl-C."""
+    from zipocr.review.app import Review, make_app, serve_at
+    from zipocr.review.looks import Looker
+    from zipocr.review.session import Session
+    from zipocr.review.sources import Finder, read_origin
+
+    origin = read_origin(results)
+    model = usable_model(config.model, origin.model)
+    bound = bound_to(config.port)
+    session = Session(items, corrections)
+    looker = Looker([item.row for item in items], Finder(origin, config.images), origin, model)
+    then = shlex.join(["zipocr", "apply", str(results), str(config.labels_out), "-o", "final.csv"])
+    review = Review(session=session, looker=looker, blind=config.audit > 0, next_command=then)
+    address = f"http://127.0.0.1:{bound.getsockname()[1]}/{review.token}/"
+    server = serve_at(bound, make_app(review))
+    try:
+        click.echo(f"{len(items)} pages to review; the page is at\n{address}\nCtrl-C ends it.", err=True)
+        looker.warm_up()
+        if not config.no_browser:
+            open_browser(address)
+        server.serve_forever()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.server_close()
+        looker.close()
+        for line in summary(session, then):
+            click.echo(line, err=True)
+
+
+def usable_model(asked: str | None, recorded: str) -> str:
+    """Choose the model: the one asked for, which has to be there, else that of the results if it is there, else the usual one.
+
+    Raises
+    ------
+    ModelError
+        If the one asked for is not there.
+    """
+    from zipocr.config import ScanConfig
+    from zipocr.errors import ModelError
+    from zipocr.model_file import model_digest
+
+    if asked is not None:
+        model_digest(asked)
+        return asked
+    try:
+        model_digest(recorded)
+    except ModelError:
+        return ScanConfig().model
+    return recorded
+
+
+def bound_to(port: int) -> socket:
+    """Take the port, or say that it is taken."""
+    from zipocr.review.app import bind
+
+    try:
+        return bind(port)
+    except OSError as error:
+        message = f"{port} cannot be had ({error.strerror}); leave it out to take one that is free."
+        raise click.BadParameter(message, param_hint="'--port'") from error
+
+
+def open_browser(address: str) -> None:
+    """Open the page in the user's browser; where there is none, the address is printed anyway."""
+    import threading
+    import webbrowser
+
+    # Some browsers keep who starts them waiting.
+    threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
+
+
+def summary(session: Session, then: str) -> Iterator[str]:
+    """Say how far the review is and what to do next."""
+    from zipocr.corrections import Verdict
+
+    counts = session.counts
+    decided = sum(counts.values()) - counts[Verdict.SKIPPED]
+    told = ", ".join(f"{counts[verdict]} {verdict.replace('_', ' ')}" for verdict in Verdict if counts.get(verdict))
+    pace = f"; {session.pace.seconds:.1f} s each" if session.pace.seconds is not None else ""
+    yield f"decided {decided} of {len(session.items)}{f' ({told})' if told else ''}; {session.pace.decided} in this sitting{pace}"
+    yield f"next: {then}"

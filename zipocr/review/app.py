@@ -1,0 +1,274 @@
+"""Serves the review to one browser on this machine.
+
+Every address begins with a token that nobody can guess. Requests that come by another host name, or from a page of another origin, are
+refused: a page elsewhere on the net cannot talk to this one, even if its name is made to lead here. Pages are named by their number in the
+queue, never by a path. Only POST changes anything.
+"""
+
+import hmac
+import json
+import secrets
+import socket
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from http import HTTPStatus
+from importlib import resources
+from typing import Any
+
+from flask import Flask, Request, Response, abort, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from zipocr.corrections import is_zip
+from zipocr.errors import OutputError
+from zipocr.results import to_cell
+from zipocr.review.looks import Looker
+from zipocr.review.queue import Item
+from zipocr.review.session import Answer, Conflict, Refused, Session
+from zipocr.review.words import WHY
+from zipocr.types import Reason
+
+LOOPBACK = "127.0.0.1"
+LARGEST_BODY = 4096
+AHEAD = 3
+"""So many pages are told of at once, the one to decide and the next ones."""
+READ_AHEAD = 6
+FILES = {"": ("index.html", "text/html"), "review.css": ("review.css", "text/css"), "review.js": ("review.js", "text/javascript")}
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Review:
+    """What is served.
+
+    Attributes
+    ----------
+    session : Session
+        What was decided and what comes next.
+    looker : Looker
+        What pages look like; its numbers are those of the session.
+    blind : bool
+        Whether to keep back what tells a page of the audit from the others: confidence, and that it is low.
+    next_command : str
+        What to do when all is decided.
+    token : str
+        What every address begins with.
+    """
+
+    session: Session
+    looker: Looker
+    blind: bool = False
+    next_command: str = ""
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+
+
+def make_app(review: Review) -> Flask:
+    """Make the application that serves a review."""
+    app = Flask("zipocr.review", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app.before_request(lambda: _guard(request, review.token))
+    app.after_request(_secure)
+    app.register_error_handler(HTTPException, _refuse)
+    pages = Pages(review)
+    for rule, view, method in (
+        ("/<token>/", pages.file, "GET"),
+        ("/<token>/<any('review.css','review.js'):name>", pages.file, "GET"),
+        ("/<token>/state", pages.state, "GET"),
+        ("/<token>/items/<int:number>/crop", pages.crop, "GET"),
+        ("/<token>/items/<int:number>/look", pages.look, "GET"),
+        ("/<token>/items/<int:number>/tiles", pages.tiles, "GET"),
+        ("/<token>/places/<zip_>", pages.place, "GET"),
+        ("/<token>/decide", pages.decide, "POST"),
+        ("/<token>/undo", pages.undo, "POST"),
+        ("/<token>/reopen", pages.reopen, "POST"),
+    ):
+        app.add_url_rule(rule, rule, view, methods=[method])
+    return app
+
+
+def _guard(asked: Request, token: str) -> None:
+    """Let through what the page itself asks for."""
+    port = asked.environ.get("SERVER_PORT", "")
+    if asked.headers.get("Host") not in {f"{LOOPBACK}:{port}", f"localhost:{port}"}:
+        abort(HTTPStatus.FORBIDDEN, "This address is not the one that zipocr review printed.")
+    given = asked.path.removeprefix("/").partition("/")[0]
+    if not hmac.compare_digest(given.encode(), token.encode()):
+        abort(HTTPStatus.FORBIDDEN, "This is not the address that zipocr review printed, or that of an earlier review.")
+    if asked.view_args is not None:
+        asked.view_args.pop("token", None)
+    if asked.method not in {"GET", "HEAD"}:
+        _guard_change(asked)
+
+
+def _guard_change(asked: Request) -> None:
+    """Let only the page itself change anything."""
+    if asked.headers.get("Origin") != f"http://{asked.headers.get('Host')}":
+        abort(HTTPStatus.FORBIDDEN, "Another page asks for this.")
+    if asked.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        abort(HTTPStatus.FORBIDDEN, "Another page asks for this.")
+    if asked.mimetype != "application/json":
+        abort(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "JSON is wanted.")
+
+
+def _secure(response: Response) -> Response:
+    response.headers.update(HEADERS)
+    return response
+
+
+def _refuse(error: HTTPException) -> Response:
+    """Say no in plain text: nothing to escape, nothing to run."""
+    response = Response(f"{error.description}\n", status=error.code, mimetype="text/plain")
+    if error.code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        response.headers["Connection"] = "close"
+    return response
+
+
+class Pages:
+    """What the addresses answer."""
+
+    def __init__(self, review: Review) -> None:
+        self._review = review
+        self._session = review.session
+        self._looker = review.looker
+
+    def file(self, name: str = "") -> Response:
+        """Give the page itself, its style or its script."""
+        file, kind = FILES[name]
+        return Response((resources.files("zipocr.review") / "page" / file).read_bytes(), mimetype=kind)
+
+    def state(self) -> Response:
+        """Tell what comes next and how far it is."""
+        return _json(self._state())
+
+    def crop(self, number: int) -> Response:
+        """Give a page as PNG, or the reason why it cannot be shown."""
+        crop = self._looker.crop(self._known(number))
+        return _json({"trouble": crop}) if isinstance(crop, str) else Response(crop, mimetype="image/png")
+
+    def look(self, number: int) -> Response:
+        """Tell what reading a page once more shows."""
+        look = self._looker.look(self._known(number))
+        strings = [[text, None if self._review.blind else share] for text, share in look.strings]
+        shapes = [asdict(shape) for shape in look.shapes]
+        return _json({"zip": look.zip, "shapes": shapes, "strings": strings, "tiles": bool(look.tiles), "trouble": look.trouble})
+
+    def tiles(self, number: int) -> Response:
+        """Give the digits of a page as PNG."""
+        look = self._looker.look(self._known(number))
+        return Response(look.tiles, mimetype="image/png") if look.tiles else abort(HTTPStatus.NOT_FOUND)
+
+    def place(self, zip_: str) -> Response:
+        """Tell whose ZIP it is."""
+        place = self._looker.place(zip_) if is_zip(zip_) else None
+        return _json({"city": place.city, "state": place.state} if place else None)
+
+    def decide(self) -> Response:
+        """Take a decision."""
+        body = _body(number=int, answer=str, zip=str)
+        if body["answer"] not in set(Answer):
+            abort(HTTPStatus.BAD_REQUEST, "There is no such answer.")
+        return self._change(lambda: self._session.decide(body["number"], Answer(body["answer"]), body["zip"]))
+
+    def undo(self) -> Response:
+        """Take the latest decision back."""
+        revision = _body(revision=int)["revision"]
+        return self._change(lambda: self._session.undo(revision))
+
+    def reopen(self) -> Response:
+        """Bring back what was skipped."""
+        _body()
+        return self._change(self._session.reopen_skipped)
+
+    def _change(self, change: Callable[[], None]) -> Response:
+        """Do something, and tell how things stand then; with a word where it was not done."""
+        said, status = "", HTTPStatus.OK
+        try:
+            change()
+        except Refused as refused:
+            said, status = str(refused), HTTPStatus.BAD_REQUEST
+        except Conflict as conflict:
+            said, status = to_cell(str(conflict)), HTTPStatus.CONFLICT
+        except OutputError as error:
+            said, status = str(error), HTTPStatus.INSUFFICIENT_STORAGE
+        return _json({"said": said, "state": self._state()}, status)
+
+    def _known(self, number: int) -> int:
+        return number if number < len(self._session.items) else abort(HTTPStatus.NOT_FOUND)
+
+    def _state(self) -> dict[str, Any]:
+        coming = self._session.coming(READ_AHEAD)
+        self._looker.prefetch(coming)
+        return {
+            "revision": self._session.revision,
+            "total": len(self._session.items),
+            "counts": self._session.counts,
+            "pace": self._session.pace.seconds,
+            "can_undo": self._session.can_undo,
+            "blind": self._review.blind,
+            "next_command": self._review.next_command,
+            "items": [self._told(number, self._session.items[number]) for number in coming[:AHEAD]],
+        }
+
+    def _told(self, number: int, item: Item) -> dict[str, Any]:
+        """Tell about a page what a person may know before deciding."""
+        row, blind = item.row, self._review.blind
+        hidden = {Reason.LOW_CONFIDENCE} if blind else set()
+        return {
+            "number": number,
+            "file": to_cell(row.file),
+            "page": row.page,
+            "zip": item.read_zip,
+            "confidence": None if blind else row.confidence,
+            "digits": [] if blind else row.digit_confidences,
+            "why": [WHY[reason] for reason in row.reason if reason not in hidden],
+            "runner_up": row.runner_up,
+            "runner_up_confidence": None if blind else row.runner_up_confidence,
+        }
+
+
+def _json(value: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    return Response(json.dumps(value), status=status, mimetype="application/json")
+
+
+def _body(**kinds: type) -> dict[str, Any]:
+    """Read what was sent: JSON with these names and kinds, and nothing else."""
+    try:
+        body = request.get_json()
+    except RecursionError:  # some thousand brackets are enough
+        body = None
+    if not isinstance(body, dict) or {name: type(value) for name, value in body.items()} != kinds:
+        abort(HTTPStatus.BAD_REQUEST, "That is not what is sent here.")
+    return body
+
+
+class _Quiet(WSGIRequestHandler):
+    """Says nothing about requests."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        pass
+
+
+def bind(port: int) -> socket.socket:
+    """Take a port of this machine that only this machine can reach; 0 takes one that is free.
+
+    Raises
+    ------
+    OSError
+        If it is taken.
+    """
+    return socket.create_server((LOOPBACK, port))
+
+
+def serve_at(bound: socket.socket, app: Flask) -> BaseWSGIServer:
+    """Make the server of an application at a port; it takes over the socket."""
+    with bound:
+        return make_server(LOOPBACK, bound.getsockname()[1], app, threaded=True, request_handler=_Quiet, fd=bound.fileno())

@@ -1,0 +1,109 @@
+"""What comes next: the order of the pages, the audit's sample among them, and what is settled. Pure: no files, no clock."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from random import Random
+
+from zipocr.corrections import Drawn, Verdict
+from zipocr.results import Row
+from zipocr.types import Status, dashed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A page to look at, and why it is shown."""
+
+    row: Row
+    drawn: Drawn
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """File and page, as corrections know them."""
+        return self.row.file, self.row.page
+
+    @property
+    def read_zip(self) -> str:
+        """The ZIP as read, with a dash if it has nine digits."""
+        return dashed(self.row.zip + self.row.plus4)
+
+
+def line_up(rows: Iterable[Row], *, audit: int = 0, seed: int = 0) -> list[Item]:
+    """Put the pages that are in doubt into order, least confident first, and mix a sample of the others in.
+
+    Parameters
+    ----------
+    rows : iterable of Row
+        All results. Of several rows about one page, as a watch writes them, the last counts.
+    audit : int
+        How many pages with the status `read` to choose by chance; all where there are fewer.
+    seed : int
+        The same rows, number and seed give the same order.
+
+    Returns
+    -------
+    list of Item
+        The sample is spread evenly, in no order of its own, so that nobody can tell by the place of a page whether it belongs to it.
+    """
+    latest = {(row.file, row.page): row for row in rows}
+    doubtful = [Item(row=row, drawn=Drawn.DOUBT) for row in latest.values() if row.status is not Status.READ]
+    doubtful.sort(key=lambda item: item.row.confidence or 0.0)
+    read = [row for row in latest.values() if row.status is Status.READ]
+    chance = Random(seed)
+    sample = [Item(row=row, drawn=Drawn.AUDIT) for row in chance.sample(read, min(audit, len(read)))]
+    return list(_spread(doubtful, sample, chance))
+
+
+def _spread(doubtful: Sequence[Item], sample: Sequence[Item], chance: Random) -> Iterator[Item]:
+    """Cut the whole order into as many stretches as the sample has pages, and give each stretch one of them, somewhere in it."""
+    total = len(doubtful) + len(sample)
+    bounds = [total * number // len(sample) for number in range(len(sample) + 1)] if sample else []
+    places = {chance.randrange(first, end) for first, end in pairwise(bounds)}
+    chosen, others = iter(sample), iter(doubtful)
+    for place in range(total):
+        yield next(chosen if place in places else others)
+
+
+class Queue:
+    """Which pages are settled and which come next; pages are numbers, their places in the order.
+
+    Parameters
+    ----------
+    count : int
+        How many pages there are.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._settled: dict[int, Verdict] = {}
+        self._reopened: set[int] = set()
+
+    def settle(self, number: int, verdict: Verdict) -> None:
+        """Take a page out of what is to come, or bring it back if the verdict is `UNDONE`."""
+        self._settled.pop(number, None)
+        self._reopened.discard(number)
+        if verdict is not Verdict.UNDONE:
+            self._settled[number] = verdict
+
+    def reopen_skipped(self) -> None:
+        """Bring back the pages that were skipped."""
+        self._reopened = {number for number, verdict in self._settled.items() if verdict is Verdict.SKIPPED}
+
+    def verdict(self, number: int) -> Verdict | None:
+        """Tell what was said of a page that does not come again; None if it is to come."""
+        return None if number in self._reopened else self._settled.get(number)
+
+    @property
+    def latest(self) -> int | None:
+        """The page that was settled last, which could be taken back."""
+        return next(reversed(self._settled), None)
+
+    def coming(self, most: int) -> list[int]:
+        """Name the next pages, at most so many."""
+        return list(islice((number for number in range(self._count) if self.verdict(number) is None), most))
+
+    @property
+    def counts(self) -> Counter[Verdict]:
+        """How many pages got which verdict."""
+        return Counter(self._settled.values())

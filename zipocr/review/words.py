@@ -1,0 +1,26 @@
+"""What the review says in plain English."""
+
+from zipocr.types import Reason
+
+WHY = {
+    Reason.LOW_CONFIDENCE: "That is less than was asked for.",
+    Reason.DIRECTORY_CHOICE: "Another reading looked better by itself; the list of ZIP codes tipped the scale.",
+    Reason.NOT_IN_DIRECTORY: "This ZIP is not listed.",
+    Reason.NO_INK: "Nothing seems to be written here.",
+    Reason.NOT_FIVE_DIGITS: "There is writing, but neither five digits nor nine could be made out.",
+    Reason.TOO_LARGE: "The page or its file was too large to be opened.",
+    Reason.UNREADABLE_FILE: "The file is damaged, empty, encrypted or no image.",
+    Reason.NEEDS_PDF_EXTRA: "To read PDF files takes: pip install 'zipocr[pdf]'.",
+    Reason.NEEDS_HEIF_EXTRA: "To read HEIC files takes: pip install 'zipocr[heif]'.",
+    Reason.TIMEOUT: "It took too long to read.",
+    Reason.OUT_OF_MEMORY: "It took more memory than there was.",
+    Reason.WORKER_DIED: "The process that read it crashed or was killed.",
+    Reason.PROGRAM_ERROR: "A fault of zipocr kept it from being read; please report it.",
+}
+"""Why a page is in doubt, for each reason that a row can have."""
+
+NOT_OPENED = frozenset({Reason.TIMEOUT, Reason.OUT_OF_MEMORY, Reason.WORKER_DIED})
+"""What happened to pages that might hold up or end this process too; they are not opened again."""
+
+NOT_READ_AGAIN = NOT_OPENED | {Reason.PROGRAM_ERROR}
+"""What happened to pages that are shown at most, not read once more."""
