@@ -95,5 +95,5 @@ clean: ## Remove .venv, results.csv and caches
 	touch .venv/installed $@
 
 .venv/with-test .venv/with-dev .venv/with-fuzz: .venv/with-%: .venv/made $(SOURCES)
-	$(BIN)/python -m pip install --quiet '.[heif,pdf,plots,train,watch]' --group $*
+	$(BIN)/python -m pip install --quiet '.[dask,heif,parquet,pdf,plots,s3,train,watch]' --group $*
 	touch .venv/installed $@

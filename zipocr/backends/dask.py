@@ -138,7 +138,7 @@ class DaskBackend:
             try:
                 client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False, name="zipocr")
             except (OSError, ValueError, RuntimeError, ImportError) as error:
-                message = f"The Dask scheduler {address} cannot be reached ({error}). Start one with 'dask scheduler', or look at --scheduler."
+                message = f"The Dask scheduler {address} cannot be reached ({error}). Start one with 'dask scheduler'."
                 raise BackendError(message) from error
             with client:
                 yield client
@@ -239,7 +239,9 @@ class _Map(Generic[TaskT, StepT]):
         shard = self._submit((task,))
         self._await(shard)
         if _killed_workers(shard):
-            return [self.lost(task, 1, Loss(kind=LossKind.DIED, detail="it ended one Dask worker after the other, perhaps for want of memory"))]
+            return [
+                self.lost(task, 1, Loss(kind=LossKind.DIED, detail="it ended one Dask worker after the other, perhaps for want of memory"))
+            ]
         self._gather((shard,))
         return (shard.results or [[]])[0]
 

@@ -10,6 +10,7 @@ from zipocr.errors import ExitCode, ZipocrError
 
 COMMANDS = {
     "scan": "zipocr.cli.scan:scan",
+    "merge": "zipocr.cli.merge:merge",
     "watch": "zipocr.cli.watch:watch",
     "inspect": "zipocr.cli.inspect:inspect",
     "model": "zipocr.cli.model:model",
