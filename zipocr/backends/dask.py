@@ -17,7 +17,7 @@ from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice, takewhile
-from multiprocessing import current_process
+from multiprocessing import current_process, resource_tracker
 from time import monotonic
 from typing import Any, Generic
 from uuid import uuid4
@@ -33,7 +33,7 @@ from zipocr.errors import BackendError
 # Tasks that are sent together, and such shards under way for each thread of the cluster: as many as a process has under way elsewhere.
 SHARD = 8
 SHARDS_UNDER_WAY = 4
-CONNECT_SECONDS = 8.0
+CONNECT_SECONDS = 5.0
 # How long a cluster may be without a worker.
 WORKERS_SECONDS = 60.0
 # How often it is asked how many there are.
@@ -132,7 +132,8 @@ class DaskBackend:
 
     @contextmanager
     def _connected(self) -> Iterator["distributed.Client"]:
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        for name in ("distributed", "distributed.client"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         with ExitStack() as stack:
             address = self.scheduler or stack.enter_context(self._own_cluster()).scheduler_address
             try:
@@ -146,12 +147,14 @@ class DaskBackend:
     @contextmanager
     def _own_cluster(self) -> Iterator["distributed.LocalCluster"]:
         """A cluster that nobody else can reach, and that leaves Ctrl-C to this process: also workers that it starts later inherit that."""
+        # Where this has to start first, Python lets interrupts through again.
+        resource_tracker.ensure_running()
         with interrupts_held_back():
             cluster = distributed.LocalCluster(
                 n_workers=self.jobs or usable_cores(),
                 threads_per_worker=1,
                 host="127.0.0.1",
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",
                 memory_limit=None,
                 silence_logs=logging.CRITICAL,
             )
