@@ -3,7 +3,7 @@ from pathlib import Path
 
 import fakes
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zipocr.errors import InputError, OutputError
@@ -28,6 +28,7 @@ ROWS = st.lists(READ | UNREAD)
 
 
 @given(ROWS)
+@settings(max_examples=25)
 def test_rows_are_read_back_as_they_were_written(tmp_path_factory: pytest.TempPathFactory, rows: list[Row]) -> None:
     path = tmp_path_factory.mktemp("rows") / "x.parquet"
     write_part(path, rows, {})

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import fakes
 import pytest
+import scanner
 from PIL import Image
 
-import zipocr
 from zipocr import remote
 from zipocr.errors import InputError
 from zipocr.remote import Url, fetch
@@ -25,7 +25,6 @@ s3fs = pytest.importorskip("s3fs")
 DEADLINE = 120
 COUNT = 12
 BUCKET = "mail"
-ROOT = Path(zipocr.__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -107,10 +106,11 @@ def test_an_s3_that_cannot_be_reached_is_not_the_file_s_fault(monkeypatch: pytes
         fetch(Url(f"s3://{bucket}/a.png"), most=10)
 
 
-@pytest.mark.parametrize(("code", "kind"), [("AccessDenied", PermissionError), ("ExpiredToken", InputError), ("InternalError", InputError)])
-def test_what_may_not_be_read_is_told_from_trouble_with_all_files(
-    monkeypatch: pytest.MonkeyPatch, code: str, kind: type[Exception]
-) -> None:
+REFUSALS = {"AccessDenied": PermissionError, "ExpiredToken": InputError, "InternalError": InputError}
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+def test_what_may_not_be_read_is_told_from_trouble_with_all_files(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     from botocore.exceptions import ClientError
     from s3fs.errors import translate_boto_error
 
@@ -120,7 +120,7 @@ def test_what_may_not_be_read_is_told_from_trouble_with_all_files(
             raise translate_boto_error(cause) from cause
 
     monkeypatch.setattr(remote, "_s3", Refusing)
-    with pytest.raises(kind):
+    with pytest.raises(REFUSALS[code]):
         fetch(Url("s3://b/k"), most=10)
 
 
@@ -142,14 +142,13 @@ def test_a_manifest_of_urls_gives_the_rows_of_the_files(s3: dict[str, str], tmp_
         put(name, (tmp_path / "in" / name).read_bytes())
     urls = [f"s3://{BUCKET}/{name}" for name in names]
     (tmp_path / "list.csv").write_text("id,path\n" + "".join(f"1,{url}\n" for url in [*urls, f"s3://{BUCKET}/gone.png"]))
-    scan = [sys.executable, "-m", "zipocr", "scan", "--model", "digits"]
-    env = {**os.environ, **s3, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    program, env = [sys.executable, "-P", scanner.__file__], {**os.environ, **s3}
     words = ["--manifest", tmp_path / "list.csv", "--out-dir", tmp_path / "parts", "--shard-size", "5", "--jobs", "2"]
-    done = subprocess.run([*scan, *words], check=False, capture_output=True, env=env, timeout=DEADLINE)
+    done = subprocess.run([*program, "scan", *words], check=False, capture_output=True, env=env, timeout=DEADLINE)
     assert done.returncode == 1, done.stderr
     assert f"failed: s3://{BUCKET}/gone.png: No such file or directory" in done.stderr.decode()
-    subprocess.run([*scan[:3], "merge", tmp_path / "parts", "-o", tmp_path / "merged.csv"], check=True, env=env, capture_output=True)
-    subprocess.run([*scan, tmp_path / "in", "-o", tmp_path / "plain.csv"], check=False, env=env, capture_output=True)
+    subprocess.run([*program, "merge", tmp_path / "parts", "-o", tmp_path / "merged.csv"], check=True, env=env, capture_output=True)
+    subprocess.run([*program, "scan", tmp_path / "in", "-o", tmp_path / "plain.csv"], check=False, env=env, capture_output=True)
     expected = (tmp_path / "plain.csv").read_text().splitlines()
     merged = (tmp_path / "merged.csv").read_text().splitlines()
     assert merged[:-1] == [expected[0], *(f"s3://{BUCKET}/{row}" for row in expected[1:])]
