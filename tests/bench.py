@@ -260,8 +260,8 @@ def lines(figures: Mapping[str, Any]) -> list[str]:
         for one in figures["runs"]
     ]
     return [
-        f"On {machine['cores']} cores of {machine['processor']}, with Python {machine['python']} and a load of {machine['load']:.1f} when it"
-        " began, which should be near 0:",
+        f"On {machine['cores']} cores of {machine['processor']}, with Python {machine['python']} and a load of {machine['load']:.1f} when"
+        " this began, which should be near 0:",
         "",
         *markdown(heads, [*rows, *stages]),
         "",
