@@ -60,7 +60,8 @@ DEFAULTS = ScanConfig()
     default=DEFAULTS.backend,
     show_default=True,
     type=click.Choice(BACKENDS),
-    help="What reads; the default takes processes, and none for up to 8 files.",
+    metavar="NAME",
+    help="What reads: serial, processes, dask, or auto for processes but none for up to 8 files.",
 )
 @click.option(
     "--scheduler",
