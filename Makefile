@@ -9,6 +9,9 @@ BENCH ?= ../shared/bench/dev ../shared/bench/cheques
 # How many inputs `make soak` scans.
 SOAK ?= 20000
 
+# How many crops the whole runs of `make bench` read.
+SIZES ?= 1,12,1000,10000
+
 # How long `make fuzz` runs.
 SECONDS ?= 60
 
@@ -27,7 +30,7 @@ print("...", len(rows), "rows")
 endef
 export TABLE
 
-.PHONY: help scan test soak fuzz check samples strings model accuracy pictures clean
+.PHONY: help scan test soak bench cost fuzz check samples strings model accuracy pictures clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # Two installations into one .venv would disturb each other.
@@ -46,6 +49,13 @@ test: .venv/with-test ## Run the tests against the installed package
 
 soak: .venv/with-test ## Scan 20,000 inputs and show the memory that takes (SOAK=count)
 	$(BIN)/python tests/soak.py $(SOAK)
+
+bench: .venv/with-test ## Measure how long reading takes and write the README's figures (SIZES=1,12,...)
+	$(BIN)/python tests/bench.py --sizes $(SIZES) --write
+	$(BIN)/python tests/cost.py --write
+
+cost: .venv/with-test ## Reckon what a year of the mail that machines could not read would cost
+	$(BIN)/python tests/cost.py --write
 
 fuzz: .venv/with-fuzz ## Throw made-up files at all that reads files, for a minute (SECONDS=60)
 	mkdir -p .venv/fuzz
@@ -81,7 +91,7 @@ pictures: .venv/with-report ## Redraw the README's pictures
 
 clean: ## Remove .venv, results.csv and caches
 	rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	rm -f results.csv results.csv.json results.csv.journal
+	rm -f results.csv results.csv.json results.csv.journal bench.json bench.png
 
 # Each stamp is touched last, so that what was interrupted is done again.
 .venv/made:
@@ -99,5 +109,5 @@ clean: ## Remove .venv, results.csv and caches
 	touch .venv/installed $@
 
 .venv/with-test .venv/with-dev .venv/with-fuzz: .venv/with-%: .venv/made $(SOURCES)
-	$(BIN)/python -m pip install --quiet '.[heif,pdf,plots,report,review,train,watch]' --group $*
+	$(BIN)/python -m pip install --quiet '.[dask,heif,parquet,pdf,plots,report,review,s3,train,watch]' --group $*
 	touch .venv/installed $@

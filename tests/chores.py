@@ -50,6 +50,7 @@ CALAMITIES: dict[str, Callable[[], object]] = {
     # The interpreter's lock is held all the time.
     "spin": lambda: re.match(r"(a+)+$", "a" * 60 + "b"),
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "kill parent": lambda: (os.kill(os.getppid(), signal.SIGKILL), time.sleep(3600)),
     "abort": os.abort,
     "exit": lambda: os._exit(3),
     "allocate": lambda: bytearray(1 << 33),

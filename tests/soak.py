@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from itertools import cycle, islice
+from itertools import cycle, islice, pairwise
 from pathlib import Path
 
 from PIL import Image
@@ -23,6 +23,8 @@ PER_FOLDER = 1_000
 SECONDS = 0.5
 LINES = 40
 GROWTH = 0.05
+# Between these numbers of finished inputs it is told what one costs.
+MARKS = (1, 1_000, 10_000, 100_000, 1_000_000)
 
 Levels = dict[str, float]
 
@@ -47,23 +49,26 @@ def usual_files(folder: Path) -> list[Path]:
     return [*crops, *blanks, damaged, pages]
 
 
-def memory(process: int) -> float:
-    """Tell how many MB of memory a process holds; 0 if it has ended."""
+def memory(process: int, kind: str = "VmRSS") -> float:
+    """Tell how many MB of memory a process holds, or with VmHWM the most it ever held; 0 if it has ended."""
     try:
         status = Path(f"/proc/{process}/status").read_text()
     except OSError:
         return 0
-    return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS")), 0)
+    return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith(kind)), 0)
 
 
-def levels(parent: int) -> Levels:
+def levels(parent: int, kind: str = "VmRSS") -> Levels:
     """Tell the memory of a process and of its workers."""
     try:
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
         workers = [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
     except OSError:
         return {}
-    return {"parent": memory(parent), **{f"worker {number}": memory(int(worker)) for number, worker in enumerate(workers, start=1)}}
+    return {
+        "parent": memory(parent, kind),
+        **{f"worker {number}": memory(int(worker), kind) for number, worker in enumerate(workers, start=1)},
+    }
 
 
 def watch(process: subprocess.Popen[bytes], journal: Path) -> Iterator[tuple[int, Levels]]:
@@ -78,6 +83,21 @@ def watch(process: subprocess.Popen[bytes], journal: Path) -> Iterator[tuple[int
         yield max(0, finished - 1), levels(process.pid)
 
 
+def speed_since(pace: Sequence[tuple[int, float]], before: int) -> float:
+    """Tell how many inputs a second were finished since there were so many."""
+    (first, then), (last, now) = next(point for point in pace if point[0] >= before), pace[-1]
+    return (last - first) / max(now - then, 1e-9)
+
+
+def cost_lines(pace: Sequence[tuple[int, float]]) -> Iterator[str]:
+    """Say what an input costs, between one mark and the next; the first tells of the start, too."""
+    reached = [next((point for point in pace if point[0] >= mark), pace[-1]) for mark in MARKS]
+    reached[0] = 0, 0.0
+    for (first, then), (last, now) in pairwise(reached):
+        if last > first:
+            yield f"inputs {first:>8} to {last:>8}: {1000 * (now - then) / (last - first):7.2f} ms each"
+
+
 def soak(count: int, files: Sequence[Path], folder: Path) -> bool:
     """Scan, print the curve, and tell whether it is flat and all rows are there."""
     (folder / "in").mkdir()
@@ -85,14 +105,18 @@ def soak(count: int, files: Sequence[Path], folder: Path) -> bool:
     output, began = folder / "results.csv", time.monotonic()
     command = [sys.executable, "-m", "zipocr", "scan", folder / "in", "-o", output, "--quiet"]
     curve: list[tuple[int, Levels]] = []
+    pace: list[tuple[int, float]] = [(0, 0.0)]
     with subprocess.Popen(command) as process:
         for finished, now in watch(process, folder / "results.csv.journal"):
+            pace.append((finished, time.monotonic() - began))
             if curve and finished // (count // LINES or 1) == curve[-1][0] // (count // LINES or 1):
                 continue
+            speed = speed_since(pace, curve[-1][0] if curve else 0)
             curve.append((finished, now))
-            print(f"{finished:>8}", *(f"{name} {size:7.1f} MB" for name, size in now.items()), sep="   ", flush=True)
+            print(f"{finished:>8}   {speed:8.1f} crops/s", *(f"{name} {size:7.1f} MB" for name, size in now.items()), sep="   ", flush=True)
     names = {row.file for row in read_results(output)}
     print(f"{count} inputs in {time.monotonic() - began:.0f} s, exit status {process.returncode}, rows of {len(names)} inputs")
+    print(*cost_lines(pace), sep="\n")
     later = [now for finished, now in curve if finished >= count / 10]
     grown = {name: max(now.get(name, 0) for now in later) / size - 1 for name, size in later[0].items()}
     print("grown after the first tenth:", *(f"{name} {share:+.1%}" for name, share in grown.items()))

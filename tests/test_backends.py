@@ -26,8 +26,13 @@ ADD_ONE = partial(chores.Each, partial(operator.add, 1))
 DIVIDE_ONE = partial(chores.Each, partial(operator.truediv, 1))
 
 
-@pytest.fixture(params=["serial", "processes"])
+@pytest.fixture(params=["serial", "processes", "dask"])
 def backend(request: pytest.FixtureRequest) -> Backend:
+    if request.param == "dask":
+        pytest.importorskip("distributed")
+        from zipocr.backends.dask import DaskBackend
+
+        return DaskBackend(scheduler=request.getfixturevalue("cluster").address)
     return SerialBackend() if request.param == "serial" else ProcessBackend(jobs=JOBS)
 
 

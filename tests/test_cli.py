@@ -20,7 +20,8 @@ from PIL import Image
 import zipocr
 from zipocr.cli import COMMANDS, CommandGroup, main
 from zipocr.cli.model import passport_lines
-from zipocr.cli.scan import FAILURES_NAMED, scan
+from zipocr.cli.runs import FAILURES_NAMED
+from zipocr.cli.scan import scan
 from zipocr.config import ScanConfig
 from zipocr.errors import InputError, ModelError, OutputError, ZipocrError
 from zipocr.images import Listing, list_inputs
@@ -117,9 +118,11 @@ def test_options_and_settings_have_the_same_names_and_defaults() -> None:
 def test_every_option_reaches_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[ScanConfig] = []
     monkeypatch.setattr("zipocr.cli.scan._scan", lambda _, config: seen.append(config))
+    monkeypatch.setattr("zipocr.cli.scan.scan_manifest", lambda *words: seen.append(words[-1]))
     (tmp_path / "list.txt").touch()
     given = ScanConfig(
         output=str(tmp_path / "o.csv"),
+        backend="processes",
         jobs=3,
         model="digits",
         min_confidence=0.25,
@@ -135,15 +138,37 @@ def test_every_option_reaches_the_settings(tmp_path: Path, monkeypatch: pytest.M
         log_file=tmp_path / "log",
     )
     # What contradicts some of these.
-    other = ScanConfig(max_error=0.2, directory=tmp_path / "list.txt")
+    other = ScanConfig(
+        max_error=0.2,
+        directory=tmp_path / "list.txt",
+        backend="dask",
+        scheduler="tcp://localhost:1",
+        manifest=tmp_path / "list.txt",
+        out_dir=tmp_path / "parts",
+        shard_size=7,
+    )
     defaults = ScanConfig()
-    assert all(len({getattr(one, field.name) for one in (given, other, defaults)}) == 2 for field in fields(ScanConfig))
-    words = ["--output", given.output, "--jobs", "3", "--model", "digits", "--min-confidence", "0.25", "--no-directory"]
+    assert all(len({getattr(one, field.name) for one in (given, other, defaults)}) >= 2 for field in fields(ScanConfig))
+    words = [
+        "--output",
+        given.output,
+        "--backend",
+        "processes",
+        "--jobs",
+        "3",
+        "--model",
+        "digits",
+        "--min-confidence",
+        "0.25",
+        "--no-directory",
+    ]
     words += ["--debug", str(given.debug), "--quiet", "--max-pixels", "99", "--resume", "--force", "--timeout", "2.5"]
     words += ["--max-memory-per-worker", "1G", "-vv", "--log-file", str(given.log_file)]
     monkeypatch.setattr("zipocr.cli.scan.check_places", lambda *_: None)  # not everything makes sense together
     invoke("scan", save(tmp_path / "x.png"), *words)
-    invoke("scan", tmp_path / "x.png", "--max-error", "0.2", "--directory", tmp_path / "list.txt")
+    words = ["--max-error", "0.2", "--directory", str(other.directory), "--backend", "dask", "--scheduler", "tcp://localhost:1"]
+    words += ["--manifest", str(other.manifest), "--out-dir", str(other.out_dir), "--shard-size", "7"]
+    invoke("scan", *words)
     invoke("scan", tmp_path / "x.png")
     assert seen == [given, other, defaults]
 

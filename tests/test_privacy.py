@@ -1,4 +1,4 @@
-"""No command talks to a network: Python's own events tell of every socket, in worker processes too."""
+"""No command talks to a network unless it is told to: Python's own events tell of every socket, in worker processes too."""
 
 import os
 import subprocess
@@ -21,6 +21,25 @@ def guard(event, arguments):
     if event == "socket.__new__" and arguments[1] in inner:
         return
     if event.startswith("socket.") or event in {"urllib.Request", "http.client.connect"}:
+        with open(os.environ["ZIPOCR_TEST_SOCKETS"], "a") as file:
+            print(event, *arguments[1:], file=file)
+        os._exit(99)
+
+sys.addaudithook(guard)
+"""
+# As above, but what stays on this machine may pass.
+HOME_GUARD = """
+import os, sys
+
+HERE = {"127.0.0.1", "::1", "localhost", b"127.0.0.1", b"localhost"}
+
+def guard(event, arguments):
+    place = None
+    if event in {"socket.connect", "socket.bind", "socket.sendto"} and isinstance(arguments[1], tuple):
+        place = arguments[1][0]
+    if event in {"socket.getaddrinfo", "socket.gethostbyname"}:
+        place = arguments[0]
+    if place is not None and place not in HERE:
         with open(os.environ["ZIPOCR_TEST_SOCKETS"], "a") as file:
             print(event, *arguments[1:], file=file)
         os._exit(99)
@@ -66,16 +85,31 @@ def test_the_guard_sees_what_it_is_there_for(guarded: dict[str, str], what: str)
 
 
 @pytest.mark.real
-def test_scan_inspect_model_and_train_use_no_network(guarded: dict[str, str], tmp_path: Path) -> None:
-    folder, zipocr_ = save(tmp_path / "in", 10), ("-m", "zipocr")
+def test_scan_merge_inspect_model_and_train_use_no_network(guarded: dict[str, str], tmp_path: Path) -> None:
+    folder, zipocr_, listed = save(tmp_path / "in", 10), ("-m", "zipocr"), tmp_path / "list.txt"
+    listed.write_text("".join(f"{path}\n" for path in sorted(folder.iterdir())))
     for words in (
         ["scan", folder, "--jobs", "2", "-o", tmp_path / "out.csv", "--debug", tmp_path / "debug"],
+        ["scan", "--manifest", listed, "--out-dir", tmp_path / "parts", "--backend", "serial"],
+        ["merge", tmp_path / "parts", "-o", tmp_path / "merged.csv"],
         ["inspect", folder / "1.png", "-o", tmp_path / "sheets"],
         ["model"],
         ["train", "--data", "digits", "--holdout", "6"],
     ):
         done = run(guarded, *zipocr_, *words)
         assert done.returncode == 0, done.stderr
+    assert not Path(guarded["ZIPOCR_TEST_SOCKETS"]).exists()
+
+
+@pytest.mark.real
+def test_a_dask_cluster_of_its_own_stays_on_this_machine(guarded: dict[str, str], tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    (tmp_path / "guard" / "sitecustomize.py").write_text(HOME_GUARD)
+    assert run(guarded, "-c", "import socket; socket.socket(type=socket.SOCK_DGRAM).connect(('192.0.2.1', 80))").returncode == 99
+    Path(guarded["ZIPOCR_TEST_SOCKETS"]).unlink()
+    words = ["scan", save(tmp_path / "in", 3), "--backend", "dask", "--jobs", "1", "-o", tmp_path / "out.csv"]
+    done = run(guarded, "-m", "zipocr", *words)
+    assert done.returncode == 0, done.stderr
     assert not Path(guarded["ZIPOCR_TEST_SOCKETS"]).exists()
 
 

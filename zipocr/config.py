@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+BACKENDS = ("auto", "serial", "processes", "dask")
+"""What can read."""
+
 LARGEST_MAX_PIXELS = 178_956_970
 """Where Pillow refuses to open an image at all; no crop comes near."""
 
@@ -15,6 +18,16 @@ class ScanConfig:
     ----------
     output : str
         File to write the rows to, or ``-`` for standard output.
+    backend : str
+        What reads: ``serial``, ``processes``, ``dask``, or ``auto`` for one of the first two. The rows do not depend on it.
+    scheduler : str or None
+        Address of the scheduler of a Dask cluster; None starts a cluster on this machine.
+    manifest : Path or None
+        File that lists what to read, instead of paths.
+    out_dir : Path or None
+        Folder for the parts that what a manifest lists is read into.
+    shard_size : int
+        How many inputs of a manifest make a part.
     jobs : int
         Processes that read; 0 stands for one per usable core. The rows do not depend on it.
     model : str
@@ -48,6 +61,11 @@ class ScanConfig:
     """
 
     output: str = "-"
+    backend: str = "auto"
+    scheduler: str | None = None
+    manifest: Path | None = None
+    out_dir: Path | None = None
+    shard_size: int = 10_000
     jobs: int = 0
     model: str = "mail"
     max_error: float = 0.01

@@ -26,6 +26,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from zipocr.atomic import write_whole
 from zipocr.errors import OutputError
 from zipocr.polarity import on_light_paper
+from zipocr.remote import Url, fetch
 from zipocr.types import GrayImage, Reason, Unread
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".bmp", ".webp", ".heic", ".heif", ".hif", ".pdf"})
@@ -45,7 +46,7 @@ _ALPHA_MODES = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 class ImageFile:
     """An image file to read, and the name its rows bear: a posix path relative to the PATH that it was found under."""
 
-    path: Path
+    path: Path | Url
     name: str
 
 
@@ -127,12 +128,12 @@ def _ignore() -> None:
     """Not everybody counts pages."""
 
 
-def read_pages(path: Path, *, max_pixels: int, first: int = 1, begin: Callable[[], None] = _ignore) -> Iterator[GrayImage | Unread]:
+def read_pages(path: Path | Url, *, max_pixels: int, first: int = 1, begin: Callable[[], None] = _ignore) -> Iterator[GrayImage | Unread]:
     """Read the pages of an image file, one at a time.
 
     Parameters
     ----------
-    path : Path
+    path : Path or Url
         A PNG, JPEG, TIFF, BMP, WebP, HEIC or PDF file, whatever its suffix says.
     max_pixels : int
         Pages with more pixels are not decoded.
@@ -148,7 +149,7 @@ def read_pages(path: Path, *, max_pixels: int, first: int = 1, begin: Callable[[
         be opened yields one `Unread`; a damaged page of a TIFF or PDF yields one in its place.
     """
     try:
-        data = _read(path)
+        data = _fetch(path) if isinstance(path, Url) else _read(path)
     except OSError as error:
         yield _unreadable(error.strerror or "cannot be opened")
         return
@@ -170,6 +171,14 @@ def _read(path: Path) -> bytes | Unread:
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(path, flags), "rb") as file:
         return file.read(status.st_size + 1) or _unreadable("empty file")
+
+
+def _fetch(url: Url) -> bytes | Unread:
+    """Bring a file here that is elsewhere."""
+    data = fetch(url, most=LARGEST_FILE)
+    if len(data) > LARGEST_FILE:
+        return _too_large(f"a file of more than {LARGEST_FILE >> 20} MB")
+    return data or _unreadable("empty file")
 
 
 def _read_data(data: bytes, *, max_pixels: int, first: int, begin: Callable[[], None]) -> Iterator[GrayImage | Unread]:

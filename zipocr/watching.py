@@ -67,7 +67,7 @@ class Watcher:
         before, self._restless = self._restless, {}
         arrivals: list[Arrival] = []
         for file in list_inputs((self.folder,), exclude=self.exclude).files:
-            stamp = _stamp(file.path)
+            stamp = _stamp(self.folder / file.name)
             if stamp is None or self.known.get(file.name) == stamp:
                 continue
             earlier, since = before.get(file.name, (stamp, now))

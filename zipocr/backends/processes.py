@@ -141,7 +141,7 @@ class ProcessBackend:
         ours, theirs = context.Pipe()
         process = context.Process(target=serve, args=(theirs, start, self.max_memory), daemon=True)
         try:
-            with _interrupts_held_back():
+            with interrupts_held_back():
                 process.start()
         except OSError as error:
             message = f"A worker process could not be started: {error.strerror}. Run again with fewer --jobs."
@@ -291,7 +291,7 @@ def _end(process: SpawnProcess) -> str:
 
 
 @contextmanager
-def _interrupts_held_back() -> Iterator[None]:
+def interrupts_held_back() -> Iterator[None]:
     """Processes started inside never see Ctrl-C: the terminal sends it to all, but one alone should answer."""
     if not hasattr(signal, "pthread_sigmask"):
         yield

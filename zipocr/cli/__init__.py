@@ -10,6 +10,7 @@ from zipocr.errors import ExitCode, ZipocrError
 
 COMMANDS = {
     "scan": "zipocr.cli.scan:scan",
+    "merge": "zipocr.cli.merge:merge",
     "watch": "zipocr.cli.watch:watch",
     "review": "zipocr.cli.review:review",
     "evaluate": "zipocr.cli.evaluate:evaluate",

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections import Counter
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,30 +11,64 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from zipocr.cli.backends import check_backend, choose_backend
 from zipocr.cli.interrupts import orderly_end
-from zipocr.cli.logs import LOG, console, log_outcome, logs
+from zipocr.cli.logs import LOG, log_outcome, logs
+from zipocr.cli.manifest import check_manifest, scan_manifest
+from zipocr.cli.runs import Tally, exit_code, facts_of, limits_of, progress, settings_of, tell, to_text
 from zipocr.cli.sizes import to_size
-from zipocr.config import LARGEST_MAX_PIXELS, ScanConfig
-from zipocr.errors import ExitCode
+from zipocr.config import BACKENDS, LARGEST_MAX_PIXELS, ScanConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
-    from zipocr.backends import Backend
-    from zipocr.backends.processes import ProcessBackend
-    from zipocr.batch import BatchSettings, Outcome
+    from zipocr.batch import BatchSettings
+    from zipocr.errors import ExitCode
     from zipocr.images import Listing
     from zipocr.outputs import Output
 
 DEFAULTS = ScanConfig()
-# So few files are read sooner than further processes have started.
-SERIAL_UP_TO = 8
-FAILURES_NAMED = 20
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(exists=True, path_type=Path))
+@click.argument("paths", nargs=-1, metavar="PATH...", type=click.Path(exists=True, path_type=Path))
 @click.option("-o", "--output", default=DEFAULTS.output, metavar="FILE", help="CSV file to write; the default, -, is standard output.")
+@click.option(
+    "--manifest",
+    default=DEFAULTS.manifest,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Read the files that this file lists, by path or s3:// URL, instead of PATHs: Parquet or CSV with a column path, or lines.",
+)
+@click.option(
+    "--out-dir",
+    default=DEFAULTS.out_dir,
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Folder for the Parquet parts of a manifest; parts that are there are not made again.",
+)
+@click.option(
+    "--shard-size",
+    default=DEFAULTS.shard_size,
+    show_default=True,
+    type=click.IntRange(1),
+    metavar="N",
+    help="How many files of a manifest make a part.",
+)
+@click.option(
+    "--backend",
+    default=DEFAULTS.backend,
+    show_default=True,
+    type=click.Choice(BACKENDS),
+    metavar="NAME",
+    help="What reads: serial, processes, dask, or auto for processes but none for up to 8 files.",
+)
+@click.option(
+    "--scheduler",
+    default=DEFAULTS.scheduler,
+    metavar="ADDRESS",
+    help="Where the scheduler of the Dask cluster is, like tcp://host:8786; without it one is started on this machine.",
+)
 @click.option("--jobs", default=DEFAULTS.jobs, type=click.IntRange(min=0), metavar="N", help="Processes; the default, 0, is one per core.")
 @click.option("--model", default=DEFAULTS.model, show_default=True, metavar="NAME|PATH", help="Model: digits, mail or a model file.")
 @click.option(
@@ -111,6 +142,11 @@ def scan(
     *,
     paths: tuple[Path, ...],
     output: str,
+    manifest: Path | None,
+    out_dir: Path | None,
+    shard_size: int,
+    backend: str,
+    scheduler: str | None,
     jobs: int,
     model: str,
     max_error: float,
@@ -133,6 +169,8 @@ def scan(
     page gets one row of CSV, in the order of the input. An output file appears when it is complete; until then what is finished is kept in
     a journal beside it, FILE.journal, that --resume goes on with. What made the rows is told in FILE.json.
 
+    Of very many files, --manifest FILE --out-dir DIR makes parts instead, which 'zipocr merge DIR' puts together.
+
     --directory takes one ZIP a line, or CSV with the header zip, zip,city or zip,city,state.
 
     Exit status: 0 if every input could be opened, whatever was read; 1 if some could not (their rows stand and say why); 2 for wrong
@@ -140,6 +178,11 @@ def scan(
     """
     config = ScanConfig(
         output=output,
+        manifest=manifest,
+        out_dir=out_dir,
+        shard_size=shard_size,
+        backend=backend,
+        scheduler=scheduler,
         jobs=jobs,
         model=model,
         max_error=max_error,
@@ -157,9 +200,13 @@ def scan(
         quiet=quiet,
     )
     check_threshold(ctx, config)
-    check_places(paths, config)
+    check_backend(config)
+    if config.manifest or config.out_dir or not paths:
+        check_manifest(ctx, paths, config)
+    else:
+        check_places(paths, config)
     with orderly_end(), logs(config):
-        ctx.exit(_scan(paths, config))
+        ctx.exit(scan_manifest(config.manifest, config.out_dir, config) if config.manifest and config.out_dir else _scan(paths, config))
 
 
 def check_threshold(ctx: click.Context, config: ScanConfig) -> None:
@@ -223,7 +270,7 @@ def _read(paths: Sequence[Path], listing: Listing, settings: BatchSettings, outp
     tally = Tally(skipped=listing.skipped)
     rest = listing.files[output.finished :]
     LOG.info("reading %d files, of which %d are finished", len(listing.files), output.finished)
-    with _progress(len(listing.files), quiet=config.quiet) as advance:
+    with progress(len(listing.files), quiet=config.quiet) as advance:
         for outcome in output.replay():
             tally.add(outcome)
             advance()
@@ -237,129 +284,3 @@ def _read(paths: Sequence[Path], listing: Listing, settings: BatchSettings, outp
     output.complete({**facts_of(config), "paths": [to_text(path) for path in paths], "counts": dict(tally.counts)})
     tell(tally.lines(seconds=time.monotonic() - began), config)
     return exit_code(tally.counts)
-
-
-def settings_of(config: ScanConfig) -> BatchSettings:
-    """Give what the reading processes need to know. The user's list of ZIPs is read here and now; it may change while the run goes on."""
-    from zipocr.batch import BatchSettings
-    from zipocr.cli.directories import own_directory
-
-    return BatchSettings(
-        model=config.model,
-        max_error=config.max_error,
-        min_confidence=config.min_confidence,
-        use_directory=not config.no_directory,
-        directory=own_directory(config.directory, no_directory=config.no_directory),
-        max_pixels=config.max_pixels,
-        debug=config.debug,
-    )
-
-
-def limits_of(config: ScanConfig) -> dict[str, object]:
-    """Give the options that may cost a page its reading."""
-    return {"timeout": config.timeout, "max_memory_per_worker": config.max_memory_per_worker}
-
-
-def facts_of(config: ScanConfig) -> dict[str, object]:
-    """Give what decides no row but is worth knowing years later."""
-    return {
-        "model_name": config.model,
-        "directory_file": config.directory and to_text(config.directory),
-        "jobs": config.jobs,
-        "debug": config.debug and to_text(config.debug),
-        "folder": to_text(Path.cwd()),
-    }
-
-
-def to_text(path: Path) -> str:
-    """Write a path as the rows write names."""
-    from zipocr.results import to_cell
-
-    return to_cell(str(path))
-
-
-def exit_code(counts: Mapping[str, int]) -> ExitCode:
-    """Tell whether all inputs could be opened."""
-    return ExitCode.SOME_INPUTS_FAILED if counts.get("failed") else ExitCode.DONE
-
-
-def tell(lines: Iterable[str], config: ScanConfig) -> None:
-    """Say something at the end, to people and to the log."""
-    for line in lines:
-        LOG.info("%s", line)
-        if not (config.quiet or config.verbose):
-            click.echo(line, err=True)
-
-
-def choose_backend(config: ScanConfig, files: int) -> Backend:
-    """Further processes only where they can pay, or where a limit is asked for that a process cannot set itself."""
-    limited = config.timeout is not None or config.max_memory_per_worker is not None
-    if files <= SERIAL_UP_TO and not limited:
-        from zipocr.backends.serial import SerialBackend
-
-        return SerialBackend()
-    return make_workers(config, files)
-
-
-def make_workers(config: ScanConfig, most: int) -> ProcessBackend:
-    """Make the backend of several processes, at most so many."""
-    from zipocr.backends import usable_cores
-    from zipocr.backends.processes import DEFAULT_TIMEOUT, ProcessBackend
-
-    jobs = max(1, min(config.jobs or usable_cores(), most))
-    return ProcessBackend(jobs=jobs, timeout=config.timeout or DEFAULT_TIMEOUT, max_memory=config.max_memory_per_worker)
-
-
-@contextmanager
-def _progress(files: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
-    """A bar on standard error where that is a terminal; otherwise nothing."""
-    if quiet or sys.stderr is None or not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = ("reading", BarColumn(), MofNCompleteColumn(), "files", TimeRemainingColumn())
-    with Progress(*columns, console=console(), transient=True) as bar:
-        task = bar.add_task("reading", total=files)
-        yield lambda: bar.advance(task)
-
-
-@dataclass(slots=True, kw_only=True)
-class Tally:
-    """Counts what became of the pages, for the summary."""
-
-    skipped: int
-    counts: Counter[str] = field(default_factory=Counter)
-    named: list[str] = field(default_factory=list)
-    earlier: int = 0
-
-    def begin_anew(self) -> None:
-        """Take what was counted up to now for the work of an earlier run."""
-        self.earlier = self.counts.total()
-
-    def add(self, outcome: Outcome) -> None:
-        """Count a file's pages; a page that could not be opened is ``failed`` and not ``unread``."""
-        from zipocr.batch import FAILURES
-        from zipocr.results import to_cell
-
-        for row in outcome.rows:
-            self.counts["failed" if FAILURES.intersection(row.reason) else row.status] += 1
-        room = FAILURES_NAMED - len(self.named)
-        self.named.extend(f"{to_cell(outcome.rows[0].file)}: {failure}" for failure in outcome.failures[:room])
-
-    def lines(self, *, seconds: float) -> Iterator[str]:
-        """Say it in a few lines, the failures first and the totals last."""
-        from zipocr.batch import FAILURES
-
-        counts = self.counts
-        pages = counts.total()
-        yield from (f"failed: {name}" for name in self.named)
-        if counts["failed"] > len(self.named):
-            yield f"failed: {counts['failed'] - len(self.named)} more, see the rows with one of the reasons {', '.join(sorted(FAILURES))}"
-        if not pages:
-            yield "warning: no images found"
-        if self.skipped:
-            yield f"skipped {self.skipped} other files"
-        parts = f"read {counts['read']}, to review {counts['review']}, unread {counts['unread']}, failed {counts['failed']}"
-        before = f", {self.earlier} of them before," if self.earlier else ""
-        yield f"{parts}; {pages} crops{before} in {seconds:.1f} s ({(pages - self.earlier) / max(seconds, 1e-9):.1f} crops per second)"

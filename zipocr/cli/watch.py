@@ -11,21 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zipocr.cli.backends import make_workers
 from zipocr.cli.interrupts import orderly_end
 from zipocr.cli.logs import LOG, log_outcome, logs
-from zipocr.cli.scan import (
-    Tally,
-    check_places,
-    check_threshold,
-    exit_code,
-    facts_of,
-    limits_of,
-    make_workers,
-    scan,
-    settings_of,
-    tell,
-    to_text,
-)
+from zipocr.cli.runs import Tally, exit_code, facts_of, limits_of, settings_of, tell, to_text
+from zipocr.cli.scan import check_places, check_threshold, scan
 from zipocr.config import ScanConfig, WatchConfig
 
 if TYPE_CHECKING:
@@ -36,7 +26,7 @@ if TYPE_CHECKING:
     from zipocr.watching import Watcher
 
 DEFAULTS = WatchConfig()
-NOT_OF_WATCH = frozenset({"paths", "resume"})
+NOT_OF_WATCH = frozenset({"paths", "resume", "manifest", "out_dir", "shard_size", "backend", "scheduler"})
 # Writing the whole CSV anew may not take more than this share of the time.
 LARGEST_SHARE = 0.05
 

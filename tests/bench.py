@@ -1,0 +1,322 @@
+"""Measures how long reading takes, part by part and as a whole: ``python tests/bench.py [--sizes 1,12,1000] [--rounds 5] [--write]``.
+
+The crops are the sample scans; many crops are links to them. What is compared is done in turn within one run, so that a busy machine is
+busy for all. Nothing here judges a time. The figures go to bench.json and bench.png; with --write also to tests/bench.json, which the
+README's figures come from, and into the README.
+"""
+
+import argparse
+import csv
+import importlib
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial, wraps
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import cv2
+import numpy as np
+import soak
+
+from zipocr import __version__
+from zipocr.atomic import write_whole
+from zipocr.batch import use_one_thread
+from zipocr.images import read_pages
+from zipocr.model_file import load_model, model_digest
+from zipocr.reader import Reader
+from zipocr.training.report import markdown, put
+from zipocr.types import GrayImage, Unread
+
+ROOT = Path(__file__).parents[1]
+SAMPLES = ROOT / "sample_scans"
+RECORD = ROOT / "tests" / "bench.json"
+SIZES = (1, 12, 1_000, 10_000)
+JOBS = (1, 2)
+ROUNDS = 5
+# Whole runs on fewer crops than this are repeated.
+SHORT = 100
+MAX_PIXELS = 10_000_000
+STAGES = {
+    "size": "zipocr.reader:to_working_size",
+    "ink": "zipocr.reader:Reader.find_ink",
+    "segment": "zipocr.reader:Reader.segment",
+    "normalize": "zipocr.reader:draw_regions",
+    "classify": "zipocr.reader:Reader.score",
+    "decode": "zipocr.reader:decode",
+    "answer": "zipocr.reader:Reader.answer",
+}
+"""The parts of a reading, by the functions that do them; what one spends in another counts for that other. Rename them here, too."""
+
+Spread = dict[str, float]
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Give median, quartiles, mean and number of values."""
+    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
+    return {"median": middle, "low": low, "high": high, "mean": statistics.fmean(values), "count": len(values)}
+
+
+class Clock:
+    """Adds up what each stage takes by itself, without the stages inside it."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, float] = defaultdict(float)
+        self._inside: list[float] = []
+
+    def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a function."""
+
+        @wraps(function)
+        def timed(*words: Any, **options: Any) -> Any:
+            began = time.perf_counter()
+            self._inside.append(0.0)
+            try:
+                return function(*words, **options)
+            finally:
+                took = time.perf_counter() - began
+                self.spent[name] += took - self._inside.pop()
+                if self._inside:
+                    self._inside[-1] += took
+
+        return timed
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Put the clock around all stages."""
+        with ExitStack() as stack:
+            for name, place in STAGES.items():
+                room, _, path = place.partition(":")
+                *owners, last = path.split(".")
+                owner: Any = importlib.import_module(room)
+                for word in owners:
+                    owner = getattr(owner, word)
+                stack.enter_context(mock.patch.object(owner, last, self.around(name, getattr(owner, last))))
+            yield
+
+
+def decode_only(crop: Path) -> list[GrayImage]:
+    """Do what must be done to see the pixels."""
+    return [page for page in read_pages(crop, max_pixels=MAX_PIXELS) if not isinstance(page, Unread)]
+
+
+def floor(crop: Path) -> None:
+    """Do what every reader does that looks for ink: Otsu's threshold and connected components."""
+    for page in decode_only(crop):
+        _, ink = cv2.threshold(page, 0, 255, cv2.THRESH_BINARY_INV + cv2.THRESH_OTSU)
+        cv2.connectedComponentsWithStats(ink)
+
+
+def read_whole(reader: Reader, crop: Path) -> None:
+    """Read."""
+    for page in decode_only(crop):
+        reader.read(page)
+
+
+def read_timed(reader: Reader, crop: Path) -> dict[str, float]:
+    """Read, and give the seconds of each stage; they are a little longer for being watched."""
+    clock = Clock()
+    with clock.watching():
+        clock.around("open", decode_only)(crop)
+        began = time.perf_counter()
+        read_whole(reader, crop)
+        whole = time.perf_counter() - began
+    others = {name: clock.spent.get(name, 0.0) for name in ("open", *STAGES)}
+    return {**others, "rest": max(0.0, whole - sum(others.values()))}
+
+
+def on_one_core(crops: Sequence[Path], rounds: int) -> dict[str, dict[str, Spread]]:
+    """Time single crops, in milliseconds: all kinds in turn for each crop."""
+    use_one_thread()
+    reader = Reader(load_model("mail"))
+    kinds: dict[str, Callable[[Path], object]] = {"decode only": decode_only, "floor": floor, "read": partial(read_whole, reader)}
+    kinds |= {name: make(crops) for name, make in OTHERS.items() if is_there(name)}
+    for warm in kinds.values():
+        warm(crops[0])
+    times: dict[str, list[float]] = defaultdict(list)
+    stages: dict[str, list[float]] = defaultdict(list)
+    for _ in range(rounds):
+        for crop in crops:
+            for name, kind in kinds.items():
+                began = time.perf_counter()
+                kind(crop)
+                times[name].append(1000 * (time.perf_counter() - began))
+            for name, seconds in read_timed(reader, crop).items():
+                stages[name].append(1000 * seconds)
+    return {
+        "crop": {name: spread(taken) for name, taken in times.items()},
+        "stage": {name: spread(taken) for name, taken in stages.items()},
+    }
+
+
+def is_there(name: str) -> bool:
+    """Tell whether another reader is installed."""
+    return bool(shutil.which(name)) if name == "tesseract" else find_spec(name) is not None
+
+
+def tesseract(_: Sequence[Path]) -> Callable[[Path], object]:
+    """Read a line with Tesseract, whose process starts for each crop as it does for its users."""
+    words = ["--psm", "7", "-c", "tessedit_char_whitelist=0123456789-"]
+    env = {**os.environ, "OMP_THREAD_LIMIT": "1"}
+    return lambda crop: subprocess.run(["tesseract", str(crop), "-", *words], capture_output=True, check=False, env=env).stdout
+
+
+def rapidocr(_: Sequence[Path]) -> Callable[[Path], object]:
+    """Read with RapidOCR in this process."""
+    engine = importlib.import_module("rapidocr").RapidOCR()
+    return lambda crop: engine(str(crop))
+
+
+OTHERS: dict[str, Callable[[Sequence[Path]], Callable[[Path], object]]] = {"tesseract": tesseract, "rapidocr": rapidocr}
+
+
+def whole_run(folder: Path, jobs: int) -> dict[str, float]:
+    """Scan a folder in a process of its own: seconds, and the most memory of the scan and of one worker, in MB."""
+    output = folder.with_suffix(".csv")
+    command = [sys.executable, "-m", "zipocr", "scan", folder, "-o", output, "--force", "--quiet", "--jobs", str(jobs)]
+    began, peaks = time.perf_counter(), {"parent": 0.0, "worker": 0.0}
+    with subprocess.Popen(command) as process:
+        while process.poll() is None:
+            for name, size in soak.levels(process.pid, "VmHWM").items():
+                peaks[name.split()[0]] = max(peaks[name.split()[0]], size)
+            time.sleep(0.02)
+        seconds = time.perf_counter() - began
+    return {"seconds": seconds, **peaks}
+
+
+def whole_runs(crops: Sequence[Path], sizes: Sequence[int], rounds: int) -> list[dict[str, Any]]:
+    """Scan so many crops on so many workers, in turn."""
+    runs: dict[tuple[int, int], list[dict[str, float]]] = defaultdict(list)
+    with tempfile.TemporaryDirectory() as made:
+        for size in sizes:
+            (Path(made) / f"{size}").mkdir()
+            soak.make_inputs(Path(made) / f"{size}", size, crops)
+            for _ in range(rounds if size < SHORT else 1):
+                for jobs in JOBS:
+                    runs[size, jobs].append(whole_run(Path(made) / f"{size}", jobs))
+                    print(f"{size:>8} crops, {jobs} workers: {runs[size, jobs][-1]['seconds']:.2f} s", file=sys.stderr, flush=True)
+    return [
+        {
+            "crops": size,
+            "jobs": jobs,
+            "seconds": spread([one["seconds"] for one in found]),
+            **{f"{name}_mb": max(one[name] for one in found) for name in ("parent", "worker")},
+        }
+        for (size, jobs), found in runs.items()
+    ]
+
+
+def measure(sizes: Sequence[int], rounds: int, *, step: int = 1) -> dict[str, Any]:
+    """Measure everything on every so many of the sample scans."""
+    with (SAMPLES / "labels.csv").open(encoding="utf-8", newline="") as file:
+        names = dict.fromkeys(row["file"] for row in csv.DictReader(file))
+    crops = [(SAMPLES / name).resolve() for name in names][::step]
+    load = os.getloadavg()[0]
+    return {
+        "zipocr": __version__,
+        "model": model_digest("mail"),
+        "machine": {"processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version(), "load": load},
+        "input_bytes": statistics.fmean(crop.stat().st_size for crop in crops),
+        **on_one_core(crops, rounds),
+        "runs": whole_runs(crops, sizes, rounds),
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+LABELS = {"decode only": "decode only", "floor": "decode, Otsu, connected components", "read": "zipocr, the whole reading"}
+
+
+def lines(figures: Mapping[str, Any]) -> list[str]:
+    """Say it in Markdown."""
+    machine = figures["machine"]
+    heads = ("one crop on one core, ms", "lower quartile", "median", "upper quartile", "mean")
+    rows = [(LABELS.get(name, name), *_cells(one)) for name, one in figures["crop"].items()]
+    stages = [(f"of these: {name}", *_cells(one)) for name, one in figures["stage"].items()]
+    runs = [
+        (
+            f"{one['crops']:,}",
+            str(one["jobs"]),
+            f"{one['seconds']['median']:.1f}",
+            f"{one['crops'] / one['seconds']['median']:.1f}",
+            f"{one['parent_mb']:.0f}",
+            f"{one['worker_mb']:.0f}" if one["worker_mb"] else "",
+        )
+        for one in figures["runs"]
+    ]
+    return [
+        f"On {machine['cores']} cores of {machine['processor']}, with Python {machine['python']} and a load of {machine['load']:.1f} when"
+        " this began, which should be near 0:",
+        "",
+        *markdown(heads, [*rows, *stages]),
+        "",
+        *markdown(("crops", "workers", "seconds, start to end", "crops per second", "MB of the scan", "MB of a worker"), runs),
+    ]
+
+
+def _cells(one: Spread) -> tuple[str, ...]:
+    return tuple(f"{one[name]:.2f}" for name in ("low", "median", "high", "mean"))
+
+
+def plot(figures: Mapping[str, Any], path: Path) -> None:
+    """Draw where the time of a crop goes, and how the time of a run grows."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    named = {**{LABELS.get(name, name): one for name, one in figures["crop"].items()}, **figures["stage"]}
+    places = range(len(named), 0, -1)
+    medians = [one["median"] for one in named.values()]
+    reach = [[one["median"] - one["low"] for one in named.values()], [one["high"] - one["median"] for one in named.values()]]
+    colours = ["#202226"] * len(figures["crop"]) + ["#70747a"] * len(figures["stage"])
+    left.barh(places, medians, xerr=reach, color=colours, ecolor="#b8460a")
+    left.set_yticks(places, list(named))
+    left.set_xlabel("ms for one crop on one core: median and quartiles")
+    for jobs in sorted({one["jobs"] for one in figures["runs"]}):
+        own = [one for one in figures["runs"] if one["jobs"] == jobs]
+        right.loglog(
+            [one["crops"] for one in own], [one["seconds"]["median"] for one in own], "o-", label=f"{jobs} worker{'s'[: jobs > 1]}"
+        )
+    right.set_xlabel("crops")
+    right.set_ylabel("seconds of a whole scan")
+    right.legend(frameon=False)
+    figure.savefig(path, dpi=120)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Measure, and write what was found."""
+    parser = argparse.ArgumentParser(description="Measure how long reading takes.")
+    parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="crops of the whole runs")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--step", type=int, default=1, help="take every so many of the sample scans")
+    parser.add_argument("--into", type=Path, default=Path(), help="folder for bench.json and bench.png")
+    parser.add_argument("--write", action="store_true", help="make them the README's figures")
+    asked = parser.parse_args(words)
+    figures = measure([int(size) for size in asked.sizes.split(",")], asked.rounds, step=asked.step)
+    data = json.dumps(figures, indent=1).encode() + b"\n"
+    write_whole(asked.into / "bench.json", data)
+    plot(figures, asked.into / "bench.png")
+    print(*lines(figures), sep="\n")
+    if asked.write:
+        write_whole(RECORD, data)
+        readme = ROOT / "README.md"
+        write_whole(readme, put(readme.read_text(encoding="utf-8"), "bench", lines(figures)).encode())
+
+
+if __name__ == "__main__":
+    main()

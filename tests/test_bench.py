@@ -1,0 +1,82 @@
+import json
+import time
+from pathlib import Path
+
+import bench
+import cost
+import pytest
+
+from zipocr.backends.processes import UNDER_WAY
+
+
+def test_a_short_run_measures_everything_and_draws_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bench.main(["--sizes", "1", "--rounds", "1", "--step", "60", "--into", str(tmp_path)])
+    figures = json.loads((tmp_path / "bench.json").read_text())
+    assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
+    assert {"decode only", "floor", "read"} <= figures["crop"].keys()
+    assert figures["stage"].keys() == {"open", *bench.STAGES, "rest"}
+    assert all(one["low"] <= one["median"] <= one["high"] for part in ("crop", "stage") for one in figures[part].values())
+    # A stage whose function is no longer called would take no time at all.
+    assert all(figures["stage"][name]["mean"] > 0 for name in bench.STAGES)
+    assert [(run["crops"], run["jobs"]) for run in figures["runs"]] == [(1, jobs) for jobs in bench.JOBS]
+    assert all(run["parent_mb"] > 10 and run["seconds"]["median"] > 0 for run in figures["runs"])
+    said = capsys.readouterr().out
+    assert "decode, Otsu, connected components" in said
+    assert list(cost.lines(figures))
+
+
+def test_a_stage_does_not_count_what_it_spends_in_others() -> None:
+    clock = bench.Clock()
+    inner = clock.around("inner", lambda: time.sleep(0.05))
+    clock.around("outer", lambda: (inner(), inner()))()
+    assert clock.spent["inner"] >= 0.1
+    assert clock.spent["outer"] < clock.spent["inner"]
+
+
+def test_the_spread_is_that_of_the_values() -> None:
+    assert bench.spread([1.0, 2.0, 3.0, 4.0, 10.0]) == {"median": 3, "low": 2, "high": 4, "mean": 4, "count": 5}
+
+
+@pytest.mark.parametrize(("name", "lines"), [("bench", bench.lines), ("cost", cost.lines)])
+def test_the_readme_says_what_was_measured_last(name: str, lines: object) -> None:
+    figures = json.loads(bench.RECORD.read_text())
+    text = (bench.ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"<!-- {name} -->\n" in text
+    assert callable(lines)
+    assert bench.put(text, name, lines(figures)) == text
+
+
+FIGURES = {
+    "crop": {"read": {"mean": 20.0}},
+    "input_bytes": 5_000,
+    "runs": [{"worker_mb": 0, "parent_mb": 200}, {"worker_mb": 512, "parent_mb": 100}],
+}
+
+
+def test_what_very_much_mail_costs_follows_from_what_one_crop_costs() -> None:
+    found = cost.reckon(FIGURES, cost.Assumed(images=864_000_000, hours=24, row_bytes=50))
+    assert found.images_per_second == 10_000
+    assert found.cores == pytest.approx(200)
+    assert found.core_hours == pytest.approx(4_800)
+    assert found.memory_gb == pytest.approx(100)
+    assert found.bytes_in == pytest.approx(4.32e12)
+    assert found.bytes_out == pytest.approx(4.32e10)
+    assert found.parts == 86_400
+    assert found.messages == pytest.approx(432e6)
+
+
+def test_what_breaks_first_is_named_with_its_limit() -> None:
+    limits = {"the process that takes all results, at 100 crops": {"rows_per_second": 100.0}}
+    limits |= {"the Dask scheduler, at 20 crops": {"messages_per_second": 10.0}}
+    for name, much in limits.items():
+        assert name in list(cost.lines(FIGURES, cost.Assumed(**much)))[-1]
+    assert "One run would do." in list(cost.lines(FIGURES, cost.Assumed(images=1_000)))[-1]
+    assert "Too much for one run" in list(cost.lines(FIGURES, cost.Assumed(hours=0.1)))[-1]
+
+
+def test_the_shard_that_is_reckoned_with_is_that_of_the_backend() -> None:
+    pytest.importorskip("distributed")
+    from zipocr.backends import dask
+
+    assert dask.SHARD == cost.SHARD
+    assert dask.SHARD * dask.SHARDS_UNDER_WAY == UNDER_WAY

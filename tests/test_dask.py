@@ -1,0 +1,192 @@
+"""What the Dask backend promises beyond what all backends do (see test_backends.py): each test talks to a real cluster."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import chores
+import clusters
+import fakes
+import pytest
+import scanner
+from PIL import Image
+
+from zipocr.errors import BackendError
+
+pytest.importorskip("distributed")
+
+from zipocr.backends import dask
+from zipocr.backends.dask import DaskBackend
+
+DEADLINE = 120
+TIMEOUT = 2.5
+NAPS = partial(chores.Each, chores.sleep_and_return)
+
+
+def wait_until(condition: Callable[[], bool]) -> bool:
+    until = time.monotonic() + DEADLINE
+    while not (met := condition()) and time.monotonic() < until:
+        time.sleep(0.02)
+    return met
+
+
+def is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def group_is_alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def save_many(folder: Path, count: int, *, gray: int = fakes.SLOW) -> Path:
+    folder.mkdir()
+    for number in range(count):
+        Image.fromarray(fakes.page(ink=gray)).save(folder / f"{number:03}.png")
+    return folder
+
+
+def command(*words: str | Path) -> list[str | Path]:
+    return [sys.executable, "-P", scanner.__file__, "scan", *words]
+
+
+def scan(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(command(*words), check=False, capture_output=True, timeout=DEADLINE, cwd=cwd)
+
+
+def test_what_ends_a_process_costs_its_own_step_alone(cluster: clusters.Cluster) -> None:
+    tasks = [("open", "a"), ("open", "x", "kill", "hang", "allocate", "y"), ("open", "b")]
+    results = DaskBackend(scheduler=cluster.address, timeout=TIMEOUT, max_memory=1 << 30).map(chores.Script, tasks, lost=chores.lost)
+    found = [[step[1:] if isinstance(step[0], tuple) else step[1] for step in steps] for steps in results]
+    assert found == [["a"], ["x", (2, "DIED"), (3, "TIMEOUT"), (4, "OUT_OF_MEMORY"), "y"], ["b"]]
+
+
+def test_killed_workers_cost_nothing(tmp_path: Path) -> None:
+    naps = [0.01 + number / 1e6 for number in range(200)]
+    with clusters.running(tmp_path) as cluster:
+        results = DaskBackend(scheduler=cluster.address).map(NAPS, naps, lost=chores.lost)
+        found = [next(results) for _ in range(20)]
+        cluster.kill(0)
+        found += list(results)
+    assert found == [[nap] for nap in naps]
+
+
+def test_a_task_that_ends_one_worker_after_the_other_costs_one_result(tmp_path: Path) -> None:
+    tasks = [("open", f"{number}") for number in range(20)]
+    tasks[3] = ("open", "kill parent", "x")
+    with clusters.running(tmp_path) as cluster:
+        results = list(DaskBackend(scheduler=cluster.address).map(chores.Script, tasks, lost=chores.lost))
+    assert [[step[-1] for step in steps] for steps in results] == [[word] if word != "kill parent" else ["DIED"] for _, word, *_ in tasks]
+
+
+def test_a_scheduler_that_cannot_be_reached_is_told_within_seconds(tmp_path: Path) -> None:
+    began, output = time.monotonic(), tmp_path / "out.csv"
+    done = scan(save_many(tmp_path / "in", 1), "-o", output, "--backend", "dask", "--scheduler", "tcp://127.0.0.1:9")
+    assert (done.returncode, done.stdout) == (BackendError.exit_code, b"")
+    assert done.stderr.startswith(b"zipocr: The Dask scheduler tcp://127.0.0.1:9 cannot be reached (")
+    assert done.stderr.count(b"\n") == 1
+    assert time.monotonic() - began < 30
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+@pytest.mark.parametrize("address", ["nonsense://x", "tcp://"])
+def test_an_address_that_is_none_is_a_backend_error(address: str) -> None:
+    with pytest.raises(BackendError, match="cannot be reached"):
+        list(DaskBackend(scheduler=address).map(chores.Script, [("open", "a")], lost=chores.lost))
+
+
+def test_a_scheduler_without_workers_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask, "WORKERS_SECONDS", 0.5)
+    monkeypatch.setattr(dask, "ASK_SECONDS", 0.2)
+    with (
+        clusters.running(tmp_path, workers=0) as cluster,
+        pytest.raises(BackendError, match=f"no workers .*'dask worker {cluster.address}'"),
+    ):
+        list(DaskBackend(scheduler=cluster.address).map(chores.Script, [("open", "a")], lost=chores.lost))
+
+
+def test_a_scheduler_that_is_lost_ends_the_run_which_can_be_gone_on_with(tmp_path: Path) -> None:
+    folder, output = save_many(tmp_path / "in", 60), tmp_path / "out.csv"
+    with clusters.running(tmp_path, workers=1) as cluster:
+        words = command(folder, "-o", output, "--backend", "dask", "--scheduler", cluster.address)
+        with subprocess.Popen(words, stderr=subprocess.PIPE) as process:
+            journal = tmp_path / "out.csv.journal"
+            assert wait_until(lambda: journal.exists() and journal.read_bytes().count(b"\n") > 8)
+            os.killpg(cluster.scheduler.pid, signal.SIGKILL)
+            _, talk = process.communicate(timeout=DEADLINE)
+    assert process.returncode == BackendError.exit_code
+    assert b"zipocr: The Dask scheduler was lost" in talk
+    assert b"Traceback" not in talk
+    assert scan(folder, "-o", output, "--resume", "--backend", "serial").returncode == 0
+    assert scan(folder, "-o", tmp_path / "plain.csv").returncode == 0
+    assert output.read_bytes() == (tmp_path / "plain.csv").read_bytes()
+
+
+def test_workers_with_another_version_are_refused(cluster: clusters.Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask, "__version__", "0.0.1")
+    with pytest.raises(BackendError, match=r"and this is 0\.0\.1.*same version"):
+        list(DaskBackend(scheduler=cluster.address).map(chores.Script, [("open", "a")], lost=chores.lost))
+
+
+def test_one_page_that_is_its_process_s_end_costs_one_row_on_every_backend(cluster: clusters.Cluster, tmp_path: Path) -> None:
+    folder = save_many(tmp_path / "in", 30, gray=7)
+    Image.fromarray(fakes.page(ink=fakes.KILL)).save(folder / "007.png")
+    pages = [Image.fromarray(fakes.page(ink=ink)) for ink in (7, fakes.KILL, 8)]
+    pages[0].save(folder / "008.tif", save_all=True, append_images=pages[1:])
+    # Relative paths lead where they lead from here, not from where the workers were started.
+    done = scan("in", "-o", "dask.csv", "--backend", "dask", "--scheduler", cluster.address, cwd=tmp_path)
+    assert done.returncode == 1
+    assert scan("in", "-o", "processes.csv", "--backend", "processes", cwd=tmp_path).returncode == 1
+    assert (tmp_path / "dask.csv").read_bytes() == (tmp_path / "processes.csv").read_bytes()
+    assert (tmp_path / "dask.csv").read_text().count(",worker_died,") == 2
+
+
+def test_a_cluster_of_its_own_gives_the_rows_of_a_serial_scan(tmp_path: Path) -> None:
+    folder = save_many(tmp_path / "in", 20)
+    assert scan(folder, "-o", tmp_path / "dask.csv", "--backend", "dask", "--jobs", "2").returncode == 0
+    assert scan(folder, "-o", tmp_path / "serial.csv", "--backend", "serial").returncode == 0
+    assert (tmp_path / "dask.csv").read_bytes() == (tmp_path / "serial.csv").read_bytes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_no_process_outlives_a_scan_with_a_cluster_of_its_own(tmp_path: Path, number: signal.Signals) -> None:
+    folder, journal = save_many(tmp_path / "in", 120), tmp_path / "out.csv.journal"
+    words = command(folder, "-o", tmp_path / "out.csv", "--backend", "dask", "--jobs", "1")
+    with subprocess.Popen(words, stderr=subprocess.PIPE, start_new_session=True) as process:
+        assert wait_until(lambda: journal.exists() and journal.read_bytes().count(b"\n") > 8)
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+        _, talk = process.communicate(timeout=DEADLINE)
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
+    assert b"Traceback" not in talk
+    assert wait_until(lambda: not group_is_alive(process.pid))
+
+
+def test_a_process_that_has_nothing_to_do_ends_and_another_takes_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pickle
+
+    monkeypatch.setattr(dask, "IDLE_SECONDS", 0.1)
+    job = dask._Job(
+        number="1", version=dask.__version__, folder=os.curdir, start=pickle.dumps(chores.Script), timeout=TIMEOUT, max_memory=None
+    )
+    processes = []
+    for _ in range(2):
+        [[step]] = dask.do_shard(job, [pickle.dumps(("open", "a"))])
+        assert isinstance(step, bytes)
+        processes.append(pickle.loads(step)[0])
+        assert wait_until(lambda process=processes[-1]: not is_alive(process))
+    assert len(set(processes)) == 2

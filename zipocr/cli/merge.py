@@ -1,0 +1,38 @@
+"""``zipocr merge``: one file out of many parts."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+from zipocr.cli.interrupts import orderly_end
+from zipocr.errors import OutputError
+
+
+@click.command()
+@click.argument("parts", metavar="PARTS", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("-o", "--output", required=True, metavar="FILE", help="File to write: Parquet if its name ends in .parquet, else CSV.")
+@click.option("--force", is_flag=True, help="Replace an output that is there.")
+def merge(parts: Path, *, output: str, force: bool) -> None:
+    """Put the parts of a large scan together.
+
+    PARTS is the folder that 'zipocr scan --manifest FILE --out-dir PARTS' filled. All parts of one run must be there, and no others; the
+    CSV is then, byte for byte, that of a scan in one go.
+    """
+    if find_spec("pyarrow") is None:
+        raise click.UsageError("Parts are Parquet, which takes another package: pip install 'zipocr[parquet]'.")
+    from zipocr.parts import find_parts
+    from zipocr.results import STDOUT
+
+    target = Path(output)
+    if target.resolve().parent == parts.resolve():
+        raise click.UsageError("--output would stand among the parts; name a file in another folder.")
+    if output != STDOUT and target.is_file() and not force:
+        message = f"{output} is there already. Replace it with --force, or write to another file."
+        raise OutputError(message)
+    with orderly_end():
+        merger = find_parts(parts)
+        rows = merger.write(output)
+        click.echo(f"{rows} rows of {len(merger.parts)} parts", err=True)

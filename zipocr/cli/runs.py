@@ -1,0 +1,130 @@
+"""What the runs of all reading commands share: what they read with, and what they tell of it."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from zipocr.cli.logs import LOG, console
+from zipocr.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from zipocr.batch import BatchSettings, Outcome
+    from zipocr.config import ScanConfig
+
+FAILURES_NAMED = 20
+
+
+def settings_of(config: ScanConfig) -> BatchSettings:
+    """Give what the reading processes need to know. The user's list of ZIPs is read here and now; it may change while the run goes on."""
+    from zipocr.batch import BatchSettings
+    from zipocr.cli.directories import own_directory
+
+    return BatchSettings(
+        model=config.model,
+        max_error=config.max_error,
+        min_confidence=config.min_confidence,
+        use_directory=not config.no_directory,
+        directory=own_directory(config.directory, no_directory=config.no_directory),
+        max_pixels=config.max_pixels,
+        debug=config.debug,
+    )
+
+
+def limits_of(config: ScanConfig) -> dict[str, object]:
+    """Give the options that may cost a page its reading."""
+    return {"timeout": config.timeout, "max_memory_per_worker": config.max_memory_per_worker}
+
+
+def facts_of(config: ScanConfig) -> dict[str, object]:
+    """Give what decides no row but is worth knowing years later."""
+    return {
+        "model_name": config.model,
+        "directory_file": config.directory and to_text(config.directory),
+        "jobs": config.jobs,
+        "debug": config.debug and to_text(config.debug),
+        "folder": to_text(Path.cwd()),
+    }
+
+
+def to_text(path: Path) -> str:
+    """Write a path as the rows write names."""
+    from zipocr.results import to_cell
+
+    return to_cell(str(path))
+
+
+def exit_code(counts: Mapping[str, int]) -> ExitCode:
+    """Tell whether all inputs could be opened."""
+    return ExitCode.SOME_INPUTS_FAILED if counts.get("failed") else ExitCode.DONE
+
+
+def tell(lines: Iterable[str], config: ScanConfig) -> None:
+    """Say something at the end, to people and to the log."""
+    for line in lines:
+        LOG.info("%s", line)
+        if not (config.quiet or config.verbose):
+            click.echo(line, err=True)
+
+
+@contextmanager
+def progress(files: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
+    """A bar on standard error where that is a terminal; otherwise nothing."""
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = ("reading", BarColumn(), MofNCompleteColumn(), "files", TimeRemainingColumn())
+    with Progress(*columns, console=console(), transient=True) as bar:
+        task = bar.add_task("reading", total=files)
+        yield lambda: bar.advance(task)
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """Counts what became of the pages, for the summary."""
+
+    skipped: int
+    counts: Counter[str] = field(default_factory=Counter)
+    named: list[str] = field(default_factory=list)
+    earlier: int = 0
+
+    def begin_anew(self) -> None:
+        """Take what was counted up to now for the work of an earlier run."""
+        self.earlier = self.counts.total()
+
+    def add(self, outcome: Outcome) -> None:
+        """Count a file's pages; a page that could not be opened is ``failed`` and not ``unread``."""
+        from zipocr.batch import FAILURES
+        from zipocr.results import to_cell
+
+        for row in outcome.rows:
+            self.counts["failed" if FAILURES.intersection(row.reason) else row.status] += 1
+        room = FAILURES_NAMED - len(self.named)
+        self.named.extend(f"{to_cell(outcome.rows[0].file)}: {failure}" for failure in outcome.failures[:room])
+
+    def lines(self, *, seconds: float) -> Iterator[str]:
+        """Say it in a few lines, the failures first and the totals last."""
+        from zipocr.batch import FAILURES
+
+        counts = self.counts
+        pages = counts.total()
+        yield from (f"failed: {name}" for name in self.named)
+        if counts["failed"] > len(self.named):
+            yield f"failed: {counts['failed'] - len(self.named)} more, see the rows with one of the reasons {', '.join(sorted(FAILURES))}"
+        if not pages:
+            yield "warning: no images found"
+        if self.skipped:
+            yield f"skipped {self.skipped} other files"
+        parts = f"read {counts['read']}, to review {counts['review']}, unread {counts['unread']}, failed {counts['failed']}"
+        before = f", {self.earlier} of them before," if self.earlier else ""
+        yield f"{parts}; {pages} crops{before} in {seconds:.1f} s ({(pages - self.earlier) / max(seconds, 1e-9):.1f} crops per second)"

@@ -1,0 +1,244 @@
+"""Runs too large for one file: each shard of a manifest becomes one Parquet part, and the parts that are missing are what is left to do.
+
+A part carries what its run is (the manifest, the model, options, versions), the number of its shard, how many there are, and how the pages
+came out. Nothing else says what is finished, so parts may be made at any time, and merged when all are there.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
+
+from zipocr.errors import InputError, OutputError
+from zipocr.images import ImageFile
+from zipocr.journal import differences, open_journal
+from zipocr.manifest import Manifest
+from zipocr.part_file import Facts, RowWriter, open_parquet, read_facts, read_rows, write_part
+from zipocr.results import Row, open_results, to_cell
+
+PARQUET = ".parquet"
+_LONGEST_LIST = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """A folder of parts, which are missing in it, and how the pages of the others came out.
+
+    Shards are numbered from 1. ``identity`` is what the run is; ``size`` is the number of inputs in each shard, the last of which may have
+    fewer.
+    """
+
+    folder: Path
+    identity: Facts
+    size: int
+    inputs: int
+    missing: Sequence[int]
+    counts: Mapping[str, int]
+
+    @property
+    def shards(self) -> int:
+        """How many shards there are."""
+        return shards_of(self.inputs, self.size)
+
+    def length(self, shard: int) -> int:
+        """How many inputs a shard has."""
+        return min(self.size, self.inputs - (shard - 1) * self.size)
+
+    def files(self, manifest: Manifest) -> Iterator[ImageFile]:
+        """Give the inputs of all missing shards, in order.
+
+        Raises
+        ------
+        InputError
+            If the manifest is shorter than it was.
+        """
+        missing, files = set(self.missing), manifest.files()
+        for shard in range(1, self.shards + 1):
+            found = 0
+            for file in islice(files, self.length(shard)):
+                found += 1
+                if shard in missing:
+                    yield file
+            if found < self.length(shard):
+                message = f"The manifest {to_cell(str(manifest.path))} was changed meanwhile. Leave it as it is, and run again."
+                raise InputError(message)
+
+    def write(self, shard: int, rows: Sequence[Row], counts: Mapping[str, int]) -> None:
+        """Write the part of a shard."""
+        facts = {"identity": self.identity, "shard": shard, "shards": self.shards, "counts": dict(sorted(counts.items()))}
+        write_part(part_path(self.folder, shard), rows, facts)
+
+
+def shards_of(inputs: int, size: int) -> int:
+    """Count the shards that inputs are cut into."""
+    return -(-inputs // size)
+
+
+def part_path(folder: Path, shard: int) -> Path:
+    """Name the part of a shard."""
+    return folder / f"part-{shard:07d}{PARQUET}"
+
+
+@contextmanager
+def open_parts(folder: Path, identity: Facts, *, inputs: int, size: int, force: bool) -> Iterator[Parts]:
+    """Open a folder for the parts of a run; it is made if need be, and kept from other runs meanwhile.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the parts are, or shall be.
+    identity : mapping
+        What the run is; see `zipocr.outputs.identify`.
+    inputs, size : int
+        How many inputs there are, and how many make a shard.
+    force : bool
+        Remove the parts that are there and start anew.
+
+    Yields
+    ------
+    Parts
+        With what is missing.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written, another run is at it, or it holds a Parquet file that is no part of this run.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"Cannot make the folder {to_cell(str(folder))}: {error.strerror}. Choose another place with --out-dir."
+        raise OutputError(message) from error
+    # For its lock; what is finished, the parts say.
+    with open_journal(folder / "parts.journal", identity, resume=True, force=force):
+        if force:
+            for path in _parquet_files(folder):
+                path.unlink()
+        counts: Counter[str] = Counter()
+        missing = []
+        for shard in range(1, shards_of(inputs, size) + 1):
+            facts = _facts_of_own(part_path(folder, shard), identity, shard)
+            counts.update({} if facts is None else facts["counts"])
+            if facts is None:
+                missing.append(shard)
+        _refuse_others(folder, shards_of(inputs, size))
+        yield Parts(folder=folder, identity=identity, size=size, inputs=inputs, missing=missing, counts=counts)
+
+
+def _facts_of_own(path: Path, identity: Facts, shard: int) -> Facts | None:
+    """Read what a part says of itself; None where there is none."""
+    if not path.exists():
+        return None
+    facts = read_facts(path)
+    if facts is None or facts.get("shard") != shard:
+        message = f"{to_cell(str(path))} is not what its name says, or damaged. Remove it, or start anew with --force."
+        raise OutputError(message)
+    if changes := differences(facts["identity"], identity):
+        message = f"{to_cell(str(path))} was made otherwise: {'; '.join(changes)}. Give the same again, or start anew with --force."
+        raise OutputError(message)
+    return facts
+
+
+def _refuse_others(folder: Path, shards: int) -> None:
+    own = {part_path(folder, shard) for shard in range(1, shards + 1)}
+    for path in _parquet_files(folder):
+        if path not in own:
+            message = f"{to_cell(str(path))} is no part of this run. Choose another --out-dir, or start anew with --force."
+            raise OutputError(message)
+
+
+def _parquet_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix == PARQUET and not path.is_dir())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merger:
+    """The parts of one whole run, in order, and what the run was."""
+
+    parts: Sequence[Path]
+    identity: Facts
+    counts: Mapping[str, int]
+
+    def write(self, target: str) -> int:
+        """Write all rows to one file, which appears whole, and count them.
+
+        Raises
+        ------
+        InputError
+            If a part cannot be read.
+        OutputError
+            If the file cannot be written.
+        """
+        written = 0
+        with ExitStack() as stack:
+            results = stack.enter_context(self._open(target))
+            for part in self.parts:
+                rows = list(read_rows(part))
+                results.write(rows)
+                written += len(rows)
+        return written
+
+    @contextmanager
+    def _open(self, target: str) -> Iterator[RowWriter]:
+        if Path(target).suffix == PARQUET:
+            with open_parquet(Path(target), {"identity": self.identity, "counts": self.counts}) as rows:
+                yield rows
+        else:
+            with open_results(target) as results:
+                yield results
+
+
+def find_parts(folder: Path) -> Merger:
+    """Find the parts of one run, and make sure that they are all.
+
+    Raises
+    ------
+    InputError
+        If a part is missing, there twice, of another run or no part; the message names it.
+    """
+    found: dict[int, tuple[Path, dict[str, Any]]] = {}
+    for path in _parquet_files(folder):
+        facts = read_facts(path)
+        if facts is None or not {"identity", "shard", "shards", "counts"} <= facts.keys():
+            message = f"{to_cell(str(path))} is no part that 'zipocr scan --manifest' wrote, or damaged. Take it away, or scan again."
+            raise InputError(message)
+        first, firsts = next(iter(found.values()), (path, facts))
+        if changes := differences(firsts["identity"], facts["identity"]):
+            message = f"{to_cell(path.name)} is of another run than {to_cell(first.name)}: {'; '.join(changes)}. Merge one run at a time."
+            raise InputError(message)
+        if facts["shard"] in found:
+            message = f"{to_cell(found[facts['shard']][0].name)} and {to_cell(path.name)} are the same part. Take one of them away."
+            raise InputError(message)
+        found[facts["shard"]] = path, facts
+    if not found:
+        message = f"There are no parts in {to_cell(str(folder))}. Make some with 'zipocr scan --manifest FILE --out-dir DIR'."
+        raise InputError(message)
+    _refuse_gaps(sorted(found), next(iter(found.values()))[1]["shards"])
+    counts: Counter[str] = Counter()
+    for _, facts in found.values():
+        counts.update(facts["counts"])
+    parts = [found[shard][0] for shard in sorted(found)]
+    return Merger(parts=parts, identity=next(iter(found.values()))[1]["identity"], counts=dict(sorted(counts.items())))
+
+
+def _refuse_gaps(found: Sequence[int], shards: int) -> None:
+    missing = sorted(set(range(1, shards + 1)) - set(found))
+    if missing:
+        message = f"Of {shards} parts {len(missing)} are missing: {_ranges(missing)}. The scan that made the others makes these, too."
+        raise InputError(message)
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Write numbers briefly.
+
+    Examples
+    --------
+    >>> _ranges([1, 3, 4, 5])
+    '1, 3-5'
+    """
+    runs = [[number for _, number in run] for _, run in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])]
+    texts = [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
+    return ", ".join([*texts[:_LONGEST_LIST], *(["..."] if len(texts) > _LONGEST_LIST else [])])
