@@ -75,7 +75,7 @@ class WholeFile:
         if self._target.exists():
             self._beside.chmod(stat.S_IMODE(self._target.stat().st_mode))
         self._beside.replace(self._target)
-        _sync_folder(self._target.parent)
+        sync_folder(self._target.parent)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -129,7 +129,7 @@ def written_whole(path: Path) -> Iterator[BytesIO]:
     write_whole(path, stream.getvalue())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the new name durable; systems that cannot open a folder do without."""
     if not hasattr(os, "O_DIRECTORY"):
         return

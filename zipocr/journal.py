@@ -4,7 +4,6 @@ A journal is a text file. Each line is JSON, a tab, and a CRC over that JSON and
 the others a record each. A line that was cut short, damaged or moved is noticed, and nothing from there on is believed.
 """
 
-import errno
 import json
 import os
 import time
@@ -17,6 +16,7 @@ from typing import Any
 from zlib import crc32
 
 from zipocr.errors import OutputError
+from zipocr.locks import shown, take
 
 Json = Any
 SYNC_SECONDS = 1.0
@@ -24,9 +24,6 @@ SYNC_SECONDS = 1.0
 
 LONGEST_SHOWN = 40
 _MAGIC = b'{"zipocr_journal": 1, '
-_CANNOT_LOCK = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
-# Windows keeps others from reading what is locked: lock a byte that no journal reaches.
-_FAR_AWAY = 1 << 40
 
 
 class Journal:
@@ -56,10 +53,10 @@ class Journal:
             return
         if not resume:
             whose = "belongs to a run that did not end, or to a watch"
-            message = f"{_shown(self._path)} {whose}. Go on with --resume, or start anew with --force."
+            message = f"{shown(self._path)} {whose}. Go on with --resume, or start anew with --force."
             raise OutputError(message)
         if changes := differences(head.get("identity"), identity):
-            message = f"{_shown(self._path)} was begun otherwise: {'; '.join(changes)}. Give the same again, or start anew with --force."
+            message = f"{shown(self._path)} was begun otherwise: {'; '.join(changes)}. Give the same again, or start anew with --force."
             raise OutputError(message)
         self.begun = str(head.get("begun"))
         with self._translated():
@@ -72,7 +69,7 @@ class Journal:
             head = _unpack(first, 0)
             if head is None or not first.startswith(_MAGIC):
                 if first.endswith(b"\n") or not _is_cut_head(first):
-                    message = f"{_shown(self._path)} is no journal of this version of zipocr, or damaged. Replace it with --force."
+                    message = f"{shown(self._path)} is no journal of this version of zipocr, or damaged. Replace it with --force."
                     raise OutputError(message)
                 return None
             self._end = len(first)
@@ -114,7 +111,7 @@ class Journal:
             for number in range(1, self.finished + 1):
                 record = _unpack(next(lines, b""), number)
                 if record is None:
-                    message = f"{_shown(self._path)} was changed by another program. Start anew with --force."
+                    message = f"{shown(self._path)} was changed by another program. Start anew with --force."
                     raise OutputError(message)
                 yield record
 
@@ -156,7 +153,7 @@ class Journal:
         try:
             yield
         except OSError as error:
-            message = f"Cannot write {_shown(self._path)}: {error.strerror}."
+            message = f"Cannot write {shown(self._path)}: {error.strerror}."
             cure = " What was finished is safe: go on with --resume when this is cured." if self.finished else ""
             raise OutputError(message + cure) from error
 
@@ -209,62 +206,13 @@ def differences(then: Json, now: Json, *, where: str = "") -> list[str]:
     return [line for key in keys for line in differences(then.get(key), now.get(key), where=f"{where} {key}".strip())]
 
 
-def _shown(path: Path) -> str:
-    return os.fsencode(path).decode(errors="backslashreplace")
-
-
 def _brief(value: Json) -> str:
     text = str(value)
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def _take(path: Path) -> FileIO:
-    """Open or create a file and lock it. A lock ends with its process, however that ends."""
-    while True:
-        try:
-            file = FileIO(path, "a+")
-        except OSError as error:
-            message = f"Cannot write {_shown(path)}: {error.strerror}. Choose another place for it."
-            raise OutputError(message) from error
-        if not _lock(file):
-            file.close()
-            message = f"Another run is writing beside {_shown(path)}. Wait for its end, or choose another output."
-            raise OutputError(message)
-        # Between opening and locking the run that had it may have ended and removed it.
-        with suppress(FileNotFoundError):
-            if os.path.samestat(path.stat(), os.fstat(file.fileno())):
-                return file
-        file.close()
-
-
-def _lock(file: FileIO) -> bool:
-    """Lock a file, unless another process has; a file system that knows no locks goes without."""
-    try:
-        import fcntl
-    except ImportError:
-        return _lock_on_windows(file)
-    for lock in (fcntl.flock, fcntl.lockf):
-        try:
-            lock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            return False
-        except OSError as error:
-            if error.errno not in _CANNOT_LOCK:
-                raise
-        else:
-            return True
-    return True
-
-
-def _lock_on_windows(file: FileIO) -> bool:
-    import msvcrt
-
-    file.seek(_FAR_AWAY)
-    try:
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-    except OSError:
-        return False
-    return True
+    return take(path, busy=f"Another run is writing beside {shown(path)}. Wait for its end, or choose another output.")
 
 
 def _pack(record: Mapping[str, Json], number: int) -> bytes:
