@@ -141,7 +141,8 @@ def _is_learning(ctx: click.Context, corrections: Path | None, images: Path | No
     if corrections is None or images is None or "model_out" not in given:
         raise click.UsageError("To learn from corrected pages give --corrections FILE.csv, --images DIR and --model-out FILE.npz.")
     if others := sorted(given - LEARNING - {"model_out", "jobs", "seed"}):
-        raise click.UsageError(f"--{others[0]} has no part in learning from --corrections; leave it out.")
+        option = next(each.opts[-1] for each in ctx.command.params if each.name == others[0])
+        raise click.UsageError(f"{option} has no part in learning from --corrections; leave it out.")
     return True
 
 
