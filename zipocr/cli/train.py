@@ -100,9 +100,10 @@ def train(
     jobs: int,
     seed: int,
 ) -> None:
-    """Fit a model to labelled digits, tune it, see how well it predicts digits held out, or teach it corrected pages.
+    """Fit a model to labelled digits, or teach it pages whose ZIP a person knows.
 
-    Give at least one of --model-out, --tune and --holdout; or --corrections with --images and --model-out.
+    A model can also be tuned, and it can be seen how well one predicts digits held out. Give at least one of --model-out, --tune and
+    --holdout; or --corrections with --images and --model-out.
 
     The data are scikit-learn's Digits, NIST digits out of OpenML's mnist_784, or those of an .npz file with the arrays X (N, 28, 28),
     y and writer. A model of Digits sees the 8x8 grid alone, one of NIST digits the character's 32x32 bitmap.
