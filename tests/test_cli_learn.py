@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -12,7 +13,7 @@ from zipocr.cli import main
 from zipocr.cli.learning import verdict
 from zipocr.corrections import Decision, Drawn, Verdict, open_corrections
 from zipocr.errors import InputError, ModelError, OutputError
-from zipocr.model_file import load_model, model_digest, save_model
+from zipocr.model_file import ARRAYS, load_model, model_digest, save_model
 from zipocr.training.learn import Learnt
 from zipocr.training.measure import Crop
 from zipocr.training.metrics import Change
@@ -45,9 +46,9 @@ def corrections(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def base(tmp_path: Path, tiny) -> Path:
+def base(tmp_path: Path) -> Path:
     path = tmp_path / "base.npz"
-    save_model(path, tiny.model)
+    save_model(path, Model(arrays={name: np.zeros((0, 2)) for name in ARRAYS}, passport={"accuracy": {"somewhere": 0.9}}))
     return path
 
 
@@ -85,7 +86,9 @@ def test_what_was_gained_is_printed_and_the_model_names_its_base(words: list[str
     assert result.stderr.splitlines()[:2] == ["2 pages were decided, 1 of them bear a ZIP", "working on it"]
     assert [(crop.path.name, crop.truth.zip) for crop in asked["crops"]] == [("a.png", "02108")]
     assert (asked["jobs"], asked["seed"]) == (2, 3)
-    learnt = load_model(str(tmp_path / "mine.npz")).passport["learnt"]
+    passport = load_model(str(tmp_path / "mine.npz")).passport
+    assert passport["accuracy of the base"] == {"somewhere": 0.9}
+    learnt = passport["learnt"]
     assert learnt["base sha256"] == model_digest(str(base))
     assert learnt["corrected pages"] == 400
 
