@@ -27,8 +27,8 @@ FOLDS = 5
 LEAST_PAGES = 20
 # What a sample may weigh, in parts of what one may that the base was made from.
 WEIGHTS = (0.01, 0.03, 0.1, 0.3)
-# So many of the base's support vectors tell what it forgets. They are the hardest of its data, and lose some four times what these lose; but
-# most mail is like these, and never comes to be corrected: half of that counts.
+# So many of the base's support vectors tell what it forgets. They are the hardest of its data, and lose some four times what these lose;
+# but most mail is like these, and never comes to be corrected: half of that counts.
 GUARDS = 2000
 GUARDED = 0.5
 WAYS = ("listed", "unlisted")
