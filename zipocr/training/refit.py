@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 from zipocr.classify.gate import Gate
 from zipocr.classify.svc import CLASSES, NON_DIGIT, PAIRS, Classifier
@@ -50,7 +51,9 @@ def to_lore(arrays: Mapping[str, NDArray[Any]], samples: Samples, owners: NDArra
     features = classifier.features(samples.bitmaps, to_grids(samples.bitmaps)).astype(np.float16).astype(np.float32)
     seen = (samples.labels != NON_DIGIT) | (Gate.from_array(arrays["gate"]).odds(features, samples.geometry) > 0)
     features = features[seen]
-    return Lore(features=features, labels=samples.labels[seen], decisions=classifier.decide(features), owners=owners[seen])
+    with threadpool_limits(1, user_api="blas"):
+        decisions = classifier.decide(features)
+    return Lore(features=features, labels=samples.labels[seen], decisions=decisions, owners=owners[seen])
 
 
 def learn_pairs(lore: Lore, gamma: float, bounds: Sequence[float]) -> list[Floats]:
@@ -75,12 +78,14 @@ def learn_pairs(lore: Lore, gamma: float, bounds: Sequence[float]) -> list[Float
         if not len(own):
             continue
         sides = np.where(lore.labels[own] == pair[0], 1, -1).astype(np.float32)
-        matrix = kernel(lore.features[own], lore.features[own], gamma) * np.outer(sides, sides)
         wanting = 1 - sides * lore.decisions[own, column]
         found = np.zeros(len(own))
-        for bound, table in zip(bounds, coefficients, strict=True):
-            found = _solve(matrix, wanting, bound, found)
-            table[own, column] = sides * np.where(found > LEAST * bound, found, 0)
+        # Sums that are split over threads differ in their last digits, and with them the model.
+        with threadpool_limits(1, user_api="blas"):
+            matrix = kernel(lore.features[own], lore.features[own], gamma) * np.outer(sides, sides)
+            for bound, table in zip(bounds, coefficients, strict=True):
+                found = _solve(matrix, wanting, bound, found)
+                table[own, column] = sides * np.where(found > LEAST * bound, found, 0)
     return coefficients
 
 
