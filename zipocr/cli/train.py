@@ -1,4 +1,4 @@
-"""``zipocr train``: fit a model, tune it, or repeat the experiment with isolated digits."""
+"""``zipocr train``: fit a model, tune it, repeat the experiment with isolated digits, or teach a model corrected pages."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from zipfile import is_zipfile
 
 import click
+from click.core import ParameterSource
 
 from zipocr.errors import OutputError
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from zipocr.training.fit import Recipe
 
 NAMED = ("digits", "openml")
+LEARNING = frozenset({"corrections", "images", "base", "only_if_better"})
 PRINTED_UP_TO = 20
 FILE = click.Path(dir_okay=False, path_type=Path)
 POSITIVE = click.FloatRange(min=0, min_open=True)
@@ -52,7 +54,21 @@ def _ending(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | 
 
 @click.command()
 @click.option("--data", default="digits", show_default=True, metavar="digits|openml|PATH.npz", callback=_check_data, help="Training data.")
-@click.option("--model-out", metavar="FILE.npz", type=FILE, callback=_ending(".npz"), help="Model file to write.")
+@click.option("-o", "--model-out", metavar="FILE.npz", type=FILE, callback=_ending(".npz"), help="Model file to write.")
+@click.option(
+    "--corrections",
+    metavar="FILE.csv",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Pages whose ZIP a person confirmed or corrected, as zipocr review writes them, to teach to a model.",
+)
+@click.option(
+    "--images",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The folder that was scanned, where the pages of --corrections are.",
+)
+@click.option("--base", default="mail", show_default=True, metavar="digits|mail|PATH", help="Model that learns from --corrections.")
+@click.option("--only-if-better", is_flag=True, help="Write no model unless what it learnt from --corrections measurably helped.")
 @click.option("--C", type=POSITIVE, metavar="C", callback=_check_finite, help="Penalty of the SVC; the default is the recipe's.")
 @click.option("--gamma", type=POSITIVE, metavar="G", callback=_check_finite, help="Its kernel's gamma, times features and variance.")
 @click.option("--tune", is_flag=True, help="Try a grid over C and gamma and use the best; one that is given stays fixed.")
@@ -69,10 +85,16 @@ def _ending(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | 
 )
 @click.option("--jobs", default=0, type=click.IntRange(min=0), metavar="N", help="Processes; the default, 0, is one per core.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), metavar="N", help="Seed of all chance.")
+@click.pass_context
 def train(
+    ctx: click.Context,
     *,
     data: str,
     model_out: Path | None,
+    corrections: Path | None,
+    images: Path | None,
+    base: str,
+    only_if_better: bool,  # noqa: ARG001 - read out of the context
     c: float | None,
     gamma: float | None,
     tune: bool,
@@ -82,9 +104,10 @@ def train(
     jobs: int,
     seed: int,
 ) -> None:
-    """Fit a model to labelled digits, tune it, or see how well it predicts digits held out.
+    """Fit a model to labelled digits, or teach it pages whose ZIP a person knows.
 
-    Give at least one of --model-out, --tune and --holdout.
+    A model can also be tuned, and it can be seen how well one predicts digits held out. Give at least one of --model-out, --tune and
+    --holdout; or --corrections with --images and --model-out.
 
     The data are scikit-learn's Digits, NIST digits out of OpenML's mnist_784, or those of an .npz file with the arrays X (N, 28, 28),
     y and writer. A model of Digits sees the 8x8 grid alone, one of NIST digits the character's 32x32 bitmap.
@@ -93,7 +116,13 @@ def train(
     writer, with Digits by contiguous blocks, and never sees the digits of --holdout. The model file of --model-out appears when it is
     complete and replaces an older one; it is fitted to all the data that are not set aside to calibrate and test it, also with
     --holdout.
+
+    --corrections teaches the model --base pages whose ZIP is known, and prints how many pages it reads exactly before and after, each
+    read by a model that did not learn from it. The model is written whatever comes of that, unless --only-if-better is given.
     """
+    if _is_learning(ctx, corrections, images):
+        _learn(ctx, base)
+        return
     _check_request(data, model_out, plot, wanted=bool(model_out or tune or holdout), holdout=holdout)
     recipe = _recipe(data, c, gamma, seed)
     digits = _load(data) if tune or holdout else None
@@ -109,6 +138,30 @@ def train(
         _build(model_out, data, recipe, network, jobs)
 
 
+def _is_learning(ctx: click.Context, corrections: Path | None, images: Path | None) -> bool:
+    """Whether corrected pages are to be learnt from; options of the other job, or half of this one's, are refused."""
+    given = {name for name in ctx.params if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    if not given & LEARNING:
+        return False
+    if corrections is None or images is None or "model_out" not in given:
+        raise click.UsageError("To learn from corrected pages give --corrections FILE.csv, --images DIR and --model-out FILE.npz.")
+    if others := sorted(given - LEARNING - {"model_out", "jobs", "seed"}):
+        option = next(each.opts[-1] for each in ctx.command.params if each.name == others[0])
+        raise click.UsageError(f"{option} has no part in learning from --corrections; leave it out.")
+    return True
+
+
+def _learn(ctx: click.Context, base: str) -> None:
+    from zipocr.cli.learning import learn_from
+
+    asked = {name: ctx.params[name] for name in ("corrections", "images", "only_if_better", "jobs", "seed")}
+    out: Path = ctx.params["model_out"]
+    _check_folder(out)
+    if out.exists() and Path(base).exists() and out.samefile(base):
+        raise click.UsageError(f"{click.format_filename(out)} is the model to learn on; write to another file.")
+    learn_from(base=base, out=out, **asked)
+
+
 def _check_request(data: str, model_out: Path | None, plot: Path | None, *, wanted: bool, holdout: Holdout | None) -> None:
     """Refuse what could only fail after minutes of work, or would destroy the data."""
     if not wanted:
@@ -120,9 +173,14 @@ def _check_request(data: str, model_out: Path | None, plot: Path | None, *, want
     if model_out and model_out.exists() and data not in NAMED and model_out.samefile(data):
         raise click.UsageError(f"{click.format_filename(model_out)} is the data to train on; write the model to another file.")
     for path in (model_out, plot):
-        if path and not path.parent.is_dir():
-            message = f"Cannot write {click.format_filename(path)}: its folder is missing. Make it, or choose another place."
-            raise OutputError(message)
+        if path:
+            _check_folder(path)
+
+
+def _check_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        message = f"Cannot write {click.format_filename(path)}: its folder is missing. Make it, or choose another place."
+        raise OutputError(message)
 
 
 def _recipe(data: str, c: float | None, gamma: float | None, seed: int) -> Recipe:

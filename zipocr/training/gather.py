@@ -111,7 +111,10 @@ def _do(number: int) -> object:
 
 def map_strings(work: Callable[[int], T], numbers: Iterable[int], *, jobs: int) -> list[T]:
     """Applies work to numbers, in order, in so many processes."""
+    numbers = list(numbers)
     if jobs == 1:
         return [work(number) for number in numbers]
+    # A few long pieces of work are dealt out one by one.
+    at_once = min(16, 1 + len(numbers) // (4 * jobs))
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start, initargs=(work,)) as pool:
-        return list(pool.map(_do, numbers, chunksize=16))  # type: ignore[arg-type]
+        return list(pool.map(_do, numbers, chunksize=at_once))  # type: ignore[arg-type]

@@ -1,0 +1,74 @@
+"""``zipocr train --corrections``: teach a model pages whose ZIP a person confirmed or corrected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from zipocr.errors import InputError, ModelError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zipocr.training.learn import Learnt
+    from zipocr.training.measure import Crop
+    from zipocr.training.metrics import Change
+
+
+def learn_from(corrections: Path, images: Path, base: str, out: Path, *, only_if_better: bool, jobs: int, seed: int) -> None:
+    """Teach, print what that did to pages it had not learnt from, and write the model."""
+    from zipocr.backends import usable_cores
+    from zipocr.model_file import load_model, model_digest, save_model
+    from zipocr.training.learn import is_better, learn, passport_of
+
+    model, digest = load_model(base), model_digest(base)
+    crops = _crops(corrections, images)
+    found = learn(model, crops, jobs=jobs or usable_cores(), seed=seed, report=lambda line: click.echo(line, err=True))
+    for line in lines_of(found):
+        click.echo(line)
+    if only_if_better and not is_better(found.without):
+        message = f"{click.format_filename(out)} is not written, for want of a measurable gain. Correct more pages, or go without"
+        raise ModelError(f"{message} --only-if-better.")
+    save_model(out, passport_of(found, base=base, digest=digest))
+    click.echo(f"wrote {click.format_filename(out)}", err=True)
+
+
+def _crops(corrections: Path, images: Path) -> list[Crop]:
+    """Find the pages that bear a ZIP; none at all is most likely a wrong folder."""
+    from zipocr.corrections import read_corrections
+    from zipocr.training.corrected import to_crops
+
+    decisions = read_corrections(corrections)
+    crops = to_crops(decisions, images)
+    click.echo(f"{len(decisions)} pages were decided, {len(crops)} of them bear a ZIP", err=True)
+    if crops and not any(crop.path.is_file() for crop in crops):
+        message = f"{click.format_filename(images)} holds none of the corrected files, such as {click.format_filename(crops[0].path)}."
+        raise InputError(f"{message} Give the PATH that was scanned.")
+    return crops
+
+
+def lines_of(found: Learnt) -> Iterator[str]:
+    """Say what was gained, and what the confidence rests on."""
+    yield f"pages read exactly by models that had not learnt from them, of {found.pages}; difference at 95 %"
+    yield "                     before   after  difference"
+    for name, one in (("with a directory", found.with_directory), ("without", found.without)):
+        share = f"{one.now - one.difference:9.4f}{one.now:8.4f}   {one.difference:+.4f} ± {one.half_width:.4f}"
+        yield f"{name:18}{share}  {verdict(one)}"
+    yield f"taught by {found.taught} pages, at weight {found.weight:g}"
+    yield from found.notes
+
+
+def verdict(found: Change) -> str:
+    """Say in words whether a difference is more than chance.
+
+    Examples
+    --------
+    >>> from zipocr.training.metrics import Change
+    >>> [verdict(Change(now=0.9, difference=step, half_width=0.02)) for step in (0.03, 0.02, -0.03)]
+    ['better', 'no measurable gain', 'worse']
+    """
+    if abs(found.difference) <= found.half_width:
+        return "no measurable gain"
+    return "better" if found.difference > 0 else "worse"
