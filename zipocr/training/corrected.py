@@ -12,8 +12,8 @@ from zipocr.corrections import Decision
 from zipocr.decode.align import align
 from zipocr.decode.strings import Candidate
 from zipocr.images import read_pages
+from zipocr.pooling import View
 from zipocr.prepare import Segmentation, to_working_size
-from zipocr.reader import View
 from zipocr.training.gather import Samples, join, map_strings
 from zipocr.training.measure import MAX_PIXELS, Crop, Judges, Truth
 from zipocr.training.metrics import Answer
