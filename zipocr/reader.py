@@ -69,7 +69,7 @@ class Decoded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Attempt:
+class Attempt:
     """A page at working size, turned somehow, and what became of it."""
 
     sheet: Sheet
@@ -79,6 +79,7 @@ class _Attempt:
 
     @property
     def confidence(self) -> float:
+        """How sure the reading is, 0 where there is none."""
         return 0.0 if isinstance(self.reading, Unread) else self.reading.confidence
 
 
@@ -124,11 +125,11 @@ class Reader:
 
     def read(self, page: GrayImage) -> ZipReading | Unread:
         """Reads the ZIP of a page: (H, W) uint8 -> its reading, or why there is none."""
-        return self._turned(page).reading
+        return self.attempt(page).reading
 
     def trace(self, page: GrayImage) -> Trace:
         """Reads a page and keeps everything that was seen on the way, as it was turned."""
-        best = self._turned(page)
+        best = self.attempt(page)
         views, reading, found = best.views, best.reading, best.found
         if not views:
             return to_blank_trace(best.sheet.page, reading)
@@ -139,28 +140,28 @@ class Reader:
         strings = [(dashed(one.text), float(share)) for one, share in zip(found.ranked[:STRINGS_TRACED], shares, strict=False)]
         return to_trace(found.view.seen, reading, edges=edges, grids=list(to_grids(found.view.bitmaps[list(edges)])), strings=strings)
 
-    def _turned(self, page: GrayImage) -> _Attempt:
+    def attempt(self, page: GrayImage) -> Attempt:
         """Reads a page as it lies, and where that is in doubt, turned by halves and, if it is taller than wide, by quarters."""
-        best = self._attempt(page, 0)
+        best = self._read_at(page, 0)
         if best.confidence >= DOUBT:
             return best
         turns = TURNS if page.shape[0] > page.shape[1] else TURNS[:1]
-        others = [self._attempt(page, turn) for turn in turns]
+        others = [self._read_at(page, turn) for turn in turns]
         likeliest = max(others, key=lambda one: one.confidence)
         return likeliest if likeliest.confidence >= SURE_TURN else best
 
-    def _attempt(self, page: GrayImage, turn: int) -> _Attempt:
+    def _read_at(self, page: GrayImage, turn: int) -> Attempt:
         sheet = to_working_size(np.ascontiguousarray(np.rot90(page, -turn // 90)))
         if sheet.is_envelope:
-            return _Attempt(sheet=sheet, views=(), reading=Unread(reason=Reason.SEVERAL_LINES), found=None)
+            return Attempt(sheet=sheet, views=(), reading=Unread(reason=Reason.SEVERAL_LINES), found=None)
         views = self.look(sheet)
         if views and has_several_lines(views[0].seen.ink, views[0].seen.height):
-            return _Attempt(sheet=sheet, views=views, reading=Unread(reason=Reason.SEVERAL_LINES), found=None)
+            return Attempt(sheet=sheet, views=views, reading=Unread(reason=Reason.SEVERAL_LINES), found=None)
         reading, found = self.answer(views)
         if not isinstance(reading, Unread):
             told = (*reading.reasons, Reason(f"turned_{turn}")) if turn else reading.reasons
             reading = replace(reading, rotation=turn, reasons=told)
-        return _Attempt(sheet=sheet, views=views, reading=reading, found=found)
+        return Attempt(sheet=sheet, views=views, reading=reading, found=found)
 
     def look(self, sheet: Sheet) -> list[View]:
         """Looks at a page until a view leaves no doubt: at whole components, at cut ones, through another threshold."""

@@ -15,12 +15,12 @@ from zipocr.errors import ModelError
 from zipocr.images import read_pages
 from zipocr.pooling import View
 from zipocr.prepare import Binarization, Sheet, to_working_size
-from zipocr.reader import Reader
+from zipocr.reader import Decoded, Reader
 from zipocr.training.compose import Composed, Composer
 from zipocr.training.gather import map_strings, owners_of
 from zipocr.training.metrics import Answer, Pair
 from zipocr.training.truth import label_regions
-from zipocr.types import ZIP_LENGTH, Model, Unread
+from zipocr.types import ZIP_LENGTH, GrayImage, Model, Unread, ZipReading
 
 MAX_PIXELS = 100_000_000
 GROUPS = ("stratum", "kind")
@@ -58,7 +58,14 @@ class Judge:
 
     def answer(self, views: Sequence[View], truth: Truth) -> Answer:
         """What the reader makes of the views of a page that bears a ZIP."""
-        reading, found = self.reader.answer(views)
+        return self._judge(*self.reader.answer(views), truth)
+
+    def read(self, page: GrayImage, truth: Truth) -> Answer:
+        """What the reader makes of a page that bears a ZIP, as it does in use: it may turn it, or find several lines on it."""
+        attempt = self.reader.attempt(page)
+        return self._judge(attempt.reading, attempt.found, truth)
+
+    def _judge(self, reading: ZipReading | Unread, found: Decoded | None, truth: Truth) -> Answer:
         if isinstance(reading, Unread) or found is None:
             return Answer(kind=truth.kind, is_right=False, confidence=None, accepted=False, place=None)
         confidence = round(reading.confidence, 4)
@@ -118,8 +125,10 @@ class _ReadCrop:
     def __call__(self, number: int) -> tuple[Answer, Answer]:
         crop = self.crops[number]
         page = next(page for place, page in enumerate(read_pages(crop.path, max_pixels=MAX_PIXELS), start=1) if place == crop.page)
-        views = [] if isinstance(page, Unread) else self.judging[0].reader.look(to_working_size(page))
-        return _answers(self.judging, views, crop.truth)
+        if isinstance(page, Unread):
+            return _answers(self.judging, [], crop.truth)
+        with_it, without = self.judging
+        return with_it.read(page, crop.truth), without.read(page, crop.truth)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
