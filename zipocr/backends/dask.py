@@ -33,7 +33,7 @@ from zipocr.errors import BackendError
 # Tasks that are sent together, and such shards under way for each thread of the cluster: as many as a process has under way elsewhere.
 SHARD = 8
 SHARDS_UNDER_WAY = 4
-CONNECT_SECONDS = 5.0
+CONNECT_SECONDS = 10.0
 # How long a cluster may be without a worker.
 WORKERS_SECONDS = 60.0
 # How often it is asked how many there are.
