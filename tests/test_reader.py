@@ -14,8 +14,9 @@ from zipocr.decode.strings import Candidate
 from zipocr.directory import places
 from zipocr.errors import ModelError
 from zipocr.model_file import load_model
+from zipocr.pooling import SUPPORT, UNSEEN, View
 from zipocr.prepare import to_working_size
-from zipocr.reader import SHUT, SUPPORT, UNSEEN, Reader, View
+from zipocr.reader import SHUT, Reader
 from zipocr.types import GrayImage, Model, Place, Reason, Unread, ZipReading
 
 PAGES = {

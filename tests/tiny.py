@@ -11,6 +11,7 @@ from zipocr.training.compose import Composer
 from zipocr.training.datasets import DigitSet
 from zipocr.training.fit import Recipe, decide_all, fit_classifier, fit_scores
 from zipocr.training.gather import Samples, gather
+from zipocr.training.negatives import Negatives
 from zipocr.types import Floats, Model
 
 RECIPE = Recipe(components=30)
@@ -36,6 +37,8 @@ def make_tiny(digits: DigitSet) -> Tiny:
     arrays: dict[str, NDArray[Any]] = fit_classifier(samples, held, RECIPE)
     decisions = decide_all(Classifier.from_arrays(arrays), held.bitmaps)
     arrays |= fit_scores(decisions, held.geometry, held.labels)
-    certain, facts = calibrate([arrays], [Composer(digits, seed=300, kinds=CALIBRATION_KINDS)], 16, jobs=1)
+    strings = Composer(digits, seed=300, kinds=CALIBRATION_KINDS)
+    others = Negatives(digits, seed=400, part="train", kinds={"six": 1.0, "blank": 1.0})
+    certain, facts = calibrate([arrays], [strings], [others], 16, jobs=1)
     passport = {"data": "a test's"}
     return Tiny(model=Model(arrays={**arrays, **certain}, passport=passport), facts=facts, samples=samples, held=held, decisions=decisions)

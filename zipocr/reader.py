@@ -40,8 +40,9 @@ ALONE = Doubtless(margin=3.0, digit=-0.5, rest=0.5)
 AGREED = Doubtless(margin=0.0, digit=-1.5, rest=1.5, share=0.9)
 # Odds (in nats) against a digit in a region that the gate keeps out.
 SHUT = 5.0
-# A page that is read with less confidence may lie otherwise; turned, it has to be read with this much.
-DOUBT, SURE_TURN = 0.5, 0.9
+# A page that is read with less confidence may lie otherwise; turned, it has to be read with this much, and the network has to think one
+# string at least so likely at the first look.
+DOUBT, SURE_TURN, PROMISING = 0.8, 0.9, 0.5
 TURNS = (180, 90, 270)
 # Of the network's strings so many say where to cut.
 GUIDES = 3
@@ -81,6 +82,11 @@ class Attempt:
     def confidence(self) -> float:
         """How sure the reading is, 0 where there is none."""
         return 0.0 if isinstance(self.reading, Unread) else self.reading.confidence
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is no ZIP on the page however it lies."""
+        return isinstance(self.reading, Unread) and self.reading.reason in {Reason.NO_INK, Reason.SEVERAL_LINES}
 
 
 class Reader:
@@ -143,15 +149,21 @@ class Reader:
     def attempt(self, page: GrayImage) -> Attempt:
         """Reads a page as it lies, and where that is in doubt, turned by halves and, if it is taller than wide, by quarters."""
         best = self._read_at(page, 0)
-        if best.confidence >= DOUBT:
+        if best.confidence >= DOUBT or best.is_settled:
             return best
         turns = TURNS if page.shape[0] > page.shape[1] else TURNS[:1]
-        others = [self._read_at(page, turn) for turn in turns]
-        likeliest = max(others, key=lambda one: one.confidence)
+        others = [self._read_at(page, turn) for turn in turns if self._is_promising(page, turn)]
+        likeliest = max(others, key=lambda one: one.confidence, default=best)
         return likeliest if likeliest.confidence >= SURE_TURN else best
 
+    def _is_promising(self, page: GrayImage, turn: int) -> bool:
+        """Whether a page that is turned could be read at all, as far as a first look by the network tells."""
+        inked = self.find_ink(to_working_size(_turned(page, turn)), self.binarizations[0])
+        line = None if inked is None else self.read_line(inked)
+        return line is None or max(line.strings.values(), default=0.0) >= PROMISING
+
     def _read_at(self, page: GrayImage, turn: int) -> Attempt:
-        sheet = to_working_size(np.ascontiguousarray(np.rot90(page, -turn // 90)))
+        sheet = to_working_size(_turned(page, turn))
         if sheet.is_envelope:
             return Attempt(sheet=sheet, views=(), reading=Unread(reason=Reason.SEVERAL_LINES), found=None)
         views = self.look(sheet)
@@ -289,6 +301,11 @@ class Reader:
         text = found.ranked[0].text
         chosen = [Reason.DIRECTORY_CHOICE] if text != found.plain[0].text else []
         return (*chosen, *([Reason.NOT_IN_DIRECTORY] if text[:ZIP_LENGTH] not in self._places else []))
+
+
+def _turned(page: GrayImage, turn: int) -> GrayImage:
+    """A page turned clockwise by so many degrees, a multiple of 90."""
+    return np.ascontiguousarray(np.rot90(page, -turn // 90))
 
 
 def _digit_reading(shares: Floats, digit: int) -> DigitReading:

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from zipocr.decode.confidence import posterior
 from zipocr.decode.strings import Candidate
 from zipocr.model_file import ARRAYS, TABLES
 from zipocr.reader import Reader
@@ -19,7 +18,6 @@ from zipocr.training.calibrate import (
     confidences,
     cross_fitted,
     fit_confidence,
-    fit_temperature,
     judge,
     like_mail,
     mail_weights,
@@ -30,25 +28,9 @@ from zipocr.training.compose import Composer
 answers = st.lists(st.tuples(st.floats(0, 1) | st.sampled_from([0.25, 0.5]), st.integers(0, 20).map(bool)), min_size=1, max_size=150)
 
 
-def competition(rng: np.random.Generator, temperature: float) -> Verdict:
-    """Strings with random scores, and a truth drawn as it would be if the scores were that much too sure."""
-    worth = np.sort(rng.normal(0, 3, 6))[::-1]
-    ranked = tuple(Candidate(text=f"{place:05d}", edges=(0, 1, 2, 3, 4), score=float(score)) for place, score in enumerate(worth))
-    shares = posterior(ranked, temperature).astype(float)
-    truth = int(rng.choice(6, p=shares / shares.sum()))
-    return Verdict(evidence=np.zeros(1, np.float32), ranked=ranked, truth=f"{truth:05d}", writer=0)
-
-
 def verdict(evidence: list[float], *, right: bool) -> Verdict:
     best = Candidate(text="02108", edges=(0, 1, 2, 3, 4), score=0.0)
     return Verdict(evidence=np.array(evidence, np.float32), ranked=(best,), truth="02108" if right else "02109", writer=0)
-
-
-@pytest.mark.parametrize("temperature", [0.6, 1.0, 2.0])
-def test_a_known_temperature_is_found_again(temperature):
-    rng = np.random.default_rng(0)
-    verdicts = [competition(rng, temperature) for _ in range(1500)]
-    assert fit_temperature(verdicts) == pytest.approx(temperature, rel=0.15)
 
 
 def test_a_verdict_is_right_when_the_best_string_is_the_one_written():

@@ -1,0 +1,82 @@
+from collections import defaultdict
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zipocr.sequence.network import CLASSES
+from zipocr.sequence.strings import BEAM, best_labels, log_probabilities, place_digits
+
+
+def frames_of(rng: np.random.Generator, count: int, classes: int) -> np.ndarray:
+    """Random probabilities of the first few classes in so many frames."""
+    shares = np.zeros((count, CLASSES))
+    shares[:, :classes] = rng.random((count, classes)) ** 3
+    return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def collapsed(path: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(label for place, label in enumerate(path) if label and (place == 0 or label != path[place - 1]))
+
+
+def by_all_paths(frames: np.ndarray, classes: int) -> dict[tuple[int, ...], float]:
+    found: dict[tuple[int, ...], float] = defaultdict(float)
+    for path in product(range(classes), repeat=len(frames)):
+        found[collapsed(path)] += float(np.prod([frames[place, label] for place, label in enumerate(path)]))
+    return found
+
+
+@given(seed=st.integers(0, 1000), count=st.integers(1, 6))
+def test_probabilities_are_the_sums_over_all_paths(seed, count):
+    frames = frames_of(np.random.default_rng(seed), count, 4)
+    expected = {labels: share for labels, share in by_all_paths(frames, 4).items() if labels}
+    texts = ["".join(str(label - 1) for label in labels) for labels in expected]
+    assert np.exp(log_probabilities(frames, texts)) == pytest.approx(list(expected.values()), rel=1e-4, abs=1e-9)
+
+
+@given(seed=st.integers(0, 1000), count=st.integers(1, 5))
+def test_where_all_are_kept_the_labellings_are_those_of_all_paths(seed, count):
+    frames = frames_of(np.random.default_rng(seed), count, 3)
+    expected = by_all_paths(frames, 3)
+    found = best_labels(frames)
+    assert len(found) <= BEAM
+    if len(expected) <= BEAM:
+        assert max(found, key=found.__getitem__) == max(expected, key=expected.__getitem__)
+        for labels, share in found.items():
+            assert share <= expected[labels] * (1 + 1e-5)
+        assert sum(found.values()) == pytest.approx(1, abs=0.02)
+
+
+def test_labellings_stand_in_the_order_of_their_probability():
+    shares = list(best_labels(frames_of(np.random.default_rng(3), 9, 8)).values())
+    assert shares == sorted(shares, reverse=True)
+    assert all(0 < share <= 1 for share in shares)
+
+
+def spelt(text: str, gap: int) -> np.ndarray:
+    """Frames that show each digit for two frames, with so many blanks before each and after the last."""
+    path = [label for digit in text for label in [0] * gap + [int(digit) + 1] * 2] + [0] * gap
+    frames = np.full((len(path), CLASSES), 1e-4, np.float32)
+    frames[np.arange(len(path)), path] = 1
+    return frames / frames.sum(axis=1, keepdims=True)
+
+
+@given(text=st.text("0123456789", min_size=1, max_size=9), gap=st.integers(1, 4))
+def test_digits_are_placed_where_they_are_shown(text, gap):
+    (places,) = place_digits(spelt(text, gap), [text])
+    assert places == pytest.approx([gap + 0.5 + (gap + 2) * place for place in range(len(text))])
+
+
+def test_strings_are_placed_together_as_they_are_alone():
+    frames = frames_of(np.random.default_rng(5), 30, 11)
+    texts = ["02108", "11111", "90210"]
+    together = place_digits(frames, texts)
+    assert together == pytest.approx(np.concatenate([place_digits(frames, [text]) for text in texts]))
+
+
+def test_a_string_that_needs_more_frames_than_there_are_is_impossible_and_partly_nowhere():
+    frames = frames_of(np.random.default_rng(5), 6, 11)
+    assert log_probabilities(frames, ["11111"])[0] < -60
+    assert np.isnan(place_digits(frames, ["11111"])).any()

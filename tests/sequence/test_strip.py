@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+from drawings import HEIGHT, lay, write
+
+from zipocr.prepare import Binarization, find_ink, to_working_size
+from zipocr.sequence.strip import DIGIT_HEIGHT, INK_LEVEL, LEAST_LENGTH, MOST_LENGTH, STRIP_HEIGHT, Strip, straighten
+
+
+def strip_of(page: np.ndarray) -> Strip:
+    inked = find_ink(to_working_size(page), Binarization.OTSU)
+    assert inked is not None
+    return straighten(inked.sheet.flat, inked.ink, inked.height)
+
+
+@pytest.mark.parametrize("text", ["1", "02346", "123456789"])
+def test_strips_are_of_one_height_and_of_even_length(text):
+    strip = strip_of(lay(write(text).cover, 235))
+    assert strip.pixels.shape[:2] == (2, STRIP_HEIGHT)
+    assert strip.pixels.shape[2] % 2 == 0
+    assert LEAST_LENGTH <= strip.pixels.shape[2] <= MOST_LENGTH
+
+
+def test_digits_stand_in_the_middle_at_their_height():
+    strip = strip_of(lay(write("02346").cover, 235))
+    rows = np.flatnonzero((strip.pixels[1] > 100).any(axis=1))
+    assert rows[-1] - rows[0] + 1 == pytest.approx(DIGIT_HEIGHT, abs=2.5)
+    assert (rows[0] + rows[-1]) / 2 == pytest.approx((STRIP_HEIGHT - 1) / 2, abs=2)
+
+
+@pytest.mark.parametrize("slope", [-0.12, 0.12])
+def test_a_line_that_climbs_or_falls_is_levelled(slope):
+    cover = write("02346", margin=HEIGHT).cover
+    shift = np.rint((np.arange(cover.shape[1]) - cover.shape[1] / 2) * slope).astype(int)
+    skewed = np.stack([np.roll(column, move) for column, move in zip(cover.T, shift, strict=True)], axis=1)
+    strip = strip_of(lay(skewed, 235))
+    ink = strip.pixels[1] > 100
+    middles = [np.flatnonzero(part.any(axis=1)).mean() for part in np.array_split(ink, 5, axis=1)]
+    assert np.ptp(middles) < 3
+
+
+@pytest.mark.parametrize("paper", [250, 200, 150])
+def test_ink_is_as_dark_on_any_paper(paper):
+    strip = strip_of(lay(write("02346").cover, paper))
+    assert strip.pixels[0][strip.pixels[1] > 250].mean() == pytest.approx(INK_LEVEL, abs=25)
+    assert np.median(strip.pixels[0]) < 12
+
+
+def test_a_strip_knows_where_it_lay_on_the_page():
+    page = lay(write("02346").cover, 235)
+    inked = find_ink(to_working_size(page), Binarization.OTSU)
+    strip = straighten(inked.sheet.flat, inked.ink, inked.height)
+    rows, columns = np.nonzero(strip.pixels[1] > 200)
+    x, y = strip.to_page @ np.stack([columns, rows, np.ones(len(rows))])
+    inside = inked.ink[
+        np.clip(np.rint(y), 0, inked.ink.shape[0] - 1).astype(int), np.clip(np.rint(x), 0, inked.ink.shape[1] - 1).astype(int)
+    ]
+    assert inside.mean() > 0.97
+
+
+def test_nothing_given_is_changed():
+    inked = find_ink(to_working_size(lay(write("02346").cover, 200, noise=6)), Binarization.OTSU)
+    flat, ink = inked.sheet.flat.copy(), inked.ink.copy()
+    straighten(inked.sheet.flat, inked.ink, inked.height)
+    assert np.array_equal(inked.sheet.flat, flat)
+    assert np.array_equal(inked.ink, ink)

@@ -1,0 +1,85 @@
+"""Pages that lie otherwise than they are read, and pages that are no crop of a ZIP."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drawings import lay, write
+
+from zipocr.images import read_pages
+from zipocr.model_file import load_model
+from zipocr.reader import Reader
+from zipocr.types import GrayImage, Reason, Unread, ZipReading
+
+SAMPLES = Path(__file__).parents[1] / "sample_scans"
+CROPS = [SAMPLES / kind / f"{kind}-01.png" for kind in ("white", "kraft", "slanted")]
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return Reader(load_model("mail"))
+
+
+def page_of(path: Path) -> GrayImage:
+    page = next(iter(read_pages(path, max_pixels=10_000_000)))
+    assert not isinstance(page, Unread)
+    return page
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("turn", [90, 270])
+@pytest.mark.parametrize("path", CROPS, ids=lambda path: path.stem)
+def test_a_page_on_its_side_is_read_as_the_upright_one_and_says_so(reader, path, turn):
+    page = page_of(path)
+    upright = reader.read(page)
+    assert isinstance(upright, ZipReading)
+    assert upright.rotation == 0
+    found = reader.read(np.rot90(page, turn // 90))
+    assert isinstance(found, ZipReading)
+    assert (found.zip, found.rotation) == (upright.zip, turn)
+    assert Reason(f"turned_{turn}") in found.reasons
+    assert not any(reason.startswith("turned") for reason in upright.reasons)
+
+
+@pytest.mark.real
+def test_most_pages_upside_down_are_noticed_and_then_read_as_upright_ones(reader):
+    pages = [page_of(path) for path in sorted((SAMPLES / "white").iterdir()) + sorted((SAMPLES / "slanted").iterdir())]
+    pairs = [(reader.trace(page), reader.trace(np.rot90(page, 2))) for page in pages]
+    noticed = [(one, other) for one, other in pairs if other.reading.rotation == 180]
+    assert len(noticed) > 0.6 * len(pairs)
+    for one, other in noticed:
+        assert np.array_equal(one.page, other.page)
+        assert one.reading.zip == other.reading.zip
+        assert Reason.TURNED_180 in other.reading.reasons
+    assert not any(one.reading.rotation for one, _ in pairs)
+
+
+class Doubtful(Reader):
+    """Is sure of nothing."""
+
+    def _report(self, found):
+        reading = super()._report(found)
+        return ZipReading(**{name: getattr(reading, name) for name in reading.__slots__} | {"confidence": 0.3})
+
+
+def test_what_no_turn_makes_surer_stays_as_it_lies(tiny):
+    reading = Doubtful(tiny.model).read(lay(write("02346").cover, 235))
+    assert isinstance(reading, ZipReading)
+    assert reading.rotation == 0
+
+
+def several(count: int) -> GrayImage:
+    """Lines of five digits, one below the other."""
+    cover = write("02346").cover
+    return lay(np.vstack([cover] * count), 235)
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_a_page_of_several_lines_is_none_of_ours(tiny, count):
+    reader = Reader(tiny.model)
+    assert reader.read(several(count)) == Unread(reason=Reason.SEVERAL_LINES)
+    assert reader.trace(several(count)).reading == Unread(reason=Reason.SEVERAL_LINES)
+
+
+def test_one_line_is_one_line(tiny):
+    assert isinstance(Reader(tiny.model).read(several(1)), ZipReading)
