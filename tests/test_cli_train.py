@@ -72,8 +72,8 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What the builder of models was asked."""
     asked: list[dict[str, Any]] = []
 
-    def build(data: str, *, recipe: Recipe, jobs: int, report: Callable[[str], None]) -> Model:
-        asked.append({"data": data, "recipe": recipe, "jobs": jobs})
+    def build(data: str, *, recipe: Recipe, jobs: int, report: Callable[[str], None], network: Model | None = None) -> Model:
+        asked.append({"data": data, "recipe": recipe, "jobs": jobs} | ({"network": network} if network else {}))
         report("working on it")
         return Model(arrays={name: np.zeros((0, 2)) for name in ARRAYS}, passport={"data": data})
 

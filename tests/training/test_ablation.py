@@ -3,9 +3,10 @@ import numpy as np
 import pytest
 from drawings import lay, write
 
-from zipocr.prepare import Binarization, to_working_size
+from zipocr.model_file import load_model
+from zipocr.prepare import Binarization, Sheet, to_working_size
 from zipocr.reader import Reader
-from zipocr.training.ablation import PARTS, AllWhole, FreeDirt, NoCutsThrough, OneThreshold, RulesLeft, ablate
+from zipocr.training.ablation import PARTS, AllWhole, FreeDirt, LineAlone, NoCutsThrough, NoNetwork, OneThreshold, RulesLeft, ablate
 from zipocr.training.compose import Composer
 from zipocr.training.measure import Crop, Truth
 
@@ -13,11 +14,21 @@ from zipocr.training.measure import Crop, Truth
 @pytest.fixture(scope="module")
 def pages(all_digits) -> list[np.ndarray]:
     composers = [Composer(all_digits, seed=21, kinds={kind: 1}) for kind in ("touching", "noisy", "boxed", "split")]
-    return [to_working_size(composer.nth(number).image) for composer in composers for number in range(2)]
+    return [composer.nth(number).image for composer in composers for number in range(2)]
 
 
-def looked(reader: Reader, pages: list[np.ndarray]) -> list:
-    return [view for page in pages for view in reader.look(page)]
+@pytest.fixture(scope="module")
+def sheets(pages) -> list[Sheet]:
+    return [to_working_size(page) for page in pages]
+
+
+def looked(reader: Reader, sheets: list[Sheet]) -> list:
+    return [view for sheet in sheets for view in reader.look(sheet)]
+
+
+def scores(reader: Reader, sheets: list[Sheet]) -> list[list[float]]:
+    pooled = [reader.pool(views) for views in map(reader.look, sheets)]
+    return [[one.score for one in found.plain] for found in pooled if found]
 
 
 def test_a_reader_that_lacks_nothing_reads_as_before(tiny, pages):
@@ -27,28 +38,34 @@ def test_a_reader_that_lacks_nothing_reads_as_before(tiny, pages):
     assert [Whole(tiny.model).read(page) for page in pages] == [Reader(tiny.model).read(page) for page in pages]
 
 
-def test_every_part_makes_some_difference_to_what_is_seen(tiny, pages):
-    def scores(reader: Reader) -> list[list[float]]:
-        pooled = [reader.pool(views) for views in map(reader.look, pages)]
-        return [[one.score for one in found.plain] for found in pooled if found]
-
-    full = scores(Reader(tiny.model))
+def test_every_part_makes_some_difference_to_what_is_seen(tiny, sheets):
+    full = scores(Reader(tiny.model), sheets)
     for part, kind in PARTS.items():
-        assert scores(kind(tiny.model)) != full, part
+        if kind not in {NoNetwork, LineAlone}:
+            assert scores(kind(tiny.model), sheets) != full, part
 
 
-def test_without_the_second_threshold_there_is_one_view_at_most(tiny, pages):
-    assert any(len(Reader(tiny.model).look(page)) > 1 for page in pages)
-    assert all(len(OneThreshold(tiny.model).look(page)) <= 1 for page in pages)
+@pytest.mark.real
+def test_network_and_support_vectors_each_make_some_difference_to_a_model_that_has_both(sheets):
+    model = load_model("mail")
+    full = scores(Reader(model), sheets)
+    for kind in (NoNetwork, LineAlone):
+        assert scores(kind(model), sheets) != full, kind
+    assert all(view.line is None for view in looked(NoNetwork(model), sheets))
 
 
-def test_without_cuts_through_components_no_cut_costs_ink(tiny, pages):
-    assert any(view.seen.cuts.costs.any() for view in looked(Reader(tiny.model), pages))
-    assert not any(view.seen.cuts.costs.any() for view in looked(NoCutsThrough(tiny.model), pages))
+def test_without_the_second_threshold_there_is_one_view_at_most(tiny, sheets):
+    assert any(len(Reader(tiny.model).look(sheet)) > 1 for sheet in sheets)
+    assert all(len(OneThreshold(tiny.model).look(sheet)) <= 1 for sheet in sheets)
 
 
-def test_free_dirt_leaves_the_lattice_as_it_is_but_for_its_prices(tiny, pages):
-    inked = Reader(tiny.model).find_ink(pages[0], Binarization.OTSU)
+def test_without_cuts_through_components_no_cut_costs_ink(tiny, sheets):
+    assert any(view.seen.cuts.costs.any() for view in looked(Reader(tiny.model), sheets))
+    assert not any(view.seen.cuts.costs.any() for view in looked(NoCutsThrough(tiny.model), sheets))
+
+
+def test_free_dirt_leaves_the_lattice_as_it_is_but_for_its_prices(tiny, sheets):
+    inked = Reader(tiny.model).find_ink(sheets[0], Binarization.OTSU)
     dear, free = (kind(tiny.model).segment(inked, through=True).lattice for kind in (Reader, FreeDirt))
     assert dear.skips[:, 2].any()
     assert not free.skips[:, 2].any()
@@ -57,8 +74,8 @@ def test_free_dirt_leaves_the_lattice_as_it_is_but_for_its_prices(tiny, pages):
     assert np.array_equal(dear.starts, free.starts)
 
 
-def test_where_all_is_whole_no_region_is_worth_less_than_its_digit(tiny, pages):
-    inked = Reader(tiny.model).find_ink(pages[0], Binarization.OTSU)
+def test_where_all_is_whole_no_region_is_worth_less_than_its_digit(tiny, sheets):
+    inked = Reader(tiny.model).find_ink(sheets[0], Binarization.OTSU)
     partial, whole = (kind(tiny.model).decode(kind(tiny.model).segment(inked, through=True)) for kind in (Reader, AllWhole))
     least, most = partial.gains.max(axis=1), whole.gains.max(axis=1)
     assert (most >= least).all()
@@ -70,8 +87,8 @@ def test_rules_are_left_where_they_are(tiny):
     written = write("02346", margin=30)
     ink = written.ink.copy()
     ink[-12:-9] = True
-    page = lay(ink.astype(np.float32), 235)
-    gone, left = (kind(tiny.model).find_ink(page, Binarization.OTSU).ink for kind in (Reader, RulesLeft))
+    sheet = to_working_size(lay(ink.astype(np.float32), 235))
+    gone, left = (kind(tiny.model).find_ink(sheet, Binarization.OTSU).ink for kind in (Reader, RulesLeft))
     assert left[-12:-9].mean() > 0.9
     assert gone[-12:-9].mean() < 0.1
 

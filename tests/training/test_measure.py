@@ -79,8 +79,8 @@ def test_clean_strings_are_whole_in_the_lattice_and_never_less_so_after_more_loo
     found = []
     for number in range(4):
         composed = Composer(all_digits, seed=9, kinds={"white": 1}).nth(number)
-        page = to_working_size(composed.image)
-        found.append(recall(reader, page, reader.look(page), composed))
+        sheet = to_working_size(composed.image)
+        found.append(recall(reader, sheet, reader.look(sheet), composed))
     assert sum(one.first for one in found) >= 3
     assert all(one.any >= one.first for one in found)
 
@@ -88,7 +88,7 @@ def test_clean_strings_are_whole_in_the_lattice_and_never_less_so_after_more_loo
 def test_a_digit_that_was_never_inked_is_not_in_the_lattice(judging, all_digits):
     composed = Composer(all_digits, seed=9, kinds={"white": 1}).nth(0)
     reader = judging[0].reader
-    page = np.where(composed.owners == 3, np.uint8(255), composed.image)
-    found = recall(reader, page, [], composed)
+    sheet = to_working_size(np.where(composed.owners == 3, np.uint8(255), composed.image))
+    found = recall(reader, sheet, [], composed)
     assert not found.first
     assert not found.any

@@ -125,9 +125,10 @@ def test_composed_strings_hold_their_five_digits(all_digits):
         composed = composer.nth(number)
         seen = segment(find_ink(to_working_size(composed.image), Binarization.OTSU))
         labels = label_regions(seen, owners_of(composed))
+        scaled = cv2.resize(composed.owners, seen.ink.shape[::-1], interpolation=cv2.INTER_NEAREST)
         found += len({label for label in labels.tolist() if label >= 0})
         for edge in np.flatnonzero(labels >= 0):
             box = seen.lattice.regions[edge].box
-            own = composed.owners[box.top : box.bottom, box.left : box.right][seen.lattice.regions[edge].ink]
+            own = scaled[box.top : box.bottom, box.left : box.right][seen.lattice.regions[edge].ink]
             assert np.bincount(own, minlength=256)[1:6].argmax() == labels[edge]
     assert found >= 27

@@ -6,8 +6,12 @@ WHY = {
     Reason.LOW_CONFIDENCE: "That is less than was asked for.",
     Reason.DIRECTORY_CHOICE: "Another reading looked better by itself; the list of ZIP codes tipped the scale.",
     Reason.NOT_IN_DIRECTORY: "This ZIP is not listed.",
+    Reason.TURNED_90: "It was turned to be read.",
+    Reason.TURNED_180: "It was turned upside down to be read.",
+    Reason.TURNED_270: "It was turned to be read.",
     Reason.NO_INK: "Nothing seems to be written here.",
     Reason.NOT_FIVE_DIGITS: "There is writing, but neither five digits nor nine could be made out.",
+    Reason.SEVERAL_LINES: "More than one line is written here.",
     Reason.TOO_LARGE: "The page or its file was too large to be opened.",
     Reason.UNREADABLE_FILE: "The file is damaged, empty, encrypted or no image.",
     Reason.NEEDS_PDF_EXTRA: "To read PDF files takes: pip install 'zipocr[pdf]'.",
@@ -16,6 +20,9 @@ WHY = {
     Reason.OUT_OF_MEMORY: "It took more memory than there was.",
     Reason.WORKER_DIED: "The process that read it crashed or was killed.",
     Reason.PROGRAM_ERROR: "A fault of zipocr kept it from being read; please report it.",
+    Reason.CONFIRMED_BY_PERSON: "A person confirmed it.",
+    Reason.CORRECTED_BY_PERSON: "A person corrected it.",
+    Reason.NOT_A_ZIP: "A person found no ZIP here.",
 }
 """Why a page is in doubt, for each reason that a row can have."""
 
