@@ -143,7 +143,10 @@ class Reader:
             return to_trace(views[-1].seen, reading)
         edges = found.ranked[0].edges
         shares = share_out(found.ranked, reading.confidence, self._confidence.temperature)
-        strings = [(dashed(one.text), float(share)) for one, share in zip(found.ranked[:STRINGS_TRACED], shares, strict=False)]
+        strings = [
+            (dashed(one.text), min(float(share), reading.confidence))
+            for one, share in zip(found.ranked[:STRINGS_TRACED], shares, strict=False)
+        ]
         return to_trace(found.view.seen, reading, edges=edges, grids=list(to_grids(found.view.bitmaps[list(edges)])), strings=strings)
 
     def attempt(self, page: GrayImage) -> Attempt:
