@@ -22,14 +22,19 @@ WINDOW = {"width": 1180, "height": 820}
 SHOWN = 13  # the page that is drawn
 
 
+def press(page: Page, key: str) -> None:
+    """Presses a key and waits for the next page, and for the decision to be kept."""
+    number = page.get_attribute("#review", "data-number")
+    page.keyboard.press(key)
+    page.wait_for_function("number => !busy && document.querySelector('#review').dataset.number !== number", arg=number)
+
+
 def replay(page: Page) -> list[float]:
     """Accepts page after page as soon as it is shown: seconds for each."""
     taken = []
     for _ in range(PAGES):
-        number = page.get_attribute("#review", "data-number")
         began = time.monotonic()
-        page.keyboard.press("Enter")
-        page.wait_for_function("number => document.querySelector('#review').dataset.number !== number", arg=number)
+        press(page, "Enter")
         taken.append(time.monotonic() - began)
     return taken
 
@@ -37,9 +42,7 @@ def replay(page: Page) -> list[float]:
 def draw(page: Page, path: Path) -> None:
     """Goes to a page of some doubt and draws it once its digits are there."""
     for _ in range(SHOWN):
-        number = page.get_attribute("#review", "data-number")
-        page.keyboard.press("s")
-        page.wait_for_function("number => document.querySelector('#review').dataset.number !== number", arg=number)
+        press(page, "s")
     page.wait_for_load_state("networkidle")
     page.screenshot(path=str(path))
 

@@ -135,10 +135,10 @@ class Reader:
 
     def trace(self, page: GrayImage) -> Trace:
         """Reads a page and keeps everything that was seen on the way, as it was turned."""
-        best = self.attempt(page)
-        views, reading, found = best.views, best.reading, best.found
+        attempt = self.attempt(page)
+        views, reading, found = attempt.views, attempt.reading, attempt.found
         if not views:
-            return to_blank_trace(best.sheet.page, reading)
+            return to_blank_trace(attempt.sheet.page, reading)
         if found is None or isinstance(reading, Unread):
             return to_trace(views[-1].seen, reading)
         edges = found.ranked[0].edges
