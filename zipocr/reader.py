@@ -42,7 +42,7 @@ AGREED = Doubtless(margin=0.0, digit=-1.5, rest=1.5, share=0.9)
 SHUT = 5.0
 # A page that is read with less confidence may lie otherwise; turned, it has to be read with this much, and the network has to think one
 # string at least so likely at the first look.
-DOUBT, SURE_TURN, PROMISING = 0.8, 0.9, 0.5
+DOUBT, SURE_TURN, PROMISING = 0.8, 0.97, 0.5
 TURNS = (180, 90, 270)
 # Of the network's strings so many say where to cut.
 GUIDES = 3
