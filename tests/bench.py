@@ -51,11 +51,12 @@ MAX_PIXELS = 10_000_000
 STAGES = {
     "size": "zipocr.reader:to_working_size",
     "ink": "zipocr.reader:Reader.find_ink",
+    "line": "zipocr.reader:Reader.read_line",
     "segment": "zipocr.reader:Reader.segment",
     "normalize": "zipocr.reader:draw_regions",
     "classify": "zipocr.reader:Reader.score",
     "decode": "zipocr.reader:decode",
-    "answer": "zipocr.reader:Reader.answer",
+    "pool": "zipocr.reader:Reader.answer",
 }
 """The parts of a reading, by the functions that do them; what one spends in another counts for that other. Rename them here, too."""
 
