@@ -71,9 +71,10 @@ model: .venv/with-train ## Retrain the shipped models (DATA=FILE.npz or openml)
 accuracy: .venv/with-train ## Measure the models and write the README's results (BENCH=folders with labels.csv)
 	$(BIN)/python -m zipocr.training.accuracy README.md sample_scans/labels.csv tests/strings/labels.csv $(wildcard $(BENCH:=/labels.csv)) --digits $(DATA)
 
-pictures: .venv/installed ## Redraw the README's pictures
+pictures: .venv/with-test ## Redraw the README's pictures (the review's needs chromium)
 	$(BIN)/zipocr inspect sample_scans/touching/touching-03.png -o .venv/pictures
 	mv .venv/pictures/touching-03-p1.zipocr.png tests/pictures/touching.png
+	$(BIN)/python tests/replay.py --picture tests/pictures/review.png
 
 clean: ## Remove .venv, results.csv and caches
 	rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
