@@ -82,13 +82,13 @@ model: .venv/with-train ## Retrain the shipped models (DATA=FILE.npz or openml)
 accuracy: .venv/with-train ## Measure the models and write the README's results (BENCH=folders with labels.csv)
 	$(BIN)/python -m zipocr.training.accuracy README.md sample_scans/labels.csv tests/strings/labels.csv $(wildcard $(BENCH:=/labels.csv)) --digits $(DATA)
 
-pictures: .venv/with-test ## Redraw the README's pictures (needs chromium)
+pictures: .venv/with-test ## Redraw the README's pictures (the review's needs chromium)
 	$(BIN)/zipocr inspect sample_scans/touching/touching-03.png -o .venv/pictures
 	mv .venv/pictures/touching-03-p1.zipocr.png tests/pictures/touching.png
 	$(BIN)/zipocr scan sample_scans/ -o .venv/pictures/samples.csv --force
 	$(BIN)/zipocr evaluate .venv/pictures/samples.csv sample_scans/labels.csv --max-error 0.05 --worst 0 -o .venv/pictures --force
 	mv .venv/pictures/report.png tests/pictures/report.png
-	$(BIN)/python tests/replay.py tests/pictures/review.png
+	$(BIN)/python tests/replay.py --picture tests/pictures/review.png
 
 clean: ## Remove .venv, results.csv and caches
 	rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

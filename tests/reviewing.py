@@ -19,6 +19,11 @@ import zipocr
 from zipocr.results import Row, open_results, unread_row
 from zipocr.types import Reason, Status
 
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync",
+]  # fmt: skip
 ROOT = Path(zipocr.__file__).parents[1]
 DEADLINE = 60.0
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from reviewing import DEADLINE, Server, row, serving, unread, write_page, write_results
+from reviewing import ARGUMENTS, CHROMIUM, DEADLINE, Server, row, serving, unread, write_page, write_results
 
 from zipocr.corrections import read_corrections
 from zipocr.results import Row
@@ -15,10 +15,6 @@ from zipocr.types import Reason, Status
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.system("chromium")
 
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync",
-]  # fmt: skip
 MILLISECONDS = 1000 * DEADLINE
 SOON = 10.0
 """Seconds within which 10,000 rows have to be there; on an idle machine it is less than one."""
@@ -34,7 +30,7 @@ ROWS = [
 @pytest.fixture(scope="module")
 def browser() -> Iterator[playwright.Browser]:
     with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS, timeout=MILLISECONDS)
+        opened = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, timeout=MILLISECONDS)
         yield opened
         opened.close()
 

@@ -85,7 +85,7 @@ function decided() {
 function showProgress() {
   const left = state.total - decided() - state.counts.skipped;
   $("done").textContent = `${decided()} of ${state.total}`;
-  $("pace").textContent = state.pace === null ? "" : `· ${state.pace.toFixed(1)} s each · ${duration(state.pace * left)} left`;
+  $("pace").textContent = state.pace === null || !item ? "" : `· ${state.pace.toFixed(1)} s each · ${duration(state.pace * left)} left`;
   $("bar").setAttribute("aria-valuemax", state.total);
   $("bar").setAttribute("aria-valuenow", decided());
   $("bar-done").style.width = `${(100 * decided()) / state.total}%`;
@@ -221,7 +221,7 @@ function showEnd() {
   $("page").textContent = "";
   $("end-title").textContent = skipped ? `All looked at, ${skipped} skipped` : "All decided";
   const pace = state.pace === null ? "" : `, ${state.pace.toFixed(1)} seconds each`;
-  $("end-text").textContent = `${decided()} of ${state.total} pages${pace}.`;
+  $("end-text").textContent = `${decided()} of ${state.total} ${state.total === 1 ? "page is" : "pages are"} decided${pace}.`;
   $("end-counts").replaceChildren(...[
     ["confirmed", counts.confirmed], ["corrected", counts.corrected], ["not a ZIP", counts.not_a_zip], ["skipped", skipped],
   ].flatMap(([name, count]) => {
