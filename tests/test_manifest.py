@@ -99,10 +99,10 @@ def test_a_manifest_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
     import tracemalloc
 
     path = tmp_path / "list.txt"
-    # Few different names: Python keeps those of paths in a table of its own, which is no smaller than 2 MB when it grows.
+    # A table that Python keeps of the names of paths may grow meanwhile, by 2 or 4 MB; the names themselves would take 20.
     path.write_text("".join(f"{os.fspath(tmp_path)}/{number % 1000}.png\n" for number in range(160_000)))
     tracemalloc.start()
     assert sum(1 for _ in open_manifest(path).files()) == 160_000
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert most < path.stat().st_size / 4
+    assert most < path.stat().st_size / 2
