@@ -26,7 +26,7 @@ def line_of(text: str, *, sure: float = 0.9) -> LineReading:
         frames[frame, [0, digit + 1, (digit + 1) % 10 + 1]] = 1e-6, sure, 1 - sure
     frames /= frames.sum(axis=1, keepdims=True)
     share = float(np.exp(log_probabilities(frames, [text])[0]))
-    return LineReading(strip=STRIP, frames=frames, strings={text: share}, shaped=0.99)
+    return LineReading(strip=STRIP, features=np.zeros((len(frames), 128), np.float32), frames=frames, strings={text: share}, shaped=0.99)
 
 
 def view_of(line: LineReading | None = None) -> View:

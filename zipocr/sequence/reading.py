@@ -19,11 +19,13 @@ MOST_STRINGS = 6
 class LineReading:
     """What the network makes of a line.
 
-    ``frames`` is (T, 12), ``strings`` the most probable strings of five or nine digits with their probabilities, best first, perhaps
-    none; ``shaped`` is the probability that the line is one of such strings at all, and not of four or six digits or a word.
+    ``features`` is (T, 128), what the network's last layer saw; ``frames`` is (T, 12), ``strings`` the most probable strings of five or
+    nine digits with their probabilities, best first, perhaps none; ``shaped`` is the probability that the line is one of such strings at
+    all, and not of four or six digits or a word.
     """
 
     strip: Strip
+    features: Floats
     frames: Floats
     strings: Mapping[str, float]
     shaped: float
@@ -42,12 +44,13 @@ class LineReading:
 
 def read_line(network: Network, strip: Strip) -> LineReading:
     """Reads a straightened line."""
-    frames = network.frames(network.features(strip.pixels))
+    features = network.features(strip.pixels)
+    frames = network.frames(features)
     spelt = best_labels(frames)
     total = max(sum(spelt.values()), 1e-30)
     strings = {_to_text(labels): share / total for labels, share in spelt.items() if len(labels) in LENGTHS and OTHER not in labels}
     best = dict(sorted(strings.items(), key=lambda item: (-item[1], item[0]))[:MOST_STRINGS])
-    return LineReading(strip=strip, frames=frames, strings=best, shaped=sum(strings.values()))
+    return LineReading(strip=strip, features=features, frames=frames, strings=best, shaped=sum(strings.values()))
 
 
 def _to_text(labels: tuple[int, ...]) -> str:

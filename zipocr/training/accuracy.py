@@ -32,7 +32,7 @@ BEST = "mail"
 """The model whose parts are switched off one by one."""
 ABLATED = 1000
 """Crops that this is done on, at most: every second, third, ... of the largest set."""
-STRINGS = {"mail": 3000, "digits": 1500}
+STRINGS = {"mail": 3000, "digits": 400}
 """Strings composed on the fly for each model."""
 FROZEN = "strings"
 """Folder of the composed strings that ship with the tests."""

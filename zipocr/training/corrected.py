@@ -31,10 +31,15 @@ NON_DIGITS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Lesson:
-    """What a corrected page taught: how a model read it with a directory and without, and its regions, None where they are uncertain."""
+    """What a corrected page taught: how a model read it with a directory and without, and its regions, None where they are uncertain.
+
+    ``features`` is what the last layer of its network saw of the line, (T, F); None where there is none. ``text`` stands on the page.
+    """
 
     answers: tuple[Answer, Answer]
     samples: Samples | None
+    features: Floats | None
+    text: str
 
 
 def to_crops(corrections: Mapping[tuple[str, int], Decision], folder: Path) -> list[Crop]:
@@ -71,7 +76,9 @@ class _Study:
         with_it, without = self.judging
         views = with_it.reader.look(to_working_size(page))
         answers = with_it.answer(views, crop.truth), without.answer(views, crop.truth)
-        return Lesson(answers=answers, samples=to_samples(views, crop.truth.zip + (crop.truth.plus4 or "")))
+        text = crop.truth.zip + (crop.truth.plus4 or "")
+        line = views[0].line if views else None
+        return Lesson(answers=answers, samples=to_samples(views, text), features=line.features if line else None, text=text)
 
 
 def to_samples(views: Sequence[View], text: str) -> Samples | None:

@@ -17,6 +17,7 @@ from zipocr.classify.svc import NON_DIGIT, Classifier
 from zipocr.errors import InputError
 from zipocr.training.corrected import Lesson, study
 from zipocr.training.gather import join, map_strings
+from zipocr.training.line_lore import LineLore, best_pull, with_lines
 from zipocr.training.measure import Crop, judges, read_crops
 from zipocr.training.metrics import Answer, Change, change
 from zipocr.training.recalibrate import recalibrated
@@ -94,9 +95,12 @@ def learn(base: Model, crops: Sequence[Crop], *, jobs: int, seed: int, report: R
     report(f"learning {len(lore)} regions, without each of {FOLDS} parts in turn")
     trials = map_strings(_Trial(arrays=base.arrays, lore=lore, parts=parts), range(FOLDS), jobs=jobs)
     losses = np.stack([trial.losses for trial in trials])
-    after = _read_apart(base, lore, parts, trials, losses, [crop for crop, _ in known], jobs=jobs, report=report)
+    lines = LineLore.of([lesson.features for _, lesson in known], [lesson.text for _, lesson in known])
+    after = _read_apart(base, (lore, lines), parts, trials, losses, [crop for crop, _ in known], jobs=jobs, report=report)
     weight = WEIGHTS[int(losses.sum(axis=0).argmin())]
     arrays = with_lore(base.arrays, lore, learn_pairs(lore, float(base.arrays["gamma"]), _bounds(base.arrays, (weight,)))[0])
+    if len(lines):
+        arrays = with_lines(arrays, lines, best_pull(base.arrays, lines, parts[lines.owners]))
     certain, notes = recalibrated(arrays, dict(zip(WAYS, after, strict=True)))
     before = [[lesson.answers[way] for _, lesson in known] for way in range(len(WAYS))]
     with_directory, without = (change(now, then) for now, then in zip(after, before, strict=True))
@@ -197,7 +201,7 @@ def guards(arrays: Mapping[str, NDArray[Any]]) -> Lore:
 
 def _read_apart(
     base: Model,
-    lore: Lore,
+    taught: tuple[Lore, LineLore],
     parts: NDArray[np.intp],
     trials: Sequence[_Tried],
     losses: NDArray[np.float64],
@@ -207,12 +211,16 @@ def _read_apart(
     report: Report,
 ) -> tuple[list[Answer], list[Answer]]:
     """Reads each part with the model that did not learn from it, at the weight that is best for the other parts."""
+    lore, lines = taught
     found: tuple[dict[int, Answer], dict[int, Answer]] = ({}, {})
     for part, trial in enumerate(trials):
         pages = np.flatnonzero(parts == part).tolist()
         report(f"reading part {part + 1} of {len(trials)}, {len(pages)} pages that the model did not learn from")
         best = int(np.delete(losses, part, axis=0).sum(axis=0).argmin())
         arrays = with_lore(base.arrays, lore.take(parts[lore.owners] != part), trial.coefficients[best])
+        others = lines.take(parts[lines.owners] != part)
+        if len(others):
+            arrays = with_lines(arrays, others, best_pull(base.arrays, others, parts[others.owners]))
         answers = read_crops(judges(Model(arrays=arrays, passport=base.passport)), [crops[page] for page in pages], jobs=jobs)
         for way, some in zip(found, answers, strict=True):
             way.update(zip(pages, some, strict=True))
