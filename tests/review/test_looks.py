@@ -1,4 +1,7 @@
 import io
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -6,10 +9,10 @@ import numpy as np
 import pytest
 from drawings import lay, write
 from PIL import Image
-from reviewing import row, unread, write_page
+from reviewing import ROOT, row, unread, write_page
 
 from zipocr.results import Row
-from zipocr.review.looks import LARGEST_SIDE, TILE, Looker, Recent, draw_tiles
+from zipocr.review.looks import LARGEST_SIDE, TILE, Looker, Recent, Worker, draw_tiles
 from zipocr.review.sources import Finder, Origin
 from zipocr.review.words import NOT_OPENED, NOT_READ_AGAIN, WHY
 from zipocr.types import Box, Place, Reason, Region
@@ -154,3 +157,24 @@ def test_recent_values_are_made_once_and_old_ones_forgotten() -> None:
     recent: Recent[int, int] = Recent(lambda key: made.append(key) or key * 10, most=2)  # type: ignore[func-returns-value]
     assert [recent.get(key) for key in (1, 2, 1, 3, 1, 2)] == [10, 20, 10, 30, 10, 20]
     assert made == [1, 2, 3, 2]
+
+
+def test_a_worker_does_one_task_after_the_other_and_outlives_a_fault() -> None:
+    worker, done = Worker(), []
+    fault = worker.submit(lambda: done.append(1) or 1 / 0)
+    last = worker.submit(lambda: [*done, 2])
+    assert last.result(timeout=60) == [1, 2]
+    with pytest.raises(ZeroDivisionError):
+        fault.result(timeout=60)
+    worker.close()
+
+
+def test_the_program_ends_whatever_a_worker_is_at() -> None:
+    program = """
+import threading
+from zipocr.review.looks import Worker
+begun = threading.Event()
+Worker().submit(lambda: (begun.set(), threading.Event().wait()))
+begun.wait()
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120, env={**os.environ, "PYTHONPATH": str(ROOT)})

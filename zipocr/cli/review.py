@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from zipocr.review.session import Session
 
 DEFAULTS = ReviewConfig()
+SWITCH_SECONDS = 0.0005
 
 
 @click.command()
@@ -114,6 +116,8 @@ def _serve(results: Path, items: Sequence[Item], corrections: CorrectionsFile, c
     review = Review(session=session, looker=looker, blind=config.audit > 0, next_command=then)
     address = f"http://127.0.0.1:{bound.getsockname()[1]}/{review.token}/"
     server = serve_at(bound, make_app(review))
+    # Answers go before what is read ahead: a thread that reads has to let others in this often.
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         click.echo(f"{len(items)} pages to review; the page is at\n{address}\nCtrl-C ends it.", err=True)
         looker.warm_up()

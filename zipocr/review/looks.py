@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from functools import cached_property
-from threading import Lock
+from queue import SimpleQueue
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from zipocr.errors import ZipocrError
@@ -94,6 +95,34 @@ class Recent(Generic[Key, Value]):
             return self._values[key]
 
 
+class Worker:
+    """A thread that does one task after the other. The program may end whatever it is at, which an executor of Python would wait for."""
+
+    def __init__(self) -> None:
+        self._tasks: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._closed = False
+        Thread(target=self._work, name="zipocr-look", daemon=True).start()
+
+    def submit(self, task: Callable[[], Value]) -> Future[Value]:
+        """Put a task behind the others."""
+        future: Future[Value] = Future()
+        self._tasks.put((future, task))
+        return future
+
+    def close(self) -> None:
+        """Begin with no further task."""
+        self._closed = True
+        self._tasks.put(None)
+
+    def _work(self) -> None:
+        while (waiting := self._tasks.get()) is not None and not self._closed:
+            future, task = waiting
+            try:
+                future.set_result(task())
+            except Exception as error:  # noqa: BLE001 - who asks for the result gets it
+                future.set_exception(error)
+
+
 class Looker:
     """Opens pages and reads them once more, the next ones ahead of time, in a thread.
 
@@ -118,15 +147,15 @@ class Looker:
         self._pages: Recent[int, GrayImage | str] = Recent(self._open, most=KEPT)
         self._crops: Recent[int, bytes | str] = Recent(self._draw, most=KEPT)
         self._looks: Recent[int, Future[Look]] = Recent(self._begin, most=KEPT)
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="zipocr-look")
+        self._worker = Worker()
 
     def warm_up(self) -> None:
         """Load the model and the list of ZIPs, in the thread."""
-        self._thread.submit(lambda: (self._reader, self._places))
+        self._worker.submit(lambda: (self._reader, self._places))
 
     def close(self) -> None:
         """Let go of what is not done yet."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._worker.close()
 
     def crop(self, number: int) -> bytes | str:
         """Give a page as PNG, or say why it cannot be shown."""
@@ -188,7 +217,7 @@ class Looker:
         return page if isinstance(page, str) else _png(_shrunk(page))
 
     def _begin(self, number: int) -> Future[Look]:
-        return self._thread.submit(self._look, number)
+        return self._worker.submit(lambda: self._look(number))
 
     def _look(self, number: int) -> Look:
         if NOT_READ_AGAIN.intersection(self._rows[number].reason):
