@@ -88,7 +88,7 @@ pictures: .venv/with-test ## Redraw the README's pictures (the review's needs ch
 	$(BIN)/zipocr scan sample_scans/ -o .venv/pictures/samples.csv --force
 	$(BIN)/zipocr evaluate .venv/pictures/samples.csv sample_scans/labels.csv --max-error 0.05 --worst 0 -o .venv/pictures --force
 	mv .venv/pictures/report.png tests/pictures/report.png
-	$(BIN)/python tests/replay.py --picture tests/pictures/review.png
+	$(BIN)/python tests/replay.py tests/pictures/review.png
 
 clean: ## Remove .venv, results.csv and caches
 	rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -1,92 +1,75 @@
-"""Reviews the sample scans in a browser: ``python tests/replay.py`` says how long a crop takes, ``--picture FILE`` draws the page.
+"""Reviews the sample scans in a browser, by keys alone, and tells how long a page takes: ``python tests/replay.py [PICTURE.png]``.
 
-Every crop is accepted as soon as it is shown with its picture: what is measured is all but the person.
+A person's time is not in it: only that of the page and of keeping each decision. With a path, the page is also drawn there, for the README.
+Needs Debian's chromium.
 """
 
-import argparse
-import subprocess
+import csv
+import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
-from statistics import median
-from typing import Any
 
-from playwright.sync_api import sync_playwright
-from reviewing import ARGUMENTS, CHROMIUM, ROOT, serving
+from playwright.sync_api import Page, sync_playwright
+from reviewing import DEADLINE, ROOT, serving
 
-CROPS = 100
-SHOWN = "broken/broken-07.png"
-# Told by the page itself, so that the way to the browser is not measured: when a crop was answered, and when the next one was painted.
-WATCH = """() => {
-  window.times = [];
-  let answered = 0;
-  document.addEventListener("keydown", () => { answered = performance.now(); }, true);
-  new MutationObserver(() => requestAnimationFrame(() => requestAnimationFrame(() => times.push(performance.now() - answered))))
-    .observe(document.getElementById("review"), { attributeFilter: ["data-number"] });
-}"""
+from zipocr.cli import main
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+PAGES = 100
+WINDOW = {"width": 1180, "height": 820}
+SHOWN = 13  # the page that is drawn
 
 
-def scan(folder: Path) -> Path:
-    """Read the sample scans so that nearly all are left to a person."""
+def press(page: Page, key: str) -> None:
+    """Presses a key and waits for the next page, and for the decision to be kept."""
+    number = page.get_attribute("#review", "data-number")
+    page.keyboard.press(key)
+    page.wait_for_function("number => !busy && document.querySelector('#review').dataset.number !== number", arg=number)
+
+
+def replay(page: Page) -> list[float]:
+    """Accepts page after page as soon as it is shown: seconds for each."""
+    taken = []
+    for _ in range(PAGES):
+        began = time.monotonic()
+        press(page, "Enter")
+        taken.append(time.monotonic() - began)
+    return taken
+
+
+def draw(page: Page, path: Path) -> None:
+    """Goes to a page of some doubt and draws it once its digits are there."""
+    for _ in range(SHOWN):
+        press(page, "s")
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=str(path))
+
+
+def review(folder: Path, picture: Path | None) -> None:
+    """Scans, so that all but the surest pages are to review, and goes through them."""
     results = folder / "results.csv"
-    words = ["scan", ROOT / "sample_scans", "-o", results, "--min-confidence", "0.9999", "--quiet"]
-    subprocess.run([sys.executable, "-m", "zipocr", *words], check=True)
-    return results
-
-
-def wait(page: Any) -> None:
-    """Wait until everything about a page is shown."""
-    page.locator('#review[aria-busy="false"]').wait_for()
-
-
-def replay(page: Any) -> None:
-    """Accept so many crops, or skip those without a ZIP, and print the times."""
-    page.evaluate(WATCH)
-    began = time.monotonic()
-    for number in range(CROPS):
-        page.locator(f'#review[data-number="{number}"]').wait_for()
-        page.locator("#frame:visible").wait_for()
-        page.keyboard.press("Enter" if page.locator(".digit input").first.input_value() else "x")
-    page.locator(f'#review[data-number="{CROPS}"]').wait_for()
-    took = time.monotonic() - began
-    times = sorted(page.evaluate("times"))
-    print(f"{CROPS} crops in {took:.1f} s, {1000 * took / CROPS:.0f} ms each, driver included")
-    print(f"from key to the next crop on the screen: median {median(times):.0f} ms, 95 % within {times[95 * len(times) // 100]:.0f} ms")
-
-
-def draw(page: Any, picture: Path) -> None:
-    """Go to one crop and take a picture of the page."""
-    for _ in range(CROPS):
-        wait(page)
-        if page.locator("#name").inner_text() == SHOWN:
-            break
-        number = int(page.locator("#review").get_attribute("data-number"))
-        page.keyboard.press("s")
-        page.locator(f'#review[data-number="{number + 1}"]').wait_for()
-    page.locator("#place").filter(has_text="8").wait_for()
-    page.screenshot(path=picture)
-
-
-def main() -> None:
-    """Do what is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--picture", type=Path, metavar="FILE")
-    picture = parser.parse_args().picture
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
-        results = scan(Path(folder))
-        with (
-            serving(results, Path(folder) / "corrections.csv") as server,
-            driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS) as browser,
-        ):
-            page = browser.new_page(viewport={"width": 1280, "height": 800})
-            page.goto(server.address)
-            wait(page)
-            if picture:
-                draw(page, picture)
-            else:
-                replay(page)
+    arguments = ["scan", str(ROOT / "sample_scans"), "-o", str(results), "--min-confidence", "1", "--quiet"]
+    main(arguments, standalone_mode=False)
+    with serving(results, folder / "corrections.csv") as server, sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        page = browser.new_page(viewport=WINDOW, device_scale_factor=1.5)
+        page.set_default_timeout(1000 * DEADLINE)
+        page.goto(server.address)
+        page.wait_for_selector("#review:not([hidden])")
+        if picture:
+            draw(page, picture)
+        taken = replay(page)
+        browser.close()
+        server.end()
+    with (folder / "corrections.csv").open(newline="", encoding="utf-8") as file:
+        kept = sum(row["decision"] != "skipped" for row in csv.DictReader(file))
+    quartiles = statistics.quantiles(taken, n=4)
+    print(f"{len(taken)} pages, {kept} decisions kept; milliseconds a page: median {1000 * quartiles[1]:.0f}, "
+          f"quartiles {1000 * quartiles[0]:.0f} and {1000 * quartiles[2]:.0f}, most {1000 * max(taken):.0f}")  # fmt: skip
 
 
 if __name__ == "__main__":
-    main()
+    with tempfile.TemporaryDirectory() as name:
+        review(Path(name), Path(sys.argv[1]) if sys.argv[1:] else None)
