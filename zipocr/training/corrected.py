@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from zipocr.classify.svc import NON_DIGIT
 from zipocr.corrections import Decision
-from zipocr.decode.align import align
-from zipocr.decode.strings import Candidate
+from zipocr.decode.strings import Candidate, spell
 from zipocr.images import read_pages
 from zipocr.pooling import View
 from zipocr.prepare import Segmentation, to_working_size
@@ -99,7 +98,7 @@ def to_samples(views: Sequence[View], text: str) -> Samples | None:
     if not found:
         return None
     view, best = max(found, key=lambda pair: pair[1].score)
-    if best.score < -PLAUSIBLE * len(text):
+    if best.score - best.prior < -PLAUSIBLE * len(text):
         return None
     return join([_take(view, best.edges, [int(digit) for digit in text]), _across(view, best)])
 
@@ -109,7 +108,7 @@ def _aligned(view: View, text: str) -> Candidate | None:
     if not len(view.gains):
         return None
     top = view.gains.max(axis=1, keepdims=True)
-    return align(view.seen.lattice, top + np.maximum(view.gains - top, -MOST_DISBELIEF), text)
+    return spell(view.seen.lattice, top + np.maximum(view.gains - top, -MOST_DISBELIEF), text)
 
 
 def _across(view: View, best: Candidate) -> Samples:
