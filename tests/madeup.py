@@ -5,6 +5,7 @@ from dataclasses import replace
 import fakes
 import numpy as np
 
+from zipocr.evaluate import Case
 from zipocr.results import Row, to_row, unread_row
 from zipocr.types import GrayImage, Reason, Trace
 
@@ -58,3 +59,19 @@ class Tracer(fakes.FakeReader):
 
     def trace(self, page: GrayImage) -> Trace:
         return replace(super().trace(page), grids=(np.zeros((8, 8), np.uint8),) * 5)
+
+
+def cases() -> list[Case]:
+    """All pages, with what stands on each."""
+    return [
+        Case(
+            file=each.file,
+            page=1,
+            read=each.zip,
+            truth=truth_of(number),
+            confidence=each.confidence,
+            status=each.status,
+            group=group_of(number),
+        )
+        for number, each in enumerate(rows())
+    ]

@@ -3,14 +3,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from itertools import count
 from pathlib import Path
 
 import chores
 import pytest
+import waiting
+from waiting import group_is_alive, is_alive
 
 from zipocr.backends import Backend
 from zipocr.backends.processes import STARTS, UNDER_WAY, ProcessBackend
@@ -19,6 +20,7 @@ from zipocr.errors import BackendError
 
 JOBS = 2
 DEADLINE = 300
+wait_until = partial(waiting.wait_until, deadline=DEADLINE)
 # So short that a test need not wait, so long that no machine takes it for a hang.
 TIMEOUT = 2.5
 
@@ -197,26 +199,3 @@ def test_an_interruption_ends_all_processes_with_one_traceback() -> None:
     assert process.returncode == -signal.SIGINT
     assert talk.count(b"Traceback") == 1
     assert wait_until(lambda: not group_is_alive(process.pid))
-
-
-def wait_until(condition: Callable[[], bool]) -> bool:
-    until = time.monotonic() + DEADLINE
-    while not (met := condition()) and time.monotonic() < until:
-        time.sleep(0.01)
-    return met
-
-
-def is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def group_is_alive(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True

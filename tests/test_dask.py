@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +13,9 @@ import clusters
 import fakes
 import pytest
 import scanner
+import waiting
 from PIL import Image
+from waiting import group_is_alive, is_alive
 
 from zipocr.errors import BackendError
 
@@ -24,31 +25,9 @@ from zipocr.backends import dask
 from zipocr.backends.dask import DaskBackend
 
 DEADLINE = 120
+wait_until = partial(waiting.wait_until, deadline=DEADLINE)
 TIMEOUT = 2.5
 NAPS = partial(chores.Each, chores.sleep_and_return)
-
-
-def wait_until(condition: Callable[[], bool]) -> bool:
-    until = time.monotonic() + DEADLINE
-    while not (met := condition()) and time.monotonic() < until:
-        time.sleep(0.02)
-    return met
-
-
-def is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def group_is_alive(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def save_many(folder: Path, count: int, *, gray: int = fakes.SLOW) -> Path:

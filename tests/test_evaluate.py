@@ -42,23 +42,8 @@ def wrong(confidence: float = 0.9, **more) -> Case:
     return case(read="02109", confidence=confidence, **more)
 
 
-def madeup_cases() -> list[Case]:
-    return [
-        Case(
-            file=row.file,
-            page=1,
-            read=row.zip,
-            truth=madeup.truth_of(number),
-            confidence=row.confidence,
-            status=row.status,
-            group=madeup.group_of(number),
-        )
-        for number, row in enumerate(madeup.rows())
-    ]
-
-
 def test_figures_are_those_of_an_independent_scorer():
-    found = evaluate(madeup_cases(), max_error=0.01)
+    found = evaluate(madeup.cases(), max_error=0.01)
     for name, figures in (*found.groups.items(), ("all", found.figures)):
         width = (figures.exact_interval.high - figures.exact_interval.low) / 2
         shares = (figures.count, figures.exact, width, *figures.at_risk, figures.accepted, figures.wrong, figures.ece, figures.unread)

@@ -17,6 +17,7 @@ import fakes
 import pytest
 import scanner
 from PIL import Image
+from waiting import group_is_alive
 
 from zipocr.errors import BackendError, OutputError
 
@@ -62,14 +63,6 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 def lines_in(path: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
-
-
-def group_is_alive(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def workers_of(process: int) -> list[int]:

@@ -30,30 +30,15 @@ pytest.importorskip("matplotlib")
 ABOUT = {"results": {"file": "results.csv", "sha256": "ab12"}, "labels": {"file": "labels.csv", "sha256": "cd34"}, "model": None}
 
 
-def cases() -> list[Case]:
-    return [
-        Case(
-            file=row.file,
-            page=1,
-            read=row.zip,
-            truth=madeup.truth_of(number),
-            confidence=row.confidence,
-            status=row.status,
-            group=madeup.group_of(number),
-        )
-        for number, row in enumerate(madeup.rows())
-    ]
-
-
 @pytest.fixture(scope="module")
 def found() -> Evaluation:
-    return evaluate(cases(), max_error=0.05, worst=3)
+    return evaluate(madeup.cases(), max_error=0.05, worst=3)
 
 
 @pytest.fixture(scope="module")
 def estimated() -> Evaluation:
-    audited = [replace(case, is_audit=True) for case in cases() if case.status is Status.READ]
-    doubtful = [replace(case, is_doubt=True) for case in cases() if case.status is not Status.READ]
+    audited = [replace(case, is_audit=True) for case in madeup.cases() if case.status is Status.READ]
+    doubtful = [replace(case, is_doubt=True) for case in madeup.cases() if case.status is not Status.READ]
     read, others = (np.array([case.confidence or np.nan for case in some]) for some in (audited, doubtful))
     return evaluate([*audited, *doubtful], max_error=0.2, batch=Batch(read=np.resize(read, 5000), doubtful=np.resize(others, 100)))
 
@@ -132,7 +117,7 @@ def test_the_worst_errors_are_shown_with_their_wrong_digits(found: Evaluation) -
 
 def test_no_name_becomes_markup_or_breaks_a_line() -> None:
     nasty = "<script>alert(1)</script>\n\udcff{{ 7 * 7 }}.png"
-    wrong = [replace(case, file=nasty, group=nasty) if number < 9 else case for number, case in enumerate(cases()[75:])]
+    wrong = [replace(case, file=nasty, group=nasty) if number < 9 else case for number, case in enumerate(madeup.cases()[75:])]
     page = to_html(evaluate(wrong, max_error=0.01), title=nasty, by=nasty, about={"labels": to_cell(nasty)}, sheets={})
     assert b"<script" not in page
     assert b"&lt;script&gt;alert(1)&lt;/script&gt;\\x0a\\xff{{ 7 * 7 }}.png" in page

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from reviewing import row, unread, write_page
 from werkzeug.test import TestResponse
 
-from zipocr.corrections import CorrectionsFile, open_corrections
+from zipocr.corrections import CorrectionsFile
 from zipocr.errors import OutputError
 from zipocr.review.app import LARGEST_BODY, Review, bind, make_app
 from zipocr.review.looks import Looker
@@ -26,17 +26,6 @@ ROWS = [
     row("c.png", confidence=0.999, status=Status.READ),
 ]
 FORM = "application/x-www-form-urlencoded"
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "c.csv"
-
-
-@pytest.fixture
-def corrections(path: Path) -> Iterator[CorrectionsFile]:
-    with open_corrections(path) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Barrier, Thread
 
@@ -12,17 +11,6 @@ from zipocr.review.session import PAUSE, Answer, Conflict, Pace, Refused, Sessio
 from zipocr.types import Status
 
 ITEMS = line_up([unread("a.png"), row("b.png", "02108", 0.1), row("c.png", "02108-1234", 0.2), row("d.png", "10001", 0.3)])
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "c.csv"
-
-
-@pytest.fixture
-def corrections(path: Path) -> Iterator[CorrectionsFile]:
-    with open_corrections(path) as opened:
-        yield opened
 
 
 @pytest.fixture

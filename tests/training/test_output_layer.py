@@ -3,7 +3,8 @@ from itertools import groupby, product
 import numpy as np
 import pytest
 
-from zipocr.training.output_layer import BLANK, OUTPUTS, Lines, line_loss, refit_output, spread, to_classes
+from zipocr.sequence.network import BLANK, CLASSES
+from zipocr.training.output_layer import Lines, line_loss, refit_output, spread, to_classes
 
 FEATURES = 4
 TEXTS = ["02108", "11", "9-0", "77012"]
@@ -19,7 +20,7 @@ def lines():
 @pytest.fixture(scope="module")
 def layer():
     rng = np.random.default_rng(1)
-    return rng.normal(size=(OUTPUTS, FEATURES)).astype(np.float32), rng.normal(size=OUTPUTS).astype(np.float32)
+    return rng.normal(size=(CLASSES, FEATURES)).astype(np.float32), rng.normal(size=CLASSES).astype(np.float32)
 
 
 def read(classes):
@@ -28,7 +29,7 @@ def read(classes):
 
 
 def test_a_text_costs_what_all_ways_to_spell_it_have_together():
-    scores = np.log(np.random.default_rng(2).dirichlet(np.ones(OUTPUTS), size=4))
+    scores = np.log(np.random.default_rng(2).dirichlet(np.ones(CLASSES), size=4))
     for text in ("33", "3", "30", "3-3"):
         chosen = sorted({BLANK, *to_classes(text).tolist()})
         ways = [way for way in product(chosen, repeat=4) if read(way) == tuple(to_classes(text))]
@@ -36,7 +37,7 @@ def test_a_text_costs_what_all_ways_to_spell_it_have_together():
         costs, shares = spread(Lines.of([np.zeros((4, 1), np.float32)], [text]), scores)
         assert costs[0] == pytest.approx(-whole)
         weights = [np.exp(sum(scores[frame, one] for frame, one in enumerate(way)) - whole) for way in ways]
-        wanted = np.zeros((4, OUTPUTS))
+        wanted = np.zeros((4, CLASSES))
         for way, weight in zip(ways, weights, strict=True):
             wanted[np.arange(4), list(way)] += weight
         assert shares == pytest.approx(wanted)
@@ -65,7 +66,7 @@ def test_refitting_makes_the_texts_likelier_the_more_the_less_it_is_held(lines, 
     losses = [line_loss(together, np.column_stack(layer).astype(float))[0]]
     for pull in (10.0, 0.1, 0.001):
         weights, bias = refit_output(lines, TEXTS, *layer, pull)
-        assert (weights.shape, weights.dtype, bias.shape, bias.dtype) == ((OUTPUTS, FEATURES), np.float32, (OUTPUTS,), np.float32)
+        assert (weights.shape, weights.dtype, bias.shape, bias.dtype) == ((CLASSES, FEATURES), np.float32, (CLASSES,), np.float32)
         losses.append(line_loss(together, np.column_stack([weights, bias]).astype(float))[0])
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] < losses[0] / 5

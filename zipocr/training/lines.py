@@ -1,6 +1,6 @@
 """Straightened lines to train a network on: composed strings, other numbers, words and what is no writing, each with what it spells."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -86,8 +86,3 @@ def gather_lines(composer: LineComposer, count: int, *, jobs: int) -> list[Line]
     """The first lines of a composer: those with a ZIP, then the others; the same for any number of processes."""
     numbers = sorted(range(count), key=lambda number: not composer.holds_zip(number))
     return [line for line in map_strings(composer.nth, numbers, jobs=jobs) if line is not None]
-
-
-def widths(lines: Sequence[Line]) -> NDArray[np.intp]:
-    """Columns of each line: (N,)."""
-    return np.array([line.pixels.shape[2] for line in lines], np.intp)

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
+from zipocr.sequence.network import BLANK, FIRST_DIGIT, OTHER
 from zipocr.types import Floats
 
-BLANK, FIRST_DIGIT, OTHER = 0, 1, 11
-OUTPUTS = 12
 MOST_STEPS = 100
 # Stands for the logarithm of nothing: far below what any line comes to, and no -inf, whose differences are no numbers.
 _NEVER = -1e30

@@ -1,0 +1,17 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from zipocr.corrections import CorrectionsFile, open_corrections
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "c.csv"
+
+
+@pytest.fixture
+def corrections(path: Path) -> Iterator[CorrectionsFile]:
+    with open_corrections(path) as opened:
+        yield opened
