@@ -30,7 +30,7 @@ print("...", len(rows), "rows")
 endef
 export TABLE
 
-.PHONY: help scan test soak bench cost fuzz check samples strings model accuracy pictures clean
+.PHONY: help scan test soak bench cost fuzz check samples strings listing model accuracy pictures clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # Two installations into one .venv would disturb each other.
@@ -73,6 +73,9 @@ samples: .venv/with-train ## Remake sample_scans/, pixel for pixel (DATA=FILE.np
 
 strings: .venv/with-train ## Remake tests/strings/, the composed strings to measure on (DATA=FILE.npz or openml)
 	$(BIN)/python -m zipocr.training.frozen $(DATA) tests/strings
+
+listing: .venv/with-train ## Take over the list of ZIPs that ships with the package anew
+	$(BIN)/python -m zipocr.training.listing zipocr/places.csv.gz
 
 model: .venv/with-train ## Retrain the shipped models (DATA=FILE.npz or openml)
 	$(BIN)/zipocr train --data digits --model-out zipocr/models/digits.npz

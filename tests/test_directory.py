@@ -1,6 +1,11 @@
+import gzip
+from importlib import resources
+from importlib.metadata import version
+
 from zipcodes import list_all
 
-from zipocr.directory import places
+from zipocr.directory import LISTED, places
+from zipocr.training.listing import listing
 
 
 def test_boston_is_listed_with_its_leading_zero():
@@ -17,6 +22,12 @@ def test_every_listed_zip_is_five_digits_as_text():
 def test_there_are_42_000_zips_and_far_from_all_strings():
     assert 42_000 < len(places()) < 60_000
     assert "00000" not in places()
+
+
+def test_the_shipped_list_is_that_of_the_package_that_it_names():
+    packed = (resources.files("zipocr") / LISTED).read_bytes()
+    assert gzip.decompress(packed).decode().partition("\n")[0].endswith(f"entries of zipcodes {version('zipcodes')}")
+    assert gzip.decompress(packed) == gzip.decompress(listing())
 
 
 def test_zips_that_are_no_longer_active_count():

@@ -1,13 +1,17 @@
-"""Which five digits are a ZIP, and whose: the directory of the package ``zipcodes``, offline."""
+"""Which five digits are a ZIP, and whose: the list that ships with this package."""
 
+import gzip
 from functools import cache
+from importlib import resources
 
 from zipocr.types import Place
+
+LISTED = "places.csv.gz"
 
 
 @cache
 def places() -> dict[str, Place]:
-    """All listed ZIPs, active or not. Read once: asking the package for one ZIP takes as long as reading a whole page."""
-    from zipcodes import list_all
-
-    return {entry["zip_code"]: Place(city=entry["city"], state=entry["state"]) for entry in list_all()}
+    """All listed ZIPs, active or not; `zipocr.training.listing` made the list."""
+    packed = (resources.files("zipocr") / LISTED).read_bytes()
+    rows = (line.split(",") for line in gzip.decompress(packed).decode().splitlines() if not line.startswith("#"))
+    return {listed: Place(city=city, state=state) for listed, city, state in rows}

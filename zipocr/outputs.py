@@ -25,7 +25,7 @@ from zipocr.model_file import model_digest
 from zipocr.results import STDOUT, ResultsWriter, format_rows, open_results, parse_rows
 from zipocr.types import Place
 
-LIBRARIES = ("numpy", "scipy", "Pillow", "zipcodes", "pillow-heif", "pypdfium2")
+LIBRARIES = ("numpy", "scipy", "Pillow", "pillow-heif", "pypdfium2")
 """Besides OpenCV, the libraries that rows depend on; the last two need not be installed."""
 
 Facts = Mapping[str, Any]

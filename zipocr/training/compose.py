@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from zipocr.directory import places
 from zipocr.training.augment import augment_glyph
 from zipocr.training.datasets import INK_HEIGHT, DigitSet
 from zipocr.training.marks import draw_clutter, draw_ligature, draw_rule, draw_separator
@@ -278,9 +279,7 @@ def _zoomed(composed: Composed, zoom: float) -> Composed:
 @lru_cache(maxsize=1)
 def listed_zips() -> tuple[str, ...]:
     """All ZIPs of the directory, sorted."""
-    import zipcodes
-
-    return tuple(sorted({str(entry["zip_code"]) for entry in zipcodes.list_all()}))
+    return tuple(sorted(places()))
 
 
 def draw_zip(rng: Chance, zips: Sequence[str] = (), *, unlisted: float) -> str:

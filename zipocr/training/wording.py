@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Literal, TypeAlias
 from zlib import crc32
 
+from zipocr.directory import places
 from zipocr.training.scene import Chance
 from zipocr.types import MOST_DIGITS, ZIP_LENGTH
 
@@ -40,9 +41,7 @@ _FIXED: Mapping[Part, Mapping[str, tuple[str, ...]]] = {
 @lru_cache(maxsize=2)
 def town_words(part: Part) -> tuple[str, ...]:
     """Words of three letters or more in the names of American towns, sorted; two in three train."""
-    import zipcodes
-
-    words = {word for entry in zipcodes.list_all() for word in re.findall("[A-Za-z]{3,12}", str(entry["city"]))}
+    words = {word for place in places().values() for word in re.findall("[A-Za-z]{3,12}", place.city)}
     return tuple(sorted(word for word in words if (crc32(word.lower().encode()) % 3 < 2) == (part == "train")))
 
 
