@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is only needed to train a n
 from zipocr.sequence.network import Network  # noqa: E402
 from zipocr.sequence.strings import best_labels  # noqa: E402
 from zipocr.training.lines import Line, to_labels  # noqa: E402
-from zipocr.training.network import Trained, augment_line, fit_network, to_arrays  # noqa: E402
+from zipocr.training.network import Cycle, Trained, augment_line, fit_network, to_arrays  # noqa: E402
 
 
 def line(rng: np.random.Generator, text: str) -> Line:
@@ -38,7 +38,9 @@ def test_a_network_learns_what_is_easy(monkeypatch):
     rng = np.random.default_rng(0)
     lines = [line(rng, "".join(map(str, rng.integers(0, 10, 3)))) for _ in range(120)]
     told: list[str] = []
-    network = Network.from_arrays(fit_network(lines, epochs=14, seed=0, jobs=1, report=told.append))
+    network = Network.from_arrays(
+        fit_network([Cycle(lines=lines, epochs=12, rate=3e-3), Cycle(lines=lines, epochs=2, rate=1e-3)], seed=0, jobs=1, report=told.append)
+    )
     assert len(told) == 14
     right = sum(next(iter(best_labels(network.frames(network.features(one.pixels))))) == tuple(one.labels) for one in lines)
     assert right > 60

@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.training.scene import Chance
+from zipocr.training.skeletons import draw_path
 
 _INKED = 127
 _SMALLEST = 8  # rows of a glyph under which nothing is drawn onto it
@@ -58,12 +59,12 @@ def flag_and_foot(rng: Chance, glyph: Glyph) -> Glyph:
     canvas = _widened(glyph)
     shift = (canvas.shape[1] - glyph.shape[1]) / 2
     tip = (top_x + shift - length * np.sin(angle), top_y + length * np.cos(angle))
-    _stroke(canvas, [(top_x + shift, top_y + width / 2), tip], width * float(rng.uniform(0.7, 1)))
+    draw_path(canvas, [(top_x + shift, top_y + width / 2), tip], width * float(rng.uniform(0.7, 1)))
     if rng.random() < 0.3:
         half = (foot_y - top_y) * float(rng.uniform(0.15, 0.35))
         tilt = float(rng.normal(0, 0.7))
         base_x, base_y = foot_x + shift, foot_y - width / 2
-        _stroke(canvas, [(base_x - half, base_y + tilt), (base_x + half, base_y - tilt)], width * 0.85)
+        draw_path(canvas, [(base_x - half, base_y + tilt), (base_x + half, base_y - tilt)], width * 0.85)
     return canvas
 
 
@@ -80,7 +81,7 @@ def bar(rng: Chance, glyph: Glyph) -> Glyph:
     centre, half = float(columns.mean()), (rows[-1] - rows[0]) * float(rng.uniform(0.15, 0.3))
     canvas, rise = glyph.copy(), float(rng.normal(-0.1, 0.15)) * half
     left, right = half * float(rng.uniform(0.7, 1.2)), half * float(rng.uniform(0.7, 1.2))
-    _stroke(canvas, [(centre - left, middle - rise), (centre + right, middle + rise)], _stroke_width(glyph) * float(rng.uniform(0.7, 1)))
+    draw_path(canvas, [(centre - left, middle - rise), (centre + right, middle + rise)], _stroke_width(glyph) * float(rng.uniform(0.7, 1)))
     return canvas
 
 
@@ -97,7 +98,7 @@ def link(rng: Chance, glyph: Glyph) -> Glyph:
     long, rise, sag = height * float(rng.uniform(0.25, 0.6)), height * float(rng.normal(0.03, 0.1)), height * float(rng.normal(0.08, 0.06))
     t = np.linspace(0, 1, 5)
     path = [(x + long * at, y - rise * at + sag * 4 * at * (1 - at)) for at in t]
-    _stroke(canvas, path, _stroke_width(glyph) * float(rng.uniform(0.6, 1)))
+    draw_path(canvas, path, _stroke_width(glyph) * float(rng.uniform(0.6, 1)))
     return canvas
 
 
@@ -113,10 +114,10 @@ def open_four(rng: Chance, glyph: Glyph) -> Glyph:
     lean, rise = float(rng.uniform(-0.05, 0.3)) * height, float(rng.normal(0.03, 0.05)) * height
     corner = (left, bar_y)
     bend = (left - float(rng.uniform(0, 0.06)) * height, bar_y - 0.12 * height)
-    _stroke(canvas, [(left + lean, top + width / 2), bend, corner, (left + wide, bar_y - rise)], width)
+    draw_path(canvas, [(left + lean, top + width / 2), bend, corner, (left + wide, bar_y - rise)], width)
     stem_x = left + wide * float(rng.uniform(0.55, 0.85))
     stem_top = bar_y - height * float(rng.uniform(0.08, 0.35))
-    _stroke(canvas, [(stem_x + 0.3 * lean, stem_top), (stem_x - 0.2 * lean, top + height - width / 2)], width)
+    draw_path(canvas, [(stem_x + 0.3 * lean, stem_top), (stem_x - 0.2 * lean, top + height - width / 2)], width)
     return canvas
 
 
@@ -152,11 +153,3 @@ def _stroke_width(glyph: Glyph) -> float:
 def _widened(glyph: Glyph) -> Glyph:
     """A copy with room at the sides for what is drawn on."""
     return np.pad(glyph, ((0, 0), (8, 8)))
-
-
-def _stroke(canvas: Glyph, points: list[tuple[float, float]], width: float) -> None:
-    """Draw a soft line onto the caller's own canvas, brightest wins."""
-    sketch = np.zeros((canvas.shape[0] * 4, canvas.shape[1] * 4), np.uint8)
-    fixed = np.round((np.array(points) + 0.5) * 4 * 16).astype(np.int32)[:, None]
-    cv2.polylines(sketch, [fixed], False, 255, max(1, round(width * 4)), cv2.LINE_AA, 4)
-    np.maximum(canvas, cv2.resize(sketch, canvas.shape[::-1], interpolation=cv2.INTER_AREA), out=canvas)

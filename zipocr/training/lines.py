@@ -1,6 +1,6 @@
 """Straightened lines to train a network on: composed strings, other numbers, words and what is no writing, each with what it spells."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,17 +9,19 @@ from numpy.typing import NDArray
 from zipocr.prepare import Binarization, find_ink, to_working_size
 from zipocr.sequence.network import FIRST_DIGIT, OTHER
 from zipocr.sequence.strip import straighten
-from zipocr.training.compose import HANDWRITTEN_QUOTAS, Composed, Composer
+from zipocr.training.compose import HANDWRITTEN_QUOTAS, Composer
 from zipocr.training.datasets import DigitSet
+from zipocr.training.foreign import ForeignComposer
 from zipocr.training.gather import map_strings
 from zipocr.training.negatives import QUOTAS, Negatives
 from zipocr.training.typefaces import typefaces
 
 # Seed of the chance that deals numbers to the sources.
 _DEAL = 99
-# Of 100 lines so many hold no ZIP, and so many are written in the hands of Digits.
+# Shares of lines that hold no ZIP, that are written in the hands of Digits, and in those of other countries.
 WITHOUT_ZIP = 0.12
 OF_DIGITS = 0.06
+FOREIGN = 0.15
 EUROPEAN = 0.35
 STRENGTH = 0.5
 KINDS: Mapping[str, float] = {**HANDWRITTEN_QUOTAS, "plus4": 6.0, "printed": 9.0}
@@ -43,7 +45,7 @@ class LineComposer:
     digits: DigitSet
     extra: DigitSet
     seed: int
-    _sources: tuple[Composer, Composer, Negatives] = field(init=False)
+    _sources: tuple[tuple[float, Composer | Negatives], ...] = field(init=False)
 
     def __post_init__(self) -> None:
         """Set up what lines are drawn from."""
@@ -55,7 +57,9 @@ class LineComposer:
         rest = Negatives(
             self.digits, seed=self.seed + 5, part="train", faces=faces, kinds=OTHER_KINDS, strength=STRENGTH, european=EUROPEAN
         )
-        object.__setattr__(self, "_sources", (own, other, rest))
+        foreign = ForeignComposer(self.digits, seed=self.seed + 6)
+        shares = ((WITHOUT_ZIP, rest), (OF_DIGITS, other), (FOREIGN, foreign), (1.0, own))
+        object.__setattr__(self, "_sources", shares)
 
     def holds_zip(self, number: int) -> bool:
         """Whether the line of a number shows a ZIP."""
@@ -63,15 +67,19 @@ class LineComposer:
 
     def nth(self, number: int) -> Line | None:
         """The line of a number."""
-        own, other, rest = self._sources
-        chance = self._chance(number)
-        source = rest if chance < WITHOUT_ZIP else other if chance < WITHOUT_ZIP + OF_DIGITS else own
-        composed: Composed = source.nth(number)
+        composed = self._source(self._chance(number)).nth(number)
         inked = find_ink(to_working_size(composed.image), Binarization.WOLF if number % 5 == 0 else Binarization.OTSU)
         if inked is None:
             return None
         strip = straighten(inked.sheet.flat, inked.ink, inked.height)
         return Line(pixels=strip.pixels, labels=to_labels(composed.text or composed.letters))
+
+    def _source(self, chance: float) -> Composer | Negatives:
+        for share, source in self._sources:
+            if chance < share:
+                return source
+            chance -= share
+        return self._sources[-1][1]
 
     def _chance(self, number: int) -> float:
         return float(np.random.default_rng((_DEAL, number, 0)).random())
@@ -82,7 +90,7 @@ def to_labels(text: str) -> NDArray[np.uint8]:
     return np.array([FIRST_DIGIT + int(one) if one.isdigit() else OTHER for one in text if one.isalnum()], np.uint8)
 
 
-def gather_lines(composer: LineComposer, count: int, *, jobs: int) -> list[Line]:
-    """The first lines of a composer: those with a ZIP, then the others; the same for any number of processes."""
-    numbers = sorted(range(count), key=lambda number: not composer.holds_zip(number))
+def gather_lines(composer: LineComposer, numbers: Iterable[int], *, jobs: int) -> list[Line]:
+    """Lines of a composer: those with a ZIP, then the others; the same for any number of processes."""
+    numbers = sorted(numbers, key=lambda number: not composer.holds_zip(number))
     return [line for line in map_strings(composer.nth, numbers, jobs=jobs) if line is not None]

@@ -1,6 +1,7 @@
 """Trains the network that reads whole lines. Needs PyTorch, which nothing else does: ``pip install '.[network]'``."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -16,7 +17,6 @@ from zipocr.training.lines import Line
 from zipocr.types import Floats
 
 BATCH = 64
-PEAK_RATE = 3e-3
 WARMING = 0.1
 DECAY = 1e-2
 LARGEST_STEP = 5.0
@@ -52,14 +52,22 @@ def _stage(channels: int, layer: Layer) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm2d(layer.channels), nn.ReLU(inplace=True))
 
 
-def fit_network(lines: Sequence[Line], *, epochs: int, seed: int, jobs: int, report: Report) -> dict[str, NDArray[Any]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cycle:
+    """Lines, how often the network sees each of them, every time augmented otherwise, and the highest learning rate meanwhile."""
+
+    lines: Sequence[Line]
+    epochs: int
+    rate: float
+
+
+def fit_network(cycles: Sequence[Cycle], *, seed: int, jobs: int, report: Report) -> dict[str, NDArray[Any]]:
     """Trains a network.
 
     Parameters
     ----------
-    lines : sequence of Line
-    epochs : int
-        How often it sees every line, each time augmented otherwise.
+    cycles : sequence of Cycle
+        One after the other.
     seed : int
     jobs : int
         Threads. Sums are split among them, so that another number gives another network in the last digits, and then in more.
@@ -73,18 +81,25 @@ def fit_network(lines: Sequence[Line], *, epochs: int, seed: int, jobs: int, rep
 
     Notes
     -----
-    AdamW with one cycle of the learning rate (Smith and Topin, 2018), the loss that of connectionist temporal classification.
+    AdamW, the learning rate rising and falling once in each cycle (Smith and Topin, 2018), the loss that of connectionist temporal
+    classification.
     """
     torch.manual_seed(seed)
     torch.set_num_threads(jobs)
-    rng = np.random.default_rng(seed)
     network = Trained().train()
-    steps = epochs * -(-len(lines) // BATCH)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=PEAK_RATE, weight_decay=DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_RATE, total_steps=steps + 1, pct_start=WARMING)
-    for epoch in range(epochs):
+    for cycle in cycles:
+        _learn(network, cycle, np.random.default_rng(seed), report)
+    return to_arrays(network.eval())
+
+
+def _learn(network: Trained, cycle: Cycle, rng: Chance, report: Report) -> None:
+    """Runs a network through one cycle."""
+    steps = cycle.epochs * -(-len(cycle.lines) // BATCH)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=cycle.rate, weight_decay=DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, cycle.rate, total_steps=steps + 1, pct_start=WARMING)
+    for epoch in range(cycle.epochs):
         total = 0.0
-        for batch in _batches(lines, rng):
+        for batch in _batches(cycle.lines, rng):
             loss = _loss(network, [(augment_line(rng, line.pixels), line.labels) for line in batch])
             optimizer.zero_grad()
             loss.backward()
@@ -92,8 +107,7 @@ def fit_network(lines: Sequence[Line], *, epochs: int, seed: int, jobs: int, rep
             optimizer.step()
             schedule.step()
             total += loss.item() * len(batch)
-        report(f"epoch {epoch + 1} of {epochs}: {total / len(lines):.4f} nats a line")
-    return to_arrays(network.eval())
+        report(f"epoch {epoch + 1} of {cycle.epochs}: {total / len(cycle.lines):.4f} nats a line")
 
 
 def _batches(lines: Sequence[Line], rng: Chance) -> Iterator[list[Line]]:

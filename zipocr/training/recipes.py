@@ -28,6 +28,7 @@ from zipocr.training.compose import HANDWRITTEN_QUOTAS, Composer
 from zipocr.training.datasets import DigitSet, WriterSplit, load_digits_set, load_npz, load_openml, split_writers
 from zipocr.training.experiment import holdout, isolated_bitmaps
 from zipocr.training.fit import Recipe, decide_all, fit_classifier, fit_scores
+from zipocr.training.foreign import ForeignComposer
 from zipocr.training.gather import Samples, gather, join
 from zipocr.training.lines import LineComposer, gather_lines
 from zipocr.training.negatives import Negatives
@@ -41,8 +42,11 @@ PRINTED = 8.0
 LATTICE_NON_DIGITS = 60
 # How often Digits are written for the model of NIST digits: their hands are European.
 EXTRA_ROUNDS = 3
-# Lines that the network sees, how often, and the seed of their composition.
-LINES, EPOCHS, LINE_SEED = 96_000, 7, 4711
+# Lines that the network sees, how often and at which learning rate; then the same and more of them, at a lower one, which mends what the
+# many kinds of lines cost each other. And the seed of their composition.
+LINES, EPOCHS, RATE = 96_000, 7, 3e-3
+ALL_LINES, MORE_EPOCHS, LOWER_RATE = 144_000, 2, 1e-3
+LINE_SEED = 4711
 Report = Callable[[str], None]
 
 
@@ -56,16 +60,17 @@ class Amounts:
     rounds: int
     non_digits: int
     printed: int
+    foreign: int
     lattice: int
     confidence: int
 
 
-LIBRARIES = ("numpy", "opencv-python-headless", "Pillow", "scikit-learn", "scipy", "zipcodes")
+LIBRARIES = ("numpy", "opencv-python-headless", "Pillow", "scikit-learn", "scipy")
 # As calibration names them; three in ten of these strings are any five digits, so the directory misleads more than on mail.
 ACCURACIES = ("read with the directory", "read without it")
 AMOUNTS = {
-    False: Amounts(rounds=1, non_digits=3, printed=900, lattice=1500, confidence=5000),
-    True: Amounts(rounds=6, non_digits=5, printed=0, lattice=400, confidence=1000),
+    False: Amounts(rounds=1, non_digits=3, printed=900, foreign=1500, lattice=1500, confidence=5000),
+    True: Amounts(rounds=6, non_digits=5, printed=0, foreign=0, lattice=400, confidence=1000),
 }
 
 
@@ -124,14 +129,16 @@ def train_network(train: DigitSet, extra: DigitSet, recipe: Recipe, jobs: int, r
         When PyTorch is not installed.
     """
     try:
-        from zipocr.training.network import fit_network
+        from zipocr.training.network import Cycle, fit_network
     except ModuleNotFoundError as error:
         message = f"A network is trained with PyTorch ({error}): pip install 'zipocr[network]', or take over another model's with --network"
         raise InputError(message) from None
-    report(f"composing {LINES} lines")
-    lines = gather_lines(LineComposer(digits=train, extra=extra, seed=LINE_SEED + recipe.seed), LINES, jobs=jobs)
+    report(f"composing {ALL_LINES} lines")
+    composer = LineComposer(digits=train, extra=extra, seed=LINE_SEED + recipe.seed)
+    lines, more = (gather_lines(composer, numbers, jobs=jobs) for numbers in (range(LINES), range(LINES, ALL_LINES)))
+    cycles = (Cycle(lines=lines, epochs=EPOCHS, rate=RATE), Cycle(lines=[*lines, *more], epochs=MORE_EPOCHS, rate=LOWER_RATE))
     report("training the network")
-    return fit_network(lines, epochs=EPOCHS, seed=recipe.seed, jobs=jobs, report=report)
+    return fit_network(cycles, seed=recipe.seed, jobs=jobs, report=report)
 
 
 def taken_network(model: Model) -> dict[str, NDArray[Any]]:
@@ -224,6 +231,8 @@ def _learnable(digits: DigitSet, extra: DigitSet, amounts: Amounts, recipe: Reci
     """What the classifier learns from: regions of composed strings, printed ones, and isolated Digits as they are."""
     handwritten = _composer(digits, recipe, seed=_seed(recipe, 100), each_once=True, printed=0)
     parts = [gather(handwritten, handwritten.round_length * amounts.rounds, jobs=jobs, non_digits=amounts.non_digits)]
+    if amounts.foreign:
+        parts.append(gather(ForeignComposer(digits, seed=_seed(recipe, 103)), amounts.foreign, jobs=jobs, non_digits=amounts.non_digits))
     if amounts.printed:
         faces = typefaces("train")
         printed = Composer(printed_digits(faces), seed=_seed(recipe, 101), kinds={"printed": 1}, faces=faces)
@@ -266,7 +275,10 @@ def _about_nist(nist: DigitSet, train: DigitSet) -> dict[str, Any]:
 
 
 def _about_network() -> str:
-    return f"a network trained for {EPOCHS} rounds on {LINES} lines composed of the same digits and typefaces, and of words and scribbles"
+    return (
+        f"a network trained for {EPOCHS} rounds on {LINES} lines and for {MORE_EPOCHS} on {ALL_LINES}, composed of the same digits and"
+        " typefaces, of digits drawn in shapes of other countries, and of words and scribbles"
+    )
 
 
 def _about_digits() -> str:
