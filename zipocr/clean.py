@@ -1,5 +1,7 @@
 """Takes away ink that is no handwriting, specks, ruled lines, boxes and the borders of the crop, and closes the gaps of dead scan lines."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -76,8 +78,18 @@ def mend_gaps(ink: InkMask, height: float) -> InkMask:
     closed = cv2.morphologyEx(cv2.copyMakeBorder(drawn, reach, reach, 0, 0, cv2.BORDER_CONSTANT), cv2.MORPH_CLOSE, column)[reach:-reach]
     gap = np.asarray(cv2.subtract(closed, drawn), np.uint8)
     if cv2.countNonZero(gap):
-        mended[window] |= _parting(gap, drawn)
+        parts, boxes = label_components(drawn)
+        if _some_above_others(boxes[1:], reach):
+            mended[window] |= _parting(gap, parts)
     return mended
+
+
+def _some_above_others(boxes: NDArray[np.int32], reach: int) -> bool:
+    """Whether a gap of so many rows could part two components, by their boxes: (N, 5) as `label_components` gives them."""
+    left, top, wide, tall = (boxes[:, column] for column in range(4))
+    share_columns = (left[:, None] <= left + wide) & (left <= (left + wide)[:, None])
+    in_reach = (top[:, None] <= top + tall + reach) & (top <= (top + tall)[:, None] + reach)
+    return bool(np.count_nonzero(share_columns & in_reach) > len(boxes))
 
 
 def _window(ink: InkMask) -> tuple[slice, slice]:
@@ -86,10 +98,9 @@ def _window(ink: InkMask) -> tuple[slice, slice]:
     return slice(top, top + tall), slice(left, left + wide)
 
 
-def _parting(gap: NDArray[np.uint8], drawn: NDArray[np.uint8]) -> InkMask:
-    """The gaps that part two components: masks of gaps and of ink, 0 or 1 -> (H, W) bool."""
+def _parting(gap: NDArray[np.uint8], parts: NDArray[Any]) -> InkMask:
+    """The gaps that part two components: a mask of gaps, 0 or 1, and the labels of the ink -> (H, W) bool."""
     count, gaps = cv2.connectedComponents(gap, connectivity=8)
-    _, parts = cv2.connectedComponents(drawn, connectivity=8)
     around = np.ones((3, 3), np.uint8)
     # The lowest and the highest number of the components that each gap touches: where they differ, it parts two.
     highest = cv2.dilate(parts.astype(np.float32), around)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn.svm import SVC
 
-from zipocr.classify.svc import CLASSES, PAIRS, Classifier, fold_pairs
+from zipocr.classify.svc import CLASSES, PAIRS, Classifier, by_class
 from zipocr.normalize import to_grids
 from zipocr.training.fit import Recipe, decide_all, fit_machine, fit_reduction, to_arrays, to_features
 
@@ -90,12 +90,14 @@ def test_the_pairs_are_all_pairs_of_eleven_classes():
 
 
 @pytest.mark.parametrize("classes", [3, 4, 7])
-def test_folded_coefficients_give_the_decisions_of_scikit_learn(classes):
+def test_coefficients_by_class_give_the_decisions_of_scikit_learn(classes):
     rng = np.random.default_rng(classes)
     labels = np.arange(30 * classes) % classes
     points = rng.normal(size=(len(labels), 2)) + labels[:, None]
     machine = SVC(kernel="linear", decision_function_shape="ovo").fit(points, labels)
-    weights = fold_pairs(machine.dual_coef_.astype(np.float32), machine.n_support_)
-    found = points @ machine.support_vectors_.T @ weights + machine.intercept_
-    assert weights.shape == (len(machine.support_vectors_), classes * (classes - 1) // 2)
-    assert found == pytest.approx(machine.decision_function(points), abs=1e-4)
+    parts = by_class(machine.dual_coef_.astype(np.float32), machine.n_support_)
+    assert [part.shape for part in parts] == [(count, classes - 1) for count in machine.n_support_]
+    kernels = np.split(points @ machine.support_vectors_.T, np.cumsum(machine.n_support_)[:-1], axis=1)
+    sums = [kernel @ part for kernel, part in zip(kernels, parts, strict=True)]
+    found = np.stack([sums[one][:, two - 1] + sums[two][:, one] for one, two in combinations(range(classes), 2)], axis=1)
+    assert found + machine.intercept_ == pytest.approx(machine.decision_function(points), abs=1e-4)

@@ -19,6 +19,7 @@ DIGITS = 10
 NON_DIGIT = 10
 CLASSES = 11
 PAIRS = tuple(combinations(range(CLASSES), 2))
+_FIRST, _SECOND = np.array(PAIRS).T
 # Characters evaluated at a time: enough for a fast product, few enough for their kernel values to stay in the cache.
 _BLOCK = 128
 
@@ -29,7 +30,8 @@ class Classifier:
 
     ``from_grid`` says whether it sees the 8x8 grid alone or the 32x32 bitmap. ``mean`` (336,) and ``projection`` (336, P) reduce the
     gradient directions. ``support_columns`` (P, S) are the support vectors times twice gamma, ``support_lengths`` (S,) their squared
-    lengths times gamma; ``weights`` is (S, 55), ``intercepts`` (55,).
+    lengths times gamma; both lie class by class. ``weights`` has for each class the coefficients of its support vectors against every
+    other class, (S of the class, 10); ``intercepts`` is (55,).
     """
 
     from_grid: bool
@@ -37,7 +39,7 @@ class Classifier:
     projection: Floats
     support_columns: Floats
     support_lengths: Floats
-    weights: Floats
+    weights: tuple[Floats, ...]
     intercepts: Floats
     gamma: float
 
@@ -56,7 +58,7 @@ class Classifier:
             projection=arrays["projection"],
             support_columns=np.ascontiguousarray(support.T) * np.float32(2 * gamma),
             support_lengths=(support * support).sum(axis=1) * np.float32(gamma),
-            weights=fold_pairs(arrays["dual"].astype(np.float32), arrays["support_counts"]),
+            weights=by_class(arrays["dual"].astype(np.float32), arrays["support_counts"]),
             intercepts=arrays["intercepts"],
             gamma=gamma,
         )
@@ -88,7 +90,11 @@ class Classifier:
         kernel -= np.float32(self.gamma) * (rows * rows).sum(axis=1)[:, None]
         kernel -= self.support_lengths
         np.exp(kernel, out=kernel)
-        decisions: Floats = kernel @ self.weights + self.intercepts
+        sums, first = np.empty((len(rows), CLASSES, CLASSES - 1), np.float32), 0
+        for one, weights in enumerate(self.weights):
+            np.matmul(kernel[:, first : first + len(weights)], weights, out=sums[:, one])
+            first += len(weights)
+        decisions: Floats = sums[:, _FIRST, _SECOND - 1] + sums[:, _SECOND, _FIRST] + self.intercepts
         return decisions
 
     def _project(self, seen: NDArray[np.uint8]) -> Floats:
@@ -101,16 +107,10 @@ def _by_block(apply: Callable[[NDArray[Any]], Floats], rows: NDArray[Any]) -> Fl
     return np.concatenate([apply(rows[first : first + _BLOCK]) for first in range(0, max(len(rows), 1), _BLOCK)])
 
 
-def fold_pairs(dual: Floats, counts: NDArray[np.int32]) -> Floats:
-    """Spreads libsvm's dual coefficients (classes - 1, S) over the pairs of classes: (S, pairs).
+def by_class(dual: Floats, counts: NDArray[np.int32]) -> tuple[Floats, ...]:
+    """Parts libsvm's dual coefficients (classes - 1, S) by the classes of the support vectors: for each (S of the class, classes - 1).
 
-    A support vector of class i has its coefficient against class j in row j - 1 if j > i, else in row j.
+    The coefficient against class j stands in column j - 1 for classes before j, else in column j.
     """
-    first = np.concatenate([[0], np.cumsum(counts)])
-    pairs = list(combinations(range(len(counts)), 2))
-    weights = np.zeros((dual.shape[1], len(pairs)), np.float32)
-    for column, (one, other) in enumerate(pairs):
-        ones, others = slice(first[one], first[one + 1]), slice(first[other], first[other + 1])
-        weights[ones, column] = dual[other - 1, ones]
-        weights[others, column] = dual[one, others]
-    return weights
+    last = np.cumsum(counts)
+    return tuple(np.ascontiguousarray(dual[:, end - count : end].T) for count, end in zip(counts, last, strict=True))

@@ -146,7 +146,12 @@ def _extend(source: Place, target: Place, edge: int, options: list[tuple[str, fl
 
 def _best(place: Place) -> Place:
     """The `KEPT` best strings of a place, best first; equal scores in the order of the strings."""
-    return dict(sorted(place.items(), key=lambda item: (-item[1][0], item[0]))[:KEPT])
+    found = list(place.items())
+    if len(found) > KEPT:
+        # Floats alone are sorted many times faster than by a key, and there may be thousands.
+        least = sorted((score for score, _ in place.values()), reverse=True)[KEPT - 1]
+        found = [item for item in found if item[1][0] >= least]
+    return dict(sorted(found, key=lambda item: (-item[1][0], item[0]))[:KEPT])
 
 
 def _incoming(lattice: Lattice) -> Incoming:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.sequence.network import FIRST_DIGIT, OTHER, PIXELS_PER_FRAME, Network
-from zipocr.sequence.strings import best_labels, place_digits
+from zipocr.sequence.strings import FLOOR, best_labels, log_probabilities, place_digits
 from zipocr.sequence.strip import STRIP_HEIGHT, Strip
 from zipocr.types import MOST_DIGITS, ZIP_LENGTH, Floats
 
@@ -30,13 +30,18 @@ class LineReading:
     strings: Mapping[str, float]
     shaped: float
 
-    def centres(self, count: int) -> tuple[NDArray[np.float64], ...]:
-        """Where the digits of the best `count` strings stand: columns of the page, half-way up the line, (N,) for each string."""
-        best = list(self.strings)[:count]
-        found = [frames for length in LENGTHS for frames in self._frames_of([text for text in best if len(text) == length])]
+    def centres(self, texts: Sequence[str]) -> tuple[NDArray[np.float64], ...]:
+        """Where the digits of strings stand: columns of the page, half-way up the line, (N,) for each string that fits into the line."""
+        found = [frames for length in LENGTHS for frames in self._frames_of([text for text in texts if len(text) == length])]
         across, down, shift = self.strip.to_page[0]
         middle = down * (STRIP_HEIGHT - 1) / 2 + shift
         return tuple(across * ((frames + 0.5) * PIXELS_PER_FRAME - 0.5) + middle for frames in found if np.isfinite(frames).all())
+
+    def log_probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Log probability of each of some strings, however improbable: (K,)."""
+        if all(text in self.strings for text in texts):
+            return np.log(np.maximum([self.strings[text] for text in texts], FLOOR))
+        return log_probabilities(self.frames, texts)
 
     def _frames_of(self, texts: Sequence[str]) -> NDArray[np.float64]:
         return place_digits(self.frames, texts) if texts else np.empty((0, 0))

@@ -1,6 +1,6 @@
 """Which strings the frames of a network spell, how probable each is, and where its digits stand."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,25 +36,43 @@ def best_labels(frames: Floats) -> dict[tuple[int, ...], float]:
     # Each prefix with the probability of its ways that end in a blank, and of those that end in its last class.
     kept: dict[tuple[int, ...], tuple[float, float]] = {(): (1.0, 0.0)}
     for shares, active in zip(frames.tolist(), _active(frames), strict=True):
-        longer: dict[tuple[int, ...], list[float]] = {}
-        for prefix, (blank, ending) in kept.items():
-            last = prefix[-1] if prefix else BLANK
-            here = longer.setdefault(prefix, [0.0, 0.0])
-            here[0] += (blank + ending) * shares[BLANK]
-            here[1] += ending * shares[last] if prefix else 0.0
-            for label in active:
-                longer.setdefault((*prefix, label), [0.0, 0.0])[1] += (blank if label == last else blank + ending) * shares[label]
-        best = sorted(longer.items(), key=lambda item: (-sum(item[1]), item[0]))[:BEAM]
-        least = BEHIND * sum(best[0][1])
-        kept = {prefix: (blank, ending) for prefix, (blank, ending) in best if blank + ending >= least}
-    return {prefix: blank + ending for prefix, (blank, ending) in kept.items()}
+        blank_share = shares[BLANK]
+        stayed = {
+            prefix: ((blank + ending) * blank_share, ending * shares[prefix[-1]] if prefix else 0.0)
+            for prefix, (blank, ending) in kept.items()
+        }
+        kept = _lengthened(kept, stayed, shares, active) if active else stayed
+    ranked = sorted(kept.items(), key=lambda item: (-sum(item[1]), item[0]))
+    return {prefix: blank + ending for prefix, (blank, ending) in ranked}
+
+
+def _lengthened(
+    kept: Mapping[tuple[int, ...], tuple[float, float]],
+    stayed: dict[tuple[int, ...], tuple[float, float]],
+    shares: Sequence[float],
+    active: Sequence[int],
+) -> dict[tuple[int, ...], tuple[float, float]]:
+    """Prefixes as they stayed, and those that a class made longer; the best of them."""
+    for prefix, (blank, ending) in kept.items():
+        last = prefix[-1] if prefix else BLANK
+        for label in active:
+            more = (blank if label == last else blank + ending) * shares[label]
+            known = stayed.get((*prefix, label), (0.0, 0.0))
+            stayed[(*prefix, label)] = known[0], known[1] + more
+    least = BEHIND * max(blank + ending for blank, ending in stayed.values())
+    likely = {prefix: each for prefix, each in stayed.items() if sum(each) >= least}
+    if len(likely) <= BEAM:
+        return likely
+    return dict(sorted(likely.items(), key=lambda item: (-sum(item[1]), item[0]))[:BEAM])
 
 
 def _active(frames: Floats) -> list[list[int]]:
     """The classes worth trying in each frame, blanks apart."""
-    likely = frames >= LEAST_SHARE
-    likely[:, BLANK] = False
-    return [np.flatnonzero(row).tolist() if row.any() else [] for row in likely]
+    active: list[list[int]] = [[] for _ in frames]
+    for frame, label in np.argwhere(frames >= LEAST_SHARE).tolist():
+        if label != BLANK:
+            active[frame].append(label)
+    return active
 
 
 def log_probabilities(frames: Floats, texts: Sequence[str]) -> NDArray[np.float64]:
@@ -85,10 +103,15 @@ def _forward(frames: Floats, states: NDArray[np.intp]) -> NDArray[np.float64]:
     jumps = _jumps(states)
     # Two columns of nothing before the states stand for steps from before the first.
     reached = np.zeros((len(states), states.shape[1] + 2))
-    reached[:, 2:4] = shares[0, :, :2]
+    here, before, skipped = reached[:, 2:], reached[:, 1:-1], reached[:, :-2]
+    here[:, :2] = shares[0, :, :2]
+    jumped = np.empty_like(jumps)
     for share in shares[1:]:
-        reached[:, 2:] = (reached[:, 2:] + reached[:, 1:-1] + reached[:, :-2] * jumps) * share
-    return np.asarray(reached[:, -2:].sum(axis=1))
+        np.multiply(skipped, jumps, out=jumped)
+        jumped += before
+        here += jumped
+        here *= share
+    return np.asarray(here[:, -2:].sum(axis=1))
 
 
 def _jumps(states: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -107,22 +130,30 @@ def place_digits(frames: Floats, texts: Sequence[str]) -> NDArray[np.float64]:
     states = np.stack([_states(text) for text in texts])
     shares = np.log(np.maximum(frames.astype(np.float64)[:, states], FLOOR))
     barred = np.where(_jumps(states) > 0, 0.0, -np.inf)
-    best = np.full((len(texts), states.shape[1] + 2), -np.inf)
-    best[:, 2:4] = shares[0, :, :2]
-    came = np.empty(shares.shape, np.int8)
+    # The best way to each state of each frame, with two columns of nothing before the states.
+    best = np.full((len(shares), len(texts), states.shape[1] + 2), -np.inf)
+    best[0, :, 2:4] = shares[0, :, :2]
     for frame in range(1, len(shares)):
-        stay, step, jump = best[:, 2:], best[:, 1:-1], best[:, :-2] + barred
-        way = np.maximum(np.maximum(stay, step), jump)
-        came[frame] = np.where(way == stay, 0, np.where(way == step, 1, 2))
-        best[:, 2:] = way + shares[frame]
-    every = np.arange(len(texts))
-    state = states.shape[1] - 1 - (best[:, -2] > best[:, -1])
-    path = np.empty((len(shares), len(texts)), np.intp)
-    for frame in range(len(shares) - 1, 0, -1):
-        path[frame] = state
-        state = state - came[frame, every, state]
-    path[0] = state
+        before, here = best[frame - 1], best[frame, :, 2:]
+        np.add(before[:, :-2], barred, out=here)
+        np.maximum(here, before[:, 1:-1], out=here)
+        np.maximum(here, before[:, 2:], out=here)
+        here += shares[frame]
+    path = np.array([_way_back(best[:, place], barred[place].tolist()) for place in range(len(texts))]).T
     numbers = np.arange(len(shares))[:, None, None]
     on_digit = path[:, :, None] == np.arange(1, states.shape[1], 2)
     with np.errstate(invalid="ignore"):
         return np.asarray((on_digit * numbers).sum(axis=0) / on_digit.sum(axis=0))
+
+
+def _way_back(best: NDArray[np.float64], barred: Sequence[float]) -> list[int]:
+    """The states on the best way through all frames: the scores of all ways, (T, S + 2) -> T states."""
+    scores = best.tolist()
+    last = scores[-1]
+    state = len(last) - 3 - (last[-2] > last[-1])
+    path = [state]
+    for before in reversed(scores[:-1]):
+        stay, step, jump = before[state + 2], before[state + 1], before[state] + barred[state]
+        state -= 0 if stay >= max(step, jump) else 1 if step >= jump else 2
+        path.append(state)
+    return path[::-1]

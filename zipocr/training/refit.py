@@ -132,7 +132,7 @@ def with_lore(arrays: Mapping[str, NDArray[Any]], lore: Lore, coefficients: Floa
 
 
 def _to_dual(coefficients: Floats, labels: NDArray[np.uint8]) -> Floats:
-    """Folds coefficients by pair, (N, 55), into libsvm's rows, (10, N): see `zipocr.classify.svc.fold_pairs`."""
+    """Folds coefficients by pair, (N, 55), into libsvm's rows, (10, N): see `zipocr.classify.svc.by_class`."""
     dual = np.zeros((CLASSES - 1, len(labels)), np.float32)
     for column, (one, other) in enumerate(PAIRS):
         first, second = labels == one, labels == other
