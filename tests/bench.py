@@ -49,13 +49,13 @@ ROUNDS = 5
 SHORT = 100
 MAX_PIXELS = 10_000_000
 STAGES = {
-    "size": "zipocr.reader:to_working_size",
-    "ink": "zipocr.reader:Reader.find_ink",
-    "line": "zipocr.reader:Reader.read_line",
-    "segment": "zipocr.reader:Reader.segment",
-    "normalize": "zipocr.reader:draw_regions",
-    "classify": "zipocr.reader:Reader.score",
-    "decode": "zipocr.reader:decode",
+    "size": "zipocr.looking:to_working_size",
+    "ink": "zipocr.looking:Looker.find_ink",
+    "line": "zipocr.looking:Looker.read_line",
+    "segment": "zipocr.looking:Looker.segment",
+    "normalize": "zipocr.looking:draw_regions",
+    "classify": "zipocr.looking:Looker.score",
+    "decode": "zipocr.looking:decode",
     "pool": "zipocr.reader:Reader.answer",
 }
 """The parts of a reading, by the functions that do them; what one spends in another counts for that other. Rename them here, too."""

@@ -5,7 +5,8 @@ import pytest
 from drawings import lay, write
 
 from zipocr.decode.strings import decode, spell
-from zipocr.pooling import LINE_EVIDENCE, Pooled, View, line_evidence, pool
+from zipocr.evidence import LINE_EVIDENCE, line_evidence
+from zipocr.pooling import Pooled, View, pool
 from zipocr.prepare import Binarization, find_ink, segment, to_working_size
 from zipocr.sequence.network import CLASSES
 from zipocr.sequence.reading import LineReading
@@ -92,7 +93,7 @@ def test_evidence_tells_that_the_network_prefers_another_string():
 
 
 def test_centres_of_digits_are_columns_of_the_page():
-    centres = line_of(TEXT).centres(3)
+    centres = line_of(TEXT).centres([TEXT])
     assert len(centres) == 1
     inked = np.flatnonzero(INKED.ink.any(axis=0))
     assert (np.diff(centres[0]) > 0).all()

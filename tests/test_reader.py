@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from zipocr.decode.strings import Candidate
 from zipocr.directory import places
 from zipocr.errors import ModelError
+from zipocr.looking import SHUT
 from zipocr.model_file import load_model
 from zipocr.pooling import SUPPORT, UNSEEN, View
-from zipocr.prepare import to_working_size
-from zipocr.reader import SHUT, Reader
+from zipocr.reader import Reader
 from zipocr.types import GrayImage, Model, Place, Reason, Unread, ZipReading
 
 PAGES = {
@@ -247,7 +247,7 @@ def seen_as(view: View, **scores: float) -> View:
 
 
 def test_a_string_takes_its_best_score_and_what_other_views_say_of_it(plain_reader):
-    (view, *_) = plain_reader.look(to_working_size(PAGES["written"]))
+    (view, *_) = plain_reader.look(plain_reader.open(PAGES["written"]))
     one, other = seen_as(view, d11111=-1.0, d22222=-1.2, d33333=-4.0), seen_as(view, d22222=-2.0, d44444=-30.0)
     found = plain_reader.pool([one, other])
     expected = {
@@ -262,7 +262,7 @@ def test_a_string_takes_its_best_score_and_what_other_views_say_of_it(plain_read
 
 
 def test_one_view_alone_keeps_its_scores(plain_reader):
-    (view, *_) = plain_reader.look(to_working_size(PAGES["written"]))
+    (view, *_) = plain_reader.look(plain_reader.open(PAGES["written"]))
     assert plain_reader.pool([view]).plain == tuple(sorted(view.candidates, key=lambda one: (-one.score, one.text)))
 
 
@@ -276,7 +276,7 @@ def test_what_the_gate_keeps_out_is_no_digit_and_could_be_any(tiny, plain_reader
 
 
 def test_looking_at_a_page_does_not_depend_on_the_directory(reader, plain_reader):
-    views = [one.look(to_working_size(PAGES["noisy"])) for one in (reader, plain_reader)]
+    views = [one.look(one.open(PAGES["noisy"])) for one in (reader, plain_reader)]
     assert views[0]
     assert [view.candidates for view in views[0]] == [view.candidates for view in views[1]]
 

@@ -7,23 +7,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.decode.strings import Candidate, spell
-from zipocr.prepare import Segmentation
+from zipocr.prepare import Inked, Segmentation, unsegmented
 from zipocr.sequence.reading import LineReading
-from zipocr.sequence.strings import log_probabilities
 from zipocr.types import Floats
 
 # How much a string's distance from the best one in another view counts, and the distance in nats of one that is not seen there.
 SUPPORT = 0.3
 UNSEEN = 8.0
-LINE_EVIDENCE = 9
-MOST_LEAD = 12.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class View:
     """A page seen through one binarization: its regions as bitmaps, their scores, the strings they spell, and what the network reads.
 
-    Strings stand best first, without the directory's weight. ``line`` is None where no network takes part.
+    Strings stand best first, without the directory's weight. ``line`` is None where no network takes part. A glance has the network's
+    strings alone, and no regions.
     """
 
     seen: Segmentation
@@ -31,6 +29,18 @@ class View:
     gains: Floats
     candidates: tuple[Candidate, ...]
     line: LineReading | None = None
+
+    @property
+    def is_glance(self) -> bool:
+        """Whether the network was sure enough for nobody to look at regions."""
+        return bool(self.candidates) and not self.candidates[0].edges
+
+
+def glimpse(inked: Inked, line: LineReading) -> View:
+    """What the network alone reads on a page."""
+    strings = tuple(Candidate(text=text, edges=(), score=0.0) for text in line.strings)
+    none = np.zeros((0, 10), np.float32)
+    return View(seen=unsegmented(inked), bitmaps=np.zeros((0, 32, 32), np.uint8), gains=none, candidates=strings, line=line)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,6 +54,11 @@ class Pooled:
     views: Mapping[str, View]
     in_lattice: Mapping[str, float]
     in_line: Mapping[str, float]
+
+    @property
+    def lead(self) -> float:
+        """How far the best string is ahead of the next one, in nats."""
+        return self.strings[0].score - self.strings[1].score if len(self.strings) > 1 else float("inf")
 
 
 def pool(views: Sequence[View], *, support: float, line_weight: float) -> Pooled | None:
@@ -61,7 +76,7 @@ def pool(views: Sequence[View], *, support: float, line_weight: float) -> Pooled
         for text, (one, own) in best.items()
     }
     lines = [view.line for view in views if view.line is not None]
-    read = np.mean([log_probabilities(line.frames, list(best)) for line in lines], axis=0).tolist() if lines else []
+    read = np.mean([line.log_probabilities(list(best)) for line in lines], axis=0).tolist() if lines else []
     in_line = dict(zip(best, read, strict=False))
     scored = [_supported(one, line_weight * in_line.get(text, 0.0)) for text, one in agreed.items()]
     return Pooled(
@@ -83,37 +98,6 @@ def _seen_best(views: Sequence[View]) -> dict[str, tuple[Candidate, View]]:
             if one.text not in best or one.score > best[one.text][0].score:
                 best[one.text] = one, view
     return best
-
-
-def line_evidence(text: str, pooled: Pooled, line: LineReading | None) -> Floats:
-    """What the network has to say for and against a string.
-
-    Parameters
-    ----------
-    text : str
-        The best string.
-    pooled : Pooled
-    line : LineReading or None
-        Of the view in which it was seen; None where the network was not asked.
-
-    Returns
-    -------
-    (9,) float32
-        Its probability and how far it is ahead of any other string, whether the line is a ZIP at all, and how far the lattices and the
-        network each prefer another string.
-    """
-    if line is None:
-        return np.zeros(LINE_EVIDENCE, np.float32)
-    own = pooled.in_line[text]
-    others = [score for other, score in pooled.in_line.items() if other != text]
-    lead = min(own - max(others), MOST_LEAD) if others else MOST_LEAD
-    odds = own - np.log(-np.expm1(min(own, -1e-5)))
-    shaped = float(np.clip(line.shaped, 1e-5, 1 - 1e-5))
-    shape = np.log(shaped) - np.log1p(-shaped)
-    rivals = [score for other, score in pooled.in_lattice.items() if other != text]
-    ahead = float(np.clip(pooled.in_lattice[text] - max(rivals), -MOST_LEAD, MOST_LEAD)) if rivals else MOST_LEAD
-    each = [max(odds, -MOST_LEAD), max(lead, -MOST_LEAD), shape, ahead]
-    return np.array([*each, *(min(one, 1.5) for one in each), lead < 0], np.float32)
 
 
 def _standing(view: View) -> dict[str, float]:

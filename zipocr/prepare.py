@@ -138,3 +138,14 @@ def segment(inked: Inked, *, through: bool = True, centres: Sequence[NDArray[np.
     cuts = propose_cuts(inked.ink, inked.height, through=through, near=near)
     lattice = build_lattice(cuts, inked.height, centres=centres)
     return Segmentation(page=inked.sheet.page, ink=inked.ink, height=inked.height, cuts=cuts, lattice=lattice)
+
+
+def unsegmented(inked: Inked) -> Segmentation:
+    """A page at whose regions nobody looked: no cut, and a lattice without any."""
+    nothing = np.zeros(0, np.intp)
+    cuts = CutSet(rows=nothing, columns=nothing, left=np.zeros((0, 0), bool), costs=np.zeros(0, np.float32))
+    bare = Lattice(
+        cut_count=0, starts=nothing, ends=nothing, regions=(), geometry=np.zeros((0, lattice.GEOMETRY), np.float32),
+        prices=np.zeros(0), skips=np.zeros((0, 3)),
+    )  # fmt: skip
+    return Segmentation(page=inked.sheet.page, ink=inked.ink, height=inked.height, cuts=cuts, lattice=bare)

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from zipocr.prepare import Segmentation
-from zipocr.types import Cut, CutSet, DigitGrid, GrayImage, Trace, Unread, ZipReading
+from zipocr.types import Cut, CutSet, DigitGrid, GrayImage, InkMask, Trace, Unread, ZipReading
 
 
-def to_blank_trace(page: GrayImage, reading: ZipReading | Unread) -> Trace:
-    """The trace of a page without ink, or at which nobody looked any closer."""
-    ink = np.zeros(page.shape, bool)
+def to_blank_trace(page: GrayImage, reading: ZipReading | Unread, *, ink: InkMask | None = None) -> Trace:
+    """The trace of a page without ink, or at whose ink nobody looked any closer."""
+    ink = np.zeros(page.shape, bool) if ink is None else ink
     return Trace(page=page, ink=ink, cuts=(), candidates=(), regions=(), grids=(), reading=reading)
 
 

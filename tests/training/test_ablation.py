@@ -4,9 +4,20 @@ import pytest
 from drawings import lay, write
 
 from zipocr.model_file import load_model
-from zipocr.prepare import Binarization, Sheet, to_working_size
+from zipocr.prepare import Binarization, to_working_size
 from zipocr.reader import Reader
-from zipocr.training.ablation import PARTS, AllWhole, FreeDirt, LineAlone, NoCutsThrough, NoNetwork, OneThreshold, RulesLeft, ablate
+from zipocr.training.ablation import (
+    PARTS,
+    AllWhole,
+    FreeDirt,
+    LineAlone,
+    NoCutsThrough,
+    NoGlance,
+    NoNetwork,
+    OneThreshold,
+    RulesLeft,
+    ablate,
+)
 from zipocr.training.compose import Composer
 from zipocr.training.measure import Crop, Truth
 
@@ -17,17 +28,12 @@ def pages(all_digits) -> list[np.ndarray]:
     return [composer.nth(number).image for composer in composers for number in range(2)]
 
 
-@pytest.fixture(scope="module")
-def sheets(pages) -> list[Sheet]:
-    return [to_working_size(page) for page in pages]
+def looked(reader: Reader, pages: list[np.ndarray]) -> list:
+    return [view for page in pages for view in reader.look(reader.open(page))]
 
 
-def looked(reader: Reader, sheets: list[Sheet]) -> list:
-    return [view for sheet in sheets for view in reader.look(sheet)]
-
-
-def scores(reader: Reader, sheets: list[Sheet]) -> list[list[float]]:
-    pooled = [reader.pool(views) for views in map(reader.look, sheets)]
+def scores(reader: Reader, pages: list[np.ndarray]) -> list[list[float]]:
+    pooled = [reader.pool(reader.look(reader.open(page))) for page in pages]
     return [[one.score for one in found.plain] for found in pooled if found]
 
 
@@ -38,34 +44,36 @@ def test_a_reader_that_lacks_nothing_reads_as_before(tiny, pages):
     assert [Whole(tiny.model).read(page) for page in pages] == [Reader(tiny.model).read(page) for page in pages]
 
 
-def test_every_part_makes_some_difference_to_what_is_seen(tiny, sheets):
-    full = scores(Reader(tiny.model), sheets)
+def test_every_part_makes_some_difference_to_what_is_seen(tiny, pages):
+    full = scores(Reader(tiny.model), pages)
     for part, kind in PARTS.items():
-        if kind not in {NoNetwork, LineAlone}:
-            assert scores(kind(tiny.model), sheets) != full, part
+        if kind not in {NoNetwork, LineAlone, NoGlance}:
+            assert scores(kind(tiny.model), pages) != full, part
 
 
 @pytest.mark.real
-def test_network_and_support_vectors_each_make_some_difference_to_a_model_that_has_both(sheets):
+def test_network_and_support_vectors_each_make_some_difference_to_a_model_that_has_both(pages):
     model = load_model("mail")
-    full = scores(Reader(model), sheets)
+    full = scores(Reader(model), pages)
     for kind in (NoNetwork, LineAlone):
-        assert scores(kind(model), sheets) != full, kind
-    assert all(view.line is None for view in looked(NoNetwork(model), sheets))
+        assert scores(kind(model), pages) != full, kind
+    glances = [kind(model).see(kind(model).open(pages[1]))[0].is_glance for kind in (Reader, NoGlance)]
+    assert glances == [True, False]
+    assert all(view.line is None for view in looked(NoNetwork(model), pages))
 
 
-def test_without_the_second_threshold_there_is_one_view_at_most(tiny, sheets):
-    assert any(len(Reader(tiny.model).look(sheet)) > 1 for sheet in sheets)
-    assert all(len(OneThreshold(tiny.model).look(sheet)) <= 1 for sheet in sheets)
+def test_without_the_second_threshold_there_is_one_view_at_most(tiny, pages):
+    assert any(len(Reader(tiny.model).look(Reader(tiny.model).open(page))) > 1 for page in pages)
+    assert all(len(OneThreshold(tiny.model).look(OneThreshold(tiny.model).open(page))) <= 1 for page in pages)
 
 
-def test_without_cuts_through_components_no_cut_costs_ink(tiny, sheets):
-    assert any(view.seen.cuts.costs.any() for view in looked(Reader(tiny.model), sheets))
-    assert not any(view.seen.cuts.costs.any() for view in looked(NoCutsThrough(tiny.model), sheets))
+def test_without_cuts_through_components_no_cut_costs_ink(tiny, pages):
+    assert any(view.seen.cuts.costs.any() for view in looked(Reader(tiny.model), pages))
+    assert not any(view.seen.cuts.costs.any() for view in looked(NoCutsThrough(tiny.model), pages))
 
 
-def test_free_dirt_leaves_the_lattice_as_it_is_but_for_its_prices(tiny, sheets):
-    inked = Reader(tiny.model).find_ink(sheets[0], Binarization.OTSU)
+def test_free_dirt_leaves_the_lattice_as_it_is_but_for_its_prices(tiny, pages):
+    inked = Reader(tiny.model).open(pages[0]).inked
     dear, free = (kind(tiny.model).segment(inked, through=True).lattice for kind in (Reader, FreeDirt))
     assert dear.skips[:, 2].any()
     assert not free.skips[:, 2].any()
@@ -74,8 +82,8 @@ def test_free_dirt_leaves_the_lattice_as_it_is_but_for_its_prices(tiny, sheets):
     assert np.array_equal(dear.starts, free.starts)
 
 
-def test_where_all_is_whole_no_region_is_worth_less_than_its_digit(tiny, sheets):
-    inked = Reader(tiny.model).find_ink(sheets[0], Binarization.OTSU)
+def test_where_all_is_whole_no_region_is_worth_less_than_its_digit(tiny, pages):
+    inked = Reader(tiny.model).open(pages[0]).inked
     partial, whole = (kind(tiny.model).decode(kind(tiny.model).segment(inked, through=True)) for kind in (Reader, AllWhole))
     least, most = partial.gains.max(axis=1), whole.gains.max(axis=1)
     assert (most >= least).all()

@@ -6,7 +6,6 @@ import pytest
 
 from zipocr.classify.svc import NON_DIGIT
 from zipocr.corrections import Decision, Drawn, Verdict
-from zipocr.prepare import to_working_size
 from zipocr.training.compose import Composer
 from zipocr.training.corrected import NON_DIGITS, study, to_crops, to_samples
 from zipocr.training.gather import owners_of
@@ -32,7 +31,7 @@ def seen(judging, all_digits):
     """A few composed strings and how they are looked at."""
     composer = Composer(all_digits, seed=400, kinds={"plain": 1})
     found = [composer.nth(number) for number in range(6)]
-    return [(one, judging[0].reader.look(to_working_size(one.image))) for one in found]
+    return [(one, judging[0].reader.look(judging[0].reader.open(one.image))) for one in found]
 
 
 def test_pages_without_a_zip_teach_nothing_and_four_more_digits_count(tmp_path: Path):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from zipocr.model_file import load_model
-from zipocr.prepare import to_working_size
 from zipocr.training.compose import Composer
 from zipocr.training.measure import Judge, judges, load_labels, read_crops, read_strings, recall
 from zipocr.training.metrics import Answer
@@ -79,8 +78,8 @@ def test_clean_strings_are_whole_in_the_lattice_and_never_less_so_after_more_loo
     found = []
     for number in range(4):
         composed = Composer(all_digits, seed=9, kinds={"white": 1}).nth(number)
-        sheet = to_working_size(composed.image)
-        found.append(recall(reader, sheet, reader.look(sheet), composed))
+        opened = reader.open(composed.image)
+        found.append(recall(reader, opened, reader.look(opened), composed))
     assert sum(one.first for one in found) >= 3
     assert all(one.any >= one.first for one in found)
 
@@ -88,7 +87,7 @@ def test_clean_strings_are_whole_in_the_lattice_and_never_less_so_after_more_loo
 def test_a_digit_that_was_never_inked_is_not_in_the_lattice(judging, all_digits):
     composed = Composer(all_digits, seed=9, kinds={"white": 1}).nth(0)
     reader = judging[0].reader
-    sheet = to_working_size(np.where(composed.owners == 3, np.uint8(255), composed.image))
-    found = recall(reader, sheet, [], composed)
+    opened = reader.open(np.where(composed.owners == 3, np.uint8(255), composed.image))
+    found = recall(reader, opened, [], composed)
     assert not found.first
     assert not found.any

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from zipocr.config import ScanConfig
 
 # So few files are read sooner than further processes have started.
-SERIAL_UP_TO = 8
+SERIAL_UP_TO = 12
 
 
 def check_backend(config: ScanConfig) -> None:

@@ -61,7 +61,7 @@ DEFAULTS = ScanConfig()
     show_default=True,
     type=click.Choice(BACKENDS),
     metavar="NAME",
-    help="What reads: serial, processes, dask, or auto for processes but none for up to 8 files.",
+    help="What reads: serial, processes, dask, or auto for processes but none for up to 12 files.",
 )
 @click.option(
     "--scheduler",
@@ -118,7 +118,7 @@ DEFAULTS = ScanConfig()
     default=DEFAULTS.timeout,
     type=click.FloatRange(0, min_open=True),
     metavar="SECONDS",
-    help="What a page may take before it is given up; the default is 60, and no limit for up to 8 files.",
+    help="What a page may take before it is given up; the default is 60, and no limit for up to 12 files.",
 )
 @click.option(
     "--max-memory-per-worker",

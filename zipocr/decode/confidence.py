@@ -14,6 +14,8 @@ LISTED_SHARE = 0.98
 LISTED_COUNT = 42_789
 STRINGS = 10**ZIP_LENGTH
 CLEAR = 12.0
+# How many figures `evidence` gives.
+EVIDENCE = 18
 
 
 def listed_weight(count: int) -> float:

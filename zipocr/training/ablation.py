@@ -88,6 +88,12 @@ class NoNetwork(Reader):
         """Reads no line as a whole."""
 
 
+class NoGlance(Reader):
+    """Looks at the regions of every page, however sure the network is."""
+
+    sure = 2.0
+
+
 class LineAlone(Reader):
     """Takes the network's word for everything; the lattices only say where its digits stand."""
 
@@ -99,6 +105,7 @@ class LineAlone(Reader):
 PARTS: Mapping[str, type[Reader]] = {
     "network": NoNetwork,
     "support vectors' say": LineAlone,
+    "glance": NoGlance,
     "second threshold": OneThreshold,
     "cuts through components": NoCutsThrough,
     "price of ink left out": FreeDirt,

@@ -11,7 +11,6 @@ from sklearn.model_selection import GroupKFold
 from zipocr.decode.confidence import LISTED_SHARE
 from zipocr.decode.strings import Candidate
 from zipocr.directory import places
-from zipocr.prepare import to_working_size
 from zipocr.reader import Reader
 from zipocr.shares import accepting, upper_bound
 from zipocr.training.compose import Composer
@@ -22,8 +21,9 @@ from zipocr.training.weigh import cast_ballots, fit_weights
 from zipocr.types import ZIP_LENGTH, Floats, Model
 
 EVIDENCE_STRENGTH = 0.05
-# Of so many strings one is read to weigh the network, and of so many one more page without a ZIP, which count as this share of all.
-WEIGHED, NEGATIVE = 4, 3
+# Of so many strings one is looked at to weigh the network, unless a glance is enough, and of so many one more page without a ZIP is read;
+# those pages count as this share of all.
+WEIGHED, NEGATIVE = 2, 3
 WITHOUT_ZIP = 0.08
 # The shares of wrong ZIPs among the accepted that a model has thresholds for.
 ERRORS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2)
@@ -48,14 +48,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Judge:
-    """Reads one string of a composer; all readers share one look at it, since looking does not depend on the directory."""
+    """Reads one string of a composer; all readers share one look at it, since it does not depend on the directory."""
 
     readers: Sequence[Reader]
     composer: Composer | Negatives
 
     def __call__(self, number: int) -> list[Verdict]:
         composed = self.composer.nth(number)
-        views = self.readers[0].look(to_working_size(composed.image))
+        views = self.readers[0].see(self.readers[0].open(composed.image))
         found = [(reader, reader.pool(views)) for reader in self.readers]
         return [
             Verdict(evidence=reader.evidence(one), ranked=one.ranked, truth=composed.text, writer=composed.writer)

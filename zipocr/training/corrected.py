@@ -12,7 +12,7 @@ from zipocr.corrections import Decision
 from zipocr.decode.strings import Candidate, spell
 from zipocr.images import read_pages
 from zipocr.pooling import View
-from zipocr.prepare import Segmentation, to_working_size
+from zipocr.prepare import Segmentation
 from zipocr.training.gather import Samples, join, map_strings
 from zipocr.training.measure import MAX_PIXELS, Crop, Judges, Truth
 from zipocr.training.metrics import Answer
@@ -73,11 +73,11 @@ class _Study:
         if page is None or isinstance(page, Unread):
             return None
         with_it, without = self.judging
-        views = with_it.reader.look(to_working_size(page))
-        answers = with_it.answer(views, crop.truth), without.answer(views, crop.truth)
+        opened = with_it.reader.open(page)
+        views, seen = with_it.reader.look(opened), with_it.reader.see(opened)
+        answers = with_it.answer(seen, crop.truth), without.answer(seen, crop.truth)
         text = crop.truth.zip + (crop.truth.plus4 or "")
-        line = views[0].line if views else None
-        return Lesson(answers=answers, samples=to_samples(views, text), features=line.features if line else None, text=text)
+        return Lesson(answers=answers, samples=to_samples(views, text), features=opened.line.features if opened.line else None, text=text)
 
 
 def to_samples(views: Sequence[View], text: str) -> Samples | None:

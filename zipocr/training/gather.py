@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from zipocr.classify.svc import NON_DIGIT
+from zipocr.looking import draw_regions
 from zipocr.prepare import Binarization, find_ink, segment, to_working_size
-from zipocr.reader import draw_regions
 from zipocr.segment.lattice import GEOMETRY
 from zipocr.training.compose import LIGATURE, Composed, Composer
 from zipocr.training.truth import NO_DIGIT, label_regions

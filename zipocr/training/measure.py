@@ -13,8 +13,8 @@ from zipocr.config import ScanConfig
 from zipocr.decode.acceptance import acceptance_threshold
 from zipocr.errors import ModelError
 from zipocr.images import read_pages
+from zipocr.looking import Opened
 from zipocr.pooling import View
-from zipocr.prepare import Binarization, Sheet, to_working_size
 from zipocr.reader import Decoded, Reader
 from zipocr.training.compose import Composed, Composer
 from zipocr.training.gather import map_strings, owners_of
@@ -159,12 +159,12 @@ class _ReadString:
 
     def __call__(self, number: int) -> tuple[tuple[Answer, Answer], Recall]:
         composed = self.composer.nth(number)
-        sheet = to_working_size(composed.image)
         reader = self.judging[0].reader
-        views = reader.look(sheet)
+        opened = reader.open(composed.image)
+        views = reader.see(opened)
         truth = Truth(zip=composed.text[:ZIP_LENGTH], plus4=composed.text[ZIP_LENGTH:], kind=composed.kind)
         answers = _answers(self.judging, views, truth)
-        return answers, recall(reader, sheet, views, composed)
+        return answers, recall(reader, opened, views, composed)
 
 
 def _answers(judging: Judges, views: Sequence[View], truth: Truth) -> tuple[Answer, Answer]:
@@ -176,10 +176,10 @@ def _unzipped(answers: Sequence[tuple[Answer, Answer]]) -> Pair:
     return [one for one, _ in answers], [other for _, other in answers]
 
 
-def recall(reader: Reader, sheet: Sheet, views: Sequence[View], composed: Composed) -> Recall:
+def recall(reader: Reader, opened: Opened, views: Sequence[View], composed: Composed) -> Recall:
     """Looks for all digits in the lattices of a string."""
     owners = owners_of(composed)
-    inked = reader.find_ink(sheet, Binarization.OTSU)
+    inked = opened.inked
     first = set() if inked is None else _whole(label_regions(reader.segment(inked, through=True), owners))
     seen = first.union(*(_whole(label_regions(view.seen, owners)) for view in views))
     count = len(composed.text)

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from zipocr.prepare import to_working_size
 from zipocr.reader import Reader
 from zipocr.training.compose import Composer
 from zipocr.training.gather import map_strings
@@ -35,8 +34,8 @@ class _Ballots:
 
     def __call__(self, number: int) -> Ballot | None:
         composed = self.composer.nth(number)
-        found = self.reader.pool(self.reader.look(to_working_size(composed.image)))
-        if found is None or composed.text not in found.pooled.in_lattice:
+        found = self.reader.pool(self.reader.see(self.reader.open(composed.image)))
+        if found is None or found.view.is_glance or composed.text not in found.pooled.in_lattice:
             return None
         texts = sorted(found.pooled.in_lattice)
         in_lattice = np.array([found.pooled.in_lattice[text] for text in texts])
@@ -45,7 +44,7 @@ class _Ballots:
 
 
 def cast_ballots(model: Model, composer: Composer, numbers: Sequence[int], *, jobs: int) -> list[Ballot]:
-    """Reads composed strings without a directory; those whose truth was not among what was weighed are left out."""
+    """Reads composed strings without a directory; left out are those for which a glance is enough, or that were not even considered."""
     work = _Ballots(reader=Reader(model, use_directory=False), composer=composer)
     return [ballot for ballot in map_strings(work, numbers, jobs=jobs) if ballot is not None]
 

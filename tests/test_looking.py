@@ -1,0 +1,99 @@
+"""At a glance or by a look: what is asked of whom, and that both tell the same story."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from zipocr.evidence import GLANCE_EVIDENCE, glance_evidence
+from zipocr.images import read_pages
+from zipocr.looking import SURE, Looker
+from zipocr.model_file import load_model
+from zipocr.pooling import glimpse, pool
+from zipocr.reader import Reader
+from zipocr.types import Unread, ZipReading
+
+SAMPLES = Path(__file__).parents[1] / "sample_scans"
+
+
+@pytest.fixture(scope="module")
+def pages() -> list[np.ndarray]:
+    with (SAMPLES / "labels.csv").open(newline="", encoding="utf-8") as file:
+        names = [row["file"] for row in csv.DictReader(file) if row["zip"]]
+    found = [next(iter(read_pages(SAMPLES / name, max_pixels=10**7))) for name in dict.fromkeys(names)]
+    return [page for page in found[::6] if not isinstance(page, Unread)]
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return Reader(load_model("mail"))
+
+
+class Careful(Reader):
+    """Never takes a glance for enough."""
+
+    sure = 2.0
+
+
+@pytest.mark.real
+def test_most_pages_are_read_at_a_glance_and_only_sure_ones(reader, pages):
+    opened = [reader.open(page) for page in pages]
+    glances = [reader.glance(one) for one in opened]
+    assert np.mean([one is not None for one in glances]) > 0.5
+    for one, glance in zip(opened, glances, strict=True):
+        assert (glance is not None) == (one.sureness >= SURE)
+        assert glance is None or (glance.is_glance and len(glance.seen.lattice.regions) == 0)
+
+
+@pytest.mark.real
+def test_a_look_does_not_contradict_a_glance(reader, pages):
+    careful = Careful(load_model("mail"))
+    glanced = [page for page in pages if reader.glance(reader.open(page))]
+    pairs = [(reader.read(page), careful.read(page)) for page in glanced]
+    assert all(isinstance(one, ZipReading) and isinstance(other, ZipReading) for one, other in pairs)
+    assert np.mean([one.zip == other.zip for one, other in pairs]) > 0.95
+
+
+@pytest.mark.real
+def test_what_was_read_at_a_glance_is_shown_region_by_region(reader, pages):
+    for page in pages:
+        trace = reader.trace(page)
+        assert trace.reading == reader.read(page)
+        if reader.glance(reader.open(page)) and trace.reading.rotation == 0:
+            assert len(trace.regions) == len(trace.grids) == len(trace.reading.zip + trace.reading.plus4)
+            lefts = [region.box.left + region.box.right for region in trace.regions]
+            assert lefts == sorted(lefts)
+
+
+@pytest.mark.real
+def test_evidence_is_as_long_for_a_glance_as_for_a_look_and_tells_them_apart(reader, pages):
+    opened = next(one for one in map(reader.open, pages) if reader.glance(one))
+    glance, look = reader.pool([reader.glance(opened)]), reader.pool(reader.look(opened))
+    one, other = reader.evidence(glance), reader.evidence(look)
+    assert one.shape == other.shape
+    assert not one[:-GLANCE_EVIDENCE].any()
+    assert one[-GLANCE_EVIDENCE] == 1
+    assert not other[-GLANCE_EVIDENCE:].any()
+    assert np.isfinite(one).all()
+
+
+@pytest.mark.real
+def test_evidence_of_a_glance_rises_with_the_string_s_probability_and_tells_that_the_directory_chose(reader, pages):
+    opened = next(one for one in map(reader.open, pages) if reader.glance(one))
+    seen = []
+    for share in (0.6, 0.99):
+        line = replace(opened.line, strings={"10001": share, "10007": 1 - share})
+        pooled = pool([glimpse(opened.inked, line)], support=0.3, line_weight=1.0)
+        seen.append(glance_evidence(pooled.strings, pooled, line))
+        turned = glance_evidence(pooled.strings[::-1], pooled, line)
+        assert (seen[-1][-1], turned[-1]) == (0, 1)
+    assert (seen[1][1:3] > seen[0][1:3]).all()
+
+
+def test_without_a_network_nothing_is_read_at_a_glance(tiny, pages):
+    looker = Looker(tiny.model)
+    opened = looker.open(pages[0])
+    assert (opened.line, opened.sureness, looker.glance(opened)) == (None, 0.0, None)
+    assert looker.see(opened)[-1].candidates == looker.look(opened)[-1].candidates

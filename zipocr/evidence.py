@@ -1,0 +1,77 @@
+"""What the network has to say for and against a string, beside what its regions say (see `zipocr.decode.confidence.evidence`)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from zipocr.decode.confidence import posterior
+from zipocr.decode.strings import Candidate
+from zipocr.pooling import Pooled
+from zipocr.sequence.reading import LineReading
+from zipocr.types import Floats
+
+LINE_EVIDENCE, GLANCE_EVIDENCE = 9, 6
+MOST_LEAD = 12.0
+# Beyond these odds one may be less sure than the network is.
+_SURE_ODDS = 5.0
+
+
+def line_evidence(text: str, pooled: Pooled, line: LineReading | None) -> Floats:
+    """What the network has to say for and against a string that was read from regions.
+
+    Parameters
+    ----------
+    text : str
+        The best string.
+    pooled : Pooled
+    line : LineReading or None
+        Of the view in which it was seen; None where the network was not asked.
+
+    Returns
+    -------
+    (9,) float32
+        Its probability and how far it is ahead of any other string, whether the line is a ZIP at all, and how far the lattices and the
+        network each prefer another string.
+    """
+    if line is None:
+        return np.zeros(LINE_EVIDENCE, np.float32)
+    own = pooled.in_line[text]
+    others = [score for other, score in pooled.in_line.items() if other != text]
+    lead = min(own - max(others), MOST_LEAD) if others else MOST_LEAD
+    rivals = [score for other, score in pooled.in_lattice.items() if other != text]
+    ahead = float(np.clip(pooled.in_lattice[text] - max(rivals), -MOST_LEAD, MOST_LEAD)) if rivals else MOST_LEAD
+    each = [max(_odds(own), -MOST_LEAD), max(lead, -MOST_LEAD), _shape(line), ahead]
+    return np.array([*each, *(min(one, 1.5) for one in each), lead < 0], np.float32)
+
+
+def glance_evidence(ranked: Sequence[Candidate], pooled: Pooled, line: LineReading) -> Floats:
+    """What speaks for and against a string that the network alone has read.
+
+    Parameters
+    ----------
+    ranked : sequence of Candidate
+        With the directory's weight, best first.
+    pooled : Pooled
+    line : LineReading
+
+    Returns
+    -------
+    (6,) float32
+        That it was a glance, the string's share as log odds, its probability, whether the line is a ZIP at all, and whether the directory
+        chose.
+    """
+    share = float(posterior(ranked, 1.0)[0])
+    odds = float(np.log(max(share, 1e-6)) - np.log(max(1 - share, 1e-6)))
+    own = max(_odds(pooled.in_line[ranked[0].text]), -MOST_LEAD)
+    return np.array([1, odds, own, min(own, _SURE_ODDS), _shape(line), ranked[0].text != pooled.strings[0].text], np.float32)
+
+
+def _odds(log_probability: float) -> float:
+    """Log odds of a probability below 1 by its logarithm."""
+    return float(log_probability - np.log(-np.expm1(min(log_probability, -1e-5))))
+
+
+def _shape(line: LineReading) -> float:
+    """Log odds that a line holds five or nine digits at all."""
+    shaped = float(np.clip(line.shaped, 1e-5, 1 - 1e-5))
+    return float(np.log(shaped) - np.log1p(-shaped))
