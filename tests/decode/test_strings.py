@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zipocr.decode.strings import DASH_PRICE, PLUS4_ODDS, decode
+from zipocr.decode.strings import DASH_PRICE, PLUS4_ODDS, decode, spell
 from zipocr.segment.lattice import GEOMETRY
 from zipocr.types import Box, Lattice, Region
 
@@ -133,6 +133,26 @@ def test_the_edges_of_a_string_follow_each_other_and_pay_for_its_score(problem):
     for one in decode(lattice, gains):
         earned = sum(float(gains[edge, int(digit)]) for edge, digit in zip(one.edges, one.text, strict=True))
         assert one.score == pytest.approx(earned - prices[one.edges], abs=1e-5)
+
+
+@given(problems())
+def test_every_string_is_spelt_by_the_best_of_all_its_ways(problem):
+    lattice, gains = problem
+    ways = paths(lattice)
+    for text, score in list(every_string(lattice, gains).items())[:20]:
+        found = spell(lattice, gains, text)
+        assert found is not None
+        assert (found.text, found.score) == (text, pytest.approx(score, abs=1e-5))
+        earned = sum(float(gains[edge, int(digit)]) for edge, digit in zip(found.edges, text, strict=True))
+        assert earned - min(price for edges, price in ways if edges == found.edges) == pytest.approx(score, abs=1e-5)
+
+
+@given(problems(), st.sampled_from(["02108", "021081234"]))
+def test_a_string_is_spelt_just_where_as_many_regions_follow_each_other(problem, text):
+    found = spell(*problem, text)
+    ways = [edges for edges, _ in paths(problem[0]) if len(edges) == len(text)]
+    assert (found is not None) == bool(ways)
+    assert found is None or found.edges in ways
 
 
 @given(problems(), st.randoms(use_true_random=False))
