@@ -5,31 +5,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lattices import HEIGHT, lattice_of, region
 
 from zipocr.decode.strings import DASH_PRICE, PLUS4_ODDS, decode, spell
-from zipocr.segment.lattice import GEOMETRY
 from zipocr.types import Box, Lattice, Region
 
-HEIGHT = 20
 NEVER = -60.0
-
-
-def region(start: int, end: int, height: int = HEIGHT) -> Region:
-    """Ink between two cuts: squares side by side."""
-    box = Box(top=HEIGHT - height, left=start * HEIGHT, bottom=HEIGHT, right=end * HEIGHT)
-    return Region(box=box, ink=np.ones((box.height, box.width), bool))
-
-
-def lattice_of(edges: list[tuple[int, int]], skips: list[tuple[int, int, float]], cuts: int) -> Lattice:
-    return Lattice(
-        cut_count=cuts,
-        starts=np.array([start for start, _ in edges], np.intp),
-        ends=np.array([end for _, end in edges], np.intp),
-        regions=tuple(region(start, end) for start, end in edges),
-        geometry=np.zeros((len(edges), GEOMETRY), np.float32),
-        prices=np.zeros(len(edges)),
-        skips=np.array(skips, np.float64).reshape(-1, 3),
-    )
 
 
 def gains_of(rows: list[dict[int, float]]) -> np.ndarray:
