@@ -1,7 +1,6 @@
 import csv
 import json
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
+from terminals import seen_on_a_terminal
 
 import zipocr
 from zipocr.cli import COMMANDS, CommandGroup, main
@@ -398,27 +398,11 @@ def test_a_full_standard_output_is_an_output_error(tmp_path: Path) -> None:
     assert done.stderr == b"zipocr: Cannot write to standard output: No space left on device. Write to a file with --output.\n"
 
 
-def scan_on_a_terminal(*words: str | Path) -> str:
-    """Run a scan whose standard error is a terminal, and give what the terminal saw."""
-    terminal, end = pty.openpty()
-    with subprocess.Popen(command("scan", *words), stdout=subprocess.DEVNULL, stderr=end, env={**os.environ, "TERM": "xterm"}) as process:
-        os.close(end)
-        seen = b""
-        try:
-            while part := os.read(terminal, 65_536):
-                seen += part
-        except OSError:  # how Linux tells that the other end is closed
-            pass
-        assert process.wait() == 1
-    os.close(terminal)
-    return seen.decode()
-
-
 @pytest.mark.real
 def test_a_bar_is_shown_on_a_terminal_and_not_when_quiet(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
-    assert "reading" in scan_on_a_terminal(tmp_path)
-    assert scan_on_a_terminal(tmp_path, "--quiet") == ""
+    assert "reading" in seen_on_a_terminal(command("scan", tmp_path), status=1)
+    assert seen_on_a_terminal(command("scan", tmp_path, "--quiet"), status=1) == ""
 
 
 @pytest.mark.real

@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 from sklearn.datasets import load_digits
 
 from zipocr.cli import main
-from zipocr.errors import OutputError
-from zipocr.model_file import ARRAYS, load_model
+from zipocr.errors import ModelError, OutputError
+from zipocr.model_file import ARRAYS, load_model, save_model
 from zipocr.training.datasets import DIGITS_BLOCK, DigitSet, load_npz, split_writers
 from zipocr.training.experiment import C_VALUES, GAMMA_VALUES, Tuning
 from zipocr.training.fit import Recipe
@@ -182,6 +182,20 @@ def test_a_model_is_built_as_told_and_replaces_an_older_one(tmp_path: Path, buil
     assert built == [{"data": "digits", "recipe": Recipe(C=5, gamma=2, from_grid=True, seed=7), "jobs": 3}]
     assert load_model(str(path)).passport["data"] == "digits"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_network_is_taken_over_from_the_model_named(tmp_path: Path, nist: Path, built: list[dict[str, Any]]) -> None:
+    other = tmp_path / "other.npz"
+    save_model(other, Model(arrays={name: np.zeros((0, 2)) for name in ARRAYS}, passport={"data": "another's"}))
+    assert invoke("--data", nist, "--model-out", tmp_path / "model.npz", "--network", other).exit_code == 0
+    assert built[0]["network"].passport["data"] == "another's"
+
+
+def test_a_network_of_no_model_is_told_before_anything_is_trained(tmp_path: Path, nist: Path, built: list[dict[str, Any]]) -> None:
+    result = invoke("--data", nist, "--model-out", tmp_path / "model.npz", "--network", "missing.npz")
+    assert (result.exit_code, result.stdout) == (ModelError.exit_code, "")
+    assert "missing.npz" in result.stderr
+    assert not built
 
 
 @pytest.mark.usefixtures("tuned")

@@ -1,8 +1,5 @@
 import os
 import pickle
-import signal
-import subprocess
-import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import held_elsewhere
 
 from zipocr.corrections import COLUMNS, Decision, Drawn, Verdict, is_zip, open_corrections, read_corrections
 from zipocr.errors import InputError, OutputError
@@ -176,22 +174,14 @@ def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
 
 
 HOLDER = """
-import sys, time
-from pathlib import Path
 from zipocr.corrections import open_corrections
 with open_corrections(Path(sys.argv[1])):
-    print("held", flush=True)
-    time.sleep(3600)
 """
 
 
 def test_two_reviews_do_not_write_to_one_file_and_a_lock_does_not_outlive_a_killed_one(path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-P", "-c", HOLDER, path], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"held\n"
-        with pytest.raises(OutputError, match=r"Another review.*--labels-out"):
-            write(path, decision())
-        process.send_signal(signal.SIGKILL)
+    with held_elsewhere(HOLDER, path), pytest.raises(OutputError, match=r"Another review.*--labels-out"):
+        write(path, decision())
     write(path, decision())
     assert len(read_corrections(path)) == 1
 

@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import fakes
 import pytest
 import scanner
+import waiting
 from PIL import Image
 from waiting import group_is_alive
 
@@ -24,6 +26,8 @@ from zipocr.errors import BackendError, OutputError
 DEADLINE = 300
 TIMEOUT = "4"
 MANY = 120
+
+wait_until = partial(waiting.wait_until, deadline=DEADLINE)
 
 
 def command(*words: str | Path) -> list[str | Path]:
@@ -52,13 +56,6 @@ def save_many(folder: Path, gray: int = fakes.SLOW, *, count: int = MANY) -> Pat
     for number in range(1, count):
         os.link(original, folder / f"{number:04}.png")
     return folder
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.005)
 
 
 def lines_in(path: Path) -> int:
@@ -94,9 +91,9 @@ def test_a_killed_run_is_gone_on_with_and_reads_nothing_twice(tmp_path: Path) ->
     finished = 0
     for _ in range(3):
         with start(folder, "-o", output, "--resume", "--jobs", "2") as process:
-            wait_until(lambda enough=finished + 20: lines_in(journal) > enough)
+            assert wait_until(lambda enough=finished + 20: lines_in(journal) > enough)
             process.send_signal(signal.SIGKILL)
-        wait_until(lambda: not group_is_alive(process.pid))
+        assert wait_until(lambda: not group_is_alive(process.pid))
         finished = lines_in(journal) - 1
         assert not output.exists()
     # Who read a finished input again would find no image there.
@@ -112,7 +109,7 @@ def test_a_killed_worker_costs_at_most_the_page_it_was_at(tmp_path: Path) -> Non
     folder, output, journal = save_many(tmp_path / "in"), tmp_path / "out.csv", tmp_path / "out.csv.journal"
     with start(folder, "-o", output, "--jobs", "2") as process:
         for finished in (10, 30, 50):
-            wait_until(lambda finished=finished: lines_in(journal) > finished and len(workers_of(process.pid)) == 2)
+            assert wait_until(lambda finished=finished: lines_in(journal) > finished and len(workers_of(process.pid)) == 2)
             os.kill(workers_of(process.pid)[0], signal.SIGKILL)
         assert process.wait(DEADLINE) in {0, 1}
     rows = rows_of(output)
@@ -188,14 +185,14 @@ def test_too_little_memory_for_any_page_is_a_backend_error(tmp_path: Path) -> No
 def test_an_interruption_ends_in_order_and_can_be_gone_on_with(tmp_path: Path) -> None:
     folder, output, journal = save_many(tmp_path / "in"), tmp_path / "out.csv", tmp_path / "out.csv.journal"
     with start(folder, "-o", output, "--jobs", "2") as process:
-        wait_until(lambda: lines_in(journal) > 10)
+        assert wait_until(lambda: lines_in(journal) > 10)
         os.killpg(process.pid, signal.SIGINT)
         _, talk = process.communicate(timeout=DEADLINE)
     assert process.returncode == 130
     kept, interrupted = talk.decode().splitlines()
     assert kept == f"{lines_in(journal) - 1} of {MANY} inputs are finished; go on with the same command and --resume"
     assert interrupted == "zipocr: interrupted"
-    wait_until(lambda: not group_is_alive(process.pid))
+    assert wait_until(lambda: not group_is_alive(process.pid))
     done = scan(folder, "-o", output, "--resume")
     assert done.returncode == 0
     assert b"of them before" in done.stderr
@@ -207,15 +204,15 @@ def test_a_second_interruption_ends_at_once(tmp_path: Path) -> None:
     folder, journal = save_many(tmp_path / "in", gray=7, count=20), tmp_path / "out.csv.journal"
     save(folder / "0010-hang.png", fakes.HANG)
     with start(folder, "-o", tmp_path / "out.csv", "--jobs", "1") as process:
-        wait_until(lambda: lines_in(journal) > 10)
+        assert wait_until(lambda: lines_in(journal) > 10)
         os.killpg(process.pid, signal.SIGINT)
         # A worker that hangs is given a moment; nobody has to wait for that.
-        wait_until(lambda: signal_handler_is_second(process.pid))
+        assert wait_until(lambda: signal_handler_is_second(process.pid))
         began = time.monotonic()
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(DEADLINE) == 130
         assert time.monotonic() - began < 0.9
-    wait_until(lambda: not group_is_alive(process.pid))
+    assert wait_until(lambda: not group_is_alive(process.pid))
     assert lines_in(journal) == 11
 
 
@@ -228,11 +225,11 @@ def signal_handler_is_second(process: int) -> bool:
 def test_an_order_to_terminate_leaves_no_process_and_can_be_gone_on_with(tmp_path: Path) -> None:
     folder, output, journal = save_many(tmp_path / "in"), tmp_path / "out.csv", tmp_path / "out.csv.journal"
     with start(folder, "-o", output, "--jobs", "2") as process:
-        wait_until(lambda: lines_in(journal) > 10)
+        assert wait_until(lambda: lines_in(journal) > 10)
         # As a service is stopped: all its processes are told at the same time.
         os.killpg(process.pid, signal.SIGTERM)
         assert process.wait(DEADLINE) == 128 + signal.SIGTERM
-    wait_until(lambda: not group_is_alive(process.pid))
+    assert wait_until(lambda: not group_is_alive(process.pid))
     assert scan(folder, "-o", output, "--resume").returncode == 0
     assert {reason for _, _, reason in rows_of(output)} == {""}
     assert len(rows_of(output)) == MANY
@@ -246,7 +243,7 @@ def test_a_reader_of_many_rows_may_leave(tmp_path: Path) -> None:
         assert process.stderr is not None
         assert process.stderr.read() == b""
         assert process.wait(DEADLINE) == 0
-    wait_until(lambda: not group_is_alive(process.pid))
+    assert wait_until(lambda: not group_is_alive(process.pid))
 
 
 @pytest.mark.system("mount", "umount")
@@ -287,7 +284,7 @@ def test_a_limit_to_the_size_of_files_is_told_and_without_it_the_run_goes_on(tmp
 def test_of_two_runs_on_one_output_the_second_stops(tmp_path: Path) -> None:
     folder, output, journal = save_many(tmp_path / "in"), tmp_path / "out.csv", tmp_path / "out.csv.journal"
     with start(folder, "-o", output, "--jobs", "1") as process:
-        wait_until(lambda: lines_in(journal) > 1)
+        assert wait_until(lambda: lines_in(journal) > 1)
         # It must not be through before the others have begun.
         process.send_signal(signal.SIGSTOP)
         others = [scan(folder, "-o", output, *words) for words in ([], ["--force"], ["--resume"])]
@@ -300,9 +297,9 @@ def test_of_two_runs_on_one_output_the_second_stops(tmp_path: Path) -> None:
 def test_a_run_is_not_gone_on_with_otherwise_than_it_was_begun(tmp_path: Path) -> None:
     folder, output, journal = save_many(tmp_path / "in"), tmp_path / "out.csv", tmp_path / "out.csv.journal"
     with start(folder, "-o", output, "--jobs", "2") as process:
-        wait_until(lambda: lines_in(journal) > 10)
+        assert wait_until(lambda: lines_in(journal) > 10)
         process.kill()
-    wait_until(lambda: not group_is_alive(process.pid))
+    assert wait_until(lambda: not group_is_alive(process.pid))
     before = journal.read_bytes()
     changes = {
         "model sha256": ["--model", "digits"],
@@ -327,7 +324,7 @@ def test_a_run_is_not_gone_on_with_otherwise_than_it_was_begun(tmp_path: Path) -
 def test_inputs_may_vanish_while_they_are_read(tmp_path: Path) -> None:
     folder, output = save_many(tmp_path / "in"), tmp_path / "out.csv"
     with start(folder, "-o", output, "--jobs", "2") as process:
-        wait_until(lambda: lines_in(tmp_path / "out.csv.journal") > 10)
+        assert wait_until(lambda: lines_in(tmp_path / "out.csv.journal") > 10)
         shutil.rmtree(folder)
         assert process.wait(DEADLINE) == 1
     reasons = [reason for _, _, reason in rows_of(output)]

@@ -1,14 +1,12 @@
 import os
 import resource
-import signal
-import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import held_elsewhere
 
 from zipocr.errors import OutputError
 from zipocr.journal import Journal, differences, open_journal
@@ -146,23 +144,15 @@ def test_two_runs_on_one_journal_do_not_meet(path: Path) -> None:
 
 
 HOLDER = """
-import sys, time
-from pathlib import Path
 from zipocr.journal import open_journal
 with open_journal(Path(sys.argv[1]), {}) as journal:
     journal.append({"value": 1})
-    print("held", flush=True)
-    time.sleep(3600)
 """
 
 
 def test_a_lock_does_not_outlive_a_killed_process(path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-P", "-c", HOLDER, path], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"held\n"
-        with pytest.raises(OutputError, match="Another run"):
-            write(path, resume=True)
-        process.send_signal(signal.SIGKILL)
+    with held_elsewhere(HOLDER, path), pytest.raises(OutputError, match="Another run"):
+        write(path, resume=True)
     with open_journal(path, {}, resume=True) as journal:
         assert values(journal) == [1]
 

@@ -1,8 +1,6 @@
 import json
 import logging
 import os
-import pty
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 import scanner
 from click.testing import CliRunner, Result
 from PIL import Image
+from terminals import seen_on_a_terminal
 
 from zipocr.cli import main
 from zipocr.cli.logs import LOG
@@ -75,21 +74,10 @@ def test_verbose_says_more_as_it_happens(folder: Path, words: list[str], said: i
 
 
 def test_a_terminal_sees_the_log_and_the_bar(folder: Path) -> None:
-    terminal, far = pty.openpty()
-    command = [sys.executable, "-P", scanner.__file__, "scan", "-v", folder]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=far, env={**os.environ, "TERM": "xterm"}) as process:
-        os.close(far)
-        seen = b""
-        try:
-            while part := os.read(terminal, 65_536):
-                seen += part
-        except OSError:  # how Linux tells that the other end is closed
-            pass
-        assert process.wait() == 1
-    os.close(terminal)
-    assert b"WARNING" in seen
-    assert b"c.png, page 1:" in seen
-    assert b"reading" in seen
+    seen = seen_on_a_terminal([sys.executable, "-P", scanner.__file__, "scan", "-v", folder], status=1)
+    assert "WARNING" in seen
+    assert "c.png, page 1:" in seen
+    assert "reading" in seen
 
 
 def test_a_log_file_that_cannot_be_opened_is_an_output_error(folder: Path, tmp_path: Path) -> None:

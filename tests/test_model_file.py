@@ -16,8 +16,9 @@ from zipocr.batch import BatchSettings, start_reading
 from zipocr.config import ScanConfig
 from zipocr.decode.acceptance import acceptance_threshold
 from zipocr.errors import ModelError, OutputError
-from zipocr.model_file import ARRAYS, FORMAT, LARGEST, SHIPPED, TABLES, load_model, save_model
+from zipocr.model_file import ARRAYS, FORMAT, LARGEST, NETWORK, SHIPPED, TABLES, load_model, save_model
 from zipocr.prepare import settings_hash
+from zipocr.sequence.network import CLASSES, LAYERS, PLANES, Network, array_names
 from zipocr.types import Model
 
 CURE = "zipocr train"
@@ -269,6 +270,50 @@ def test_a_model_whose_parts_do_not_fit_is_refused_before_anything_is_read(tmp_p
     )
     with pytest.raises(ModelError, match="do not fit together"):
         start_reading(settings)
+
+
+def network_arrays() -> dict[str, NDArray[Any]]:
+    return {name: np.ones(shape, np.float16 if len(shape) == 2 else np.float32) for name, shape in NETWORK.items()}
+
+
+def test_the_network_a_file_may_hold_is_the_one_that_reads():
+    shapes, before = {}, PLANES
+    for layer, weights, biases in zip(LAYERS, array_names("weights"), array_names("biases"), strict=False):
+        shapes |= {weights: (layer.channels, before * layer.kernel[0] * layer.kernel[1]), biases: (layer.channels,)}
+        before = layer.channels
+    assert {**shapes, array_names("weights")[-1]: (CLASSES, before), array_names("biases")[-1]: (CLASSES,)} == NETWORK
+
+
+def test_a_model_is_loaded_with_its_network_or_without(tmp_path: Path):
+    assert Network.from_model(load_model(str(saved(tmp_path)))) is None
+    whole = Network.from_model(load_model(str(write_npz(tmp_path / "whole.npz", **network_arrays()))))
+    assert whole is not None
+    assert whole.frames(whole.features(np.zeros((PLANES, 32, 20), np.uint8))).shape == (10, CLASSES)
+
+
+@pytest.mark.parametrize("name", ["network_1_weights", "network_4_biases", "network_out_weights"])
+def test_a_part_of_a_network_is_refused_and_what_it_lacks_is_named(name, tmp_path: Path):
+    found = network_arrays()
+    del found[name]
+    assert f"lacks {name};" in assert_refused(write_npz(tmp_path / "model.npz", **found))
+    alone = {name: network_arrays()[name]}
+    assert "only a part of its network" in assert_refused(write_npz(tmp_path / "model.npz", **alone))
+
+
+@pytest.mark.parametrize("name", ["network_2_weights", "network_6_biases", "network_out_weights"])
+def test_a_network_of_another_build_is_refused(name, tmp_path: Path):
+    found = network_arrays()
+    for other in (found[name][1:], found[name].T[..., None], np.ones(()), found[name][..., :0]):
+        message = assert_refused(write_npz(tmp_path / "model.npz", **{**found, name: other}))
+        assert name in message
+        assert str(NETWORK[name]) in message
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, "1", 1j])
+def test_a_network_of_what_is_no_number_is_refused(value, tmp_path: Path):
+    found = network_arrays()
+    damaged = np.full(found["network_3_weights"].shape, value)
+    assert "no number" in assert_refused(write_npz(tmp_path / "model.npz", **{**found, "network_3_weights": damaged}))
 
 
 @pytest.mark.parametrize("name", ["passport", "support", "validity", "confidence_listed", "acceptance_unlisted"])

@@ -3,6 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from drawings import lay, write
+from hypothesis import given
+from hypothesis import strategies as st
 
 from zipocr.decode.strings import decode, spell
 from zipocr.evidence import LINE_EVIDENCE, line_evidence
@@ -98,3 +100,46 @@ def test_centres_of_digits_are_columns_of_the_page():
     inked = np.flatnonzero(INKED.ink.any(axis=0))
     assert (np.diff(centres[0]) > 0).all()
     assert inked[0] - INKED.height < centres[0][0] < centres[0][-1] < inked[-1] + INKED.height
+
+
+nats = st.floats(-69, 0)
+
+
+@given(own=nats, other=nats, in_lattice=st.tuples(st.floats(-500, 50), st.floats(-500, 50)), shaped=st.floats(0, 1))
+def test_evidence_is_finite_whatever_lattice_and_network_say(own, other, in_lattice, shaped):
+    line = replace(line_of(TEXT), shaped=shaped)
+    found = Pooled(
+        strings=(), views={}, in_lattice=dict(zip(("11111", "22222"), in_lattice, strict=True)), in_line={"11111": own, "22222": other}
+    )
+    seen = line_evidence("11111", found, line)
+    assert np.isfinite(seen).all()
+    assert seen[-1] == (own < other)
+    alone = replace(found, in_lattice={"11111": in_lattice[0]}, in_line={"11111": own})
+    assert np.isfinite(line_evidence("11111", alone, line)).all()
+
+
+def test_a_string_s_score_is_what_the_lattices_say_and_what_the_network_says_by_its_weight():
+    one, other = line_of("02346"), line_of("90210", sure=0.7)
+    found = pool([view_of(one), view_of(other)], support=0.3, line_weight=0.5)
+    texts = list(found.in_lattice)
+    assert {"02346", "90210", "77777"} <= set(texts)
+    # The network looked twice: what it says lies between.
+    looks = np.sort([log_probabilities(line.frames, texts) for line in (one, other)], axis=0)
+    assert all(least - 1e-6 <= found.in_line[text] <= most + 1e-6 for text, least, most in zip(texts, *looks, strict=True))
+    scores = {candidate.text: candidate.score for candidate in found.strings}
+    assert scores == pytest.approx({text: found.in_lattice[text] + 0.5 * found.in_line[text] for text in texts})
+    assert [candidate.score for candidate in found.strings] == sorted(scores.values(), reverse=True)
+
+
+def test_what_lattice_and_network_add_is_no_price_of_ink():
+    """The prior takes up all that no region stands for, so that what is left of the score is what the regions earn."""
+    view = view_of(line_of("90210"))
+    for one in pool([view, view_of()], support=0.3, line_weight=2.0).strings:
+        earned = sum(float(view.gains[edge, int(digit)]) for edge, digit in zip(one.edges, one.text, strict=True))
+        assert one.score - one.prior == pytest.approx(earned, abs=1e-4)
+
+
+def test_a_string_that_only_the_network_reads_and_no_regions_can_hold_is_left_out():
+    found = pool([view_of(line_of("021081234"))], support=0.3, line_weight=1.0)
+    assert "021081234" not in found.in_lattice
+    assert found.strings

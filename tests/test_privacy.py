@@ -3,12 +3,12 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import fakes
 import pytest
 from PIL import Image
+from waiting import wait_until
 
 import zipocr
 
@@ -119,9 +119,7 @@ def test_watch_uses_no_network(guarded: dict[str, str], tmp_path: Path) -> None:
     folder, output = save(tmp_path / "in", 2), tmp_path / "out.csv"
     command = [sys.executable, "-m", "zipocr", "watch", folder, "-o", output, "--settle", "0"]
     with subprocess.Popen(command, env=guarded, stderr=subprocess.PIPE) as process:
-        until = time.monotonic() + DEADLINE
-        while not output.exists() and process.poll() is None and time.monotonic() < until:
-            time.sleep(0.05)
+        wait_until(lambda: output.exists() or process.poll() is not None, deadline=DEADLINE)
         process.terminate()
     assert process.returncode == 0
     assert output.exists()

@@ -1,5 +1,6 @@
 """Pages that lie otherwise than they are read, and pages that are no crop of a ZIP."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from drawings import lay, write
 from zipocr.images import read_pages
 from zipocr.model_file import load_model
 from zipocr.reader import Reader
-from zipocr.types import GrayImage, Reason, Unread, ZipReading
+from zipocr.types import GrayImage, Model, Reason, Unread, ZipReading
 
 SAMPLES = Path(__file__).parents[1] / "sample_scans"
 CROPS = [SAMPLES / kind / f"{kind}-01.png" for kind in ("white", "kraft", "slanted")]
@@ -83,3 +84,51 @@ def test_a_page_of_several_lines_is_none_of_ours(tiny, count):
 
 def test_one_line_is_one_line(tiny):
     assert isinstance(Reader(tiny.model).read(several(1)), ZipReading)
+
+
+class KnowsThePage(Reader):
+    """Is sure of one page, so far, and doubts everything else, so far."""
+
+    def __init__(self, model: Model, page: GrayImage, *, sure: float = 0.999, doubt: float = 0.01) -> None:
+        super().__init__(model)
+        self.page, self.sure, self.doubt = page, sure, doubt
+
+    def answer(self, views):
+        reading, found = super().answer(views)
+        known = bool(views) and np.array_equal(views[0].seen.page, self.page)
+        return (reading if isinstance(reading, Unread) else replace(reading, confidence=self.sure if known else self.doubt)), found
+
+
+PAGE = lay(write("02346").cover, 235)
+
+
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_a_turned_page_is_read_upright_and_says_how_it_was_turned(tiny, turn):
+    reader = KnowsThePage(tiny.model, PAGE)
+    upright = reader.read(PAGE)
+    # numpy turns counterclockwise; the rotation is told clockwise, as it takes to bring the page upright.
+    found = reader.read(np.rot90(PAGE, turn // 90))
+    assert (found.rotation, upright.rotation) == (turn, 0)
+    assert found == replace(upright, rotation=turn, reasons=(*upright.reasons, Reason(f"turned_{turn}")))
+    trace = reader.trace(np.rot90(PAGE, turn // 90))
+    assert np.array_equal(trace.page, PAGE)
+    assert trace.reading == found
+
+
+def test_a_page_that_is_wider_than_tall_is_not_turned_on_its_side(tiny):
+    assert PAGE.shape[0] < PAGE.shape[1]
+    assert KnowsThePage(tiny.model, np.rot90(PAGE)).read(PAGE).rotation == 0
+
+
+@pytest.mark.parametrize(("doubt", "sure"), [(0.01, 0.6), (0.98, 0.999)], ids=["no turn is sure", "sure as it lies"])
+def test_a_page_is_not_turned_unless_it_is_doubtful_as_it_lies_and_sure_when_turned(tiny, doubt, sure):
+    reading = KnowsThePage(tiny.model, PAGE, sure=sure, doubt=doubt).read(np.rot90(PAGE, 2))
+    assert (reading.rotation, reading.confidence) == (0, doubt)
+    assert not any(reason.startswith("turned") for reason in reading.reasons)
+
+
+def test_turning_does_not_change_the_page(tiny):
+    page = np.rot90(PAGE).copy()
+    before = page.copy()
+    KnowsThePage(tiny.model, PAGE).read(page)
+    assert np.array_equal(page, before)

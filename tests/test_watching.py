@@ -4,13 +4,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import fakes
 import pytest
 import scanner
+import waiting
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +27,8 @@ pytest.importorskip("watchfiles")
 
 DEADLINE = 300
 SETTLE = 0.5
+
+wait_until = partial(waiting.wait_until, deadline=DEADLINE)
 
 
 def watcher(folder: Path, **known: tuple[int, int]) -> Watcher:
@@ -125,13 +129,6 @@ def end(process: subprocess.Popen[bytes]) -> tuple[int, str]:
     return process.returncode, talk.decode()
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
 def zips(output: Path) -> list[tuple[str, str]]:
     return [(row.file, row.zip) for row in read_results(output)] if output.exists() else []
 
@@ -141,14 +138,14 @@ def test_files_are_read_as_they_arrive_and_none_twice_across_restarts(tmp_path: 
     folder.mkdir()
     save(folder / "b.png", 1)
     with watching(folder, output) as process:
-        wait_until(lambda: zips(output) == [("b.png", "00001")])
+        assert wait_until(lambda: zips(output) == [("b.png", "00001")])
         (folder / "new").mkdir()
         save(folder / "new" / "a.png", 2)
-        wait_until(lambda: zips(output) == [("b.png", "00001"), ("new/a.png", "00002")])
+        assert wait_until(lambda: zips(output) == [("b.png", "00001"), ("new/a.png", "00002")])
         process.kill()
     save(folder / "c.png", 3)
     with watching(folder, output) as process:
-        wait_until(lambda: len(zips(output)) == 3)
+        assert wait_until(lambda: len(zips(output)) == 3)
         code, talk = end(process)
     assert (code, zips(output)[2]) == (0, ("c.png", "00003"))
     assert "where 2 files have been read" in talk
@@ -156,7 +153,7 @@ def test_files_are_read_as_they_arrive_and_none_twice_across_restarts(tmp_path: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out.csv", "out.csv.journal", "out.csv.json"]
     with watching(folder, output) as process:
         save(folder / "b.png", 4)
-        wait_until(lambda: len(zips(output)) == 4)
+        assert wait_until(lambda: len(zips(output)) == 4)
         assert end(process)[0] == 0
     assert zips(output)[3] == ("b.png", "00004")
 
@@ -172,7 +169,7 @@ def test_a_file_that_is_still_written_waits(tmp_path: Path) -> None:
             time.sleep(max(0, until - time.monotonic()) / len(data))
         save(folder / "b.png", 6)
         file.write(data[-1:])
-        wait_until(lambda: len(zips(output)) == 2)
+        assert wait_until(lambda: len(zips(output)) == 2)
         assert sorted(zips(output)) == [("a.png", "00005"), ("b.png", "00006")]
         assert end(process)[0] == 0
 
@@ -183,9 +180,9 @@ def test_a_folder_that_tells_nothing_is_listed(tmp_path: Path) -> None:
     # As on a network: the library hears of nothing for an hour.
     deaf = {"WATCHFILES_FORCE_POLLING": "true", "WATCHFILES_POLL_DELAY_MS": "3600000"}
     with watching(folder, output, "--poll", "0.5", environment=deaf) as process:
-        wait_until(lambda: b"watching" in (process.stderr.readline() if process.stderr else b""))
+        assert wait_until(lambda: b"watching" in (process.stderr.readline() if process.stderr else b""))
         save(folder / "a.png", 8)
-        wait_until(lambda: zips(output) == [("a.png", "00008")])
+        assert wait_until(lambda: zips(output) == [("a.png", "00008")])
         assert end(process)[0] == 0
 
 
@@ -196,7 +193,7 @@ def test_a_bad_file_costs_its_row_and_the_watch_goes_on(tmp_path: Path) -> None:
     (folder / "b.png").touch()
     save(folder / "c.png", 9)
     with watching(folder, output) as process:
-        wait_until(lambda: len(zips(output)) == 3)
+        assert wait_until(lambda: len(zips(output)) == 3)
         assert end(process)[0] == 1
     assert [row.reason[0] if row.reason else "" for row in read_results(output)] == ["worker_died", "unreadable_file", ""]
 
@@ -206,7 +203,7 @@ def test_a_watch_is_not_gone_on_with_otherwise_and_two_do_not_meet(tmp_path: Pat
     folder.mkdir()
     save(folder / "a.png")
     with watching(folder, output) as process:
-        wait_until(lambda: len(zips(output)) == 1)
+        assert wait_until(lambda: len(zips(output)) == 1)
         with watching(folder, output) as second:
             _, talk = second.communicate(timeout=DEADLINE)
         assert (second.returncode, b"Another run" in talk) == (OutputError.exit_code, True)
@@ -223,7 +220,7 @@ def test_a_watch_reads_with_the_list_and_the_error_it_is_told_and_goes_on_only_w
     listed.write_text("02108\n")
     words = ("--max-error", "0.1", "--directory", str(listed))
     with watching(folder, output, *words) as process:
-        wait_until(lambda: len(zips(output)) == 1)
+        assert wait_until(lambda: len(zips(output)) == 1)
         assert end(process)[0] == 0
     told = json.loads((tmp_path / "out.csv.json").read_text())
     assert (told["options"]["max_error"], told["directory"]["count"], told["directory_file"]) == (0.1, 1, str(listed))

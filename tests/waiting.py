@@ -1,8 +1,20 @@
-"""Waits for what other processes do, with a deadline."""
+"""Waits for what other processes do, with a deadline where they might not."""
 
 import os
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_HOLDER = """
+import sys, time
+from pathlib import Path
+{opening}
+    print("held", flush=True)
+    time.sleep(3600)
+"""
 
 
 def wait_until(condition: Callable[[], bool], *, deadline: float) -> bool:
@@ -11,6 +23,19 @@ def wait_until(condition: Callable[[], bool], *, deadline: float) -> bool:
     while not (met := condition()) and time.monotonic() < until:
         time.sleep(0.01)
     return met
+
+
+@contextmanager
+def held_elsewhere(opening: str, path: Path) -> Iterator[None]:
+    """While another process is inside a ``with`` statement, given with its imports, that opens ``Path(sys.argv[1])``; then it is killed."""
+    program = _HOLDER.format(opening=opening)
+    with subprocess.Popen([sys.executable, "-P", "-c", program, path], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"held\n"
+            yield
+        finally:
+            process.kill()
 
 
 def is_alive(process: int) -> bool:

@@ -27,6 +27,13 @@ ARRAYS = (
     "confidence_listed", "confidence_unlisted", "acceptance_listed", "acceptance_unlisted",
 )  # fmt: skip
 TABLES = ("acceptance_listed", "acceptance_unlisted")
+NETWORK = {
+    "network_1_weights": (16, 18), "network_2_weights": (32, 144), "network_3_weights": (64, 288), "network_4_weights": (96, 576),
+    "network_5_weights": (128, 576), "network_6_weights": (128, 640), "network_out_weights": (12, 128),
+    "network_1_biases": (16,), "network_2_biases": (32,), "network_3_biases": (64,), "network_4_biases": (96,),
+    "network_5_biases": (128,), "network_6_biases": (128,), "network_out_biases": (12,),
+}  # fmt: skip
+"""Arrays of the network that reads lines, and their shapes (`zipocr.sequence.network.LAYERS`); a model has all of them or none."""
 
 
 def load_model(name_or_path: str) -> Model:
@@ -100,8 +107,14 @@ def _trouble(passport: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) ->
     damaged = [name for name in TABLES if not _is_table(arrays[name])]
     if damaged:
         return f"has damaged thresholds in {', '.join(damaged)}"
-    if any(arrays[name].dtype.kind not in "buif" or not np.isfinite(arrays[name]).all() for name in ARRAYS):
+    network = [name for name in NETWORK if name in arrays]
+    if network and len(network) < len(NETWORK):
+        return f"has only a part of its network: it lacks {', '.join(name for name in NETWORK if name not in arrays)}"
+    if any(arrays[name].dtype.kind not in "buif" or not np.isfinite(arrays[name]).all() for name in (*ARRAYS, *network)):
         return "holds what is no number"
+    unlike = [name for name in network if arrays[name].shape != NETWORK[name]]
+    if unlike:
+        return f"has a network of another build: {unlike[0]} is {arrays[unlike[0]].shape} and not {NETWORK[unlike[0]]}"
     digest = _digest(passport, arrays)
     return "was changed after it was made" if passport.get(DIGEST, digest) != digest else ""
 

@@ -2,26 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lattices import lattice_of
 
 from zipocr.decode.strings import DASH_PRICE, decode, spell
-from zipocr.segment.lattice import GEOMETRY
-from zipocr.types import Box, Lattice, Region
-
-SIDE = 20
-
-
-def lattice_of(edges: list[tuple[int, int]], skips: list[tuple[int, int, float]], cuts: int) -> Lattice:
-    """Ink between two cuts: squares side by side."""
-    boxes = [Box(top=0, left=start * SIDE, bottom=SIDE, right=end * SIDE) for start, end in edges]
-    return Lattice(
-        cut_count=cuts,
-        starts=np.array([start for start, _ in edges], np.intp),
-        ends=np.array([end for _, end in edges], np.intp),
-        regions=tuple(Region(box=box, ink=np.ones((box.height, box.width), bool)) for box in boxes),
-        geometry=np.zeros((len(edges), GEOMETRY), np.float32),
-        prices=np.zeros(len(edges)),
-        skips=np.array(skips, np.float64).reshape(-1, 3),
-    )
+from zipocr.types import Lattice
 
 
 def chain(count: int) -> list[tuple[int, int]]:

@@ -5,31 +5,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lattices import HEIGHT, lattice_of, region
 
-from zipocr.decode.strings import DASH_PRICE, PLUS4_ODDS, decode
-from zipocr.segment.lattice import GEOMETRY
+from zipocr.decode.strings import DASH_PRICE, PLUS4_ODDS, decode, spell
 from zipocr.types import Box, Lattice, Region
 
-HEIGHT = 20
 NEVER = -60.0
-
-
-def region(start: int, end: int, height: int = HEIGHT) -> Region:
-    """Ink between two cuts: squares side by side."""
-    box = Box(top=HEIGHT - height, left=start * HEIGHT, bottom=HEIGHT, right=end * HEIGHT)
-    return Region(box=box, ink=np.ones((box.height, box.width), bool))
-
-
-def lattice_of(edges: list[tuple[int, int]], skips: list[tuple[int, int, float]], cuts: int) -> Lattice:
-    return Lattice(
-        cut_count=cuts,
-        starts=np.array([start for start, _ in edges], np.intp),
-        ends=np.array([end for _, end in edges], np.intp),
-        regions=tuple(region(start, end) for start, end in edges),
-        geometry=np.zeros((len(edges), GEOMETRY), np.float32),
-        prices=np.zeros(len(edges)),
-        skips=np.array(skips, np.float64).reshape(-1, 3),
-    )
 
 
 def gains_of(rows: list[dict[int, float]]) -> np.ndarray:
@@ -133,6 +114,26 @@ def test_the_edges_of_a_string_follow_each_other_and_pay_for_its_score(problem):
     for one in decode(lattice, gains):
         earned = sum(float(gains[edge, int(digit)]) for edge, digit in zip(one.edges, one.text, strict=True))
         assert one.score == pytest.approx(earned - prices[one.edges], abs=1e-5)
+
+
+@given(problems())
+def test_every_string_is_spelt_by_the_best_of_all_its_ways(problem):
+    lattice, gains = problem
+    ways = paths(lattice)
+    for text, score in list(every_string(lattice, gains).items())[:20]:
+        found = spell(lattice, gains, text)
+        assert found is not None
+        assert (found.text, found.score) == (text, pytest.approx(score, abs=1e-5))
+        earned = sum(float(gains[edge, int(digit)]) for edge, digit in zip(found.edges, text, strict=True))
+        assert earned - min(price for edges, price in ways if edges == found.edges) == pytest.approx(score, abs=1e-5)
+
+
+@given(problems(), st.sampled_from(["02108", "021081234"]))
+def test_a_string_is_spelt_just_where_as_many_regions_follow_each_other(problem, text):
+    found = spell(*problem, text)
+    ways = [edges for edges, _ in paths(problem[0]) if len(edges) == len(text)]
+    assert (found is not None) == bool(ways)
+    assert found is None or found.edges in ways
 
 
 @given(problems(), st.randoms(use_true_random=False))

@@ -88,6 +88,14 @@ def decided(labels: Path) -> dict[str, str]:
     return {file: decision.zip or decision.decision.value for (file, _), decision in read_corrections(labels).items()}
 
 
+def open_second(page: playwright.Page, server: Server) -> None:
+    """Open a review, decide that its first page shows no ZIP, and wait for the second."""
+    page.goto(server.address)
+    at(page, "missing.png")
+    press(page, "x")
+    at(page, "a.png")
+
+
 def test_a_whole_review_takes_nothing_but_keys(page: playwright.Page, server: Server, labels: Path) -> None:
     page.goto(server.address)
     at(page, "missing.png")
@@ -139,10 +147,7 @@ def test_backspace_takes_back_what_was_typed(page: playwright.Page, server: Serv
 
 
 def test_another_reading_is_taken_by_its_key(page: playwright.Page, server: Server, labels: Path) -> None:
-    page.goto(server.address)
-    at(page, "missing.png")
-    press(page, "x")
-    at(page, "a.png")
+    open_second(page, server)
     playwright.expect(page.locator("#strings")).to_contain_text("02109")
     key = page.locator("#strings button", has_text="02109").locator("kbd").inner_text()
     press(page, key)
@@ -153,10 +158,7 @@ def test_another_reading_is_taken_by_its_key(page: playwright.Page, server: Serv
 
 
 def test_undo_goes_back_one_page_after_the_other(page: playwright.Page, server: Server, labels: Path) -> None:
-    page.goto(server.address)
-    at(page, "missing.png")
-    press(page, "x")
-    at(page, "a.png")
+    open_second(page, server)
     press(page, "Enter")
     at(page, "b.png")
     press(page, "u")
@@ -168,10 +170,7 @@ def test_undo_goes_back_one_page_after_the_other(page: playwright.Page, server: 
 
 
 def test_a_page_that_is_loaded_anew_goes_on_where_it_stopped(page: playwright.Page, server: Server, labels: Path) -> None:
-    page.goto(server.address)
-    at(page, "missing.png")
-    press(page, "x")
-    at(page, "a.png")
+    open_second(page, server)
     press(page, "9")
     page.reload()
     at(page, "a.png")
@@ -182,10 +181,7 @@ def test_a_page_that_is_loaded_anew_goes_on_where_it_stopped(page: playwright.Pa
 
 
 def test_two_tabs_decide_nothing_twice_and_lose_nothing(page: playwright.Page, server: Server, labels: Path) -> None:
-    page.goto(server.address)
-    at(page, "missing.png")
-    press(page, "x")
-    at(page, "a.png")
+    open_second(page, server)
     other = page.context.new_page()
     other.goto(server.address)
     at(other, "a.png")
@@ -205,10 +201,7 @@ def test_two_tabs_decide_nothing_twice_and_lose_nothing(page: playwright.Page, s
 def test_a_killed_server_loses_nothing_and_the_next_goes_on(page: playwright.Page, tmp_path: Path, labels: Path) -> None:
     results = make(tmp_path)
     with serving(results, labels, "--model", "digits") as server:
-        page.goto(server.address)
-        at(page, "missing.png")
-        press(page, "x")
-        at(page, "a.png")
+        open_second(page, server)
         press(page, "Enter")
         at(page, "b.png")
         server.kill()
@@ -265,20 +258,14 @@ def test_an_audit_tells_no_confidence(page: playwright.Page, tmp_path: Path, lab
 def test_letters_stand_out_and_nothing_is_wider_than_the_window(page: playwright.Page, server: Server, scheme: str, width: int) -> None:
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     page.set_viewport_size({"width": width, "height": 400})
-    page.goto(server.address)
-    at(page, "missing.png")
-    press(page, "x")
-    at(page, "a.png")
+    open_second(page, server)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(CONTRASTS) == []
     assert page.evaluate("getComputedStyle(document.getElementById('bar-done')).transitionDuration") == "0s"
 
 
 def test_everything_can_be_reached_by_tab_and_has_a_name(page: playwright.Page, server: Server) -> None:
-    page.goto(server.address)
-    at(page, "missing.png")
-    press(page, "x")
-    at(page, "a.png")
+    open_second(page, server)
     names = []
     for _ in range(14):
         names.append(page.evaluate("document.activeElement.ariaLabel || document.activeElement.innerText"))

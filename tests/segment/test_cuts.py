@@ -198,3 +198,61 @@ def test_cuts_do_not_depend_on_the_margin():
     one, other = propose_cuts(wide, HEIGHT), propose_cuts(near, HEIGHT)
     assert np.array_equal(one.left, other.left)
     assert one.costs == pytest.approx(other.costs)
+
+
+def middle_of(cuts: CutSet, left: np.ndarray) -> float:
+    """Between the last ink on the left and the first on the right, on average over the rows that have both."""
+    rows = set(cuts.rows[left]) & set(cuts.rows[~left])
+    return float(
+        np.mean([(cuts.columns[left & (cuts.rows == row)].max() + cuts.columns[~left & (cuts.rows == row)].min()) / 2 for row in rows])
+    )
+
+
+def test_cuts_go_only_through_where_they_are_wanted_and_still_through_the_neck_there():
+    written = touching("08088")
+    necks = [(one.right + other.left) / 2 for one, other in pairwise(written.boxes)]
+    everywhere, some = propose_cuts(written.ink, HEIGHT), propose_cuts(written.ink, HEIGHT, near=np.array([necks[1]]))
+    assert 0 < (some.costs > 0).sum() < (everywhere.costs > 0).sum()
+    assert best_cut(some, np.any(written.digits[:2], axis=0)) > 0.95
+    for left in some.left[some.costs > 0]:
+        assert abs(middle_of(some, left) - necks[1]) < 0.5 * HEIGHT
+
+
+def test_every_wanted_place_gets_its_cuts():
+    written = touching("08088")
+    necks = np.array([(one.right + other.left) / 2 for one, other in pairwise(written.boxes)])
+    cuts = propose_cuts(written.ink, HEIGHT, near=necks)
+    for place in range(1, 5):
+        assert best_cut(cuts, np.any(written.digits[:place], axis=0)) > 0.95
+
+
+@pytest.mark.parametrize("near", [np.zeros(0), np.array([-50.0, 1000.0])], ids=["nowhere", "off the page"])
+def test_where_no_cut_is_wanted_components_stay_whole(near):
+    written = touching("35")
+    cuts = propose_cuts(written.ink, HEIGHT, near=near)
+    assert np.array_equal(cuts.left, propose_cuts(written.ink, HEIGHT, through=False).left)
+
+
+def test_cuts_between_components_need_not_be_wanted():
+    cuts = propose_cuts(WRITTEN.ink, HEIGHT, near=np.zeros(0))
+    for place in range(1, 5):
+        assert best_cut(cuts, np.any(WRITTEN.digits[:place], axis=0)) == 1
+
+
+@given(ink=masks, height=st.floats(4, 60), near=st.lists(st.floats(-10, 80), max_size=4))
+def test_wanted_cuts_are_cuts_like_all_others(ink, height, near):
+    cuts = propose_cuts(ink, height, near=np.array(near))
+    amount = cuts.left.sum(axis=1)
+    assert (amount[0], amount[-1]) == (0, ink.sum())
+    assert (np.diff(amount) >= 0).all()
+    assert np.array_equal(ink_of(cuts, ink.shape), ink)
+
+
+def test_as_many_cuts_are_made_for_each_place_wanted_and_none_twice_for_the_same():
+    bar = np.zeros((60, 300), bool)
+    bar[20:40, 5:295] = True
+    one, two, same = (
+        (propose_cuts(bar, HEIGHT, near=np.array(near)).costs > 0).sum() for near in ([150.0], [100.0, 200.0], [150.0, 151.0])
+    )
+    assert 0 < same == one
+    assert two == 2 * one

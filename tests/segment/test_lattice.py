@@ -183,3 +183,50 @@ def test_geometry_is_the_same_at_twice_the_size():
     )
     assert one.starts.tolist() == other.starts.tolist()
     assert np.abs(one.geometry - other.geometry).max() < 0.1
+
+
+def held(region: Region, centres: np.ndarray) -> int:
+    """How many centres lie clearly under a region's ink: with a quarter of it or more on either side."""
+    columns = np.repeat(np.arange(region.box.left, region.box.right), region.ink.sum(axis=0))
+    return sum(0.25 < float((columns <= round(centre)).mean()) < 0.75 for centre in centres)
+
+
+def middles(boxes: list) -> np.ndarray:
+    return np.array([(box.left + box.right) / 2 for box in boxes])
+
+
+def test_where_centres_are_given_every_region_holds_one_and_the_digits_are_there():
+    centres = middles(WRITTEN.boxes)
+    ink = WRITTEN.ink
+    every, some = lattice_of(ink), build_lattice(propose_cuts(ink, HEIGHT), HEIGHT, centres=[centres])
+    assert spells(some, WRITTEN.digits)
+    assert 5 <= len(some.regions) <= len(every.regions)
+    assert all(held(region, centres) <= 1 for region in some.regions)
+    boxes = [region.box for region in every.regions]
+    assert all(region.box in boxes for region in some.regions)
+
+
+def test_two_digits_are_no_region_where_each_has_a_centre_and_one_where_both_share_it():
+    pair = write("11", gap=-14)
+    cuts = propose_cuts(pair.ink, HEIGHT, through=False)
+    centres = middles(pair.boxes)
+    apart, together = (build_lattice(cuts, HEIGHT, centres=[one]) for one in (centres, np.array([centres.mean()])))
+    assert sum(shows(region, pair.ink) for region in build_lattice(cuts, HEIGHT).regions) == 1
+    assert not any(shows(region, pair.ink) for region in apart.regions)
+    assert spells(apart, pair.digits)
+    assert any(shows(region, pair.ink) for region in together.regions)
+
+
+def test_it_is_enough_to_hold_one_centre_of_one_string():
+    centres = middles(WRITTEN.boxes)
+    cuts = propose_cuts(WRITTEN.ink, HEIGHT)
+    first, last, both = (build_lattice(cuts, HEIGHT, centres=some) for some in ([centres[:2]], [centres[3:]], [centres[:2], centres[3:]]))
+    assert not spells(first, WRITTEN.digits)
+    found = [{(region.box, bytes(region.ink)) for region in lattice.regions} for lattice in (first, last, both)]
+    assert found[0] | found[1] == found[2]
+    assert found[0] < found[2] > found[1]
+
+
+def test_centres_off_the_page_leave_no_region():
+    cuts = propose_cuts(WRITTEN.ink, HEIGHT)
+    assert build_lattice(cuts, HEIGHT, centres=[np.array([-500.0, 9000.0])]).regions == ()

@@ -88,3 +88,20 @@ def test_seams_of_a_component_do_not_depend_on_its_neighbours(height):
     beside = find_seams([other, ink, other], HEIGHT)[1]
     assert np.array_equal(alone[0], beside[0])
     assert np.array_equal(alone[1], beside[1])
+
+
+@given(ink=components, wanted=st.lists(st.floats(0, 44), min_size=1, max_size=3))
+def test_wanted_seams_are_those_found_anyway_whose_middle_line_lies_near(ink, wanted):
+    near = np.array(wanted)
+    every, some = (found[0] for found in (find_seams([ink], HEIGHT), find_seams([ink], HEIGHT, [near])))
+    assert set(zip(map(bytes, some[0]), some[1].tolist(), strict=True)) <= set(zip(map(bytes, every[0]), every[1].tolist(), strict=True))
+    assert all(np.abs(path[(len(ink) - 1) // 2] - near).min() <= HEIGHT / 2 for path in some[0])
+
+
+def test_each_component_has_its_own_wishes():
+    ink = discs(26)
+    left, right = (find_seams([ink], HEIGHT, [np.array([column])])[0] for column in (15.0, 41.0))
+    together = find_seams([ink, ink], HEIGHT, [np.array([15.0]), np.array([41.0])])
+    for (paths, costs), (one, price) in zip(together, (left, right), strict=True):
+        assert np.array_equal(paths, one)
+        assert np.array_equal(costs, price)

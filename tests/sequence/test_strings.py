@@ -1,5 +1,5 @@
 from collections import defaultdict
-from itertools import product
+from itertools import groupby, product
 
 import numpy as np
 import pytest
@@ -80,3 +80,58 @@ def test_a_string_that_needs_more_frames_than_there_are_is_impossible_and_partly
     frames = frames_of(np.random.default_rng(5), 6, 11)
     assert log_probabilities(frames, ["11111"])[0] < -60
     assert np.isnan(place_digits(frames, ["11111"])).any()
+
+
+def middles(path: tuple[int, ...]) -> list[float]:
+    """The middle of each run of one class other than the blank."""
+    runs = [(label, [place for place, _ in run]) for label, run in groupby(enumerate(path), key=lambda item: item[1])]
+    return [float(np.mean(places)) for label, places in runs if label]
+
+
+@given(seed=st.integers(0, 1000), count=st.integers(3, 6), text=st.sampled_from(["0", "01", "00", "10", "011", "000", "101"]))
+def test_digits_are_placed_on_the_likeliest_of_all_paths(seed, count, text):
+    frames = frames_of(np.random.default_rng(seed), count, 3)
+    labels = tuple(int(digit) + 1 for digit in text)
+    fitting = [path for path in product(range(3), repeat=count) if collapsed(path) == labels]
+    (places,) = place_digits(frames, [text])
+    if fitting:
+        best = max(fitting, key=lambda path: float(np.prod([float(frames[place, label]) for place, label in enumerate(path)])))
+        assert places == pytest.approx(middles(best))
+    else:
+        assert np.isnan(places).any()
+
+
+@pytest.mark.parametrize(("text", "frames"), [("11111", 9), ("000000000", 17), ("02108", 5), ("99", 3)])
+def test_digits_need_a_frame_each_and_equal_neighbours_a_blank_between(text, frames):
+    even = np.full((frames, CLASSES), 1 / CLASSES, np.float32)
+    paths = log_probabilities(even, [text])[0] / np.log(CLASSES)
+    assert paths == pytest.approx(-frames)  # one path alone
+    assert np.isfinite(place_digits(even, [text])).all()
+    assert log_probabilities(even[1:], [text])[0] < -60
+    assert np.isnan(place_digits(even[1:], [text])).any()
+
+
+@given(seed=st.integers(0, 200), text=st.text("01", min_size=5, max_size=5))
+def test_the_search_and_the_sum_over_all_ways_agree_on_what_is_clear(seed, text):
+    frames = spelt(text, 2) + np.random.default_rng(seed).random((22, CLASSES)).astype(np.float32) * 1e-3
+    frames /= frames.sum(axis=1, keepdims=True)
+    (labels, share), *_ = best_labels(frames).items()
+    assert "".join(str(label - 1) for label in labels) == text
+    assert share == pytest.approx(float(np.exp(log_probabilities(frames, [text])[0])), rel=1e-2)
+
+
+@given(seed=st.integers(0, 100))
+def test_strings_of_any_lengths_are_as_probable_together_as_alone(seed):
+    frames = frames_of(np.random.default_rng(seed), 20, 11)
+    texts = ["02108", "1", "021081234", "77", "11111", "02108"]
+    assert log_probabilities(frames, texts) == pytest.approx([log_probabilities(frames, [text])[0] for text in texts])
+    assert len(log_probabilities(frames, [])) == 0
+
+
+def test_frames_are_not_changed():
+    frames = frames_of(np.random.default_rng(4), 12, CLASSES)
+    before = frames.copy()
+    best_labels(frames)
+    log_probabilities(frames, ["02108"])
+    place_digits(frames, ["02108"])
+    assert np.array_equal(frames, before)

@@ -63,3 +63,40 @@ def test_nothing_given_is_changed():
     straighten(inked.sheet.flat, inked.ink, inked.height)
     assert np.array_equal(inked.sheet.flat, flat)
     assert np.array_equal(inked.ink, ink)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 400), (400, 1), (3, 7), (90, 1000)])
+@pytest.mark.parametrize("height", [4.0, 20.0, 44.0, 300.0])
+def test_any_ink_on_any_page_is_a_strip(shape, height):
+    ink = np.zeros(shape, np.bool_)
+    ink[shape[0] // 2, [0, -1]] = True
+    flat = np.where(ink, 30, 230).astype(np.uint8)
+    strip = straighten(flat, ink, height)
+    assert strip.pixels.dtype == np.uint8
+    assert strip.pixels.shape[:2] == (2, STRIP_HEIGHT)
+    assert strip.pixels.shape[2] % 2 == 0
+    assert LEAST_LENGTH <= strip.pixels.shape[2] <= MOST_LENGTH
+    assert np.isfinite(strip.to_page).all()
+
+
+def test_a_page_of_nothing_but_ink_is_a_strip_without_darkness():
+    strip = straighten(np.full((60, 90), 40, np.uint8), np.ones((60, 90), np.bool_), 44.0)
+    assert not strip.pixels[0].any()
+    assert strip.pixels[1].any()
+
+
+@pytest.mark.parametrize("slope", [-0.15, 0.0, 0.2])
+def test_the_map_brings_a_mark_of_the_strip_back_to_its_place_on_a_sloping_page(slope):
+    ink = np.zeros((220, 420), np.bool_)
+    spots = [(int(110 + slope * (column - 210)), column) for column in (40, 125, 210, 295, 380)]
+    for row, column in spots:
+        ink[row - 4 : row + 5, column - 4 : column + 5] = True
+    strip = straighten(np.where(ink, 30, 230).astype(np.uint8), ink, 44.0)
+    columns = np.flatnonzero((strip.pixels[1] > 127).any(axis=0))
+    parts = np.split(columns, np.flatnonzero(np.diff(columns) > 3) + 1)
+    assert len(parts) == len(spots)
+    for part, (row, column) in zip(parts, spots, strict=True):
+        rows, inside = np.nonzero(strip.pixels[1][:, part] > 127)
+        x, y = strip.to_page @ [part[0] + inside.mean(), rows.mean(), 1]
+        assert (x, y) == (pytest.approx(column, abs=1.6), pytest.approx(row, abs=1.6))
+        assert rows.mean() == pytest.approx((STRIP_HEIGHT - 1) / 2, abs=1)

@@ -9,7 +9,7 @@ from zipocr.directory import places
 from zipocr.errors import InputError
 from zipocr.training import frozen, samples
 from zipocr.training.compose import HANDWRITTEN_QUOTAS
-from zipocr.training.datasets import DigitSet, WriterSplit, nist_rows, split_writers
+from zipocr.training.datasets import DigitSet, nist_rows, split_writers
 from zipocr.training.frozen import GRAYS, MAIL_UNLISTED, QUOTAS, FrozenString, fewer_grays, frozen_strings, write_strings
 from zipocr.training.samples import sample_files, sample_rows
 from zipocr.training.typefaces import typefaces
@@ -22,11 +22,6 @@ FEW = {"plain": 12, "touching": 12, "plus4": 2, "printed": 4}
 def labels() -> list[dict[str, str]]:
     with (STRINGS / "labels.csv").open(encoding="utf-8", newline="") as table:
         return list(csv.DictReader(table))
-
-
-@pytest.fixture(scope="module")
-def held_out(all_digits: DigitSet) -> DigitSet:
-    return split_writers(all_digits, WriterSplit(lattice=1, calibrate=1, test=6)).test
 
 
 @pytest.fixture(scope="module")

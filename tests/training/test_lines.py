@@ -40,3 +40,21 @@ def test_a_line_is_the_same_whenever_it_is_made(composer):
     one, other = composer.nth(7), composer.nth(7)
     assert np.array_equal(one.pixels, other.pixels)
     assert np.array_equal(one.labels, other.labels)
+
+
+def test_what_a_line_spells_is_what_was_composed(composer):
+    for number in range(12):
+        if composer.holds_zip(number) and (line := composer.nth(number)) is not None:
+            assert len(line.labels) in {ZIP_LENGTH, MOST_DIGITS}
+            assert all(FIRST_DIGIT <= label < OTHER for label in line.labels.tolist())
+    others = [line for number in range(120) if not composer.holds_zip(number) and (line := composer.nth(number)) is not None]
+    assert any(OTHER in line.labels for line in others)
+    assert any(len(line.labels) and OTHER not in line.labels for line in others)
+
+
+def test_lines_are_the_same_for_any_number_of_processes(composer):
+    one, two = (gather_lines(composer, 20, jobs=jobs) for jobs in (1, 2))
+    assert len(one) == len(two) > 15
+    for line, other in zip(one, two, strict=True):
+        assert np.array_equal(line.pixels, other.pixels)
+        assert np.array_equal(line.labels, other.labels)

@@ -7,14 +7,9 @@ import pytest
 from PIL import Image
 
 from zipocr.training import samples
-from zipocr.training.datasets import DigitSet, WriterSplit, split_writers
+from zipocr.training.datasets import DigitSet
 from zipocr.training.samples import NO_ZIP, ODD_NAME, PLUS4, QUOTAS, STACK, sample_files, write_samples
 from zipocr.training.typefaces import typefaces
-
-
-@pytest.fixture(scope="module")
-def held_out(all_digits: DigitSet) -> DigitSet:
-    return split_writers(all_digits, WriterSplit(lattice=1, calibrate=1, test=6)).test
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from zipocr.cli.options import FILE, directory_option, results_argument
+from zipocr.cli.options import FILE, NEW_FILE, directory_option, results_argument
 
 
 @click.command()
 @results_argument
 @click.argument("corrections", metavar="CORRECTIONS.csv", type=FILE)
-@click.option("-o", "--output", metavar="FILE", required=True, type=click.Path(dir_okay=False, path_type=Path), help="CSV file to write.")
+@click.option("-o", "--output", metavar="FILE", required=True, type=NEW_FILE, help="CSV file to write.")
 @directory_option
 @click.option("--no-directory", is_flag=True, help="Leave city and state empty.")
 @click.option("--force", is_flag=True, help="Replace an output that is there.")

@@ -14,6 +14,7 @@ from zipocr.cli.options import (
     DEFAULTS,
     FILE,
     FOLDER,
+    NEW_FOLDER,
     directory_option,
     max_pixels_option,
     model_option,
@@ -26,15 +27,17 @@ if TYPE_CHECKING:
 
     from zipocr.evaluate import Case, Evaluation
     from zipocr.labels import Label
+    from zipocr.report.page import Sheet
     from zipocr.report.sheets import Tracer
     from zipocr.results import Row
     from zipocr.sources import Sources
+    from zipocr.types import Place
 
 
 @click.command()
 @results_argument
 @click.argument("labels", metavar="LABELS.csv", type=FILE)
-@click.option("-o", "--output", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Folder for a report.")
+@click.option("-o", "--output", metavar="DIR", type=NEW_FOLDER, help="Folder for a report.")
 @click.option("--by", metavar="COLUMN", help="Column of the labels to group pages by.")
 @click.option(
     "--max-error",
@@ -90,18 +93,10 @@ def evaluate(
     print_evaluation(evaluation, by=by)
     if not output:
         return
-    from zipocr.images import silence_decoders
-    from zipocr.model_file import load_model
-    from zipocr.reader import Reader
     from zipocr.report.folder import PAGE, write_report
-    from zipocr.report.sheets import draw_sheets
 
-    silence_decoders()
     find = _finder(pairs, results, labels, images)
-    sheets = {}
-    if any(find(case) for case in evaluation.worst):
-        reader: Tracer = Reader(load_model(model), use_directory=not no_directory, directory=places)
-        sheets = draw_sheets(evaluation.worst, find, reader, max_pixels=max_pixels)
+    sheets = _sheets(evaluation.worst, find, model, places, use_directory=not no_directory, max_pixels=max_pixels)
     write_report(output, evaluation, by=by, about=_about(results, labels), sheets=sheets)
     click.echo(f"wrote {click.format_filename(output / PAGE)}", err=True)
 
@@ -120,6 +115,28 @@ def _evaluated(
     rows = list(read_results(results))
     pairs = match(found, rows)
     return pairs, craft.evaluate(to_cases(pairs, by=by), max_error=max_error, batch=to_batch(rows), worst=worst)
+
+
+def _sheets(
+    worst: Sequence[Case],
+    find: Callable[[Case], Path | None],
+    model: str,
+    places: Mapping[str, Place] | None,
+    *,
+    use_directory: bool,
+    max_pixels: int,
+) -> dict[tuple[str, int], Sheet]:
+    """Read anew what went wrong worst; no model is loaded where none of its images is found."""
+    from zipocr.images import silence_decoders
+    from zipocr.model_file import load_model
+    from zipocr.reader import Reader
+    from zipocr.report.sheets import draw_sheets
+
+    silence_decoders()
+    if not any(find(case) for case in worst):
+        return {}
+    reader: Tracer = Reader(load_model(model), use_directory=use_directory, directory=places)
+    return draw_sheets(worst, find, reader, max_pixels=max_pixels)
 
 
 def _finder(pairs: Sequence[tuple[Label, Row]], results: Path, labels: Path, images: Path | None) -> Callable[[Case], Path | None]:

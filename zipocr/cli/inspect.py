@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from zipocr.cli.options import directory_option, max_pixels_option, model_option, no_directory_option
+from zipocr.cli.options import FILE, NEW_FOLDER, directory_option, max_pixels_option, model_option, no_directory_option
 from zipocr.errors import ExitCode, OutputError
 
 
 @click.command()
-@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("-o", "--output", metavar="DIR", default=".", type=click.Path(file_okay=False, path_type=Path), help="Folder for the sheets.")
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=FILE)
+@click.option("-o", "--output", metavar="DIR", default=".", type=NEW_FOLDER, help="Folder for the sheets.")
 @model_option
 @directory_option
 @no_directory_option

@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from zipocr.cli.interrupts import orderly_end
+from zipocr.cli.options import FOLDER
 from zipocr.errors import OutputError
 
 
 @click.command()
-@click.argument("parts", metavar="PARTS", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("parts", metavar="PARTS", type=FOLDER)
 @click.option("-o", "--output", required=True, metavar="FILE", help="File to write: Parquet if its name ends in .parquet, else CSV.")
 @click.option("--force", is_flag=True, help="Replace an output that is there.")
 def merge(parts: Path, *, output: str, force: bool) -> None:

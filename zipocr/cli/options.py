@@ -9,6 +9,8 @@ from zipocr.config import LARGEST_MAX_PIXELS, ScanConfig
 DEFAULTS = ScanConfig()
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+NEW_FILE = click.Path(dir_okay=False, path_type=Path)
+NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
 
 model_option = click.option("--model", metavar="digits|mail|PATH", default=DEFAULTS.model, show_default=True, help="Model to read with.")
 directory_option = click.option(
@@ -18,7 +20,9 @@ directory_option = click.option(
     type=FILE,
     help="Your own list of ZIP codes, to be used instead of the packaged directory.",
 )
-no_directory_option = click.option("--no-directory", is_flag=True, help="Read without any directory of ZIP codes.")
+no_directory_option = click.option(
+    "--no-directory", default=DEFAULTS.no_directory, is_flag=True, help="Read without any directory of ZIP codes."
+)
 max_pixels_option = click.option(
     "--max-pixels",
     default=DEFAULTS.max_pixels,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from zipocr.cli.interrupts import orderly_end
+from zipocr.cli.options import FOLDER, NEW_FILE, results_argument
 from zipocr.config import ReviewConfig
 
 if TYPE_CHECKING:
@@ -25,12 +26,12 @@ SWITCH_SECONDS = 0.0005
 
 
 @click.command()
-@click.argument("results", metavar="RESULTS.csv", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@results_argument
 @click.option(
     "--labels-out",
     default=DEFAULTS.labels_out,
     show_default=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NEW_FILE,
     metavar="FILE",
     help="CSV file that decisions are added to.",
 )
@@ -53,7 +54,7 @@ SWITCH_SECONDS = 0.0005
 @click.option(
     "--images",
     default=DEFAULTS.images,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=FOLDER,
     metavar="DIR",
     help="Folder that the files of the results are in; the default is where they were read.",
 )
@@ -63,17 +64,7 @@ SWITCH_SECONDS = 0.0005
     metavar="NAME|PATH",
     help="Model to find the digits with: digits, mail or a model file; the default is the one of the results.",
 )
-def review(
-    results: Path,
-    *,
-    labels_out: Path,
-    port: int,
-    no_browser: bool,
-    audit: int,
-    seed: int,
-    images: Path | None,
-    model: str | None,
-) -> None:
+def review(*, results: Path, **options: Any) -> None:
     """Go through what zipocr is not sure of, in the browser, from the keyboard.
 
     Shows every page of RESULTS.csv with the status review or unread, least confident first. Each decision is in the file of --labels-out
@@ -81,9 +72,7 @@ def review(
 
     The page can be reached from this machine alone. Ctrl-C ends it.
     """
-    config = ReviewConfig(
-        labels_out=labels_out, port=port, no_browser=no_browser, audit=audit, seed=seed, images=images, model=model
-    )  # fmt: skip
+    config = ReviewConfig(**options)  # every option is a field of its name
     try:
         import flask as _  # noqa: F401
     except ImportError:

@@ -6,7 +6,7 @@ import time
 from contextlib import closing
 from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -15,6 +15,7 @@ from zipocr.cli.backends import check_backend, choose_backend
 from zipocr.cli.interrupts import orderly_end
 from zipocr.cli.logs import LOG, log_outcome, logs
 from zipocr.cli.manifest import check_manifest, scan_manifest
+from zipocr.cli.options import DEFAULTS, FILE, NEW_FILE, NEW_FOLDER, directory_option, no_directory_option
 from zipocr.cli.runs import Tally, exit_code, facts_of, limits_of, progress, settings_of, tell, to_text
 from zipocr.cli.sizes import to_size
 from zipocr.config import BACKENDS, LARGEST_MAX_PIXELS, ScanConfig
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from zipocr.images import Listing
     from zipocr.outputs import Output
 
-DEFAULTS = ScanConfig()
-
 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="PATH...", type=click.Path(exists=True, path_type=Path))
@@ -36,14 +35,14 @@ DEFAULTS = ScanConfig()
 @click.option(
     "--manifest",
     default=DEFAULTS.manifest,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="Read the files that this file lists, by path or s3:// URL, instead of PATHs: Parquet or CSV with a column path, or lines.",
 )
 @click.option(
     "--out-dir",
     default=DEFAULTS.out_dir,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=NEW_FOLDER,
     metavar="DIR",
     help="Folder for the Parquet parts of a manifest; parts that are there are not made again.",
 )
@@ -86,18 +85,12 @@ DEFAULTS = ScanConfig()
     metavar="P",
     help="Confidence from which a ZIP counts as read, instead of --max-error.",
 )
-@click.option(
-    "--directory",
-    default=DEFAULTS.directory,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Your own list of ZIP codes, to be used instead of the packaged directory.",
-)
-@click.option("--no-directory", default=DEFAULTS.no_directory, is_flag=True, help="Read without any directory of ZIP codes.")
+@directory_option
+@no_directory_option
 @click.option(
     "--debug",
     default=DEFAULTS.debug,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=NEW_FOLDER,
     metavar="DIR",
     help="Draw a picture of how each page was read into this folder.",
 )
@@ -131,38 +124,13 @@ DEFAULTS = ScanConfig()
 @click.option(
     "--log-file",
     default=DEFAULTS.log_file,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NEW_FILE,
     metavar="FILE",
     help="Append what happens to this file as JSON lines.",
 )
 @click.option("--quiet", default=DEFAULTS.quiet, is_flag=True, help="No progress, summary or warnings.")
 @click.pass_context
-def scan(
-    ctx: click.Context,
-    *,
-    paths: tuple[Path, ...],
-    output: str,
-    manifest: Path | None,
-    out_dir: Path | None,
-    shard_size: int,
-    backend: str,
-    scheduler: str | None,
-    jobs: int,
-    model: str,
-    max_error: float,
-    min_confidence: float | None,
-    directory: Path | None,
-    no_directory: bool,
-    debug: Path | None,
-    max_pixels: int,
-    resume: bool,
-    force: bool,
-    timeout: float | None,
-    max_memory_per_worker: int | None,
-    verbose: int,
-    log_file: Path | None,
-    quiet: bool,
-) -> None:
+def scan(ctx: click.Context, /, *, paths: tuple[Path, ...], **options: Any) -> None:
     """Read the ZIP code on every page of image files and folders.
 
     PATHs are PNG, JPEG, TIFF (all pages), BMP, WebP, PDF and HEIC files, and folders, which are searched recursively for such files. Every
@@ -176,29 +144,7 @@ def scan(
     Exit status: 0 if every input could be opened, whatever was read; 1 if some could not (their rows stand and say why); 2 for wrong
     usage; 3, 4, 5 and 6 for trouble with the list of ZIP codes, the model, the output or the processes; 130 if interrupted.
     """
-    config = ScanConfig(
-        output=output,
-        manifest=manifest,
-        out_dir=out_dir,
-        shard_size=shard_size,
-        backend=backend,
-        scheduler=scheduler,
-        jobs=jobs,
-        model=model,
-        max_error=max_error,
-        min_confidence=min_confidence,
-        directory=directory,
-        no_directory=no_directory,
-        debug=debug,
-        max_pixels=max_pixels,
-        resume=resume,
-        force=force,
-        timeout=timeout,
-        max_memory_per_worker=max_memory_per_worker,
-        verbose=verbose,
-        log_file=log_file,
-        quiet=quiet,
-    )
+    config = ScanConfig(**options)  # every option is a field of its name
     check_threshold(ctx, config)
     check_backend(config)
     if config.manifest or config.out_dir or not paths:

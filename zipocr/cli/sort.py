@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zipocr.cli.options import FOLDER, results_argument
+from zipocr.cli.options import FOLDER, NEW_FOLDER, results_argument
 from zipocr.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ NAMED = 20
 
 @click.command()
 @results_argument
-@click.option("--into", metavar="DIR", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the folders.")
+@click.option("--into", metavar="DIR", required=True, type=NEW_FOLDER, help="Folder for the folders.")
 @click.option("--by", type=click.Choice(BY), default=BY[0], show_default=True, help="What the folders are made by.")
 @click.option("--images", metavar="DIR", type=FOLDER, help="Folder that the names in the results are relative to.")
 @click.option("--copy", is_flag=True, help="Copy the files instead of linking them.")

@@ -11,6 +11,7 @@ from zipfile import is_zipfile
 import click
 from click.core import ParameterSource
 
+from zipocr.cli.options import FILE, FOLDER, NEW_FILE
 from zipocr.errors import OutputError
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 NAMED = ("digits", "openml")
 LEARNING = frozenset({"corrections", "images", "base", "only_if_better"})
 PRINTED_UP_TO = 20
-FILE = click.Path(dir_okay=False, path_type=Path)
 POSITIVE = click.FloatRange(min=0, min_open=True)
 
 
@@ -54,17 +54,17 @@ def _ending(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | 
 
 @click.command()
 @click.option("--data", default="digits", show_default=True, metavar="digits|openml|PATH.npz", callback=_check_data, help="Training data.")
-@click.option("-o", "--model-out", metavar="FILE.npz", type=FILE, callback=_ending(".npz"), help="Model file to write.")
+@click.option("-o", "--model-out", metavar="FILE.npz", type=NEW_FILE, callback=_ending(".npz"), help="Model file to write.")
 @click.option(
     "--corrections",
     metavar="FILE.csv",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     help="Pages whose ZIP a person confirmed or corrected, as zipocr review writes them, to teach to a model.",
 )
 @click.option(
     "--images",
     metavar="DIR",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=FOLDER,
     help="The folder that was scanned, where the pages of --corrections are.",
 )
 @click.option("--base", default="mail", show_default=True, metavar="digits|mail|PATH", help="Model that learns from --corrections.")
@@ -76,7 +76,7 @@ def _ending(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | 
 @click.option(
     "--plot",
     metavar="FILE",
-    type=FILE,
+    type=NEW_FILE,
     callback=_ending(".png", ".svg", ".pdf"),
     help="Draw the experiment of --holdout and the accuracy over C and gamma, as PNG, SVG or PDF.",
 )
