@@ -49,6 +49,17 @@ def _weighted(rng: Chance, glyph: Glyph, strength: float) -> Glyph:
     return np.asarray(cv2.addWeighted(glyph, 1 - abs(share), other, abs(share), 0), np.uint8)
 
 
+def moved_bitmap(rng: Chance, bitmap: Glyph) -> Glyph:
+    """Turn, shear, stretch and shift a normalized character, (32, 32) uint8, as far as one writer's digits of a kind differ."""
+    turn, lean = rng.normal(0, [0.105, 0.12])
+    wide, tall = np.exp(rng.normal(0, 0.09, 2))
+    shift = rng.normal(0, 1.2, 2)
+    back = np.array([[wide * np.cos(turn), lean - np.sin(turn)], [np.sin(turn), tall * np.cos(turn)]])
+    middle = (np.array(bitmap.shape) - 1) / 2
+    matrix = np.column_stack([back, middle - back @ middle + shift])
+    return np.asarray(cv2.warpAffine(bitmap, matrix, bitmap.shape, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP), np.uint8)
+
+
 def flag_and_foot(rng: Chance, glyph: Glyph) -> Glyph:
     """Draw a flag onto a plain 1, from its top down to the left, short to nearly full length, and sometimes a foot."""
     stem = _stem(glyph)
