@@ -78,8 +78,8 @@ listing: .venv/with-train ## Take over the list of ZIPs that ships with the pack
 	$(BIN)/python -m zipocr.training.listing zipocr/places.csv.gz
 
 model: .venv/with-train ## Retrain the shipped models (DATA=FILE.npz or openml)
-	$(BIN)/zipocr train --data digits --model-out zipocr/models/digits.npz
 	$(BIN)/python -m pip install --quiet '.[network]'
+	$(BIN)/zipocr train --data digits --model-out zipocr/models/digits.npz
 	$(BIN)/zipocr train --data $(DATA) --model-out zipocr/models/mail.npz
 
 accuracy: .venv/with-train ## Measure the models and write the README's results (BENCH=folders with labels.csv)

@@ -19,10 +19,8 @@ from zipocr.sequence.reading import LineReading, read_line
 from zipocr.sequence.strip import straighten
 from zipocr.types import Floats, GrayImage, Model, Region
 
-# The network's probability of a string from which nobody else is asked. Of 2,000 composed strings of held-out writers, harder than mail, it
-# was so sure of 71 in 100 and wrong 9 times; the support vectors contradicted it twice, wrongly both times. It was never so sure of any of
-# 800 pages without a ZIP.
-SURE = 0.95
+# A probability that no string of a network has.
+NEVER = 2.0
 # Odds (in nats) against a digit in a region that the gate keeps out.
 SHUT = 5.0
 # Of the network's strings so many say where to cut.
@@ -69,8 +67,8 @@ class Looker:
     """The thresholds a page is seen through, one after the other."""
     depths: ClassVar[Sequence[bool]] = (False, True)
     """Whether components are cut through: in a first look, and in the next one."""
-    sure: ClassVar[float] = SURE
-    """When a glance is enough."""
+    glances: ClassVar[bool] = True
+    """Whether a glance may be enough."""
     support: ClassVar[float] = SUPPORT
     """How much views support each other."""
 
@@ -80,6 +78,7 @@ class Looker:
         self._scorer = Scorer.from_model(model)
         self._network = Network.from_model(model)
         self._line_weight = float(model.arrays.get("line_weight", 0.0))
+        self._sure = float(model.arrays.get("sure", NEVER)) if self.glances else NEVER
 
     def open(self, page: GrayImage) -> Opened:
         """Brings a page to working size, finds its writing and lets the network read it: (H, W) uint8."""
@@ -93,8 +92,8 @@ class Looker:
         return self.look(opened) if view is None else [view]
 
     def glance(self, opened: Opened) -> View | None:
-        """The strings of the network alone; None where it is not sure of one."""
-        if opened.inked is None or opened.line is None or opened.sureness < self.sure:
+        """The strings of the network alone; None where it is not as sure of one as `zipocr.training.weigh.least_sureness` asks for."""
+        if opened.inked is None or opened.line is None or opened.sureness < self._sure:
             return None
         return glimpse(opened.inked, opened.line)
 

@@ -23,7 +23,7 @@ LARGEST = 1 << 28
 """Bytes that the members of a model file may have; a small file can be packed so that it fills the memory."""
 ARRAYS = (
     "from_grid", "mean", "projection", "support", "support_counts", "dual", "intercepts", "gamma", "gate",
-    "votes", "validity", "line_weight", "temperature",
+    "votes", "validity", "line_weight", "temperature", "sure",
     "confidence_listed", "confidence_unlisted", "acceptance_listed", "acceptance_unlisted",
 )  # fmt: skip
 TABLES = ("acceptance_listed", "acceptance_unlisted")

@@ -81,7 +81,7 @@ def _ending(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | 
     help="Draw the experiment of --holdout and the accuracy over C and gamma, as PNG, SVG or PDF.",
 )
 @click.option(
-    "--network", metavar="NAME|PATH", help="Take over the network of this model; else one is trained, which takes PyTorch and an hour."
+    "--network", metavar="NAME|PATH", help="Take over the network of this model; else one is trained, which takes PyTorch and time."
 )
 @click.option("--jobs", default=0, type=click.IntRange(min=0), metavar="N", help="Processes; the default, 0, is one per core.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), metavar="N", help="Seed of all chance.")

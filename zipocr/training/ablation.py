@@ -91,7 +91,7 @@ class NoNetwork(Reader):
 class NoGlance(Reader):
     """Looks at the regions of every page, however sure the network is."""
 
-    sure = 2.0
+    glances = False
 
 
 class LineAlone(Reader):

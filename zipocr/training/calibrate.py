@@ -11,13 +11,14 @@ from sklearn.model_selection import GroupKFold
 from zipocr.decode.confidence import LISTED_SHARE
 from zipocr.decode.strings import Candidate
 from zipocr.directory import places
+from zipocr.looking import NEVER
 from zipocr.reader import Reader
 from zipocr.shares import accepting, upper_bound
 from zipocr.training.compose import Composer
 from zipocr.training.fit import fit_logistic
 from zipocr.training.gather import map_strings
 from zipocr.training.negatives import Negatives
-from zipocr.training.weigh import cast_ballots, fit_weights
+from zipocr.training.weigh import cast_ballots, fit_weights, least_sureness, take_glances
 from zipocr.types import ZIP_LENGTH, Floats, Model
 
 EVIDENCE_STRENGTH = 0.05
@@ -144,7 +145,7 @@ def acceptance_table(confidence: NDArray[np.float64], right: NDArray[np.bool_]) 
 def calibrate(
     fitted: Sequence[Mapping[str, NDArray[Any]]], composers: Sequence[Composer], negatives: Sequence[Negatives], count: int, *, jobs: int
 ) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
-    """Fits the network's weight, the temperature, both confidence models and their tables of thresholds.
+    """Fits when a glance is enough, the network's weight, the temperature, both confidence models and their tables of thresholds.
 
     Parameters
     ----------
@@ -167,12 +168,16 @@ def calibrate(
         How many strings there were, and the share of them read right with and without the directory.
     """
     blank = np.zeros(1, np.float32)
-    unfitted = {"line_weight": np.array(0.5), "temperature": np.array(1.0), "confidence_listed": blank, "confidence_unlisted": blank}
+    unfitted = {"line_weight": np.array(0.5), "temperature": np.array(1.0), "sure": np.array(NEVER)}
+    unfitted |= {"confidence_listed": blank, "confidence_unlisted": blank}
     models = [Model(arrays={**fold, **unfitted}, passport={}) for fold in fitted]
     others = range(count, count + count // WEIGHED)
+    glances = [take_glances(model, composer, others, jobs=jobs) for model, composer in zip(models, composers, strict=True)]
+    sure = least_sureness([glance for some in glances for glance in some])
+    models = [replace(model, arrays={**model.arrays, "sure": np.array(sure)}) for model in models]
     ballots = [cast_ballots(model, composer, others, jobs=jobs) for model, composer in zip(models, composers, strict=True)]
     weight, temperature = fit_weights([ballot for some in ballots for ballot in some])
-    arrays: dict[str, NDArray[Any]] = {"line_weight": np.array(weight), "temperature": np.array(temperature)}
+    arrays: dict[str, NDArray[Any]] = {"line_weight": np.array(weight), "temperature": np.array(temperature), "sure": np.array(sure)}
     models = [replace(model, arrays={**model.arrays, **arrays}) for model in models]
     pairs, without = [], []
     for model, composer, negative in zip(models, composers, negatives, strict=True):

@@ -13,7 +13,7 @@ from zipocr.training.compose import HANDWRITTEN_QUOTAS, Composer
 from zipocr.training.datasets import DigitSet
 from zipocr.training.foreign import ForeignComposer
 from zipocr.training.gather import map_strings
-from zipocr.training.negatives import QUOTAS, Negatives
+from zipocr.training.negatives import COUNTS, QUOTAS, WORDLESS, Negatives
 from zipocr.training.typefaces import typefaces
 
 # Seed of the chance that deals numbers to the sources.
@@ -28,6 +28,10 @@ KINDS: Mapping[str, float] = {**HANDWRITTEN_QUOTAS, "plus4": 6.0, "printed": 9.0
 # Of pages without a ZIP those of one line, or none, of which it is known what they spell.
 _UNKNOWN = ("rows", "lines", "address", "envelope", "crossed_out")
 OTHER_KINDS: Mapping[str, float] = {kind: weight for kind, weight in QUOTAS.items() if kind not in _UNKNOWN}
+# Where digits are few, none of them in type, and each written more differently from time to time.
+FEW_KINDS: Mapping[str, float] = {**HANDWRITTEN_QUOTAS, "plus4": 6.0}
+OTHER_FEW_KINDS: Mapping[str, float] = {kind: QUOTAS[kind] for kind in (*COUNTS, *WORDLESS, "blank") if kind not in _UNKNOWN}
+FEW_STRENGTH = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,26 +44,37 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LineComposer:
-    """Makes lines by number; the n-th is the same in every process. ``nth`` gives None where a page showed no ink."""
+    """Makes lines by number; the n-th is the same in every process. ``nth`` gives None where a page showed no ink.
+
+    Where there are no ``extra`` digits the lines know ``digits`` alone: none in type, and none drawn.
+    """
 
     digits: DigitSet
-    extra: DigitSet
+    extra: DigitSet | None
     seed: int
     _sources: tuple[tuple[float, Composer | Negatives], ...] = field(init=False)
 
     def __post_init__(self) -> None:
         """Set up what lines are drawn from."""
+        sources = self._few() if self.extra is None else self._many(self.extra)
+        object.__setattr__(self, "_sources", sources)
+
+    def _few(self) -> tuple[tuple[float, Composer | Negatives], ...]:
+        own = Composer(self.digits, seed=self.seed, kinds=FEW_KINDS, european=EUROPEAN, strength=FEW_STRENGTH, each_once=True)
+        rest = Negatives(self.digits, seed=self.seed + 5, part="train", kinds=OTHER_FEW_KINDS, strength=FEW_STRENGTH, european=EUROPEAN)
+        return (WITHOUT_ZIP, rest), (1.0, own)
+
+    def _many(self, extra: DigitSet) -> tuple[tuple[float, Composer | Negatives], ...]:
         faces = typefaces("train")
         own, other = (
             Composer(digits, seed=self.seed + more, kinds=KINDS, european=european, each_once=True, faces=faces)
-            for digits, more, european in ((self.digits, 0, EUROPEAN), (self.extra, 4, 0.0))
+            for digits, more, european in ((self.digits, 0, EUROPEAN), (extra, 4, 0.0))
         )
         rest = Negatives(
             self.digits, seed=self.seed + 5, part="train", faces=faces, kinds=OTHER_KINDS, strength=STRENGTH, european=EUROPEAN
         )
         foreign = ForeignComposer(self.digits, seed=self.seed + 6)
-        shares = ((WITHOUT_ZIP, rest), (OF_DIGITS, other), (FOREIGN, foreign), (1.0, own))
-        object.__setattr__(self, "_sources", shares)
+        return (WITHOUT_ZIP, rest), (OF_DIGITS, other), (FOREIGN, foreign), (1.0, own)
 
     def holds_zip(self, number: int) -> bool:
         """Whether the line of a number shows a ZIP."""

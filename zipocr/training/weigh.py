@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from zipocr.looking import NEVER
 from zipocr.reader import Reader
 from zipocr.training.compose import Composer
 from zipocr.training.gather import map_strings
@@ -14,6 +15,8 @@ from zipocr.types import Model
 
 # Where the search begins: the network's weight, the temperature.
 _START = (0.5, 2.0)
+# Probabilities of the network from which a glance may be enough, and how many of the strings that it reads so may be wrong.
+SURENESSES, ALLOWED = (0.95, 0.98, 0.99, 0.995, 0.998, 0.999), 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,3 +69,35 @@ def fit_weights(ballots: Sequence[Ballot]) -> tuple[float, float]:
 
     found = minimize(loss, np.array(_START), method="Nelder-Mead", bounds=[(0.0, 10.0), (0.3, 20.0)], options={"xatol": 1e-3})
     return (float(found.x[0]) if has_line else 0.0), float(found.x[1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Glances:
+    """Takes a glance at one string of a composer."""
+
+    reader: Reader
+    composer: Composer
+
+    def __call__(self, number: int) -> tuple[float, bool]:
+        composed = self.composer.nth(number)
+        opened = self.reader.open(composed.image)
+        best = next(iter(opened.line.strings), "") if opened.line else ""
+        return opened.sureness, best == composed.text
+
+
+def take_glances(model: Model, composer: Composer, numbers: Sequence[int], *, jobs: int) -> list[tuple[float, bool]]:
+    """How sure the network is of each string at a glance, and whether it is right."""
+    return map_strings(_Glances(reader=Reader(model, use_directory=False), composer=composer), numbers, jobs=jobs)
+
+
+def least_sureness(glances: Sequence[tuple[float, bool]]) -> float:
+    """The lowest of `SURENESSES` from which hardly anything is wrong; `NEVER` where there is none.
+
+    Of 2,000 composed strings of held-out writers the network of ``mail`` gave 70 in 100 a probability of 0.95 or more, and 11 of these were
+    wrong. The support vectors contradicted two of them, and were wrong both times: to ask them mends nothing.
+    """
+    for least in SURENESSES:
+        right = [is_right for sureness, is_right in glances if sureness >= least]
+        if right and right.count(False) <= ALLOWED * len(right):
+            return least
+    return NEVER
