@@ -36,3 +36,8 @@ def test_without_pytorch_a_network_is_refused_with_the_cure_before_any_line_is_c
     with pytest.raises(InputError, match=r"pip install 'zipocr\[network\]'.*--network"):
         recipes.train_network(all_digits, all_digits, Recipe(), 1, told.append)
     assert not told
+
+
+def test_a_model_of_digits_takes_over_no_network():
+    with pytest.raises(InputError, match="--network"):
+        recipes.build_model("digits", recipe=Recipe(), jobs=1, report=lambda _: None, network=Model(arrays={}, passport={}))
