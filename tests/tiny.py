@@ -39,6 +39,6 @@ def make_tiny(digits: DigitSet) -> Tiny:
     arrays |= fit_scores(decisions, held.geometry, held.labels)
     strings = Composer(digits, seed=300, kinds=CALIBRATION_KINDS)
     others = Negatives(digits, seed=400, part="train", kinds={"six": 1.0, "blank": 1.0})
-    certain, facts = calibrate([arrays], [strings], [others], 16, jobs=1)
+    certain, facts = calibrate(arrays, strings, others, 16, jobs=1)
     passport = {"data": "a test's"}
     return Tiny(model=Model(arrays={**arrays, **certain}, passport=passport), facts=facts, samples=samples, held=held, decisions=decisions)

@@ -1,7 +1,7 @@
 """Fits what a reader may say of its own certainty, on composed strings of writers that trained nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -143,20 +143,20 @@ def acceptance_table(confidence: NDArray[np.float64], right: NDArray[np.bool_]) 
 
 
 def calibrate(
-    fitted: Sequence[Mapping[str, NDArray[Any]]], composers: Sequence[Composer], negatives: Sequence[Negatives], count: int, *, jobs: int
+    fitted: Mapping[str, NDArray[Any]], composer: Composer, negatives: Negatives, count: int, *, jobs: int
 ) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
     """Fits when a glance is enough, the network's weight, the temperature, both confidence models and their tables of thresholds.
 
     Parameters
     ----------
-    fitted : sequence of mappings
-        Arrays of each fold's classifier, scores and network.
-    composers : sequence of Composer
-        For each fold, strings of writers its classifier never saw.
-    negatives : sequence of Negatives
+    fitted : mapping
+        Arrays of a classifier, its scores and its network.
+    composer : Composer
+        Strings of writers that these never saw.
+    negatives : Negatives
         The same for pages without a ZIP. They teach the confidence, and the tables leave them out: those promise for mail.
     count : int
-        Strings for each fold.
+        How many strings.
     jobs : int
         Processes.
 
@@ -168,30 +168,27 @@ def calibrate(
         How many strings there were, and the share of them read right with and without the directory.
     """
     blank = np.zeros(1, np.float32)
-    unfitted = {"line_weight": np.array(0.5), "temperature": np.array(1.0), "sure": np.array(NEVER)}
-    unfitted |= {"confidence_listed": blank, "confidence_unlisted": blank}
-    models = [Model(arrays={**fold, **unfitted}, passport={}) for fold in fitted]
+    arrays: dict[str, NDArray[Any]] = {"line_weight": np.array(0.5), "temperature": np.array(1.0), "sure": np.array(NEVER)}
+    arrays |= {"confidence_listed": blank, "confidence_unlisted": blank}
     others = range(count, count + count // WEIGHED)
-    glances = [take_glances(model, composer, others, jobs=jobs) for model, composer in zip(models, composers, strict=True)]
-    sure = least_sureness([glance for some in glances for glance in some])
-    models = [replace(model, arrays={**model.arrays, "sure": np.array(sure)}) for model in models]
-    ballots = [cast_ballots(model, composer, others, jobs=jobs) for model, composer in zip(models, composers, strict=True)]
-    weight, temperature = fit_weights([ballot for some in ballots for ballot in some])
-    arrays: dict[str, NDArray[Any]] = {"line_weight": np.array(weight), "temperature": np.array(temperature), "sure": np.array(sure)}
-    models = [replace(model, arrays={**model.arrays, **arrays}) for model in models]
-    pairs, without = [], []
-    for model, composer, negative in zip(models, composers, negatives, strict=True):
-        pairs += judge(model, composer, range(count), jobs=jobs)
-        without += judge(model, negative, range(count // NEGATIVE), jobs=jobs)
-    facts: dict[str, float] = {"confidence_strings": count * len(fitted)}
+    arrays["sure"] = np.array(least_sureness(take_glances(_model(fitted, arrays), composer, others, jobs=jobs)))
+    weights = fit_weights(cast_ballots(_model(fitted, arrays), composer, others, jobs=jobs))
+    arrays["line_weight"], arrays["temperature"] = (np.array(one) for one in weights)
+    pairs = judge(_model(fitted, arrays), composer, range(count), jobs=jobs)
+    without = judge(_model(fitted, arrays), negatives, range(count // NEGATIVE), jobs=jobs)
+    facts: dict[str, float] = {"confidence_strings": count}
     for place, name in enumerate(("listed", "unlisted")):
         verdicts = [pair[place] for pair in pairs]
         right = np.array([one.is_right for one in verdicts])
-        weights, counted = (
+        weighed, counted = (
             (mail_weights(verdicts), like_mail(verdicts)) if name == "listed" else (np.ones(len(pairs)), np.arange(len(pairs)))
         )
-        known = (verdicts, weights, [pair[place] for pair in without])
+        known = (verdicts, weighed, [pair[place] for pair in without])
         arrays[f"confidence_{name}"] = fit_confidence(*known)
         arrays[f"acceptance_{name}"] = acceptance_table(cross_fitted(*known)[counted], right[counted])
-        facts["read with the directory" if name == "listed" else "read without it"] = round(int(right.sum()) / (count * len(fitted)), 4)
+        facts["read with the directory" if name == "listed" else "read without it"] = round(int(right.sum()) / count, 4)
     return arrays, facts
+
+
+def _model(*parts: Mapping[str, NDArray[Any]]) -> Model:
+    return Model(arrays={name: array for part in parts for name, array in part.items()}, passport={})

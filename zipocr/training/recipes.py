@@ -1,8 +1,8 @@
 """The recipe both shipped models are made by, and what goes into each.
 
 Three groups of writers never mix: those the classifier learns from, those the odds of being a digit and the confidence are fitted on,
-and those kept for the sample scans and tests. Digits has too few writers for three groups: there, contiguous blocks take turns in being
-held out.
+and those kept for the sample scans and tests. Digits has too few writers for three groups: there, one half is held out, and the model
+learns from all in the end.
 """
 
 import platform
@@ -35,7 +35,6 @@ from zipocr.training.negatives import Negatives
 from zipocr.training.typefaces import printed_digits, typefaces
 from zipocr.types import Model
 
-FOLDS = 2
 EUROPEAN = 0.3
 PRINTED = 8.0
 # Non-digits of each string for the odds of being one, in their natural mixture.
@@ -110,13 +109,13 @@ def build_model(data: str, *, recipe: Recipe, jobs: int, report: Report, network
         digits, recipe = load_digits_set(), replace(recipe, from_grid=True)
         about: dict[str, Any] = {"digits": _about_digits()}
         if network:
-            raise InputError("A model of Digits has networks trained for it, one for each block that is held out: leave out --network")
-        folds = _block_folds(digits)
-        networks = [train_network(part, None, recipe, jobs, report) for part in (*(fold.train for fold in folds), digits)]
+            raise InputError("A model of Digits has networks of its own, one that never saw what is held out: leave out --network")
+        fold = _halves(digits)
+        networks = [train_network(part, None, recipe, jobs, report) for part in (fold.train, digits)]
         about["network"] = (
             f"networks trained for {FEW_EPOCHS} rounds on {FEW_LINES} lines composed of the same digits, of words and scribbles"
         )
-        model = _build(folds, digits, digits, recipe, about, networks, jobs, report)
+        model = _build(fold, digits, digits, recipe, about, networks, jobs, report)
         return with_accuracy(model, "Digits, first half predicts second half", holdout(digits, "half", recipe).accuracy)
     nist = load_openml() if data == "openml" else load_npz(Path(data))
     split = split_writers(nist)
@@ -125,7 +124,7 @@ def build_model(data: str, *, recipe: Recipe, jobs: int, report: Report, network
     about = {"nist": _about_nist(nist, split.train), "digits": _about_digits(), "typefaces": [face.name for face in typefaces("train")]}
     line_reader = taken_network(network) if network else train_network(split.train, extra, recipe, jobs, report)
     about["network"] = network.passport["data"].get("network", "") if network else _about_network()
-    model = _build([fold], split.train, extra, recipe, about, [line_reader], jobs, report)
+    model = _build(fold, split.train, extra, recipe, about, [line_reader], jobs, report)
     return with_accuracy(model, "isolated NIST digits of the test writers", digit_accuracy(model, split.test))
 
 
@@ -175,18 +174,15 @@ def with_accuracy(model: Model, measured_on: str, share: float) -> Model:
     return replace(model, passport={**model.passport, "accuracy": accuracy})
 
 
-def _block_folds(digits: DigitSet) -> list[Fold]:
-    """Contiguous blocks of Digits take turns: what is fitted on one block comes from a classifier that never saw its writers."""
-    blocks = np.array_split(np.unique(digits.writers), FOLDS)
-    folds = []
-    for block in blocks:
-        held = np.isin(digits.writers, block)
-        folds.append(Fold(train=digits.take(~held), lattice=digits.take(held), confidence=digits.take(held)))
-    return folds
+def _halves(digits: DigitSet) -> Fold:
+    """One half of Digits, in their order, is held out, so that no writer is on both sides."""
+    first, _ = np.array_split(np.unique(digits.writers), 2)
+    held = np.isin(digits.writers, first)
+    return Fold(train=digits.take(~held), lattice=digits.take(held), confidence=digits.take(held))
 
 
 def _build(
-    folds: Sequence[Fold],
+    fold: Fold,
     everything: DigitSet,
     extra: DigitSet,
     recipe: Recipe,
@@ -195,39 +191,31 @@ def _build(
     jobs: int,
     report: Report,
 ) -> Model:
-    """Fits everything; of the networks one belongs to each fold, and the last one to the model."""
+    """Fits everything; the first network belongs to the fold, and the last to the model, which learns from all digits in the end."""
     amounts = AMOUNTS[recipe.from_grid]
-    fitted, held = [], []
-    for number, fold in enumerate(folds):
-        report(f"fold {number + 1} of {len(folds)}: learning digits and non-digits")
-        lattice = _composer(fold.lattice, recipe, seed=_seed(recipe, 200 + number))
-        held.append(gather(lattice, amounts.lattice, jobs=jobs, non_digits=LATTICE_NON_DIGITS))
-        samples = _learnable(fold.train, fold.train if recipe.from_grid else extra, amounts, recipe, jobs)
-        fitted.append(fit_classifier(samples, held[-1], recipe))
+    report("learning digits and non-digits")
+    held = gather(_composer(fold.lattice, recipe, seed=_seed(recipe, 200)), amounts.lattice, jobs=jobs, non_digits=LATTICE_NON_DIGITS)
+    samples = _learnable(fold.train, fold.train if recipe.from_grid else extra, amounts, recipe, jobs)
+    fitted = fit_classifier(samples, held, recipe)
     report("fitting the scores")
     scores = _fit_scores(held, fitted)
     report("fitting the confidence")
-    composers = [_composer(fold.confidence, recipe, seed=_seed(recipe, 300 + number)) for number, fold in enumerate(folds)]
-    negatives = [
-        Negatives(fold.confidence, seed=_seed(recipe, 400 + number), part="train", european=EUROPEAN) for number, fold in enumerate(folds)
-    ]
-    readers = [{**arrays, **scores, **network} for arrays, network in zip(fitted, networks, strict=False)]
-    certain, facts = calibrate(readers, composers, negatives, amounts.confidence, jobs=jobs)
-    final = fitted[0]
-    if len(folds) > 1:
+    composer = _composer(fold.confidence, recipe, seed=_seed(recipe, 300))
+    negatives = Negatives(fold.confidence, seed=_seed(recipe, 400), part="train", european=EUROPEAN)
+    certain, facts = calibrate({**fitted, **scores, **networks[0]}, composer, negatives, amounts.confidence, jobs=jobs)
+    if everything is not fold.train:
         report("learning from all digits")
-        samples = _learnable(everything, everything, amounts, recipe, jobs)
-        final = fit_classifier(samples, join(held), recipe)
+        fitted = fit_classifier(_learnable(everything, everything, amounts, recipe, jobs), held, recipe)
     passport = {
         "data": about,
         "recipe": {name: getattr(recipe, name) for name in ("C", "gamma", "components", "from_grid", "seed")},
-        "support_vectors": len(final["support"]),
+        "support_vectors": len(fitted["support"]),
         "settings": settings_hash(),
         "versions": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version(), "zipocr": __version__},
         "accuracy": {f"composed strings of held-out writers, {name}": facts.pop(name) for name in ACCURACIES},
         **facts,
     }
-    return Model(arrays={**final, **scores, **networks[-1], **certain}, passport=passport)
+    return Model(arrays={**fitted, **scores, **networks[-1], **certain}, passport=passport)
 
 
 def _seed(recipe: Recipe, purpose: int) -> int:
@@ -259,17 +247,12 @@ def _learnable(digits: DigitSet, extra: DigitSet, amounts: Amounts, recipe: Reci
     return join([*parts, Samples(bitmaps=isolated, labels=extra.labels, geometry=geometry)])
 
 
-def _fit_scores(held: Sequence[Samples], fitted: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
-    """Fits the scores to what passes each fold's gate, together."""
-    parts, decisions = [], []
-    for samples, arrays in zip(held, fitted, strict=True):
-        classifier = Classifier.from_arrays(arrays)
-        features = classifier.features(samples.bitmaps, to_grids(samples.bitmaps))
-        passed = Gate.from_array(arrays["gate"]).odds(features, samples.geometry) > 0
-        parts.append(samples.take(passed))
-        decisions.append(classifier.decide(features[passed]))
-    together = join(parts)
-    return fit_scores(np.concatenate(decisions), together.geometry, together.labels)
+def _fit_scores(held: Samples, fitted: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Fits the scores to what passes the gate."""
+    classifier = Classifier.from_arrays(fitted)
+    features = classifier.features(held.bitmaps, to_grids(held.bitmaps))
+    passed = Gate.from_array(fitted["gate"]).odds(features, held.geometry) > 0
+    return fit_scores(classifier.decide(features[passed]), held.geometry[passed], held.labels[passed])
 
 
 def digit_accuracy(model: Model, digits: DigitSet) -> float:
