@@ -57,8 +57,9 @@ def test_network_and_support_vectors_each_make_some_difference_to_a_model_that_h
     full = scores(Reader(model), pages)
     for kind in (NoNetwork, LineAlone):
         assert scores(kind(model), pages) != full, kind
-    glances = [kind(model).see(kind(model).open(pages[1]))[0].is_glance for kind in (Reader, NoGlance)]
-    assert glances == [True, False]
+    glances = [[kind(model).see(kind(model).open(page))[0].is_glance for page in pages] for kind in (Reader, NoGlance)]
+    assert any(glances[0])
+    assert not any(glances[1])
     assert all(view.line is None for view in looked(NoNetwork(model), pages))
 
 

@@ -53,7 +53,7 @@ def test_what_a_line_spells_is_what_was_composed(composer):
 
 
 def test_lines_are_the_same_for_any_number_of_processes(composer):
-    one, two = (gather_lines(composer, 20, jobs=jobs) for jobs in (1, 2))
+    one, two = (gather_lines(composer, range(20), jobs=jobs) for jobs in (1, 2))
     assert len(one) == len(two) > 15
     for line, other in zip(one, two, strict=True):
         assert np.array_equal(line.pixels, other.pixels)

@@ -71,7 +71,7 @@ LIBRARIES = ("numpy", "opencv-python-headless", "Pillow", "scikit-learn", "scipy
 ACCURACIES = ("read with the directory", "read without it")
 AMOUNTS = {
     False: Amounts(rounds=1, non_digits=3, printed=900, foreign=1500, lattice=1500, confidence=5000),
-    True: Amounts(rounds=6, non_digits=5, printed=0, foreign=0, lattice=800, confidence=2000),
+    True: Amounts(rounds=6, non_digits=5, printed=0, foreign=0, lattice=800, confidence=4000),
 }
 
 

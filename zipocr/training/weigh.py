@@ -9,13 +9,14 @@ from scipy.optimize import minimize
 
 from zipocr.looking import NEVER
 from zipocr.reader import Reader
+from zipocr.shares import upper_bound
 from zipocr.training.compose import Composer
 from zipocr.training.gather import map_strings
 from zipocr.types import Model
 
 # Where the search begins: the network's weight, the temperature.
 _START = (0.5, 2.0)
-# Probabilities of the network from which a glance may be enough, and how many of the strings that it reads so may be wrong.
+# Probabilities of the network from which a glance may be enough; and how many of the strings read so may be wrong, at the upper bound.
 SURENESSES, ALLOWED = (0.95, 0.98, 0.99, 0.995, 0.998, 0.999), 0.01
 
 
@@ -97,7 +98,7 @@ def least_sureness(glances: Sequence[tuple[float, bool]]) -> float:
     wrong. The support vectors contradicted two of them, and were wrong both times: to ask them mends nothing.
     """
     for least in SURENESSES:
-        right = [is_right for sureness, is_right in glances if sureness >= least]
-        if right and right.count(False) <= ALLOWED * len(right):
+        wrong = np.array([not is_right for sureness, is_right in glances if sureness >= least])
+        if len(wrong) and upper_bound(np.array([wrong.sum()]), np.array([len(wrong)]))[0] <= ALLOWED:
             return least
     return NEVER
