@@ -40,17 +40,18 @@ def held_elsewhere(opening: str, path: Path) -> Iterator[None]:
 
 def is_alive(process: int) -> bool:
     """Whether there still is a process of this number."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    return _answers(os.kill, process)
 
 
 def group_is_alive(group: int) -> bool:
     """Whether there still is a process of this group."""
+    return _answers(os.killpg, group)
+
+
+def _answers(send: Callable[[int, int], None], number: int) -> bool:
+    """Whether there is something under a number to send signals to."""
     try:
-        os.killpg(group, 0)
+        send(number, 0)
     except ProcessLookupError:
         return False
     return True

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zipocr.decode.confidence import posterior
+from zipocr.decode.confidence import odds_of_best
 from zipocr.decode.strings import Candidate
 from zipocr.pooling import Pooled
 from zipocr.sequence.reading import LineReading
@@ -60,10 +60,10 @@ def glance_evidence(ranked: Sequence[Candidate], pooled: Pooled, line: LineReadi
         That it was a glance, the string's share as log odds, its probability, whether the line is a ZIP at all, and whether the directory
         chose.
     """
-    share = float(posterior(ranked, 1.0)[0])
-    odds = float(np.log(max(share, 1e-6)) - np.log(max(1 - share, 1e-6)))
     own = max(_odds(pooled.in_line[ranked[0].text]), -MOST_LEAD)
-    return np.array([1, odds, own, min(own, _SURE_ODDS), _shape(line), ranked[0].text != pooled.strings[0].text], np.float32)
+    return np.array(
+        [1, odds_of_best(ranked), own, min(own, _SURE_ODDS), _shape(line), ranked[0].text != pooled.strings[0].text], np.float32
+    )
 
 
 def _odds(log_probability: float) -> float:

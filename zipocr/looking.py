@@ -12,7 +12,7 @@ from zipocr.classify.scores import Scorer
 from zipocr.classify.svc import DIGITS, Classifier
 from zipocr.decode.strings import decode
 from zipocr.normalize import to_bitmap, to_grids
-from zipocr.pooling import SUPPORT, View, glimpse, pool
+from zipocr.pooling import SUPPORT, View, bare_view, glimpse, pool
 from zipocr.prepare import Binarization, Inked, Segmentation, Sheet, find_ink, segment, to_working_size
 from zipocr.sequence.network import Network
 from zipocr.sequence.reading import LineReading, read_line
@@ -141,8 +141,7 @@ class Looker:
     def decode(self, seen: Segmentation, line: LineReading | None = None) -> View:
         """Scores the regions of a segmentation and finds the best strings."""
         if not seen.lattice.regions:
-            none = np.zeros((0, 10), np.float32)
-            return View(seen=seen, bitmaps=np.zeros((0, 32, 32), np.uint8), gains=none, candidates=(), line=line)
+            return bare_view(seen, line)
         bitmaps = draw_regions(seen.lattice.regions)
         digits, validity = self.score(bitmaps, seen.lattice.geometry)
         gains = digits - (np.logaddexp(0, -validity) + seen.lattice.prices)[:, None].astype(np.float32)

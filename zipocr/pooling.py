@@ -36,11 +36,15 @@ class View:
         return bool(self.candidates) and not self.candidates[0].edges
 
 
+def bare_view(seen: Segmentation, line: LineReading | None, candidates: tuple[Candidate, ...] = ()) -> View:
+    """A view without regions."""
+    none = np.zeros((0, 10), np.float32)
+    return View(seen=seen, bitmaps=np.zeros((0, 32, 32), np.uint8), gains=none, candidates=candidates, line=line)
+
+
 def glimpse(inked: Inked, line: LineReading) -> View:
     """What the network alone reads on a page."""
-    strings = tuple(Candidate(text=text, edges=(), score=0.0) for text in line.strings)
-    none = np.zeros((0, 10), np.float32)
-    return View(seen=unsegmented(inked), bitmaps=np.zeros((0, 32, 32), np.uint8), gains=none, candidates=strings, line=line)
+    return bare_view(unsegmented(inked), line, tuple(Candidate(text=text, edges=(), score=0.0) for text in line.strings))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -127,7 +127,7 @@ class Reader(Looker):
     def _promising(self, page: GrayImage) -> Iterator[tuple[int, Opened]]:
         """The ways a page could lie in which it may be read at all, as far as a glance by the network tells."""
         for turn in TURNS if page.shape[0] > page.shape[1] else TURNS[:1]:
-            opened = self.open(np.ascontiguousarray(np.rot90(page, -turn // 90)))
+            opened = self.open(turn_clockwise(page, turn))
             if opened.line is None or opened.sureness >= PROMISING:
                 yield turn, opened
 
@@ -198,6 +198,11 @@ class Reader(Looker):
         text = found.ranked[0].text
         chosen = [Reason.DIRECTORY_CHOICE] if text != found.plain[0].text else []
         return (*chosen, *([Reason.NOT_IN_DIRECTORY] if text[:ZIP_LENGTH] not in self._places else []))
+
+
+def turn_clockwise(page: GrayImage, degrees: int) -> GrayImage:
+    """A page turned by a multiple of 90 degrees."""
+    return np.ascontiguousarray(np.rot90(page, -degrees // 90))
 
 
 def _digit_reading(shares: Floats, digit: int) -> DigitReading:

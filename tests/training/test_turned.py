@@ -5,8 +5,9 @@ import cv2
 import numpy as np
 import pytest
 
+from zipocr.reader import turn_clockwise
 from zipocr.training.measure import Crop, Judge, Truth
-from zipocr.training.turned import TURNS, Turned, read_turned, turn_clockwise, turned_table
+from zipocr.training.turned import TURNS, Turned, read_turned, turned_table
 from zipocr.types import GrayImage, Reason, Unread
 
 PAGE = np.arange(6, dtype=np.uint8).reshape(2, 3)

@@ -50,6 +50,12 @@ def posterior(candidates: Sequence[Candidate], temperature: float) -> Floats:
     return share
 
 
+def odds_of_best(candidates: Sequence[Candidate]) -> float:
+    """Share of the first string in the sum over all, as log odds."""
+    share = float(posterior(candidates, 1.0)[0])
+    return float(np.log(max(share, 1e-6)) - np.log(max(1 - share, 1e-6)))
+
+
 def share_out(candidates: Sequence[Candidate], confidence: float, temperature: float) -> Floats:
     """Probabilities of the strings, (K,) float32: `confidence` for the best, the rest dealt among the others by tempered score."""
     shares = np.full(len(candidates), confidence, np.float32)
@@ -104,8 +110,7 @@ def evidence(ranked: Sequence[Candidate], unranked: Sequence[Candidate], lattice
 
 def _lead(ranked: Sequence[Candidate], rivals: Sequence[float], own: float) -> list[float]:
     """How far the best string is ahead: its share as log odds, and margins with and without the directory, whole and near zero."""
-    share = float(posterior(ranked, 1.0)[0])
-    odds = float(np.log(max(share, 1e-6)) - np.log(max(1 - share, 1e-6)))
+    odds = odds_of_best(ranked)
     margin = ranked[0].score - ranked[1].score if len(ranked) > 1 else CLEAR
     bare = own - max(rivals) if rivals else CLEAR
     return [odds, min(odds, 3.0), min(margin, CLEAR), min(margin, 2.0), float(np.clip(bare, -6, CLEAR)), min(bare, 2.0)]

@@ -74,7 +74,8 @@ class _Study:
             return None
         with_it, without = self.judging
         opened = with_it.reader.open(page)
-        views, seen = with_it.reader.look(opened), with_it.reader.see(opened)
+        views, glance = with_it.reader.look(opened), with_it.reader.glance(opened)
+        seen = views if glance is None else [glance]
         answers = with_it.answer(seen, crop.truth), without.answer(seen, crop.truth)
         text = crop.truth.zip + (crop.truth.plus4 or "")
         return Lesson(answers=answers, samples=to_samples(views, text), features=opened.line.features if opened.line else None, text=text)

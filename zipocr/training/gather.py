@@ -13,11 +13,11 @@ from threadpoolctl import threadpool_limits
 
 from zipocr.classify.svc import NON_DIGIT
 from zipocr.looking import draw_regions
-from zipocr.prepare import Binarization, find_ink, segment, to_working_size
+from zipocr.prepare import Binarization, Inked, find_ink, segment, to_working_size
 from zipocr.segment.lattice import GEOMETRY
 from zipocr.training.compose import LIGATURE, Composed, Composer
 from zipocr.training.truth import NO_DIGIT, label_regions
-from zipocr.types import MOST_DIGITS, Floats
+from zipocr.types import MOST_DIGITS, Floats, GrayImage
 
 T = TypeVar("T")
 # Of each string: at most this many non-digits, and this many different regions that show the same digit whole.
@@ -65,7 +65,7 @@ class _Collect:
 
     def __call__(self, number: int) -> Samples:
         composed = self.composer.nth(number)
-        inked = find_ink(to_working_size(composed.image), Binarization.WOLF if number % 5 == 0 else Binarization.OTSU)
+        inked = find_some_ink(composed.image, number)
         if inked is None:
             return _NOTHING
         seen = segment(inked)
@@ -81,6 +81,11 @@ class _Collect:
 
 
 _NOTHING = Samples(bitmaps=np.zeros((0, 32, 32), np.uint8), labels=np.zeros(0, np.uint8), geometry=np.zeros((0, GEOMETRY), np.float32))
+
+
+def find_some_ink(image: GrayImage, number: int) -> Inked | None:
+    """The writing of a composed page, of every fifth through the second threshold: reading looks through both."""
+    return find_ink(to_working_size(image), Binarization.WOLF if number % 5 == 0 else Binarization.OTSU)
 
 
 def owners_of(composed: Composed) -> NDArray[np.uint8]:

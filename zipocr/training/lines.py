@@ -6,13 +6,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.prepare import Binarization, find_ink, to_working_size
 from zipocr.sequence.network import FIRST_DIGIT, OTHER
 from zipocr.sequence.strip import straighten
 from zipocr.training.compose import HANDWRITTEN_QUOTAS, Composer
 from zipocr.training.datasets import DigitSet
 from zipocr.training.foreign import ForeignComposer
-from zipocr.training.gather import map_strings
+from zipocr.training.gather import find_some_ink, map_strings
 from zipocr.training.negatives import COUNTS, QUOTAS, WORDLESS, Negatives
 from zipocr.training.typefaces import typefaces
 
@@ -24,12 +23,12 @@ OF_DIGITS = 0.06
 FOREIGN = 0.15
 EUROPEAN = 0.35
 STRENGTH = 0.5
-KINDS: Mapping[str, float] = {**HANDWRITTEN_QUOTAS, "plus4": 6.0, "printed": 9.0}
+FEW_KINDS: Mapping[str, float] = {**HANDWRITTEN_QUOTAS, "plus4": 6.0}
+KINDS: Mapping[str, float] = {**FEW_KINDS, "printed": 9.0}
 # Of pages without a ZIP those of one line, or none, of which it is known what they spell.
 _UNKNOWN = ("rows", "lines", "address", "envelope", "crossed_out")
 OTHER_KINDS: Mapping[str, float] = {kind: weight for kind, weight in QUOTAS.items() if kind not in _UNKNOWN}
 # Where digits are few, none of them in type, and each written more differently from time to time.
-FEW_KINDS: Mapping[str, float] = {**HANDWRITTEN_QUOTAS, "plus4": 6.0}
 OTHER_FEW_KINDS: Mapping[str, float] = {kind: QUOTAS[kind] for kind in (*COUNTS, *WORDLESS, "blank") if kind not in _UNKNOWN}
 FEW_STRENGTH = 1.0
 
@@ -83,7 +82,7 @@ class LineComposer:
     def nth(self, number: int) -> Line | None:
         """The line of a number."""
         composed = self._source(self._chance(number)).nth(number)
-        inked = find_ink(to_working_size(composed.image), Binarization.WOLF if number % 5 == 0 else Binarization.OTSU)
+        inked = find_some_ink(composed.image, number)
         if inked is None:
             return None
         strip = straighten(inked.sheet.flat, inked.ink, inked.height)

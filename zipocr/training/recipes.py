@@ -98,8 +98,8 @@ def build_model(data: str, *, recipe: Recipe, jobs: int, report: Report, network
     report : callable
         Told what is being done, in a line each.
     network : Model, optional
-        A model whose network is taken over. Without one, a model gets a network of its own, which takes PyTorch: 1.5 hours for NIST digits
-        on two cores, half an hour for Digits.
+        A model whose network is taken over. Without one, a model gets a network of its own, which takes PyTorch: an hour and a quarter for
+        NIST digits on two cores, half an hour for Digits.
 
     Returns
     -------

@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from zipocr.images import read_pages
-from zipocr.reader import Reader
+from zipocr.reader import Reader, turn_clockwise
 from zipocr.training.gather import map_strings
 from zipocr.training.measure import MAX_PIXELS, Crop, Judge
 from zipocr.training.report import markdown
-from zipocr.types import GrayImage, Unread
+from zipocr.types import Unread
 
 TURNS = (0, 90, 180, 270)
 """Degrees clockwise by which crops are turned."""
@@ -60,11 +58,6 @@ class _ReadTurned:
             is_right=crop.truth.is_spelt_by(reading.zip + reading.plus4),
             accepted=round(reading.confidence, 4) >= self.least,
         )
-
-
-def turn_clockwise(page: GrayImage, degrees: int) -> GrayImage:
-    """A page turned by a multiple of 90 degrees."""
-    return np.ascontiguousarray(np.rot90(page, -degrees // 90))
 
 
 def turned_table(found: Sequence[tuple[str, Sequence[Turned]]]) -> list[str]:
