@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from zipocr.clean import digit_height, mend_gaps, remove_rules, remove_specks
+from zipocr.components import Components
 from zipocr.types import InkMask
 
 TEXT = "02346"
@@ -19,6 +20,22 @@ NEAR = cv2.dilate(WRITTEN.ink.astype(np.uint8), np.ones((9, 9), np.uint8)).astyp
 FOOT = max(box.bottom for box in WRITTEN.boxes)
 LEFT, RIGHT = WRITTEN.boxes[0].left, WRITTEN.boxes[-1].right
 masks = arrays(np.bool_, st.tuples(st.integers(1, 40), st.integers(1, 60)))
+
+
+def height_of(ink: InkMask) -> float:
+    return digit_height(Components(ink))
+
+
+def without_rules(ink: InkMask, height: float) -> InkMask:
+    return remove_rules(Components(ink), height).ink
+
+
+def without_specks(ink: InkMask, height: float) -> InkMask:
+    return remove_specks(Components(ink), height).ink
+
+
+def with_gaps_closed(ink: InkMask, height: float) -> InkMask:
+    return mend_gaps(Components(ink), height).ink
 
 
 def line(start: tuple[int, int], end: tuple[int, int], thickness: int = 2) -> InkMask:
@@ -65,8 +82,8 @@ RULES = {
 
 
 def clean(ink: InkMask) -> InkMask:
-    height = digit_height(ink)
-    return remove_specks(remove_rules(ink, height), height)
+    height = height_of(ink)
+    return without_specks(without_rules(ink, height), height)
 
 
 def kept(part: InkMask, cleaned: InkMask) -> float:
@@ -83,27 +100,27 @@ def test_rules_go_and_digits_stay(rule):
 
 @pytest.mark.parametrize("rule", RULES)
 def test_rules_do_not_change_the_height_of_the_writing(rule):
-    assert digit_height(WRITTEN.ink | RULES[rule]) == pytest.approx(HEIGHT, rel=0.25)
+    assert height_of(WRITTEN.ink | RULES[rule]) == pytest.approx(HEIGHT, rel=0.25)
 
 
 @pytest.mark.parametrize("height", [24, 44, 90])
 def test_the_height_of_the_writing_is_that_of_its_digits(height):
-    assert digit_height(write("90210", height=height, width=height * 5 // 8).ink) == pytest.approx(height, rel=0.1)
+    assert height_of(write("90210", height=height, width=height * 5 // 8).ink) == pytest.approx(height, rel=0.1)
 
 
 def test_specks_and_dashes_do_not_change_the_height():
     ink = WRITTEN.ink.copy()
     ink[5:8, 10::25] = True
     ink[40:43, 2:12] = True
-    assert digit_height(ink) == pytest.approx(HEIGHT, rel=0.1)
+    assert height_of(ink) == pytest.approx(HEIGHT, rel=0.1)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1), (80, 300)])
 def test_a_blank_page_has_no_height_and_stays_blank(shape):
     blank = np.zeros(shape, bool)
-    assert digit_height(blank) == 0
-    assert not remove_rules(blank, 44.0).any()
-    assert not remove_specks(blank, 44.0).any()
+    assert height_of(blank) == 0
+    assert not without_rules(blank, 44.0).any()
+    assert not without_specks(blank, 44.0).any()
 
 
 @pytest.mark.parametrize("text", ["11111", "41017", "02346", "78111"])
@@ -158,14 +175,14 @@ def test_what_the_crop_cut_off_of_a_line_above_or_below_goes():
 def test_inputs_are_not_changed():
     ink = WRITTEN.ink | RULES["a box with a cell for each digit"] | RULES["a skewed underline"]
     before = ink.copy()
-    remove_specks(remove_rules(ink, digit_height(ink)), digit_height(ink))
+    without_specks(without_rules(ink, height_of(ink)), height_of(ink))
     assert np.array_equal(ink, before)
 
 
 @given(ink=masks, height=st.floats(1, 60))
 def test_cleaning_only_takes_ink_away(ink, height):
     before = ink.copy()
-    for craft in (remove_rules, remove_specks):
+    for craft in (without_rules, without_specks):
         found = craft(ink, height)
         assert (found.shape, found.dtype) == (ink.shape, np.bool_)
         assert not (found & ~ink).any()
@@ -174,8 +191,8 @@ def test_cleaning_only_takes_ink_away(ink, height):
 
 @given(ink=masks)
 def test_the_height_is_within_the_page(ink):
-    assert 0 <= digit_height(ink) <= ink.shape[0]
-    assert ink.any() or digit_height(ink) == 0
+    assert 0 <= height_of(ink) <= ink.shape[0]
+    assert ink.any() or height_of(ink) == 0
 
 
 @pytest.mark.parametrize("rule", ["an underline", "a box", "a skewed underline"])
@@ -200,27 +217,27 @@ def components(ink: InkMask) -> int:
 
 @pytest.mark.parametrize("levels", [(35,), (30, 48), (28, 40, 52)])
 def test_digits_that_dead_lines_part_are_mended_and_nothing_else_is_drawn(levels: tuple[int, ...]):
-    mended = mend_gaps(parted(*levels), HEIGHT)
+    mended = with_gaps_closed(parted(*levels), HEIGHT)
     assert components(mended) == len(TEXT)
     assert not (mended & ~NEAR).any()
 
 
 def test_the_height_of_parted_digits_is_that_of_whole_ones():
-    assert digit_height(parted(30, 48)) == pytest.approx(digit_height(WRITTEN.ink), abs=2)
+    assert height_of(parted(30, 48)) == pytest.approx(height_of(WRITTEN.ink), abs=2)
 
 
 def test_loops_and_the_spaces_between_digits_stay_open():
-    np.testing.assert_array_equal(mend_gaps(WRITTEN.ink, HEIGHT), WRITTEN.ink)
+    np.testing.assert_array_equal(with_gaps_closed(WRITTEN.ink, HEIGHT), WRITTEN.ink)
 
 
 def test_a_line_is_not_mended_onto_the_digits_when_their_height_is_measured():
-    assert digit_height(WRITTEN.ink | line((0, FOOT + 4), (SHAPE[1] - 1, FOOT + 4))) == pytest.approx(digit_height(WRITTEN.ink), abs=2)
+    assert height_of(WRITTEN.ink | line((0, FOOT + 4), (SHAPE[1] - 1, FOOT + 4))) == pytest.approx(height_of(WRITTEN.ink), abs=2)
 
 
 @given(masks, st.floats(0, 60))
 def test_mending_only_adds_ink_and_changes_no_input(ink: InkMask, height: float):
     before = ink.copy()
-    mended = mend_gaps(ink, height)
+    mended = with_gaps_closed(ink, height)
     assert (mended >= ink).all()
     assert components(mended) <= components(ink)
     np.testing.assert_array_equal(ink, before)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from drawings import HEIGHT, Written, lay, likeness, write
 
-from zipocr.prepare import Binarization, find_ink, segment, settings_hash, to_working_size
+from zipocr.prepare import Binarization, find_ink, half_turned, segment, settings_hash, to_working_size
 
 WRITTEN: dict[str, Written] = {"upright": write("02346"), "leaning": write("71417", slant=0.3)}
 
@@ -62,3 +62,13 @@ def test_the_hash_of_the_settings_is_short_and_tells_of_a_changed_setting(monkey
     assert settings_hash() == before
     monkeypatch.setattr("zipocr.prepare.WORKING_HEIGHT", 45)
     assert settings_hash() != before
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_page_upside_down_shows_what_it_shows_when_it_is_laid_so(name):
+    page = lay(WRITTEN[name].cover, 235)
+    turned = half_turned(find_ink(to_working_size(page), Binarization.OTSU))
+    again = find_ink(to_working_size(np.ascontiguousarray(page[::-1, ::-1])), Binarization.OTSU)
+    assert np.array_equal(turned.sheet.page, again.sheet.page)
+    assert likeness(turned.ink, again.ink) > 0.99
+    assert turned.height == pytest.approx(again.height, abs=1)

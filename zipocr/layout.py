@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.components import label_components
-from zipocr.types import InkMask
+from zipocr.components import Components
 
 # Letters, in digit heights, on a page at working size; and how many have to stand above others, and how many beside.
 LEAST_LETTER, MOST_LETTER = 0.45, 2.5
@@ -41,27 +40,27 @@ class _Boxes:
         return _Boxes(left=self.left[chosen], top=self.top[chosen], wide=self.wide[chosen], tall=self.tall[chosen], area=self.area[chosen])
 
 
-def has_several_lines(ink: InkMask, height: float) -> bool:
+def has_several_lines(parts: Components, height: float) -> bool:
     """Whether writing stands on several lines.
 
     Parameters
     ----------
-    ink : (H, W) bool
-        Cleaned ink of a page at working size.
+    parts : Components
+        Of the cleaned ink of a page at working size.
     height : float
         Digit height in pixels.
     """
-    boxes = _boxes(ink)
+    boxes = _boxes(parts)
     letters = boxes.take((boxes.tall >= LEAST_LETTER * height) & (boxes.tall <= MOST_LETTER * height))
     return _has_two_dimensions(letters, height, FEWEST_STACKED)
 
 
-def is_sheet(ink: InkMask) -> bool:
-    """Whether a page is a sheet with lines of small writing, as a whole envelope is: (H, W) bool, as the first threshold has it.
+def is_sheet(parts: Components) -> bool:
+    """Whether a page is a sheet with lines of small writing, as a whole envelope is, by its ink as the first threshold has it.
 
     To be asked before the page is brought to working size: a stamp on it would be taken for the digits, and the writing for dirt.
     """
-    boxes = _boxes(ink)
+    boxes = _boxes(parts)
     boxes = boxes.take((boxes.tall >= LEAST_PIXELS) & (boxes.wide <= FLATTEST * boxes.tall) & (boxes.wide > 1))
     if len(boxes.tall) < FEWEST_LETTERS:
         return False
@@ -72,9 +71,8 @@ def is_sheet(ink: InkMask) -> bool:
     return len(letters.tall) >= FEWEST_LETTERS and _has_two_dimensions(letters, height, FEWEST_IN_SHEET)
 
 
-def _boxes(ink: InkMask) -> _Boxes:
-    _, stats = label_components(ink)
-    left, top, wide, tall, area = (stats[1:, column] for column in range(5))
+def _boxes(parts: Components) -> _Boxes:
+    left, top, wide, tall, area = parts.boxes.T
     return _Boxes(left=left, top=top, wide=wide, tall=tall, area=area)
 
 

@@ -43,11 +43,9 @@ def to_bitmap(ink: InkMask) -> NDArray[np.uint8]:
     spread = moments["mu02"]
     shear = float(np.clip(moments["mu11"] / spread, -MAX_SHEAR, MAX_SHEAR)) if spread else 0.0
     pivot = moments["m01"] / moments["m00"]
-    rows = np.flatnonzero(ink.any(axis=1))
-    inked = ink[rows]
-    lean = shear * (rows - pivot)
-    left = float((inked.argmax(axis=1) - lean).min()) - 0.5
-    right = float((ink.shape[1] - 1 - inked[:, ::-1].argmax(axis=1) - lean).max()) + 0.5
+    rows, columns = np.nonzero(ink)
+    sheared = columns - shear * (rows - pivot)
+    left, right = float(sheared.min()) - 0.5, float(sheared.max()) + 0.5
     top, bottom = float(rows[0]) - 0.5, float(rows[-1]) + 0.5
     scale_y = BOX_HEIGHT / (bottom - top)
     scale_x = min(BOX_WIDTH / (right - left), MAX_WIDENING * scale_y)

@@ -34,7 +34,7 @@ def is_light_on_dark(page: GrayImage) -> bool:
     """Whether the dark part of a page is its paper and the light part its writing: (H, W) uint8 -> bool."""
     softened = cv2.GaussianBlur(page, (0, 0), SOFTENING)
     light = cv2.threshold(softened, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)[1].astype(np.uint8, copy=False)
-    if not 0 < light.mean() < 1 - LEAST_PAPER:
+    if not 0 < cv2.countNonZero(light) / light.size < 1 - LEAST_PAPER:
         return False
     border = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
     rectangle = _extent(light.sum(axis=0)) * _extent(light.sum(axis=1))

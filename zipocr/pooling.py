@@ -1,7 +1,7 @@
 """Puts together what several views of a page say of its string: what their lattices spell, and what the network reads."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,4 +110,5 @@ def _standing(view: View) -> dict[str, float]:
 
 
 def _supported(one: Candidate, support: float) -> Candidate:
-    return replace(one, score=one.score + support, prior=one.prior + support)
+    # What `replace` does takes three times as long, a dozen times a page.
+    return Candidate(text=one.text, edges=one.edges, score=one.score + support, prior=one.prior + support)

@@ -14,6 +14,7 @@ from zipocr import clean as cleaning
 from zipocr import normalize, threshold
 from zipocr.classify import features, gate, scores, svc
 from zipocr.clean import digit_height, mend_gaps, remove_rules, remove_specks
+from zipocr.components import Components
 from zipocr.layout import is_sheet
 from zipocr.segment import cuts, lattice, seams
 from zipocr.segment.cuts import propose_cuts
@@ -26,8 +27,8 @@ WORKING_HEIGHT = 44
 LEAST_HEIGHT, MOST_HEIGHT = 34, 62
 LARGEST_ENLARGEMENT = 4.0
 SOFTENING = 0.8
-# A way to clean ink: (H, W) bool and the digit height in pixels -> (H, W) bool.
-Cleaner: TypeAlias = Callable[[InkMask, float], InkMask]
+# A way to clean ink: its components and the digit height in pixels -> the same, cleaned.
+Cleaner: TypeAlias = Callable[[Components, float], Components]
 
 
 class Binarization(StrEnum):
@@ -39,25 +40,30 @@ class Binarization(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sheet:
-    """A page at working size: as it came, flattened, its ink by the first threshold, and the digit height in pixels, 0 without ink.
+    """A page at working size: as it came, flattened, the parts of its ink by the first threshold, and the digit height, 0 without ink.
 
     ``is_envelope`` says that the page, as it came, is a sheet of small writing.
     """
 
     page: GrayImage
     flat: GrayImage
-    ink: InkMask
+    parts: Components
     height: float
     is_envelope: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Inked:
-    """A page at working size, its cleaned ink, and the digit height in pixels."""
+    """A page at working size, the parts of its cleaned ink, and the digit height in pixels."""
 
     sheet: Sheet
-    ink: InkMask
+    parts: Components
     height: float
+
+    @property
+    def ink(self) -> InkMask:
+        """The cleaned ink."""
+        return self.parts.ink
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -88,7 +94,7 @@ def to_working_size(page: GrayImage) -> Sheet:
     sheet = _lay(page)
     if sheet.height == 0:
         return sheet
-    if is_sheet(sheet.ink):
+    if is_sheet(sheet.parts):
         return replace(sheet, is_envelope=True)
     if LEAST_HEIGHT <= sheet.height <= MOST_HEIGHT:
         return sheet
@@ -101,25 +107,34 @@ def _lay(page: GrayImage) -> Sheet:
     flat = cv2.GaussianBlur(flatten(page), (0, 0), SOFTENING).astype(np.uint8, copy=False)
     ink = otsu(flat)
     if not has_ink(flat, ink):
-        return Sheet(page=page, flat=flat, ink=np.zeros_like(ink), height=0.0)
-    return Sheet(page=page, flat=flat, ink=ink, height=digit_height(ink))
+        return Sheet(page=page, flat=flat, parts=Components(np.zeros_like(ink)), height=0.0)
+    parts = Components(ink)
+    return Sheet(page=page, flat=flat, parts=parts, height=digit_height(parts))
 
 
 def find_ink(sheet: Sheet, binarization: Binarization, *, unrule: Cleaner = remove_rules, mend: Cleaner = mend_gaps) -> Inked | None:
     """Separates writing from paper, rules and dirt on a page at working size, and mends it; None when there is no ink."""
     if sheet.height == 0:
         return None
-    ink, height = sheet.ink, sheet.height
+    parts, height = sheet.parts, sheet.height
     if binarization is Binarization.WOLF:
-        ink = wolf(sheet.flat, window=WORKING_HEIGHT)
-        height = digit_height(ink)
+        parts = Components(wolf(sheet.flat, window=WORKING_HEIGHT))
+        height = digit_height(parts)
         if height == 0:
             return None
-    bare = unrule(ink, height)
-    if not np.array_equal(bare, ink):
+    bare = unrule(parts, height)
+    if bare is not parts:
         height = digit_height(bare) or height
     clean = mend(remove_specks(bare, height), height)
-    return Inked(sheet=sheet, ink=clean, height=height) if clean.any() else None
+    return Inked(sheet=sheet, parts=clean, height=height) if len(clean.boxes) else None
+
+
+def half_turned(inked: Inked) -> Inked:
+    """A page upside down: its writing needs no second search, since it is found alike either way."""
+    sheet = inked.sheet
+    page, flat = (np.ascontiguousarray(one[::-1, ::-1]) for one in (sheet.page, sheet.flat))
+    drawn, ink = (Components(np.ascontiguousarray(one.ink[::-1, ::-1])) for one in (sheet.parts, inked.parts))
+    return Inked(sheet=replace(sheet, page=page, flat=flat, parts=drawn), parts=ink, height=inked.height)
 
 
 def segment(inked: Inked, *, through: bool = True, centres: Sequence[NDArray[np.float64]] = ()) -> Segmentation:

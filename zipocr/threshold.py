@@ -48,8 +48,8 @@ def flatten(page: GrayImage) -> GrayImage:
 
 def otsu(flat: GrayImage) -> InkMask:
     """Ink by one threshold for the whole flattened page (Otsu, 1979). (H, W) uint8 -> (H, W) bool."""
-    level, _ = cv2.threshold(flat, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    return flat <= level
+    _, drawn = cv2.threshold(flat, 0, 1, cv2.THRESH_BINARY_INV | cv2.THRESH_OTSU)
+    return np.asarray(drawn, np.uint8).view(np.bool_)
 
 
 def has_ink(flat: GrayImage, ink: InkMask) -> bool:
@@ -58,9 +58,9 @@ def has_ink(flat: GrayImage, ink: InkMask) -> bool:
     Half of any noise lies below any threshold, 2.7 of the lighter half's deviations under its mean when it is Gaussian; the
     faintest writing measured lies 5 deviations under its paper.
     """
-    if ink.all() or not ink.any():
-        return False
     drawn = ink.view(np.uint8)
+    if cv2.countNonZero(drawn) in {0, ink.size}:
+        return False
     (paper,), (spread,) = cv2.meanStdDev(flat, mask=1 - drawn)
     contrast = float(paper[0]) - cv2.mean(flat, mask=drawn)[0]
     return contrast >= max(LEAST_CONTRAST * float(spread[0]), LEAST_GRAY)

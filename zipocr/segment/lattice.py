@@ -63,7 +63,7 @@ def build_lattice(cuts: CutSet, height: float, *, centres: Sequence[NDArray[np.f
     slope, level = _line(cuts)
     kept, regions, geometry, prices = [], [], [], []
     for edge, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        chosen = cuts.left[end] & ~cuts.left[start]
+        chosen = np.flatnonzero(cuts.left[end] & ~cuts.left[start])
         whole = _region(cuts.rows[chosen], cuts.columns[chosen])
         for region, dropped in _with_and_without_dirt(whole):
             if region.box.height < LEAST_HEIGHT * height:
@@ -140,8 +140,9 @@ def _line(cuts: CutSet) -> tuple[float, float]:
 
 
 def _region(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Region:
-    top, left = int(rows.min()), int(columns.min())
-    box = Box(top=top, left=left, bottom=int(rows.max()) + 1, right=int(columns.max()) + 1)
+    # Pixels stand row by row.
+    top, left = int(rows[0]), int(columns.min())
+    box = Box(top=top, left=left, bottom=int(rows[-1]) + 1, right=int(columns.max()) + 1)
     ink = np.zeros((box.height, box.width), bool)
     ink[rows - top, columns - left] = True
     return Region(box=box, ink=ink)

@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from zipocr.components import Components
 from zipocr.pooling import View, pool
 from zipocr.prepare import Binarization, Inked, Segmentation, Sheet, find_ink
 from zipocr.reader import Decoded, Reader
 from zipocr.training.measure import Crop, judges, read_crops
 from zipocr.training.metrics import Pair
-from zipocr.types import Floats, InkMask, Model
+from zipocr.types import Floats, Model
 
 SURE = 50.0
 """Log odds that nothing outweighs."""
@@ -118,8 +119,8 @@ PARTS: Mapping[str, type[Reader]] = {
 """What each of the readers lacks."""
 
 
-def _untouched(ink: InkMask, height: float) -> InkMask:  # noqa: ARG001 - cleaners take it
-    return ink
+def _untouched(parts: Components, height: float) -> Components:  # noqa: ARG001 - cleaners take it
+    return parts
 
 
 def ablate(model: Model, crops: Sequence[Crop], *, jobs: int) -> dict[str, Pair]:
