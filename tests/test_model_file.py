@@ -18,7 +18,7 @@ from zipocr.decode.acceptance import acceptance_threshold
 from zipocr.errors import ModelError, OutputError
 from zipocr.model_file import ARRAYS, FORMAT, LARGEST, NETWORK, SHIPPED, TABLES, load_model, save_model
 from zipocr.prepare import settings_hash
-from zipocr.sequence.network import CLASSES, LAYERS, PLANES, Network, array_names
+from zipocr.sequence.network import CLASSES, FEATURES, LAYERS, PLANES, Network, array_names
 from zipocr.types import Model
 
 CURE = "zipocr train"
@@ -281,7 +281,7 @@ def test_the_network_a_file_may_hold_is_the_one_that_reads():
     for layer, weights, biases in zip(LAYERS, array_names("weights"), array_names("biases"), strict=False):
         shapes |= {weights: (layer.channels, before * layer.kernel[0] * layer.kernel[1]), biases: (layer.channels,)}
         before = layer.channels
-    assert {**shapes, array_names("weights")[-1]: (CLASSES, before), array_names("biases")[-1]: (CLASSES,)} == NETWORK
+    assert {**shapes, array_names("weights")[-1]: (CLASSES, FEATURES), array_names("biases")[-1]: (CLASSES,)} == NETWORK
 
 
 def test_a_model_is_loaded_with_its_network_or_without(tmp_path: Path):

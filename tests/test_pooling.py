@@ -10,7 +10,7 @@ from zipocr.decode.strings import decode, spell
 from zipocr.evidence import LINE_EVIDENCE, line_evidence
 from zipocr.pooling import Pooled, View, pool
 from zipocr.prepare import Binarization, find_ink, segment, to_working_size
-from zipocr.sequence.network import CLASSES
+from zipocr.sequence.network import CLASSES, FEATURES
 from zipocr.sequence.reading import LineReading
 from zipocr.sequence.strings import log_probabilities
 from zipocr.sequence.strip import straighten
@@ -29,7 +29,8 @@ def line_of(text: str, *, sure: float = 0.9) -> LineReading:
         frames[frame, [0, digit + 1, (digit + 1) % 10 + 1]] = 1e-6, sure, 1 - sure
     frames /= frames.sum(axis=1, keepdims=True)
     share = float(np.exp(log_probabilities(frames, [text])[0]))
-    return LineReading(strip=STRIP, features=np.zeros((len(frames), 128), np.float32), frames=frames, strings={text: share}, shaped=0.99)
+    seen = np.zeros((len(frames), FEATURES), np.float32)
+    return LineReading(strip=STRIP, features=seen, frames=frames, strings={text: share}, shaped=0.99)
 
 
 def view_of(line: LineReading | None = None) -> View:

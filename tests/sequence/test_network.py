@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.signal import correlate
 
-from zipocr.sequence.network import CLASSES, LAYERS, PIXELS_PER_FRAME, PLANES, Layer, Network, array_names
+from zipocr.sequence.network import CLASSES, FEATURES, LAYERS, PIXELS_PER_STEP, PLANES, Layer, Network, array_names
 from zipocr.types import Model
 
 
@@ -17,7 +17,7 @@ def arrays(seed: int = 0) -> dict[str, np.ndarray]:
         found[name] = (rng.normal(size=(layer.channels, size)) * np.sqrt(2 / size)).astype(np.float16)
         found[bias] = rng.normal(size=layer.channels).astype(np.float32) * 0.1
         before = layer.channels
-    found[array_names("weights")[-1]] = rng.normal(size=(CLASSES, before)).astype(np.float16)
+    found[array_names("weights")[-1]] = rng.normal(size=(CLASSES, FEATURES)).astype(np.float16)
     found[array_names("biases")[-1]] = rng.normal(size=CLASSES).astype(np.float32)
     return found
 
@@ -33,16 +33,18 @@ def layer_by_hand(image: np.ndarray, weights: np.ndarray, bias: np.ndarray, laye
     return out.reshape(len(out), height, rows, width, columns).max(axis=(2, 4))
 
 
-@pytest.mark.parametrize("width", [16, 34, 110])
+@pytest.mark.parametrize("width", [16, 36, 112])
 def test_features_are_those_of_convolutions_by_another_hand(width):
     pixels = np.random.default_rng(1).integers(0, 256, (2, 32, width)).astype(np.uint8)
     found = arrays()
     image = pixels / 255
     for name, bias, layer in zip(array_names("weights"), array_names("biases"), LAYERS, strict=False):
         image = layer_by_hand(image, found[name], found[bias], layer)
-    assert image.shape == (LAYERS[-1].channels, 1, width // PIXELS_PER_FRAME)
+    assert image.shape == (LAYERS[-1].channels, 1, width // PIXELS_PER_STEP)
     features = Network.from_arrays(found).features(pixels)
-    assert features == pytest.approx(image[:, 0].T, rel=1e-3, abs=1e-4)
+    # Each step of four columns holds two frames, one behind the other.
+    assert features[0::2] == pytest.approx(image[:FEATURES, 0].T, rel=1e-3, abs=1e-4)
+    assert features[1::2] == pytest.approx(image[FEATURES:, 0].T, rel=1e-3, abs=1e-4)
 
 
 def test_frames_are_probabilities():

@@ -1,7 +1,8 @@
 """The network at reading time: plain arrays and matrix products, a look at one line in about a millisecond.
 
 Convolutions over height and length, after which each frame stands for two columns of the strip and says which character it shows, or that
-it shows none (connectionist temporal classification, Graves et al., 2006). PyTorch trains it (see `zipocr.training.network`).
+it shows none (connectionist temporal classification, Graves et al., 2006). The deeper layers see four columns as one, which halves their
+work; the last one tells each apart into two frames again. PyTorch trains it (see `zipocr.training.network`).
 """
 
 from collections.abc import Mapping
@@ -20,6 +21,9 @@ OTHER = 11
 CLASSES = 12
 PLANES = 2
 PIXELS_PER_FRAME = 2
+# What the last layer makes of four columns: two frames of so many features.
+PIXELS_PER_STEP = 4
+FEATURES = 96
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +38,11 @@ class Layer:
 
 LAYERS = (
     Layer(channels=16, kernel=(3, 3), padding=(1, 1), pool=(2, 2)),
-    Layer(channels=32, kernel=(3, 3), padding=(1, 1), pool=(2, 1)),
+    Layer(channels=32, kernel=(3, 3), padding=(1, 1), pool=(2, 2)),
     Layer(channels=64, kernel=(3, 3), padding=(1, 1), pool=(2, 1)),
-    Layer(channels=96, kernel=(3, 3), padding=(1, 1), pool=(2, 1)),
+    Layer(channels=128, kernel=(3, 3), padding=(1, 1), pool=(2, 1)),
     Layer(channels=128, kernel=(2, 3), padding=(0, 1)),
-    Layer(channels=128, kernel=(1, 5), padding=(0, 2)),
+    Layer(channels=FEATURES * PIXELS_PER_STEP // PIXELS_PER_FRAME, kernel=(1, 3), padding=(0, 1)),
 )
 """From 32 rows to one."""
 
@@ -63,14 +67,17 @@ class Network:
         return cls(weights=weights, biases=biases)
 
     def features(self, pixels: NDArray[np.uint8]) -> Floats:
-        """What the last layer before the classes makes of a strip: (2, 32, W) uint8 -> (T, 128), T = W / 2 frames."""
-        image = pixels.astype(np.float32) * np.float32(1 / 255)
+        """What the last layer before the classes makes of a strip: (2, 32, W) uint8 -> (T, 96), T = W / 2 frames."""
+        image: Floats = pixels * np.float32(1 / 255)
         for layer, weights, bias in zip(LAYERS, self.weights[:-1], self.biases[:-1], strict=True):
-            image = _pool(_convolve(image, weights, bias, layer), layer.pool)
-        return np.ascontiguousarray(image[:, 0].T)
+            # The largest of some values plus a bias is the largest of these values with the bias: it is added to what is left of them.
+            image = _pool(_convolve(image, weights, layer), layer.pool)
+            image += bias[:, :, None]
+            np.maximum(image, 0, out=image)
+        return image[:, 0].T.reshape(-1, FEATURES)
 
     def frames(self, features: Floats) -> Floats:
-        """Probabilities of the classes in each frame: (T, 128) -> (T, 12) float32."""
+        """Probabilities of the classes in each frame: (T, 96) -> (T, 12) float32."""
         logits = features @ self.weights[-1].T + self.biases[-1].T
         logits -= logits.max(axis=1, keepdims=True)
         shares: Floats = np.exp(logits)
@@ -83,8 +90,8 @@ def array_names(kind: str) -> tuple[str, ...]:
     return (*(f"network_{number}_{kind}" for number in range(1, len(LAYERS) + 1)), f"network_out_{kind}")
 
 
-def _convolve(image: Floats, weights: Floats, bias: Floats, layer: Layer) -> Floats:
-    """(C, H, W) -> (channels, H', W'), what is below 0 cut off."""
+def _convolve(image: Floats, weights: Floats, layer: Layer) -> Floats:
+    """(C, H, W) -> (channels, H', W')."""
     channels, height, width = image.shape
     (rows, columns), (down, across) = layer.kernel, layer.padding
     padded = np.zeros((channels, height + 2 * down, width + 2 * across), np.float32)
@@ -95,8 +102,6 @@ def _convolve(image: Floats, weights: Floats, bias: Floats, layer: Layer) -> Flo
         for column in range(columns):
             moved[row, column] = padded[:, row : row + height, column : column + width]
     out: Floats = weights @ moved.reshape(-1, height * width)
-    out += bias
-    np.maximum(out, 0, out=out)
     return out.reshape(-1, height, width)
 
 

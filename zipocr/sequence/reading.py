@@ -19,7 +19,7 @@ MOST_STRINGS = 6
 class LineReading:
     """What the network makes of a line.
 
-    ``features`` is (T, 128), what the network's last layer saw; ``frames`` is (T, 12), ``strings`` the most probable strings of five or
+    ``features`` is (T, 96), what the network's last layer saw; ``frames`` is (T, 12), ``strings`` the most probable strings of five or
     nine digits with their probabilities, best first, perhaps none; ``shaped`` is the probability that the line is one of such strings at
     all, and not of four or six digits or a word.
     """

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from zipocr.sequence.network import PIXELS_PER_STEP
 from zipocr.types import Floats, GrayImage, InkMask
 
 STRIP_HEIGHT = 32
@@ -16,6 +17,7 @@ DIGIT_HEIGHT = 18
 MARGIN = 0.5
 LEAST_LENGTH, MOST_LENGTH = 16, 448
 MOST_SLOPE = 0.25
+HALF = 0.5
 # Darkness of the page's ink on average, of 255.
 INK_LEVEL = 200
 
@@ -24,8 +26,8 @@ INK_LEVEL = 200
 class Strip:
     """A straightened line.
 
-    ``pixels`` is ``(2, 32, W) uint8``, W even: the darkness of the page, 0 paper to 255, and its cleaned ink. ``to_page`` is ``(2, 3)``,
-    the affine map of a strip's (x, y) to the page's.
+    ``pixels`` is ``(2, 32, W) uint8``, W a multiple of 4: the darkness of the page, 0 paper to 255, and its cleaned ink. ``to_page`` is
+    ``(2, 3)``, the affine map of a strip's (x, y) to the page's.
     """
 
     pixels: NDArray[np.uint8]
@@ -49,35 +51,51 @@ def straighten(flat: GrayImage, ink: InkMask, height: float) -> Strip:
     Strip
     """
     scale = DIGIT_HEIGHT / height
-    size = max(1, round(flat.shape[1] * scale)), max(1, round(flat.shape[0] * scale))
-    across, down = size[0] / flat.shape[1], size[1] / flat.shape[0]
-    first, last, slope, level = _line(ink)
+    drawn = ink.view(np.uint8)
+    halve = scale <= HALF and min(flat.shape) > 1
+    small = [_shrunk(plane, scale, halve=halve) for plane in (flat, drawn * np.uint8(255))]
+    # What is halved first loses an odd row or column.
+    rows, columns = (size - size % 2 * halve for size in flat.shape)
+    across, down = small[0].shape[1] / columns, small[0].shape[0] / rows
+    first, _, wide, _ = cv2.boundingRect(drawn)
     left = (first - MARGIN * height) * across
-    length = int(np.clip(round((last - first + 1 + 2 * MARGIN * height) * across), LEAST_LENGTH, MOST_LENGTH))
-    lean = slope * down / across
-    to_small = np.array([[1, 0, left], [lean, 1, level * down - (STRIP_HEIGHT - 1) / 2 + lean * left]])
-    planes = (_darkness(cv2.resize(flat, size, interpolation=cv2.INTER_AREA), flat, ink), _resized(ink, size))
+    length = int(np.clip(round((wide + 2 * MARGIN * height) * across), LEAST_LENGTH, MOST_LENGTH))
+    lean, level = _line(small[1], across, down)
+    to_small = np.array([[1, 0, left], [lean, 1, level - (STRIP_HEIGHT - 1) / 2 + lean * left]])
+    planes = _darkness(small[0], flat, ink), small[1]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    pixels = [cv2.warpAffine(plane, to_small, (length + length % 2, STRIP_HEIGHT), flags=flags) for plane in planes]
+    pixels = [cv2.warpAffine(plane, to_small, (length + -length % PIXELS_PER_STEP, STRIP_HEIGHT), flags=flags) for plane in planes]
     return Strip(pixels=np.stack(pixels), to_page=to_small / np.array([[across], [down]]))
 
 
-def _line(ink: InkMask) -> tuple[float, float, float, float]:
-    """First and last column of the ink, and slope and level of the straight line through its middle: y = level + slope x."""
-    rows, columns = np.nonzero(ink)
-    x, y = columns.astype(np.float32), rows.astype(np.float32)
-    away = x - x.mean()
-    spread = float(away @ away)
-    slope = float(np.clip(away @ (y - y.mean()) / spread, -MOST_SLOPE, MOST_SLOPE)) if spread else 0.0
-    return float(x.min()), float(x.max()), slope, float(y.mean() - slope * x.mean())
+def _shrunk(plane: NDArray[np.uint8], scale: float, *, halve: bool) -> NDArray[np.uint8]:
+    """A plane brought to `scale` times its size; first to half of it, if told so.
+
+    Halves are quick, and the network reads what was smoothed a little more no worse: 0.949 instead of 0.944 of `dev`, 0.905 instead of
+    0.903 of 1,000 composed strings.
+    """
+    if halve:
+        rows, columns = (size // 2 for size in plane.shape)
+        plane = np.asarray(cv2.resize(plane[: 2 * rows, : 2 * columns], (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
+        scale *= 2
+    size = max(1, round(plane.shape[1] * scale)), max(1, round(plane.shape[0] * scale))
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _line(small: NDArray[np.uint8], across: float, down: float) -> tuple[float, float]:
+    """Slope and level of the straight line through the middle of ink on a page that was shrunk by (across, down)."""
+    moments = cv2.moments(small)
+    spread, total = moments["mu20"], moments["m00"] or 1.0
+    steepest = MOST_SLOPE * down / across
+    slope = float(np.clip(moments["mu11"] / spread, -steepest, steepest)) if spread else 0.0
+    # Places on the shrunk page are those on the page times its shrinkage, and not the middles of its larger pixels.
+    x, y = moments["m10"] / total + (1 - across) / 2, moments["m01"] / total + (1 - down) / 2
+    return slope, y - slope * x
 
 
 def _darkness(small: NDArray[Any], flat: GrayImage, ink: InkMask) -> NDArray[np.uint8]:
     """How dark a page is, in units of its own ink; `small` is the page that is looked at, `flat` the one that `ink` was found on."""
-    paper, written = float(np.median(flat[::3, ::3])), float(flat[ink].mean())
+    sample = flat[::3, ::3].ravel()
+    paper, written = float(np.partition(sample, len(sample) // 2)[len(sample) // 2]), cv2.mean(flat, mask=ink.view(np.uint8))[0]
     darkness: Floats = (paper - small.astype(np.float32)) * np.float32(INK_LEVEL / max(paper - written, 1))
     return np.clip(darkness, 0, 255).astype(np.uint8)
-
-
-def _resized(ink: InkMask, size: tuple[int, int]) -> NDArray[np.uint8]:
-    return np.asarray(cv2.resize(ink.view(np.uint8) * np.uint8(255), size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -1,7 +1,6 @@
 """Trains the network that reads whole lines. Needs PyTorch, which nothing else does: ``pip install '.[network]'``."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -11,12 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from zipocr.sequence.network import CLASSES, LAYERS, PIXELS_PER_FRAME, PLANES, Layer, array_names
+from zipocr.sequence.network import CLASSES, FEATURES, LAYERS, PIXELS_PER_FRAME, PIXELS_PER_STEP, PLANES, Layer, array_names
 from zipocr.sequence.strip import STRIP_HEIGHT
 from zipocr.training.lines import Line
 from zipocr.types import Floats
 
 BATCH = 64
+RATE = 3e-3
 WARMING = 0.1
 DECAY = 1e-2
 LARGEST_STEP = 5.0
@@ -35,15 +35,17 @@ class Trained(nn.Module):
         before = (PLANES, *(layer.channels for layer in LAYERS))
         self.layers = nn.ModuleList(_stage(channels, layer) for channels, layer in zip(before[:-1], LAYERS, strict=True))
         self.drop = nn.Dropout(DROPOUT)
-        self.out = nn.Conv2d(LAYERS[-1].channels, CLASSES, 1)
+        self.out = nn.Linear(FEATURES, CLASSES)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """(N, 2, 32, W) darkness, 0 to 1 -> (N, 12, W / 2) logits."""
-        for stage, layer in zip(self.layers, LAYERS, strict=True):
-            pixels = stage(pixels)
-            if layer.pool != (1, 1):
-                pixels = functional.max_pool2d(pixels, layer.pool)
-        logits: Tensor = self.out(self.drop(pixels))[:, :, 0]
+        """(N, 2, 32, W) darkness, 0 to 1 -> (N, W / 2, 12) logits."""
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.training):
+            for stage, layer in zip(self.layers, LAYERS, strict=True):
+                pixels = stage(pixels)
+                if layer.pool != (1, 1):
+                    pixels = functional.max_pool2d(pixels, layer.pool)
+        features = pixels[:, :, 0].permute(0, 2, 1).reshape(len(pixels), -1, FEATURES).float()
+        logits: Tensor = self.out(self.drop(features))
         return logits
 
 
@@ -52,22 +54,14 @@ def _stage(channels: int, layer: Layer) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm2d(layer.channels), nn.ReLU(inplace=True))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cycle:
-    """Lines, how often the network sees each of them, every time augmented otherwise, and the highest learning rate meanwhile."""
-
-    lines: Sequence[Line]
-    epochs: int
-    rate: float
-
-
-def fit_network(cycles: Sequence[Cycle], *, seed: int, jobs: int, report: Report) -> dict[str, NDArray[Any]]:
+def fit_network(lines: Sequence[Line], epochs: int, *, seed: int, jobs: int, report: Report) -> dict[str, NDArray[Any]]:
     """Trains a network.
 
     Parameters
     ----------
-    cycles : sequence of Cycle
-        One after the other.
+    lines : sequence of Line
+    epochs : int
+        How often the network sees each line, every time augmented otherwise.
     seed : int
     jobs : int
         Threads. Sums are split among them, so that another number gives another network in the last digits, and then in more.
@@ -81,25 +75,19 @@ def fit_network(cycles: Sequence[Cycle], *, seed: int, jobs: int, report: Report
 
     Notes
     -----
-    AdamW, the learning rate rising and falling once in each cycle (Smith and Topin, 2018), the loss that of connectionist temporal
-    classification.
+    AdamW, the learning rate rising and falling once (Smith and Topin, 2018), the loss that of connectionist temporal classification. In
+    bfloat16 and channels last, which lets a processor that knows this format see two and a half times as many lines a second.
     """
     torch.manual_seed(seed)
     torch.set_num_threads(jobs)
-    network = Trained().train()
-    for cycle in cycles:
-        _learn(network, cycle, np.random.default_rng(seed), report)
-    return to_arrays(network.eval())
-
-
-def _learn(network: Trained, cycle: Cycle, rng: Chance, report: Report) -> None:
-    """Runs a network through one cycle."""
-    steps = cycle.epochs * -(-len(cycle.lines) // BATCH)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=cycle.rate, weight_decay=DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, cycle.rate, total_steps=steps + 1, pct_start=WARMING)
-    for epoch in range(cycle.epochs):
+    rng = np.random.default_rng(seed)
+    network = Trained().to(memory_format=torch.channels_last).train()
+    steps = epochs * -(-len(lines) // BATCH)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps + 1, pct_start=WARMING)
+    for epoch in range(epochs):
         total = 0.0
-        for batch in _batches(cycle.lines, rng):
+        for batch in _batches(lines, rng):
             loss = _loss(network, [(augment_line(rng, line.pixels), line.labels) for line in batch])
             optimizer.zero_grad()
             loss.backward()
@@ -107,7 +95,8 @@ def _learn(network: Trained, cycle: Cycle, rng: Chance, report: Report) -> None:
             optimizer.step()
             schedule.step()
             total += loss.item() * len(batch)
-        report(f"epoch {epoch + 1} of {cycle.epochs}: {total / len(cycle.lines):.4f} nats a line")
+        report(f"epoch {epoch + 1} of {epochs}: {total / len(lines):.4f} nats a line")
+    return to_arrays(network.eval())
 
 
 def _batches(lines: Sequence[Line], rng: Chance) -> Iterator[list[Line]]:
@@ -120,14 +109,16 @@ def _batches(lines: Sequence[Line], rng: Chance) -> Iterator[list[Line]]:
 
 def _loss(network: Trained, batch: Sequence[tuple[Floats, NDArray[np.uint8]]]) -> Tensor:
     lengths = [pixels.shape[2] for pixels, _ in batch]
-    padded = np.zeros((len(batch), PLANES, STRIP_HEIGHT, max(lengths)), np.float32)
+    steps = -(-max(lengths) // PIXELS_PER_STEP)
+    padded = np.zeros((len(batch), PLANES, STRIP_HEIGHT, steps * PIXELS_PER_STEP), np.float32)
     for place, (pixels, _) in enumerate(batch):
         padded[place, :, :, : pixels.shape[2]] = pixels
-    shares = functional.log_softmax(network(torch.from_numpy(padded / np.float32(255))), 1)
+    pixels_first = torch.from_numpy(padded / np.float32(255)).contiguous(memory_format=torch.channels_last)
+    shares = functional.log_softmax(network(pixels_first), 2)
     frames = torch.tensor([length // PIXELS_PER_FRAME for length in lengths])
     labels = torch.from_numpy(np.concatenate([labels for _, labels in batch]).astype(np.int64))
     counts = torch.tensor([len(labels) for _, labels in batch])
-    loss = functional.ctc_loss(shares.permute(2, 0, 1), labels, frames, counts, zero_infinity=True, reduction="sum")
+    loss = functional.ctc_loss(shares.permute(1, 0, 2), labels, frames, counts, zero_infinity=True, reduction="sum")
     return loss / len(batch)
 
 
@@ -153,7 +144,7 @@ def _warped(rng: Chance, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     height, width = pixels.shape[1:]
     shear, tilt, shift = float(rng.normal(0, 0.12)), float(rng.normal(0, 0.012)), float(rng.normal(0, 1.0))
     across, down = float(np.exp(rng.normal(0, 0.08))), float(np.exp(rng.normal(0, 0.07)))
-    length = int(width * across) // PIXELS_PER_FRAME * PIXELS_PER_FRAME
+    length = int(width * across) // PIXELS_PER_STEP * PIXELS_PER_STEP
     middle = height / 2
     to_strip = np.array([[1 / across, shear, -shear * middle], [tilt, 1 / down, middle - middle / down - shift - tilt * width / 2]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -169,7 +160,7 @@ def to_arrays(network: Trained) -> dict[str, NDArray[Any]]:
         folded = (convolution.weight * scale[:, None, None, None]).permute(0, 2, 3, 1)
         weights.append(folded.reshape(len(folded), -1))
         biases.append(norm.bias - norm.running_mean * scale)
-    weights.append(network.out.weight[:, :, 0, 0])
+    weights.append(network.out.weight)
     biases.append(network.out.bias)
     named = zip((*array_names("weights"), *array_names("biases")), (*weights, *biases), strict=True)
     return {name: value.detach().numpy().astype(np.float16 if value.ndim > 1 else np.float32) for name, value in named}
