@@ -3,6 +3,7 @@
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from zipocr.images import read_pages
 from zipocr.looking import Looker
 from zipocr.model_file import load_model
 from zipocr.pooling import glimpse, pool
+from zipocr.prepare import Inked, Segmentation
 from zipocr.reader import Reader
 from zipocr.types import Unread, ZipReading
 
@@ -39,12 +41,12 @@ class Careful(Reader):
 
 @pytest.mark.real
 def test_most_pages_are_read_at_a_glance_and_only_sure_ones(reader, pages):
-    sure = float(load_model("mail").arrays["sure"])
+    sure = float(load_model("mail").arrays["sure_listed"])
     opened = [reader.open(page) for page in pages]
     glances = [reader.glance(one) for one in opened]
     assert np.mean([one is not None for one in glances]) > 0.5
     for one, glance in zip(opened, glances, strict=True):
-        assert (glance is not None) == (one.sureness >= sure)
+        assert (glance is not None) == (one.line is not None and reader.likeliest(one.line)[1] >= sure)
         assert glance is None or (glance.is_glance and len(glance.seen.lattice.regions) == 0)
 
 
@@ -91,6 +93,52 @@ def test_evidence_of_a_glance_rises_with_the_string_s_probability_and_tells_that
         turned = glance_evidence(pooled.strings[::-1], pooled, line)
         assert (seen[-1][-1], turned[-1]) == (0, 1)
     assert (seen[1][1:3] > seen[0][1:3]).all()
+
+
+@pytest.mark.real
+def test_the_directory_makes_a_glance_surer_of_what_it_lists_and_less_sure_of_what_it_does_not(reader, pages):
+    line = next(one.line for one in map(reader.open, pages) if one.line)
+    alone = Reader(load_model("mail"), use_directory=False)
+    for text, other in (("10001", "99999"), ("99999", "10001")):
+        found = replace(line, strings={text: 0.6, other: 0.3})
+        assert alone.likeliest(found) == (text, 0.6)
+        assert reader.likeliest(found)[0] == "10001"
+    unlike = replace(line, strings={"10001": 0.6, "10007": 0.3}), replace(line, strings={"99999": 0.6, "99998": 0.3})
+    shares = [reader.likeliest(found)[1] for found in unlike]
+    assert shares == pytest.approx([0.6 / 0.9, 0.6], abs=0.002)
+    assert reader.likeliest(replace(line, strings={})) == ("", 0.0)
+
+
+class Blind(Reader):
+    """Sees no region on any page, and never takes a glance for enough."""
+
+    glances = False
+
+    def segment(self, inked: Inked, **_: Any) -> Segmentation:
+        nowhere = np.zeros(5)
+        return super().segment(inked, through=False, centres=[nowhere])
+
+
+@pytest.mark.real
+def test_where_no_regions_follow_each_other_the_network_s_word_is_all_there_is(pages):
+    blind = Blind(load_model("mail"))
+    opened = next(one for one in map(blind.open, pages) if one.line and one.line.strings)
+    (view,) = blind.look(opened)
+    assert view.is_glance
+    assert [one.text for one in view.candidates] == list(opened.line.strings)
+    empty = replace(opened, line=replace(opened.line, strings={}))
+    assert not any(view.candidates for view in blind.look(empty))
+
+
+@pytest.mark.real
+def test_a_page_turned_over_reads_as_one_that_lay_so(reader, pages):
+    for page in pages[:8]:
+        turned = reader.turn(reader.open(np.ascontiguousarray(page[::-1, ::-1])))
+        upright = reader.open(page)
+        assert np.array_equal(turned.sheet.page, page) == np.array_equal(upright.sheet.page, page)
+        assert reader.likeliest(turned.line)[0] == reader.likeliest(upright.line)[0]
+    blank = reader.open(np.full((60, 200), 230, np.uint8))
+    assert reader.turn(blank) is blank
 
 
 def test_without_a_network_nothing_is_read_at_a_glance(tiny, pages):

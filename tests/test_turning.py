@@ -13,7 +13,7 @@ from zipocr.reader import Reader
 from zipocr.types import GrayImage, Model, Reason, Unread, ZipReading
 
 SAMPLES = Path(__file__).parents[1] / "sample_scans"
-CROPS = [SAMPLES / kind / f"{kind}-01.png" for kind in ("white", "kraft", "slanted")]
+CROPS = [SAMPLES / kind / f"{kind}-02.png" for kind in ("white", "kraft", "slanted")]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from zipocr.classify.svc import DIGITS, Classifier
 from zipocr.decode.strings import decode
 from zipocr.normalize import to_bitmap, to_grids
 from zipocr.pooling import SUPPORT, View, bare_view, glimpse, pool
-from zipocr.prepare import Binarization, Inked, Segmentation, Sheet, find_ink, segment, to_working_size
+from zipocr.prepare import Binarization, Inked, Segmentation, Sheet, find_ink, half_turned, segment, to_working_size
 from zipocr.sequence.network import Network
 from zipocr.sequence.reading import LineReading, read_line
 from zipocr.sequence.strip import straighten
@@ -57,6 +57,8 @@ class Looker:
     Parameters
     ----------
     model : Model
+    sure : str
+        The array of the model that says from which share of all strings the likeliest is read at a glance.
 
     Notes
     -----
@@ -72,19 +74,26 @@ class Looker:
     support: ClassVar[float] = SUPPORT
     """How much views support each other."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, *, sure: str = "sure_unlisted") -> None:
         self._classifier = Classifier.from_model(model)
         self._gate = Gate.from_model(model)
         self._scorer = Scorer.from_model(model)
         self._network = Network.from_model(model)
         self._line_weight = float(model.arrays.get("line_weight", 0.0))
-        self._sure = float(model.arrays.get("sure", NEVER)) if self.glances else NEVER
+        self._sure = float(model.arrays[sure]) if self.glances else NEVER
 
     def open(self, page: GrayImage) -> Opened:
         """Brings a page to working size, finds its writing and lets the network read it: (H, W) uint8."""
         sheet = to_working_size(page)
         inked = None if sheet.is_envelope else self.find_ink(sheet, self.binarizations[0])
         return Opened(sheet=sheet, inked=inked, line=None if inked is None else self.read_line(inked))
+
+    def turn(self, opened: Opened) -> Opened:
+        """Opens a page upside down."""
+        if opened.inked is None:
+            return opened
+        inked = half_turned(opened.inked)
+        return Opened(sheet=inked.sheet, inked=inked, line=self.read_line(inked))
 
     def see(self, opened: Opened) -> list[View]:
         """Takes a glance at a page, and where that leaves doubt, a look."""
@@ -93,12 +102,19 @@ class Looker:
 
     def glance(self, opened: Opened) -> View | None:
         """The strings of the network alone; None where it is not as sure of one as `zipocr.training.weigh.least_sureness` asks for."""
-        if opened.inked is None or opened.line is None or opened.sureness < self._sure:
+        if opened.inked is None or opened.line is None or self.likeliest(opened.line)[1] < self._sure:
             return None
         return glimpse(opened.inked, opened.line)
 
+    def likeliest(self, line: LineReading) -> tuple[str, float]:
+        """The string that the network thinks likeliest, and its probability; none, and 0, where it reads none."""
+        return next(iter(line.strings.items()), ("", 0.0))
+
     def look(self, opened: Opened) -> list[View]:
-        """Looks at a page's regions until a view leaves no doubt: from coarse to fine, and through one threshold after the other."""
+        """Looks at a page's regions until a view leaves no doubt: from coarse to fine, and through one threshold after the other.
+
+        Where no five and no nine regions follow each other in any view, what the network reads is all there is.
+        """
         views: list[View] = []
         for binarization in self.binarizations:
             is_first = binarization == self.binarizations[0]
@@ -110,6 +126,8 @@ class Looker:
                 if self._is_clear(view):
                     return [*views, view]
             views.append(view)  # the last one has the regions of the ones before, and more
+        if opened.inked and opened.line and opened.line.strings and not any(view.candidates for view in views):
+            return [glimpse(opened.inked, opened.line)]
         return views
 
     def _views(self, inked: Inked, line: LineReading | None) -> Iterator[View]:
@@ -119,10 +137,7 @@ class Looker:
             return
         centres = line.centres(list(line.strings)[:GUIDES])
         # Where the network makes out no string there hardly is one, and hundreds of regions would be looked at in vain.
-        view = self.decode(self.segment(inked, through=self.depths[-1] and bool(centres), centres=centres), line)
-        if centres and not view.candidates:
-            view = self.decode(self.segment(inked, through=self.depths[-1]), line)
-        yield view
+        yield self.decode(self.segment(inked, through=self.depths[-1] and bool(centres), centres=centres), line)
 
     def find_ink(self, sheet: Sheet, binarization: Binarization) -> Inked | None:
         """Finds the writing on a page."""

@@ -15,13 +15,15 @@ from zipocr.looking import Looker, Opened
 from zipocr.normalize import to_grids
 from zipocr.pooling import Pooled, View, pool
 from zipocr.prepare import settings_hash
+from zipocr.sequence.reading import LineReading
 from zipocr.trace import to_blank_trace, to_trace
 from zipocr.types import ZIP_LENGTH, DigitReading, Floats, GrayImage, Model, Place, Reason, Trace, Unread, ZipReading, dashed
 
 # A page that is read with less confidence may lie otherwise; turned, it has to be read with this much, and the network has to think one
 # string at least so likely at the first look.
 DOUBT, SURE_TURN, PROMISING = 0.8, 0.97, 0.5
-TURNS = (180, 90, 270)
+HALF = 180
+TURNS = (HALF, 90, 270)
 # How many of the best strings a trace keeps.
 STRINGS_TRACED = 5
 
@@ -80,7 +82,7 @@ class Reader(Looker):
     def __init__(self, model: Model, *, use_directory: bool = True, directory: Mapping[str, Place] | None = None) -> None:
         if model.passport.get("settings", settings_hash()) != settings_hash():
             raise ModelError("The model was made for other settings of segmentation and features; make it anew with 'zipocr train'")
-        super().__init__(model)
+        super().__init__(model, sure="sure_listed" if use_directory else "sure_unlisted")
         self._confidence = ConfidenceModel.from_model(model, use_directory=use_directory)
         self._places: Mapping[str, Place] = (places() if directory is None else directory) if use_directory else {}
         self._listed_weight = LISTED_WEIGHT if directory is None else listed_weight(len(directory))
@@ -120,26 +122,35 @@ class Reader(Looker):
         best = self._read_opened(self.open(page), 0)
         if best.confidence >= DOUBT or best.is_settled:
             return best
-        others = [self._read_opened(opened, turn) for turn, opened in self._promising(page)]
+        others = [self._read_opened(opened, turn) for turn, opened in self._promising(page, best.opened)]
         likeliest = max(others, key=lambda one: one.confidence, default=best)
         return likeliest if likeliest.confidence >= SURE_TURN else best
 
-    def _promising(self, page: GrayImage) -> Iterator[tuple[int, Opened]]:
+    def _promising(self, page: GrayImage, upright: Opened) -> Iterator[tuple[int, Opened]]:
         """The ways a page could lie in which it may be read at all, as far as a glance by the network tells."""
         for turn in TURNS if page.shape[0] > page.shape[1] else TURNS[:1]:
-            opened = self.open(turn_clockwise(page, turn))
+            opened = self.turn(upright) if turn == HALF else self.open(turn_clockwise(page, turn))
             if opened.line is None or opened.sureness >= PROMISING:
                 yield turn, opened
 
     def _read_opened(self, opened: Opened, turn: int) -> Attempt:
         inked = opened.inked
-        if opened.sheet.is_envelope or (inked is not None and has_several_lines(inked.ink, inked.height)):
+        if opened.sheet.is_envelope or (inked is not None and has_several_lines(inked.parts, inked.height)):
             return Attempt(opened=opened, views=(), reading=Unread(reason=Reason.SEVERAL_LINES), found=None)
         views = self.see(opened)
         reading, found = self.answer(views)
         if not isinstance(reading, Unread) and turn:
             reading = replace(reading, rotation=turn, reasons=(*reading.reasons, Reason(f"turned_{turn}")))
         return Attempt(opened=opened, views=views, reading=reading, found=found)
+
+    def likeliest(self, line: LineReading) -> tuple[str, float]:
+        """The likeliest string, and its share of all, once the directory has weighed them; none, and 0, where the network reads none."""
+        if not self._places or not line.strings:
+            return super().likeliest(line)
+        listed = np.exp(self._listed_weight)
+        weighed = {text: share * (listed if text[:ZIP_LENGTH] in self._places else 1) for text, share in line.strings.items()}
+        best = max(weighed, key=lambda text: weighed[text])
+        return best, float(weighed[best] / (sum(weighed.values()) + max(1 - sum(line.strings.values()), 0)))
 
     def pool(self, views: Sequence[View]) -> Decoded | None:
         """Puts the strings of several views together, and weighs them."""
@@ -198,6 +209,13 @@ class Reader(Looker):
         text = found.ranked[0].text
         chosen = [Reason.DIRECTORY_CHOICE] if text != found.plain[0].text else []
         return (*chosen, *([Reason.NOT_IN_DIRECTORY] if text[:ZIP_LENGTH] not in self._places else []))
+
+
+def see_each(readers: Sequence[Reader], opened: Opened) -> list[Sequence[View]]:
+    """What each of some readers of one model sees of a page: they differ in when a glance is enough, and share a look."""
+    glances = [reader.glance(opened) for reader in readers]
+    looks = readers[0].look(opened) if any(glance is None for glance in glances) else []
+    return [looks if glance is None else [glance] for glance in glances]
 
 
 def turn_clockwise(page: GrayImage, degrees: int) -> GrayImage:

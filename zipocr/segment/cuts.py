@@ -29,7 +29,7 @@ CUTS_PER_WIDTH = 12
 UNCUT_WIDTH = 0.3
 MOST_CUTS = 40
 # Where cuts are wanted near some columns, so many for each of them, and none for columns nearer than this to a component's edge.
-CUTS_PER_WISH = 6
+CUTS_PER_WISH = 3
 WISH_EDGE = 0.1
 
 

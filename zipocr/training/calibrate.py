@@ -12,13 +12,13 @@ from zipocr.decode.confidence import LISTED_SHARE
 from zipocr.decode.strings import Candidate
 from zipocr.directory import places
 from zipocr.looking import NEVER
-from zipocr.reader import Reader
+from zipocr.reader import Reader, see_each
 from zipocr.shares import accepting, upper_bound
 from zipocr.training.compose import Composer
 from zipocr.training.fit import fit_logistic
 from zipocr.training.gather import map_strings
 from zipocr.training.negatives import Negatives
-from zipocr.training.weigh import cast_ballots, fit_weights, least_sureness, take_glances
+from zipocr.training.weigh import Glance, cast_ballots, fit_weights, least_sureness, take_glances
 from zipocr.types import ZIP_LENGTH, Floats, Model
 
 EVIDENCE_STRENGTH = 0.05
@@ -49,15 +49,15 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Judge:
-    """Reads one string of a composer; all readers share one look at it, since it does not depend on the directory."""
+    """Reads one string of a composer; readers share a look at it, since only when a glance is enough depends on the directory."""
 
     readers: Sequence[Reader]
     composer: Composer | Negatives
 
     def __call__(self, number: int) -> list[Verdict]:
         composed = self.composer.nth(number)
-        views = self.readers[0].see(self.readers[0].open(composed.image))
-        found = [(reader, reader.pool(views)) for reader in self.readers]
+        seen = see_each(self.readers, self.readers[0].open(composed.image))
+        found = [(reader, reader.pool(views)) for reader, views in zip(self.readers, seen, strict=True)]
         return [
             Verdict(evidence=reader.evidence(one), ranked=one.ranked, truth=composed.text, writer=composed.writer)
             for reader, one in found
@@ -107,12 +107,12 @@ def cross_fitted(verdicts: Sequence[Verdict], weights: NDArray[np.float64], with
     return found
 
 
-def like_mail(verdicts: Sequence[Verdict]) -> NDArray[np.intp]:
+def like_mail(strings: Sequence[Verdict | Glance]) -> NDArray[np.intp]:
     """Places of a sample that is listed as often as mail is: all listed strings, and the right number of others, evenly taken.
 
     An exact bound counts strings and cannot weigh them.
     """
-    listed = np.array([one.truth in places() for one in verdicts])
+    listed = np.array([one.truth[:ZIP_LENGTH] in places() for one in strings])
     others = np.flatnonzero(~listed)
     count = min(round(listed.sum() * (1 - LISTED_SHARE) / LISTED_SHARE), len(others))
     taken = others[np.arange(count) * len(others) // max(count, 1)]
@@ -143,7 +143,7 @@ def acceptance_table(confidence: NDArray[np.float64], right: NDArray[np.bool_]) 
 
 
 def calibrate(
-    fitted: Mapping[str, NDArray[Any]], composer: Composer, negatives: Negatives, count: int, *, jobs: int
+    fitted: Mapping[str, NDArray[Any]], composer: Composer, negatives: Negatives, count: int, *, jobs: int, glances: bool = True
 ) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
     """Fits when a glance is enough, the network's weight, the temperature, both confidence models and their tables of thresholds.
 
@@ -159,6 +159,8 @@ def calibrate(
         How many strings.
     jobs : int
         Processes.
+    glances : bool
+        Whether a glance may be enough at all.
 
     Returns
     -------
@@ -168,10 +170,13 @@ def calibrate(
         How many strings there were, and the share of them read right with and without the directory.
     """
     blank = np.zeros(1, np.float32)
-    arrays: dict[str, NDArray[Any]] = {"line_weight": np.array(0.5), "temperature": np.array(1.0), "sure": np.array(NEVER)}
-    arrays |= {"confidence_listed": blank, "confidence_unlisted": blank}
+    arrays: dict[str, NDArray[Any]] = {"line_weight": np.array(0.5), "temperature": np.array(1.0)}
+    arrays |= {"confidence_listed": blank, "confidence_unlisted": blank, "sure_listed": np.array(NEVER), "sure_unlisted": np.array(NEVER)}
     others = range(count, count + count // WEIGHED)
-    arrays["sure"] = np.array(least_sureness(take_glances(_model(fitted, arrays), composer, others, jobs=jobs)))
+    if glances:
+        listed, unlisted = take_glances(_model(fitted, arrays), composer, others, jobs=jobs)
+        arrays["sure_listed"] = np.array(least_sureness([listed[place] for place in like_mail(listed)]))
+        arrays["sure_unlisted"] = np.array(least_sureness(unlisted))
     weights = fit_weights(cast_ballots(_model(fitted, arrays), composer, others, jobs=jobs))
     arrays["line_weight"], arrays["temperature"] = (np.array(one) for one in weights)
     pairs = judge(_model(fitted, arrays), composer, range(count), jobs=jobs)

@@ -74,9 +74,10 @@ class _Study:
             return None
         with_it, without = self.judging
         opened = with_it.reader.open(page)
-        views, glance = with_it.reader.look(opened), with_it.reader.glance(opened)
-        seen = views if glance is None else [glance]
-        answers = with_it.answer(seen, crop.truth), without.answer(seen, crop.truth)
+        views = with_it.reader.look(opened)
+        glances = [judge.reader.glance(opened) for judge in self.judging]
+        listed, unlisted = (views if glance is None else [glance] for glance in glances)
+        answers = with_it.answer(listed, crop.truth), without.answer(unlisted, crop.truth)
         text = crop.truth.zip + (crop.truth.plus4 or "")
         return Lesson(answers=answers, samples=to_samples(views, text), features=opened.line.features if opened.line else None, text=text)
 

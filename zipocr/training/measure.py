@@ -15,7 +15,7 @@ from zipocr.errors import ModelError
 from zipocr.images import read_pages
 from zipocr.looking import Opened
 from zipocr.pooling import View
-from zipocr.reader import Decoded, Reader
+from zipocr.reader import Decoded, Reader, see_each
 from zipocr.training.compose import Composed, Composer
 from zipocr.training.gather import map_strings, owners_of
 from zipocr.training.metrics import Answer, Pair
@@ -74,7 +74,7 @@ class Judge:
 
 
 Judges: TypeAlias = tuple[Judge, Judge]
-"""With the directory and without; both take the same look at a page, which does not depend on it."""
+"""With the directory and without; they share a look at a page, and differ in when a glance is enough."""
 
 
 def judges(model: Model, kind: type[Reader] = Reader) -> Judges:
@@ -126,7 +126,7 @@ class _ReadCrop:
         crop = self.crops[number]
         page = next(page for place, page in enumerate(read_pages(crop.path, max_pixels=MAX_PIXELS), start=1) if place == crop.page)
         if isinstance(page, Unread):
-            return _answers(self.judging, [], crop.truth)
+            return _answers(self.judging, ([], []), crop.truth)
         with_it, without = self.judging
         return with_it.read(page, crop.truth), without.read(page, crop.truth)
 
@@ -161,15 +161,14 @@ class _ReadString:
         composed = self.composer.nth(number)
         reader = self.judging[0].reader
         opened = reader.open(composed.image)
-        views = reader.see(opened)
+        seen = see_each([judge.reader for judge in self.judging], opened)
         truth = Truth(zip=composed.text[:ZIP_LENGTH], plus4=composed.text[ZIP_LENGTH:], kind=composed.kind)
-        answers = _answers(self.judging, views, truth)
-        return answers, recall(reader, opened, views, composed)
+        return _answers(self.judging, seen, truth), recall(reader, opened, seen[0], composed)
 
 
-def _answers(judging: Judges, views: Sequence[View], truth: Truth) -> tuple[Answer, Answer]:
+def _answers(judging: Judges, seen: Sequence[Sequence[View]], truth: Truth) -> tuple[Answer, Answer]:
     with_it, without = judging
-    return with_it.answer(views, truth), without.answer(views, truth)
+    return with_it.answer(seen[0], truth), without.answer(seen[1], truth)
 
 
 def _unzipped(answers: Sequence[tuple[Answer, Answer]]) -> Pair:
