@@ -169,21 +169,15 @@ def remove_rules(parts: Components, height: float) -> Components:
     """
     ink = parts.ink
     left, top, wide, tall, _ = parts.boxes.T
-    across = ink
-    if _could_hold_line(left, wide, height, _least_rule(ink, height)):
-        across = _without_lines(ink, ink, height, _least_rule(ink, height))
+    least, least_upright = float(min(RULE_LENGTH * height, 0.85 * ink.shape[1])), BAR_LENGTH * height
+    across = _without_lines(ink, ink, height, least) if _could_hold_line(left, wide, height, least) else ink
     # An upright line may be a 1: it has to end at the border or at a line, or be far too long.
     upright = across
-    if _could_hold_line(top, tall, height, BAR_LENGTH * height):
+    if _could_hold_line(top, tall, height, least_upright):
         turned = _transposed(across)
-        cleaned = _without_lines(turned, _transposed(ink & ~across), height, BAR_LENGTH * height, anchored=True)
+        cleaned = _without_lines(turned, _transposed(ink & ~across), height, least_upright, anchored=True)
         upright = across if cleaned is turned else _transposed(cleaned)
     return parts if upright is ink else Components(upright)
-
-
-def _least_rule(ink: InkMask, height: float) -> float:
-    """Length in pixels from which a horizontal line is a rule."""
-    return float(min(RULE_LENGTH * height, 0.85 * ink.shape[1]))
 
 
 def _run(height: float) -> int:

@@ -76,8 +76,8 @@ class Components:
         if kept.all():
             return self
         labels, boxes, numbers = self._labelled
-        left = labels.copy()
         if np.count_nonzero(kept) >= len(kept) - FEW:
+            left = labels.copy()
             for number, (x, y, wide, tall, _) in zip(numbers[~kept].tolist(), boxes[~kept].tolist(), strict=True):
                 around = left[y - self.window[0].start :, x - self.window[1].start :][:tall, :wide]
                 around[around == number] = 0

@@ -113,8 +113,8 @@ def _loss(network: Trained, batch: Sequence[tuple[Floats, NDArray[np.uint8]]]) -
     padded = np.zeros((len(batch), PLANES, STRIP_HEIGHT, steps * PIXELS_PER_STEP), np.float32)
     for place, (pixels, _) in enumerate(batch):
         padded[place, :, :, : pixels.shape[2]] = pixels
-    pixels_first = torch.from_numpy(padded / np.float32(255)).contiguous(memory_format=torch.channels_last)
-    shares = functional.log_softmax(network(pixels_first), 2)
+    darkness = torch.from_numpy(padded / np.float32(255)).contiguous(memory_format=torch.channels_last)
+    shares = functional.log_softmax(network(darkness), 2)
     frames = torch.tensor([length // PIXELS_PER_FRAME for length in lengths])
     labels = torch.from_numpy(np.concatenate([labels for _, labels in batch]).astype(np.int64))
     counts = torch.tensor([len(labels) for _, labels in batch])
