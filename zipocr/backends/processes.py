@@ -1,7 +1,7 @@
 """The backend of several processes on this machine, of which any may hang or die.
 
-A worker process tells when it begins a step and when it has finished one, so that it is always known what a lost worker was at. Pools of
-other libraries know at best the task: a scan of a hundred pages would be lost for one of them.
+A worker process sends each result as soon as it has it, and marks in shared memory what it has begun, so that it is always known what a
+lost worker was at. Pools of other libraries know at best the task: a scan of a hundred pages would be lost for one of them.
 """
 
 import atexit
@@ -19,12 +19,13 @@ from pickle import dumps
 from typing import Any, Generic, Self
 
 from zipocr.backends import Loss, LossKind, StepT, TaskT, Work
-from zipocr.backends.worker import NO_MEMORY, Message, serve
+from zipocr.backends.worker import NO_MEMORY, Marks, Message, serve
 from zipocr.errors import BackendError
 
 DEFAULT_TIMEOUT = 60.0
-# Tasks that a worker holds, the one at work included: enough that none ever waits for this process, few enough that all end together.
-HELD = 3
+# Tasks that a worker holds, the one at work and the one before it included, whose end it tells later: enough that none ever waits for this
+# process, few enough that all end together.
+HELD = 4
 # Tasks under way for each worker. Those behind one that hangs are finished meanwhile.
 UNDER_WAY = 32
 STARTS = 3
@@ -35,30 +36,41 @@ _FOREVER = float("inf")
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Errand(Generic[TaskT, StepT]):
-    """A task on its way: the results it has so far, whether its next step has begun, and whether it was lost before that once already."""
+    """A task on its way: the results it has so far, and whether it was lost once already before its next step had begun."""
 
     task: TaskT
     results: list[StepT] = field(default_factory=list)
-    begun: bool = False
     retried: bool = False
     done: bool = False
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Worker(Generic[TaskT, StepT]):
-    """A process, the errands it holds, the first of them in its hands, and when it was last heard of."""
+    """A process, the errands it holds, the first of them in its hands, and when it was last heard of.
+
+    ``ended`` and ``steps`` are how many errands and steps of it were heard of.
+    """
 
     process: SpawnProcess
     connection: Connection
+    marks: Marks
     errands: deque[_Errand[TaskT, StepT]] = field(default_factory=deque)
     ready: bool = False
     heard: float = field(default_factory=time.monotonic)
+    ended: int = 0
+    steps: int = 0
     # The errand and the number of its results when the worker was killed for taking too long.
     overdue: tuple[_Errand[TaskT, StepT], int] | None = None
 
     def waits_since(self) -> float:
         """Since when it is at one thing; the end of days where it has nothing to do."""
         return self.heard if self.errands or not self.ready else _FOREVER
+
+    def end_errands(self, ended: int) -> None:
+        """Note that it has ended so many errands in all."""
+        while self.ended < ended:
+            self.errands.popleft().done = True
+            self.ended += 1
 
 
 class ProcessBackend:
@@ -139,8 +151,9 @@ class ProcessBackend:
             atexit.register(self._dismiss)
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=serve, args=(theirs, start, self.max_memory), daemon=True)
         try:
+            marks = context.RawValue(Marks)
+            process = context.Process(target=serve, args=(theirs, marks, start, self.max_memory), daemon=True)
             with interrupts_held_back():
                 process.start()
         except OSError as error:
@@ -148,7 +161,7 @@ class ProcessBackend:
             raise BackendError(message) from error
         finally:
             theirs.close()
-        return _Worker(process=process, connection=ours)
+        return _Worker(process=process, connection=ours, marks=marks)
 
     def _dismiss(self) -> None:
         """End all workers: those between two steps by themselves, the others by force."""
@@ -221,35 +234,33 @@ class _Crew(Generic[TaskT, StepT]):
 
     def _hear(self, worker: _Worker[TaskT, StepT]) -> None:
         try:
-            message, value = worker.connection.recv()
+            message, value, ended = worker.connection.recv()
         except (EOFError, OSError):
             self._bury(worker)
             return
         worker.heard = time.monotonic()
+        worker.end_errands(ended)
         match message:
             case Message.READY:
                 worker.ready = True
                 self.failed_starts = 0
             case Message.FAILED:
                 raise value
-            case Message.BEGUN:
-                worker.errands[0].begun = True
             case Message.STEP:
+                worker.steps += 1
                 worker.errands[0].results.append(value)
-                worker.errands[0].begun = worker.errands[0].retried = False
-            case Message.DONE:
-                worker.errands.popleft().done = True
+                worker.errands[0].retried = False
 
     def _bury(self, worker: _Worker[TaskT, StepT]) -> None:
         """Settle what a worker was at and take back what it had not begun."""
         self.workers.remove(worker)
         worker.connection.close()
         worker.process.join()
+        worker.end_errands(worker.marks.ended)
         if not worker.ready:
             self._count_failed_start(worker)
         elif worker.errands:
             self._settle(worker, worker.errands[0])
-            worker.errands[0].begun = False
         self.waiting.extendleft(errand for errand in reversed(worker.errands) if not errand.done)
 
     def _count_failed_start(self, worker: _Worker[TaskT, StepT]) -> None:
@@ -262,7 +273,8 @@ class _Crew(Generic[TaskT, StepT]):
         """Charge the step that the worker was at, if it is to blame for the worker's end."""
         if worker.overdue and worker.overdue != (errand, len(errand.results)):
             return
-        if not errand.begun and not errand.retried:
+        begun = worker.marks.begun > worker.steps
+        if not begun and not errand.retried:
             errand.retried = True
             return
         loss = (
@@ -271,7 +283,7 @@ class _Crew(Generic[TaskT, StepT]):
             else _loss(worker.process)
         )
         errand.results.append(self.lost(errand.task, len(errand.results) + 1, loss))
-        errand.done = not errand.begun
+        errand.done = not begun
         errand.retried = False
 
 
