@@ -24,8 +24,11 @@ from zipocr.errors import BackendError
 
 DEFAULT_TIMEOUT = 60.0
 # Tasks that a worker holds, the one at work and the one before it included, whose end it tells later: enough that none ever waits for this
-# process, few enough that all end together.
-HELD = 4
+# process; and fewer when there are no more than these left for each, so that all end together.
+HELD, HELD_LAST = 8, 3
+# Between two times of listening, as many seconds more each time as long as no worker has run out of tasks. Waking for every single result
+# would cost a tenth of reading.
+PAUSE, LONGEST_PAUSE = 0.0005, 0.012
 # Tasks under way for each worker. Those behind one that hangs are finished meanwhile.
 UNDER_WAY = 32
 STARTS = 3
@@ -187,6 +190,7 @@ class _Crew(Generic[TaskT, StepT]):
     cure: str
     waiting: deque[_Errand[TaskT, StepT]] = field(default_factory=deque)
     failed_starts: int = 0
+    pause: float = 0.0
 
     def run(self, tasks: Iterator[TaskT], *, jobs: int) -> Iterator[list[StepT]]:
         """Keep a bounded number of errands under way and give their results in order."""
@@ -199,7 +203,10 @@ class _Crew(Generic[TaskT, StepT]):
             if not under_way:
                 return
             self._hand_out(jobs)
+            time.sleep(self.pause)
             self._listen()
+            busy = self.waiting and all(worker.errands for worker in self.workers)
+            self.pause = min(self.pause + PAUSE, LONGEST_PAUSE) if busy else 0.0
             while under_way and under_way[0].done:
                 yield under_way.popleft().results
 
@@ -207,7 +214,7 @@ class _Crew(Generic[TaskT, StepT]):
         """Give every worker something to do, and one thing after the other, so that all have as much."""
         while len(self.workers) < jobs and len(self.waiting) > sum(not worker.errands for worker in self.workers):
             self.workers.append(self.launch())
-        for held in range(HELD):
+        for held in range(HELD if len(self.waiting) > HELD * jobs else HELD_LAST):
             for worker in self.workers:
                 if self.waiting and len(worker.errands) == held:
                     errand = self.waiting.popleft()
@@ -225,19 +232,26 @@ class _Crew(Generic[TaskT, StepT]):
         speaking = wait([worker.connection for worker in self.workers], None if nearest == _FOREVER else max(0.0, nearest))
         for worker in tuple(self.workers):
             if worker.connection in speaking:
-                self._hear(worker)
+                self._hear_out(worker)
             elif worker.overdue is None and time.monotonic() >= worker.waits_since() + allowed[id(worker)]:
                 # What it still said will be heard, and then its end.
                 worker.process.kill()
                 if worker.ready:
                     worker.overdue = worker.errands[0], len(worker.errands[0].results)
 
-    def _hear(self, worker: _Worker[TaskT, StepT]) -> None:
-        try:
-            message, value, ended = worker.connection.recv()
-        except (EOFError, OSError):
-            self._bury(worker)
-            return
+    def _hear_out(self, worker: _Worker[TaskT, StepT]) -> None:
+        """Hear all that a worker has said."""
+        speaks = True
+        while speaks:
+            try:
+                words = worker.connection.recv()
+            except (EOFError, OSError):
+                self._bury(worker)
+                return
+            self._hear(worker, *words)
+            speaks = bool(wait([worker.connection], 0))
+
+    def _hear(self, worker: _Worker[TaskT, StepT], message: Message, value: Any, ended: int) -> None:
         worker.heard = time.monotonic()
         worker.end_errands(ended)
         match message:
