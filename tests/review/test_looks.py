@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from drawings import lay, write
 from PIL import Image
 from reviewing import ROOT, row, unread, write_page
 
+from zipocr.reader import Reader
 from zipocr.results import Row
 from zipocr.review.looks import LARGEST_SIDE, TILE, Looker, Recent, Worker, draw_tiles
 from zipocr.review.sources import Finder, Origin
@@ -118,6 +120,18 @@ def test_a_fault_while_reading_again_is_told_and_does_no_harm(
     looker = looking(tmp_path, row(zip_scan.name))
     assert "fault" in looker.look(0).trouble
     assert "zip.png" in caplog.text
+    looker.close()
+
+
+@pytest.mark.real
+def test_a_zip_that_was_read_without_regions_is_shown_without_digits(
+    tmp_path: Path, zip_scan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = Reader.trace
+    monkeypatch.setattr(Reader, "trace", lambda reader, page: replace(trace(reader, page), regions=(), grids=()))
+    looker = looking(tmp_path, row(zip_scan.name))
+    look = looker.look(0)
+    assert (look.zip, look.shapes, look.tiles, look.trouble) == ("10001", (), b"", "")
     looker.close()
 
 

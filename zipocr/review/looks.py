@@ -249,7 +249,7 @@ def _to_look(trace: Trace) -> Look:
         shapes=tuple(
             Shape(left=box.left / width, top=box.top / height, width=box.width / width, height=box.height / height) for box in boxes
         ),
-        tiles=_png(draw_tiles(trace.page, trace.regions)),
+        tiles=_png(draw_tiles(trace.page, trace.regions)) if trace.regions else b"",
         strings=trace.strings,
     )
 
