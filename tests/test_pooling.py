@@ -28,7 +28,7 @@ def line_of(text: str, *, sure: float = 0.9) -> LineReading:
         digit = int(text[place])
         frames[frame, [0, digit + 1, (digit + 1) % 10 + 1]] = 1e-6, sure, 1 - sure
     frames /= frames.sum(axis=1, keepdims=True)
-    share = float(np.exp(log_probabilities(frames, [text])[0]))
+    share = float(np.exp(log_probabilities([frames], [text])[0][0]))
     seen = np.zeros((len(frames), FEATURES), np.float32)
     return LineReading(strip=STRIP, features=seen, frames=frames, strings={text: share}, shaped=0.99)
 
@@ -125,7 +125,7 @@ def test_a_string_s_score_is_what_the_lattices_say_and_what_the_network_says_by_
     texts = list(found.in_lattice)
     assert {"02346", "90210", "77777"} <= set(texts)
     # The network looked twice: what it says lies between.
-    looks = np.sort([log_probabilities(line.frames, texts) for line in (one, other)], axis=0)
+    looks = np.sort([log_probabilities([line.frames], texts)[0] for line in (one, other)], axis=0)
     assert all(least - 1e-6 <= found.in_line[text] <= most + 1e-6 for text, least, most in zip(texts, *looks, strict=True))
     scores = {candidate.text: candidate.score for candidate in found.strings}
     assert scores == pytest.approx({text: found.in_lattice[text] + 0.5 * found.in_line[text] for text in texts})

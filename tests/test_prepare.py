@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from drawings import HEIGHT, Written, lay, likeness, write
 
-from zipocr.prepare import Binarization, find_ink, half_turned, segment, settings_hash, to_working_size
+from zipocr.prepare import GLANCE, WORKING, Binarization, find_ink, half_turned, segment, settings_hash, to_glance_size, to_working_size
 
 WRITTEN: dict[str, Written] = {"upright": write("02346"), "leaning": write("71417", slant=0.3)}
 
@@ -18,6 +18,27 @@ def test_pages_are_brought_to_one_size_of_digits(height):
     assert inked.height == pytest.approx(HEIGHT, rel=0.3)
     assert sized.dtype == np.uint8
     assert sized.shape[1] / sized.shape[0] == pytest.approx(page.shape[1] / page.shape[0], rel=0.03)
+
+
+@pytest.mark.parametrize("height", [10, 14, 22, 44, 80, 130])
+def test_for_a_glance_pages_are_brought_to_half_of_that(height):
+    page = lay(
+        write("60614", height=height, width=height * 5 // 8, gap=height // 3, margin=height // 2, stroke=max(2, height // 9)).cover, 235
+    )
+    sheet = to_glance_size(page)
+    inked = find_ink(sheet, Binarization.OTSU)
+    assert inked.level == sheet.level
+    assert inked.height == pytest.approx(HEIGHT / 2, rel=0.3)
+    assert sheet.page.shape[1] / sheet.page.shape[0] == pytest.approx(page.shape[1] / page.shape[0], rel=0.05)
+    assert len(inked.parts.boxes) == len(find_ink(to_working_size(page), Binarization.OTSU).parts.boxes)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (2, 2), (3, 500)])
+def test_pages_too_small_to_halve_are_looked_at_as_well(shape):
+    page = np.full(shape, 230, np.uint8)
+    assert to_glance_size(page).height == 0
+    page[0, 0] = 0
+    assert find_ink(to_glance_size(page), Binarization.OTSU) is None
 
 
 @pytest.mark.parametrize("page", [lay(WRITTEN["upright"].cover, 235), np.full((50, 90), 255, np.uint8)], ids=["the right size", "blank"])
@@ -60,8 +81,10 @@ def test_the_hash_of_the_settings_is_short_and_tells_of_a_changed_setting(monkey
     assert len(before) == 16
     assert int(before, 16) >= 0
     assert settings_hash() == before
-    monkeypatch.setattr("zipocr.prepare.WORKING_HEIGHT", 45)
-    assert settings_hash() != before
+    monkeypatch.setattr("zipocr.prepare.WORKING", WORKING._replace(height=45))
+    changed = settings_hash()
+    monkeypatch.setattr("zipocr.prepare.GLANCE", GLANCE._replace(softening=0.6))
+    assert len({before, changed, settings_hash()}) == 3
 
 
 @pytest.mark.parametrize("name", WRITTEN)

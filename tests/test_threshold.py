@@ -21,7 +21,7 @@ PAGES = {
     "folded": drawings.lay(WRITTEN.cover, FOLD),
     "noisy": drawings.lay(WRITTEN.cover, 225, noise=12),
 }
-THRESHOLDS = {"otsu": otsu, "wolf": lambda flat: wolf(flat, window=drawings.HEIGHT)}
+THRESHOLDS = {"otsu": lambda flat: otsu(flat)[1], "wolf": lambda flat: wolf(flat, window=drawings.HEIGHT)}
 shapes = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
 
@@ -87,6 +87,13 @@ def test_any_page_of_one_gray_is_all_ink_or_all_paper(shape, gray):
         assert len(np.unique(threshold(flatten(page)))) == 1
 
 
+@pytest.mark.parametrize("paper", PAGES)
+def test_grey_up_to_the_level_is_ink(paper):
+    flat = flatten(PAGES[paper])
+    level, ink = otsu(flat)
+    assert np.array_equal(ink, flat <= level)
+
+
 @pytest.mark.parametrize("gray", [60, 165, 255])
 def test_an_empty_page_has_no_ink_by_the_threshold_for_the_whole_page(gray):
-    assert not otsu(flatten(np.full((60, 200), gray, np.uint8))).any()
+    assert not otsu(flatten(np.full((60, 200), gray, np.uint8)))[1].any()

@@ -55,6 +55,26 @@ def test_most_pages_upside_down_are_noticed_and_then_read_as_upright_ones(reader
     assert not any(one.reading.rotation for one, _ in pairs)
 
 
+class Watched(Reader):
+    """Remembers what it looked at."""
+
+    looks = ()
+
+    def look(self, opened):
+        self.looks = (*self.looks, opened)
+        return super().look(opened)
+
+
+@pytest.mark.real
+def test_a_turned_page_is_read_at_a_glance_or_not_at_all():
+    watched = Watched(load_model("mail"))
+    pages = [np.rot90(page_of(path), 2) for path in sorted((SAMPLES / "slanted").iterdir())]
+    found = [watched.attempt(page) for page in pages]
+    assert all(one.views[0].is_glance for one in found if one.reading.rotation)
+    lying = [page.tobytes() for page in pages]
+    assert all(one.page.tobytes() in lying for one in watched.looks)
+
+
 class Doubtful(Reader):
     """Is sure of nothing."""
 

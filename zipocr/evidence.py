@@ -10,7 +10,7 @@ from zipocr.pooling import Pooled
 from zipocr.sequence.reading import LineReading
 from zipocr.types import Floats
 
-LINE_EVIDENCE, GLANCE_EVIDENCE = 9, 6
+LINE_EVIDENCE, GLANCE_EVIDENCE = 9, 8
 MOST_LEAD = 12.0
 # Beyond these odds one may be less sure than the network is.
 _SURE_ODDS = 5.0
@@ -56,14 +56,14 @@ def glance_evidence(ranked: Sequence[Candidate], pooled: Pooled, line: LineReadi
 
     Returns
     -------
-    (6,) float32
-        That it was a glance, the string's share as log odds, its probability, whether the line is a ZIP at all, and whether the directory
-        chose.
+    (8,) float32
+        That it was a glance, the string's share as log odds, its probability, whether the line is a ZIP at all, whether the directory
+        chose; and that it was a second glance, and the probability then.
     """
     own = max(_odds(pooled.in_line[ranked[0].text]), -MOST_LEAD)
-    return np.array(
-        [1, odds_of_best(ranked), own, min(own, _SURE_ODDS), _shape(line), ranked[0].text != pooled.strings[0].text], np.float32
-    )
+    chosen = ranked[0].text != pooled.strings[0].text
+    twice = [1, own] if line.is_twice else [0, 0]
+    return np.array([1, odds_of_best(ranked), own, min(own, _SURE_ODDS), _shape(line), chosen, *twice], np.float32)
 
 
 def _odds(log_probability: float) -> float:

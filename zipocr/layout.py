@@ -55,13 +55,14 @@ def has_several_lines(parts: Components, height: float) -> bool:
     return _has_two_dimensions(letters, height, FEWEST_STACKED)
 
 
-def is_sheet(parts: Components) -> bool:
+def is_sheet(parts: Components, least: float = LEAST_PIXELS) -> bool:
     """Whether a page is a sheet with lines of small writing, as a whole envelope is, by its ink as the first threshold has it.
 
-    To be asked before the page is brought to working size: a stamp on it would be taken for the digits, and the writing for dirt.
+    Letters are `least` pixels high or more. To be asked before the page is brought to working size: a stamp on it would be taken for the
+    digits, and the writing for dirt.
     """
     boxes = _boxes(parts)
-    boxes = boxes.take((boxes.tall >= LEAST_PIXELS) & (boxes.wide <= FLATTEST * boxes.tall) & (boxes.wide > 1))
+    boxes = boxes.take((boxes.tall >= least) & (boxes.wide <= FLATTEST * boxes.tall) & (boxes.wide > 1))
     if len(boxes.tall) < FEWEST_LETTERS:
         return False
     height = float(np.median(boxes.tall))

@@ -1,7 +1,7 @@
 """What a page shows: its line as the network reads it at a glance, and where that leaves doubt, its regions one by one."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -12,10 +12,10 @@ from zipocr.classify.scores import Scorer
 from zipocr.classify.svc import DIGITS, Classifier
 from zipocr.decode.strings import decode
 from zipocr.normalize import to_bitmap, to_grids
-from zipocr.pooling import SUPPORT, View, bare_view, glimpse, pool
-from zipocr.prepare import Binarization, Inked, Segmentation, Sheet, find_ink, half_turned, segment, to_working_size
+from zipocr.pooling import SUPPORT, Pooled, View, bare_view, glimpse, pool
+from zipocr.prepare import Binarization, Inked, Segmentation, Sheet, find_ink, half_turned, segment, to_glance_size, to_working_size
 from zipocr.sequence.network import Network
-from zipocr.sequence.reading import LineReading, read_line
+from zipocr.sequence.reading import LineReading, read_line, seen_again
 from zipocr.sequence.strip import straighten
 from zipocr.types import Floats, GrayImage, Model, Region
 
@@ -25,25 +25,27 @@ NEVER = 2.0
 SHUT = 5.0
 # Of the network's strings so many say where to cut.
 GUIDES = 3
-# How far, in nats, the best string of network and regions together has to be ahead for no other threshold to be tried. Of 582 such strings
-# that a glance left in doubt 463 were; another threshold mended none of them.
-LEAD = 2.0
+# How far, in nats, the best string of network and regions together has to be ahead for no other threshold to be tried. Of 408 crops of
+# `dev` that glances leave in doubt without a directory, 340 are read right so, 338 if it has to be 2, and 342 if it has to be 3.
+LEAD = 0.5
 # The same where there is no network: nats to the runner-up, of the weakest digit, and of the ink left out.
 MARGIN, WEAKEST, LEFT_OUT = 3.0, -0.5, 0.5
+# Where the network makes it less likely than this that any ZIP stands on the line, nobody looks on: of 2,543 crops that bore one three were
+# such, and none of these was read from its regions.
+LEAST_SHAPED = 0.001
+# In doubt the network sees a line again, its height taken for so much less, and its digits so much larger. Without a directory that reads
+# 0.954 instead of 0.951 of `dev`, 0.926 instead of 0.913 of `tests/strings`, 0.924 instead of 0.921 of 1,500 composed strings.
+LARGER = 0.85
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Opened:
-    """A page at working size, its writing by the first threshold, and what the network reads of it; None where there is none."""
+    """A page, the same at the size of a glance, its writing there, and what the network reads of it; None where there is none."""
 
+    page: GrayImage
     sheet: Sheet
     inked: Inked | None
     line: LineReading | None
-
-    @property
-    def sureness(self) -> float:
-        """The probability of the network's best string, 0 where it has none."""
-        return 0.0 if self.line is None else max(self.line.strings.values(), default=0.0)
 
 
 def draw_regions(regions: tuple[Region, ...]) -> NDArray[np.uint8]:
@@ -58,7 +60,7 @@ class Looker:
     ----------
     model : Model
     sure : str
-        The array of the model that says from which share of all strings the likeliest is read at a glance.
+        The array of the model that says from which share of all strings the likeliest is read at a glance, and at a second one.
 
     Notes
     -----
@@ -80,29 +82,44 @@ class Looker:
         self._scorer = Scorer.from_model(model)
         self._network = Network.from_model(model)
         self._line_weight = float(model.arrays.get("line_weight", 0.0))
-        self._sure = float(model.arrays[sure]) if self.glances else NEVER
+        self._together: tuple[tuple[View, ...], Pooled | None] = (), None
+        self._sure = model.arrays[sure].tolist() if self.glances else [NEVER, NEVER]
+
+    @property
+    def is_ever_sure(self) -> bool:
+        """Whether a glance may be enough at all."""
+        return self._sure[0] < NEVER
 
     def open(self, page: GrayImage) -> Opened:
-        """Brings a page to working size, finds its writing and lets the network read it: (H, W) uint8."""
-        sheet = to_working_size(page)
+        """Finds the writing on a page and lets the network read it: (H, W) uint8."""
+        sheet = to_glance_size(page)
         inked = None if sheet.is_envelope else self.find_ink(sheet, self.binarizations[0])
-        return Opened(sheet=sheet, inked=inked, line=None if inked is None else self.read_line(inked))
+        return Opened(page=page, sheet=sheet, inked=inked, line=None if inked is None else self.read_line(inked))
 
     def turn(self, opened: Opened) -> Opened:
         """Opens a page upside down."""
         if opened.inked is None:
             return opened
         inked = half_turned(opened.inked)
-        return Opened(sheet=inked.sheet, inked=inked, line=self.read_line(inked))
+        page = np.ascontiguousarray(opened.page[::-1, ::-1])
+        return Opened(page=page, sheet=inked.sheet, inked=inked, line=self.read_line(inked))
 
     def see(self, opened: Opened) -> list[View]:
-        """Takes a glance at a page, and where that leaves doubt, a look."""
-        view = self.glance(opened)
+        """Takes a glance at a page; where that leaves doubt, a second one; and where that does as well, a look."""
+        opened, view = self.glance_twice(opened)
         return self.look(opened) if view is None else [view]
 
+    def glance_twice(self, opened: Opened) -> tuple[Opened, View | None]:
+        """Takes a second glance at a page if the first leaves doubt; the page as it was seen last, and a view as `glance` has it."""
+        view = self.glance(opened)
+        if view is None:
+            opened = self.again(opened)
+            view = self.glance(opened)
+        return opened, view
+
     def glance(self, opened: Opened) -> View | None:
-        """The strings of the network alone; None where it is not as sure of one as `zipocr.training.weigh.least_sureness` asks for."""
-        if opened.inked is None or opened.line is None or self.likeliest(opened.line)[1] < self._sure:
+        """The strings of the network alone; None where it is not as sure of one as `zipocr.training.weigh.least_surenesses` asks for."""
+        if opened.inked is None or opened.line is None or self.likeliest(opened.line)[1] < self._sure[opened.line.is_twice]:
             return None
         return glimpse(opened.inked, opened.line)
 
@@ -113,15 +130,14 @@ class Looker:
     def look(self, opened: Opened) -> list[View]:
         """Looks at a page's regions until a view leaves no doubt: from coarse to fine, and through one threshold after the other.
 
-        Where no five and no nine regions follow each other in any view, what the network reads is all there is.
+        Where the network is sure that there is no ZIP, or no five and no nine regions follow each other in any view, what it reads is all
+        there is.
         """
         views: list[View] = []
-        for binarization in self.binarizations:
-            is_first = binarization == self.binarizations[0]
-            inked = opened.inked if is_first else self.find_ink(opened.sheet, binarization)
-            if inked is None:
-                continue
-            line = opened.line if is_first else self.read_line(inked)
+        opened = self.again(opened)
+        if opened.inked and opened.line and opened.line.shaped < LEAST_SHAPED:
+            return [glimpse(opened.inked, opened.line)]
+        for inked, line in self.closer(opened):
             for view in self._views(inked, line):
                 if self._is_clear(view):
                     return [*views, view]
@@ -129,6 +145,24 @@ class Looker:
         if opened.inked and opened.line and opened.line.strings and not any(view.candidates for view in views):
             return [glimpse(opened.inked, opened.line)]
         return views
+
+    def again(self, opened: Opened) -> Opened:
+        """Lets the network see the line of a page once more, its digits larger."""
+        if opened.inked is None or opened.line is None or opened.line.again is not None:
+            return opened
+        larger = self.read_line(replace(opened.inked, height=opened.inked.height * LARGER))
+        return opened if larger is None else replace(opened, line=seen_again(opened.line, larger))
+
+    def closer(self, opened: Opened) -> Iterator[tuple[Inked, LineReading | None]]:
+        """The writing on a page at working size by one threshold after the other, and what the network reads of it.
+
+        By the first threshold that is what it has read at a glance.
+        """
+        sheet = to_working_size(opened.page)
+        for binarization in self.binarizations:
+            if inked := self.find_ink(sheet, binarization):
+                known = opened.line if binarization == self.binarizations[0] else None
+                yield inked, known.on(sheet.page.shape[1] / opened.sheet.page.shape[1]) if known else self.read_line(inked)
 
     def _views(self, inked: Inked, line: LineReading | None) -> Iterator[View]:
         """Whole components, then cut ones; where a network reads strings, what they call for at once."""
@@ -147,7 +181,7 @@ class Looker:
         """Reads the writing as a whole, without cutting it; None where the model has no network."""
         if self._network is None:
             return None
-        return read_line(self._network, straighten(inked.sheet.flat, inked.ink, inked.height))
+        return read_line(self._network, straighten(inked.sheet.flat, inked.ink, inked.height, inked.level))
 
     def segment(self, inked: Inked, *, through: bool, centres: Sequence[NDArray[np.float64]] = ()) -> Segmentation:
         """Finds everything that could be a digit; only where one of some strings has its digits' centres, if such are given."""
@@ -182,10 +216,19 @@ class Looker:
         """How far each region lies beyond the gate, in nats: (E, P), (E, G) -> (E,)."""
         return self._gate.odds(features, geometry)
 
+    def put_together(self, views: Sequence[View]) -> Pooled | None:
+        """The strings of several views, or of the only one, as `zipocr.pooling.pool` has them."""
+        # Whether a view is clear and what it amounts to is asked one after the other. Views are the same or not: none is like another.
+        seen, pooled = self._together
+        if seen != tuple(views):
+            seen, pooled = tuple(views), pool(views, support=self.support, line_weight=self._line_weight)
+            self._together = seen, pooled
+        return pooled
+
     def _is_clear(self, view: View) -> bool:
         """Whether a view leaves no doubt, directory or not: one string ahead; without a network, also every digit sure and no ink left."""
         if view.line is not None:
-            pooled = pool([view], support=self.support, line_weight=self._line_weight)
+            pooled = self.put_together([view])
             return pooled is not None and pooled.lead >= LEAD
         if not view.candidates:
             return False

@@ -28,9 +28,9 @@ ARRAYS = (
 )  # fmt: skip
 TABLES = ("acceptance_listed", "acceptance_unlisted")
 NETWORK = {
-    "network_1_weights": (16, 18), "network_2_weights": (32, 144), "network_3_weights": (64, 288), "network_4_weights": (128, 576),
-    "network_5_weights": (128, 768), "network_6_weights": (192, 384), "network_out_weights": (12, 96),
-    "network_1_biases": (16,), "network_2_biases": (32,), "network_3_biases": (64,), "network_4_biases": (128,),
+    "network_1_weights": (16, 18), "network_2_weights": (32, 144), "network_3_weights": (64, 288), "network_4_weights": (96, 576),
+    "network_5_weights": (128, 576), "network_6_weights": (192, 384), "network_out_weights": (12, 96),
+    "network_1_biases": (16,), "network_2_biases": (32,), "network_3_biases": (64,), "network_4_biases": (96,),
     "network_5_biases": (128,), "network_6_biases": (192,), "network_out_biases": (12,),
 }  # fmt: skip
 """Arrays of the network that reads lines, and their shapes (`zipocr.sequence.network.LAYERS`); a model has all of them or none."""

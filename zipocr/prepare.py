@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import sha256
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
@@ -15,20 +15,34 @@ from zipocr import normalize, threshold
 from zipocr.classify import features, gate, scores, svc
 from zipocr.clean import digit_height, mend_gaps, remove_rules, remove_specks
 from zipocr.components import Components
-from zipocr.layout import is_sheet
+from zipocr.layout import LEAST_PIXELS, is_sheet
 from zipocr.segment import cuts, lattice, seams
 from zipocr.segment.cuts import propose_cuts
 from zipocr.segment.lattice import build_lattice
+from zipocr.shrink import halved
 from zipocr.threshold import flatten, has_ink, otsu, wolf
 from zipocr.types import CutSet, GrayImage, InkMask, Lattice
 
-# Digits are segmented at about this height in pixels: pages with much smaller or larger ones are brought to it first.
-WORKING_HEIGHT = 44
-LEAST_HEIGHT, MOST_HEIGHT = 34, 62
 LARGEST_ENLARGEMENT = 4.0
-SOFTENING = 0.8
+# On a page of half its size digits are not smaller than this in pixels, or they are looked for on the whole page.
+LEAST_HALVED = 7.0
 # A way to clean ink: its components and the digit height in pixels -> the same, cleaned.
 Cleaner: TypeAlias = Callable[[Components, float], Components]
+
+
+class Size(NamedTuple):
+    """A height in pixels that digits are brought to, unless it is near enough already, and how much their page is smoothed."""
+
+    height: int
+    least: int
+    most: int
+    softening: float
+
+
+# Digits are segmented at about this height.
+WORKING = Size(height=44, least=34, most=62, softening=0.8)
+# For the network to read the line half of it is enough: of 3,303 crops and composed strings one read 3,021 so, and 3,023 at full height.
+GLANCE = Size(height=22, least=17, most=31, softening=0.5)
 
 
 class Binarization(StrEnum):
@@ -40,13 +54,14 @@ class Binarization(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sheet:
-    """A page at working size: as it came, flattened, the parts of its ink by the first threshold, and the digit height, 0 without ink.
+    """A page at some size, flattened, the parts of its ink by the first threshold, and the digit height in pixels, 0 without ink.
 
-    ``is_envelope`` says that the page, as it came, is a sheet of small writing.
+    ``level`` is that threshold; ``is_envelope`` says that the page, as it came, is a sheet of small writing.
     """
 
     page: GrayImage
     flat: GrayImage
+    level: float
     parts: Components
     height: float
     is_envelope: bool = False
@@ -54,11 +69,15 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Inked:
-    """A page at working size, the parts of its cleaned ink, and the digit height in pixels."""
+    """A page at some size, the parts of its cleaned ink, and the digit height in pixels.
+
+    ``level`` is the threshold up to which grey is ink; None where there is none for the whole page.
+    """
 
     sheet: Sheet
     parts: Components
     height: float
+    level: float | None
 
     @property
     def ink(self) -> InkMask:
@@ -85,40 +104,52 @@ def settings_hash() -> str:
         for name, value in vars(room).items()
         if name.isupper() and not name.startswith("_") and isinstance(value, int | float | tuple)
     }
-    found |= {"reader": (WORKING_HEIGHT, LEAST_HEIGHT, MOST_HEIGHT, LARGEST_ENLARGEMENT, SOFTENING)}
+    found |= {"reader": (WORKING, GLANCE, LARGEST_ENLARGEMENT, LEAST_HALVED)}
     return sha256(repr(sorted(found.items())).encode()).hexdigest()[:16]
 
 
 def to_working_size(page: GrayImage) -> Sheet:
-    """Scales a page so that its digits are about `WORKING_HEIGHT` pixels high; a page near that, or without ink, stays as it is."""
-    sheet = _lay(page)
+    """Scales a page so that its digits are about as high as `WORKING` says; a page near that, or without ink, stays as it is."""
+    return _fit(page, _lay(page, WORKING), WORKING)
+
+
+def to_glance_size(page: GrayImage) -> Sheet:
+    """Scales a page so that its digits are about as high as `GLANCE` says; what the half of it shows is found there."""
+    sheet = _lay(halved(page), GLANCE)
+    return _fit(page, sheet if sheet.height >= LEAST_HALVED else _lay(page, GLANCE), GLANCE)
+
+
+def _fit(page: GrayImage, sheet: Sheet, wanted: Size) -> Sheet:
+    """A page as it was laid, if its digits are about as high as wanted there; or laid anew."""
     if sheet.height == 0:
         return sheet
-    if is_sheet(sheet.parts):
+    laid_at = sheet.page.shape[0] / page.shape[0]
+    if is_sheet(sheet.parts, LEAST_PIXELS * laid_at):
         return replace(sheet, is_envelope=True)
-    if LEAST_HEIGHT <= sheet.height <= MOST_HEIGHT:
+    if wanted.least <= sheet.height <= wanted.most:
         return sheet
-    scale = min(WORKING_HEIGHT / sheet.height, LARGEST_ENLARGEMENT)
+    scale = min(wanted.height / sheet.height * laid_at, LARGEST_ENLARGEMENT)
     size = max(1, round(page.shape[1] * scale)), max(1, round(page.shape[0] * scale))
-    return _lay(cv2.resize(page, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA).astype(page.dtype))
+    return _lay(cv2.resize(page, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA).astype(page.dtype), wanted)
 
 
-def _lay(page: GrayImage) -> Sheet:
-    flat = cv2.GaussianBlur(flatten(page), (0, 0), SOFTENING).astype(np.uint8, copy=False)
-    ink = otsu(flat)
+def _lay(page: GrayImage, size: Size) -> Sheet:
+    flat = cv2.GaussianBlur(flatten(page), (0, 0), size.softening).astype(np.uint8, copy=False)
+    level, ink = otsu(flat)
     if not has_ink(flat, ink):
-        return Sheet(page=page, flat=flat, parts=Components(np.zeros_like(ink)), height=0.0)
+        return Sheet(page=page, flat=flat, level=level, parts=Components(np.zeros_like(ink)), height=0.0)
     parts = Components(ink)
-    return Sheet(page=page, flat=flat, parts=parts, height=digit_height(parts))
+    return Sheet(page=page, flat=flat, level=level, parts=parts, height=digit_height(parts))
 
 
 def find_ink(sheet: Sheet, binarization: Binarization, *, unrule: Cleaner = remove_rules, mend: Cleaner = mend_gaps) -> Inked | None:
-    """Separates writing from paper, rules and dirt on a page at working size, and mends it; None when there is no ink."""
+    """Separates writing from paper, rules and dirt on a page, and mends it; None when there is no ink."""
     if sheet.height == 0:
         return None
-    parts, height = sheet.parts, sheet.height
+    level: float | None
+    parts, height, level = sheet.parts, sheet.height, sheet.level
     if binarization is Binarization.WOLF:
-        parts = Components(wolf(sheet.flat, window=WORKING_HEIGHT))
+        parts, level = Components(wolf(sheet.flat, window=WORKING.height)), None
         height = digit_height(parts)
         if height == 0:
             return None
@@ -126,7 +157,7 @@ def find_ink(sheet: Sheet, binarization: Binarization, *, unrule: Cleaner = remo
     if bare is not parts:
         height = digit_height(bare) or height
     clean = mend(remove_specks(bare, height), height)
-    return Inked(sheet=sheet, parts=clean, height=height) if len(clean.boxes) else None
+    return Inked(sheet=sheet, parts=clean, height=height, level=level) if len(clean.boxes) else None
 
 
 def half_turned(inked: Inked) -> Inked:
@@ -134,7 +165,7 @@ def half_turned(inked: Inked) -> Inked:
     sheet = inked.sheet
     page, flat = (np.ascontiguousarray(one[::-1, ::-1]) for one in (sheet.page, sheet.flat))
     drawn, ink = (Components(np.ascontiguousarray(one.ink[::-1, ::-1])) for one in (sheet.parts, inked.parts))
-    return Inked(sheet=replace(sheet, page=page, flat=flat, parts=drawn), parts=ink, height=inked.height)
+    return replace(inked, sheet=replace(sheet, page=page, flat=flat, parts=drawn), parts=ink)
 
 
 def segment(inked: Inked, *, through: bool = True, centres: Sequence[NDArray[np.float64]] = ()) -> Segmentation:

@@ -13,7 +13,7 @@ from zipocr.evidence import GLANCE_EVIDENCE, LINE_EVIDENCE, glance_evidence, lin
 from zipocr.layout import has_several_lines
 from zipocr.looking import Looker, Opened
 from zipocr.normalize import to_grids
-from zipocr.pooling import Pooled, View, pool
+from zipocr.pooling import Pooled, View
 from zipocr.prepare import settings_hash
 from zipocr.sequence.reading import LineReading
 from zipocr.trace import to_blank_trace, to_trace
@@ -44,7 +44,7 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Attempt:
-    """A page at working size, turned somehow, and what became of it."""
+    """A page, turned somehow, and what became of it."""
 
     opened: Opened
     views: Sequence[View]
@@ -96,8 +96,9 @@ class Reader(Looker):
         attempt = self.attempt(page)
         views, reading, found = attempt.views, attempt.reading, attempt.found
         if not views:
-            inked = attempt.opened.inked
-            return to_blank_trace(attempt.opened.sheet.page, reading, ink=None if inked is None else inked.ink)
+            inked = next(self.closer(attempt.opened), (None, None))[0]
+            page, ink = (attempt.opened.page, None) if inked is None else (inked.sheet.page, inked.ink)
+            return to_blank_trace(page, reading, ink=ink)
         if found is None or isinstance(reading, Unread):
             return to_trace(views[-1].seen, reading)
         view, edges = self._shown(attempt.opened, found)
@@ -111,9 +112,10 @@ class Reader(Looker):
     def _shown(self, opened: Opened, found: Decoded) -> tuple[View, tuple[int, ...]]:
         """The view in which the best string was seen, and its regions there; what was read at a glance is looked at now."""
         best = found.ranked[0]
-        if best.edges or opened.inked is None or opened.line is None:
+        inked, line = (None, None) if best.edges else next(self.closer(opened), (None, None))
+        if inked is None or line is None:
             return found.view, best.edges
-        view = self.decode(self.segment(opened.inked, through=True, centres=opened.line.centres((best.text,))), opened.line)
+        view = self.decode(self.segment(inked, through=True, centres=line.centres((best.text,))), line)
         placed = spell(view.seen.lattice, view.gains, best.text)
         return view, () if placed is None else placed.edges
 
@@ -127,10 +129,17 @@ class Reader(Looker):
         return likeliest if likeliest.confidence >= SURE_TURN else best
 
     def _promising(self, page: GrayImage, upright: Opened) -> Iterator[tuple[int, Opened]]:
-        """The ways a page could lie in which it may be read at all, as far as a glance by the network tells."""
+        """The ways a page could lie in which it may be read at all, as far as glances by the network tell.
+
+        Where a glance is ever enough, it has to be: of 1,664 crops upside down 1,110 were noticed so, and 16 more by looks, which are dear.
+        """
         for turn in TURNS if page.shape[0] > page.shape[1] else TURNS[:1]:
             opened = self.turn(upright) if turn == HALF else self.open(turn_clockwise(page, turn))
-            if opened.line is None or opened.sureness >= PROMISING:
+            # Without the directory: a page upside down may show a listed ZIP as well.
+            if opened.line is not None and super().likeliest(opened.line)[1] < PROMISING:
+                continue
+            opened, view = self.glance_twice(opened)
+            if view is not None or not self.is_ever_sure:
                 yield turn, opened
 
     def _read_opened(self, opened: Opened, turn: int) -> Attempt:
@@ -154,7 +163,7 @@ class Reader(Looker):
 
     def pool(self, views: Sequence[View]) -> Decoded | None:
         """Puts the strings of several views together, and weighs them."""
-        return self.weigh(pool(views, support=self.support, line_weight=self._line_weight))
+        return self.weigh(self.put_together(views))
 
     def weigh(self, pooled: Pooled | None) -> Decoded | None:
         """Lets the directory weigh strings; None when there are none."""
@@ -214,6 +223,9 @@ class Reader(Looker):
 def see_each(readers: Sequence[Reader], opened: Opened) -> list[Sequence[View]]:
     """What each of some readers of one model sees of a page: they differ in when a glance is enough, and share a look."""
     glances = [reader.glance(opened) for reader in readers]
+    if any(glance is None for glance in glances):
+        opened = readers[0].again(opened)
+        glances = [glance or reader.glance(opened) for glance, reader in zip(glances, readers, strict=True)]
     looks = readers[0].look(opened) if any(glance is None for glance in glances) else []
     return [looks if glance is None else [glance] for glance in glances]
 

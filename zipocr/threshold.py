@@ -46,10 +46,10 @@ def flatten(page: GrayImage) -> GrayImage:
     return cv2.divide(page, np.maximum(paper, 1), scale=250).astype(np.uint8, copy=False)
 
 
-def otsu(flat: GrayImage) -> InkMask:
-    """Ink by one threshold for the whole flattened page (Otsu, 1979). (H, W) uint8 -> (H, W) bool."""
-    _, drawn = cv2.threshold(flat, 0, 1, cv2.THRESH_BINARY_INV | cv2.THRESH_OTSU)
-    return np.asarray(drawn, np.uint8).view(np.bool_)
+def otsu(flat: GrayImage) -> tuple[float, InkMask]:
+    """One threshold for the whole flattened page, up to which grey is ink, and that ink (Otsu, 1979). (H, W) uint8 -> (H, W) bool."""
+    level, drawn = cv2.threshold(flat, 0, 1, cv2.THRESH_BINARY_INV | cv2.THRESH_OTSU)
+    return level, np.asarray(drawn, np.uint8).view(np.bool_)
 
 
 def has_ink(flat: GrayImage, ink: InkMask) -> bool:

@@ -227,6 +227,14 @@ def test_it_is_enough_to_hold_one_centre_of_one_string():
     assert found[0] < found[2] > found[1]
 
 
+@pytest.mark.parametrize("aside", [-0.09, 0.09])
+def test_a_thin_stroke_holds_a_centre_that_lies_a_little_beside_it(aside):
+    ones = write("11711", stroke=3)
+    centres = middles(ones.boxes) + aside * HEIGHT
+    lattice = build_lattice(propose_cuts(ones.ink, HEIGHT), HEIGHT, centres=[centres])
+    assert spells(lattice, ones.digits)
+
+
 def test_centres_off_the_page_leave_no_region():
     cuts = propose_cuts(WRITTEN.ink, HEIGHT)
     assert build_lattice(cuts, HEIGHT, centres=[np.array([-500.0, 9000.0])]).regions == ()

@@ -33,7 +33,7 @@ def test_probabilities_are_the_sums_over_all_paths(seed, count):
     frames = frames_of(np.random.default_rng(seed), count, 4)
     expected = {labels: share for labels, share in by_all_paths(frames, 4).items() if labels}
     texts = ["".join(str(label - 1) for label in labels) for labels in expected]
-    assert np.exp(log_probabilities(frames, texts)) == pytest.approx(list(expected.values()), rel=1e-4, abs=1e-9)
+    assert np.exp(log_probabilities([frames], texts)[0]) == pytest.approx(list(expected.values()), rel=1e-4, abs=1e-9)
 
 
 @given(seed=st.integers(0, 1000), count=st.integers(1, 5))
@@ -78,7 +78,7 @@ def test_strings_are_placed_together_as_they_are_alone():
 
 def test_a_string_that_needs_more_frames_than_there_are_is_impossible_and_partly_nowhere():
     frames = frames_of(np.random.default_rng(5), 6, 11)
-    assert log_probabilities(frames, ["11111"])[0] < -60
+    assert log_probabilities([frames], ["11111"])[0][0] < -60
     assert np.isnan(place_digits(frames, ["11111"])).any()
 
 
@@ -104,10 +104,10 @@ def test_digits_are_placed_on_the_likeliest_of_all_paths(seed, count, text):
 @pytest.mark.parametrize(("text", "frames"), [("11111", 9), ("000000000", 17), ("02108", 5), ("99", 3)])
 def test_digits_need_a_frame_each_and_equal_neighbours_a_blank_between(text, frames):
     even = np.full((frames, CLASSES), 1 / CLASSES, np.float32)
-    paths = log_probabilities(even, [text])[0] / np.log(CLASSES)
+    paths = log_probabilities([even], [text])[0][0] / np.log(CLASSES)
     assert paths == pytest.approx(-frames)  # one path alone
     assert np.isfinite(place_digits(even, [text])).all()
-    assert log_probabilities(even[1:], [text])[0] < -60
+    assert log_probabilities([even[1:]], [text])[0][0] < -60
     assert np.isnan(place_digits(even[1:], [text])).any()
 
 
@@ -117,21 +117,28 @@ def test_the_search_and_the_sum_over_all_ways_agree_on_what_is_clear(seed, text)
     frames /= frames.sum(axis=1, keepdims=True)
     (labels, share), *_ = best_labels(frames).items()
     assert "".join(str(label - 1) for label in labels) == text
-    assert share == pytest.approx(float(np.exp(log_probabilities(frames, [text])[0])), rel=1e-2)
+    assert share == pytest.approx(float(np.exp(log_probabilities([frames], [text])[0][0])), rel=1e-2)
 
 
 @given(seed=st.integers(0, 100))
 def test_strings_of_any_lengths_are_as_probable_together_as_alone(seed):
     frames = frames_of(np.random.default_rng(seed), 20, 11)
     texts = ["02108", "1", "021081234", "77", "11111", "02108"]
-    assert log_probabilities(frames, texts) == pytest.approx([log_probabilities(frames, [text])[0] for text in texts])
-    assert len(log_probabilities(frames, [])) == 0
+    assert log_probabilities([frames], texts)[0] == pytest.approx([log_probabilities([frames], [text])[0][0] for text in texts])
+    assert len(log_probabilities([frames], [])[0]) == 0
+
+
+def test_readings_of_any_lengths_are_looked_through_together_as_alone():
+    rng = np.random.default_rng(9)
+    readings, texts = [frames_of(rng, length, CLASSES) for length in (12, 30, 21)], ["02108", "11111", "021081234"]
+    together = log_probabilities(readings, texts)
+    assert together == pytest.approx(np.stack([log_probabilities([one], texts)[0] for one in readings]))
 
 
 def test_frames_are_not_changed():
     frames = frames_of(np.random.default_rng(4), 12, CLASSES)
     before = frames.copy()
     best_labels(frames)
-    log_probabilities(frames, ["02108"])
+    log_probabilities([frames], ["02108"])
     place_digits(frames, ["02108"])
     assert np.array_equal(frames, before)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from drawings import HEIGHT, lay, write
 
-from zipocr.prepare import Binarization, find_ink, to_working_size
+from zipocr.prepare import Binarization, find_ink, to_glance_size, to_working_size
 from zipocr.sequence.strip import DIGIT_HEIGHT, INK_LEVEL, LEAST_LENGTH, MOST_LENGTH, STRIP_HEIGHT, Strip, straighten
 
 
@@ -55,6 +55,19 @@ def test_a_strip_knows_where_it_lay_on_the_page():
         np.clip(np.rint(y), 0, inked.ink.shape[0] - 1).astype(int), np.clip(np.rint(x), 0, inked.ink.shape[1] - 1).astype(int)
     ]
     assert inside.mean() > 0.97
+
+
+@pytest.mark.parametrize("paper", [250, 160])
+def test_of_small_digits_pixels_that_are_ink_in_part_count_in_part(paper):
+    page = lay(write("02346").cover, paper)
+    inked = find_ink(to_glance_size(page), Binarization.OTSU)
+    hard, soft = (straighten(inked.sheet.flat, inked.ink, inked.height, level).pixels[1].astype(float) for level in (None, inked.level))
+    large = strip_of(page).pixels[1].astype(float)
+    # As the same page looks where every pixel is four.
+    length = min(hard.shape[1], large.shape[1])
+    far = [np.abs(one[:, :length] - large[:, :length]).mean() for one in (hard, soft)]
+    assert far[1] < far[0]
+    assert not (soft[hard == 0] > 200).any()
 
 
 def test_nothing_given_is_changed():

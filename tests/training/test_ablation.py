@@ -4,7 +4,7 @@ import pytest
 from drawings import lay, write
 
 from zipocr.model_file import load_model
-from zipocr.prepare import Binarization, to_working_size
+from zipocr.prepare import Binarization, find_ink, to_working_size
 from zipocr.reader import Reader
 from zipocr.training.ablation import (
     PARTS,
@@ -16,6 +16,7 @@ from zipocr.training.ablation import (
     NoNetwork,
     OneThreshold,
     RulesLeft,
+    SeenOnce,
     ablate,
 )
 from zipocr.training.compose import Composer
@@ -47,7 +48,7 @@ def test_a_reader_that_lacks_nothing_reads_as_before(tiny, pages):
 def test_every_part_makes_some_difference_to_what_is_seen(tiny, pages):
     full = scores(Reader(tiny.model), pages)
     for part, kind in PARTS.items():
-        if kind not in {NoNetwork, LineAlone, NoGlance}:
+        if kind not in {NoNetwork, LineAlone, NoGlance, SeenOnce}:
             assert scores(kind(tiny.model), pages) != full, part
 
 
@@ -55,11 +56,10 @@ def test_every_part_makes_some_difference_to_what_is_seen(tiny, pages):
 def test_network_and_support_vectors_each_make_some_difference_to_a_model_that_has_both(pages):
     model = load_model("mail")
     full = scores(Reader(model), pages)
-    for kind in (NoNetwork, LineAlone):
+    for kind in (NoNetwork, LineAlone, SeenOnce):
         assert scores(kind(model), pages) != full, kind
-    glances = [[kind(model).see(kind(model).open(page))[0].is_glance for page in pages] for kind in (Reader, NoGlance)]
-    assert any(glances[0])
-    assert not any(glances[1])
+    assert any(Reader(model).glance(Reader(model).open(page)) for page in pages)
+    assert not any(NoGlance(model).glance(NoGlance(model).open(page)) for page in pages)
     assert all(view.line is None for view in looked(NoNetwork(model), pages))
 
 
@@ -74,7 +74,7 @@ def test_without_cuts_through_components_no_cut_costs_ink(tiny, pages):
 
 
 def test_free_dirt_leaves_the_lattice_as_it_is_but_for_its_prices(tiny, pages):
-    inked = Reader(tiny.model).open(pages[0]).inked
+    inked = find_ink(to_working_size(pages[0]), Binarization.OTSU)
     dear, free = (kind(tiny.model).segment(inked, through=True).lattice for kind in (Reader, FreeDirt))
     assert dear.skips[:, 2].any()
     assert not free.skips[:, 2].any()
@@ -84,7 +84,7 @@ def test_free_dirt_leaves_the_lattice_as_it_is_but_for_its_prices(tiny, pages):
 
 
 def test_where_all_is_whole_no_region_is_worth_less_than_its_digit(tiny, pages):
-    inked = Reader(tiny.model).open(pages[0]).inked
+    inked = find_ink(to_working_size(pages[0]), Binarization.OTSU)
     partial, whole = (kind(tiny.model).decode(kind(tiny.model).segment(inked, through=True)) for kind in (Reader, AllWhole))
     least, most = partial.gains.max(axis=1), whole.gains.max(axis=1)
     assert (most >= least).all()

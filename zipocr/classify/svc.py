@@ -29,16 +29,15 @@ class Classifier:
     """A one-against-one RBF support vector classifier of ten digits and the non-digit.
 
     ``from_grid`` says whether it sees the 8x8 grid alone or the 32x32 bitmap. ``mean`` (336,) and ``projection`` (336, P) reduce the
-    gradient directions. ``support_columns`` (P, S) are the support vectors times twice gamma, ``support_lengths`` (S,) their squared
-    lengths times gamma; both lie class by class. ``weights`` has for each class the coefficients of its support vectors against every
-    other class, (S of the class, 10); ``intercepts`` is (55,).
+    gradient directions. ``support_columns`` has for each class its support vectors times twice gamma, their squared lengths times -gamma,
+    and ones, (P + 2, S of the class); ``weights`` their coefficients against every other class, (S of the class, 10); ``intercepts`` is
+    (55,).
     """
 
     from_grid: bool
     mean: Floats
     projection: Floats
-    support_columns: Floats
-    support_lengths: Floats
+    support_columns: tuple[Floats, ...]
     weights: tuple[Floats, ...]
     intercepts: Floats
     gamma: float
@@ -52,12 +51,14 @@ class Classifier:
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
         """Unfolds the arrays that training made."""
         support, gamma = arrays["support"].astype(np.float32), float(arrays["gamma"])
+        lengths = (support * support).sum(axis=1)
+        columns = np.vstack([support.T * np.float32(2 * gamma), lengths * np.float32(-gamma), np.ones_like(lengths)])
+        parts = np.split(columns, np.cumsum(arrays["support_counts"])[:-1], axis=1)
         return cls(
             from_grid=bool(arrays["from_grid"]),
             mean=arrays["mean"],
             projection=arrays["projection"],
-            support_columns=np.ascontiguousarray(support.T) * np.float32(2 * gamma),
-            support_lengths=(support * support).sum(axis=1) * np.float32(gamma),
+            support_columns=tuple(np.ascontiguousarray(part) for part in parts),
             weights=by_class(arrays["dual"].astype(np.float32), arrays["support_counts"]),
             intercepts=arrays["intercepts"],
             gamma=gamma,
@@ -85,15 +86,14 @@ class Classifier:
         return _by_block(self._decide_some, features)
 
     def _decide_some(self, rows: Floats) -> Floats:
-        # The exponent of the kernel, -gamma |x - s|^2, in place: the (N, S) matrix is what costs time here.
-        kernel: Floats = rows @ self.support_columns
-        kernel -= np.float32(self.gamma) * (rows * rows).sum(axis=1)[:, None]
-        kernel -= self.support_lengths
-        np.exp(kernel, out=kernel)
-        sums, first = np.empty((len(rows), CLASSES, CLASSES - 1), np.float32), 0
-        for one, weights in enumerate(self.weights):
-            np.matmul(kernel[:, first : first + len(weights)], weights, out=sums[:, one])
-            first += len(weights)
+        # The exponent of the kernel, -gamma |x - s|^2, by one product; class by class, so that the kernel stays in the processor's cache.
+        lengths = (rows * rows).sum(axis=1, keepdims=True)
+        long = np.hstack([rows, np.ones_like(lengths), np.float32(-self.gamma) * lengths])
+        sums = np.empty((len(rows), CLASSES, CLASSES - 1), np.float32)
+        for one, (columns, weights) in enumerate(zip(self.support_columns, self.weights, strict=True)):
+            kernel: Floats = long @ columns
+            np.exp(kernel, out=kernel)
+            np.matmul(kernel, weights, out=sums[:, one])
         decisions: Floats = sums[:, _FIRST, _SECOND - 1] + sums[:, _SECOND, _FIRST] + self.intercepts
         return decisions
 

@@ -16,8 +16,10 @@ MOST_AREA = 1.1
 LEAST_HEIGHT = 0.35
 LEAK_AREA = 0.01
 MOST_SLOPE = 0.25
-# A centre lies under a region if so much of its ink, at least, lies on either side.
+# A centre lies under a region if so much of its ink, at least, lies on either side; but centres may be so far astray. Without that leeway
+# a 1 that is a thin stroke is missed: of 296 strings of which the network was in doubt 47 could not be read from regions, and with it 19.
 INNER = 0.08
+ASTRAY = 0.1
 # What dropping a region as dirt costs: a full stop little, a digit's worth of ink more than any doubt.
 SKIP_PRICE = 3.3
 SKIP_UNIT = 0.1
@@ -55,10 +57,11 @@ def build_lattice(cuts: CutSet, height: float, *, centres: Sequence[NDArray[np.f
     inked = amount[None, :] - shared
     ordered = (leak <= LEAK_AREA * area) & (inked > leak)
     starts, ends = np.nonzero(ordered & (inked >= LEAST_AREA * area) & (inked <= MOST_AREA * area))
-    fit = _extents(cuts.columns, cuts.left, starts, ends) <= WIDEST * height
+    by_column, by_row = _profile(cuts.columns, cuts.left), _profile(cuts.rows, cuts.left)
+    fit = _extents(by_column, starts, ends) <= WIDEST * height
     if centres:
-        fit &= _hold_one(cuts, starts, ends, centres)
-    fit &= _extents(cuts.rows, cuts.left, starts, ends) >= LEAST_HEIGHT * height
+        fit &= _hold_one(by_column, starts, ends, centres, ASTRAY * height)
+    fit &= _extents(by_row, starts, ends) >= LEAST_HEIGHT * height
     starts, ends = starts[fit], ends[fit]
     slope, level = _line(cuts)
     kept, regions, geometry, prices = [], [], [], []
@@ -102,10 +105,21 @@ def _dirt_price(area: float) -> float:
     return SKIP_PRICE * min(area / SKIP_UNIT, SKIP_LIMIT)
 
 
-def _extents(places: NDArray[np.intp], left: NDArray[np.bool_], starts: NDArray[np.intp], ends: NDArray[np.intp]) -> NDArray[np.intp]:
-    """How far apart the first and the last occupied places of each region are: widths from columns, heights from rows."""
-    size = int(places.max()) + 1
-    profile = np.stack([np.bincount(places[side], minlength=size) for side in left]).astype(np.int32)
+def _profile(places: NDArray[np.intp], left: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """How many of the pixels left of each cut have each place: (P,) rows or columns of the ink, (C, P) -> (C, places)."""
+    counts = np.bincount(places)
+    occupied = np.flatnonzero(counts)
+    # Pixels stand row by row; what is sorted in 16 bits is sorted quickly.
+    order = places.astype(np.uint16 if len(counts) < 1 << 16 else np.intp).argsort(kind="stable")
+    profile = np.zeros((len(left), len(counts)), np.int32)
+    firsts = np.cumsum(counts[occupied]) - counts[occupied]
+    profile[:, occupied] = np.add.reduceat(left[:, order].view(np.uint8), firsts, axis=1, dtype=np.int32)
+    return profile
+
+
+def _extents(profile: NDArray[np.int32], starts: NDArray[np.intp], ends: NDArray[np.intp]) -> NDArray[np.intp]:
+    """How far apart the first and the last occupied places of each region are: widths by columns, heights by rows."""
+    size = profile.shape[1]
     extents = np.empty(len(starts), np.intp)
     # In slices: a page of scribbles has tens of thousands of pairs.
     for first in range(0, len(starts), _PAIRS_AT_ONCE):
@@ -115,18 +129,19 @@ def _extents(places: NDArray[np.intp], left: NDArray[np.bool_], starts: NDArray[
     return extents
 
 
-def _hold_one(cuts: CutSet, starts: NDArray[np.intp], ends: NDArray[np.intp], centres: Sequence[NDArray[np.float64]]) -> NDArray[np.bool_]:
-    """Which regions have one of the centres of a string, and no other of the same, under the middle part of their ink."""
-    size = int(cuts.columns.max()) + 1
-    below = np.cumsum([np.bincount(cuts.columns[side], minlength=size) for side in cuts.left], axis=1)
+def _hold_one(
+    profile: NDArray[np.int32], starts: NDArray[np.intp], ends: NDArray[np.intp], centres: Sequence[NDArray[np.float64]], slack: float
+) -> NDArray[np.bool_]:
+    """Which regions have one of the centres of a string, and no other of the same, under the middle part of their ink; by columns."""
+    size, below = profile.shape[1], np.cumsum(profile, axis=1)
     fit = np.zeros(len(starts), np.bool_)
     for first in range(0, len(starts), _PAIRS_AT_ONCE):
         some = slice(first, first + _PAIRS_AT_ONCE)
         filled = below[ends[some]] - below[starts[some]]
         share = filled / filled[:, -1:]
         for one in centres:
-            under = share[:, np.clip(np.rint(one).astype(np.intp), 0, size - 1)]
-            fit[some] |= ((under > INNER) & (under < 1 - INNER)).sum(axis=1) == 1
+            before, after = (share[:, np.clip(np.rint(one + aside).astype(np.intp), 0, size - 1)] for aside in (-slack, slack))
+            fit[some] |= ((after > INNER) & (before < 1 - INNER)).sum(axis=1) == 1
     return fit
 
 

@@ -74,21 +74,24 @@ def _cheapest(sheet: NDArray[np.float32], middles: NDArray[np.int64], reach: int
     """The cheapest way down each band: (h, w) prices, (n, h) middle columns -> (n, h) columns and (n,) costs."""
     count, rows = middles.shape
     band = np.arange(-reach, reach + 1)
-    size = len(band)
+    prices = sheet[np.arange(rows)[:, None, None], middles.T[:, :, None] + band]
     # Cells beside the band can never be on a seam.
-    padded = np.full((count, size + 2), 1e9, np.float32)
-    total = padded[:, 1:-1]
-    total[:] = sheet[0, middles[:, :1] + band]
-    came = np.zeros((rows, count, size), np.int8)
+    totals = np.full((rows, count, len(band) + 2), 1e9, np.float32)
+    totals[0, :, 1:-1] = prices[0]
+    aside = np.empty_like(totals[0])
     for row in range(1, rows):
-        from_left, from_right = padded[:, :-2] + np.float32(ASIDE), padded[:, 2:] + np.float32(ASIDE)
-        best = np.minimum(np.minimum(total, from_left), from_right)
-        came[row] = np.where(best == total, 0, np.where(best == from_left, -1, 1))
-        total[:] = best + sheet[row, middles[:, row : row + 1] + band]
-    place = total.argmin(axis=1)
+        before, here = totals[row - 1], totals[row, :, 1:-1]
+        np.add(before, np.float32(ASIDE), out=aside)
+        np.minimum(before[:, 1:-1], aside[:, :-2], out=here)
+        np.minimum(here, aside[:, 2:], out=here)
+        here += prices[row]
+    straight, left, right = totals[:-1, :, 1:-1], totals[:-1, :, :-2] + np.float32(ASIDE), totals[:-1, :, 2:] + np.float32(ASIDE)
+    came = np.where(straight <= np.minimum(left, right), 0, np.where(left <= right, -1, 1))
+    place = totals[-1, :, 1:-1].argmin(axis=1)
     every = np.arange(count)
     columns = np.empty((count, rows), np.int64)
-    for row in range(rows - 1, -1, -1):
-        columns[:, row] = middles[:, row] + place - reach
+    columns[:, -1] = place
+    for row in range(rows - 2, -1, -1):
         place = place + came[row, every, place]
-    return columns, total.min(axis=1)
+        columns[:, row] = place
+    return columns + middles - reach, totals[-1, :, 1:-1].min(axis=1)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.sequence.network import BLANK, FIRST_DIGIT
+from zipocr.sequence.network import BLANK, CLASSES, FIRST_DIGIT
 from zipocr.types import Floats
 
 # Prefixes kept from frame to frame, unless they are so much less probable than the best one; and classes tried in a frame.
@@ -37,14 +37,17 @@ def best_labels(frames: Floats) -> dict[tuple[int, ...], float]:
     """
     spelt: dict[tuple[int, ...], float] = {(): 1.0}
     run: list[tuple[list[float], list[int]]] = []
+    blank = 1.0
     for shares, active in zip(frames.tolist(), _active(frames), strict=True):
         if active:
             run.append((shares, active))
             continue
         if run:
             spelt, run = _followed(spelt, _search(run)), []
-        spelt = {labels: share * shares[BLANK] for labels, share in spelt.items()}
-    return _followed(spelt, _search(run)) if run else spelt
+        blank *= shares[BLANK]
+    if run:
+        spelt = _followed(spelt, _search(run))
+    return {labels: share * blank for labels, share in spelt.items()}
 
 
 def _followed(spelt: Mapping[tuple[int, ...], float], run: Mapping[tuple[int, ...], float]) -> dict[tuple[int, ...], float]:
@@ -109,19 +112,29 @@ def _active(frames: Floats) -> list[list[int]]:
     return active
 
 
-def log_probabilities(frames: Floats, texts: Sequence[str]) -> NDArray[np.float64]:
-    """Log probability of each string, however improbable: (T, 12), K strings of digits -> (K,).
+def log_probabilities(readings: Sequence[Floats], texts: Sequence[str]) -> NDArray[np.float64]:
+    """Log probability of each string in each of some readings, however improbable: R times (T, 12), K strings of digits -> (R, K).
 
     Notes
     -----
-    The forward algorithm over blanks and digits in turn, for all strings of one length at once.
+    The forward algorithm over blanks and digits in turn, for all strings of one length and all readings at once.
     """
-    found = np.full(len(texts), np.log(FLOOR))
+    found = np.full((len(readings), len(texts)), np.log(FLOOR))
+    frames = _of_one_length(readings)
     for length in {len(text) for text in texts}:
         places = [place for place, text in enumerate(texts) if len(text) == length]
         states = np.stack([_states(texts[place]) for place in places])
-        found[places] = np.log(np.maximum(_forward(frames, states), FLOOR))
+        found[:, places] = np.log(np.maximum(_forward(frames, states), FLOOR))
     return found
+
+
+def _of_one_length(readings: Sequence[Floats]) -> NDArray[np.float64]:
+    """Readings with blanks at their ends, which no probability depends on: R times (T, 12) -> (R, most T, 12)."""
+    frames = np.zeros((len(readings), max(map(len, readings)), CLASSES))
+    frames[:, :, BLANK] = 1
+    for place, reading in enumerate(readings):
+        frames[place, : len(reading)] = reading
+    return frames
 
 
 def _states(text: str) -> NDArray[np.intp]:
@@ -131,21 +144,21 @@ def _states(text: str) -> NDArray[np.intp]:
     return states
 
 
-def _forward(frames: Floats, states: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Probabilities of K sequences of states: (T, 12), (K, S) -> (K,)."""
-    shares = frames.astype(np.float64)[:, states]
+def _forward(frames: NDArray[np.float64], states: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Probabilities of K sequences of states in R readings: (R, T, 12), (K, S) -> (R, K)."""
+    shares = np.ascontiguousarray(frames[:, :, states].swapaxes(0, 1))
     jumps = _jumps(states)
     # Two columns of nothing before the states stand for steps from before the first.
-    reached = np.zeros((len(states), states.shape[1] + 2))
-    here, before, skipped = reached[:, 2:], reached[:, 1:-1], reached[:, :-2]
-    here[:, :2] = shares[0, :, :2]
-    jumped = np.empty_like(jumps)
+    reached = np.zeros((len(frames), len(states), states.shape[1] + 2))
+    here, before, skipped = reached[..., 2:], reached[..., 1:-1], reached[..., :-2]
+    here[..., :2] = shares[0, ..., :2]
+    jumped = np.empty_like(here)
     for share in shares[1:]:
         np.multiply(skipped, jumps, out=jumped)
         jumped += before
         here += jumped
         here *= share
-    return np.asarray(here[:, -2:].sum(axis=1))
+    return np.asarray(here[..., -2:].sum(axis=-1))
 
 
 def _jumps(states: NDArray[np.intp]) -> NDArray[np.float64]:

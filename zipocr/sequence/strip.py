@@ -1,14 +1,13 @@
 """Straightens a line of writing: what the network sees of a page."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.sequence.network import PIXELS_PER_STEP
-from zipocr.types import Floats, GrayImage, InkMask
+from zipocr.types import GrayImage, InkMask
 
 STRIP_HEIGHT = 32
 # Digits are brought to about this height in pixels; ascenders, and what a slope that was misjudged moves, still find room.
@@ -17,9 +16,9 @@ DIGIT_HEIGHT = 18
 MARGIN = 0.5
 LEAST_LENGTH, MOST_LENGTH = 16, 448
 MOST_SLOPE = 0.25
-HALF = 0.5
 # Darkness of the page's ink on average, of 255.
 INK_LEVEL = 200
+_GRAYS = np.arange(256, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,17 +33,19 @@ class Strip:
     to_page: NDArray[np.float64]
 
 
-def straighten(flat: GrayImage, ink: InkMask, height: float) -> Strip:
+def straighten(flat: GrayImage, ink: InkMask, height: float, level: float | None = None) -> Strip:
     """Brings a line of writing to one height, level and darkness.
 
     Parameters
     ----------
     flat : (H, W) uint8
-        Flattened page at working size.
+        Flattened page.
     ink : (H, W) bool
         Its cleaned ink, not empty.
     height : float
         Digit height in pixels.
+    level : float, optional
+        The threshold up to which grey is ink. If it is given, pixels that are ink in part count in part.
 
     Returns
     -------
@@ -52,34 +53,41 @@ def straighten(flat: GrayImage, ink: InkMask, height: float) -> Strip:
     """
     scale = DIGIT_HEIGHT / height
     drawn = ink.view(np.uint8)
-    halve = scale <= HALF and min(flat.shape) > 1
-    small = [_shrunk(plane, scale, halve=halve) for plane in (flat, drawn * np.uint8(255))]
-    # What is halved first loses an odd row or column.
-    rows, columns = (size - size % 2 * halve for size in flat.shape)
-    across, down = small[0].shape[1] / columns, small[0].shape[0] / rows
+    paper, written = _paper_and_ink(flat, drawn)
+    contrast = max(paper - written, 1.0)
+    size = max(1, round(flat.shape[1] * scale)), max(1, round(flat.shape[0] * scale))
+    inked = drawn * np.uint8(255) if level is None else _inked(flat, drawn, level, contrast)
+    small = [np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8) for plane in (flat, inked)]
+    across, down = size[0] / flat.shape[1], size[1] / flat.shape[0]
     first, _, wide, _ = cv2.boundingRect(drawn)
     left = (first - MARGIN * height) * across
     length = int(np.clip(round((wide + 2 * MARGIN * height) * across), LEAST_LENGTH, MOST_LENGTH))
-    lean, level = _line(small[1], across, down)
-    to_small = np.array([[1, 0, left], [lean, 1, level - (STRIP_HEIGHT - 1) / 2 + lean * left]])
-    planes = _darkness(small[0], flat, ink), small[1]
+    lean, middle = _line(small[1], across, down)
+    to_small = np.array([[1, 0, left], [lean, 1, middle - (STRIP_HEIGHT - 1) / 2 + lean * left]])
+    planes = cv2.LUT(small[0], _table((paper - _GRAYS) * INK_LEVEL / contrast)), small[1]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     pixels = [cv2.warpAffine(plane, to_small, (length + -length % PIXELS_PER_STEP, STRIP_HEIGHT), flags=flags) for plane in planes]
     return Strip(pixels=np.stack(pixels), to_page=to_small / np.array([[across], [down]]))
 
 
-def _shrunk(plane: NDArray[np.uint8], scale: float, *, halve: bool) -> NDArray[np.uint8]:
-    """A plane brought to `scale` times its size; first to half of it, if told so.
+def _paper_and_ink(flat: GrayImage, drawn: NDArray[np.uint8]) -> tuple[float, float]:
+    """The grey of a page's paper, the middle one, and of its ink, the mean."""
+    sample = flat[::3, ::3].ravel()
+    return float(np.partition(sample, len(sample) // 2)[len(sample) // 2]), cv2.mean(flat, mask=drawn)[0]
 
-    Halves are quick, and the network reads what was smoothed a little more no worse: 0.949 instead of 0.944 of `dev`, 0.905 instead of
-    0.903 of 1,000 composed strings.
+
+def _inked(flat: GrayImage, drawn: NDArray[np.uint8], level: float, contrast: float) -> NDArray[np.uint8]:
+    """How much of each pixel is ink, 0 to 255, by how dark it is: half of those at the threshold.
+
+    Where digits are small their edges tell more than which side of the threshold they lie on: of 1,620 crops of `dev` the network reads
+    94.9 in 100 instead of 94.1.
     """
-    if halve:
-        rows, columns = (size // 2 for size in plane.shape)
-        plane = np.asarray(cv2.resize(plane[: 2 * rows, : 2 * columns], (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
-        scale *= 2
-    size = max(1, round(plane.shape[1] * scale)), max(1, round(plane.shape[0] * scale))
-    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)
+    shares = np.asarray(cv2.LUT(flat, _table((level + 0.5 - _GRAYS) * 255 / contrast + 127.5)), np.uint8)
+    return np.asarray(cv2.bitwise_and(shares, cv2.dilate(drawn * np.uint8(255), np.ones((3, 3), np.uint8))), np.uint8)
+
+
+def _table(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return np.clip(values, 0, 255).astype(np.uint8)
 
 
 def _line(small: NDArray[np.uint8], across: float, down: float) -> tuple[float, float]:
@@ -91,11 +99,3 @@ def _line(small: NDArray[np.uint8], across: float, down: float) -> tuple[float, 
     # Places on the shrunk page are those on the page times its shrinkage, and not the middles of its larger pixels.
     x, y = moments["m10"] / total + (1 - across) / 2, moments["m01"] / total + (1 - down) / 2
     return slope, y - slope * x
-
-
-def _darkness(small: NDArray[Any], flat: GrayImage, ink: InkMask) -> NDArray[np.uint8]:
-    """How dark a page is, in units of its own ink; `small` is the page that is looked at, `flat` the one that `ink` was found on."""
-    sample = flat[::3, ::3].ravel()
-    paper, written = float(np.partition(sample, len(sample) // 2)[len(sample) // 2]), cv2.mean(flat, mask=ink.view(np.uint8))[0]
-    darkness: Floats = (paper - small.astype(np.float32)) * np.float32(INK_LEVEL / max(paper - written, 1))
-    return np.clip(darkness, 0, 255).astype(np.uint8)

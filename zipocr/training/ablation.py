@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.components import Components
+from zipocr.looking import Opened
 from zipocr.pooling import View, pool
 from zipocr.prepare import Binarization, Inked, Segmentation, Sheet, find_ink
 from zipocr.reader import Decoded, Reader
@@ -95,6 +96,14 @@ class NoGlance(Reader):
     glances = False
 
 
+class SeenOnce(Reader):
+    """Lets the network see every line once, however much in doubt it is."""
+
+    def again(self, opened: Opened) -> Opened:
+        """Leaves it at the first glance."""
+        return opened
+
+
 class LineAlone(Reader):
     """Takes the network's word for everything; the lattices only say where its digits stand."""
 
@@ -107,6 +116,7 @@ PARTS: Mapping[str, type[Reader]] = {
     "network": NoNetwork,
     "support vectors' say": LineAlone,
     "glance": NoGlance,
+    "second glance": SeenOnce,
     "second threshold": OneThreshold,
     "cuts through components": NoCutsThrough,
     "price of ink left out": FreeDirt,

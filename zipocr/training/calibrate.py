@@ -18,7 +18,7 @@ from zipocr.training.compose import Composer
 from zipocr.training.fit import fit_logistic
 from zipocr.training.gather import map_strings
 from zipocr.training.negatives import Negatives
-from zipocr.training.weigh import Glance, cast_ballots, fit_weights, least_sureness, take_glances
+from zipocr.training.weigh import Glance, cast_ballots, fit_weights, least_surenesses, take_glances
 from zipocr.types import ZIP_LENGTH, Floats, Model
 
 EVIDENCE_STRENGTH = 0.05
@@ -169,14 +169,14 @@ def calibrate(
     facts : dict
         How many strings there were, and the share of them read right with and without the directory.
     """
-    blank = np.zeros(1, np.float32)
+    blank, never = np.zeros(1, np.float32), np.array([NEVER, NEVER])
     arrays: dict[str, NDArray[Any]] = {"line_weight": np.array(0.5), "temperature": np.array(1.0)}
-    arrays |= {"confidence_listed": blank, "confidence_unlisted": blank, "sure_listed": np.array(NEVER), "sure_unlisted": np.array(NEVER)}
+    arrays |= {"confidence_listed": blank, "confidence_unlisted": blank, "sure_listed": never, "sure_unlisted": never}
     others = range(count, count + count // WEIGHED)
     if glances:
         listed, unlisted = take_glances(_model(fitted, arrays), composer, others, jobs=jobs)
-        arrays["sure_listed"] = np.array(least_sureness([listed[place] for place in like_mail(listed)]))
-        arrays["sure_unlisted"] = np.array(least_sureness(unlisted))
+        arrays["sure_listed"] = np.array(least_surenesses([listed[place] for place in like_mail([one for one, _ in listed])]))
+        arrays["sure_unlisted"] = np.array(least_surenesses(unlisted))
     weights = fit_weights(cast_ballots(_model(fitted, arrays), composer, others, jobs=jobs))
     arrays["line_weight"], arrays["temperature"] = (np.array(one) for one in weights)
     pairs = judge(_model(fitted, arrays), composer, range(count), jobs=jobs)

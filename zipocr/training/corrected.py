@@ -74,8 +74,9 @@ class _Study:
             return None
         with_it, without = self.judging
         opened = with_it.reader.open(page)
-        views = with_it.reader.look(opened)
-        glances = [judge.reader.glance(opened) for judge in self.judging]
+        twice = with_it.reader.again(opened)
+        views = with_it.reader.look(twice)
+        glances = [judge.reader.glance(opened) or judge.reader.glance(twice) for judge in self.judging]
         listed, unlisted = (views if glance is None else [glance] for glance in glances)
         answers = with_it.answer(listed, crop.truth), without.answer(unlisted, crop.truth)
         text = crop.truth.zip + (crop.truth.plus4 or "")

@@ -178,7 +178,7 @@ def _unzipped(answers: Sequence[tuple[Answer, Answer]]) -> Pair:
 def recall(reader: Reader, opened: Opened, views: Sequence[View], composed: Composed) -> Recall:
     """Looks for all digits in the lattices of a string."""
     owners = owners_of(composed)
-    inked = opened.inked
+    inked, _ = next(reader.closer(opened), (None, None))
     first = set() if inked is None else _whole(label_regions(reader.segment(inked, through=True), owners))
     seen = first.union(*(_whole(label_regions(view.seen, owners)) for view in views))
     count = len(composed.text)
