@@ -57,7 +57,8 @@ STAGES = {
     "normalize": "zipocr.looking:draw_regions",
     "classify": "zipocr.looking:Looker.score",
     "decode": "zipocr.looking:decode",
-    "pool": "zipocr.reader:Reader.answer",
+    "pool": "zipocr.looking:Looker.put_together",
+    "answer": "zipocr.reader:Reader.answer",
 }
 """The parts of a reading, by the functions that do them; what one spends in another counts for that other. Rename them here, too."""
 

@@ -125,6 +125,11 @@ def test_what_cannot_even_be_opened_is_tried_twice_and_costs_one_step(calamity: 
     assert run(("open", "a"), (calamity, "b", "c"), ("open", "d")) == [["a"], [(1, kind)], ["d"]]
 
 
+def test_a_hang_is_charged_the_first_time_even_where_the_task_before_was_not_told_to_have_ended(tmp_path: Path) -> None:
+    hang = f"hang once:{tmp_path}/x"
+    assert run(("open", "a"), ("open", hang), ("open", "b"), jobs=1) == [["a"], [(1, "TIMEOUT")], ["b"]]
+
+
 def test_a_death_before_a_step_has_begun_costs_nothing(tmp_path: Path) -> None:
     assert run((f"kill once:{tmp_path}/x", "a", "b"), ("open", "c")) == [["a", "b"], ["c"]]
 

@@ -9,6 +9,7 @@ from drawings import lay, write
 
 from zipocr.images import read_pages
 from zipocr.model_file import load_model
+from zipocr.prepare import to_glance_size, to_working_size
 from zipocr.reader import Reader
 from zipocr.types import GrayImage, Model, Reason, Unread, ZipReading
 
@@ -93,6 +94,22 @@ def several(count: int) -> GrayImage:
     """Lines of five digits, one below the other."""
     cover = write("02346").cover
     return lay(np.vstack([cover] * count), 235)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["blank-01", "blank-02"])
+def test_bare_paper_has_no_ink_however_noisy(reader, name):
+    page = page_of(SAMPLES / "no-zip" / f"{name}.png")
+    assert reader.read(page) == Unread(reason=Reason.NO_INK)
+    assert reader.trace(page).reading == Unread(reason=Reason.NO_INK)
+
+
+@pytest.mark.real
+def test_what_is_no_zip_is_shown_at_working_size_all_the_same(reader):
+    page = page_of(SAMPLES / "no-zip" / "word-03.png")
+    trace = reader.trace(page)
+    assert isinstance(trace.reading, Unread)
+    assert trace.page.shape == to_working_size(page).page.shape != to_glance_size(page).page.shape
 
 
 @pytest.mark.parametrize("count", [3, 4])

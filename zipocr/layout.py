@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from zipocr.components import Components
 
-# Letters, in digit heights, on a page at working size; and how many have to stand above others, and how many beside.
+# Letters, in digit heights, on a page whose digits are of some size; and how many have to stand above others, and how many beside.
 LEAST_LETTER, MOST_LETTER = 0.45, 2.5
 FEWEST_STACKED = 2
 # How far the letters reach either way, in digit heights: the halves of broken digits stand above each other, too, but on one line.
@@ -46,7 +46,7 @@ def has_several_lines(parts: Components, height: float) -> bool:
     Parameters
     ----------
     parts : Components
-        Of the cleaned ink of a page at working size.
+        Of the cleaned ink of a page.
     height : float
         Digit height in pixels.
     """
@@ -62,7 +62,7 @@ def is_sheet(parts: Components, least: float = LEAST_PIXELS) -> bool:
     digits, and the writing for dirt.
     """
     boxes = _boxes(parts)
-    boxes = boxes.take((boxes.tall >= least) & (boxes.wide <= FLATTEST * boxes.tall) & (boxes.wide > 1))
+    boxes = boxes.take((boxes.tall >= least) & (boxes.wide <= FLATTEST * boxes.tall) & (boxes.wide > least / LEAST_PIXELS))
     if len(boxes.tall) < FEWEST_LETTERS:
         return False
     height = float(np.median(boxes.tall))

@@ -47,6 +47,11 @@ class Opened:
     inked: Inked | None
     line: LineReading | None
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether there is no ink on the page as it came."""
+        return self.sheet.height == 0 and self.sheet.page is self.page
+
 
 def draw_regions(regions: tuple[Region, ...]) -> NDArray[np.uint8]:
     """Normalizes regions: -> (E, 32, 32) uint8."""
@@ -135,9 +140,9 @@ class Looker:
         """
         views: list[View] = []
         opened = self.again(opened)
-        if opened.inked and opened.line and opened.line.shaped < LEAST_SHAPED:
-            return [glimpse(opened.inked, opened.line)]
         for inked, line in self.closer(opened):
+            if not views and line is not None and line.shaped < LEAST_SHAPED:
+                return [glimpse(inked, line)]
             for view in self._views(inked, line):
                 if self._is_clear(view):
                     return [*views, view]
@@ -156,10 +161,12 @@ class Looker:
     def closer(self, opened: Opened) -> Iterator[tuple[Inked, LineReading | None]]:
         """The writing on a page at working size by one threshold after the other, and what the network reads of it.
 
-        By the first threshold that is what it has read at a glance.
+        By the first threshold that is what it has read at a glance. Nothing on a page without ink, or on a sheet of small writing.
         """
+        if opened.is_bare:
+            return
         sheet = to_working_size(opened.page)
-        for binarization in self.binarizations:
+        for binarization in () if sheet.is_envelope else self.binarizations:
             if inked := self.find_ink(sheet, binarization):
                 known = opened.line if binarization == self.binarizations[0] else None
                 yield inked, known.on(sheet.page.shape[1] / opened.sheet.page.shape[1]) if known else self.read_line(inked)

@@ -1,4 +1,4 @@
-"""Brings a page to working size and finds all that could be a digit on it: the way both reading and training take."""
+"""Brings a page to the size of a glance or to working size, and finds all that could be a digit: the way both reading and training take."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -116,7 +116,12 @@ def to_working_size(page: GrayImage) -> Sheet:
 def to_glance_size(page: GrayImage) -> Sheet:
     """Scales a page so that its digits are about as high as `GLANCE` says; what the half of it shows is found there."""
     sheet = _lay(halved(page), GLANCE)
-    return _fit(page, sheet if sheet.height >= LEAST_HALVED else _lay(page, GLANCE), GLANCE)
+    if 0 < sheet.height < LEAST_HALVED:
+        sheet = _lay(page, GLANCE)
+    if sheet.height == 0:
+        # Whether there is none at all is asked as for a look.
+        sheet = _lay(page, WORKING)
+    return _fit(page, sheet, GLANCE)
 
 
 def _fit(page: GrayImage, sheet: Sheet, wanted: Size) -> Sheet:

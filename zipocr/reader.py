@@ -14,13 +14,13 @@ from zipocr.layout import has_several_lines
 from zipocr.looking import Looker, Opened
 from zipocr.normalize import to_grids
 from zipocr.pooling import Pooled, View
-from zipocr.prepare import settings_hash
+from zipocr.prepare import settings_hash, to_working_size
 from zipocr.sequence.reading import LineReading
 from zipocr.trace import to_blank_trace, to_trace
 from zipocr.types import ZIP_LENGTH, DigitReading, Floats, GrayImage, Model, Place, Reason, Trace, Unread, ZipReading, dashed
 
 # A page that is read with less confidence may lie otherwise; turned, it has to be read with this much, and the network has to think one
-# string at least so likely at the first look.
+# string at least so likely at the first glance, without the directory.
 DOUBT, SURE_TURN, PROMISING = 0.8, 0.97, 0.5
 HALF = 180
 TURNS = (HALF, 90, 270)
@@ -144,9 +144,12 @@ class Reader(Looker):
 
     def _read_opened(self, opened: Opened, turn: int) -> Attempt:
         inked = opened.inked
-        if opened.sheet.is_envelope or (inked is not None and has_several_lines(inked.parts, inked.height)):
-            return Attempt(opened=opened, views=(), reading=Unread(reason=Reason.SEVERAL_LINES), found=None)
+        several = Attempt(opened=opened, views=(), reading=Unread(reason=Reason.SEVERAL_LINES), found=None)
+        if inked is not None and has_several_lines(inked.parts, inked.height):
+            return several
         views = self.see(opened)
+        if not views and not opened.is_bare and to_working_size(opened.page).is_envelope:
+            return several
         reading, found = self.answer(views)
         if not isinstance(reading, Unread) and turn:
             reading = replace(reading, rotation=turn, reasons=(*reading.reasons, Reason(f"turned_{turn}")))
@@ -222,12 +225,18 @@ class Reader(Looker):
 
 def see_each(readers: Sequence[Reader], opened: Opened) -> list[Sequence[View]]:
     """What each of some readers of one model sees of a page: they differ in when a glance is enough, and share a look."""
-    glances = [reader.glance(opened) for reader in readers]
-    if any(glance is None for glance in glances):
-        opened = readers[0].again(opened)
-        glances = [glance or reader.glance(opened) for glance, reader in zip(glances, readers, strict=True)]
+    opened, glances = glance_each(readers, opened)
     looks = readers[0].look(opened) if any(glance is None for glance in glances) else []
     return [looks if glance is None else [glance] for glance in glances]
+
+
+def glance_each(readers: Sequence[Reader], opened: Opened) -> tuple[Opened, list[View | None]]:
+    """What each of some readers of one model reads at a glance or two, None where that is not enough, and the page as it was seen last."""
+    glances = [reader.glance(opened) for reader in readers]
+    if all(glances):
+        return opened, glances
+    twice = readers[0].again(opened)
+    return twice, [glance or reader.glance(twice) for glance, reader in zip(glances, readers, strict=True)]
 
 
 def turn_clockwise(page: GrayImage, degrees: int) -> GrayImage:

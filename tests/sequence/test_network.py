@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.signal import correlate
 
-from zipocr.sequence.network import CLASSES, FEATURES, LAYERS, PIXELS_PER_STEP, PLANES, Layer, Network, array_names
+from zipocr.sequence.network import CLASSES, COLUMNS, FEATURES, LAYERS, PIXELS_PER_STEP, PLANES, Layer, Network, array_names
 from zipocr.types import Model
 
 
@@ -13,7 +13,7 @@ def arrays(seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     found, before = {}, PLANES
     for name, bias, layer in zip(array_names("weights"), array_names("biases"), LAYERS, strict=False):
-        size = before * layer.kernel[0] * layer.kernel[1]
+        size = before * layer.rows * COLUMNS
         found[name] = (rng.normal(size=(layer.channels, size)) * np.sqrt(2 / size)).astype(np.float16)
         found[bias] = rng.normal(size=layer.channels).astype(np.float32) * 0.1
         before = layer.channels
@@ -24,9 +24,9 @@ def arrays(seed: int = 0) -> dict[str, np.ndarray]:
 
 def layer_by_hand(image: np.ndarray, weights: np.ndarray, bias: np.ndarray, layer: Layer) -> np.ndarray:
     """One layer by scipy's correlation and plain maxima."""
-    kernels = weights.astype(float).reshape(layer.channels, *layer.kernel, len(image)).transpose(0, 3, 1, 2)
-    (down, across), (rows, columns) = layer.padding, layer.pool
-    padded = np.pad(image, ((0, 0), (down, down), (across, across)))
+    kernels = weights.astype(float).reshape(layer.channels, layer.rows, COLUMNS, len(image)).transpose(0, 3, 1, 2)
+    down, (rows, columns) = layer.padding, layer.pool
+    padded = np.pad(image, ((0, 0), (down, down), (1, 1)))
     out = np.stack([sum(correlate(plane, part, mode="valid") for plane, part in zip(padded, kernel, strict=True)) for kernel in kernels])
     out = np.maximum(out + bias[:, None, None], 0)
     height, width = out.shape[1] // rows, out.shape[2] // columns

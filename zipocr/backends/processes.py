@@ -26,10 +26,10 @@ DEFAULT_TIMEOUT = 60.0
 # Tasks that a worker holds, the one at work and the one before it included, whose end it tells later: enough that none ever waits for this
 # process; and fewer when there are no more than these left for each, so that all end together.
 HELD, HELD_LAST = 8, 3
-# Between two times of listening, as many seconds more each time as long as no worker has run out of tasks. Waking for every single result
-# would cost a tenth of reading.
+# Seconds between two times of listening: a little more each time, as long as no worker has run out of tasks. To wake for each result would
+# take this process half as long again.
 PAUSE, LONGEST_PAUSE = 0.0005, 0.012
-# Tasks under way for each worker. Those behind one that hangs are finished meanwhile.
+# Tasks under way for each worker. Those behind one that hangs are finished meanwhile, but for the few that its worker holds.
 UNDER_WAY = 32
 STARTS = 3
 START_SECONDS = 120.0
@@ -49,7 +49,7 @@ class _Errand(Generic[TaskT, StepT]):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Worker(Generic[TaskT, StepT]):
-    """A process, the errands it holds, the first of them in its hands, and when it was last heard of.
+    """A process, the errands it holds, of which it may have ended the first without telling yet, and when it was last heard of.
 
     ``ended`` and ``steps`` are how many errands and steps of it were heard of.
     """
@@ -62,8 +62,8 @@ class _Worker(Generic[TaskT, StepT]):
     heard: float = field(default_factory=time.monotonic)
     ended: int = 0
     steps: int = 0
-    # The errand and the number of its results when the worker was killed for taking too long.
-    overdue: tuple[_Errand[TaskT, StepT], int] | None = None
+    # How many errands it had ended, and steps it had told of, when it was killed for taking too long.
+    overdue: tuple[int, int] | None = None
 
     def waits_since(self) -> float:
         """Since when it is at one thing; the end of days where it has nothing to do."""
@@ -237,7 +237,7 @@ class _Crew(Generic[TaskT, StepT]):
                 # What it still said will be heard, and then its end.
                 worker.process.kill()
                 if worker.ready:
-                    worker.overdue = worker.errands[0], len(worker.errands[0].results)
+                    worker.overdue = worker.marks.ended, worker.steps
 
     def _hear_out(self, worker: _Worker[TaskT, StepT]) -> None:
         """Hear all that a worker has said."""
@@ -285,7 +285,7 @@ class _Crew(Generic[TaskT, StepT]):
 
     def _settle(self, worker: _Worker[TaskT, StepT], errand: _Errand[TaskT, StepT]) -> None:
         """Charge the step that the worker was at, if it is to blame for the worker's end."""
-        if worker.overdue and worker.overdue != (errand, len(errand.results)):
+        if worker.overdue and worker.overdue != (worker.ended, worker.steps):
             return
         begun = worker.marks.begun > worker.steps
         if not begun and not errand.retried:

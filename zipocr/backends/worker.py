@@ -25,7 +25,7 @@ _HUNG_UP = (EOFError, BrokenPipeError, ConnectionResetError)
 
 
 class Message(Enum):
-    """What a worker can say; FAILED comes with the error, STEP with the result."""
+    """What a worker can say; FAILED comes with the error, STEP with the result, and IDLE tells only that there is nothing left to do."""
 
     READY = auto()
     FAILED = auto()
@@ -34,7 +34,7 @@ class Message(Enum):
 
 
 class Marks(ctypes.Structure):
-    """Where a worker is, in memory that outlives it: waking its parent for every word would cost a tenth of reading.
+    """Where a worker is, in memory that outlives it: waking its parent for every word would take as long as a tenth of reading.
 
     ``ended`` is how many tasks it has ended, ``begun`` how many steps it has begun; a step that never began counts once it has a result.
     """

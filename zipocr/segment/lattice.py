@@ -132,7 +132,7 @@ def _extents(profile: NDArray[np.int32], starts: NDArray[np.intp], ends: NDArray
 def _hold_one(
     profile: NDArray[np.int32], starts: NDArray[np.intp], ends: NDArray[np.intp], centres: Sequence[NDArray[np.float64]], slack: float
 ) -> NDArray[np.bool_]:
-    """Which regions have one of the centres of a string, and no other of the same, under the middle part of their ink; by columns."""
+    """Which regions have one of a string's centres, and no other, under the middle part of their ink, or up to `slack` columns beside."""
     size, below = profile.shape[1], np.cumsum(profile, axis=1)
     fit = np.zeros(len(starts), np.bool_)
     for first in range(0, len(starts), _PAIRS_AT_ONCE):

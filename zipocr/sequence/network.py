@@ -24,27 +24,30 @@ PIXELS_PER_FRAME = 2
 # What the last layer makes of four columns: two frames of so many features.
 PIXELS_PER_STEP = 4
 FEATURES = 96
-# Every kernel is so wide, and what it sees is padded by one column on either side.
+# Every kernel is so wide.
 COLUMNS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """A convolution: `channels` kernels of (rows, 3), zeros around by `padding`, then the largest of each `pool` (rows, columns)."""
+    """A convolution: `channels` kernels of `rows` by `COLUMNS`, then the largest of each `pool` (rows, columns).
+
+    Around the image are zeros: `padding` rows above and below, one column on either side.
+    """
 
     channels: int
-    kernel: tuple[int, int]
-    padding: tuple[int, int]
+    rows: int = 3
+    padding: int = 0
     pool: tuple[int, int] = (1, 1)
 
 
 LAYERS = (
-    Layer(channels=16, kernel=(3, 3), padding=(1, 1), pool=(2, 2)),
-    Layer(channels=32, kernel=(3, 3), padding=(1, 1), pool=(2, 2)),
-    Layer(channels=64, kernel=(3, 3), padding=(1, 1), pool=(2, 1)),
-    Layer(channels=96, kernel=(3, 3), padding=(1, 1), pool=(2, 1)),
-    Layer(channels=128, kernel=(2, 3), padding=(0, 1)),
-    Layer(channels=FEATURES * PIXELS_PER_STEP // PIXELS_PER_FRAME, kernel=(1, 3), padding=(0, 1)),
+    Layer(channels=16, padding=1, pool=(2, 2)),
+    Layer(channels=32, padding=1, pool=(2, 2)),
+    Layer(channels=64, padding=1, pool=(2, 1)),
+    Layer(channels=96, padding=1, pool=(2, 1)),
+    Layer(channels=128, rows=2),
+    Layer(channels=FEATURES * PIXELS_PER_STEP // PIXELS_PER_FRAME, rows=1),
 )
 """From 32 rows to one."""
 
@@ -96,7 +99,7 @@ def array_names(kind: str) -> tuple[str, ...]:
 
 def _filtered(weights: Floats, layer: Layer) -> Floats:
     """What `_convolve` multiplies with: (channels, rows x 3 x channels before) -> (4, channels, rows x channels before)."""
-    kernels = weights.reshape(layer.channels, layer.kernel[0], COLUMNS, -1)
+    kernels = weights.reshape(layer.channels, layer.rows, COLUMNS, -1)
     first, second, third = kernels[:, :, 0], kernels[:, :, 1], kernels[:, :, 2]
     return np.stack([first, (first + second + third) / 2, (first - second + third) / 2, third]).reshape(4, layer.channels, -1)
 
@@ -107,7 +110,7 @@ def _convolve(image: Floats, filtered: Floats, layer: Layer) -> tuple[Floats, Fl
     Two columns by four products instead of six (Winograd's minimal filtering, Lavin and Gray, CVPR 2016).
     """
     channels, height, width = image.shape
-    rows, down = layer.kernel[0], layer.padding[0]
+    rows, down = layer.rows, layer.padding
     pairs = (width + 1) // 2
     padded = np.zeros((channels, height + 2 * down, 2 * pairs + 2), np.float32)
     padded[:, down : down + height, 1 : 1 + width] = image

@@ -13,6 +13,7 @@ from zipocr.decode.strings import Candidate, spell
 from zipocr.images import read_pages
 from zipocr.pooling import View
 from zipocr.prepare import Segmentation
+from zipocr.reader import glance_each
 from zipocr.training.gather import Samples, join, map_strings
 from zipocr.training.measure import MAX_PIXELS, Crop, Judges, Truth
 from zipocr.training.metrics import Answer
@@ -73,10 +74,8 @@ class _Study:
         if page is None or isinstance(page, Unread):
             return None
         with_it, without = self.judging
-        opened = with_it.reader.open(page)
-        twice = with_it.reader.again(opened)
-        views = with_it.reader.look(twice)
-        glances = [judge.reader.glance(opened) or judge.reader.glance(twice) for judge in self.judging]
+        opened, glances = glance_each([judge.reader for judge in self.judging], with_it.reader.open(page))
+        views = with_it.reader.look(opened)
         listed, unlisted = (views if glance is None else [glance] for glance in glances)
         answers = with_it.answer(listed, crop.truth), without.answer(unlisted, crop.truth)
         text = crop.truth.zip + (crop.truth.plus4 or "")

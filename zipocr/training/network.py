@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from zipocr.sequence.network import CLASSES, FEATURES, LAYERS, PIXELS_PER_FRAME, PIXELS_PER_STEP, PLANES, Layer, array_names
+from zipocr.sequence.network import CLASSES, COLUMNS, FEATURES, LAYERS, PIXELS_PER_FRAME, PIXELS_PER_STEP, PLANES, Layer, array_names
 from zipocr.sequence.strip import STRIP_HEIGHT
 from zipocr.training.lines import Line
 from zipocr.types import Floats
@@ -50,7 +50,7 @@ class Trained(nn.Module):
 
 
 def _stage(channels: int, layer: Layer) -> nn.Sequential:
-    convolution = nn.Conv2d(channels, layer.channels, layer.kernel, padding=layer.padding, bias=False)
+    convolution = nn.Conv2d(channels, layer.channels, (layer.rows, COLUMNS), padding=(layer.padding, COLUMNS // 2), bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(layer.channels), nn.ReLU(inplace=True))
 
 
