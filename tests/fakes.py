@@ -1,17 +1,25 @@
 """Stand-ins that worker processes can import too: a test module cannot be."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 
 import chores
 import numpy as np
 
 from zipocr.batch import BatchSettings, FileReader
-from zipocr.types import ZIP_LENGTH, DigitReading, GrayImage, Reason, Trace, Unread, ZipReading
+from zipocr.model_file import ARRAYS, PAIRS
+from zipocr.types import ZIP_LENGTH, DigitReading, GrayImage, Model, Reason, Trace, Unread, ZipReading
 
 
 def digit(value: int, *, probability: float = 0.99) -> DigitReading:
     return DigitReading(digit=value, probability=probability, runner_up=(value + 1) % 10, runner_up_probability=1 - probability)
+
+
+def bare_model(passport: Mapping[str, object]) -> Model:
+    """A model that has all its parts, and nothing in them."""
+    arrays = {name: np.zeros((0, 2)) for name in ARRAYS} | {name: np.zeros(2) for name in PAIRS}
+    return Model(arrays=arrays, passport=passport)
 
 
 def zip_reading(text: str, *, confidence: float = 0.95, reasons: tuple[Reason, ...] = ()) -> ZipReading:

@@ -5,15 +5,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from fakes import bare_model
 
 from zipocr.cli import main
 from zipocr.cli.learning import verdict
 from zipocr.corrections import Decision, Drawn, Verdict, open_corrections
 from zipocr.errors import InputError, ModelError, OutputError
-from zipocr.model_file import ARRAYS, load_model, model_digest, save_model
+from zipocr.model_file import load_model, model_digest, save_model
 from zipocr.training.learn import Learnt
 from zipocr.training.measure import Crop
 from zipocr.training.metrics import Change
@@ -48,7 +48,7 @@ def corrections(tmp_path: Path) -> Path:
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
     path = tmp_path / "base.npz"
-    save_model(path, Model(arrays={name: np.zeros((0, 2)) for name in ARRAYS}, passport={"accuracy": {"somewhere": 0.9}}))
+    save_model(path, bare_model({"accuracy": {"somewhere": 0.9}}))
     return path
 
 

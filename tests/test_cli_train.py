@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from fakes import bare_model
 from sklearn.datasets import load_digits
 
 from zipocr.cli import main
 from zipocr.errors import ModelError, OutputError
-from zipocr.model_file import ARRAYS, load_model, save_model
+from zipocr.model_file import load_model, save_model
 from zipocr.training.datasets import DIGITS_BLOCK, DigitSet, load_npz, split_writers
 from zipocr.training.experiment import C_VALUES, GAMMA_VALUES, Tuning
 from zipocr.training.fit import Recipe
@@ -75,7 +76,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     def build(data: str, *, recipe: Recipe, jobs: int, report: Callable[[str], None], network: Model | None = None) -> Model:
         asked.append({"data": data, "recipe": recipe, "jobs": jobs} | ({"network": network} if network else {}))
         report("working on it")
-        return Model(arrays={name: np.zeros((0, 2)) for name in ARRAYS}, passport={"data": data})
+        return bare_model({"data": data})
 
     monkeypatch.setattr("zipocr.training.recipes.build_model", build)
     return asked
@@ -186,7 +187,7 @@ def test_a_model_is_built_as_told_and_replaces_an_older_one(tmp_path: Path, buil
 
 def test_a_network_is_taken_over_from_the_model_named(tmp_path: Path, nist: Path, built: list[dict[str, Any]]) -> None:
     other = tmp_path / "other.npz"
-    save_model(other, Model(arrays={name: np.zeros((0, 2)) for name in ARRAYS}, passport={"data": "another's"}))
+    save_model(other, bare_model({"data": "another's"}))
     assert invoke("--data", nist, "--model-out", tmp_path / "model.npz", "--network", other).exit_code == 0
     assert built[0]["network"].passport["data"] == "another's"
 
