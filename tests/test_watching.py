@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from zipocr.cli import main
+from zipocr.cli.interrupts import orderly_end
 from zipocr.errors import OutputError
 from zipocr.results import read_results
 from zipocr.watching import Watcher
@@ -229,6 +230,19 @@ def test_a_watch_reads_with_the_list_and_the_error_it_is_told_and_goes_on_only_w
         with watching(folder, output, *changed) as process:
             _, talk = process.communicate(timeout=DEADLINE)
         assert (process.returncode, said in talk) == (OutputError.exit_code, True)
+
+
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_an_interruption_that_was_lost_is_raised_once_more_when_asked(number: int, raised: type[BaseException]) -> None:
+    before = signal.getsignal(number)
+    with orderly_end() as ask:
+        ask()
+        with suppress(raised):  # as Python does where it tidies up
+            os.kill(os.getpid(), number)
+            time.sleep(60)
+        with pytest.raises(raised):
+            ask()
+    assert signal.getsignal(number) == before
 
 
 def test_a_watch_takes_one_way_to_choose_the_threshold(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -13,8 +13,14 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def orderly_end() -> Iterator[None]:
+def orderly_end() -> Iterator[Callable[[], None]]:
     """End in order at the first Ctrl-C or SIGTERM, and at once at the second.
+
+    Yields
+    ------
+    callable
+        Raises what was raised once more, if the command goes on in spite of it: what is raised while Python tidies up is lost. For those
+        that run until they are told to end.
 
     Raises
     ------
@@ -23,26 +29,30 @@ def orderly_end() -> Iterator[None]:
     SystemExit
         In the block, at SIGTERM; with the status that shells give to it.
     """
+    heard: list[int] = []
+
+    def ask() -> None:
+        if heard:
+            raise KeyboardInterrupt if heard[0] == signal.SIGINT else SystemExit(128 + heard[0])
+
+    def first(number: int, _: FrameType | None) -> None:
+        for other in SIGNALS:
+            signal.signal(other, _second)
+        heard.append(number)
+        ask()
+
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield ask
         return
     # What was told to ignore Ctrl-C, like a job in the background of a script, goes on doing so.
     before = {number: signal.getsignal(number) for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN}
     try:
         for number in before:
-            signal.signal(number, _first)
-        yield
+            signal.signal(number, first)
+        yield ask
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _first(number: int, _: FrameType | None) -> None:
-    for other in SIGNALS:
-        signal.signal(other, _second)
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt
-    raise SystemExit(128 + number)
 
 
 def _second(*_: object) -> None:

@@ -19,6 +19,8 @@ from zipocr.cli.scan import check_places, check_threshold, scan
 from zipocr.config import ScanConfig, WatchConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zipocr.backends import Backend
     from zipocr.batch import BatchSettings
     from zipocr.errors import ExitCode
@@ -67,11 +69,11 @@ def watch(ctx: click.Context, /, *, folder: Path, settle: float, poll: float, **
         raise click.UsageError("Name the CSV file to write with --output.")
     if find_spec("watchfiles") is None:
         raise click.UsageError("To watch a folder takes another package: pip install 'zipocr[watch]'.")
-    with orderly_end(), logs(config):
-        ctx.exit(_watch(folder, config, WatchConfig(settle=settle, poll=poll)))
+    with orderly_end() as ask, logs(config):
+        ctx.exit(_watch(folder, config, WatchConfig(settle=settle, poll=poll), ask))
 
 
-def _watch(folder: Path, config: ScanConfig, timing: WatchConfig) -> ExitCode:
+def _watch(folder: Path, config: ScanConfig, timing: WatchConfig, ask: Callable[[], None]) -> ExitCode:
     """Take up what an earlier watch has read, watch, and make the results whole at the end."""
     from zipocr.backends import usable_cores
     from zipocr.batch import least_confidence
@@ -95,7 +97,7 @@ def _watch(folder: Path, config: ScanConfig, timing: WatchConfig) -> ExitCode:
         tell([f"watching {to_text(folder)}, where {output.finished} files have been read; end with Ctrl-C"], config)
         with make_workers(config, config.jobs or usable_cores()) as backend:
             try:
-                _read_arrivals(watcher, results, tally, settings, backend)
+                _read_arrivals(watcher, results, tally, settings, backend, ask)
             except (KeyboardInterrupt, SystemExit):
                 LOG.info("told to end")
         results.publish(tally)
@@ -122,11 +124,14 @@ class Results:
         self.next_time = time.monotonic() + (time.monotonic() - began) / LARGEST_SHARE
 
 
-def _read_arrivals(watcher: Watcher, results: Results, tally: Tally, settings: BatchSettings, backend: Backend) -> None:
-    """Read for ever."""
+def _read_arrivals(
+    watcher: Watcher, results: Results, tally: Tally, settings: BatchSettings, backend: Backend, ask: Callable[[], None]
+) -> None:
+    """Read until told to end, which is asked now and then."""
     from zipocr.batch import read_files
 
     for arrivals in watcher.arrivals():
+        ask()
         with closing(read_files([arrival.file for arrival in arrivals], settings, backend=backend)) as outcomes:
             for arrival, outcome in zip(arrivals, outcomes, strict=True):
                 results.output.write(outcome, arrival=[arrival.file.name, *arrival.stamp])
