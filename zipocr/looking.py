@@ -153,7 +153,7 @@ class Looker:
 
     def again(self, opened: Opened) -> Opened:
         """Lets the network see the line of a page once more, its digits larger."""
-        if opened.inked is None or opened.line is None or opened.line.again is not None:
+        if opened.inked is None or opened.line is None or opened.line.is_twice:
             return opened
         larger = self.read_line(replace(opened.inked, height=opened.inked.height * LARGER))
         return opened if larger is None else replace(opened, line=seen_again(opened.line, larger))
