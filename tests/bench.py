@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial, wraps
@@ -223,10 +223,10 @@ def whole_runs(crops: Sequence[Path], sizes: Sequence[int], rounds: int) -> list
 
 
 def measure(sizes: Sequence[int], rounds: int, *, step: int = 1) -> dict[str, Any]:
-    """Measure everything on every so many of the sample scans."""
+    """Measure everything on every so many of the sample scans that are one crop, and not a stack of pages."""
     with (SAMPLES / "labels.csv").open(encoding="utf-8", newline="") as file:
-        names = dict.fromkeys(row["file"] for row in csv.DictReader(file))
-    crops = [(SAMPLES / name).resolve() for name in names][::step]
+        pages = Counter(row["file"] for row in csv.DictReader(file))
+    crops = [(SAMPLES / name).resolve() for name, count in pages.items() if count == 1][::step]
     load = os.getloadavg()[0]
     return {
         "zipocr": __version__,

@@ -1,6 +1,7 @@
 """What the network has to say for and against a string, beside what its regions say (see `zipocr.decode.confidence.evidence`)."""
 
 from collections.abc import Sequence
+from math import expm1, log, log1p
 
 import numpy as np
 
@@ -68,10 +69,10 @@ def glance_evidence(ranked: Sequence[Candidate], pooled: Pooled, line: LineReadi
 
 def _odds(log_probability: float) -> float:
     """Log odds of a probability below 1 by its logarithm."""
-    return float(log_probability - np.log(-np.expm1(min(log_probability, -1e-5))))
+    return log_probability - log(-expm1(min(log_probability, -1e-5)))
 
 
 def _shape(line: LineReading) -> float:
     """Log odds that a line holds five or nine digits at all."""
-    shaped = float(np.clip(line.shaped, 1e-5, 1 - 1e-5))
-    return float(np.log(shaped) - np.log1p(-shaped))
+    shaped = min(max(line.shaped, 1e-5), 1 - 1e-5)
+    return log(shaped) - log1p(-shaped)

@@ -4,8 +4,6 @@ Where letters stand above others and beside others, both several times over, wri
 quarter as well, and neither of the digits of one line, however skewed, nor of a single line that stands upright.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,20 +24,6 @@ MOST_BOXES = 200
 SHARED, OVERLAP, FARTHEST = 0.5, 0.1, 1.8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Boxes:
-    """The boxes of components: (N,) each, in pixels."""
-
-    left: NDArray[np.int32]
-    top: NDArray[np.int32]
-    wide: NDArray[np.int32]
-    tall: NDArray[np.int32]
-    area: NDArray[np.int32]
-
-    def take(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> "_Boxes":
-        return _Boxes(left=self.left[chosen], top=self.top[chosen], wide=self.wide[chosen], tall=self.tall[chosen], area=self.area[chosen])
-
-
 def has_several_lines(parts: Components, height: float) -> bool:
     """Whether writing stands on several lines.
 
@@ -50,8 +34,8 @@ def has_several_lines(parts: Components, height: float) -> bool:
     height : float
         Digit height in pixels.
     """
-    boxes = _boxes(parts)
-    letters = boxes.take((boxes.tall >= LEAST_LETTER * height) & (boxes.tall <= MOST_LETTER * height))
+    tall = parts.boxes[:, 3]
+    letters = parts.boxes[(tall >= LEAST_LETTER * height) & (tall <= MOST_LETTER * height)]
     return _has_two_dimensions(letters, height, FEWEST_STACKED)
 
 
@@ -61,32 +45,29 @@ def is_sheet(parts: Components, least: float = LEAST_PIXELS) -> bool:
     Letters are `least` pixels high or more. To be asked before the page is brought to working size: a stamp on it would be taken for the
     digits, and the writing for dirt.
     """
-    boxes = _boxes(parts)
-    boxes = boxes.take((boxes.tall >= least) & (boxes.wide <= FLATTEST * boxes.tall) & (boxes.wide > least / LEAST_PIXELS))
-    if len(boxes.tall) < FEWEST_LETTERS:
+    wide, tall = parts.boxes[:, 2], parts.boxes[:, 3]
+    boxes = parts.boxes[(tall >= least) & (wide <= FLATTEST * tall) & (wide > least / LEAST_PIXELS)]
+    if len(boxes) < FEWEST_LETTERS:
         return False
-    height = float(np.median(boxes.tall))
-    letters = boxes.take((boxes.tall >= LEAST_SHARE * height) & (boxes.tall <= MOST_SHARE * height))
-    if len(letters.tall) > MOST_BOXES:
-        letters = letters.take(np.argsort(-letters.area, kind="stable")[:MOST_BOXES])
-    return len(letters.tall) >= FEWEST_LETTERS and _has_two_dimensions(letters, height, FEWEST_IN_SHEET)
+    tall = boxes[:, 3]
+    height = float(np.median(tall))
+    letters = boxes[(tall >= LEAST_SHARE * height) & (tall <= MOST_SHARE * height)]
+    if len(letters) > MOST_BOXES:
+        letters = letters[np.argsort(-letters[:, 4], kind="stable")[:MOST_BOXES]]
+    return len(letters) >= FEWEST_LETTERS and _has_two_dimensions(letters, height, FEWEST_IN_SHEET)
 
 
-def _boxes(parts: Components) -> _Boxes:
-    left, top, wide, tall, area = parts.boxes.T
-    return _Boxes(left=left, top=top, wide=wide, tall=tall, area=area)
-
-
-def _has_two_dimensions(letters: _Boxes, height: float, fewest: int) -> bool:
-    """Whether enough letters stand above others and enough beside others, and they reach far enough either way."""
-    if len(letters.tall) < 2 * fewest:
+def _has_two_dimensions(letters: NDArray[np.int32], height: float, fewest: int) -> bool:
+    """Whether enough letters stand above others and enough beside others, and they reach far enough either way; (N, 5) boxes."""
+    if len(letters) < 2 * fewest:
         return False
-    right, bottom = letters.left + letters.wide, letters.top + letters.tall
-    reach = min(int(right.max() - letters.left.min()), int(bottom.max() - letters.top.min()))
+    left, top = letters[:, 0], letters[:, 1]
+    right, bottom = left + letters[:, 2], top + letters[:, 3]
+    reach = min(int(right.max() - left.min()), int(bottom.max() - top.min()))
     if reach < LEAST_REACH * height:
         return False
-    above = _follow(letters.top, bottom, letters.left, right, height)
-    beside = _follow(letters.left, right, letters.top, bottom, height)
+    above = _follow(top, bottom, left, right, height)
+    beside = _follow(left, right, top, bottom, height)
     return min(above, beside) >= fewest
 
 

@@ -41,7 +41,7 @@ def to_bitmap(ink: InkMask) -> NDArray[np.uint8]:
     """
     moments = cv2.moments(ink.view(np.uint8), binaryImage=True)
     spread = moments["mu02"]
-    shear = float(np.clip(moments["mu11"] / spread, -MAX_SHEAR, MAX_SHEAR)) if spread else 0.0
+    shear = min(max(moments["mu11"] / spread, -MAX_SHEAR), MAX_SHEAR) if spread else 0.0
     pivot = moments["m01"] / moments["m00"]
     rows, columns = np.nonzero(ink)
     sheared = columns - shear * (rows - pivot)

@@ -14,6 +14,7 @@ from zipocr.types import Floats
 # How much a string's distance from the best one in another view counts, and the distance in nats of one that is not seen there.
 SUPPORT = 0.3
 UNSEEN = 8.0
+_NO_BITMAPS, _NO_GAINS = np.zeros((0, 32, 32), np.uint8), np.zeros((0, 10), np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,8 +39,7 @@ class View:
 
 def bare_view(seen: Segmentation, line: LineReading | None, candidates: tuple[Candidate, ...] = ()) -> View:
     """A view without regions."""
-    none = np.zeros((0, 10), np.float32)
-    return View(seen=seen, bitmaps=np.zeros((0, 32, 32), np.uint8), gains=none, candidates=candidates, line=line)
+    return View(seen=seen, bitmaps=_NO_BITMAPS, gains=_NO_GAINS, candidates=candidates, line=line)
 
 
 def glimpse(inked: Inked, line: LineReading) -> View:
@@ -80,8 +80,8 @@ def pool(views: Sequence[View], *, support: float, line_weight: float) -> Pooled
         for text, (one, own) in best.items()
     }
     lines = [view.line for view in views if view.line is not None]
-    read = np.mean([line.log_probabilities(list(best)) for line in lines], axis=0).tolist() if lines else []
-    in_line = dict(zip(best, read, strict=False))
+    read = [line.log_probabilities(list(best)) for line in lines]
+    in_line = {text: sum(own) / len(own) for text, *own in zip(best, *read, strict=True) if own}
     scored = [_supported(one, line_weight * in_line.get(text, 0.0)) for text, one in agreed.items()]
     return Pooled(
         strings=tuple(sorted(scored, key=lambda one: (-one.score, one.text))),

@@ -191,12 +191,14 @@ def segment(inked: Inked, *, through: bool = True, centres: Sequence[NDArray[np.
     return Segmentation(page=inked.sheet.page, ink=inked.ink, height=inked.height, cuts=cuts, lattice=lattice)
 
 
+_NOTHING = np.zeros(0, np.intp)
+_NO_CUTS = CutSet(rows=_NOTHING, columns=_NOTHING, left=np.zeros((0, 0), bool), costs=np.zeros(0, np.float32))
+_NO_LATTICE = Lattice(
+    cut_count=0, starts=_NOTHING, ends=_NOTHING, regions=(), geometry=np.zeros((0, lattice.GEOMETRY), np.float32),
+    prices=np.zeros(0), skips=np.zeros((0, 3)),
+)  # fmt: skip
+
+
 def unsegmented(inked: Inked) -> Segmentation:
     """A page at whose regions nobody looked: no cut, and a lattice without any."""
-    nothing = np.zeros(0, np.intp)
-    cuts = CutSet(rows=nothing, columns=nothing, left=np.zeros((0, 0), bool), costs=np.zeros(0, np.float32))
-    bare = Lattice(
-        cut_count=0, starts=nothing, ends=nothing, regions=(), geometry=np.zeros((0, lattice.GEOMETRY), np.float32),
-        prices=np.zeros(0), skips=np.zeros((0, 3)),
-    )  # fmt: skip
-    return Segmentation(page=inked.sheet.page, ink=inked.ink, height=inked.height, cuts=cuts, lattice=bare)
+    return Segmentation(page=inked.sheet.page, ink=inked.ink, height=inked.height, cuts=_NO_CUTS, lattice=_NO_LATTICE)

@@ -104,8 +104,7 @@ class Reader(Looker):
         view, edges = self._shown(attempt.opened, found)
         shares = share_out(found.ranked, reading.confidence, self._confidence.temperature)
         strings = [
-            (dashed(one.text), min(float(share), reading.confidence))
-            for one, share in zip(found.ranked[:STRINGS_TRACED], shares, strict=False)
+            (dashed(one.text), min(share, reading.confidence)) for one, share in zip(found.ranked[:STRINGS_TRACED], shares, strict=False)
         ]
         return to_trace(view.seen, reading, edges=edges, grids=list(to_grids(view.bitmaps[list(edges)])), strings=strings)
 
@@ -209,7 +208,7 @@ class Reader(Looker):
             confidence=confidence,
             digits=tuple(_digit_reading(row, int(digit)) for row, digit in zip(digit_shares(found.ranked, shares), text, strict=True)),
             runner_up=dashed(found.ranked[1].text) if len(shares) > 1 else "",
-            runner_up_confidence=min(float(shares[1]), confidence) if len(shares) > 1 else 0.0,
+            runner_up_confidence=min(shares[1], confidence) if len(shares) > 1 else 0.0,
             reasons=self._reasons(found),
             city=place.city if place else "",
             state=place.state if place else "",
@@ -244,11 +243,7 @@ def turn_clockwise(page: GrayImage, degrees: int) -> GrayImage:
     return np.ascontiguousarray(np.rot90(page, -degrees // 90))
 
 
-def _digit_reading(shares: Floats, digit: int) -> DigitReading:
+def _digit_reading(shares: Sequence[float], digit: int) -> DigitReading:
     """One digit with its share and the next best digit at its place."""
-    others = shares.copy()
-    others[digit] = -1
-    second = int(others.argmax())
-    return DigitReading(
-        digit=digit, probability=min(float(shares[digit]), 1.0), runner_up=second, runner_up_probability=max(float(shares[second]), 0.0)
-    )
+    second = max((other for other in range(len(shares)) if other != digit), key=shares.__getitem__)
+    return DigitReading(digit=digit, probability=min(shares[digit], 1.0), runner_up=second, runner_up_probability=max(shares[second], 0.0))

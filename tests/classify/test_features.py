@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from zipocr.classify.features import directions, enlarge
+from zipocr.classify.features import _BLUR, _COLUMNS, _ROWS, _SLOPE, BITMAP, directions, enlarge
 from zipocr.normalize import to_bitmap, to_grids
 
 bitmaps = arrays(np.uint8, st.tuples(st.integers(1, 4), st.just(32), st.just(32)))
@@ -101,3 +101,9 @@ def test_a_digit_looks_alike_as_a_bitmap_and_enlarged_from_its_grid():
     one, other = directions(DIGITS), directions(enlarge(to_grids(DIGITS)))
     apart = np.linalg.norm(one[:, None] - other[None], axis=2)
     assert apart.argmin(axis=1).tolist() == list(range(10))
+
+
+def test_no_weight_is_so_small_that_processors_reckon_with_it_by_another_way():
+    for weights in (_BLUR, _SLOPE, _ROWS, _COLUMNS):
+        assert np.abs(weights[weights != 0]).min() > 1e-20  # products of two are normal numbers as well
+        assert weights.shape[1] == BITMAP

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zipocr.sequence.network import CLASSES
-from zipocr.sequence.strings import BEAM, best_labels, log_probabilities, place_digits
+from zipocr.sequence.strings import BEAM, _condensed, _forward, _states, best_labels, log_probabilities, place_digits
 
 
 def frames_of(rng: np.random.Generator, count: int, classes: int) -> np.ndarray:
@@ -142,3 +142,15 @@ def test_frames_are_not_changed():
     log_probabilities([frames], ["02108"])
     place_digits(frames, ["02108"])
     assert np.array_equal(frames, before)
+
+
+@given(seed=st.integers(0, 200), text=st.text("0123456789", min_size=5, max_size=5))
+def test_frames_that_hold_hardly_anything_but_a_blank_count_as_little_together_as_one_by_one(seed, text):
+    rng = np.random.default_rng(seed)
+    frames = np.maximum(spelt(text, 4) - 1e-4, rng.random((34, CLASSES)) * 5e-5).astype(np.float32)
+    frames /= frames.sum(axis=1, keepdims=True)
+    # A digit that is shown nowhere must be found in such frames, one at a time.
+    other = text[:2] + str((int(text[2]) + 1) % 10) + text[3:]
+    assert len(_condensed(frames)) < len(frames)
+    alone = np.log(_forward(frames[None].astype(np.float64), np.stack([_states(one) for one in (text, other)]))[0])
+    assert log_probabilities([frames], [text, other])[0] == pytest.approx(alone, abs=0.01)

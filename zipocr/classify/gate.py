@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from zipocr.classify.features import pairs_of
 from zipocr.types import Floats, Model
 
 # Principal components that enter products with each other and with the shape.
@@ -42,6 +43,6 @@ class Gate:
 def gate_evidence(features: Floats, geometry: Floats) -> NDArray[np.float32]:
     """Projected directions and shape, their squares, and products of the leading ones: (N, P), (N, G) -> (N, V) float32."""
     traits = np.concatenate([np.clip(geometry, -3, 3), features[:, :_LEADING]], axis=1)
-    one, other = np.triu_indices(traits.shape[1])
+    one, other = pairs_of(traits.shape[1])
     rest = features[:, _LEADING:]
     return np.concatenate([traits, traits[:, one] * traits[:, other], rest, rest * rest], axis=1)

@@ -5,6 +5,7 @@ from typing import Self
 
 import numpy as np
 
+from zipocr.classify.features import pairs_of
 from zipocr.classify.svc import DIGITS, NON_DIGIT, PAIRS
 from zipocr.types import Floats, Model
 
@@ -76,7 +77,7 @@ def validity_evidence(decisions: Floats, geometry: Floats) -> Floats:
     own = np.take_along_axis(against, leader[:, None], axis=1)
     shape = np.clip(geometry, -3, 3)
     traits = np.concatenate([shape, np.sqrt(np.abs(shape[:, 6:])), lead, own, ordered[:, :1], ordered[:, -3:]], axis=1)
-    one, other = np.triu_indices(traits.shape[1])
+    one, other = pairs_of(traits.shape[1])
     chosen = np.zeros((len(decisions), DIGITS), np.float32)
     np.put_along_axis(chosen, leader[:, None], 1, axis=1)
     crossed = (chosen[:, :, None] * traits[:, None, :]).reshape(len(decisions), -1)

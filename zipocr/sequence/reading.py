@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,15 +56,15 @@ class LineReading:
         enlarged = scale * self.strip.to_page + np.array([[0, 0, (scale - 1) / 2]])
         return replace(self, strip=replace(self.strip, to_page=enlarged))
 
-    def log_probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Log probability of each of some strings, however improbable: (K,)."""
+    def log_probabilities(self, texts: Sequence[str]) -> list[float]:
+        """Log probability of each of some strings, however improbable."""
         if all(text in self.strings for text in texts):
-            return np.log(np.maximum([self.strings[text] for text in texts], FLOOR))
+            return [log(max(self.strings[text], FLOOR)) for text in texts]
         if unknown := [text for text in texts if text not in self.known]:
             readings = [self.frames] if self.again is None else [self.frames, self.again]
             found = log_probabilities(readings, unknown).mean(axis=0) - self.total
             self.known.update(zip(unknown, found.tolist(), strict=True))
-        return np.array([self.known[text] for text in texts])
+        return [self.known[text] for text in texts]
 
     def _frames_of(self, texts: Sequence[str]) -> NDArray[np.float64]:
         return place_digits(self.frames, texts) if texts else np.empty((0, 0))

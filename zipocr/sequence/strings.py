@@ -35,30 +35,36 @@ def best_labels(frames: Floats) -> dict[tuple[int, ...], float]:
     a frame holds hardly anything but a blank, what comes before and what comes after has nothing to do with each other: each run of other
     frames is searched by itself, which takes less than half of the time.
     """
-    spelt: dict[tuple[int, ...], float] = {(): 1.0}
-    run: list[tuple[list[float], list[int]]] = []
-    blank = 1.0
-    for shares, active in zip(frames.tolist(), _active(frames), strict=True):
-        if active:
-            run.append((shares, active))
-            continue
-        if run:
+    active = _active(frames)
+    blank = float(frames[~active, BLANK].prod(dtype=np.float64))
+    spelt: dict[tuple[int, ...], float] = {(): blank}
+    run: list[list[float]] = []
+    places = np.flatnonzero(active).tolist()
+    for place, shares in zip(places, frames[active].tolist(), strict=True):
+        run.append(shares)
+        if place == len(active) - 1 or not active[place + 1]:
             spelt, run = _followed(spelt, _search(run)), []
-        blank *= shares[BLANK]
-    if run:
-        spelt = _followed(spelt, _search(run))
-    return {labels: share * blank for labels, share in spelt.items()}
+    return spelt
+
+
+def _active(frames: Floats) -> NDArray[np.bool_]:
+    """Which frames may hold anything but a blank: (T,)."""
+    return np.asarray((frames[:, BLANK + 1 :] >= LEAST_SHARE).any(axis=1))
 
 
 def _followed(spelt: Mapping[tuple[int, ...], float], run: Mapping[tuple[int, ...], float]) -> dict[tuple[int, ...], float]:
     """The most probable labellings of some frames and a run that follows, a blank between them; most probable first."""
     joined: dict[tuple[int, ...], float] = {}
     follow = list(run.items())
+    least = BEHIND * max(spelt.values()) * follow[0][1]
     for rank, (before, share) in enumerate(spelt.items(), start=1):
         # What comes i-th before and j-th after has i j - 1 likelier ones before it.
         for after, more in follow[: BEAM // rank]:
-            labels = (*before, *after)
-            joined[labels] = joined.get(labels, 0.0) + share * more
+            both = share * more
+            if both < least:
+                break
+            labels = before + after
+            joined[labels] = joined.get(labels, 0.0) + both
     return _likeliest(joined)
 
 
@@ -69,47 +75,34 @@ def _likeliest(spelt: Mapping[tuple[int, ...], float]) -> dict[tuple[int, ...], 
     return {labels: -share for share, labels in sorted(likely)[:BEAM]}
 
 
-def _search(run: Sequence[tuple[Sequence[float], Sequence[int]]]) -> dict[tuple[int, ...], float]:
-    """The most probable labellings of a run of frames, each with the probabilities of all classes and the classes worth trying."""
+def _search(run: Sequence[Sequence[float]]) -> dict[tuple[int, ...], float]:
+    """The most probable labellings of a run of frames, each with the probabilities of all classes."""
     # Each prefix with the probability of its ways that end in a blank, and of those that end in its last class.
     kept: dict[tuple[int, ...], tuple[float, float]] = {(): (1.0, 0.0)}
-    for shares, active in run:
-        blank_share = shares[BLANK]
-        stayed = {
-            prefix: ((blank + ending) * blank_share, ending * shares[prefix[-1]] if prefix else 0.0)
-            for prefix, (blank, ending) in kept.items()
-        }
-        kept = _lengthened(kept, stayed, shares, active)
+    for shares in run:
+        kept = _lengthened(kept, shares)
     return _likeliest({prefix: blank + ending for prefix, (blank, ending) in kept.items()})
 
 
-def _lengthened(
-    kept: Mapping[tuple[int, ...], tuple[float, float]],
-    stayed: dict[tuple[int, ...], tuple[float, float]],
-    shares: Sequence[float],
-    active: Sequence[int],
-) -> dict[tuple[int, ...], tuple[float, float]]:
-    """Prefixes as they stayed, and those that a class made longer; the best of them."""
+def _lengthened(kept: Mapping[tuple[int, ...], tuple[float, float]], shares: Sequence[float]) -> dict[tuple[int, ...], tuple[float, float]]:
+    """Prefixes as they are after one more frame: those that stayed, and those that a class made longer; the best of them."""
+    blank_share = shares[BLANK]
+    ways = {
+        prefix: ((blank + ending) * blank_share, ending * shares[prefix[-1]] if prefix else 0.0) for prefix, (blank, ending) in kept.items()
+    }
+    active = [(label, share) for label, share in enumerate(shares) if share >= LEAST_SHARE and label != BLANK]
     for prefix, (blank, ending) in kept.items():
         last = prefix[-1] if prefix else BLANK
-        for label in active:
-            more = (blank if label == last else blank + ending) * shares[label]
-            known = stayed.get((*prefix, label), (0.0, 0.0))
-            stayed[(*prefix, label)] = known[0], known[1] + more
-    totals = [-(blank + ending) for blank, ending in stayed.values()]
-    least = BEHIND * min(totals)
+        for label, share in active:
+            longer = (*prefix, label)
+            stayed = ways.get(longer)
+            more = (blank if label == last else blank + ending) * share
+            ways[longer] = (0.0, more) if stayed is None else (stayed[0], stayed[1] + more)
+    totals = [blank + ending for blank, ending in ways.values()]
+    least = BEHIND * max(totals)
     if len(totals) > BEAM:
-        least = min(least, sorted(totals)[BEAM - 1])
-    return {prefix: each for (prefix, each), total in zip(stayed.items(), totals, strict=True) if total <= least}
-
-
-def _active(frames: Floats) -> list[list[int]]:
-    """The classes worth trying in each frame, blanks apart."""
-    active: list[list[int]] = [[] for _ in frames]
-    for frame, label in np.argwhere(frames >= LEAST_SHARE).tolist():
-        if label != BLANK:
-            active[frame].append(label)
-    return active
+        least = max(least, sorted(totals)[-BEAM])
+    return {prefix: each for (prefix, each), total in zip(ways.items(), totals, strict=True) if total >= least}
 
 
 def log_probabilities(readings: Sequence[Floats], texts: Sequence[str]) -> NDArray[np.float64]:
@@ -120,12 +113,27 @@ def log_probabilities(readings: Sequence[Floats], texts: Sequence[str]) -> NDArr
     The forward algorithm over blanks and digits in turn, for all strings of one length and all readings at once.
     """
     found = np.full((len(readings), len(texts)), np.log(FLOOR))
-    frames = _of_one_length(readings)
+    frames = _of_one_length([_condensed(reading)[0] for reading in readings])
     for length in {len(text) for text in texts}:
         places = [place for place, text in enumerate(texts) if len(text) == length]
         states = np.stack([_states(texts[place]) for place in places])
         found[:, places] = np.log(np.maximum(_forward(frames, states), FLOOR))
     return found
+
+
+def _condensed(frames: Floats) -> tuple[Floats, NDArray[np.float64]]:
+    """Frames that hold hardly anything but a blank taken for one, but for the last of them; and where each lies.
+
+    (T, 12) -> (T', 12), (T',). It may show each class once, which is what is likely in so many: two digits are not, nor one that lasts from
+    a digit before them to one behind them.
+    """
+    active = _active(frames)
+    begins = np.append(True, active[1:] | active[:-1])
+    begins[:-1] |= active[1:]
+    firsts = np.flatnonzero(begins)
+    condensed = np.add.reduceat(frames, firsts)
+    condensed[:, BLANK] = np.multiply.reduceat(frames[:, BLANK], firsts)
+    return condensed, (firsts + np.append(firsts[1:], len(frames)) - 1) / 2
 
 
 def _of_one_length(readings: Sequence[Floats]) -> NDArray[np.float64]:
@@ -175,7 +183,8 @@ def place_digits(frames: Floats, texts: Sequence[str]) -> NDArray[np.float64]:
     more frames would be needed for, some are nowhere (NaN).
     """
     states = np.stack([_states(text) for text in texts])
-    shares = np.log(np.maximum(frames.astype(np.float64)[:, states], FLOOR))
+    condensed, places = _condensed(frames)
+    shares = np.log(np.maximum(condensed.astype(np.float64)[:, states], FLOOR))
     barred = np.where(_jumps(states) > 0, 0.0, -np.inf)
     # The best way to each state of each frame, with two columns of nothing before the states.
     best = np.full((len(shares), len(texts), states.shape[1] + 2), -np.inf)
@@ -187,10 +196,9 @@ def place_digits(frames: Floats, texts: Sequence[str]) -> NDArray[np.float64]:
         np.maximum(here, before[:, 2:], out=here)
         here += shares[frame]
     path = np.array([_way_back(best[:, place], barred[place].tolist()) for place in range(len(texts))]).T
-    numbers = np.arange(len(shares))[:, None, None]
     on_digit = path[:, :, None] == np.arange(1, states.shape[1], 2)
     with np.errstate(invalid="ignore"):
-        return np.asarray((on_digit * numbers).sum(axis=0) / on_digit.sum(axis=0))
+        return np.asarray((on_digit * places[:, None, None]).sum(axis=0) / on_digit.sum(axis=0))
 
 
 def _way_back(best: NDArray[np.float64], barred: Sequence[float]) -> list[int]:

@@ -16,6 +16,9 @@ DIGIT_HEIGHT = 18
 MARGIN = 0.5
 LEAST_LENGTH, MOST_LENGTH = 16, 448
 MOST_SLOPE = 0.25
+# How much a page is smoothed before its pixels are brought to the strip's, in pixels of the strip. Of 4,000 composed strings the network
+# reads 0.878 so, 0.877 at 0.4 and at 0.7, and 0.873 if the page is shrunk instead.
+SOFTENING = 0.5
 # Darkness of the page's ink on average, of 255.
 INK_LEVEL = 200
 _GRAYS = np.arange(256, dtype=np.float32)
@@ -51,23 +54,23 @@ def straighten(flat: GrayImage, ink: InkMask, height: float, level: float | None
     -------
     Strip
     """
-    scale = DIGIT_HEIGHT / height
     drawn = ink.view(np.uint8)
     paper, written = _paper_and_ink(flat, drawn)
     contrast = max(paper - written, 1.0)
-    size = max(1, round(flat.shape[1] * scale)), max(1, round(flat.shape[0] * scale))
     inked = drawn * np.uint8(255) if level is None else _inked(flat, drawn, level, contrast)
-    small = [np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8) for plane in (flat, inked)]
-    across, down = size[0] / flat.shape[1], size[1] / flat.shape[0]
     first, _, wide, _ = cv2.boundingRect(drawn)
-    left = (first - MARGIN * height) * across
-    length = int(np.clip(round((wide + 2 * MARGIN * height) * across), LEAST_LENGTH, MOST_LENGTH))
-    lean, middle = _line(small[1], across, down)
-    to_small = np.array([[1, 0, left], [lean, 1, middle - (STRIP_HEIGHT - 1) / 2 + lean * left]])
-    planes = cv2.LUT(small[0], _table((paper - _GRAYS) * INK_LEVEL / contrast)), small[1]
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    pixels = [cv2.warpAffine(plane, to_small, (length + -length % PIXELS_PER_STEP, STRIP_HEIGHT), flags=flags) for plane in planes]
-    return Strip(pixels=np.stack(pixels), to_page=to_small / np.array([[across], [down]]))
+    step = height / DIGIT_HEIGHT
+    length = min(max(round((wide + 2 * MARGIN * height) / step), LEAST_LENGTH), MOST_LENGTH)
+    slope, middle = _line(inked)
+    # Places are the middles of pixels.
+    left = first - MARGIN * height + (step - 1) / 2
+    to_page = np.array([[step, 0, left], [slope * step, step, slope * left + middle - step * (STRIP_HEIGHT - 1) / 2]])
+    planes = cv2.LUT(flat, _table((paper - _GRAYS) * INK_LEVEL / contrast)), inked
+    pixels = np.empty((len(planes), STRIP_HEIGHT, length + -length % PIXELS_PER_STEP), np.uint8)
+    for plane, straight in zip(planes, pixels, strict=True):
+        soft = cv2.GaussianBlur(plane, (0, 0), SOFTENING * step)
+        cv2.warpAffine(soft, to_page, straight.shape[::-1], straight, cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    return Strip(pixels=pixels, to_page=to_page)
 
 
 def _paper_and_ink(flat: GrayImage, drawn: NDArray[np.uint8]) -> tuple[float, float]:
@@ -87,15 +90,12 @@ def _inked(flat: GrayImage, drawn: NDArray[np.uint8], level: float, contrast: fl
 
 
 def _table(values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return np.clip(values, 0, 255).astype(np.uint8)
+    return values.clip(0, 255).astype(np.uint8)
 
 
-def _line(small: NDArray[np.uint8], across: float, down: float) -> tuple[float, float]:
-    """Slope and level of the straight line through the middle of ink on a page that was shrunk by (across, down)."""
-    moments = cv2.moments(small)
+def _line(inked: NDArray[np.uint8]) -> tuple[float, float]:
+    """Slope and level of the straight line through the middle of ink."""
+    moments = cv2.moments(inked)
     spread, total = moments["mu20"], moments["m00"] or 1.0
-    steepest = MOST_SLOPE * down / across
-    slope = float(np.clip(moments["mu11"] / spread, -steepest, steepest)) if spread else 0.0
-    # Places on the shrunk page are those on the page times its shrinkage, and not the middles of its larger pixels.
-    x, y = moments["m10"] / total + (1 - across) / 2, moments["m01"] / total + (1 - down) / 2
-    return slope, y - slope * x
+    slope = min(max(moments["mu11"] / spread, -MOST_SLOPE), MOST_SLOPE) if spread else 0.0
+    return slope, (moments["m01"] - slope * moments["m10"]) / total
