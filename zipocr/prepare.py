@@ -19,6 +19,7 @@ from zipocr.layout import LEAST_PIXELS, is_sheet
 from zipocr.segment import cuts, lattice, seams
 from zipocr.segment.cuts import propose_cuts
 from zipocr.segment.lattice import build_lattice
+from zipocr.sequence import strip
 from zipocr.shrink import halved
 from zipocr.threshold import flatten, has_ink, otsu, wolf
 from zipocr.types import CutSet, GrayImage, InkMask, Lattice
@@ -97,10 +98,10 @@ class Segmentation:
 
 
 def settings_hash() -> str:
-    """Hash of all settings that training and reading must share: the public constants of the stages up to the classifier."""
+    """Hash of all settings that training and reading must share: the public constants of the stages up to classifier and network."""
     found = {
         f"{room.__name__}.{name}": value
-        for room in (threshold, cleaning, seams, cuts, lattice, normalize, features, gate, svc, scores)
+        for room in (threshold, cleaning, strip, seams, cuts, lattice, normalize, features, gate, svc, scores)
         for name, value in vars(room).items()
         if name.isupper() and not name.startswith("_") and isinstance(value, int | float | tuple)
     }
