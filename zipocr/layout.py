@@ -34,6 +34,9 @@ def has_several_lines(parts: Components, height: float) -> bool:
     height : float
         Digit height in pixels.
     """
+    rows, columns = parts.window
+    if min(rows.stop - rows.start, columns.stop - columns.start) < LEAST_REACH * height:
+        return False
     tall = parts.boxes[:, 3]
     letters = parts.boxes[(tall >= LEAST_LETTER * height) & (tall <= MOST_LETTER * height)]
     return _has_two_dimensions(letters, height, FEWEST_STACKED)
@@ -45,6 +48,8 @@ def is_sheet(parts: Components, least: float = LEAST_PIXELS) -> bool:
     Letters are `least` pixels high or more. To be asked before the page is brought to working size: a stamp on it would be taken for the
     digits, and the writing for dirt.
     """
+    if len(parts.boxes) < FEWEST_LETTERS:
+        return False
     wide, tall = parts.boxes[:, 2], parts.boxes[:, 3]
     boxes = parts.boxes[(tall >= least) & (wide <= FLATTEST * tall) & (wide > least / LEAST_PIXELS)]
     if len(boxes) < FEWEST_LETTERS:

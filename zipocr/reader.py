@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import exp
 
 import numpy as np
 
@@ -158,10 +159,10 @@ class Reader(Looker):
         """The likeliest string, and its share of all, once the directory has weighed them; none, and 0, where the network reads none."""
         if not self._places or not line.strings:
             return super().likeliest(line)
-        listed = np.exp(self._listed_weight)
+        listed = exp(self._listed_weight)
         weighed = {text: share * (listed if text[:ZIP_LENGTH] in self._places else 1) for text, share in line.strings.items()}
         best = max(weighed, key=lambda text: weighed[text])
-        return best, float(weighed[best] / (sum(weighed.values()) + max(1 - sum(line.strings.values()), 0)))
+        return best, weighed[best] / (sum(weighed.values()) + max(1 - sum(line.strings.values()), 0))
 
     def pool(self, views: Sequence[View]) -> Decoded | None:
         """Puts the strings of several views together, and weighs them."""

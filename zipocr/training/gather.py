@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from zipocr.classify.svc import NON_DIGIT
 from zipocr.looking import draw_regions
-from zipocr.prepare import Binarization, Inked, find_ink, segment, to_working_size
+from zipocr.prepare import Binarization, Inked, Sheet, find_ink, segment, to_working_size
 from zipocr.segment.lattice import GEOMETRY
 from zipocr.training.compose import LIGATURE, Composed, Composer
 from zipocr.training.truth import NO_DIGIT, label_regions
@@ -83,9 +83,11 @@ class _Collect:
 _NOTHING = Samples(bitmaps=np.zeros((0, 32, 32), np.uint8), labels=np.zeros(0, np.uint8), geometry=np.zeros((0, GEOMETRY), np.float32))
 
 
-def find_some_ink(image: GrayImage, number: int) -> Inked | None:
-    """The writing of a composed page, of every fifth through the second threshold: reading looks through both."""
-    return find_ink(to_working_size(image), Binarization.WOLF if number % 5 == 0 else Binarization.OTSU)
+def find_some_ink(image: GrayImage, number: int, to_size: Callable[[GrayImage], Sheet] = to_working_size) -> Inked | None:
+    """The writing of a composed page; of every fifth through the second threshold, which reading looks through as well."""
+    if number % 5 == 0:
+        return find_ink(to_working_size(image), Binarization.WOLF)
+    return find_ink(to_size(image), Binarization.OTSU)
 
 
 def owners_of(composed: Composed) -> NDArray[np.uint8]:

@@ -6,16 +6,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.prepare import Binarization, Inked, find_ink, to_glance_size, to_working_size
+from zipocr.prepare import to_glance_size
 from zipocr.sequence.network import FIRST_DIGIT, OTHER
 from zipocr.sequence.strip import straighten
 from zipocr.training.compose import HANDWRITTEN_QUOTAS, Composer
 from zipocr.training.datasets import DigitSet
 from zipocr.training.foreign import ForeignComposer
-from zipocr.training.gather import map_strings
+from zipocr.training.gather import find_some_ink, map_strings
 from zipocr.training.negatives import COUNTS, QUOTAS, WORDLESS, Negatives
 from zipocr.training.typefaces import typefaces
-from zipocr.types import GrayImage
 
 # Seed of the chance that deals numbers to the sources.
 _DEAL = 99
@@ -84,7 +83,7 @@ class LineComposer:
     def nth(self, number: int) -> Line | None:
         """The line of a number."""
         composed = self._source(self._chance(number)).nth(number)
-        inked = _find_ink(composed.image, number)
+        inked = find_some_ink(composed.image, number, to_glance_size)
         if inked is None:
             return None
         strip = straighten(inked.sheet.flat, inked.ink, inked.height, inked.level)
@@ -99,13 +98,6 @@ class LineComposer:
 
     def _chance(self, number: int) -> float:
         return float(np.random.default_rng((_DEAL, number, 0)).random())
-
-
-def _find_ink(image: GrayImage, number: int) -> Inked | None:
-    """The writing of a page as a glance finds it, of every fifth as it is seen through the second threshold."""
-    if number % 5 == 0:
-        return find_ink(to_working_size(image), Binarization.WOLF)
-    return find_ink(to_glance_size(image), Binarization.OTSU)
 
 
 def to_labels(text: str) -> NDArray[np.uint8]:
