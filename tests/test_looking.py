@@ -85,6 +85,23 @@ def test_what_was_read_at_a_glance_is_shown_region_by_region(reader, pages):
             assert lefts == sorted(lefts)
 
 
+class Astray(Reader):
+    """Its network misplaces all digits."""
+
+    def segment(self, inked, *, through, centres=()):
+        return super().segment(inked, through=through, centres=[one + 1000 for one in centres])
+
+
+@pytest.mark.real
+def test_regions_are_shown_even_where_the_network_misplaces_digits(reader, pages):
+    astray = Astray(load_model("mail"))
+    glanced = [page for page in pages if reader.glance(reader.open(page))]
+    for page in glanced[:5]:
+        trace = astray.trace(page)
+        assert trace.reading == reader.read(page)
+        assert len(trace.regions) == len(trace.reading.zip + trace.reading.plus4)
+
+
 @pytest.mark.real
 def test_evidence_is_as_long_for_a_glance_as_for_a_look_and_tells_them_apart(reader, pages):
     opened = next(one for one in map(reader.open, pages) if reader.glance(one))

@@ -115,9 +115,14 @@ class Reader(Looker):
         inked, line = (None, None) if best.edges else next(self.closer(opened), (None, None))
         if inked is None or line is None:
             return found.view, best.edges
-        view = self.decode(self.segment(inked, through=True, centres=line.centres((best.text,))), line)
-        placed = spell(view.seen.lattice, view.gains, best.text)
-        return view, () if placed is None else placed.edges
+        view = found.view
+        # Its regions where the network sees its digits, or any that spell it where it misplaces one.
+        for centres in (line.centres((best.text,)), ()):
+            view = self.decode(self.segment(inked, through=True, centres=centres), line)
+            placed = spell(view.seen.lattice, view.gains, best.text)
+            if placed is not None:
+                return view, placed.edges
+        return view, ()
 
     def attempt(self, page: GrayImage) -> Attempt:
         """Reads a page as it lies, and where that is in doubt, turned by halves and, if it is taller than wide, by quarters."""
