@@ -86,3 +86,15 @@ def test_no_ink_has_no_components(shape):
     parts = Components(np.zeros(shape, np.bool_))
     assert parts.boxes.shape == (0, 5)
     assert parts.take(np.zeros(0, bool)) is parts
+
+
+def test_each_pixel_of_ink_is_told_with_its_component_also_where_some_were_taken_away():
+    ink = np.zeros((6, 9), bool)
+    ink[1:3, 1:3] = ink[1, 4] = ink[4, 5:8] = True
+    for parts in (Components(ink), Components(ink).take(np.array([True, False, True])), Components(np.zeros((3, 3), bool))):
+        rows, columns, owners = parts.pixels
+        assert list(zip(rows, columns, strict=True)) == [tuple(place) for place in np.argwhere(parts.ink)]
+        for row, column, owner in zip(rows, columns, owners, strict=True):
+            left, top, wide, tall, _ = parts.boxes[owner]
+            assert top <= row < top + tall
+            assert left <= column < left + wide

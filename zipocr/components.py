@@ -64,6 +64,15 @@ class Components:
         """Left, top, width, height and area of each component: (N, 5), in pixels of the page."""
         return self._labelled[1]
 
+    @property
+    def pixels(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+        """Row, column and component, from 0, of each pixel of ink, row by row: (P,) each."""
+        labels, boxes, numbers = self._labelled
+        rows, columns = np.nonzero(labels)
+        places = np.zeros(1 + int(numbers.max(initial=0)), np.intp)
+        places[numbers] = np.arange(len(boxes))
+        return rows + self.window[0].start, columns + self.window[1].start, places[labels[rows, columns]]
+
     @cached_property
     def _labelled(self) -> tuple[NDArray[Any], NDArray[np.int32], NDArray[np.intp]]:
         """Labels of the window, boxes, and the numbers that the labels give the components."""

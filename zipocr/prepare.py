@@ -187,7 +187,7 @@ def segment(inked: Inked, *, through: bool = True, centres: Sequence[NDArray[np.
         string alone, and only what holds one digit of one of them counts.
     """
     near = np.concatenate([(one[1:] + one[:-1]) / 2 for one in centres]) if centres else None
-    cuts = propose_cuts(inked.ink, inked.height, through=through, near=near)
+    cuts = propose_cuts(inked.parts, inked.height, through=through, near=near)
     lattice = build_lattice(cuts, inked.height, centres=centres)
     return Segmentation(page=inked.sheet.page, ink=inked.ink, height=inked.height, cuts=cuts, lattice=lattice)
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from zipocr.components import Components
 from zipocr.segment.cuts import propose_cuts
 from zipocr.types import CutSet, InkMask
 
@@ -47,7 +48,7 @@ def parts_of(ink: InkMask) -> list[InkMask]:
 
 @given(ink=masks, height=st.floats(4, 60), through=st.booleans())
 def test_cuts_are_sorted_from_no_ink_at_the_left_to_all(ink, height, through):
-    cuts = propose_cuts(ink, height, through=through)
+    cuts = propose_cuts(Components(ink), height, through=through)
     amount = cuts.left.sum(axis=1)
     assert amount[0] == 0
     assert amount[-1] == ink.sum()
@@ -56,7 +57,7 @@ def test_cuts_are_sorted_from_no_ink_at_the_left_to_all(ink, height, through):
 
 @given(ink=masks, height=st.floats(4, 60))
 def test_every_ink_pixel_lies_on_one_side_of_every_cut(ink, height):
-    cuts = propose_cuts(ink, height)
+    cuts = propose_cuts(Components(ink), height)
     assert cuts.left.shape == (len(cuts.costs), ink.sum())
     assert cuts.left.dtype == np.bool_
     assert np.array_equal(ink_of(cuts, ink.shape), ink)
@@ -64,7 +65,7 @@ def test_every_ink_pixel_lies_on_one_side_of_every_cut(ink, height):
 
 @given(ink=masks, height=st.floats(4, 60))
 def test_cuts_cost_nothing_between_components_and_something_through_them(ink, height):
-    cuts = propose_cuts(ink, height)
+    cuts = propose_cuts(Components(ink), height)
     assert (cuts.costs >= 0).all()
     assert np.isfinite(cuts.costs).all()
     assert cuts.costs[0] == cuts.costs[-1] == 0
@@ -75,7 +76,7 @@ def test_cuts_cost_nothing_between_components_and_something_through_them(ink, he
 
 @given(ink=masks, height=st.floats(4, 60))
 def test_components_stay_whole_when_no_cut_may_go_through_them(ink, height):
-    cuts = propose_cuts(ink, height, through=False)
+    cuts = propose_cuts(Components(ink), height, through=False)
     parts = [whose(cuts, part) for part in parts_of(ink)]
     assert len(cuts.left) == len(parts) + 1
     for left in cuts.left:
@@ -85,14 +86,14 @@ def test_components_stay_whole_when_no_cut_may_go_through_them(ink, height):
 @given(ink=masks, height=st.floats(4, 60))
 def test_the_ink_is_not_changed_and_the_same_ink_gives_the_same_cuts(ink, height):
     before = ink.copy()
-    one, other = propose_cuts(ink, height), propose_cuts(ink, height)
+    one, other = propose_cuts(Components(ink), height), propose_cuts(Components(ink), height)
     assert np.array_equal(ink, before)
     assert np.array_equal(one.left, other.left)
     assert np.array_equal(one.costs, other.costs)
 
 
 def test_digits_apart_are_parted_exactly():
-    cuts = propose_cuts(WRITTEN.ink, HEIGHT)
+    cuts = propose_cuts(Components(WRITTEN.ink), HEIGHT)
     for place in range(1, 5):
         assert best_cut(cuts, np.any(WRITTEN.digits[:place], axis=0)) == 1
 
@@ -103,7 +104,7 @@ def test_digits_apart_are_parted_exactly_where_their_columns_overlap(through):
     assert len(parts_of(written.ink)) == 5
     boxes = written.boxes
     assert any(one.right > other.left for one, other in pairwise(boxes))
-    cuts = propose_cuts(written.ink, HEIGHT, through=through)
+    cuts = propose_cuts(Components(written.ink), HEIGHT, through=through)
     for place in range(1, 5):
         assert best_cut(cuts, np.any(written.digits[:place], axis=0)) == 1
 
@@ -111,18 +112,18 @@ def test_digits_apart_are_parted_exactly_where_their_columns_overlap(through):
 @pytest.mark.parametrize("text", ["35", "00", "12", "23", "47", "74", "69", "82", "88", "91"])
 def test_touching_digits_get_a_cut_at_the_neck(text):
     written = touching(text)
-    assert best_cut(propose_cuts(written.ink, HEIGHT), written.digits[0]) > 0.97
+    assert best_cut(propose_cuts(Components(written.ink), HEIGHT), written.digits[0]) > 0.97
 
 
 @pytest.mark.parametrize("text", ["35", "00", "11", "47", "69", "88"])
 def test_leaning_digits_that_touch_get_a_cut_at_the_neck(text):
     written = touching(text, slant=0.35)
-    assert best_cut(propose_cuts(written.ink, HEIGHT), written.digits[0]) > 0.97
+    assert best_cut(propose_cuts(Components(written.ink), HEIGHT), written.digits[0]) > 0.97
 
 
 @pytest.mark.parametrize("text", ["35", "00", "12", "23", "82", "88"])
 def test_a_cut_leaves_no_crumbs_of_one_digit_with_the_other(text):
-    cuts = propose_cuts(touching(text).ink, HEIGHT)
+    cuts = propose_cuts(Components(touching(text).ink), HEIGHT)
     for left in cuts.left[cuts.costs > 0]:
         for side in (left, ~left):
             piece = np.zeros((int(cuts.rows.max()) + 1, int(cuts.columns.max()) + 1), bool)
@@ -135,13 +136,13 @@ def test_touching_discs_get_a_cut_at_the_neck(overlap):
     left, right = np.zeros((60, 130), np.uint8), np.zeros((60, 130), np.uint8)
     cv2.circle(left, (40, 30), 20, 1, -1)
     cv2.circle(right, (40 + 41 - overlap, 30), 20, 1, -1)
-    cuts = propose_cuts((left | right).astype(bool), 40.0)
+    cuts = propose_cuts(Components((left | right).astype(bool)), 40.0)
     assert best_cut(cuts, left.astype(bool) & (np.arange(130) < 61 - overlap / 2)) > 0.97
 
 
 def test_three_digits_in_one_piece_get_both_cuts():
     written = touching("080")
-    cuts = propose_cuts(written.ink, HEIGHT)
+    cuts = propose_cuts(Components(written.ink), HEIGHT)
     for place in (1, 2):
         assert best_cut(cuts, np.any(written.digits[:place], axis=0)) > 0.95
 
@@ -152,7 +153,7 @@ def test_a_cut_through_a_pair_leaves_its_neighbours_whole_on_their_sides():
     three = np.pad(pair.digits[0], ((0, 0), (60, 60)))
     first, last = np.zeros_like(page), np.zeros_like(page)
     first[20:64, 20:40], last[20:64, -40:-20] = True, True
-    cuts = propose_cuts(page | first | last, HEIGHT)
+    cuts = propose_cuts(Components(page | first | last), HEIGHT)
     assert best_cut(cuts, first | three) > 0.97
     through = cuts.left[cuts.costs > 0]
     crossing = [left for left in through if 0 < left[whose(cuts, page)].sum() < page.sum()]
@@ -167,7 +168,7 @@ def test_a_cut_through_a_leaning_pair_leaves_neighbours_whole_though_their_colum
     boxes = written.boxes
     assert boxes[0].right > boxes[1].left
     assert boxes[2].right > boxes[3].left
-    cuts = propose_cuts(written.ink, HEIGHT)
+    cuts = propose_cuts(Components(written.ink), HEIGHT)
     assert best_cut(cuts, written.digits[0] | written.digits[1]) > 0.97
 
 
@@ -177,25 +178,25 @@ def test_parts_of_a_broken_digit_lie_between_two_cuts():
     ink[box.top + 20 : box.top + 24, box.left : box.right] = False
     broken = WRITTEN.digits[2] & ink
     assert len(parts_of(broken)) > 1
-    cuts = propose_cuts(ink, HEIGHT)
+    cuts = propose_cuts(Components(ink), HEIGHT)
     own = whose(cuts, broken)
     assert any(np.array_equal(end & ~start, own) for start in cuts.left for end in cuts.left)
 
 
 def test_a_one_is_not_cut():
-    assert len(propose_cuts(write("1").ink, HEIGHT).left) == 2
+    assert len(propose_cuts(Components(write("1").ink), HEIGHT).left) == 2
 
 
 def test_a_single_pixel_has_two_cuts():
     ink = np.zeros((9, 9), bool)
     ink[4, 4] = True
-    assert propose_cuts(ink, 30.0).left.tolist() == [[False], [True]]
+    assert propose_cuts(Components(ink), 30.0).left.tolist() == [[False], [True]]
 
 
 def test_cuts_do_not_depend_on_the_margin():
     wide = write("23346", gap=-1, margin=35).ink
     near = wide[30:-30, 30:-30]
-    one, other = propose_cuts(wide, HEIGHT), propose_cuts(near, HEIGHT)
+    one, other = propose_cuts(Components(wide), HEIGHT), propose_cuts(Components(near), HEIGHT)
     assert np.array_equal(one.left, other.left)
     assert one.costs == pytest.approx(other.costs)
 
@@ -211,7 +212,10 @@ def middle_of(cuts: CutSet, left: np.ndarray) -> float:
 def test_cuts_go_only_through_where_they_are_wanted_and_still_through_the_neck_there():
     written = touching("08088")
     necks = [(one.right + other.left) / 2 for one, other in pairwise(written.boxes)]
-    everywhere, some = propose_cuts(written.ink, HEIGHT), propose_cuts(written.ink, HEIGHT, near=np.array([necks[1]]))
+    everywhere, some = (
+        propose_cuts(Components(written.ink), HEIGHT),
+        propose_cuts(Components(written.ink), HEIGHT, near=np.array([necks[1]])),
+    )
     assert 0 < (some.costs > 0).sum() < (everywhere.costs > 0).sum()
     assert best_cut(some, np.any(written.digits[:2], axis=0)) > 0.95
     for left in some.left[some.costs > 0]:
@@ -221,7 +225,7 @@ def test_cuts_go_only_through_where_they_are_wanted_and_still_through_the_neck_t
 def test_every_wanted_place_gets_its_cuts():
     written = touching("08088")
     necks = np.array([(one.right + other.left) / 2 for one, other in pairwise(written.boxes)])
-    cuts = propose_cuts(written.ink, HEIGHT, near=necks)
+    cuts = propose_cuts(Components(written.ink), HEIGHT, near=necks)
     for place in range(1, 5):
         assert best_cut(cuts, np.any(written.digits[:place], axis=0)) > 0.95
 
@@ -229,19 +233,19 @@ def test_every_wanted_place_gets_its_cuts():
 @pytest.mark.parametrize("near", [np.zeros(0), np.array([-50.0, 1000.0])], ids=["nowhere", "off the page"])
 def test_where_no_cut_is_wanted_components_stay_whole(near):
     written = touching("35")
-    cuts = propose_cuts(written.ink, HEIGHT, near=near)
-    assert np.array_equal(cuts.left, propose_cuts(written.ink, HEIGHT, through=False).left)
+    cuts = propose_cuts(Components(written.ink), HEIGHT, near=near)
+    assert np.array_equal(cuts.left, propose_cuts(Components(written.ink), HEIGHT, through=False).left)
 
 
 def test_cuts_between_components_need_not_be_wanted():
-    cuts = propose_cuts(WRITTEN.ink, HEIGHT, near=np.zeros(0))
+    cuts = propose_cuts(Components(WRITTEN.ink), HEIGHT, near=np.zeros(0))
     for place in range(1, 5):
         assert best_cut(cuts, np.any(WRITTEN.digits[:place], axis=0)) == 1
 
 
 @given(ink=masks, height=st.floats(4, 60), near=st.lists(st.floats(-10, 80), max_size=4))
 def test_wanted_cuts_are_cuts_like_all_others(ink, height, near):
-    cuts = propose_cuts(ink, height, near=np.array(near))
+    cuts = propose_cuts(Components(ink), height, near=np.array(near))
     amount = cuts.left.sum(axis=1)
     assert (amount[0], amount[-1]) == (0, ink.sum())
     assert (np.diff(amount) >= 0).all()
@@ -252,7 +256,7 @@ def test_as_many_cuts_are_made_for_each_place_wanted_and_none_twice_for_the_same
     bar = np.zeros((60, 300), bool)
     bar[20:40, 5:295] = True
     one, two, same = (
-        (propose_cuts(bar, HEIGHT, near=np.array(near)).costs > 0).sum() for near in ([150.0], [100.0, 200.0], [150.0, 151.0])
+        (propose_cuts(Components(bar), HEIGHT, near=np.array(near)).costs > 0).sum() for near in ([150.0], [100.0, 200.0], [150.0, 151.0])
     )
     assert 0 < same == one
     assert two == 2 * one

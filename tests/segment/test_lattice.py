@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from zipocr.components import Components
 from zipocr.segment.cuts import propose_cuts
 from zipocr.segment.lattice import build_lattice
 from zipocr.types import InkMask, Lattice, Region
@@ -16,7 +17,7 @@ WRITTEN = write(TEXT)
 
 
 def lattice_of(ink: InkMask, height: float = HEIGHT) -> Lattice:
-    return build_lattice(propose_cuts(ink, height), height)
+    return build_lattice(propose_cuts(Components(ink), height), height)
 
 
 def shows(region: Region, ink: InkMask) -> bool:
@@ -124,8 +125,8 @@ def test_a_dash_between_digits_may_be_left_out():
 def test_a_sixth_digit_may_be_left_out_but_at_a_higher_price_than_a_speck():
     six = write("023461")
     assert spells(lattice_of(six.ink), six.digits[:5])
-    speck = build_lattice(propose_cuts(WRITTEN.ink | blob(60, 3, 5), HEIGHT, through=False), HEIGHT)
-    digits = build_lattice(propose_cuts(WRITTEN.ink, HEIGHT, through=False), HEIGHT)
+    speck = build_lattice(propose_cuts(Components(WRITTEN.ink | blob(60, 3, 5)), HEIGHT, through=False), HEIGHT)
+    digits = build_lattice(propose_cuts(Components(WRITTEN.ink), HEIGHT, through=False), HEIGHT)
     assert speck.skips[:, 2].min() < digits.skips[:, 2].min()
 
 
@@ -179,7 +180,8 @@ def test_nothing_of_the_size_of_a_digit_gives_no_edge():
 def test_geometry_is_the_same_at_twice_the_size():
     small, large = write("07", height=40, width=25, gap=15, stroke=4), write("07", height=80, width=50, gap=30, margin=40, stroke=8)
     one, other = (
-        build_lattice(propose_cuts(written.ink, height, through=False), height) for written, height in ((small, 40.0), (large, 80.0))
+        build_lattice(propose_cuts(Components(written.ink), height, through=False), height)
+        for written, height in ((small, 40.0), (large, 80.0))
     )
     assert one.starts.tolist() == other.starts.tolist()
     assert np.abs(one.geometry - other.geometry).max() < 0.1
@@ -198,7 +200,7 @@ def middles(boxes: list) -> np.ndarray:
 def test_where_centres_are_given_every_region_holds_one_and_the_digits_are_there():
     centres = middles(WRITTEN.boxes)
     ink = WRITTEN.ink
-    every, some = lattice_of(ink), build_lattice(propose_cuts(ink, HEIGHT), HEIGHT, centres=[centres])
+    every, some = lattice_of(ink), build_lattice(propose_cuts(Components(ink), HEIGHT), HEIGHT, centres=[centres])
     assert spells(some, WRITTEN.digits)
     assert 5 <= len(some.regions) <= len(every.regions)
     assert all(held(region, centres) <= 1 for region in some.regions)
@@ -208,7 +210,7 @@ def test_where_centres_are_given_every_region_holds_one_and_the_digits_are_there
 
 def test_two_digits_are_no_region_where_each_has_a_centre_and_one_where_both_share_it():
     pair = write("11", gap=-14)
-    cuts = propose_cuts(pair.ink, HEIGHT, through=False)
+    cuts = propose_cuts(Components(pair.ink), HEIGHT, through=False)
     centres = middles(pair.boxes)
     apart, together = (build_lattice(cuts, HEIGHT, centres=[one]) for one in (centres, np.array([centres.mean()])))
     assert sum(shows(region, pair.ink) for region in build_lattice(cuts, HEIGHT).regions) == 1
@@ -219,7 +221,7 @@ def test_two_digits_are_no_region_where_each_has_a_centre_and_one_where_both_sha
 
 def test_it_is_enough_to_hold_one_centre_of_one_string():
     centres = middles(WRITTEN.boxes)
-    cuts = propose_cuts(WRITTEN.ink, HEIGHT)
+    cuts = propose_cuts(Components(WRITTEN.ink), HEIGHT)
     first, last, both = (build_lattice(cuts, HEIGHT, centres=some) for some in ([centres[:2]], [centres[3:]], [centres[:2], centres[3:]]))
     assert not spells(first, WRITTEN.digits)
     found = [{(region.box, bytes(region.ink)) for region in lattice.regions} for lattice in (first, last, both)]
@@ -231,10 +233,10 @@ def test_it_is_enough_to_hold_one_centre_of_one_string():
 def test_a_thin_stroke_holds_a_centre_that_lies_a_little_beside_it(aside):
     ones = write("11711", stroke=3)
     centres = middles(ones.boxes) + aside * HEIGHT
-    lattice = build_lattice(propose_cuts(ones.ink, HEIGHT), HEIGHT, centres=[centres])
+    lattice = build_lattice(propose_cuts(Components(ones.ink), HEIGHT), HEIGHT, centres=[centres])
     assert spells(lattice, ones.digits)
 
 
 def test_centres_off_the_page_leave_no_region():
-    cuts = propose_cuts(WRITTEN.ink, HEIGHT)
+    cuts = propose_cuts(Components(WRITTEN.ink), HEIGHT)
     assert build_lattice(cuts, HEIGHT, centres=[np.array([-500.0, 9000.0])]).regions == ()

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.components import label_components
+from zipocr.components import Components, label_components
 from zipocr.segment.seams import find_seams
 from zipocr.types import CutSet, InkMask
 
@@ -34,7 +34,7 @@ WISH_EDGE = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Components:
+class _Parts:
     """Components from left to right: the component of each ink pixel, and boxes and centres of all."""
 
     of_pixel: NDArray[np.intp]
@@ -53,13 +53,13 @@ class _Piece:
     ink: InkMask
 
 
-def propose_cuts(ink: InkMask, height: float, *, through: bool = True, near: NDArray[np.float64] | None = None) -> CutSet:
+def propose_cuts(components: Components, height: float, *, through: bool = True, near: NDArray[np.float64] | None = None) -> CutSet:
     """Proposes cuts for a line of digits.
 
     Parameters
     ----------
-    ink : (H, W) bool
-        Cleaned ink.
+    components : Components
+        Of the cleaned ink.
     height : float
         Digit height in pixels.
     through : bool
@@ -72,8 +72,8 @@ def propose_cuts(ink: InkMask, height: float, *, through: bool = True, near: NDA
     CutSet
         At least the two cuts that enclose everything.
     """
-    rows, columns = np.nonzero(ink)
-    parts = _find_components(ink, rows, columns)
+    rows, columns, owners = components.pixels
+    parts = _from_left_to_right(components.boxes, owners)
     count = len(parts.boxes)
     left = [parts.of_pixel < order for order in range(count + 1)]
     costs = [0.0] * (count + 1)
@@ -93,20 +93,18 @@ def propose_cuts(ink: InkMask, height: float, *, through: bool = True, near: NDA
     return CutSet(rows=rows, columns=columns, left=sides[order], costs=np.array(costs, np.float32)[order])
 
 
-def _find_components(ink: InkMask, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> _Components:
-    labels, stats = label_components(ink)
-    count = len(stats)
-    stats = stats[1:].astype(np.intp)
-    boxes = np.stack([stats[:, 1], stats[:, 0], stats[:, 1] + stats[:, 3], stats[:, 0] + stats[:, 2]], axis=1)
-    centre_x = (boxes[:, 1] + boxes[:, 3]) / 2
-    centre_y = (boxes[:, 0] + boxes[:, 2]) / 2
-    order = np.argsort(centre_x, kind="stable")
-    place = np.empty(count, np.intp)
-    place[order + 1] = np.arange(count - 1)
-    return _Components(of_pixel=place[labels[rows, columns]], boxes=boxes[order], centres=np.stack([centre_y, centre_x], axis=1)[order])
+def _from_left_to_right(boxes: NDArray[np.int32], owners: NDArray[np.intp]) -> _Parts:
+    """Components by their boxes, (N, 5) as `Components` has them, and the one of each pixel, (P,)."""
+    left, top, wide, tall = boxes[:, :4].T.astype(np.intp)
+    corners = np.stack([top, left, top + tall, left + wide], axis=1)
+    centres = np.stack([top + tall / 2, left + wide / 2], axis=1)
+    order = np.argsort(centres[:, 1], kind="stable")
+    place = np.empty(len(boxes), np.intp)
+    place[order] = np.arange(len(boxes))
+    return _Parts(of_pixel=place[owners], boxes=corners[order], centres=centres[order])
 
 
-def _cuttable(parts: _Components, rows: NDArray[np.intp], columns: NDArray[np.intp], height: float) -> list[_Piece]:
+def _cuttable(parts: _Parts, rows: NDArray[np.intp], columns: NDArray[np.intp], height: float) -> list[_Piece]:
     """Components that could be more than one digit."""
     found = []
     for part, (top, first, bottom, last) in enumerate(parts.boxes.tolist()):
@@ -123,7 +121,7 @@ def _cuttable(parts: _Components, rows: NDArray[np.intp], columns: NDArray[np.in
 
 
 def _cuts_through(
-    piece: _Piece, paths: NDArray[np.int32], costs: NDArray[np.float32], parts: _Components, height: float, most: int
+    piece: _Piece, paths: NDArray[np.int32], costs: NDArray[np.float32], parts: _Parts, height: float, most: int
 ) -> list[tuple[NDArray[np.bool_], float]]:
     """Cuts through one component: for each the ink of the page left of it, and its cost in digit heights."""
     inside = piece.x < paths[:, piece.y]
@@ -162,7 +160,7 @@ def _choose(inside: NDArray[np.bool_], costs: NDArray[np.float32], height: float
     return chosen
 
 
-def _neighbours_left_of(path: NDArray[np.int32], part: int, parts: _Components) -> NDArray[np.bool_]:
+def _neighbours_left_of(path: NDArray[np.int32], part: int, parts: _Parts) -> NDArray[np.bool_]:
     """Which components lie left of a cut through `part`: by order, or by the path where they overlap it in columns."""
     left = np.arange(len(parts.boxes)) < part
     top, first, _, last = parts.boxes[part]

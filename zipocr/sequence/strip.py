@@ -86,7 +86,7 @@ def _inked(flat: GrayImage, drawn: NDArray[np.uint8], level: float, contrast: fl
     94.9 in 100 instead of 94.1.
     """
     shares = np.asarray(cv2.LUT(flat, _table((level + 0.5 - _GRAYS) * 255 / contrast + 127.5)), np.uint8)
-    return np.asarray(cv2.bitwise_and(shares, cv2.dilate(drawn * np.uint8(255), np.ones((3, 3), np.uint8))), np.uint8)
+    return np.asarray(cv2.bitwise_and(shares, shares, mask=cv2.dilate(drawn, np.ones((3, 3), np.uint8))), np.uint8)
 
 
 def _table(values: NDArray[np.float32]) -> NDArray[np.uint8]:
