@@ -1,4 +1,4 @@
-"""The network at reading time: plain arrays and matrix products, a look at one line in about a millisecond.
+"""The network at reading time: plain arrays and matrix products, a look at one line in about half a millisecond.
 
 Convolutions over height and length, after which each frame stands for two columns of the strip and says which character it shows, or that
 it shows none (connectionist temporal classification, Graves et al., 2006). The deeper layers see four columns as one, which halves their
