@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
 import fakes
@@ -130,6 +131,12 @@ def end(process: subprocess.Popen[bytes]) -> tuple[int, str]:
     return process.returncode, talk.decode()
 
 
+def is_whole(output: Path) -> bool:
+    """Whether what is told beside it is told of this very file: it is written last."""
+    told = output.with_name(f"{output.name}.json")
+    return told.exists() and json.loads(told.read_bytes())["results"]["sha256"] == sha256(output.read_bytes()).hexdigest()
+
+
 def zips(output: Path) -> list[tuple[str, str]]:
     return [(row.file, row.zip) for row in read_results(output)] if output.exists() else []
 
@@ -142,8 +149,8 @@ def test_files_are_read_as_they_arrive_and_none_twice_across_restarts(tmp_path: 
         assert wait_until(lambda: zips(output) == [("b.png", "00001")])
         (folder / "new").mkdir()
         save(folder / "new" / "a.png", 2)
-        assert wait_until(lambda: zips(output) == [("b.png", "00001"), ("new/a.png", "00002")])
-        process.kill()
+        assert wait_until(lambda: zips(output) == [("b.png", "00001"), ("new/a.png", "00002")] and is_whole(output))
+        process.kill()  # which would leave behind what it was writing
     save(folder / "c.png", 3)
     with watching(folder, output) as process:
         assert wait_until(lambda: len(zips(output)) == 3)
