@@ -34,6 +34,7 @@ def has_several_lines(parts: Components, height: float) -> bool:
     height : float
         Digit height in pixels.
     """
+    # Most pages hold one line, and letters reach no farther than all ink.
     rows, columns = parts.window
     if min(rows.stop - rows.start, columns.stop - columns.start) < LEAST_REACH * height:
         return False
@@ -49,7 +50,7 @@ def is_sheet(parts: Components, least: float = LEAST_PIXELS) -> bool:
     digits, and the writing for dirt.
     """
     if len(parts.boxes) < FEWEST_LETTERS:
-        return False
+        return False  # as most pages end, before anything is reckoned
     wide, tall = parts.boxes[:, 2], parts.boxes[:, 3]
     boxes = parts.boxes[(tall >= least) & (wide <= FLATTEST * tall) & (wide > least / LEAST_PIXELS)]
     if len(boxes) < FEWEST_LETTERS:

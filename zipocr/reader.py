@@ -115,7 +115,6 @@ class Reader(Looker):
         inked, line = (None, None) if best.edges else next(self.closer(opened), (None, None))
         if inked is None or line is None:
             return found.view, best.edges
-        view = found.view
         # Its regions where the network sees its digits, or any that spell it where it misplaces one.
         for centres in (line.centres((best.text,)), ()):
             view = self.decode(self.segment(inked, through=True, centres=centres), line)

@@ -39,11 +39,7 @@ def rank(candidates: Sequence[Candidate], is_listed: Callable[[str], bool] | Non
     """
     if is_listed is None:
         return tuple(candidates)
-    # What `replace` does takes three times as long, some dozen times a page.
-    weighed = [
-        Candidate(text=one.text, edges=one.edges, score=one.score + weight * is_listed(one.text[:ZIP_LENGTH]), prior=one.prior)
-        for one in candidates
-    ]
+    weighed = [one.raised(weight * is_listed(one.text[:ZIP_LENGTH])) for one in candidates]
     return tuple(sorted(weighed, key=lambda one: (-one.score, one.text)))
 
 

@@ -50,6 +50,11 @@ class Candidate:
     score: float
     prior: float = 0.0
 
+    def raised(self, by: float, *, prior: float = 0.0) -> "Candidate":
+        """The same string with a higher score, and with so much more of it in its prior."""
+        # What `replace` does takes three times as long, some dozen times a page.
+        return Candidate(text=self.text, edges=self.edges, score=self.score + by, prior=self.prior + prior)
+
 
 def decode(lattice: Lattice, gains: Floats) -> tuple[Candidate, ...]:
     """Finds the best strings of exactly five or exactly nine digits, each with its best segmentation.
