@@ -1,14 +1,14 @@
 """Stand-ins that worker processes can import too: a test module cannot be."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import chores
 import numpy as np
 
 from zipocr.batch import BatchSettings, FileReader
-from zipocr.model_file import ARRAYS, PAIRS
+from zipocr.model_file import ARRAYS
 from zipocr.types import ZIP_LENGTH, DigitReading, GrayImage, Model, Reason, Trace, Unread, ZipReading
 
 
@@ -18,7 +18,7 @@ def digit(value: int, *, probability: float = 0.99) -> DigitReading:
 
 def bare_model(passport: Mapping[str, object]) -> Model:
     """A model that has all its parts, and nothing in them."""
-    arrays = {name: np.zeros((0, 2)) for name in ARRAYS} | {name: np.zeros(2) for name in PAIRS}
+    arrays = {name: np.zeros((0, 2)) for name in ARRAYS} | {"sure": np.zeros(2)}
     return Model(arrays=arrays, passport=passport)
 
 
@@ -44,6 +44,9 @@ class FakeReader:
         if darkest == 255:
             return Unread(reason=Reason.NO_INK)
         return zip_reading(f"{darkest:05d}", confidence=min(page.shape[0], 100) / 100)
+
+    def read_each(self, pages: Sequence[GrayImage]) -> list[ZipReading | Unread]:
+        return [self.read(page) for page in pages]
 
     def trace(self, page: GrayImage) -> Trace:
         return Trace(page=page, ink=page < 128, cuts=(), candidates=(), regions=(), grids=(), reading=self.read(page))

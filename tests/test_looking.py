@@ -42,7 +42,7 @@ class Careful(Reader):
 
 @pytest.mark.real
 def test_most_pages_are_read_at_a_glance_and_only_sure_ones(reader, pages):
-    sure, _ = load_model("mail").arrays["sure_listed"].tolist()
+    sure, _ = load_model("mail").arrays["sure"].tolist()
     opened = [reader.open(page) for page in pages]
     glances = [reader.glance(one) for one in opened]
     assert np.mean([one is not None for one in glances]) > 0.5
@@ -124,8 +124,10 @@ def test_evidence_of_a_glance_rises_with_the_string_s_probability_and_tells_that
         seen.append(glance_evidence(pooled.strings, pooled, line))
         turned = glance_evidence(pooled.strings[::-1], pooled, line)
         assert (seen[-1][5], turned[5]) == (0, 1)
+        assert seen[-1][6] == pytest.approx(min(np.log(share / (1 - share)), 6), abs=1e-5)
+        assert (turned[6], turned[7], seen[-1][7]) == pytest.approx((-seen[-1][6], -seen[-1][6], min(seen[-1][6], 2)))
         again = glance_evidence(pooled.strings, pooled, replace(line, again=line.frames))
-        assert (seen[-1][6:].tolist(), again[6:].tolist()) == ([0, 0], [1, seen[-1][2]])
+        assert (seen[-1][8:].tolist(), again[8:].tolist()) == ([0, 0], [1, seen[-1][2]])
     assert (seen[1][1:3] > seen[0][1:3]).all()
 
 

@@ -16,7 +16,7 @@ from zipocr.batch import BatchSettings, start_reading
 from zipocr.config import ScanConfig
 from zipocr.decode.acceptance import acceptance_threshold
 from zipocr.errors import ModelError, OutputError
-from zipocr.model_file import ARRAYS, FORMAT, LARGEST, NETWORK, PAIRS, SHIPPED, TABLES, load_model, save_model
+from zipocr.model_file import ARRAYS, FORMAT, LARGEST, NETWORK, SHIPPED, TABLES, load_model, save_model
 from zipocr.prepare import settings_hash
 from zipocr.sequence.network import CLASSES, COLUMNS, FEATURES, LAYERS, PLANES, Network, array_names
 from zipocr.types import Model
@@ -27,8 +27,7 @@ CURE = "zipocr train"
 def small_model(**passport: Any) -> Model:
     arrays = {name: np.arange(place + 1, dtype=np.float32) for place, name in enumerate(ARRAYS)}
     tables = dict.fromkeys(TABLES, np.array([[0.01, 0.9], [0.1, 0.5]]))
-    pairs = dict.fromkeys(PAIRS, np.ones(2))
-    return Model(arrays={**arrays, **tables, **pairs, "from_grid": np.array(True)}, passport={"data": "nothing", **passport})
+    return Model(arrays={**arrays, **tables, "sure": np.ones(2), "from_grid": np.array(True)}, passport={"data": "nothing", **passport})
 
 
 def saved(folder: Path, model: Model | None = None) -> Path:
@@ -317,10 +316,9 @@ def test_a_network_of_what_is_no_number_is_refused(value, tmp_path: Path):
     assert "no number" in assert_refused(write_npz(tmp_path / "model.npz", **{**found, "network_3_weights": damaged}))
 
 
-@pytest.mark.parametrize("name", PAIRS)
 @pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 1)])
-def test_what_is_no_pair_where_there_has_to_be_one_is_refused(name, shape, tmp_path: Path):
-    assert name in assert_refused(write_npz(tmp_path / "model.npz", **{name: np.ones(shape)}))
+def test_what_is_no_pair_where_there_has_to_be_one_is_refused(shape, tmp_path: Path):
+    assert "sure" in assert_refused(write_npz(tmp_path / "model.npz", sure=np.ones(shape)))
 
 
 @pytest.mark.parametrize("name", ["passport", "support", "validity", "confidence_listed", "acceptance_unlisted"])

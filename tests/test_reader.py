@@ -372,6 +372,13 @@ def test_the_shipped_model_reads_nine_digits_off_every_sample_of_them(shipped):
 
 
 @pytest.mark.real
+def test_the_shipped_model_reads_pages_at_once_as_it_reads_them_one_by_one(shipped):
+    pages = [*PAGES.values(), np.full((40, 90), 255, np.uint8), printed("90210")]
+    assert list(shipped.read_each(pages)) == [shipped.read(page) for page in pages]
+    assert list(shipped.read_each([])) == []
+
+
+@pytest.mark.real
 @pytest.mark.parametrize("page", ["kraft", "noisy", "leaning"])
 def test_the_shipped_model_gives_the_same_reading_again_and_in_a_trace(shipped, page):
     assert shipped.read(PAGES[page]) == shipped.read(PAGES[page]) == shipped.trace(PAGES[page]).reading

@@ -1,17 +1,23 @@
 """Takes away ink that is no handwriting, specks, ruled lines, boxes and the borders of the crop, and closes the gaps of dead scan lines."""
 
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import accumulate, islice
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.components import Components, label_components
+from zipocr.components import Components, Extent, label_components
 from zipocr.types import InkMask
 
 # All lengths in digit heights.
 SPECK = 0.07
 MOST_PARTS = 40  # components
+LEAST_TALL, LEAST_AREA = 5, 6  # pixels
+# The share of the ink that lies below the height of the writing.
+TWO_THIRDS = 0.66
 # A box holds something this high, as a share of its own height, and has this little ink, as a share of its area.
 ENCLOSED_HEIGHT = 0.4
 HOLLOW_SHARE = 0.4
@@ -42,12 +48,12 @@ def digit_height(parts: Components) -> float:
     """
     height, counted = _find_writing(parts)
     # The gaps that may be closed grow with the height, and closing them makes the writing higher.
-    while counted.any():
-        top, tall = parts.boxes[counted, 1], parts.boxes[counted, 3]
-        whole = LINE_SHARE * int((top + tall).max() - top.min())
-        if not _some_above_others(parts.boxes[counted], _reach(max(height, whole))):
+    while any(counted):
+        boxes = [box for box, counts in zip(parts.listed, counted, strict=True) if counts]
+        whole = LINE_SHARE * (max(box.bottom for box in boxes) - min(box.top for box in boxes))
+        if not _some_above_others(boxes, _reach(max(height, whole))):
             break
-        writing = parts.take(counted)
+        writing = parts.take(np.array(counted))
         parts = mend_gaps(writing, max(height, whole))
         if parts is writing:
             break
@@ -73,7 +79,7 @@ def mend_gaps(parts: Components, height: float) -> Components:
         The same object where nothing is closed. Only gaps between different components are, so that the loops of an 8 stay open.
     """
     reach = _reach(height)
-    if not _some_above_others(parts.boxes, reach):
+    if not _some_above_others(parts.listed, reach):
         return parts
     # All gaps lie between ink: only its box is looked at.
     drawn = np.ascontiguousarray(parts.ink[parts.window]).view(np.uint8)
@@ -92,14 +98,18 @@ def _reach(height: float) -> int:
     return round(MENDED_GAP * height)
 
 
-def _some_above_others(boxes: NDArray[np.int32], reach: int) -> bool:
-    """Whether a gap of so many rows could part two components, by their boxes: (N, 5) as `Components` has them."""
+def _some_above_others(boxes: Sequence[Extent], reach: int) -> bool:
+    """Whether a gap of so many rows could part two components."""
     if reach < 1 or len(boxes) > _MOST_COMPARED:
         return reach >= 1
-    left, top, wide, tall = (boxes[:, column] for column in range(4))
-    share_columns = (left[:, None] <= left + wide) & (left <= (left + wide)[:, None])
-    in_reach = (top[:, None] <= top + tall + reach) & (top <= (top + tall)[:, None] + reach)
-    return bool(np.count_nonzero(share_columns & in_reach) > len(boxes))
+    ordered = sorted(boxes)
+    for place, one in enumerate(ordered, start=1):
+        for other in islice(ordered, place, None):
+            if other.left > one.right:
+                break
+            if other.top <= one.bottom + reach and one.top <= other.bottom + reach:
+                return True
+    return False
 
 
 def _parting(gap: NDArray[np.uint8], parts: NDArray[Any]) -> InkMask:
@@ -121,35 +131,40 @@ def _parting(gap: NDArray[np.uint8], parts: NDArray[Any]) -> InkMask:
     return np.asarray(parting[gaps])
 
 
-def _find_writing(parts: Components) -> tuple[float, NDArray[np.bool_]]:
-    """Height of the writing as its components have it, and which of them count: (N,); none where the height is a guess."""
+def _find_writing(parts: Components) -> tuple[float, list[bool]]:
+    """Height of the writing as its components have it, and which of them count; none where the height is a guess."""
     height, width = parts.ink.shape
-    left, top, wide, tall, area = parts.boxes.T.astype(np.float64)
-    flat = wide > 4 * tall
-    frame = ((area < 0.12 * wide * tall) & (wide > 0.5 * width)) | _encloses(left, top, wide, tall, area)
-    bar = (tall > 0.9 * height) & (wide < 0.1 * height)
-    writing = ~(flat | frame | bar) & (area >= 6) & (tall >= 5)
-    if not writing.any():
+    boxes = parts.listed
+    largest = boxes if len(boxes) <= MOST_PARTS else sorted(boxes, key=lambda box: -box.area)[:MOST_PARTS]
+    frames = [_is_frame(box, width, largest) for box in boxes]
+    writing = [not frame and _is_writing(box, height) for box, frame in zip(boxes, frames, strict=True)]
+    if not any(writing):
         # All digits hang together, or with a frame; or there is no ink.
-        guess = float(tall[~frame].max()) if (~frame & (tall >= 5)).any() else FALLBACK_HEIGHT * height * bool(frame.any())
-        return guess, writing
-    tall, area = tall[writing], area[writing]
-    order = np.argsort(tall, kind="stable")
-    share = np.cumsum(area[order]) / area.sum()
-    return float(tall[order][np.searchsorted(share, 0.66)]), writing
+        others = [box.tall for box, frame in zip(boxes, frames, strict=True) if not frame and box.tall >= LEAST_TALL]
+        return float(max(others, default=FALLBACK_HEIGHT * height * any(frames))), writing
+    by_height = sorted((box.tall, box.area) for box, counts in zip(boxes, writing, strict=True) if counts)
+    below = list(accumulate(area for _, area in by_height))
+    return float(by_height[bisect_left(below, TWO_THIRDS * below[-1])][0]), writing
 
 
-def _encloses(
-    left: NDArray[np.float64], top: NDArray[np.float64], wide: NDArray[np.float64], tall: NDArray[np.float64], area: NDArray[np.float64]
-) -> NDArray[np.bool_]:
-    """Which components are boxes around others of some height: (N,) each."""
-    largest = np.argsort(-area, kind="stable")[:MOST_PARTS] if len(area) > MOST_PARTS else slice(None)
-    x, y, w, h = left[largest], top[largest], wide[largest], tall[largest]
-    inside = (x > x[:, None]) & (y > y[:, None]) & (x + w < (x + w)[:, None]) & (y + h < (y + h)[:, None])
-    holds = (inside & (h > ENCLOSED_HEIGHT * h[:, None])).any(axis=1)
-    found = np.zeros(len(left), bool)
-    found[largest] = holds & (area[largest] < HOLLOW_SHARE * w * h)
-    return found
+def _is_writing(box: Extent, height: int) -> bool:
+    """Whether a component counts as writing on a page so many rows high: no flat one, no bar, no speck."""
+    _, _, wide, tall, area = box
+    if tall < LEAST_TALL or area < LEAST_AREA or wide > 4 * tall:
+        return False
+    return tall <= 0.9 * height or wide >= 0.1 * height
+
+
+def _is_frame(box: Extent, width: int, largest: Sequence[Extent]) -> bool:
+    """Whether a component is a wide frame on a page of so many columns, or a box around another one of some height."""
+    left, top, wide, tall, area = box
+    around = wide * tall
+    if tall < LEAST_TALL or area >= HOLLOW_SHARE * around:
+        return False
+    if area < 0.12 * around and wide > 0.5 * width:
+        return True
+    right, bottom, least = left + wide, top + tall, ENCLOSED_HEIGHT * tall
+    return any(left < x and x + w < right and top < y and y + h < bottom and h > least for x, y, w, h, _ in largest)
 
 
 def remove_rules(parts: Components, height: float) -> Components:
@@ -316,16 +331,19 @@ def remove_specks(parts: Components, height: float) -> Components:
     -------
     Components
     """
-    page_height, page_width = parts.ink.shape
-    left, top, wide, tall, area = parts.boxes.T
-    keep = (area >= (SPECK * height) ** 2) & (np.maximum(wide, tall) >= SPECK * 1.5 * height)
-    right, bottom = left + wide, top + tall
-    # What lies along an edge and is thin or short is no digit.
-    edge_rows = (top == 0) | (bottom == page_height)
-    edge_columns = (left == 0) | (right == page_width)
-    keep &= ~(edge_rows & (tall < 0.35 * height))
-    keep &= ~(edge_columns & (wide < 0.12 * height) & ~((tall > 0.5 * height) & (tall < 1.3 * height)))
-    if keep.sum() > MOST_PARTS:
+    keep = [not _is_speck(box, parts.ink.shape, height) for box in parts.listed]
+    if sum(keep) > MOST_PARTS:
         # Noise or a photograph: what a ZIP consists of is among the largest, and the cost of the rest would know no bounds.
-        keep &= area >= np.sort(area[keep])[-MOST_PARTS]
-    return parts.take(keep)
+        least = sorted(box.area for box, kept in zip(parts.listed, keep, strict=True) if kept)[-MOST_PARTS]
+        keep = [kept and box.area >= least for box, kept in zip(parts.listed, keep, strict=True)]
+    return parts.take(np.array(keep, bool))
+
+
+def _is_speck(box: Extent, page: tuple[int, ...], height: float) -> bool:
+    """Whether a component is too small for writing, or lies along an edge of the page and is too thin or short for a digit."""
+    left, top, wide, tall, area = box
+    if area < (SPECK * height) ** 2 or max(wide, tall) < SPECK * 1.5 * height:
+        return True
+    if tall < 0.35 * height and (top == 0 or box.bottom == page[0]):
+        return True
+    return wide < 0.12 * height and (left == 0 or box.right == page[1]) and not 0.5 * height < tall < 1.3 * height

@@ -1,7 +1,7 @@
 """What the network has to say for and against a string, beside what its regions say (see `zipocr.decode.confidence.evidence`)."""
 
 from collections.abc import Sequence
-from math import expm1, log, log1p
+from math import expm1, inf, log, log1p
 
 import numpy as np
 
@@ -11,8 +11,8 @@ from zipocr.pooling import Pooled
 from zipocr.sequence.reading import LineReading
 from zipocr.types import Floats
 
-LINE_EVIDENCE, GLANCE_EVIDENCE = 9, 8
-MOST_LEAD = 12.0
+LINE_EVIDENCE, GLANCE_EVIDENCE = 9, 10
+MOST_LEAD, MOST_GLANCE_LEAD = 12.0, 6.0
 # Beyond these odds one may be less sure than the network is.
 _SURE_ODDS = 5.0
 
@@ -57,14 +57,17 @@ def glance_evidence(ranked: Sequence[Candidate], pooled: Pooled, line: LineReadi
 
     Returns
     -------
-    (8,) float32
+    (10,) float32
         That it was a glance, the string's share as log odds, its probability, whether the line is a ZIP at all, whether the directory
-        chose; and that it was a second glance, and the probability then.
+        chose, how far it is ahead of any other string; and that it was a second glance, and the probability then.
     """
-    own = max(_odds(pooled.in_line[ranked[0].text]), -MOST_LEAD)
-    chosen = ranked[0].text != pooled.strings[0].text
+    text = ranked[0].text
+    own = max(_odds(pooled.in_line[text]), -MOST_LEAD)
+    others = [score for other, score in pooled.in_line.items() if other != text]
+    lead = min(max(pooled.in_line[text] - max(others, default=-inf), -MOST_GLANCE_LEAD), MOST_GLANCE_LEAD)
+    chosen = text != pooled.strings[0].text
     twice = [1, own] if line.is_twice else [0, 0]
-    return np.array([1, odds_of_best(ranked), own, min(own, _SURE_ODDS), _shape(line), chosen, *twice], np.float32)
+    return np.array([1, odds_of_best(ranked), own, min(own, _SURE_ODDS), _shape(line), chosen, lead, min(lead, 2.0), *twice], np.float32)
 
 
 def _odds(log_probability: float) -> float:

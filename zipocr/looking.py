@@ -15,12 +15,15 @@ from zipocr.normalize import to_bitmap, to_grids
 from zipocr.pooling import SUPPORT, Pooled, View, bare_view, glimpse, pool
 from zipocr.prepare import Binarization, Inked, Segmentation, Sheet, find_ink, half_turned, segment, to_glance_size, to_working_size
 from zipocr.sequence.network import Network
-from zipocr.sequence.reading import LineReading, read_line, seen_again
+from zipocr.sequence.reading import LineReading, read_lines, seen_again
 from zipocr.sequence.strip import straighten
 from zipocr.types import Floats, GrayImage, Model, Region
 
+# How likely the network has to think a string for a first glance to be enough, and for a second one. Of 6,000 composed strings a look would
+# change 3 of the 4,796 that are read so, one of them for the better, and one of 4,465 without a directory.
+SURE = (0.95, 0.9)
 # A probability that no string of a network has.
-NEVER = 2.0
+NEVER = (2.0, 2.0)
 # Odds (in nats) against a digit in a region that the gate keeps out.
 SHUT = 5.0
 # Of the network's strings so many say where to cut.
@@ -64,8 +67,6 @@ class Looker:
     Parameters
     ----------
     model : Model
-    sure : str
-        The array of the model that says from which share of all strings the likeliest is read at a glance, and at a second one.
 
     Notes
     -----
@@ -81,25 +82,34 @@ class Looker:
     support: ClassVar[float] = SUPPORT
     """How much views support each other."""
 
-    def __init__(self, model: Model, *, sure: str = "sure_unlisted") -> None:
+    def __init__(self, model: Model) -> None:
         self._classifier = Classifier.from_model(model)
         self._gate = Gate.from_model(model)
         self._scorer = Scorer.from_model(model)
         self._network = Network.from_model(model)
         self._line_weight = float(model.arrays.get("line_weight", 0.0))
         self._together: tuple[tuple[View, ...], Pooled | None] = (), None
-        self._sure = model.arrays[sure].tolist() if self.glances else [NEVER, NEVER]
+        self._sure = tuple(model.arrays["sure"].tolist()) if self.glances else NEVER
 
     @property
     def is_ever_sure(self) -> bool:
         """Whether a glance may be enough at all."""
-        return self._sure[0] < NEVER
+        return self._sure != NEVER
 
     def open(self, page: GrayImage) -> Opened:
         """Finds the writing on a page and lets the network read it: (H, W) uint8."""
-        sheet = to_glance_size(page)
-        inked = None if sheet.is_envelope else self.find_ink(sheet, self.binarizations[0])
-        return Opened(page=page, sheet=sheet, inked=inked, line=None if inked is None else self.read_line(inked))
+        (opened,) = self.open_each([page])
+        return opened
+
+    def open_each(self, pages: Sequence[GrayImage]) -> list[Opened]:
+        """Opens pages, step by step for all of them, which takes a sixth less time than one after the other."""
+        sheets = [to_glance_size(page) for page in pages]
+        writing = [None if sheet.is_envelope else self.find_ink(sheet, self.binarizations[0]) for sheet in sheets]
+        lines = iter(self.read_lines([inked for inked in writing if inked is not None]))
+        return [
+            Opened(page=page, sheet=sheet, inked=inked, line=None if inked is None else next(lines))
+            for page, sheet, inked in zip(pages, sheets, writing, strict=True)
+        ]
 
     def turn(self, opened: Opened) -> Opened:
         """Opens a page upside down."""
@@ -123,7 +133,7 @@ class Looker:
         return opened, view
 
     def glance(self, opened: Opened) -> View | None:
-        """The strings of the network alone; None where it is not as sure of one as `zipocr.training.weigh.least_surenesses` asks for."""
+        """The strings of the network alone; None where it is not as sure of one as the model asks for."""
         if opened.inked is None or opened.line is None or self.likeliest(opened.line)[1] < self._sure[opened.line.is_twice]:
             return None
         return glimpse(opened.inked, opened.line)
@@ -140,9 +150,9 @@ class Looker:
         """
         views: list[View] = []
         opened = self.again(opened)
+        if opened.inked and opened.line and opened.line.shaped < LEAST_SHAPED:
+            return [glimpse(opened.inked, opened.line)]
         for inked, line in self.closer(opened):
-            if not views and line is not None and line.shaped < LEAST_SHAPED:
-                return [glimpse(inked, line)]
             for view in self._views(inked, line):
                 if self._is_clear(view):
                     return [*views, view]
@@ -186,9 +196,14 @@ class Looker:
 
     def read_line(self, inked: Inked) -> LineReading | None:
         """Reads the writing as a whole, without cutting it; None where the model has no network."""
+        (line,) = self.read_lines([inked])
+        return line
+
+    def read_lines(self, writing: Sequence[Inked]) -> Sequence[LineReading | None]:
+        """Reads the writing on several pages as `read_line` does."""
         if self._network is None:
-            return None
-        return read_line(self._network, straighten(inked.sheet.flat, inked.ink, inked.height, inked.level))
+            return [None] * len(writing)
+        return read_lines(self._network, [straighten(inked.sheet.flat, inked.ink, inked.height, inked.level) for inked in writing])
 
     def segment(self, inked: Inked, *, through: bool, centres: Sequence[NDArray[np.float64]] = ()) -> Segmentation:
         """Finds everything that could be a digit; only where one of some strings has its digits' centres, if such are given."""

@@ -23,11 +23,10 @@ LARGEST = 1 << 28
 """Bytes that the members of a model file may have; a small file can be packed so that it fills the memory."""
 ARRAYS = (
     "from_grid", "mean", "projection", "support", "support_counts", "dual", "intercepts", "gamma", "gate",
-    "votes", "validity", "line_weight", "temperature", "sure_listed", "sure_unlisted",
+    "votes", "validity", "line_weight", "temperature", "sure",
     "confidence_listed", "confidence_unlisted", "acceptance_listed", "acceptance_unlisted",
 )  # fmt: skip
 TABLES = ("acceptance_listed", "acceptance_unlisted")
-PAIRS = ("sure_listed", "sure_unlisted")
 NETWORK = {
     "network_1_weights": (16, 18), "network_2_weights": (32, 144), "network_3_weights": (64, 288), "network_4_weights": (96, 576),
     "network_5_weights": (128, 576), "network_6_weights": (192, 384), "network_out_weights": (12, 96),
@@ -113,8 +112,8 @@ def _trouble(passport: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) ->
         return f"has only a part of its network: it lacks {', '.join(name for name in NETWORK if name not in arrays)}"
     if any(arrays[name].dtype.kind not in "buif" or not np.isfinite(arrays[name]).all() for name in (*ARRAYS, *network)):
         return "holds what is no number"
-    if any(arrays[name].shape != (2,) for name in PAIRS):
-        return f"has other parts than a model of this program: {', '.join(PAIRS)} are no pairs"
+    if arrays["sure"].shape != (2,):
+        return "has other parts than a model of this program: sure is no pair"
     unlike = [name for name in network if arrays[name].shape != NETWORK[name]]
     if unlike:
         return f"has a network of another build: {unlike[0]} is {arrays[unlike[0]].shape} and not {NETWORK[unlike[0]]}"

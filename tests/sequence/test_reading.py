@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from zipocr.sequence.network import BLANK, CLASSES, FIRST_DIGIT, OTHER, PIXELS_PER_FRAME
-from zipocr.sequence.reading import LineReading, read_line
+from zipocr.sequence.reading import LineReading, read_lines
 from zipocr.sequence.strip import Strip
 
 LENGTH = 120
@@ -28,7 +28,8 @@ def digits(text: str) -> list[dict[int, float]]:
 
 def reading_of(frames: np.ndarray, strip: Strip = STRIP) -> LineReading:
     """What is read where a network sees these frames."""
-    return read_line(SimpleNamespace(features=lambda pixels: pixels, frames=lambda _: frames), strip)
+    (found,) = read_lines(SimpleNamespace(features=lambda pixels: pixels, frames=lambda _: frames), [strip])
+    return found
 
 
 def centres(found: LineReading, count: int) -> tuple[np.ndarray, ...]:

@@ -85,10 +85,14 @@ def _likeliest(strings: Mapping[str, float]) -> dict[str, float]:
     return dict(sorted(strings.items(), key=lambda item: (-item[1], item[0]))[:MOST_STRINGS])
 
 
-def read_line(network: Network, strip: Strip) -> LineReading:
-    """Reads a straightened line."""
-    features = network.features(strip.pixels)
-    frames = network.frames(features)
+def read_lines(network: Network, strips: Sequence[Strip]) -> list[LineReading]:
+    """Reads straightened lines, step by step for all of them: each step finds its own in the processor's caches."""
+    features = [network.features(strip.pixels) for strip in strips]
+    frames = [network.frames(seen) for seen in features]
+    return list(map(_to_reading, strips, features, frames))
+
+
+def _to_reading(strip: Strip, features: Floats, frames: Floats) -> LineReading:
     spelt = best_labels(frames)
     total = max(sum(spelt.values()), 1e-30)
     strings = {_to_text(labels): share / total for labels, share in spelt.items() if len(labels) in LENGTHS and OTHER not in labels}

@@ -78,10 +78,17 @@ def _likeliest(spelt: Mapping[tuple[int, ...], float]) -> dict[tuple[int, ...], 
 def _search(run: Sequence[Sequence[float]]) -> dict[tuple[int, ...], float]:
     """The most probable labellings of a run of frames, each with the probabilities of all classes."""
     # Each prefix with the probability of its ways that end in a blank, and of those that end in its last class.
-    kept: dict[tuple[int, ...], tuple[float, float]] = {(): (1.0, 0.0)}
-    for shares in run:
+    first, *others = run
+    kept: dict[tuple[int, ...], tuple[float, float]] = {(): (first[BLANK], 0.0)}
+    kept |= {(label,): (0.0, share) for label, share in _active_classes(first)}
+    for shares in others:
         kept = _lengthened(kept, shares)
     return _likeliest({prefix: blank + ending for prefix, (blank, ending) in kept.items()})
+
+
+def _active_classes(shares: Sequence[float]) -> list[tuple[int, float]]:
+    """The classes that a frame may show, but for the blank, each with its probability."""
+    return [(label, share) for label, share in enumerate(shares[BLANK + 1 :], start=BLANK + 1) if share >= LEAST_SHARE]
 
 
 def _lengthened(kept: Mapping[tuple[int, ...], tuple[float, float]], shares: Sequence[float]) -> dict[tuple[int, ...], tuple[float, float]]:
@@ -90,7 +97,7 @@ def _lengthened(kept: Mapping[tuple[int, ...], tuple[float, float]], shares: Seq
     ways = {
         prefix: ((blank + ending) * blank_share, ending * shares[prefix[-1]] if prefix else 0.0) for prefix, (blank, ending) in kept.items()
     }
-    active = [(label, share) for label, share in enumerate(shares) if share >= LEAST_SHARE and label != BLANK]
+    active = _active_classes(shares)
     for prefix, (blank, ending) in kept.items():
         last = prefix[-1] if prefix else BLANK
         for label, share in active:

@@ -86,8 +86,9 @@ class GapsLeft(Reader):
 class NoNetwork(Reader):
     """Reads regions alone, with cuts wherever ink allows them."""
 
-    def read_line(self, inked: Inked) -> None:
+    def read_lines(self, writing: Sequence[Inked]) -> Sequence[None]:
         """Reads no line as a whole."""
+        return [None] * len(writing)
 
 
 class NoGlance(Reader):

@@ -11,14 +11,14 @@ from sklearn.model_selection import GroupKFold
 from zipocr.decode.confidence import LISTED_SHARE
 from zipocr.decode.strings import Candidate
 from zipocr.directory import places
-from zipocr.looking import NEVER
+from zipocr.looking import NEVER, SURE
 from zipocr.reader import Reader, see_each
 from zipocr.shares import accepting, upper_bound
 from zipocr.training.compose import Composer
 from zipocr.training.fit import fit_logistic
 from zipocr.training.gather import map_strings
 from zipocr.training.negatives import Negatives
-from zipocr.training.weigh import Glance, cast_ballots, fit_weights, least_surenesses, take_glances
+from zipocr.training.weigh import cast_ballots, fit_weights
 from zipocr.types import ZIP_LENGTH, Floats, Model
 
 EVIDENCE_STRENGTH = 0.05
@@ -107,7 +107,7 @@ def cross_fitted(verdicts: Sequence[Verdict], weights: NDArray[np.float64], with
     return found
 
 
-def like_mail(strings: Sequence[Verdict | Glance]) -> NDArray[np.intp]:
+def like_mail(strings: Sequence[Verdict]) -> NDArray[np.intp]:
     """Places of a sample that is listed as often as mail is: all listed strings, and the right number of others, evenly taken.
 
     An exact bound counts strings and cannot weigh them.
@@ -145,7 +145,7 @@ def acceptance_table(confidence: NDArray[np.float64], right: NDArray[np.bool_]) 
 def calibrate(
     fitted: Mapping[str, NDArray[Any]], composer: Composer, negatives: Negatives, count: int, *, jobs: int, glances: bool = True
 ) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
-    """Fits when a glance is enough, the network's weight, the temperature, both confidence models and their tables of thresholds.
+    """Fits the network's weight, the temperature, both confidence models and their tables of thresholds.
 
     Parameters
     ----------
@@ -169,14 +169,10 @@ def calibrate(
     facts : dict
         How many strings there were, and the share of them read right with and without the directory.
     """
-    blank, never = np.zeros(1, np.float32), np.array([NEVER, NEVER])
+    blank = np.zeros(1, np.float32)
     arrays: dict[str, NDArray[Any]] = {"line_weight": np.array(0.5), "temperature": np.array(1.0)}
-    arrays |= {"confidence_listed": blank, "confidence_unlisted": blank, "sure_listed": never, "sure_unlisted": never}
+    arrays |= {"confidence_listed": blank, "confidence_unlisted": blank, "sure": np.array(SURE if glances else NEVER)}
     others = range(count, count + count // WEIGHED)
-    if glances:
-        listed, unlisted = take_glances(_model(fitted, arrays), composer, others, jobs=jobs)
-        arrays["sure_listed"] = np.array(least_surenesses([listed[place] for place in like_mail([one for one, _ in listed])]))
-        arrays["sure_unlisted"] = np.array(least_surenesses(unlisted))
     weights = fit_weights(cast_ballots(_model(fitted, arrays), composer, others, jobs=jobs))
     arrays["line_weight"], arrays["temperature"] = (np.array(one) for one in weights)
     pairs = judge(_model(fitted, arrays), composer, range(count), jobs=jobs)
