@@ -32,7 +32,7 @@ import soak
 
 from zipocr import __version__
 from zipocr.atomic import write_whole
-from zipocr.batch import use_one_thread
+from zipocr.batch import AT_ONCE, use_one_thread
 from zipocr.images import read_pages
 from zipocr.model_file import load_model, model_digest
 from zipocr.reader import Reader
@@ -52,7 +52,7 @@ STAGES = {
     "size": "zipocr.looking:to_glance_size",
     "size for a look": "zipocr.looking:to_working_size",
     "ink": "zipocr.looking:Looker.find_ink",
-    "line": "zipocr.looking:Looker.read_line",
+    "line": "zipocr.looking:Looker.read_lines",
     "segment": "zipocr.looking:Looker.segment",
     "normalize": "zipocr.looking:draw_regions",
     "classify": "zipocr.looking:Looker.score",
@@ -127,6 +127,11 @@ def read_whole(reader: Reader, crop: Path) -> None:
         reader.read(page)
 
 
+def read_together(reader: Reader, crops: Sequence[Path]) -> None:
+    """Read several at once, as a scan does."""
+    reader.read_each([page for crop in crops for page in decode_only(crop)])
+
+
 def read_timed(reader: Reader, crop: Path) -> dict[str, float]:
     """Read, and give the seconds of each stage; they are a little longer for being watched."""
     clock = Clock()
@@ -149,12 +154,17 @@ def on_one_core(crops: Sequence[Path], rounds: int) -> dict[str, dict[str, Sprea
         warm(crops[0])
     times: dict[str, list[float]] = defaultdict(list)
     stages: dict[str, list[float]] = defaultdict(list)
+    groups = [crops[first : first + AT_ONCE] for first in range(0, len(crops), AT_ONCE)]
     for _ in range(rounds):
         for name, kind in kinds.items():
             for crop in crops:
                 began = time.perf_counter()
                 kind(crop)
                 times[name].append(1000 * (time.perf_counter() - began))
+        for some in groups:
+            began = time.perf_counter()
+            read_together(reader, some)
+            times["read together"] += [1000 * (time.perf_counter() - began) / len(some)] * len(some)
         for crop in crops:
             for name, seconds in read_timed(reader, crop).items():
                 stages[name].append(1000 * seconds)
@@ -244,14 +254,19 @@ def _processor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-LABELS = {"decode only": "decode only", "floor": "decode, Otsu, connected components", "read": "zipocr, the whole reading"}
+LABELS = {
+    "decode only": "decode only",
+    "floor": "decode, Otsu, connected components",
+    "read": "zipocr, the whole reading, one crop by itself",
+    "read together": f"zipocr, the whole reading, {AT_ONCE} crops at once, each",
+}
 
 
 def lines(figures: Mapping[str, Any]) -> list[str]:
     """Say it in Markdown."""
     machine = figures["machine"]
     heads = ("one crop on one core, ms", "lower quartile", "median", "upper quartile", "mean")
-    rows = [(LABELS.get(name, name), *_cells(one)) for name, one in figures["crop"].items()]
+    rows = [(LABELS.get(name, name), *_cells(one)) for name, one in _in_order(figures["crop"])]
     stages = [(f"of these: {name}", *_cells(one)) for name, one in figures["stage"].items()]
     runs = [
         (
@@ -274,6 +289,11 @@ def lines(figures: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _in_order(crop: Mapping[str, Spread]) -> list[tuple[str, Spread]]:
+    """Ours first, in the order of `LABELS`, then the others."""
+    return [(name, crop[name]) for name in dict.fromkeys([*LABELS, *crop])]
+
+
 def _cells(one: Spread) -> tuple[str, ...]:
     return tuple(f"{one[name]:.2f}" for name in ("low", "median", "high", "mean"))
 
@@ -284,7 +304,7 @@ def plot(figures: Mapping[str, Any], path: Path) -> None:
 
     figure = Figure(figsize=(11, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    named = {**{LABELS.get(name, name): one for name, one in figures["crop"].items()}, **figures["stage"]}
+    named = {**{LABELS.get(name, name): one for name, one in _in_order(figures["crop"])}, **figures["stage"]}
     places = range(len(named), 0, -1)
     medians = [one["median"] for one in named.values()]
     reach = [[one["median"] - one["low"] for one in named.values()], [one["high"] - one["median"] for one in named.values()]]

@@ -4,7 +4,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,16 @@ from typing import Any
 from zipocr.backends import Loss
 
 
+class _Together:
+    """Does tasks together as it does them one after the other."""
+
+    def together(self, tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        for place, task in enumerate(tasks):
+            yield from ((place, result) for result in self.steps(task, first=1, begin=lambda: None))
+
+
 @dataclass(frozen=True)
-class Each:
+class Each(_Together):
     """Applies a function to each task, in one step."""
 
     function: Callable[[Any], Any]
@@ -24,7 +32,7 @@ class Each:
             yield self.function(task)
 
 
-class Script:
+class Script(_Together):
     """Does what the words of a task say: the first while it is opened, each of the others as a step; gives the process and the word."""
 
     def steps(self, task: tuple[str, ...], *, first: int, begin: Callable[[], None]) -> Iterator[tuple[int, str]]:

@@ -125,9 +125,16 @@ def test_what_cannot_even_be_opened_is_tried_twice_and_costs_one_step(calamity: 
     assert run(("open", "a"), (calamity, "b", "c"), ("open", "d")) == [["a"], [(1, kind)], ["d"]]
 
 
-def test_a_hang_is_charged_the_first_time_even_where_the_task_before_was_not_told_to_have_ended(tmp_path: Path) -> None:
-    hang = f"hang once:{tmp_path}/x"
-    assert run(("open", "a"), ("open", hang), ("open", "b"), jobs=1) == [["a"], [(1, "TIMEOUT")], ["b"]]
+@pytest.mark.parametrize(("calamity", "kind"), [("kill", "DIED"), ("hang", "TIMEOUT")])
+def test_what_is_lost_among_tasks_done_together_is_done_alone_and_charged_there(calamity: str, kind: str, tmp_path: Path) -> None:
+    once = f"{calamity} once:{tmp_path}/x"
+    assert run(("open", "a"), ("open", once), ("open", "b"), jobs=1) == [["a"], [once], ["b"]]
+    assert run(("open", "a"), ("open", calamity), ("open", "b"), jobs=1) == [["a"], [(1, kind)], ["b"]]
+
+
+def test_tasks_done_together_have_what_they_have_alone() -> None:
+    tasks = [("open", *map(str, range(number % 4))) for number in range(100)]
+    assert run(*tasks) == [list(task[1:]) for task in tasks]
 
 
 def test_a_death_before_a_step_has_begun_costs_nothing(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import os
 import re
 import string
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from threadpoolctl import threadpool_info
 from zipocr.backends import Backend
 from zipocr.backends.processes import ProcessBackend
 from zipocr.backends.serial import SerialBackend
-from zipocr.batch import BatchSettings, FileReader, Outcome, joined, read_files, sheet_name, start_reading, use_one_thread
+from zipocr.batch import PIXELS_AT_ONCE, BatchSettings, FileReader, Outcome, joined, read_files, sheet_name, start_reading, use_one_thread
 from zipocr.errors import ModelError, OutputError
 from zipocr.images import ImageFile
 from zipocr.model_file import load_model
@@ -109,6 +110,39 @@ def test_a_file_can_be_read_from_any_page_on(tmp_path: Path) -> None:
         steps = list(reader.steps(file, first=first, begin=lambda begun=begun: begun.append(None)))
         assert joined(steps).rows == whole.rows[first - 1 :]
         assert len(begun) == len(steps)
+
+
+@pytest.mark.parametrize("drawn", [False, True])
+def test_files_read_together_have_the_rows_they_have_alone(drawn: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zipocr.draw.draw_sheet", lambda *_, **__: np.zeros((9, 9, 3), np.uint8))
+    files = [
+        save(tmp_path / "a.png", fakes.page(ink=7)),
+        ImageFile(path=tmp_path / "gone.png", name="gone.png"),
+        save(tmp_path / "b.tif", fakes.page(ink=8), fakes.page(200, 200), fakes.page(ink=fakes.FAULT), fakes.page(ink=255)),
+        save(tmp_path / "c.png", fakes.page(40, ink=9)),
+    ]
+    reader = FileReader(reader=fakes.MoodyReader(), min_confidence=0.5, max_pixels=10_000, debug=tmp_path / "debug" if drawn else None)
+    found = list(reader.together(files))
+    assert found == [(place, outcome) for place, file in enumerate(files) for outcome in reader.steps(file)]
+    assert len(found) == 7
+    assert (tmp_path / "debug").exists() == drawn
+
+
+@pytest.mark.parametrize(("pixels", "sizes"), [(PIXELS_AT_ONCE, [16, 16, 8]), (3 * 60 * 90, [3] * 13 + [1])], ids=["pages", "pixels"])
+def test_no_more_pages_are_read_at_once_than_so_many_or_than_have_so_many_pixels(
+    pixels: int, sizes: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    class Counting(fakes.FakeReader):
+        def read_each(self, pages: Sequence[GrayImage]) -> list[ZipReading | Unread]:
+            seen.append(len(pages))
+            return super().read_each(pages)
+
+    monkeypatch.setattr("zipocr.batch.PIXELS_AT_ONCE", pixels)
+    files = [save(tmp_path / "x.tif", *[fakes.page()] * 39), save(tmp_path / "y.png", fakes.page())]
+    assert len(list(FileReader(reader=Counting(), min_confidence=0.5, max_pixels=10_000).together(files))) == 40
+    assert seen == sizes
 
 
 @given(st.tuples(st.text(min_size=1), st.integers(1, 999)), st.tuples(st.text(min_size=1), st.integers(1, 999)))

@@ -6,10 +6,11 @@ output ends a batch.
 
 import re
 import traceback
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
+from itertools import count
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -35,6 +36,12 @@ FAILURES = frozenset(
 )
 _LOSSES = {LossKind.TIMEOUT: Reason.TIMEOUT, LossKind.OUT_OF_MEMORY: Reason.OUT_OF_MEMORY, LossKind.DIED: Reason.WORKER_DIED}
 _SHEET_NAME_LENGTH = 80
+# So many pages are read at once at most, and no more where they have so many pixels.
+AT_ONCE, PIXELS_AT_ONCE = 16, 2_000_000
+
+
+def _ignore() -> None:
+    """Nobody waits for pages."""
 
 
 class PageReader(Protocol):
@@ -42,6 +49,9 @@ class PageReader(Protocol):
 
     def read(self, page: GrayImage) -> ZipReading | Unread:
         """Read a page."""
+
+    def read_each(self, pages: Sequence[GrayImage]) -> Sequence[ZipReading | Unread]:
+        """Read several pages as `read` does, and sooner."""
 
     def trace(self, page: GrayImage) -> Trace:
         """Read a page and keep every step."""
@@ -96,7 +106,7 @@ class FileReader:
         """
         return joined(self.steps(file))
 
-    def steps(self, task: ImageFile, *, first: int = 1, begin: Callable[[], None] = lambda: None) -> Iterator[Outcome]:
+    def steps(self, task: ImageFile, *, first: int = 1, begin: Callable[[], None] = _ignore) -> Iterator[Outcome]:
         """Read a file page by page.
 
         Parameters
@@ -113,12 +123,54 @@ class FileReader:
         Outcome
             Of one page each.
         """
-        number = first
+        for number, page in self._pages(task, first=first, begin=begin):
+            reading = page if isinstance(page, Unread) else self._reading(task, number, page)
+            yield self._outcome(task, number, reading)
+
+    def together(self, tasks: Sequence[ImageFile]) -> Iterator[tuple[int, Outcome]]:
+        """Read files as `steps` does, several pages at once.
+
+        Parameters
+        ----------
+        tasks : sequence of ImageFile
+
+        Yields
+        ------
+        place : int
+            Of the file among the tasks.
+        outcome : Outcome
+            Of one of its pages.
+        """
+        for some in _few(self._pages_of(tasks)):
+            known = self._read_each([page for *_, page in some if not isinstance(page, Unread)])
+            for place, number, page in some:
+                reading = page if isinstance(page, Unread) else next(known) if known else self._reading(tasks[place], number, page)
+                yield place, self._outcome(tasks[place], number, reading)
+
+    def _pages_of(self, tasks: Sequence[ImageFile]) -> Iterator[tuple[int, int, GrayImage | Unread]]:
+        for place, task in enumerate(tasks):
+            yield from ((place, number, page) for number, page in self._pages(task))
+
+    def _pages(self, task: ImageFile, *, first: int = 1, begin: Callable[[], None] = _ignore) -> Iterator[tuple[int, GrayImage | Unread]]:
+        """Decode the pages of a file, one at a time, each with its number."""
         pages = read_pages(task.path, max_pixels=self.max_pixels, first=first, begin=begin)
-        while (page := _attempt(partial(next, pages, None))) is not None:
-            reading = page if isinstance(page, Unread) else _attempt(partial(self._read, page, task.name, number))
-            yield _page_outcome(task.name, number, reading, min_confidence=self.min_confidence)
-            number += 1
+        for number in count(first):
+            page = _attempt(partial(next, pages, None))
+            if page is None:
+                return
+            yield number, page
+
+    def _read_each(self, pages: Sequence[GrayImage]) -> Iterator[ZipReading | Unread] | None:
+        """Read several pages at once; None where each is to be read by itself, to be drawn, or so that a fault is that of one page."""
+        found = None if self.debug else _attempt(partial(self.reader.read_each, pages))
+        return None if found is None or isinstance(found, Unread) else iter(found)
+
+    def _reading(self, file: ImageFile, number: int, page: GrayImage) -> ZipReading | Unread:
+        return _attempt(partial(self._read, page, file.name, number))
+
+    def _outcome(self, file: ImageFile, number: int, reading: ZipReading | Unread) -> Outcome:
+        failures = (reading.detail or reading.reason,) if isinstance(reading, Unread) and reading.reason in FAILURES else ()
+        return Outcome(rows=(to_row(file.name, number, reading, min_confidence=self.min_confidence),), failures=failures)
 
     def _read(self, page: GrayImage, name: str, number: int) -> ZipReading | Unread:
         """Read, and draw from the very trace that gave the answer."""
@@ -129,6 +181,19 @@ class FileReader:
         trace = self.reader.trace(page)
         write_png(self.debug / sheet_name(name, number), draw_sheet(trace, title=f"{name}  page {number}"))
         return trace.reading
+
+
+def _few(pages: Iterable[tuple[int, int, GrayImage | Unread]]) -> Iterator[list[tuple[int, int, GrayImage | Unread]]]:
+    """Group pages that are read at once."""
+    some, size = [], 0
+    for one in pages:
+        some.append(one)
+        size += 0 if isinstance(one[2], Unread) else one[2].size
+        if len(some) == AT_ONCE or size >= PIXELS_AT_ONCE:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 def _attempt(work: Callable[[], T]) -> T | Unread:
@@ -142,11 +207,6 @@ def _attempt(work: Callable[[], T]) -> T | Unread:
     except Exception as error:  # noqa: BLE001 - a fault of ours, and of one page: its row says so, the others are read
         place = traceback.extract_tb(error.__traceback__)[-1]
         return Unread(reason=Reason.PROGRAM_ERROR, detail=f"{error!r} at {Path(place.filename).name}:{place.lineno}; please report it")
-
-
-def _page_outcome(name: str, number: int, reading: ZipReading | Unread, *, min_confidence: float) -> Outcome:
-    failures = (reading.detail or reading.reason,) if isinstance(reading, Unread) and reading.reason in FAILURES else ()
-    return Outcome(rows=(to_row(name, number, reading, min_confidence=min_confidence),), failures=failures)
 
 
 def _lost_page(file: ImageFile, number: int, loss: Loss) -> Outcome:

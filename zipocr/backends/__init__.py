@@ -1,7 +1,7 @@
 """Ordered, bounded maps over many tasks, each of one or more steps. They know nothing of images or ZIP codes."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol, TypeVar
@@ -35,6 +35,12 @@ class Work(Protocol[TaskT_contra, StepT_co]):
         """Yield the results of a task's steps, from step number ``first`` on; the first of all is 1.
 
         ``begin`` is called before each result, as soon as it is known that there is such a step.
+        """
+
+    def together(self, tasks: Sequence[TaskT_contra]) -> Iterator[tuple[int, StepT_co]]:
+        """Yield the results of all steps of several tasks, each with the place of its task, as `steps` would one task after the other.
+
+        For work that is done sooner so. Where it ends its process nobody knows at which task: each is then done alone.
         """
 
 

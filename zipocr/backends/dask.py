@@ -31,7 +31,7 @@ from zipocr.backends.processes import DEFAULT_TIMEOUT, ProcessBackend, interrupt
 from zipocr.errors import BackendError
 
 # Tasks that are sent together, and such shards under way for each thread of the cluster: as many as a process has under way elsewhere.
-SHARD = 8
+SHARD = 16
 SHARDS_UNDER_WAY = 4
 CONNECT_SECONDS = 10.0
 # How long a cluster may be without a worker.
@@ -361,3 +361,7 @@ class _Sealed:
     def steps(self, task: bytes, *, first: int, begin: Callable[[], None]) -> Iterator[bytes | Loss]:
         """As those of the work inside."""
         yield from map(pickle.dumps, self.work.steps(pickle.loads(task), first=first, begin=begin))
+
+    def together(self, tasks: Sequence[bytes]) -> Iterator[tuple[int, bytes | Loss]]:
+        """As those of the work inside."""
+        yield from ((place, pickle.dumps(result)) for place, result in self.work.together([pickle.loads(task) for task in tasks]))

@@ -23,14 +23,14 @@ from zipocr.backends.worker import NO_MEMORY, Marks, Message, serve
 from zipocr.errors import BackendError
 
 DEFAULT_TIMEOUT = 60.0
-# Tasks that a worker holds, the one at work and the one before it included, whose end it tells later: enough that none ever waits for this
-# process; and fewer when there are no more than these left for each, so that all end together.
-HELD, HELD_LAST = 8, 3
+# Tasks that a worker holds, those at work and the one before them included, whose end it tells later: enough that none ever waits for this
+# process; and fewer when there are no more than these left for each of several, so that all end together.
+HELD, HELD_LAST = 24, 3
 # Seconds between two times of listening: a little more each time, as long as no worker has run out of tasks. To wake for each result would
 # take this process half as long again.
 PAUSE, LONGEST_PAUSE = 0.0005, 0.012
 # Tasks under way for each worker. Those behind one that hangs are finished meanwhile, but for the few that its worker holds.
-UNDER_WAY = 32
+UNDER_WAY = 64
 STARTS = 3
 START_SECONDS = 120.0
 GRACE_SECONDS = 1.0
@@ -39,10 +39,15 @@ _FOREVER = float("inf")
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Errand(Generic[TaskT, StepT]):
-    """A task on its way: the results it has so far, and whether it was lost once already before its next step had begun."""
+    """A task on its way, and the results it has so far.
+
+    ``alone`` says that it is not to be done together with others, after a worker was lost that held it; ``retried`` that it was lost once
+    already before its next step had begun.
+    """
 
     task: TaskT
     results: list[StepT] = field(default_factory=list)
+    alone: bool = False
     retried: bool = False
     done: bool = False
 
@@ -214,7 +219,7 @@ class _Crew(Generic[TaskT, StepT]):
         """Give every worker something to do, and one thing after the other, so that all have as much."""
         while len(self.workers) < jobs and len(self.waiting) > sum(not worker.errands for worker in self.workers):
             self.workers.append(self.launch())
-        for held in range(HELD if len(self.waiting) > HELD * jobs else HELD_LAST):
+        for held in range(HELD if jobs == 1 or len(self.waiting) > HELD * jobs else HELD_LAST):
             for worker in self.workers:
                 if self.waiting and len(worker.errands) == held:
                     errand = self.waiting.popleft()
@@ -223,7 +228,7 @@ class _Crew(Generic[TaskT, StepT]):
                     worker.errands.append(errand)
                     # One that has just died is noticed when it is listened to; the errand comes back then.
                     with suppress(OSError):
-                        worker.connection.send((errand.task, len(errand.results) + 1))
+                        worker.connection.send((errand.task, len(errand.results) + 1, errand.alone))
 
     def _listen(self) -> None:
         """Wait for words of the workers, or for one of them to be overdue."""
@@ -275,7 +280,10 @@ class _Crew(Generic[TaskT, StepT]):
             self._count_failed_start(worker)
         elif worker.errands:
             self._settle(worker, worker.errands[0])
-        self.waiting.extendleft(errand for errand in reversed(worker.errands) if not errand.done)
+        back = [errand for errand in worker.errands if not errand.done]
+        for errand in back:
+            errand.alone = True
+        self.waiting.extendleft(reversed(back))
 
     def _count_failed_start(self, worker: _Worker[TaskT, StepT]) -> None:
         self.failed_starts += 1

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
 from contextlib import suppress
 from enum import Enum, auto
 from multiprocessing import parent_process
@@ -18,6 +19,9 @@ from zipocr.errors import BackendError, ZipocrError
 
 NO_MEMORY = 77
 """Exit status of a worker that ran out of memory."""
+
+TOGETHER = 16
+"""As many tasks are done together at most."""
 
 _PR_SET_PDEATHSIG = 1
 # The parent wants nothing more.
@@ -50,7 +54,7 @@ def serve(connection: Connection, marks: Marks, start: bytes, max_memory: int | 
     Parameters
     ----------
     connection : Connection
-        Tasks come in as ``(task, first step)``; messages go out as ``(message, value, tasks ended before)``.
+        Tasks come in as ``(task, first step, whether it is done alone)``; messages go out as ``(message, value, tasks ended before)``.
     marks : Marks
         Shared with the parent, which looks at them when this process is no more.
     start : bytes
@@ -93,15 +97,33 @@ def _do_all(work: Work[Any, Any], connection: Connection, marks: Marks) -> NoRet
     def begin() -> None:
         marks.begun = done + 1
 
+    coming = _coming(connection)
     while True:
-        task, first = connection.recv()
-        for result in work.steps(task, first=first, begin=begin):
+        tasks, first = next(coming)
+        ended = marks.ended
+        results = work.together(tasks) if len(tasks) > 1 else ((0, result) for result in work.steps(tasks[0], first=first, begin=begin))
+        for place, result in results:
+            marks.ended = ended + place
             connection.send((Message.STEP, result, marks.ended))
             done += 1
-        marks.ended += 1
+        marks.ended = ended + len(tasks)
         if not connection.poll():
             # Otherwise the next result tells.
             connection.send((Message.IDLE, None, marks.ended))
+
+
+def _coming(connection: Connection) -> Iterator[tuple[list[Any], int]]:
+    """Tasks as they come: those that are there already together, unless they are to be done alone; and the first step."""
+    tasks: list[Any] = []
+    while True:
+        task, first, alone = connection.recv()
+        if alone and tasks:
+            yield tasks, 1
+            tasks = []
+        tasks.append(task)
+        if alone or len(tasks) == TOGETHER or not connection.poll():
+            yield tasks, first
+            tasks = []
 
 
 def _report(connection: Connection, error: Exception) -> None:
