@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_info
 from zipocr.backends import Backend
 from zipocr.backends.processes import ProcessBackend
 from zipocr.backends.serial import SerialBackend
-from zipocr.batch import PIXELS_AT_ONCE, BatchSettings, FileReader, Outcome, joined, read_files, sheet_name, start_reading, use_one_thread
+from zipocr.batch import BatchSettings, FileReader, Outcome, joined, read_files, sheet_name, start_reading, use_one_thread
 from zipocr.errors import ModelError, OutputError
 from zipocr.images import ImageFile
 from zipocr.model_file import load_model
@@ -128,9 +128,12 @@ def test_files_read_together_have_the_rows_they_have_alone(drawn: bool, tmp_path
     assert (tmp_path / "debug").exists() == drawn
 
 
-@pytest.mark.parametrize(("pixels", "sizes"), [(PIXELS_AT_ONCE, [16, 16, 8]), (3 * 60 * 90, [3] * 13 + [1])], ids=["pages", "pixels"])
-def test_no_more_pages_are_read_at_once_than_so_many_or_than_have_so_many_pixels(
-    pixels: int, sizes: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("limit", "value", "sizes"),
+    [("AT_ONCE", 16, [16, 16, 8]), ("PIXELS_AT_ONCE", 3 * 60 * 90, [3] * 13 + [1]), ("SECONDS_AT_ONCE", 0.0, [1] * 40)],
+)
+def test_no_more_pages_are_read_at_once_than_so_many_or_than_have_so_many_pixels_or_took_so_long(
+    limit: str, value: float, sizes: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
 
@@ -139,7 +142,8 @@ def test_no_more_pages_are_read_at_once_than_so_many_or_than_have_so_many_pixels
             seen.append(len(pages))
             return super().read_each(pages)
 
-    monkeypatch.setattr("zipocr.batch.PIXELS_AT_ONCE", pixels)
+    monkeypatch.setattr("zipocr.batch.SECONDS_AT_ONCE", 60.0)
+    monkeypatch.setattr(f"zipocr.batch.{limit}", value)
     files = [save(tmp_path / "x.tif", *[fakes.page()] * 39), save(tmp_path / "y.png", fakes.page())]
     assert len(list(FileReader(reader=Counting(), min_confidence=0.5, max_pixels=10_000).together(files))) == 40
     assert seen == sizes

@@ -12,6 +12,7 @@ from functools import partial
 from hashlib import blake2b
 from itertools import count
 from pathlib import Path
+from time import monotonic
 from typing import Protocol, TypeVar
 
 from zipocr.backends import Backend, Loss, LossKind
@@ -36,8 +37,9 @@ FAILURES = frozenset(
 )
 _LOSSES = {LossKind.TIMEOUT: Reason.TIMEOUT, LossKind.OUT_OF_MEMORY: Reason.OUT_OF_MEMORY, LossKind.DIED: Reason.WORKER_DIED}
 _SHEET_NAME_LENGTH = 80
-# So many pages are read at once at most, and no more where they have so many pixels.
-AT_ONCE, PIXELS_AT_ONCE = 16, 2_000_000
+# So many pages are read at once at most, and no more where they have so many pixels or it took so many seconds to decode them: who waits
+# hears nothing meanwhile, and would take slow files for one that hangs.
+AT_ONCE, PIXELS_AT_ONCE, SECONDS_AT_ONCE = 16, 2_000_000, 0.25
 
 
 def _ignore() -> None:
@@ -185,13 +187,13 @@ class FileReader:
 
 def _few(pages: Iterable[tuple[int, int, GrayImage | Unread]]) -> Iterator[list[tuple[int, int, GrayImage | Unread]]]:
     """Group pages that are read at once."""
-    some, size = [], 0
+    some, size, began = [], 0, monotonic()
     for one in pages:
         some.append(one)
         size += 0 if isinstance(one[2], Unread) else one[2].size
-        if len(some) == AT_ONCE or size >= PIXELS_AT_ONCE:
+        if len(some) == AT_ONCE or size >= PIXELS_AT_ONCE or monotonic() - began >= SECONDS_AT_ONCE:
             yield some
-            some, size = [], 0
+            some, size, began = [], 0, monotonic()
     if some:
         yield some
 

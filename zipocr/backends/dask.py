@@ -32,7 +32,7 @@ from zipocr.errors import BackendError
 
 # Tasks that are sent together, and such shards under way for each thread of the cluster: as many as a process has under way elsewhere.
 SHARD = 16
-SHARDS_UNDER_WAY = 4
+SHARDS_UNDER_WAY = 6
 CONNECT_SECONDS = 10.0
 # How long a cluster may be without a worker.
 WORKERS_SECONDS = 60.0

@@ -25,12 +25,12 @@ from zipocr.errors import BackendError
 DEFAULT_TIMEOUT = 60.0
 # Tasks that a worker holds, those at work and the one before them included, whose end it tells later: enough that none ever waits for this
 # process; and fewer when there are no more than these left for each of several, so that all end together.
-HELD, HELD_LAST = 24, 3
+HELD, HELD_LAST = 32, 3
 # Seconds between two times of listening: a little more each time, as long as no worker has run out of tasks. To wake for each result would
 # take this process half as long again.
 PAUSE, LONGEST_PAUSE = 0.0005, 0.012
 # Tasks under way for each worker. Those behind one that hangs are finished meanwhile, but for the few that its worker holds.
-UNDER_WAY = 64
+UNDER_WAY = 96
 STARTS = 3
 START_SECONDS = 120.0
 GRACE_SECONDS = 1.0
