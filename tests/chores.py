@@ -15,6 +15,8 @@ from zipocr.backends import Loss
 class _Together:
     """Does tasks together as it does them one after the other."""
 
+    at_once = 16
+
     def together(self, tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         for place, task in enumerate(tasks):
             yield from ((place, result) for result in self.steps(task, first=1, begin=lambda: None))

@@ -121,7 +121,7 @@ def test_many_steps_may_be_lost_in_a_row() -> None:
 
 
 @pytest.mark.parametrize(("calamity", "kind"), [("kill", "DIED"), ("hang", "TIMEOUT")])
-def test_what_cannot_even_be_opened_is_tried_twice_and_costs_one_step(calamity: str, kind: str) -> None:
+def test_what_cannot_even_be_opened_is_tried_again_and_costs_one_step(calamity: str, kind: str) -> None:
     assert run(("open", "a"), (calamity, "b", "c"), ("open", "d")) == [["a"], [(1, kind)], ["d"]]
 
 
@@ -130,6 +130,20 @@ def test_what_is_lost_among_tasks_done_together_is_done_alone_and_charged_there(
     once = f"{calamity} once:{tmp_path}/x"
     assert run(("open", "a"), ("open", once), ("open", "b"), jobs=1) == [["a"], [once], ["b"]]
     assert run(("open", "a"), ("open", calamity), ("open", "b"), jobs=1) == [["a"], [(1, kind)], ["b"]]
+
+
+def test_tasks_that_are_more_than_a_pipe_takes_are_done_all_the_same() -> None:
+    words = [str(number) * 5_000 for number in range(40)]
+    assert run(*(("open", word) for word in words)) == [[word] for word in words]
+
+
+def test_a_second_chance_does_not_depend_on_the_place_among_tasks_done_together(tmp_path: Path) -> None:
+    # It opens badly the first time that it is alone; the other one kills both when they are together.
+    (tmp_path / "x").touch()
+    shaky, killer = (f"kill once:{tmp_path}/x", "a", "b"), ("open", "kill")
+    for tasks in ([shaky, killer], [killer, shaky]):
+        found = dict(zip(tasks, run(*tasks, jobs=1), strict=True))
+        assert found == {shaky: ["a", "b"], killer: [(1, "DIED")]}
 
 
 def test_tasks_done_together_have_what_they_have_alone() -> None:

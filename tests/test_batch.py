@@ -1,9 +1,11 @@
 import os
 import re
 import string
-from collections.abc import Sequence
+import weakref
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import fakes
@@ -19,7 +21,7 @@ from zipocr.backends.processes import ProcessBackend
 from zipocr.backends.serial import SerialBackend
 from zipocr.batch import BatchSettings, FileReader, Outcome, joined, read_files, sheet_name, start_reading, use_one_thread
 from zipocr.errors import ModelError, OutputError
-from zipocr.images import ImageFile
+from zipocr.images import ImageFile, read_pages
 from zipocr.model_file import load_model
 from zipocr.types import GrayImage, Reason, Status, Unread, ZipReading
 
@@ -126,6 +128,39 @@ def test_files_read_together_have_the_rows_they_have_alone(drawn: bool, tmp_path
     assert found == [(place, outcome) for place, file in enumerate(files) for outcome in reader.steps(file)]
     assert len(found) == 7
     assert (tmp_path / "debug").exists() == drawn
+
+
+def test_a_file_that_was_done_when_its_worker_was_lost_at_another_one_has_its_rows_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zipocr.batch.start_reading", fakes.start_moody)
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    files = [
+        save(tmp_path / "a.tif", *[fakes.page()] * 15),
+        ImageFile(path=tmp_path / "bad.png", name="bad.png"),
+        save(tmp_path / "z.png", fakes.page(ink=fakes.KILL)),
+    ]
+    outcomes = list(read_files(files, SETTINGS, backend=ProcessBackend(jobs=1)))
+    assert [[row.page for row in outcome.rows] for outcome in outcomes] == [list(range(1, 16)), [1], [1]]
+    assert [outcome.rows[-1].reason for outcome in outcomes] == [(), (Reason.UNREADABLE_FILE,), (Reason.WORKER_DIED,)]
+
+
+def test_pages_that_were_read_leave_their_memory_to_the_next_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before: list[weakref.ref[GrayImage]] = []
+
+    def read_next(path: Path, **options: Any) -> Iterator[GrayImage | Unread]:
+        assert not any(one() is not None for one in before)
+        for page in read_pages(path, **options):
+            before.append(weakref.ref(page))
+            yield page
+            del page
+
+    monkeypatch.setattr("zipocr.batch.AT_ONCE", 1)
+    monkeypatch.setattr("zipocr.batch.read_pages", read_next)
+    files = [save(tmp_path / f"{number}.png", fakes.page()) for number in range(6)]
+    outcomes = list(FileReader(reader=fakes.FakeReader(), min_confidence=0.5, max_pixels=10_000).together(files))
+    assert len(outcomes) == len(before) == 6
+    assert not any(outcome.failures for _, outcome in outcomes)
 
 
 @pytest.mark.parametrize(

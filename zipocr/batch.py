@@ -42,10 +42,6 @@ _SHEET_NAME_LENGTH = 80
 AT_ONCE, PIXELS_AT_ONCE, SECONDS_AT_ONCE = 16, 2_000_000, 0.25
 
 
-def _ignore() -> None:
-    """Nobody waits for pages."""
-
-
 class PageReader(Protocol):
     """What a batch asks of a reader."""
 
@@ -86,7 +82,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileReader:
-    """Reads all pages of one file after the other; a process makes one and keeps it."""
+    """Reads all pages of files; a process makes one and keeps it."""
 
     reader: PageReader
     min_confidence: float
@@ -108,7 +104,7 @@ class FileReader:
         """
         return joined(self.steps(file))
 
-    def steps(self, task: ImageFile, *, first: int = 1, begin: Callable[[], None] = _ignore) -> Iterator[Outcome]:
+    def steps(self, task: ImageFile, *, first: int = 1, begin: Callable[[], None] = lambda: None) -> Iterator[Outcome]:
         """Read a file page by page.
 
         Parameters
@@ -129,6 +125,11 @@ class FileReader:
             reading = page if isinstance(page, Unread) else self._reading(task, number, page)
             yield self._outcome(task, number, reading)
 
+    @property
+    def at_once(self) -> int:
+        """As many files are best read together; pages that are drawn are read one by one."""
+        return AT_ONCE if self.debug is None else 1
+
     def together(self, tasks: Sequence[ImageFile]) -> Iterator[tuple[int, Outcome]]:
         """Read files as `steps` does, several pages at once.
 
@@ -148,12 +149,17 @@ class FileReader:
             for place, number, page in some:
                 reading = page if isinstance(page, Unread) else next(known) if known else self._reading(tasks[place], number, page)
                 yield place, self._outcome(tasks[place], number, reading)
+            # The next pages are to find the memory that these took.
+            some.clear()
+            del page
 
     def _pages_of(self, tasks: Sequence[ImageFile]) -> Iterator[tuple[int, int, GrayImage | Unread]]:
         for place, task in enumerate(tasks):
             yield from ((place, number, page) for number, page in self._pages(task))
 
-    def _pages(self, task: ImageFile, *, first: int = 1, begin: Callable[[], None] = _ignore) -> Iterator[tuple[int, GrayImage | Unread]]:
+    def _pages(
+        self, task: ImageFile, *, first: int = 1, begin: Callable[[], None] = lambda: None
+    ) -> Iterator[tuple[int, GrayImage | Unread]]:
         """Decode the pages of a file, one at a time, each with its number."""
         pages = read_pages(task.path, max_pixels=self.max_pixels, first=first, begin=begin)
         for number in count(first):
@@ -191,6 +197,7 @@ def _few(pages: Iterable[tuple[int, int, GrayImage | Unread]]) -> Iterator[list[
     for one in pages:
         some.append(one)
         size += 0 if isinstance(one[2], Unread) else one[2].size
+        del one
         if len(some) == AT_ONCE or size >= PIXELS_AT_ONCE or monotonic() - began >= SECONDS_AT_ONCE:
             yield some
             some, size, began = [], 0, monotonic()

@@ -31,6 +31,10 @@ class Loss:
 class Work(Protocol[TaskT_contra, StepT_co]):
     """What a process does with tasks."""
 
+    @property
+    def at_once(self) -> int:
+        """As many tasks are done together at most; 1 where nothing is gained by that."""
+
     def steps(self, task: TaskT_contra, *, first: int, begin: Callable[[], None]) -> Iterator[StepT_co]:
         """Yield the results of a task's steps, from step number ``first`` on; the first of all is 1.
 
@@ -40,7 +44,7 @@ class Work(Protocol[TaskT_contra, StepT_co]):
     def together(self, tasks: Sequence[TaskT_contra]) -> Iterator[tuple[int, StepT_co]]:
         """Yield the results of all steps of several tasks, each with the place of its task, as `steps` would one task after the other.
 
-        For work that is done sooner so. Where it ends its process nobody knows at which task: each is then done alone.
+        Where that ends its process nobody knows at which task: each is then done anew, alone.
         """
 
 

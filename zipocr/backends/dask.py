@@ -358,6 +358,11 @@ class _Sealed:
 
     work: Work[Any, Any]
 
+    @property
+    def at_once(self) -> int:
+        """As many as of the work inside."""
+        return self.work.at_once
+
     def steps(self, task: bytes, *, first: int, begin: Callable[[], None]) -> Iterator[bytes | Loss]:
         """As those of the work inside."""
         yield from map(pickle.dumps, self.work.steps(pickle.loads(task), first=first, begin=begin))

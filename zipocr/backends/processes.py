@@ -1,7 +1,8 @@
 """The backend of several processes on this machine, of which any may hang or die.
 
-A worker process sends each result as soon as it has it, and marks in shared memory what it has begun, so that it is always known what a
-lost worker was at. Pools of other libraries know at best the task: a scan of a hundred pages would be lost for one of them.
+A worker process sends each result as soon as it has it, and marks in shared memory what it has begun, so that it is known what a lost
+worker was at. Where it was at several tasks together they are done anew, one by one, and then it is. Pools of other libraries know at best
+the task: a scan of a hundred pages would be lost for one of them.
 """
 
 import atexit
@@ -26,10 +27,12 @@ DEFAULT_TIMEOUT = 60.0
 # Tasks that a worker holds, those at work and the one before them included, whose end it tells later: enough that none ever waits for this
 # process; and fewer when there are no more than these left for each of several, so that all end together.
 HELD, HELD_LAST = 32, 3
+# Bytes of tasks that may lie before a worker. Of more than a pipe takes, on some systems 8 kB, both its ends could wait for ever.
+MOST_SENT = 6_000
 # Seconds between two times of listening: a little more each time, as long as no worker has run out of tasks. To wake for each result would
 # take this process half as long again.
 PAUSE, LONGEST_PAUSE = 0.0005, 0.012
-# Tasks under way for each worker. Those behind one that hangs are finished meanwhile, but for the few that its worker holds.
+# Tasks under way for each worker. Those behind one that hangs are finished meanwhile, but for those that its worker holds.
 UNDER_WAY = 96
 STARTS = 3
 START_SECONDS = 120.0
@@ -42,7 +45,7 @@ class _Errand(Generic[TaskT, StepT]):
     """A task on its way, and the results it has so far.
 
     ``alone`` says that it is not to be done together with others, after a worker was lost that held it; ``retried`` that it was lost once
-    already before its next step had begun.
+    already when it was alone, before its next step had begun. ``size`` is that of its last message, in bytes.
     """
 
     task: TaskT
@@ -50,6 +53,7 @@ class _Errand(Generic[TaskT, StepT]):
     alone: bool = False
     retried: bool = False
     done: bool = False
+    size: int = 0
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -69,6 +73,11 @@ class _Worker(Generic[TaskT, StepT]):
     steps: int = 0
     # How many errands it had ended, and steps it had told of, when it was killed for taking too long.
     overdue: tuple[int, int] | None = None
+
+    @property
+    def load(self) -> int:
+        """Bytes of the tasks that it holds."""
+        return sum(errand.size for errand in self.errands)
 
     def waits_since(self) -> float:
         """Since when it is at one thing; the end of days where it has nothing to do."""
@@ -129,8 +138,8 @@ class ProcessBackend:
         tasks : iterable
             What to work on, picklable. At most ``UNDER_WAY`` for each process are taken before the results of the first are out.
         lost : callable
-            Makes the result of a step whose process hung or died. A loss before a step has begun is tried once more; then it costs one
-            result and ends its task, since nobody knows what would follow.
+            Makes the result of a step whose process hung or died. What was done together with others is done anew, alone. A loss before a
+            step has begun is tried once more; then it costs one result and ends its task, since nobody knows what would follow.
 
         Yields
         ------
@@ -221,14 +230,16 @@ class _Crew(Generic[TaskT, StepT]):
             self.workers.append(self.launch())
         for held in range(HELD if jobs == 1 or len(self.waiting) > HELD * jobs else HELD_LAST):
             for worker in self.workers:
-                if self.waiting and len(worker.errands) == held:
+                if self.waiting and len(worker.errands) == held and worker.load < MOST_SENT:
                     errand = self.waiting.popleft()
                     if not worker.errands:
                         worker.heard = time.monotonic()
                     worker.errands.append(errand)
+                    message = dumps((errand.task, len(errand.results) + 1, errand.alone))
+                    errand.size = len(message)
                     # One that has just died is noticed when it is listened to; the errand comes back then.
                     with suppress(OSError):
-                        worker.connection.send((errand.task, len(errand.results) + 1, errand.alone))
+                        worker.connection.send_bytes(message)
 
     def _listen(self) -> None:
         """Wait for words of the workers, or for one of them to be overdue."""
@@ -271,7 +282,7 @@ class _Crew(Generic[TaskT, StepT]):
                 worker.errands[0].retried = False
 
     def _bury(self, worker: _Worker[TaskT, StepT]) -> None:
-        """Settle what a worker was at and take back what it had not begun."""
+        """Settle what a worker was at and take back what it has not done."""
         self.workers.remove(worker)
         worker.connection.close()
         worker.process.join()
@@ -293,9 +304,13 @@ class _Crew(Generic[TaskT, StepT]):
 
     def _settle(self, worker: _Worker[TaskT, StepT], errand: _Errand[TaskT, StepT]) -> None:
         """Charge the step that the worker was at, if it is to blame for the worker's end."""
+        begun = worker.marks.begun > worker.steps
+        if not begun and not errand.alone:
+            # Perhaps all its steps were done already, and another task's were at work.
+            errand.results.clear()
+            return
         if worker.overdue and worker.overdue != (worker.ended, worker.steps):
             return
-        begun = worker.marks.begun > worker.steps
         if not begun and not errand.retried:
             errand.retried = True
             return

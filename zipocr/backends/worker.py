@@ -20,16 +20,13 @@ from zipocr.errors import BackendError, ZipocrError
 NO_MEMORY = 77
 """Exit status of a worker that ran out of memory."""
 
-TOGETHER = 16
-"""As many tasks are done together at most."""
-
 _PR_SET_PDEATHSIG = 1
 # The parent wants nothing more.
 _HUNG_UP = (EOFError, BrokenPipeError, ConnectionResetError)
 
 
 class Message(Enum):
-    """What a worker can say; FAILED comes with the error, STEP with the result, and IDLE tells only that there is nothing left to do."""
+    """What a worker can say; FAILED comes with the error, STEP with the result, and IDLE tells only that no task lies before it."""
 
     READY = auto()
     FAILED = auto()
@@ -40,7 +37,8 @@ class Message(Enum):
 class Marks(ctypes.Structure):
     """Where a worker is, in memory that outlives it: waking its parent for every word would take as long as a tenth of reading.
 
-    ``ended`` is how many tasks it has ended, ``begun`` how many steps it has begun; a step that never began counts once it has a result.
+    ``ended`` is how many tasks it has ended, ``begun`` how many steps it has begun; a step that never began, or one of tasks that are done
+    together, counts once it has a result.
     """
 
     _fields_ = (("ended", ctypes.c_uint64), ("begun", ctypes.c_uint64))
@@ -97,7 +95,7 @@ def _do_all(work: Work[Any, Any], connection: Connection, marks: Marks) -> NoRet
     def begin() -> None:
         marks.begun = done + 1
 
-    coming = _coming(connection)
+    coming = _coming(connection, work.at_once)
     while True:
         tasks, first = next(coming)
         ended = marks.ended
@@ -112,7 +110,7 @@ def _do_all(work: Work[Any, Any], connection: Connection, marks: Marks) -> NoRet
             connection.send((Message.IDLE, None, marks.ended))
 
 
-def _coming(connection: Connection) -> Iterator[tuple[list[Any], int]]:
+def _coming(connection: Connection, at_once: int) -> Iterator[tuple[list[Any], int]]:
     """Tasks as they come: those that are there already together, unless they are to be done alone; and the first step."""
     tasks: list[Any] = []
     while True:
@@ -121,7 +119,7 @@ def _coming(connection: Connection) -> Iterator[tuple[list[Any], int]]:
             yield tasks, 1
             tasks = []
         tasks.append(task)
-        if alone or len(tasks) == TOGETHER or not connection.poll():
+        if alone or len(tasks) == at_once or not connection.poll():
             yield tasks, first
             tasks = []
 
