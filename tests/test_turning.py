@@ -10,7 +10,7 @@ from drawings import lay, write
 from zipocr.images import read_pages
 from zipocr.model_file import load_model
 from zipocr.prepare import to_glance_size, to_working_size
-from zipocr.reader import Reader
+from zipocr.reader import UPRIGHT, Reader
 from zipocr.types import GrayImage, Model, Reason, Unread, ZipReading
 
 SAMPLES = Path(__file__).parents[1] / "sample_scans"
@@ -162,6 +162,17 @@ def test_a_page_is_not_turned_unless_it_is_doubtful_as_it_lies_and_sure_when_tur
     reading = KnowsThePage(tiny.model, PAGE, sure=sure, doubt=doubt).read(np.rot90(PAGE, 2))
     assert (reading.rotation, reading.confidence) == (0, doubt)
     assert not any(reason.startswith("turned") for reason in reading.reasons)
+
+
+@pytest.mark.parametrize(
+    ("turn", "doubt", "is_turned"),
+    [(180, 0.7, False), (180, 0.3, True), (90, 0.7, True), (270, 0.7, True)],
+    ids=["upside down, likelier as it lies", "upside down, hardly as it lies", "on one side", "on the other side"],
+)
+def test_pages_are_seldom_upside_down_and_so_it_takes_more_to_read_one_so(tiny, turn, doubt, is_turned):
+    assert 0.3 / 0.7 < (0.98 / 0.02) / UPRIGHT < 0.7 / 0.3
+    found = KnowsThePage(tiny.model, PAGE, sure=0.98, doubt=doubt).read(np.rot90(PAGE, turn // 90))
+    assert found.rotation == turn * is_turned
 
 
 def test_turning_does_not_change_the_page(tiny):

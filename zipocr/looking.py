@@ -89,7 +89,7 @@ class Looker:
         self._network = Network.from_model(model)
         self._line_weight = float(model.arrays.get("line_weight", 0.0))
         self._together: tuple[tuple[View, ...], Pooled | None] = (), None
-        self._sure = tuple(model.arrays["sure"].tolist()) if self.glances else NEVER
+        self._sure = tuple(model.arrays["sure"].tolist()) if self.glances and self._network is not None else NEVER
 
     @property
     def is_ever_sure(self) -> bool:
