@@ -1,6 +1,6 @@
 """What the network has to say for and against a string, beside what its regions say (see `zipocr.decode.confidence.evidence`)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import expm1, inf, log, log1p
 
 import numpy as np
@@ -36,12 +36,8 @@ def line_evidence(text: str, pooled: Pooled, line: LineReading | None) -> Floats
     """
     if line is None:
         return np.zeros(LINE_EVIDENCE, np.float32)
-    own = pooled.in_line[text]
-    others = [score for other, score in pooled.in_line.items() if other != text]
-    lead = min(own - max(others), MOST_LEAD) if others else MOST_LEAD
-    rivals = [score for other, score in pooled.in_lattice.items() if other != text]
-    ahead = float(np.clip(pooled.in_lattice[text] - max(rivals), -MOST_LEAD, MOST_LEAD)) if rivals else MOST_LEAD
-    each = [max(_odds(own), -MOST_LEAD), max(lead, -MOST_LEAD), _shape(line), ahead]
+    own, lead, ahead = pooled.in_line[text], _lead(text, pooled.in_line, MOST_LEAD), _lead(text, pooled.in_lattice, MOST_LEAD)
+    each = [max(_odds(own), -MOST_LEAD), lead, _shape(line), ahead]
     return np.array([*each, *(min(one, 1.5) for one in each), lead < 0], np.float32)
 
 
@@ -63,11 +59,16 @@ def glance_evidence(ranked: Sequence[Candidate], pooled: Pooled, line: LineReadi
     """
     text = ranked[0].text
     own = max(_odds(pooled.in_line[text]), -MOST_LEAD)
-    others = [score for other, score in pooled.in_line.items() if other != text]
-    lead = min(max(pooled.in_line[text] - max(others, default=-inf), -MOST_GLANCE_LEAD), MOST_GLANCE_LEAD)
+    lead = _lead(text, pooled.in_line, MOST_GLANCE_LEAD)
     chosen = text != pooled.strings[0].text
     twice = [1, own] if line.is_twice else [0, 0]
     return np.array([1, odds_of_best(ranked), own, min(own, _SURE_ODDS), _shape(line), chosen, lead, min(lead, 2.0), *twice], np.float32)
+
+
+def _lead(text: str, scores: Mapping[str, float], most: float) -> float:
+    """How far a string is ahead of any other, in nats: between `most` behind and as far ahead, which it is where there is no other."""
+    others = [score for other, score in scores.items() if other != text]
+    return min(max(scores[text] - max(others, default=-inf), -most), most)
 
 
 def _odds(log_probability: float) -> float:
