@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import accumulate, islice
+from itertools import accumulate, compress, islice
 from typing import Any
 
 import cv2
@@ -49,7 +49,7 @@ def digit_height(parts: Components) -> float:
     height, counted = _find_writing(parts)
     # The gaps that may be closed grow with the height, and closing them makes the writing higher.
     while any(counted):
-        boxes = [box for box, counts in zip(parts.listed, counted, strict=True) if counts]
+        boxes = list(compress(parts.listed, counted))
         whole = LINE_SHARE * (max(box.bottom for box in boxes) - min(box.top for box in boxes))
         if not _some_above_others(boxes, _reach(max(height, whole))):
             break
@@ -142,7 +142,7 @@ def _find_writing(parts: Components) -> tuple[float, list[bool]]:
         # All digits hang together, or with a frame; or there is no ink.
         others = [box.tall for box, frame in zip(boxes, frames, strict=True) if not frame and box.tall >= LEAST_TALL]
         return float(max(others, default=FALLBACK_HEIGHT * height * any(frames))), writing
-    by_height = sorted((box.tall, box.area) for box, counts in zip(boxes, writing, strict=True) if counts)
+    by_height = sorted((box.tall, box.area) for box in compress(boxes, writing))
     below = list(accumulate(area for _, area in by_height))
     return float(by_height[bisect_left(below, TWO_THIRDS * below[-1])][0]), writing
 
@@ -334,7 +334,7 @@ def remove_specks(parts: Components, height: float) -> Components:
     keep = [not _is_speck(box, parts.ink.shape, height) for box in parts.listed]
     if sum(keep) > MOST_PARTS:
         # Noise or a photograph: what a ZIP consists of is among the largest, and the cost of the rest would know no bounds.
-        least = sorted(box.area for box, kept in zip(parts.listed, keep, strict=True) if kept)[-MOST_PARTS]
+        least = sorted(box.area for box in compress(parts.listed, keep))[-MOST_PARTS]
         keep = [kept and box.area >= least for box, kept in zip(parts.listed, keep, strict=True)]
     return parts.take(np.array(keep, bool))
 
