@@ -17,9 +17,9 @@ class _Together:
 
     at_once = 16
 
-    def together(self, tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    def together(self, tasks: Sequence[Any]) -> Iterator[list[tuple[int, Any]]]:
         for place, task in enumerate(tasks):
-            yield from ((place, result) for result in self.steps(task, first=1, begin=lambda: None))
+            yield from ([(place, result)] for result in self.steps(task, first=1, begin=lambda: None))
 
 
 @dataclass(frozen=True)

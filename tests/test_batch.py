@@ -124,7 +124,7 @@ def test_files_read_together_have_the_rows_they_have_alone(drawn: bool, tmp_path
         save(tmp_path / "c.png", fakes.page(40, ink=9)),
     ]
     reader = FileReader(reader=fakes.MoodyReader(), min_confidence=0.5, max_pixels=10_000, debug=tmp_path / "debug" if drawn else None)
-    found = list(reader.together(files))
+    found = [one for some in reader.together(files) for one in some]
     assert found == [(place, outcome) for place, file in enumerate(files) for outcome in reader.steps(file)]
     assert len(found) == 7
     assert (tmp_path / "debug").exists() == drawn
@@ -158,7 +158,8 @@ def test_pages_that_were_read_leave_their_memory_to_the_next_ones(tmp_path: Path
     monkeypatch.setattr("zipocr.batch.AT_ONCE", 1)
     monkeypatch.setattr("zipocr.batch.read_pages", read_next)
     files = [save(tmp_path / f"{number}.png", fakes.page()) for number in range(6)]
-    outcomes = list(FileReader(reader=fakes.FakeReader(), min_confidence=0.5, max_pixels=10_000).together(files))
+    reader = FileReader(reader=fakes.FakeReader(), min_confidence=0.5, max_pixels=10_000)
+    outcomes = [one for some in reader.together(files) for one in some]
     assert len(outcomes) == len(before) == 6
     assert not any(outcome.failures for _, outcome in outcomes)
 
@@ -180,7 +181,7 @@ def test_no_more_pages_are_read_at_once_than_so_many_or_than_have_so_many_pixels
     monkeypatch.setattr("zipocr.batch.SECONDS_AT_ONCE", 60.0)
     monkeypatch.setattr(f"zipocr.batch.{limit}", value)
     files = [save(tmp_path / "x.tif", *[fakes.page()] * 39), save(tmp_path / "y.png", fakes.page())]
-    assert len(list(FileReader(reader=Counting(), min_confidence=0.5, max_pixels=10_000).together(files))) == 40
+    assert sum(map(len, FileReader(reader=Counting(), min_confidence=0.5, max_pixels=10_000).together(files))) == 40
     assert seen == sizes
 
 

@@ -72,9 +72,12 @@ class BatchSettings:
     debug: Path | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of a file or of some of its pages: a row for each page, and a sentence for each page that could not be had."""
+    """What became of a file or of some of its pages: a row for each page, and a sentence for each page that could not be had.
+
+    Without slots, as rows are.
+    """
 
     rows: tuple[Row, ...]
     failures: tuple[str, ...]
@@ -130,7 +133,7 @@ class FileReader:
         """As many files are best read together; pages that are drawn are read one by one."""
         return AT_ONCE if self.debug is None else 1
 
-    def together(self, tasks: Sequence[ImageFile]) -> Iterator[tuple[int, Outcome]]:
+    def together(self, tasks: Sequence[ImageFile]) -> Iterator[list[tuple[int, Outcome]]]:
         """Read files as `steps` does, several pages at once.
 
         Parameters
@@ -139,19 +142,19 @@ class FileReader:
 
         Yields
         ------
-        place : int
-            Of the file among the tasks.
-        outcome : Outcome
-            Of one of its pages.
+        list of int and Outcome
+            The place of a file among the tasks, and the outcome of one of its pages; of all pages that were read at once.
         """
         for some in _few(self._pages_of(tasks)):
             known = self._read_each([page for *_, page in some if not isinstance(page, Unread)])
+            outcomes = []
             for place, number, page in some:
                 reading = page if isinstance(page, Unread) else next(known) if known else self._reading(tasks[place], number, page)
-                yield place, self._outcome(tasks[place], number, reading)
+                outcomes.append((place, self._outcome(tasks[place], number, reading)))
             # The next pages are to find the memory that these took.
             some.clear()
             del page
+            yield outcomes
 
     def _pages_of(self, tasks: Sequence[ImageFile]) -> Iterator[tuple[int, int, GrayImage | Unread]]:
         for place, task in enumerate(tasks):

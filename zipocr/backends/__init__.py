@@ -41,8 +41,10 @@ class Work(Protocol[TaskT_contra, StepT_co]):
         ``begin`` is called before each result, as soon as it is known that there is such a step.
         """
 
-    def together(self, tasks: Sequence[TaskT_contra]) -> Iterator[tuple[int, StepT_co]]:
+    def together(self, tasks: Sequence[TaskT_contra]) -> Iterator[Sequence[tuple[int, StepT_co]]]:
         """Yield the results of all steps of several tasks, each with the place of its task, as `steps` would one task after the other.
+
+        Those that come at one time are yielded together, and so told in one message.
 
         Where that ends its process nobody knows at which task: each is then done anew, alone.
         """

@@ -367,6 +367,7 @@ class _Sealed:
         """As those of the work inside."""
         yield from map(pickle.dumps, self.work.steps(pickle.loads(task), first=first, begin=begin))
 
-    def together(self, tasks: Sequence[bytes]) -> Iterator[tuple[int, bytes | Loss]]:
+    def together(self, tasks: Sequence[bytes]) -> Iterator[Sequence[tuple[int, bytes | Loss]]]:
         """As those of the work inside."""
-        yield from ((place, pickle.dumps(result)) for place, result in self.work.together([pickle.loads(task) for task in tasks]))
+        for some in self.work.together([pickle.loads(task) for task in tasks]):
+            yield [(place, pickle.dumps(result)) for place, result in some]

@@ -29,9 +29,6 @@ DEFAULT_TIMEOUT = 60.0
 HELD, HELD_LAST = 32, 3
 # Bytes of tasks that may lie before a worker. Of more than a pipe takes, on some systems 8 kB, both its ends could wait for ever.
 MOST_SENT = 6_000
-# Seconds between two times of listening: a little more each time, as long as no worker has run out of tasks. To wake for each result would
-# take this process half as long again.
-PAUSE, LONGEST_PAUSE = 0.0005, 0.012
 # Tasks under way for each worker. Those behind one that hangs are finished meanwhile, but for those that its worker holds.
 UNDER_WAY = 96
 STARTS = 3
@@ -82,6 +79,15 @@ class _Worker(Generic[TaskT, StepT]):
     def waits_since(self) -> float:
         """Since when it is at one thing; the end of days where it has nothing to do."""
         return self.heard if self.errands or not self.ready else _FOREVER
+
+    def take(self, errand: _Errand[TaskT, StepT]) -> bytes:
+        """Let it hold one more errand; what to send it."""
+        if not self.errands:
+            self.heard = time.monotonic()
+        self.errands.append(errand)
+        message = dumps((errand.task, len(errand.results) + 1, errand.alone))
+        errand.size = len(message)
+        return message
 
     def end_errands(self, ended: int) -> None:
         """Note that it has ended so many errands in all."""
@@ -204,7 +210,6 @@ class _Crew(Generic[TaskT, StepT]):
     cure: str
     waiting: deque[_Errand[TaskT, StepT]] = field(default_factory=deque)
     failed_starts: int = 0
-    pause: float = 0.0
 
     def run(self, tasks: Iterator[TaskT], *, jobs: int) -> Iterator[list[StepT]]:
         """Keep a bounded number of errands under way and give their results in order."""
@@ -217,10 +222,7 @@ class _Crew(Generic[TaskT, StepT]):
             if not under_way:
                 return
             self._hand_out(jobs)
-            time.sleep(self.pause)
             self._listen()
-            busy = self.waiting and all(worker.errands for worker in self.workers)
-            self.pause = min(self.pause + PAUSE, LONGEST_PAUSE) if busy else 0.0
             while under_way and under_way[0].done:
                 yield under_way.popleft().results
 
@@ -228,18 +230,16 @@ class _Crew(Generic[TaskT, StepT]):
         """Give every worker something to do, and one thing after the other, so that all have as much."""
         while len(self.workers) < jobs and len(self.waiting) > sum(not worker.errands for worker in self.workers):
             self.workers.append(self.launch())
+        messages: list[list[bytes]] = [[] for _ in self.workers]
         for held in range(HELD if jobs == 1 or len(self.waiting) > HELD * jobs else HELD_LAST):
-            for worker in self.workers:
+            for worker, message in zip(self.workers, messages, strict=True):
                 if self.waiting and len(worker.errands) == held and worker.load < MOST_SENT:
-                    errand = self.waiting.popleft()
-                    if not worker.errands:
-                        worker.heard = time.monotonic()
-                    worker.errands.append(errand)
-                    message = dumps((errand.task, len(errand.results) + 1, errand.alone))
-                    errand.size = len(message)
-                    # One that has just died is noticed when it is listened to; the errand comes back then.
-                    with suppress(OSError):
-                        worker.connection.send_bytes(message)
+                    message.append(worker.take(self.waiting.popleft()))
+        for worker, message in zip(self.workers, messages, strict=True):
+            # One that has just died is noticed when it is listened to; the errands come back then.
+            with suppress(OSError):
+                if message:
+                    worker.connection.send_bytes(b"".join(message))
 
     def _listen(self) -> None:
         """Wait for words of the workers, or for one of them to be overdue."""
@@ -265,7 +265,7 @@ class _Crew(Generic[TaskT, StepT]):
                 self._bury(worker)
                 return
             self._hear(worker, *words)
-            speaks = bool(wait([worker.connection], 0))
+            speaks = worker.connection.poll()
 
     def _hear(self, worker: _Worker[TaskT, StepT], message: Message, value: Any, ended: int) -> None:
         worker.heard = time.monotonic()
@@ -276,10 +276,12 @@ class _Crew(Generic[TaskT, StepT]):
                 self.failed_starts = 0
             case Message.FAILED:
                 raise value
-            case Message.STEP:
-                worker.steps += 1
-                worker.errands[0].results.append(value)
-                worker.errands[0].retried = False
+            case Message.STEPS:
+                for place, result in value:
+                    worker.end_errands(ended + place)
+                    worker.steps += 1
+                    worker.errands[0].results.append(result)
+                    worker.errands[0].retried = False
 
     def _bury(self, worker: _Worker[TaskT, StepT]) -> None:
         """Settle what a worker was at and take back what it has not done."""

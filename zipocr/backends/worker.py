@@ -1,12 +1,14 @@
 """What runs in a worker process."""
 
 import ctypes
+import io
 import os
 import pickle
 import signal
 import sys
 import threading
 import traceback
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from enum import Enum, auto
@@ -26,12 +28,15 @@ _HUNG_UP = (EOFError, BrokenPipeError, ConnectionResetError)
 
 
 class Message(Enum):
-    """What a worker can say; FAILED comes with the error, STEP with the result, and IDLE tells only that no task lies before it."""
+    """What a worker can say; FAILED comes with the error, and ENDED tells only how many tasks are.
+
+    STEPS comes with some results, each after the place of its task among those at work: as many as that are ended besides.
+    """
 
     READY = auto()
     FAILED = auto()
-    STEP = auto()
-    IDLE = auto()
+    STEPS = auto()
+    ENDED = auto()
 
 
 class Marks(ctypes.Structure):
@@ -52,7 +57,8 @@ def serve(connection: Connection, marks: Marks, start: bytes, max_memory: int | 
     Parameters
     ----------
     connection : Connection
-        Tasks come in as ``(task, first step, whether it is done alone)``; messages go out as ``(message, value, tasks ended before)``.
+        Tasks come in as ``(task, first step, whether it is done alone)``, each pickled, one or more in a message; messages go out as
+        ``(message, value, tasks ended before)``.
     marks : Marks
         Shared with the parent, which looks at them when this process is no more.
     start : bytes
@@ -89,39 +95,46 @@ def _start(start: bytes, max_memory: int | None) -> Work[Any, Any]:
         raise BackendError(message) from None
 
 
-def _do_all(work: Work[Any, Any], connection: Connection, marks: Marks) -> NoReturn:
+def _do_all(work: Work[Any, Any], connection: Connection, marks: Marks) -> None:
     done = 0
 
     def begin() -> None:
         marks.begun = done + 1
 
-    coming = _coming(connection, work.at_once)
-    while True:
-        tasks, first = next(coming)
+    for tasks, first in _coming(connection, marks, work.at_once):
         ended = marks.ended
-        results = work.together(tasks) if len(tasks) > 1 else ((0, result) for result in work.steps(tasks[0], first=first, begin=begin))
-        for place, result in results:
-            marks.ended = ended + place
-            connection.send((Message.STEP, result, marks.ended))
-            done += 1
+        results = work.together(tasks) if len(tasks) > 1 else ([(0, result)] for result in work.steps(tasks[0], first=first, begin=begin))
+        for some in results:
+            connection.send((Message.STEPS, some, ended))
+            marks.ended = ended + some[-1][0]
+            done += len(some)
         marks.ended = ended + len(tasks)
-        if not connection.poll():
-            # Otherwise the next result tells.
-            connection.send((Message.IDLE, None, marks.ended))
+        if len(tasks) == 1:
+            # The next one may hang. Of tasks done together the next results tell.
+            connection.send((Message.ENDED, None, marks.ended))
 
 
-def _coming(connection: Connection, at_once: int) -> Iterator[tuple[list[Any], int]]:
+def _coming(connection: Connection, marks: Marks, at_once: int) -> Iterator[tuple[list[Any], int]]:
     """Tasks as they come: those that are there already together, unless they are to be done alone; and the first step."""
-    tasks: list[Any] = []
+    lying: deque[tuple[Any, int, bool]] = deque()
     while True:
-        task, first, alone = connection.recv()
-        if alone and tasks:
-            yield tasks, 1
-            tasks = []
-        tasks.append(task)
-        if alone or len(tasks) == at_once or not connection.poll():
-            yield tasks, first
-            tasks = []
+        while len(lying) < at_once:
+            if not connection.poll():
+                if lying:
+                    break
+                connection.send((Message.ENDED, None, marks.ended))
+            lying.extend(_unpacked(connection.recv_bytes()))
+        task, first, alone = lying.popleft()
+        tasks = [task]
+        while not alone and lying and len(tasks) < at_once and not lying[0][2]:
+            tasks.append(lying.popleft()[0])
+        yield tasks, first
+
+
+def _unpacked(message: bytes) -> Iterator[tuple[Any, int, bool]]:
+    file = io.BytesIO(message)
+    while file.tell() < len(message):
+        yield pickle.load(file)
 
 
 def _report(connection: Connection, error: Exception) -> None:

@@ -127,6 +127,8 @@ def log_outcome(outcome: Outcome) -> None:
     from zipocr.batch import FAILURES
     from zipocr.results import to_cell
 
+    if not (outcome.failures or LOG.isEnabledFor(logging.DEBUG)):
+        return
     failures = iter(outcome.failures)
     for row in outcome.rows:
         about = {"file": row.file, "page": row.page, "reason": ";".join(row.reason), "zip": row.zip}
