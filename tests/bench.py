@@ -144,27 +144,46 @@ def read_timed(reader: Reader, crop: Path) -> dict[str, float]:
     return {**others, "rest": max(0.0, whole - sum(others.values()))}
 
 
+def one_by_one(kind: Callable[[Path], object], crops: Sequence[Path]) -> list[float]:
+    """Do something with each crop: milliseconds for each."""
+    return [milliseconds(partial(kind, crop)) for crop in crops]
+
+
+def in_groups(reader: Reader, crops: Sequence[Path]) -> list[float]:
+    """Read as a scan does, several at once: milliseconds for each crop, as much for all of a group."""
+    taken: list[float] = []
+    for first in range(0, len(crops), AT_ONCE):
+        some = crops[first : first + AT_ONCE]
+        taken += [milliseconds(partial(read_together, reader, some)) / len(some)] * len(some)
+    return taken
+
+
+def milliseconds(work: Callable[[], object]) -> float:
+    """How long something takes."""
+    began = time.perf_counter()
+    work()
+    return 1000 * (time.perf_counter() - began)
+
+
 def on_one_core(crops: Sequence[Path], rounds: int) -> dict[str, dict[str, Spread]]:
     """Time single crops, in milliseconds: all kinds in turn, each for all crops, so that it finds its own in the processor's caches."""
     use_one_thread()
     reader = Reader(load_model("mail"))
-    kinds: dict[str, Callable[[Path], object]] = {"decode only": decode_only, "floor": floor, "read": partial(read_whole, reader)}
-    kinds |= {name: make(crops) for name, make in OTHERS.items() if is_there(name)}
-    for warm in kinds.values():
-        warm(crops[0])
+    kinds = {
+        "decode only": partial(one_by_one, decode_only),
+        "floor": partial(one_by_one, floor),
+        "read": partial(one_by_one, partial(read_whole, reader)),
+        "read together": partial(in_groups, reader),
+        **{name: partial(one_by_one, make(crops)) for name, make in OTHERS.items() if is_there(name)},
+    }
     times: dict[str, list[float]] = defaultdict(list)
     stages: dict[str, list[float]] = defaultdict(list)
-    groups = [crops[first : first + AT_ONCE] for first in range(0, len(crops), AT_ONCE)]
+    # A first round is not counted: memory is taken from the system, files from the disk.
+    for kind in kinds.values():
+        kind(crops)
     for _ in range(rounds):
         for name, kind in kinds.items():
-            for crop in crops:
-                began = time.perf_counter()
-                kind(crop)
-                times[name].append(1000 * (time.perf_counter() - began))
-        for some in groups:
-            began = time.perf_counter()
-            read_together(reader, some)
-            times["read together"] += [1000 * (time.perf_counter() - began) / len(some)] * len(some)
+            times[name] += kind(crops)
         for crop in crops:
             for name, seconds in read_timed(reader, crop).items():
                 stages[name].append(1000 * seconds)

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ from zipocr.backends import Loss
 
 
 class _Together:
-    """Does tasks together as it does them one after the other."""
+    """Does tasks together as it does them one after the other, and tells of three results at a time, whosever they are."""
 
     at_once = 16
 
     def together(self, tasks: Sequence[Any]) -> Iterator[list[tuple[int, Any]]]:
-        for place, task in enumerate(tasks):
-            yield from ([(place, result)] for result in self.steps(task, first=1, begin=lambda: None))
+        results = ((place, result) for place, task in enumerate(tasks) for result in self.steps(task, first=1, begin=lambda: None))
+        while some := list(islice(results, 3)):
+            yield some
 
 
 @dataclass(frozen=True)

@@ -147,14 +147,18 @@ class FileReader:
         """
         for some in _few(self._pages_of(tasks)):
             known = self._read_each([page for *_, page in some if not isinstance(page, Unread)])
-            outcomes = []
-            for place, number, page in some:
-                reading = page if isinstance(page, Unread) else next(known) if known else self._reading(tasks[place], number, page)
-                outcomes.append((place, self._outcome(tasks[place], number, reading)))
+            outcomes = self._outcomes(tasks, some, known)
+            yield from [list(outcomes)] if known else ([one] for one in outcomes)
             # The next pages are to find the memory that these took.
             some.clear()
-            del page
-            yield outcomes
+
+    def _outcomes(
+        self, tasks: Sequence[ImageFile], some: Sequence[tuple[int, int, GrayImage | Unread]], known: Iterator[ZipReading | Unread] | None
+    ) -> Iterator[tuple[int, Outcome]]:
+        """What became of some pages; those of which it is not known yet are read, one by one."""
+        for place, number, page in some:
+            reading = page if isinstance(page, Unread) else next(known) if known else self._reading(tasks[place], number, page)
+            yield place, self._outcome(tasks[place], number, reading)
 
     def _pages_of(self, tasks: Sequence[ImageFile]) -> Iterator[tuple[int, int, GrayImage | Unread]]:
         for place, task in enumerate(tasks):

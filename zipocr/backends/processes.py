@@ -68,6 +68,7 @@ class _Worker(Generic[TaskT, StepT]):
     heard: float = field(default_factory=time.monotonic)
     ended: int = 0
     steps: int = 0
+    killed: bool = False
     # How many errands it had ended, and steps it had told of, when it was killed for taking too long.
     overdue: tuple[int, int] | None = None
 
@@ -77,8 +78,8 @@ class _Worker(Generic[TaskT, StepT]):
         return sum(errand.size for errand in self.errands)
 
     def waits_since(self) -> float:
-        """Since when it is at one thing; the end of days where it has nothing to do."""
-        return self.heard if self.errands or not self.ready else _FOREVER
+        """Since when it is at one thing; the end of days where it has nothing to do, or is to end anyway."""
+        return self.heard if not self.killed and (self.errands or not self.ready) else _FOREVER
 
     def take(self, errand: _Errand[TaskT, StepT]) -> bytes:
         """Let it hold one more errand; what to send it."""
@@ -249,9 +250,10 @@ class _Crew(Generic[TaskT, StepT]):
         for worker in tuple(self.workers):
             if worker.connection in speaking:
                 self._hear_out(worker)
-            elif worker.overdue is None and time.monotonic() >= worker.waits_since() + allowed[id(worker)]:
+            elif time.monotonic() >= worker.waits_since() + allowed[id(worker)]:
                 # What it still said will be heard, and then its end.
                 worker.process.kill()
+                worker.killed = True
                 if worker.ready:
                     worker.overdue = worker.marks.ended, worker.steps
 
@@ -265,7 +267,8 @@ class _Crew(Generic[TaskT, StepT]):
                 self._bury(worker)
                 return
             self._hear(worker, *words)
-            speaks = worker.connection.poll()
+            # `poll` fails on Windows where the other end is gone; this says that there is something to hear.
+            speaks = bool(wait([worker.connection], 0))
 
     def _hear(self, worker: _Worker[TaskT, StepT], message: Message, value: Any, ended: int) -> None:
         worker.heard = time.monotonic()

@@ -101,7 +101,7 @@ def _do_all(work: Work[Any, Any], connection: Connection, marks: Marks) -> None:
     def begin() -> None:
         marks.begun = done + 1
 
-    for tasks, first in _coming(connection, marks, work.at_once):
+    for tasks, first in _coming(connection, work.at_once):
         ended = marks.ended
         results = work.together(tasks) if len(tasks) > 1 else ([(0, result)] for result in work.steps(tasks[0], first=first, begin=begin))
         for some in results:
@@ -109,20 +109,15 @@ def _do_all(work: Work[Any, Any], connection: Connection, marks: Marks) -> None:
             marks.ended = ended + some[-1][0]
             done += len(some)
         marks.ended = ended + len(tasks)
-        if len(tasks) == 1:
-            # The next one may hang. Of tasks done together the next results tell.
-            connection.send((Message.ENDED, None, marks.ended))
+        # What comes next may hang.
+        connection.send((Message.ENDED, None, marks.ended))
 
 
-def _coming(connection: Connection, marks: Marks, at_once: int) -> Iterator[tuple[list[Any], int]]:
+def _coming(connection: Connection, at_once: int) -> Iterator[tuple[list[Any], int]]:
     """Tasks as they come: those that are there already together, unless they are to be done alone; and the first step."""
     lying: deque[tuple[Any, int, bool]] = deque()
     while True:
-        while len(lying) < at_once:
-            if not connection.poll():
-                if lying:
-                    break
-                connection.send((Message.ENDED, None, marks.ended))
+        while not lying or (len(lying) < at_once and connection.poll()):
             lying.extend(_unpacked(connection.recv_bytes()))
         task, first, alone = lying.popleft()
         tasks = [task]

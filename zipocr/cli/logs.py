@@ -124,11 +124,11 @@ def _talk(level: int) -> logging.Handler:
 
 def log_outcome(outcome: Outcome) -> None:
     """Tell what became of each page: a warning where it could not be had."""
+    if not (outcome.failures or LOG.isEnabledFor(logging.DEBUG)):
+        return
     from zipocr.batch import FAILURES
     from zipocr.results import to_cell
 
-    if not (outcome.failures or LOG.isEnabledFor(logging.DEBUG)):
-        return
     failures = iter(outcome.failures)
     for row in outcome.rows:
         about = {"file": row.file, "page": row.page, "reason": ";".join(row.reason), "zip": row.zip}

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from zipocr.sequence.network import BLANK, CLASSES, FIRST_DIGIT
 from zipocr.types import Floats
 
-# Prefixes kept from frame to frame, unless they are so much less probable than the best one; and classes tried in a frame.
+# Prefixes kept from frame to frame, unless they are so much less probable than the best one; and the probability from which a class is
+# tried in a frame. With a third of it nothing is found that is missed so: of 1,860 crops of `dev` 1,847 have their ZIP among six strings.
 BEAM = 16
 BEHIND = 1e-6
-LEAST_SHARE = 1e-4
+LEAST_SHARE = 3e-4
 # Probability that no string falls below: frames of other strings are never read as quite impossible.
 FLOOR = 1e-30
 
