@@ -37,9 +37,7 @@ def flatten(page: GrayImage) -> GrayImage:
     """
     height, width = page.shape
     small_size = (max(1, width // BACKGROUND_SHRINK), max(1, height // BACKGROUND_SHRINK))
-    # Without the last rows and columns the squares are whole ones, whose means take a third of the time.
-    squares = page[: BACKGROUND_SHRINK * small_size[1], : BACKGROUND_SHRINK * small_size[0]]
-    small = cv2.resize(squares, small_size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(page, small_size, interpolation=cv2.INTER_AREA)
     reach = max(3, min(small.shape) // 3 | 1)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
     paper = cv2.morphologyEx(cv2.medianBlur(small, 3), cv2.MORPH_CLOSE, disc, borderType=cv2.BORDER_REPLICATE)
