@@ -3,9 +3,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from functools import partial
 from itertools import count
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import chores
@@ -13,7 +15,7 @@ import pytest
 import waiting
 from waiting import group_is_alive, is_alive
 
-from zipocr.backends import Backend
+from zipocr.backends import Backend, processes
 from zipocr.backends.processes import STARTS, UNDER_WAY, ProcessBackend
 from zipocr.backends.serial import SerialBackend
 from zipocr.errors import BackendError
@@ -130,6 +132,14 @@ def test_what_is_lost_among_tasks_done_together_is_done_alone_and_charged_there(
     once = f"{calamity} once:{tmp_path}/x"
     assert run(("open", "a"), ("open", once), ("open", "b"), jobs=1) == [["a"], [once], ["b"]]
     assert run(("open", "a"), ("open", calamity), ("open", "b"), jobs=1) == [["a"], [(1, kind)], ["b"]]
+
+
+def test_a_worker_that_is_slow_to_end_keeps_nobody_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    kill, wait, waits = SpawnProcess.kill, processes.wait, count()
+    monkeypatch.setattr(SpawnProcess, "kill", lambda process: threading.Timer(1.0, kill, [process]).start())
+    monkeypatch.setattr(processes, "wait", lambda *words: (next(waits), wait(*words))[1])
+    assert run(("open", "hang"), jobs=1) == [[(1, "TIMEOUT")]]
+    assert next(waits) < 50
 
 
 def test_tasks_that_are_more_than_a_pipe_takes_are_done_all_the_same() -> None:
