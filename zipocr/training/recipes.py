@@ -96,8 +96,8 @@ def build_model(data: str, *, recipe: Recipe, jobs: int, report: Report, network
     report : callable
         Told what is being done, in a line each.
     network : Model, optional
-        A model whose network is taken over. Without one, a model gets a network of its own, which takes PyTorch: an hour and a
-        quarter for NIST digits on two cores, a quarter of one for Digits.
+        A model whose network is taken over. Without one, a model gets a network of its own, which takes PyTorch: an hour for NIST
+        digits on two cores, a quarter of one for Digits.
 
     Returns
     -------
