@@ -46,7 +46,7 @@ SIZES = (1, 12, 1_000, 10_000)
 JOBS = (1, 2)
 ROUNDS = 5
 # Whole runs on fewer crops than this are repeated.
-SHORT = 100
+SHORT = 20_000
 MAX_PIXELS = 10_000_000
 STAGES = {
     "size": "zipocr.looking:to_glance_size",
