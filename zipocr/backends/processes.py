@@ -24,8 +24,8 @@ from zipocr.backends.worker import NO_MEMORY, Marks, Message, serve
 from zipocr.errors import BackendError
 
 DEFAULT_TIMEOUT = 60.0
-# Tasks that a worker holds, those at work and the one before them included, whose end it tells later: enough that none ever waits for this
-# process; and fewer when there are no more than these left for each of several, so that all end together.
+# Tasks that a worker holds, those at work included: enough that none ever waits for this process; and fewer when there are no more than
+# these left for each of several, so that all end together.
 HELD, HELD_LAST = 32, 3
 # Bytes of tasks that may lie before a worker. Of more than a pipe takes, on some systems 8 kB, both its ends could wait for ever.
 MOST_SENT = 6_000
