@@ -18,6 +18,7 @@ from waiting import group_is_alive, is_alive
 from zipocr.backends import Backend, processes
 from zipocr.backends.processes import STARTS, UNDER_WAY, ProcessBackend
 from zipocr.backends.serial import SerialBackend
+from zipocr.backends.worker import ONE_THREAD
 from zipocr.errors import BackendError
 
 JOBS = 2
@@ -196,6 +197,11 @@ def test_workers_outlive_a_map_within_a_with_block() -> None:
         third = list(backend.map(chores.Script, [("open", "a")], lost=chores.lost))
         assert third[0][0][0] != process
     assert wait_until(lambda: not is_alive(third[0][0][0]))
+
+
+def test_numerical_libraries_find_that_a_worker_has_one_thread() -> None:
+    found = ProcessBackend(jobs=1).map(partial(chores.Each, os.getenv), ONE_THREAD, lost=chores.lost)
+    assert list(found) == [["1"], ["1"]]
 
 
 def test_an_abandoned_map_ends_its_workers() -> None:

@@ -53,6 +53,7 @@ def test_every_page_gets_a_row(tmp_path: Path) -> None:
         ("four.tif", 4, "", Status.UNREAD),
     ]
     assert [row.reason for row in outcome.rows] == [(), (Reason.LOW_CONFIDENCE,), (Reason.NO_INK,), (Reason.TOO_LARGE,)]
+    assert outcome.counts == ("read", "review", "unread", "failed")
     assert len(outcome.failures) == 1
 
 
@@ -111,6 +112,7 @@ def test_a_file_can_be_read_from_any_page_on(tmp_path: Path) -> None:
         begun: list[None] = []
         steps = list(reader.steps(file, first=first, begin=lambda begun=begun: begun.append(None)))
         assert joined(steps).rows == whole.rows[first - 1 :]
+        assert joined(steps).counts == whole.counts[first - 1 :]
         assert len(begun) == len(steps)
 
 

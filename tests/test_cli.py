@@ -110,6 +110,11 @@ finally:
     assert done.stderr.splitlines()[-1] == ""
 
 
+def test_what_begins_the_program_costs_the_processes_that_begin_with_it_nothing() -> None:
+    program = "import sys, zipocr.__main__; print(*{'click', 'zipocr.cli', 'numpy'}.intersection(sys.modules))"
+    assert subprocess.run([sys.executable, "-P", "-c", program], check=True, capture_output=True, text=True).stdout == "\n"
+
+
 def test_options_and_settings_have_the_same_names_and_defaults() -> None:
     options = {option.name: option.default for option in scan.params if isinstance(option, click.Option)}
     assert options == {field.name: field.default for field in fields(ScanConfig)}

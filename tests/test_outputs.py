@@ -31,7 +31,7 @@ def outcome(number: int) -> Outcome:
     readings = [fakes.zip_reading(f"{number:05d}"), Unread(reason=Reason.TOO_LARGE)]
     name = f"=ä,{number}\n\udcff.png"
     pages = range(1, number + 2)
-    return Outcome(
+    return Outcome.of(
         rows=tuple(to_row(name, page, readings[number % 3 == 2], min_confidence=0.5) for page in pages),
         failures=tuple(f"page {page}" for page in pages if number % 3 == 2),
     )

@@ -22,7 +22,7 @@ from zipocr.errors import InputError, OutputError
 from zipocr.images import ImageFile
 from zipocr.journal import Journal, differences, open_journal
 from zipocr.model_file import model_digest
-from zipocr.results import STDOUT, ResultsWriter, format_rows, open_results, parse_rows
+from zipocr.results import STDOUT, ResultsWriter, open_results, parse_rows
 from zipocr.types import Place
 
 LIBRARIES = ("numpy", "scipy", "Pillow", "pillow-heif", "pypdfium2")
@@ -62,7 +62,8 @@ class DirectOutput:
 
     def write(self, outcome: Outcome, **_: object) -> None:
         """Write the rows."""
-        self._writer.write(outcome.rows)
+        self._writer.write_lines(outcome.lines)
+        self._writer.flush()
 
     def complete(self, facts: Facts) -> None:
         """Do nothing: all rows are out."""
@@ -96,7 +97,7 @@ class FileOutput:
         """Read the outcomes back from the journal."""
         with self._translated():
             for record in self._journal.records():
-                yield Outcome(rows=tuple(parse_rows(record["rows"])), failures=tuple(record["failures"]))
+                yield Outcome.of(parse_rows(record["rows"]), record["failures"])
 
     def marks(self, name: str) -> Iterator[Any]:
         """Read what was kept under a name with each outcome."""
@@ -114,7 +115,7 @@ class FileOutput:
 
     def write(self, outcome: Outcome, **marks: object) -> None:
         """Keep an outcome in the journal."""
-        self._journal.append({"rows": format_rows(outcome.rows), "failures": outcome.failures, **marks})
+        self._journal.append({"rows": outcome.lines, "failures": outcome.failures, **marks})
 
     def publish(self, facts: Facts) -> None:
         """Write the CSV, whole, from all that is in the journal, and what made it beside it."""

@@ -206,11 +206,15 @@ class ResultsWriter:
     def write(self, rows: Iterable[Row]) -> None:
         """Append rows and hand them on at once, so that who reads from a pipe need not wait."""
         self.write_lines(format_rows(rows))
-        self._sink.flush()
+        self.flush()
 
     def write_lines(self, text: str) -> None:
         """Append rows that `format_rows` wrote."""
         self._sink.write(text.encode())
+
+    def flush(self) -> None:
+        """Hand on what was appended."""
+        self._sink.flush()
 
 
 @contextmanager

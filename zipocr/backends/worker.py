@@ -21,6 +21,9 @@ from zipocr.errors import BackendError, ZipocrError
 
 NO_MEMORY = 77
 """Exit status of a worker that ran out of memory."""
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""Environment of a worker. The processes share the cores already, and the threads that NumPy starts as it is loaded turn idly for a while:
+they took as much of the processor as the rest of a worker's start, 0.12 of 0.31 s."""
 
 _PR_SET_PDEATHSIG = 1
 # The parent wants nothing more.
@@ -67,6 +70,7 @@ def serve(connection: Connection, marks: Marks, start: bytes, max_memory: int | 
         Bytes of data this process may hold.
     """
     _live_no_longer_than_the_parent()
+    os.environ.update(ONE_THREAD)
     with suppress(*_HUNG_UP):
         try:
             work = _start(start, max_memory)

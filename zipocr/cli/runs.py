@@ -104,13 +104,13 @@ class Tally:
 
     def add(self, outcome: Outcome) -> None:
         """Count a file's pages; a page that could not be opened is ``failed`` and not ``unread``."""
-        from zipocr.batch import FAILURES
-        from zipocr.results import to_cell
-
-        for row in outcome.rows:
-            self.counts["failed" if FAILURES.intersection(row.reason) else row.status] += 1
+        self.counts.update(outcome.counts)
         room = FAILURES_NAMED - len(self.named)
-        self.named.extend(f"{to_cell(outcome.rows[0].file)}: {failure}" for failure in outcome.failures[:room])
+        if outcome.failures and room:
+            from zipocr.results import to_cell
+
+            name = to_cell(outcome.rows[0].file)
+            self.named.extend(f"{name}: {failure}" for failure in outcome.failures[:room])
 
     def lines(self, *, seconds: float) -> Iterator[str]:
         """Say it in a few lines, the failures first and the totals last."""
