@@ -36,7 +36,7 @@ def save(path: Path, *pages: GrayImage) -> ImageFile:
         first.save(path, save_all=True, append_images=others)
     else:
         first.save(path)
-    return ImageFile(path=path, name=path.name)
+    return ImageFile(place=str(path), name=path.name)
 
 
 def read(file: ImageFile, *, debug: Path | None = None) -> Outcome:
@@ -62,7 +62,7 @@ def test_a_page_without_ink_is_no_failure(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_opened_gets_one_row(tmp_path: Path) -> None:
-    outcome = read(ImageFile(path=tmp_path / "gone.png", name="gone.png"))
+    outcome = read(ImageFile(place=str(tmp_path / "gone.png"), name="gone.png"))
     assert [(row.file, row.page, row.reason) for row in outcome.rows] == [("gone.png", 1, (Reason.UNREADABLE_FILE,))]
     assert outcome.failures == ("No such file or directory",)
 
@@ -121,7 +121,7 @@ def test_files_read_together_have_the_rows_they_have_alone(drawn: bool, tmp_path
     monkeypatch.setattr("zipocr.draw.draw_sheet", lambda *_, **__: np.zeros((9, 9, 3), np.uint8))
     files = [
         save(tmp_path / "a.png", fakes.page(ink=7)),
-        ImageFile(path=tmp_path / "gone.png", name="gone.png"),
+        ImageFile(place=str(tmp_path / "gone.png"), name="gone.png"),
         save(tmp_path / "b.tif", fakes.page(ink=8), fakes.page(200, 200), fakes.page(ink=fakes.FAULT), fakes.page(ink=255)),
         save(tmp_path / "c.png", fakes.page(40, ink=9)),
     ]
@@ -139,7 +139,7 @@ def test_a_file_that_was_done_when_its_worker_was_lost_at_another_one_has_its_ro
     (tmp_path / "bad.png").write_bytes(b"no image")
     files = [
         save(tmp_path / "a.tif", *[fakes.page()] * 15),
-        ImageFile(path=tmp_path / "bad.png", name="bad.png"),
+        ImageFile(place=str(tmp_path / "bad.png"), name="bad.png"),
         save(tmp_path / "z.png", fakes.page(ink=fakes.KILL)),
     ]
     outcomes = list(read_files(files, SETTINGS, backend=ProcessBackend(jobs=1)))

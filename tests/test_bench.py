@@ -37,6 +37,12 @@ def test_the_spread_is_that_of_the_values() -> None:
     assert bench.spread([1.0, 2.0, 3.0, 4.0, 10.0]) == {"median": 3, "low": 2, "high": 4, "mean": 4, "count": 5}
 
 
+def test_a_further_crop_costs_what_a_larger_run_takes_longer() -> None:
+    runs = [{"crops": size, "jobs": 1, "seconds": {"median": 0.5 + 0.002 * size}} for size in (10, 1_000, 10_000)]
+    other = {"crops": 5_000, "jobs": 2, "seconds": {"median": 1.0}}
+    assert [bench.for_more(run, [*runs, other]) for run in (*runs, other)] == ["", "", "2.00", ""]
+
+
 @pytest.mark.parametrize(("name", "lines"), [("bench", bench.lines), ("cost", cost.lines)])
 def test_the_readme_says_what_was_measured_last(name: str, lines: object) -> None:
     figures = json.loads(bench.RECORD.read_text())

@@ -220,16 +220,16 @@ def test_extras_that_open_files_are_part_of_what_a_run_is(monkeypatch: pytest.Mo
 
 
 def test_a_list_of_inputs_is_known_by_places_names_and_order() -> None:
-    files = [ImageFile(path=Path(name), name=name) for name in ("a.png", "b\udcff.png")]
+    files = [ImageFile(place=name, name=name) for name in ("a.png", "b\udcff.png")]
     lists = [
         files,
         files[::-1],
         files[:1],
         [replace(files[0], name="c.png"), files[1]],
-        [replace(files[0], path=Path("x/a.png")), files[1]],
+        [replace(files[0], place="x/a.png"), files[1]],
     ]
     assert len({list_digest(one)["sha256"] for one in lists}) == len(lists)
-    assert list_digest(files) == list_digest([replace(file, path=Path.cwd() / file.path) for file in files])
+    assert list_digest(files) == list_digest([replace(file, place=str(Path.cwd() / file.place)) for file in files])
 
 
 @pytest.mark.parametrize("record", [{}, {"rows": "a,b\n", "failures": []}, {"rows": '"', "failures": []}, {"rows": "", "failures": None}])

@@ -14,7 +14,7 @@ from typing import TextIO
 
 from zipocr.errors import InputError
 from zipocr.images import ImageFile
-from zipocr.remote import Url, is_url
+from zipocr.remote import is_url
 
 COLUMN = "path"
 _PARQUET = b"PAR1"
@@ -44,7 +44,7 @@ class Manifest:
         """
         folder = self.path.resolve().parent
         for entry in _entries(self.path):
-            yield ImageFile(path=Url(entry) if is_url(entry) else folder / entry, name=entry)
+            yield ImageFile(place=entry if is_url(entry) else str(folder / entry), name=entry)
 
 
 def open_manifest(path: Path) -> Manifest:

@@ -293,5 +293,5 @@ def list_digest(files: Sequence[ImageFile]) -> dict[str, object]:
     """
     digest = hashlib.sha256()
     for file in files:
-        digest.update(b"%s\0%s\0" % (os.path.abspath(os.fsencode(str(file.path))), file.name.encode("utf-8", "surrogatepass")))  # noqa: PTH100 - of bytes
+        digest.update(b"%s\0%s\0" % (os.path.abspath(os.fsencode(file.place)), file.name.encode("utf-8", "surrogatepass")))  # noqa: PTH100 - of bytes
     return {"count": len(files), "sha256": digest.hexdigest()}
