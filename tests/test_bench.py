@@ -43,6 +43,12 @@ def test_a_further_crop_costs_what_a_larger_run_takes_longer() -> None:
     assert [bench.for_more(run, [*runs, other]) for run in (*runs, other)] == ["", "", "2.00", ""]
 
 
+def test_two_workers_are_compared_with_one_where_that_says_something() -> None:
+    runs = [{"crops": size, "jobs": jobs, "seconds": {"median": 1 + size / jobs}} for size in (10, 1_000, 9_999) for jobs in (1, 2)]
+    assert bench.gains(runs) == ["", "Against one worker, two are 2.00 times as fast on 1,000 crops, 2.00 times as fast on 9,999 crops."]
+    assert bench.gains(runs[:2]) == []
+
+
 @pytest.mark.parametrize(("name", "lines"), [("bench", bench.lines), ("cost", cost.lines)])
 def test_the_readme_says_what_was_measured_last(name: str, lines: object) -> None:
     figures = json.loads(bench.RECORD.read_text())
