@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from zipocr import clean as cleaning
 from zipocr import normalize, threshold
+from zipocr.borders import without_borders
 from zipocr.classify import features, gate, scores, svc
 from zipocr.clean import digit_height, mend_gaps, remove_rules, remove_specks
 from zipocr.components import Components
@@ -27,6 +28,8 @@ from zipocr.types import CutSet, GrayImage, InkMask, Lattice
 LARGEST_ENLARGEMENT = 4.0
 # On a page of half its size digits are not smaller than this in pixels, or they are looked for on the whole page.
 LEAST_HALVED = 7.0
+# A border is so much longer than digits are high: a 1 may stand along a side of a close crop.
+BORDER_LENGTH = 1.3
 # A way to clean ink: its components and the digit height in pixels -> the same, cleaned.
 Cleaner: TypeAlias = Callable[[Components, float], Components]
 
@@ -140,7 +143,14 @@ def _fit(page: GrayImage, sheet: Sheet, wanted: Size) -> Sheet:
 
 
 def _lay(page: GrayImage, size: Size) -> Sheet:
-    flat = cv2.GaussianBlur(flatten(page), (0, 0), size.softening).astype(np.uint8, copy=False)
+    """Parts ink from paper, without the borders of the page, unless that takes all ink, or a border that a digit is long enough for."""
+    bare, shortest = without_borders(page)
+    sheet = _part(page, bare, size)
+    return sheet if bare is page or 0 < BORDER_LENGTH * sheet.height <= shortest else _part(page, page, size)
+
+
+def _part(page: GrayImage, bare: GrayImage, size: Size) -> Sheet:
+    flat = cv2.GaussianBlur(flatten(bare), (0, 0), size.softening).astype(np.uint8, copy=False)
     level, ink = otsu(flat)
     if not has_ink(flat, ink):
         return Sheet(page=page, flat=flat, level=level, parts=Components(np.zeros_like(ink)), height=0.0)
