@@ -51,7 +51,7 @@ LONG = 20_000
 FEW = 100
 MAX_PIXELS = 10_000_000
 STAGES = {
-    "size": "zipocr.looking:to_glance_size",
+    "size": "zipocr.looking:clear_for_glance",
     "size for a look": "zipocr.looking:to_working_size",
     "ink": "zipocr.looking:Looker.find_ink",
     "line": "zipocr.looking:Looker.read_lines",

@@ -95,3 +95,12 @@ def test_a_page_upside_down_shows_what_it_shows_when_it_is_laid_so(name):
     assert np.array_equal(turned.sheet.page, again.sheet.page)
     assert likeness(turned.ink, again.ink) > 0.99
     assert turned.height == pytest.approx(again.height, abs=1)
+
+
+def test_dust_on_a_large_sheet_is_not_enlarged_into_writing():
+    page = np.full((1000, 3000), 230, np.uint8)
+    page[np.random.default_rng(0).random(page.shape) < 0.001] = 20
+    for sized in (to_glance_size(page), to_working_size(page)):
+        assert sized.height == 0
+        assert sized.page.size <= page.size
+        assert find_ink(sized, Binarization.OTSU) is None

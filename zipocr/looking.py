@@ -13,7 +13,7 @@ from zipocr.classify.svc import DIGITS, Classifier
 from zipocr.decode.strings import decode
 from zipocr.normalize import to_bitmap, to_grids
 from zipocr.pooling import SUPPORT, Pooled, View, bare_view, glimpse, pool
-from zipocr.prepare import Binarization, Inked, Segmentation, Sheet, find_ink, half_turned, segment, to_glance_size, to_working_size
+from zipocr.prepare import Binarization, Inked, Segmentation, Sheet, clear_for_glance, find_ink, half_turned, segment, to_working_size
 from zipocr.sequence.network import Network
 from zipocr.sequence.reading import LineReading, read_lines, seen_again
 from zipocr.sequence.strip import straighten
@@ -103,12 +103,12 @@ class Looker:
 
     def open_each(self, pages: Sequence[GrayImage]) -> list[Opened]:
         """Opens pages, step by step for all of them, which takes a sixth less time than one after the other."""
-        sheets = [to_glance_size(page) for page in pages]
-        writing = [None if sheet.is_envelope else self.find_ink(sheet, self.binarizations[0]) for sheet in sheets]
+        cleared = [clear_for_glance(page) for page in pages]
+        writing = [None if sheet.is_envelope else self.find_ink(sheet, self.binarizations[0]) for _, sheet in cleared]
         lines = iter(self.read_lines([inked for inked in writing if inked is not None]))
         return [
             Opened(page=page, sheet=sheet, inked=inked, line=None if inked is None else next(lines))
-            for page, sheet, inked in zip(pages, sheets, writing, strict=True)
+            for (page, sheet), inked in zip(cleared, writing, strict=True)
         ]
 
     def turn(self, opened: Opened) -> Opened:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from zipocr import clean as cleaning
 from zipocr import normalize, threshold
+from zipocr.barcodes import find_bars, without_barcodes
 from zipocr.borders import without_borders
 from zipocr.classify import features, gate, scores, svc
 from zipocr.clean import digit_height, mend_gaps, remove_rules, remove_specks
@@ -26,6 +27,8 @@ from zipocr.threshold import flatten, has_ink, otsu, wolf
 from zipocr.types import CutSet, GrayImage, InkMask, Lattice
 
 LARGEST_ENLARGEMENT = 4.0
+# What would have to be enlarged to more pixels than this is dust on a large sheet; as small digits it took half a minute.
+MOST_ENLARGED = 8_000_000
 # On a page of half its size digits are not smaller than this in pixels, or they are looked for on the whole page.
 LEAST_HALVED = 7.0
 # A border is so much longer than digits are high: a 1 may stand along a side of a close crop.
@@ -128,6 +131,15 @@ def to_glance_size(page: GrayImage) -> Sheet:
     return _fit(page, sheet, GLANCE)
 
 
+def clear_for_glance(page: GrayImage) -> tuple[GrayImage, Sheet]:
+    """Takes barcodes off a page: what is left of it, and that at the size of a glance, where they are looked for first."""
+    sheet = to_glance_size(page)
+    if not find_bars(sheet.parts).any():
+        return page, sheet
+    bare = without_barcodes(page, Components(otsu(flatten(page))[1]))
+    return (page, sheet) if bare is page else (bare, to_glance_size(bare))
+
+
 def _fit(page: GrayImage, sheet: Sheet, wanted: Size) -> Sheet:
     """A page as it was laid, if its digits are about as high as wanted there; or laid anew."""
     if sheet.height == 0:
@@ -138,6 +150,8 @@ def _fit(page: GrayImage, sheet: Sheet, wanted: Size) -> Sheet:
     if wanted.least <= sheet.height <= wanted.most:
         return sheet
     scale = min(wanted.height / sheet.height * laid_at, LARGEST_ENLARGEMENT)
+    if scale > 1 and scale * scale * page.size > MOST_ENLARGED:
+        return replace(sheet, parts=Components(np.zeros_like(sheet.parts.ink)), height=0.0)
     size = max(1, round(page.shape[1] * scale)), max(1, round(page.shape[0] * scale))
     return _lay(cv2.resize(page, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA).astype(page.dtype), wanted)
 
