@@ -41,8 +41,8 @@ def without_barcodes(page: GrayImage, parts: Components) -> GrayImage:
 
     Notes
     -----
-    None was found in 2,668 crops without a barcode. With a POSTNET or an Intelligent Mail barcode above or below each, a third as high as the
-    crop, 0.970 to 0.972 of the 1,860 of ``dev`` are read instead of none; alone 0.973 are.
+    None was found in 2,668 crops without a barcode. With a POSTNET or an Intelligent Mail barcode above or below each, a third as high as
+    the crop, 0.970 to 0.972 of the 1,860 of ``dev`` are read instead of none; alone 0.973 are.
     """
     bars = find_bars(parts)
     if not bars.any():
