@@ -60,12 +60,23 @@ def test_a_digit_that_reaches_into_a_border_keeps_what_lies_on_the_paper() -> No
     assert (bare[60:64, 22 + BLUR + 1 : 50] == 30).all()
 
 
-@pytest.mark.parametrize("name", ["plain", "close", "shaded", "shadow", "bold", "even"])
+def test_a_digit_in_a_sharp_shadow_is_kept() -> None:
+    seen = written()
+    shade = 0.6
+    seen[:, 180:] = seen[:, 180:] * shade
+    bare, _ = without_borders(seen)
+    assert bare is not seen
+    np.testing.assert_allclose(bare[:, 186:].astype(int), np.minimum(seen[:, 186:] / shade, 255), atol=12)
+
+
+@pytest.mark.parametrize("name", ["aligned", "plain", "close", "shaded", "shadow", "bold", "even"])
 def test_a_page_that_shows_nothing_but_paper_is_the_very_page(name: str) -> None:
     cover = write("02346", margin=60).cover
     # A hand or a fold throws a soft one.
     shadow = cv2.GaussianBlur(np.where(np.arange(cover.shape[1]) < 70, 90.0, 230.0)[None], (0, 0), 15)
     page = {
+        # The paper between thick digits and the side ends straight as well.
+        "aligned": lay(write("03689", stroke=18, gap=2, margin=12).cover, 220, ink=110),
         "plain": written(),
         "close": written(margin=0),
         "shaded": lay(cover, np.broadcast_to(np.linspace(250, 90, cover.shape[1]), cover.shape)),
@@ -92,8 +103,8 @@ def test_a_1_along_the_side_of_a_close_crop_is_no_border() -> None:
 
 
 def test_a_page_whose_ink_would_all_go_keeps_it() -> None:
-    # The lid takes the middle of the page, as paper does.
-    seen = framed(written(), (0, 170, 0, 0), 255)
+    # A lid takes the middle of the page, as paper does.
+    seen = framed(lay(write("02346").cover, 70, ink=5), (0, 170, 0, 0), 255)
     assert without_borders(seen)[0].min() > PAPER
     assert to_working_size(seen).height > 0
 
