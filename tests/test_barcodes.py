@@ -1,20 +1,19 @@
-from pathlib import Path
+from functools import partial
 
 import cv2
 import numpy as np
 import pytest
+from disturbed import share_read_alike
 from drawings import lay, likeness, write
 
 from zipocr.barcodes import FEWEST, MOST_BOXES, find_bars, without_barcodes
 from zipocr.components import Components
-from zipocr.images import read_pages
 from zipocr.model_file import load_model
 from zipocr.prepare import clear_for_glance
 from zipocr.reader import Reader
 from zipocr.threshold import flatten, otsu
 from zipocr.types import GrayImage, InkMask, Reason, Unread
 
-SAMPLES = Path(__file__).parents[1] / "sample_scans"
 KINDS = ("postnet", "intelligent mail")
 
 
@@ -94,13 +93,7 @@ def test_a_page_without_a_barcode_is_the_very_page() -> None:
 @pytest.mark.parametrize("above", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_crops_are_read_whatever_barcode_stands_on_them(kind: str, above: bool) -> None:
-    reader, right = Reader(load_model("mail")), []
-    for number in range(1, 9):
-        page = next(read_pages(SAMPLES / "white" / f"white-{number:02}.png", max_pixels=10_000_000))
-        assert not isinstance(page, Unread)
-        alone, beside = reader.read(page), reader.read(with_barcode(page, kind=kind, above=above))
-        right.append(not isinstance(alone, Unread) and not isinstance(beside, Unread) and alone.zip == beside.zip)
-    assert np.mean(right) >= 0.85
+    assert share_read_alike("white", partial(with_barcode, kind=kind, above=above)) >= 0.85
 
 
 @pytest.mark.real

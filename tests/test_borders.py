@@ -1,18 +1,13 @@
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
+from disturbed import share_read_alike
 from drawings import lay, write
 
 from zipocr.borders import BLUR, without_borders
-from zipocr.images import read_pages
-from zipocr.model_file import load_model
 from zipocr.prepare import to_working_size
-from zipocr.reader import Reader
-from zipocr.types import GrayImage, Unread
+from zipocr.types import GrayImage
 
-SAMPLES = Path(__file__).parents[1] / "sample_scans"
 SIDES = {"top": (14, 0, 0, 0), "bottom": (0, 14, 0, 0), "left": (0, 0, 22, 0), "right": (0, 0, 0, 22), "all": (9, 12, 14, 30)}
 PAPER = 180
 
@@ -113,10 +108,4 @@ def test_a_page_whose_ink_would_all_go_keeps_it() -> None:
 @pytest.mark.parametrize("gray", [15, 255])
 @pytest.mark.parametrize("side", SIDES)
 def test_crops_are_read_whatever_lies_beside_them(side: str, gray: int) -> None:
-    reader, right = Reader(load_model("mail")), []
-    for number in range(1, 9):
-        page = next(read_pages(SAMPLES / "kraft" / f"kraft-{number:02}.png", max_pixels=10_000_000))
-        assert not isinstance(page, Unread)
-        alone, beside = reader.read(page), reader.read(framed(page, SIDES[side], gray))
-        right.append(not isinstance(alone, Unread) and not isinstance(beside, Unread) and alone.zip == beside.zip)
-    assert np.mean(right) >= 0.85
+    assert share_read_alike("kraft", lambda page: framed(page, SIDES[side], gray)) >= 0.85

@@ -14,7 +14,8 @@ from zipocr.types import GrayImage
 
 # A bar has so many rows of pixels, is at most so wide, as a share of its height, and in company of so many: of 1s there are nine at most.
 LEAST_TALL, WIDEST, FEWEST = 3, 0.7, 12
-# The next one is as wide but for this share or a pixel, begins so many widths behind it, and shares so much of the lower one's rows.
+# The next one is as wide but for this share or a pixel, begins at most so many widths behind it, and shares so much of the lower one's
+# rows.
 UNLIKE, FARTHEST, SHARED = 0.5, 6.0, 0.4
 # So many of the distances from one to the next are the usual one, but for this share or a pixel.
 REGULAR, UNEVEN = 0.7, 0.3

@@ -104,7 +104,10 @@ class Segmentation:
 
 
 def settings_hash() -> str:
-    """Hash of all settings that training and reading must share: the public constants of the stages up to classifier and network."""
+    """Hash of all settings that training and reading must share: the public constants of the stages up to classifier and network.
+
+    Those of borders and barcodes are not among them: hardly a composed page has any, so that no model rests on them.
+    """
     found = {
         f"{room.__name__}.{name}": value
         for room in (threshold, cleaning, strip, seams, cuts, lattice, normalize, features, gate, svc, scores)

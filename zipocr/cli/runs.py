@@ -64,7 +64,9 @@ def to_text(path: Path) -> str:
 
 def exit_code(counts: Mapping[str, int]) -> ExitCode:
     """Tell whether all inputs could be opened."""
-    return ExitCode.SOME_INPUTS_FAILED if counts.get("failed") else ExitCode.DONE
+    from zipocr.batch import FAILED
+
+    return ExitCode.SOME_INPUTS_FAILED if counts.get(FAILED) else ExitCode.DONE
 
 
 def tell(lines: Iterable[str], config: ScanConfig) -> None:
@@ -114,17 +116,17 @@ class Tally:
 
     def lines(self, *, seconds: float) -> Iterator[str]:
         """Say it in a few lines, the failures first and the totals last."""
-        from zipocr.batch import FAILURES
+        from zipocr.batch import FAILED, FAILURES
 
-        counts = self.counts
+        counts, failed = self.counts, self.counts[FAILED]
         pages = counts.total()
         yield from (f"failed: {name}" for name in self.named)
-        if counts["failed"] > len(self.named):
-            yield f"failed: {counts['failed'] - len(self.named)} more, see the rows with one of the reasons {', '.join(sorted(FAILURES))}"
+        if failed > len(self.named):
+            yield f"failed: {failed - len(self.named)} more, see the rows with one of the reasons {', '.join(sorted(FAILURES))}"
         if not pages:
             yield "warning: no images found"
         if self.skipped:
             yield f"skipped {self.skipped} other files"
-        parts = f"read {counts['read']}, to review {counts['review']}, unread {counts['unread']}, failed {counts['failed']}"
+        parts = f"read {counts['read']}, to review {counts['review']}, unread {counts['unread']}, failed {failed}"
         before = f", {self.earlier} of them before," if self.earlier else ""
         yield f"{parts}; {pages} crops{before} in {seconds:.1f} s ({(pages - self.earlier) / max(seconds, 1e-9):.1f} crops per second)"
