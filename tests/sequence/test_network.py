@@ -1,4 +1,11 @@
+import hashlib
+import os
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,15 +34,20 @@ def layer_by_hand(image: np.ndarray, weights: np.ndarray, bias: np.ndarray, laye
     kernels = weights.astype(float).reshape(layer.channels, layer.rows, COLUMNS, len(image)).transpose(0, 3, 1, 2)
     down, (rows, columns) = layer.padding, layer.pool
     padded = np.pad(image, ((0, 0), (down, down), (1, 1)))
-    out = np.stack([sum(correlate(plane, part, mode="valid") for plane, part in zip(padded, kernel, strict=True)) for kernel in kernels])
+    out = np.concatenate([correlate(padded, kernel, mode="valid", method="direct") for kernel in kernels])
     out = np.maximum(out + bias[:, None, None], 0)
     height, width = out.shape[1] // rows, out.shape[2] // columns
     return out.reshape(len(out), height, rows, width, columns).max(axis=(2, 4))
 
 
+def strips(*widths: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(1)
+    return [rng.integers(0, 256, (2, 32, width)).astype(np.uint8) for width in widths]
+
+
 @pytest.mark.parametrize("width", [16, 36, 112])
 def test_features_are_those_of_convolutions_by_another_hand(width):
-    pixels = np.random.default_rng(1).integers(0, 256, (2, 32, width)).astype(np.uint8)
+    (pixels,) = strips(width)
     found = arrays()
     image = pixels / 255
     for name, bias, layer in zip(array_names("weights"), array_names("biases"), LAYERS, strict=False):
@@ -57,7 +69,7 @@ def test_frames_are_probabilities():
 
 
 def test_the_strip_is_not_changed():
-    pixels = np.random.default_rng(2).integers(0, 256, (2, 32, 60)).astype(np.uint8)
+    (pixels,) = strips(60)
     before = pixels.copy()
     Network.from_arrays(arrays()).features(pixels)
     assert np.array_equal(pixels, before)
@@ -67,3 +79,53 @@ def test_a_model_has_a_network_or_none():
     with_it = Model(arrays=arrays(), passport={})
     assert Network.from_model(with_it) is not None
     assert Network.from_model(replace(with_it, arrays={})) is None
+
+
+def test_a_pickled_network_sees_the_same_to_the_last_bit():
+    (pixels,) = strips(60)
+    network = Network.from_arrays(arrays())
+    again = pickle.loads(pickle.dumps(network))
+    assert np.array_equal(again.features(pixels), network.features(pixels))
+
+
+def test_what_was_read_before_and_beside_a_strip_changes_no_bit_of_it():
+    lines = strips(*range(16, 176, 8))
+    network = Network.from_arrays(arrays())
+    alone = [Network.from_arrays(arrays()).features(line) for line in lines]
+    with ThreadPoolExecutor(4) as threads:
+        orders = [
+            [network.features(line) for line in lines],
+            [network.features(line) for line in reversed(lines)][::-1],
+            list(threads.map(network.features, lines)),
+        ]
+    for found in orders:
+        assert all(map(np.array_equal, found, alone))
+
+
+# Prints what a network sees that came as a pickle, and how many threads it has started.
+FRESH = """
+import hashlib, os, pickle, sys
+from pathlib import Path
+
+def threads():
+    return len(os.listdir("/proc/self/task")) if Path("/proc/self/task").exists() else 0
+
+import numpy as np
+import zipocr.sequence.network
+before = threads()
+network, pixels = pickle.loads(sys.stdin.buffer.read())
+print(hashlib.sha256(network.features(pixels).tobytes()).hexdigest(), threads() - before)
+"""
+
+
+def test_another_process_sees_the_same_and_starts_no_thread_says_nothing_and_keeps_nothing(tmp_path: Path):
+    (pixels,) = strips(60)
+    network = Network.from_arrays(arrays())
+    homes = {name: str(tmp_path) for name in ("HOME", "USERPROFILE", "LOCALAPPDATA", "XDG_CACHE_HOME", "TMPDIR")}
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"} | homes
+    words, given = [sys.executable, "-W", "error", "-c", FRESH], pickle.dumps((network, pixels))
+    done = subprocess.run(words, check=True, capture_output=True, env=environment, input=given, timeout=60)
+    digest = hashlib.sha256(network.features(pixels).tobytes()).hexdigest()
+    assert done.stdout.decode().split() == [digest, "0"]
+    assert done.stderr == b""
+    assert not any(tmp_path.iterdir())
