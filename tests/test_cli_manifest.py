@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from zipocr.cli import main
-from zipocr.errors import BackendError, InputError, OutputError
+from zipocr.errors import BackendError, ExitCode, InputError, OutputError
 from zipocr.images import ImageFile
 
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -271,6 +271,18 @@ def test_a_manifest_that_shrinks_meanwhile_is_told(scans: Path, tmp_path: Path, 
     assert done.exit_code == InputError.exit_code
     assert "2 of 3 parts are finished; go on with the same command" in done.stderr
     assert "was changed meanwhile" in done.stderr
+
+
+def test_a_part_that_an_interruption_followed_at_once_is_counted(scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_and_interrupt(*words: Any) -> None:
+        write_part(*words)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("zipocr.parts.write_part", write_and_interrupt)
+    done = scan(scans, tmp_path / "parts")
+    assert done.exit_code == ExitCode.INTERRUPTED
+    assert "1 of 3 parts are finished; go on with the same command" in done.stderr
+    assert part(tmp_path / "parts", 1).exists()
 
 
 def start(folder: Path, parts: Path, *words: str | Path) -> subprocess.Popen[bytes]:
