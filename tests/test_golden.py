@@ -26,14 +26,14 @@ def test_a_shipped_model_reads_what_it_read(model: str, directory: str) -> None:
     ("row", "change"),
     [
         ("a.png,1,12345,0.9000,0.9000;1.0000", ""),
-        ("a.png,1,12345,0.9005,0.8995;1.0000", ""),
-        ("a.png,1,12345,0.9006,0.9000;1.0000", "confidence '0.9000' -> '0.9006'"),
+        ("a.png,1,12345,0.9200,0.8800;1.0000", ""),
+        ("a.png,1,12345,0.9201,0.9000;1.0000", "confidence '0.9000' -> '0.9201'"),
         ("a.png,1,12345,,0.9000;1.0000", "confidence '0.9000' -> ''"),
         ("a.png,1,12345,0.9000,0.9000", "digit_confidences '0.9000;1.0000' -> '0.9000'"),
         ("a.png,1,12346,0.9000,0.9000;1.0000", "zip '12345' -> '12346'"),
     ],
 )
-def test_only_probabilities_may_differ_and_only_by_their_last_digits(row: str, change: str) -> None:
+def test_only_probabilities_may_differ_and_only_by_a_little(row: str, change: str) -> None:
     found = golden.changes(KNOWN, f"{HEAD}{row}\n", within=golden.ROUNDING)
     assert found == ([f"a.png page 1: {change}"] if change else [])
 
