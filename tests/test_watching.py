@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 
 import fakes
 import pytest
@@ -23,7 +24,7 @@ from zipocr.cli import main
 from zipocr.cli.interrupts import orderly_end
 from zipocr.errors import OutputError
 from zipocr.results import read_results
-from zipocr.watching import Watcher
+from zipocr.watching import Arrival, Watcher
 
 pytest.importorskip("watchfiles")
 
@@ -96,6 +97,26 @@ def test_a_folder_that_comes_back_brings_nothing_twice(tmp_path: Path) -> None:
     assert names(found, 10) == []
     (tmp_path / "gone").rename(share)
     assert [names(found, now) for now in (15, 20)] == [[], []]
+
+
+def test_listing_takes_a_fifth_of_the_time_however_much_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, lists = [0.0], []
+
+    def ticks(_: Path) -> Iterator[bool]:
+        while clock[0] < 1000:
+            clock[0] += 0.5
+            yield True
+
+    def look(_: Watcher, now: float) -> list[Arrival]:
+        lists.append(now)
+        clock[0] += 3
+        return []
+
+    monkeypatch.setattr("zipocr.watching.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("zipocr.watching._ticks", ticks)
+    monkeypatch.setattr(Watcher, "look", look)
+    assert list(watcher(tmp_path).arrivals())
+    assert 0.15 < 3 * len(lists) / clock[0] < 0.205
 
 
 def test_a_link_to_nowhere_and_a_file_in_a_folder_are_given_other_files_are_not(tmp_path: Path) -> None:
