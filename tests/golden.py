@@ -25,7 +25,7 @@ ENVIRONMENT = GOLDEN / "environment.txt"
 DIRECTORY = {"listed": (), "unlisted": ("--no-directory",)}
 PROBABILITIES = frozenset({"confidence", "digit_confidences", "runner_up_confidence"})
 # Other processors add up in another order, which changes last digits of probabilities, and more of
-# them where it turns a close decision on the way. What is read is the same.
+# them where it turns a close decision on the way. What is read is the same on all with AVX.
 ROUNDING = 200
 
 

@@ -5,12 +5,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import fakes
 import pytest
 import scanner
+import waiting
 from click.testing import CliRunner, Result
 from PIL import Image
 
@@ -285,9 +287,9 @@ def test_a_part_that_an_interruption_followed_at_once_is_counted(scans: Path, tm
     assert part(tmp_path / "parts", 1).exists()
 
 
-def start(folder: Path, parts: Path, *words: str | Path) -> subprocess.Popen[bytes]:
+def start(folder: Path, parts: Path, *words: str | Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
     command = [sys.executable, "-P", scanner.__file__, "scan", "--manifest", folder / "list.txt", "--out-dir", parts, "--shard-size", "20"]
-    return subprocess.Popen([*command, *words], stderr=subprocess.PIPE)
+    return waiting.running([*command, *words])
 
 
 def test_a_killed_run_is_gone_on_with_and_of_two_runs_the_second_stops(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -28,7 +28,7 @@ from zipocr.watching import Arrival, Watcher
 
 pytest.importorskip("watchfiles")
 
-DEADLINE = 300
+DEADLINE = 120
 SETTLE = 0.5
 
 wait_until = partial(waiting.wait_until, deadline=DEADLINE)
@@ -134,15 +134,11 @@ def save(path: Path, gray: int = 7) -> Path:
     return path
 
 
-@contextmanager
-def watching(folder: Path, output: Path, *words: str, environment: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def watching(
+    folder: Path, output: Path, *words: str, environment: dict[str, str] | None = None
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
     command = [sys.executable, "-P", scanner.__file__, "watch", folder, "-o", output, "--settle", str(SETTLE), *words]
-    environment = {**os.environ, **(environment or {})}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, env=environment) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+    return waiting.running(command, env={**os.environ, **(environment or {})})
 
 
 def end(process: subprocess.Popen[bytes]) -> tuple[int, str]:
