@@ -30,7 +30,7 @@ print("...", len(rows), "rows")
 endef
 export TABLE
 
-.PHONY: help scan test soak bench cost fuzz check samples strings listing model accuracy pictures clean
+.PHONY: help scan test golden soak bench cost fuzz check samples strings listing model accuracy pictures clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # Two installations into one .venv would disturb each other.
@@ -46,6 +46,9 @@ scan: .venv/installed ## Read the sample scans and show what was read
 
 test: .venv/with-test ## Run the tests against the installed package
 	$(BIN)/pytest
+
+golden: .venv/with-test ## Write down anew what the models read of the scans in the repository
+	$(BIN)/python tests/golden.py
 
 soak: .venv/with-test ## Scan 20,000 inputs and show the memory that takes (SOAK=count)
 	$(BIN)/python tests/soak.py $(SOAK)

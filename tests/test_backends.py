@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from itertools import count
 from multiprocessing.context import SpawnProcess
@@ -22,7 +23,7 @@ from zipocr.backends.worker import ONE_THREAD
 from zipocr.errors import BackendError
 
 JOBS = 2
-DEADLINE = 300
+DEADLINE = 120
 wait_until = partial(waiting.wait_until, deadline=DEADLINE)
 # So short that a test need not wait, so long that no machine takes it for a hang.
 TIMEOUT = 2.5
@@ -44,7 +45,8 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 def run(*tasks: tuple[str, ...], jobs: int = JOBS, max_memory: int | None = None) -> list[list[object]]:
     """Let workers follow scripts; give the words, and what stands in for those that were lost."""
     found = ProcessBackend(jobs=jobs, timeout=TIMEOUT, max_memory=max_memory).map(chores.Script, tasks, lost=chores.lost)
-    return [[step[1:] if isinstance(step[0], tuple) else step[1] for step in steps] for steps in found]
+    with waiting.ended_within(DEADLINE):
+        return [[step[1:] if isinstance(step[0], tuple) else step[1] for step in steps] for steps in found]
 
 
 @pytest.mark.parametrize("tasks", [0, 1, 3, 200])
@@ -211,10 +213,9 @@ def test_an_abandoned_map_ends_its_workers() -> None:
     assert not is_alive(process)
 
 
-def start_program(*words: str) -> subprocess.Popen[bytes]:
-    """Work for ever, in a session of its own, so that a signal can go to the whole group, like a terminal's Ctrl-C."""
-    program = [sys.executable, "-P", chores.__file__, *words]
-    return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+def start_program(*words: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """Work for ever."""
+    return waiting.running([sys.executable, "-P", chores.__file__, *words])
 
 
 @pytest.mark.parametrize("words", [("a",), ("a", "hang"), ("a", "spin")])

@@ -5,17 +5,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import fakes
 import pytest
 import scanner
+import waiting
 from click.testing import CliRunner, Result
 from PIL import Image
 
 from zipocr.cli import main
-from zipocr.errors import BackendError, InputError, OutputError
+from zipocr.errors import BackendError, ExitCode, InputError, OutputError
 from zipocr.images import ImageFile
 
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -273,9 +275,21 @@ def test_a_manifest_that_shrinks_meanwhile_is_told(scans: Path, tmp_path: Path, 
     assert "was changed meanwhile" in done.stderr
 
 
-def start(folder: Path, parts: Path, *words: str | Path) -> subprocess.Popen[bytes]:
+def test_a_part_that_an_interruption_followed_at_once_is_counted(scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_and_interrupt(*words: Any) -> None:
+        write_part(*words)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("zipocr.parts.write_part", write_and_interrupt)
+    done = scan(scans, tmp_path / "parts")
+    assert done.exit_code == ExitCode.INTERRUPTED
+    assert "1 of 3 parts are finished; go on with the same command" in done.stderr
+    assert part(tmp_path / "parts", 1).exists()
+
+
+def start(folder: Path, parts: Path, *words: str | Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
     command = [sys.executable, "-P", scanner.__file__, "scan", "--manifest", folder / "list.txt", "--out-dir", parts, "--shard-size", "20"]
-    return subprocess.Popen([*command, *words], stderr=subprocess.PIPE)
+    return waiting.running([*command, *words])
 
 
 def test_a_killed_run_is_gone_on_with_and_of_two_runs_the_second_stops(tmp_path: Path) -> None:

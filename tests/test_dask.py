@@ -15,7 +15,7 @@ import pytest
 import scanner
 import waiting
 from PIL import Image
-from waiting import group_is_alive, is_alive
+from waiting import group_is_alive, is_alive, running
 
 from zipocr.errors import BackendError
 
@@ -100,7 +100,7 @@ def test_a_scheduler_that_is_lost_ends_the_run_which_can_be_gone_on_with(tmp_pat
     folder, output = save_many(tmp_path / "in", 60), tmp_path / "out.csv"
     with clusters.running(tmp_path, workers=1) as cluster:
         words = command(folder, "-o", output, "--backend", "dask", "--scheduler", cluster.address)
-        with subprocess.Popen(words, stderr=subprocess.PIPE) as process:
+        with running(words) as process:
             journal = tmp_path / "out.csv.journal"
             assert wait_until(lambda: journal.exists() and journal.read_bytes().count(b"\n") > 8)
             os.killpg(cluster.scheduler.pid, signal.SIGKILL)
@@ -143,7 +143,7 @@ def test_a_cluster_of_its_own_gives_the_rows_of_a_serial_scan(tmp_path: Path) ->
 def test_no_process_outlives_a_scan_with_a_cluster_of_its_own(tmp_path: Path, number: signal.Signals) -> None:
     folder, journal = save_many(tmp_path / "in", 120), tmp_path / "out.csv.journal"
     words = command(folder, "-o", tmp_path / "out.csv", "--backend", "dask", "--jobs", "1")
-    with subprocess.Popen(words, stderr=subprocess.PIPE, start_new_session=True) as process:
+    with running(words) as process:
         assert wait_until(lambda: journal.exists() and journal.read_bytes().count(b"\n") > 8)
         if number == signal.SIGINT:
             os.killpg(process.pid, number)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from waiting import group_is_alive
 
 from zipocr.errors import BackendError, OutputError
 
-DEADLINE = 300
+DEADLINE = 120
 TIMEOUT = "4"
 MANY = 120
 
@@ -38,9 +39,8 @@ def scan(*words: str | Path) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(command(*words), check=False, capture_output=True, timeout=DEADLINE)
 
 
-def start(*words: str | Path) -> subprocess.Popen[bytes]:
-    """Scan in a session of its own, so that a signal can go to all its processes, like a terminal's Ctrl-C."""
-    return subprocess.Popen(command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+def start(*words: str | Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    return waiting.running(command(*words))
 
 
 def save(path: Path, *grays: int) -> Path:

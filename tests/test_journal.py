@@ -1,15 +1,25 @@
 import os
 import resource
+import sys
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from itertools import count
 from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from waiting import held_elsewhere
 
+import zipocr.journal as journal_module
 from zipocr.errors import OutputError
 from zipocr.journal import Journal, differences, open_journal
+
+if TYPE_CHECKING:
+    from _typeshed import TraceFunction
 
 IDENTITY = {"model": {"sha256": "a1"}, "options": {"max_pixels": 100}}
 json_values = st.recursive(
@@ -198,6 +208,40 @@ def test_what_cannot_be_written_whole_is_not_written_at_all(path: Path) -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
         journal.append({"value": "c" * 100})
         assert values(journal) == ["a" * 100, "c" * 100]
+
+
+def interrupted(function: Callable[[], object], *, at: int) -> bool:
+    """Whether the journal's own code was interrupted before its instruction number ``at``."""
+    instructions = count()
+
+    def trace(frame: FrameType, event: str, _: object) -> "TraceFunction | None":
+        if frame.f_code.co_filename != journal_module.__file__:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode" and next(instructions) == at:
+            raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+def test_an_interruption_at_any_instruction_leaves_as_many_records_as_are_counted(path: Path) -> None:
+    instruction = 0
+    with open_journal(path, IDENTITY) as journal:
+        while interrupted(partial(journal.append, {"value": instruction}), at=instruction):
+            assert path.read_bytes().count(b"\n") == 1 + journal.finished == 1 + len(values(journal))
+            instruction += 1
+        assert journal.finished > 1
+        assert values(journal)[-1] == instruction
+    assert write(path, "next", resume=True)[-2:] == [instruction, "next"]
 
 
 def test_the_disk_is_made_to_keep_records_now_and_then(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import fakes
 import pytest
 from PIL import Image
-from waiting import wait_until
+from waiting import running, wait_until
 
 import zipocr
 
@@ -46,7 +46,7 @@ def guard(event, arguments):
 
 sys.addaudithook(guard)
 """
-DEADLINE = 300
+DEADLINE = 120
 ROOT = Path(zipocr.__file__).parents[1]
 
 
@@ -118,9 +118,9 @@ def test_watch_uses_no_network(guarded: dict[str, str], tmp_path: Path) -> None:
     pytest.importorskip("watchfiles")
     folder, output = save(tmp_path / "in", 2), tmp_path / "out.csv"
     command = [sys.executable, "-m", "zipocr", "watch", folder, "-o", output, "--settle", "0"]
-    with subprocess.Popen(command, env=guarded, stderr=subprocess.PIPE) as process:
+    with running(command, env=guarded) as process:
         wait_until(lambda: output.exists() or process.poll() is not None, deadline=DEADLINE)
         process.terminate()
-    assert process.returncode == 0
+        assert process.wait(DEADLINE) == 0
     assert output.exists()
     assert not Path(guarded["ZIPOCR_TEST_SOCKETS"]).exists()

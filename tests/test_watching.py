@@ -5,10 +5,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 
 import fakes
 import pytest
@@ -23,11 +24,11 @@ from zipocr.cli import main
 from zipocr.cli.interrupts import orderly_end
 from zipocr.errors import OutputError
 from zipocr.results import read_results
-from zipocr.watching import Watcher
+from zipocr.watching import Arrival, Watcher
 
 pytest.importorskip("watchfiles")
 
-DEADLINE = 300
+DEADLINE = 120
 SETTLE = 0.5
 
 wait_until = partial(waiting.wait_until, deadline=DEADLINE)
@@ -98,6 +99,26 @@ def test_a_folder_that_comes_back_brings_nothing_twice(tmp_path: Path) -> None:
     assert [names(found, now) for now in (15, 20)] == [[], []]
 
 
+def test_listing_takes_a_fifth_of_the_time_however_much_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, lists = [0.0], []
+
+    def ticks(_: Path) -> Iterator[bool]:
+        while clock[0] < 1000:
+            clock[0] += 0.5
+            yield True
+
+    def look(_: Watcher, now: float) -> list[Arrival]:
+        lists.append(now)
+        clock[0] += 3
+        return []
+
+    monkeypatch.setattr("zipocr.watching.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("zipocr.watching._ticks", ticks)
+    monkeypatch.setattr(Watcher, "look", look)
+    assert list(watcher(tmp_path).arrivals())
+    assert 0.15 < 3 * len(lists) / clock[0] < 0.205
+
+
 def test_a_link_to_nowhere_and_a_file_in_a_folder_are_given_other_files_are_not(tmp_path: Path) -> None:
     (tmp_path / "deep" / "deeper").mkdir(parents=True)
     (tmp_path / "deep" / "deeper" / "a.tif").touch()
@@ -113,15 +134,11 @@ def save(path: Path, gray: int = 7) -> Path:
     return path
 
 
-@contextmanager
-def watching(folder: Path, output: Path, *words: str, environment: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def watching(
+    folder: Path, output: Path, *words: str, environment: dict[str, str] | None = None
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
     command = [sys.executable, "-P", scanner.__file__, "watch", folder, "-o", output, "--settle", str(SETTLE), *words]
-    environment = {**os.environ, **(environment or {})}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, env=environment) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+    return waiting.running(command, env={**os.environ, **(environment or {})})
 
 
 def end(process: subprocess.Popen[bytes]) -> tuple[int, str]:

@@ -1,12 +1,15 @@
 """Waits for what other processes do, with a deadline where they might not."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 _HOLDER = """
 import sys, time
@@ -23,6 +26,35 @@ def wait_until(condition: Callable[[], bool], *, deadline: float) -> bool:
     while not (met := condition()) and time.monotonic() < until:
         time.sleep(0.01)
     return met
+
+
+@contextmanager
+def running(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command in a session of its own, so that a signal can go to all its processes, like a terminal's Ctrl-C.
+
+    A command that is still there at the end of the block, as where a test fails, is killed and not waited for.
+    """
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, env=env) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextmanager
+def ended_within(seconds: float) -> Iterator[None]:
+    """Fail the test if this block of the main thread takes longer."""
+
+    def fail(*_: object) -> None:
+        pytest.fail(f"not done within {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @contextmanager

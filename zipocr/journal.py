@@ -84,7 +84,7 @@ class Journal:
         self.finished, self._end = 0, 0
         with self._translated():
             self._file.truncate(0)
-            self._write(_pack({"zipocr_journal": 1, "begun": self.begun, "identity": identity}, 0))
+            self._write(_pack({"zipocr_journal": 1, "begun": self.begun, "identity": identity}, 0), records=0)
             self._sync()
 
     def append(self, record: Mapping[str, Json]) -> None:
@@ -99,8 +99,7 @@ class Journal:
             If it cannot be written whole; what was there before is as it was.
         """
         with self._translated():
-            self._write(_pack(record, self.finished + 1))
-            self.finished += 1
+            self._write(_pack(record, self.finished + 1), records=self.finished + 1)
             if time.monotonic() - self._synced >= SYNC_SECONDS:
                 self._sync()
 
@@ -132,17 +131,19 @@ class Journal:
             self.remove()
         self._file.close()
 
-    def _write(self, line: bytes) -> None:
-        """Append a line whole, or leave the file as it was."""
+    def _write(self, line: bytes, *, records: int) -> None:
+        """Append a line whole and count it, or leave all as it was, also at an interruption."""
+        before = self.finished, self._end
         rest = memoryview(line)
         try:
             while rest:
                 rest = rest[self._file.write(rest) :]
-        except OSError:
+            self.finished, self._end = records, self._end + len(line)
+        except BaseException:
+            self.finished, self._end = before
             with suppress(OSError):
                 self._file.truncate(self._end)
             raise
-        self._end += len(line)
 
     def _sync(self) -> None:
         os.fsync(self._file.fileno())

@@ -43,6 +43,10 @@ class Parts:
         """How many shards there are."""
         return shards_of(self.inputs, self.size)
 
+    def finished(self) -> int:
+        """Count the parts that are there now, whatever interrupted the run that makes them."""
+        return sum(part_path(self.folder, shard).exists() for shard in range(1, self.shards + 1))
+
     def length(self, shard: int) -> int:
         """How many inputs a shard has."""
         return min(self.size, self.inputs - (shard - 1) * self.size)

@@ -69,7 +69,7 @@ def _read(manifest: Manifest, parts: Parts, settings: BatchSettings, config: Sca
     """Read the missing shards, one after the other, and write, count, tell. Backends are kept busy from one to the next."""
     from zipocr.batch import read_files
 
-    began, done = time.monotonic(), parts.shards - len(parts.missing)
+    began = time.monotonic()
     tally = Tally(skipped=0)
     tally.counts.update(parts.counts)
     tally.begin_anew()
@@ -89,9 +89,8 @@ def _read(manifest: Manifest, parts: Parts, settings: BatchSettings, config: Sca
                     log_outcome(outcome)
                     advance()
                 parts.write(shard, rows, tally.counts - before)
-                done += 1
     except BaseException:
-        if done and not config.quiet:
+        if not config.quiet and (done := parts.finished()):
             click.echo(f"{done} of {parts.shards} parts are finished; go on with the same command", err=True)
         raise
     tell(tally.lines(seconds=time.monotonic() - began), config)
