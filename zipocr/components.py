@@ -89,14 +89,20 @@ class Components:
         """The same in plain numbers. Components are few, and these then take a third of what arrays take."""
         return [Extent(*box) for box in self.boxes.tolist()]
 
-    @property
-    def pixels(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-        """Row, column and component, from 0, of each pixel of ink, row by row: (P,) each."""
-        labels, boxes, numbers = self._labelled
-        rows, columns = np.nonzero(labels)
+    @cached_property
+    def places(self) -> NDArray[np.intp]:
+        """The place among `boxes` of each label, 0 for labels that are not in use."""
+        numbers = self._labelled[2]
         places = np.zeros(1 + int(numbers.max(initial=0)), np.intp)
-        places[numbers] = np.arange(len(boxes))
-        return rows + self.window[0].start, columns + self.window[1].start, places[labels[rows, columns]]
+        places[numbers] = np.arange(len(numbers))
+        return places
+
+    def mask(self, place: int) -> InkMask:
+        """Return the ink of one component, cropped to its box."""
+        box, number = self.listed[place], self._labelled[2][place]
+        top, left = box.top - self.window[0].start, box.left - self.window[1].start
+        found: InkMask = self.labels[top : top + box.tall, left : left + box.wide] == number
+        return found
 
     @cached_property
     def _labelled(self) -> tuple[NDArray[Any], NDArray[np.int32], NDArray[np.intp]]:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.types import ZIP_LENGTH, Cut, DigitGrid, DigitReading, GrayImage, Region, Trace, Unread, ZipReading, dashed
+from zipocr.types import ZIP_LENGTH, DigitGrid, DigitReading, GrayImage, Region, Trace, Unread, ZipReading, dashed
 
 Picture: TypeAlias = NDArray[np.uint8]
 Colour: TypeAlias = tuple[int, int, int]
@@ -28,11 +28,6 @@ INK: Colour = (38, 34, 32)
 EDGE: Colour = (184, 188, 190)
 QUIET: Colour = (122, 116, 112)
 NOTICE: Colour = (204, 236, 255)
-# Cuts go from plum to lavender: a hue no region has, and the dearer a cut, the less it is to be seen.
-CHEAP: Colour = (112, 20, 66)
-DEAR: Colour = (222, 198, 204)
-CUT_OPACITY = 0.7
-
 MARGIN = 40
 GAP = 20
 CONTENT_WIDTH = 1160
@@ -45,8 +40,6 @@ PANEL_PADDING = 10
 MAX_ENLARGEMENT = 12.0
 CELL = 26
 LARGEST_THIN = 28
-# Subpixel bits of OpenCV's anti-aliased lines.
-SHIFT = 4
 
 SHADES = " .,:;-~=+*ox%&#8@"
 TEXT_GAP = "   "
@@ -72,7 +65,7 @@ def draw_sheet(trace: Trace, *, title: str) -> Picture:
     blocks = [
         _header(title, f"{width} x {height} px"),
         _beside([_panel("Crop", _to_picture(trace.page)), _panel("Ink", _to_picture(np.where(trace.ink, 0, 255).astype(np.uint8)))]),
-        _cuts_block(trace),
+        _regions_block(trace),
     ]
     if isinstance(trace.reading, Unread):
         blocks.append(_unread_block(trace.reading))
@@ -176,16 +169,13 @@ def _panel(caption: str, picture: Picture) -> Picture:
     return _stack([_text(caption, 16, QUIET), _mounted(scaled, HALF_WIDTH)], gap=6)
 
 
-def _cuts_block(trace: Trace) -> Picture:
+def _regions_block(trace: Trace) -> Picture:
     size = _fit(trace.page.shape, CONTENT_WIDTH, LARGE_PANEL_HEIGHT)
     picture = _scaled(_tinted(trace), size)
-    _draw_cuts(picture, trace.cuts, trace.page.shape)
     for region, colour in zip(trace.regions, cycle(REGION_COLOURS), strict=False):
         _draw_box(picture, region, colour, trace.page.shape)
-    cuts, candidates = len(trace.cuts), len(trace.candidates)
-    caption = _text(f"Cuts and regions:  {_counted(cuts, 'cut')},  {_counted(candidates, 'candidate')}", 16, QUIET)
-    line = _ends(caption, _cost_legend([cut.cost for cut in trace.cuts]))
-    return _stack([line, _mounted(picture, CONTENT_WIDTH)], gap=6)
+    caption = f"Regions:  {_counted(len(trace.candidates), 'candidate')}"
+    return _stack([_text(caption, 16, QUIET), _mounted(picture, CONTENT_WIDTH)], gap=6)
 
 
 def _counted(count: int, noun: str) -> str:
@@ -202,49 +192,11 @@ def _tinted(trace: Trace) -> Picture:
     return picture
 
 
-def _draw_cuts(picture: Picture, cuts: Sequence[Cut], page_shape: tuple[int, ...]) -> None:
-    """Draw the cuts between the pixels they part, the cheapest last and so on top; the page shows through."""
-    down, across = picture.shape[0] / page_shape[0], picture.shape[1] / page_shape[1]
-    low, high = _range([cut.cost for cut in cuts])
-    lined = picture.copy()
-    for cut in sorted(cuts, key=lambda each: -each.cost):
-        rows = np.arange(len(cut.columns))
-        # Every row gives two points, its upper and its lower edge: the cut runs along the edges of pixels.
-        ys = np.stack([rows, rows + 1], axis=1).ravel() * down
-        xs = np.repeat(cut.columns, 2).clip(0, page_shape[1]) * across
-        points = np.rint(np.stack([xs, ys], axis=1) * (1 << SHIFT)).astype(np.int32)
-        cv2.polylines(lined, [points], False, _cost_colour(cut.cost, low, high), 1, cv2.LINE_AA, SHIFT)
-    cv2.addWeighted(lined, CUT_OPACITY, picture, 1 - CUT_OPACITY, 0, dst=picture)
-
-
 def _draw_box(picture: Picture, region: Region, colour: Colour, page_shape: tuple[int, ...]) -> None:
     down, across = picture.shape[0] / page_shape[0], picture.shape[1] / page_shape[1]
     top_left = round(region.box.left * across), round(region.box.top * down)
     bottom_right = max(round(region.box.right * across) - 1, top_left[0]), max(round(region.box.bottom * down) - 1, top_left[1])
     cv2.rectangle(picture, top_left, bottom_right, colour, 2, cv2.LINE_8)
-
-
-def _range(costs: Sequence[float]) -> tuple[float, float]:
-    return (min(costs), max(costs)) if costs else (0.0, 0.0)
-
-
-def _cost_colour(cost: float, low: float, high: float) -> Colour:
-    """Give a cut its colour, from `CHEAP` for the cheapest on the page to `DEAR` for the dearest."""
-    share = (cost - low) / (high - low) if high > low else 0.0
-    blue, green, red = (round(cheap + share * (dear - cheap)) for cheap, dear in zip(CHEAP, DEAR, strict=True))
-    return blue, green, red
-
-
-def _cost_legend(costs: Sequence[float]) -> Picture:
-    if not costs:
-        return _blank(1, 1)
-    low, high = _range(costs)
-    label, least, most = _text("cut cost", 16, QUIET), _text(f"{low:.2f}", 16, INK), _text(f"{high:.2f}", 16, INK)
-    if low == high:
-        return _beside([label, least], gap=8)
-    steps = np.array([[_cost_colour(step, 0, 119) for step in range(120)]], np.uint8)
-    bar = _lowered(np.repeat(steps, 8, axis=0), label.shape[0] // 2 - 5)
-    return _beside([label, least, bar, most], gap=8)
 
 
 def _cards_block(grids: Sequence[DigitGrid], digits: Sequence[DigitReading]) -> Picture:

@@ -17,14 +17,14 @@ from zipocr.errors import ModelError
 from zipocr.types import Model
 
 SHIPPED = ("digits", "mail")
-FORMAT = 1
+FORMAT = 2
 DIGEST = "sha256"
 LARGEST = 1 << 28
 """Bytes that the members of a model file may have; a small file can be packed so that it fills the memory."""
 ARRAYS = (
-    "from_grid", "mean", "projection", "support", "support_counts", "dual", "intercepts", "gamma", "gate",
-    "votes", "validity", "line_weight", "temperature", "sure",
-    "confidence_listed", "confidence_unlisted", "acceptance_listed", "acceptance_unlisted",
+    "from_grid", "mean", "projection", "support", "support_counts", "dual", "intercepts", "gamma",
+    "votes", "whole", "fusion", "orientation", "rotation", "confidence_listed", "confidence_unlisted",
+    "acceptance_listed", "acceptance_unlisted",
 )  # fmt: skip
 TABLES = ("acceptance_listed", "acceptance_unlisted")
 NETWORK = {
@@ -33,7 +33,17 @@ NETWORK = {
     "network_1_biases": (16,), "network_2_biases": (32,), "network_3_biases": (64,), "network_4_biases": (96,),
     "network_5_biases": (128,), "network_6_biases": (192,), "network_out_biases": (12,),
 }  # fmt: skip
-"""Arrays of the network that reads lines, and their shapes (`zipocr.sequence.network.LAYERS`); a model has all of them or none."""
+"""Arrays of the network that reads lines, and their shapes (`zipocr.sequence.network.LAYERS`)."""
+SHAPES = {
+    **NETWORK,
+    "votes": (2,),
+    "whole": (2,),
+    "fusion": (4,),
+    "orientation": (97,),
+    "rotation": (2,),
+    "confidence_listed": (16,),
+    "confidence_unlisted": (16,),
+}
 
 
 def load_model(name_or_path: str) -> Model:
@@ -87,7 +97,7 @@ def _told(error: Exception) -> str:
 
 
 def _checked(path: Path, found: dict[str, NDArray[Any]]) -> Model:
-    missing = [name for name in ("passport", *ARRAYS) if name not in found]
+    missing = [name for name in ("passport", *ARRAYS, *NETWORK) if name not in found]
     if missing:
         raise ModelError(f"{path} is no model of zipocr: it lacks {', '.join(missing)}; make one with 'zipocr train'")
     try:
@@ -107,18 +117,18 @@ def _trouble(passport: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) ->
     damaged = [name for name in TABLES if not _is_table(arrays[name])]
     if damaged:
         return f"has damaged thresholds in {', '.join(damaged)}"
-    network = [name for name in NETWORK if name in arrays]
-    if network and len(network) < len(NETWORK):
-        return f"has only a part of its network: it lacks {', '.join(name for name in NETWORK if name not in arrays)}"
-    if any(arrays[name].dtype.kind not in "buif" or not np.isfinite(arrays[name]).all() for name in (*ARRAYS, *network)):
+    if any(not _is_finite(arrays[name]) for name in (*ARRAYS, *NETWORK)):
         return "holds what is no number"
-    if arrays["sure"].shape != (2,):
-        return "has other parts than a model of this program: sure is no pair"
-    unlike = [name for name in network if arrays[name].shape != NETWORK[name]]
+    unlike = [name for name in SHAPES if arrays[name].shape != SHAPES[name]]
     if unlike:
-        return f"has a network of another build: {unlike[0]} is {arrays[unlike[0]].shape} and not {NETWORK[unlike[0]]}"
+        shapes = f"{unlike[0]} is {arrays[unlike[0]].shape} and not {SHAPES[unlike[0]]}"
+        return f"has parts of another build: {shapes}"
     digest = _digest(passport, arrays)
     return "was changed after it was made" if passport.get(DIGEST, digest) != digest else ""
+
+
+def _is_finite(found: NDArray[Any]) -> bool:
+    return found.dtype.kind in "buif" and bool(np.isfinite(found).all())
 
 
 def _is_table(found: NDArray[Any]) -> bool:

@@ -22,13 +22,15 @@ MAX_SHEAR = 1.0
 OVERSAMPLING = 2
 
 
-def to_bitmap(ink: InkMask) -> NDArray[np.uint8]:
-    """Draws a character, deslanted and stretched, into the 32x32 frame of Digits.
+def to_bitmap(ink: InkMask, coverage: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+    """Draw a character, deslanted and stretched, into the 32x32 frame of Digits.
 
     Parameters
     ----------
     ink : (h, w) bool
         Pixels of one character, cropped to its box or not; at least one is True.
+    coverage : (h + 2, w + 2) uint8, optional
+        How much of each pixel, and of those around, is ink, 0 to 255: the rims of strokes.
 
     Returns
     -------
@@ -49,11 +51,23 @@ def to_bitmap(ink: InkMask) -> NDArray[np.uint8]:
     top, bottom = float(rows[0]) - 0.5, float(rows[-1]) + 0.5
     scale_y = BOX_HEIGHT / (bottom - top)
     scale_x = min(BOX_WIDTH / (right - left), MAX_WIDENING * scale_y)
-    return _draw(ink, scale_x, scale_y, shear, centre=((left + right) / 2, (top + bottom) / 2), pivot=pivot)
+    centre = (left + right) / 2, (top + bottom) / 2
+    if coverage is None:
+        return _draw(ink.view(np.uint8) * np.uint8(255), scale_x, scale_y, shear, centre=centre, pivot=pivot)
+    centre = centre[0] + 1, centre[1] + 1
+    return _draw(coverage, scale_x, scale_y, shear, centre=centre, pivot=pivot + 1)
 
 
-def _draw(ink: InkMask, scale_x: float, scale_y: float, shear: float, *, centre: tuple[float, float], pivot: float) -> NDArray[np.uint8]:
-    """Warps ink so that the sheared point `centre` (x, y) falls on the middle of the frame."""
+def _draw(
+    ink: NDArray[np.uint8],
+    scale_x: float,
+    scale_y: float,
+    shear: float,
+    *,
+    centre: tuple[float, float],
+    pivot: float,
+) -> NDArray[np.uint8]:
+    """Warp ink so that the sheared point `centre` (x, y) falls on the middle of the frame."""
     size = BITMAP * OVERSAMPLING
     step_x, step_y = 1 / (scale_x * OVERSAMPLING), 1 / (scale_y * OVERSAMPLING)
     middle = (size - 1) / 2
@@ -62,7 +76,7 @@ def _draw(ink: InkMask, scale_x: float, scale_y: float, shear: float, *, centre:
     x0 = centre[0] - middle * step_x + shear * (y0 - pivot)
     to_page = np.array([[step_x, shear * step_y, x0], [0, step_y, y0]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    drawn = cv2.warpAffine(ink.view(np.uint8) * np.uint8(255), to_page, (size, size), flags=flags)
+    drawn = cv2.warpAffine(ink, to_page, (size, size), flags=flags)
     return cv2.resize(drawn, (BITMAP, BITMAP), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 

@@ -1,232 +1,204 @@
-"""Brings a page to the size of a glance or to working size, and finds all that could be a digit: the way both reading and training take."""
+"""Prepares a page for reading: brings it to line size and separates its writing from paper."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from hashlib import sha256
-from typing import NamedTuple, TypeAlias
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr import clean as cleaning
-from zipocr import normalize, threshold
 from zipocr.barcodes import find_bars, without_barcodes
 from zipocr.borders import without_borders
-from zipocr.classify import features, gate, scores, svc
 from zipocr.clean import digit_height, mend_gaps, remove_rules, remove_specks
 from zipocr.components import Components
-from zipocr.layout import LEAST_PIXELS, is_sheet
-from zipocr.segment import cuts, lattice, seams
-from zipocr.segment.cuts import propose_cuts
-from zipocr.segment.lattice import build_lattice
-from zipocr.sequence import strip
+from zipocr.layout import LEAST_PIXELS, has_several_lines, is_sheet
 from zipocr.shrink import halved
-from zipocr.threshold import flatten, has_ink, otsu, wolf
-from zipocr.types import CutSet, GrayImage, InkMask, Lattice
+from zipocr.threshold import flatten, has_ink, otsu
+from zipocr.types import GrayImage, InkMask
 
-LARGEST_ENLARGEMENT = 4.0
-# What would have to be enlarged to more pixels than this is dust on a large sheet; as small digits it took half a minute.
-MOST_ENLARGED = 8_000_000
-# On a page of half its size digits are not smaller than this in pixels, or they are looked for on the whole page.
-LEAST_HALVED = 7.0
-# A border is so much longer than digits are high: a 1 may stand along a side of a close crop.
-BORDER_LENGTH = 1.3
-# A way to clean ink: its components and the digit height in pixels -> the same, cleaned.
-Cleaner: TypeAlias = Callable[[Components, float], Components]
-
-
-class Size(NamedTuple):
-    """A height in pixels that digits are brought to, unless it is near enough already, and how much their page is smoothed."""
-
-    height: int
-    least: int
-    most: int
-    softening: float
-
-
-# Digits are segmented at about this height.
-WORKING = Size(height=44, least=34, most=62, softening=0.8)
-# For the network to read the line half of it is enough: of 3,303 crops and composed strings one read 3,021 so, and 3,023 at full height.
-GLANCE = Size(height=22, least=17, most=31, softening=0.5)
-
-
-class Binarization(StrEnum):
-    """The thresholds a page can be seen through."""
-
-    OTSU = "otsu"
-    WOLF = "wolf"
+# Digits are brought to about this height in pixels, unless they are near enough already.
+TEXT_HEIGHT = 22
+MIN_TEXT_HEIGHT, MAX_TEXT_HEIGHT = 17, 31
+# Smoothing before the threshold, in pixels, and when a page seems to have no ink.
+SMOOTHING, BLANK_SMOOTHING = 0.5, 0.8
+MAX_ENLARGEMENT = 4.0
+# What would be enlarged to more pixels than this is dust on a large page.
+MAX_ENLARGED_PIXELS = 8_000_000
+# Digits lower than this on the halved page are looked for on the whole one.
+MIN_HALVED_HEIGHT = 7.0
+# A border is longer than this, in digit heights: a 1 may stand at the side of a tight crop.
+MIN_BORDER = 1.3
+_GRAYS = np.arange(256, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Sheet:
-    """A page at some size, flattened, the parts of its ink by the first threshold, and the digit height in pixels, 0 without ink.
+class ScaledPage:
+    """A page at some size, and its ink as the threshold has it.
 
-    ``level`` is that threshold; ``is_envelope`` says that the page, as it came, is a sheet of small writing.
+    ``normalized`` is the page divided by its paper; ``threshold`` is the grey up to which that is
+    ink; ``text_height`` is the digit height in pixels, 0 without ink; ``is_multi_line`` says that
+    the page, as it came, is a sheet of small writing.
     """
 
     page: GrayImage
-    flat: GrayImage
-    level: float
-    parts: Components
-    height: float
-    is_envelope: bool = False
+    normalized: GrayImage
+    threshold: float
+    components: Components
+    text_height: float
+    is_multi_line: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Inked:
-    """A page at some size, the parts of its cleaned ink, and the digit height in pixels.
+class InkPage:
+    """A page at line size, its cleaned writing, and the digit height in pixels.
 
-    ``level`` is the threshold up to which grey is ink; None where there is none for the whole page.
+    ``coverage`` is (H, W) uint8, the share of each pixel that is ink, 0 to 255; ``paper`` is the
+    grey of the paper, and ``contrast`` how much darker ink is than that.
     """
 
-    sheet: Sheet
-    parts: Components
-    height: float
-    level: float | None
+    scaled: ScaledPage
+    components: Components
+    text_height: float
+    coverage: NDArray[np.uint8]
+    paper: float
+    contrast: float
 
     @property
     def ink(self) -> InkMask:
         """The cleaned ink."""
-        return self.parts.ink
+        return self.components.ink
+
+    def rotated_180(self) -> "InkPage":
+        """Return the writing upside down."""
+        scaled = self.scaled
+        page, normalized = (_upside_down(one) for one in (scaled.page, scaled.normalized))
+        drawn, ink = (Components(_upside_down(one.ink)) for one in (scaled.components, self.components))
+        turned = replace(scaled, page=page, normalized=normalized, components=drawn)
+        coverage = _upside_down(self.coverage)
+        return replace(self, scaled=turned, components=ink, coverage=coverage)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Segmentation:
-    """A page at working size, its cleaned ink, and everything that could be a digit. ``height`` is the digit height in pixels."""
+class PreparedPage:
+    """A page without barcodes, the same at line size, and its writing; None without ink."""
 
     page: GrayImage
-    ink: InkMask
-    height: float
-    cuts: CutSet
-    lattice: Lattice
+    scaled: ScaledPage
+    ink: InkPage | None
+
+    @property
+    def has_several_lines(self) -> bool:
+        """Whether more than the one line of a ZIP is written on the page."""
+        ink = self.ink
+        if self.scaled.is_multi_line or ink is None:
+            return self.scaled.is_multi_line
+        return has_several_lines(ink.components, ink.text_height)
+
+    def rotated_180(self) -> "PreparedPage":
+        """Return the page upside down: its writing is found alike either way."""
+        ink = self.ink.rotated_180() if self.ink else None
+        scaled = ink.scaled if ink else self.scaled
+        return PreparedPage(page=_upside_down(self.page), scaled=scaled, ink=ink)
 
 
-def settings_hash() -> str:
-    """Hash of all settings that training and reading must share: the public constants of the stages up to classifier and network.
+def prepare(page: GrayImage) -> PreparedPage:
+    """Find the writing on a page: (H, W) uint8, 0 black to 255 white."""
+    scaled = to_line_size(page)
+    if find_bars(scaled.components).any():
+        bare = without_barcodes(page, Components(otsu(flatten(page))[1]))
+        page, scaled = (page, scaled) if bare is page else (bare, to_line_size(bare))
+    return PreparedPage(page=page, scaled=scaled, ink=extract_ink(scaled))
 
-    Those of borders and barcodes are not among them: hardly a composed page has any, so that no model rests on them.
+
+def to_line_size(page: GrayImage) -> ScaledPage:
+    """Scale a page so that its digits are about `TEXT_HEIGHT` high; one near that stays as it is.
+
+    What half of the page shows is found there, which is quicker.
     """
-    found = {
-        f"{room.__name__}.{name}": value
-        for room in (threshold, cleaning, strip, seams, cuts, lattice, normalize, features, gate, svc, scores)
-        for name, value in vars(room).items()
-        if name.isupper() and not name.startswith("_") and isinstance(value, int | float | tuple)
-    }
-    found |= {"reader": (WORKING, GLANCE, LARGEST_ENLARGEMENT, LEAST_HALVED)}
-    return sha256(repr(sorted(found.items())).encode()).hexdigest()[:16]
+    scaled = _threshold(halved(page), SMOOTHING)
+    if 0 < scaled.text_height < MIN_HALVED_HEIGHT:
+        scaled = _threshold(page, SMOOTHING)
+    if scaled.text_height == 0:
+        scaled = _threshold(page, BLANK_SMOOTHING)
+    return _fit(page, scaled)
 
 
-def to_working_size(page: GrayImage) -> Sheet:
-    """Scales a page so that its digits are about as high as `WORKING` says; a page near that, or without ink, stays as it is."""
-    return _fit(page, _lay(page, WORKING), WORKING)
-
-
-def to_glance_size(page: GrayImage) -> Sheet:
-    """Scales a page so that its digits are about as high as `GLANCE` says; what the half of it shows is found there."""
-    sheet = _lay(halved(page), GLANCE)
-    if 0 < sheet.height < LEAST_HALVED:
-        sheet = _lay(page, GLANCE)
-    if sheet.height == 0:
-        # Whether there is none at all is asked as for a look.
-        sheet = _lay(page, WORKING)
-    return _fit(page, sheet, GLANCE)
-
-
-def clear_for_glance(page: GrayImage) -> tuple[GrayImage, Sheet]:
-    """Takes barcodes off a page: what is left of it, and that at the size of a glance, where they are looked for first."""
-    sheet = to_glance_size(page)
-    if not find_bars(sheet.parts).any():
-        return page, sheet
-    bare = without_barcodes(page, Components(otsu(flatten(page))[1]))
-    return (page, sheet) if bare is page else (bare, to_glance_size(bare))
-
-
-def _fit(page: GrayImage, sheet: Sheet, wanted: Size) -> Sheet:
-    """A page as it was laid, if its digits are about as high as wanted there; or laid anew."""
-    if sheet.height == 0:
-        return sheet
-    laid_at = sheet.page.shape[0] / page.shape[0]
-    if is_sheet(sheet.parts, LEAST_PIXELS * laid_at):
-        return replace(sheet, is_envelope=True)
-    if wanted.least <= sheet.height <= wanted.most:
-        return sheet
-    scale = min(wanted.height / sheet.height * laid_at, LARGEST_ENLARGEMENT)
-    if scale > 1 and scale * scale * page.size > MOST_ENLARGED:
-        return replace(sheet, parts=Components(np.zeros_like(sheet.parts.ink)), height=0.0)
+def _fit(page: GrayImage, scaled: ScaledPage) -> ScaledPage:
+    """Return a page as it was scaled if its digits are about as high as wanted, or scale it anew."""
+    if scaled.text_height == 0:
+        return scaled
+    scaled_by = scaled.page.shape[0] / page.shape[0]
+    if is_sheet(scaled.components, LEAST_PIXELS * scaled_by):
+        return replace(scaled, is_multi_line=True)
+    if MIN_TEXT_HEIGHT <= scaled.text_height <= MAX_TEXT_HEIGHT:
+        return scaled
+    scale = min(TEXT_HEIGHT / scaled.text_height * scaled_by, MAX_ENLARGEMENT)
+    if scale > 1 and scale * scale * page.size > MAX_ENLARGED_PIXELS:
+        return _without_ink(scaled)
     size = max(1, round(page.shape[1] * scale)), max(1, round(page.shape[0] * scale))
-    return _lay(cv2.resize(page, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA).astype(page.dtype), wanted)
+    interpolation = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
+    resized = cv2.resize(page, size, interpolation=interpolation)
+    return _threshold(resized.astype(page.dtype), SMOOTHING)
 
 
-def _lay(page: GrayImage, size: Size) -> Sheet:
-    """Parts ink from paper, without the borders of the page, unless that takes all ink, or a border that a digit is long enough for."""
-    bare, shortest = without_borders(page)
-    sheet = _part(page, bare, size)
-    return sheet if bare is page or 0 < BORDER_LENGTH * sheet.height <= shortest else _part(page, page, size)
+def _without_ink(scaled: ScaledPage) -> ScaledPage:
+    nothing = Components(np.zeros_like(scaled.components.ink))
+    return replace(scaled, components=nothing, text_height=0.0)
 
 
-def _part(page: GrayImage, bare: GrayImage, size: Size) -> Sheet:
-    flat = cv2.GaussianBlur(flatten(bare), (0, 0), size.softening).astype(np.uint8, copy=False)
-    level, ink = otsu(flat)
-    if not has_ink(flat, ink):
-        return Sheet(page=page, flat=flat, level=level, parts=Components(np.zeros_like(ink)), height=0.0)
-    parts = Components(ink)
-    return Sheet(page=page, flat=flat, level=level, parts=parts, height=digit_height(parts))
+def _threshold(page: GrayImage, smoothing: float) -> ScaledPage:
+    """Separate ink from paper, without the borders of the scan.
 
-
-def find_ink(sheet: Sheet, binarization: Binarization, *, unrule: Cleaner = remove_rules, mend: Cleaner = mend_gaps) -> Inked | None:
-    """Separates writing from paper, rules and dirt on a page, and mends it; None when there is no ink."""
-    if sheet.height == 0:
-        return None
-    level: float | None
-    parts, height, level = sheet.parts, sheet.height, sheet.level
-    if binarization is Binarization.WOLF:
-        parts, level = Components(wolf(sheet.flat, window=WORKING.height)), None
-        height = digit_height(parts)
-        if height == 0:
-            return None
-    bare = unrule(parts, height)
-    if bare is not parts:
-        height = digit_height(bare) or height
-    clean = mend(remove_specks(bare, height), height)
-    return Inked(sheet=sheet, parts=clean, height=height, level=level) if len(clean.boxes) else None
-
-
-def half_turned(inked: Inked) -> Inked:
-    """A page upside down: its writing needs no second search, since it is found alike either way."""
-    sheet = inked.sheet
-    page, flat = (np.ascontiguousarray(one[::-1, ::-1]) for one in (sheet.page, sheet.flat))
-    drawn, ink = (Components(np.ascontiguousarray(one.ink[::-1, ::-1])) for one in (sheet.parts, inked.parts))
-    return replace(inked, sheet=replace(sheet, page=page, flat=flat, parts=drawn), parts=ink)
-
-
-def segment(inked: Inked, *, through: bool = True, centres: Sequence[NDArray[np.float64]] = ()) -> Segmentation:
-    """Finds everything that could be a digit.
-
-    Parameters
-    ----------
-    inked : Inked
-    through : bool
-        Whether components are cut through.
-    centres : sequence of (N,) float64
-        Columns in which the digits of strings stand that somebody else read. If such are given, cuts are made between neighbours of one
-        string alone, and only what holds one digit of one of them counts.
+    These are kept if no ink is left without them, or if a digit is as long as the shortest.
     """
-    near = np.concatenate([(one[1:] + one[:-1]) / 2 for one in centres]) if centres else None
-    cuts = propose_cuts(inked.parts, inked.height, through=through, near=near)
-    lattice = build_lattice(cuts, inked.height, centres=centres)
-    return Segmentation(page=inked.sheet.page, ink=inked.ink, height=inked.height, cuts=cuts, lattice=lattice)
+    bare, shortest = without_borders(page)
+    scaled = _binarize(page, bare, smoothing)
+    if bare is page or 0 < MIN_BORDER * scaled.text_height <= shortest:
+        return scaled
+    return _binarize(page, page, smoothing)
 
 
-_NOTHING = np.zeros(0, np.intp)
-_NO_CUTS = CutSet(rows=_NOTHING, columns=_NOTHING, left=np.zeros((0, 0), bool), costs=np.zeros(0, np.float32))
-_NO_LATTICE = Lattice(
-    cut_count=0, starts=_NOTHING, ends=_NOTHING, regions=(), geometry=np.zeros((0, lattice.GEOMETRY), np.float32),
-    prices=np.zeros(0), skips=np.zeros((0, 3)),
-)  # fmt: skip
+def _binarize(page: GrayImage, bare: GrayImage, smoothing: float) -> ScaledPage:
+    normalized = cv2.GaussianBlur(flatten(bare), (0, 0), smoothing).astype(np.uint8, copy=False)
+    threshold, ink = otsu(normalized)
+    components = Components(ink)
+    scaled = ScaledPage(page=page, normalized=normalized, threshold=threshold, components=components, text_height=0.0)
+    if not has_ink(normalized, ink):
+        return _without_ink(scaled)
+    return replace(scaled, text_height=digit_height(components))
 
 
-def unsegmented(inked: Inked) -> Segmentation:
-    """A page at whose regions nobody looked: no cut, and a lattice without any."""
-    return Segmentation(page=inked.sheet.page, ink=inked.ink, height=inked.height, cuts=_NO_CUTS, lattice=_NO_LATTICE)
+def extract_ink(scaled: ScaledPage) -> InkPage | None:
+    """Separate writing from rules and dirt, and bridge its gaps; None if none is left."""
+    if scaled.text_height == 0 or scaled.is_multi_line:
+        return None
+    height = scaled.text_height
+    bare = remove_rules(scaled.components, height)
+    if bare is not scaled.components:
+        height = digit_height(bare) or height
+    clean = mend_gaps(remove_specks(bare, height), height)
+    return to_ink_page(scaled, clean, height) if len(clean.boxes) else None
+
+
+def to_ink_page(scaled: ScaledPage, components: Components, height: float) -> InkPage:
+    """Measure how dark the writing is, and how much of each pixel it covers."""
+    drawn = components.ink.view(np.uint8)
+    sample = scaled.normalized[::3, ::3].ravel()
+    paper = float(np.partition(sample, len(sample) // 2)[len(sample) // 2])
+    contrast = max(paper - cv2.mean(scaled.normalized, mask=drawn)[0], 1.0)
+    # Half of a pixel at the threshold is ink.
+    shares = (scaled.threshold + 0.5 - _GRAYS) * 255 / contrast + 127.5
+    covered = cv2.LUT(scaled.normalized, shares.clip(0, 255).astype(np.uint8))
+    around = cv2.dilate(drawn, np.ones((3, 3), np.uint8))
+    return InkPage(
+        scaled=scaled,
+        components=components,
+        text_height=height,
+        coverage=np.asarray(cv2.bitwise_and(covered, covered, mask=around), np.uint8),
+        paper=paper,
+        contrast=contrast,
+    )
+
+
+def _upside_down(image: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(image[::-1, ::-1])

@@ -1,78 +1,129 @@
-"""Puts the stages together: from what a page shows to its reading, the same way for reading, for debug pictures and for training."""
+"""The road from a page to its ZIP, the same for reading, for debug pictures and for training.
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+page -> ink -> line image -> network -> likeliest strings and the centres of their digits -> regions
+of these -> 8x8 grids -> SVC -> fusion with the directory's prior -> confidence.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import exp
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from zipocr.decode.confidence import EVIDENCE, LISTED_WEIGHT, ConfidenceModel, digit_shares, evidence, listed_weight, rank, share_out
-from zipocr.decode.strings import Candidate, spell
+from zipocr.classify.scores import Calibration
+from zipocr.classify.svc import DIGITS, Classifier
+from zipocr.decode.confidence import (
+    LISTED_COUNT,
+    ConfidenceModel,
+    confidence_features,
+    digit_marginals,
+    directory_log_prior,
+    distribute_probability,
+)
+from zipocr.decode.fusion import Candidate, Fusion, apply_prior, posterior, propose, to_candidates
+from zipocr.decode.orientation import CERTAIN, OrientationModel, Oriented
 from zipocr.directory import places
 from zipocr.errors import ModelError
-from zipocr.evidence import GLANCE_EVIDENCE, LINE_EVIDENCE, glance_evidence, line_evidence
-from zipocr.layout import has_several_lines
-from zipocr.looking import Looker, Opened
-from zipocr.normalize import to_grids
-from zipocr.pooling import Pooled, View
-from zipocr.prepare import settings_hash, to_working_size
-from zipocr.sequence.reading import LineReading
+from zipocr.normalize import BITMAP, to_bitmap, to_grids
+from zipocr.prepare import InkPage, PreparedPage, prepare
+from zipocr.segment.regions import Segmentation, segment
+from zipocr.sequence.network import Network
+from zipocr.sequence.reading import LineReading, read_lines, seen_again
+from zipocr.sequence.strip import straighten
+from zipocr.settings import settings_hash
 from zipocr.trace import to_blank_trace, to_trace
-from zipocr.types import ZIP_LENGTH, DigitReading, Floats, GrayImage, Model, Place, Reason, Trace, Unread, ZipReading, dashed
+from zipocr.types import (
+    ZIP_LENGTH,
+    DigitReading,
+    Floats,
+    GrayImage,
+    Model,
+    Place,
+    Reason,
+    Region,
+    Trace,
+    Unread,
+    ZipReading,
+    dashed,
+)
 
-# A page that is read with less confidence may lie otherwise; turned, it has to be read with this much, and the network has to think one
-# string at least so likely at the first glance, without the directory.
-DOUBT, SURE_TURN, PROMISING = 0.8, 0.97, 0.5
-HALF = 180
-# One crop in so many lies upside down: the odds that it was read right so have to be that much higher than those of its reading as it lies.
-# Of 5,542 upright crops 15 were turned without that, all wrongly and with great confidence, and one is now; of as many upside down 0.55
-# instead of 0.60 are still read.
-UPRIGHT = 50
-TURNS = (HALF, 90, 270)
-# How many of the best strings a trace keeps.
-STRINGS_TRACED = 5
+# Of the network's strings this many are aligned to the line, and divide its ink.
+ALIGNED = 3
+# Where both readers together think their best string less likely than this, the network reads the
+# line a second time, its digits larger by this factor.
+SECOND_PASS_BELOW = 0.97
+SECOND_PASS_SCALE = 1 / 0.85
+# A tall page that is read with less confidence is tried in both quarter turns.
+RETRY_BELOW = 0.8
+QUARTER_TURNS = (90, 270)
+# A page is turned if that is the right way up with at least this probability.
+MIN_PROBABILITY_ROTATED = 0.9
+# Strings that a trace keeps.
+MAX_TRACED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Decoded:
-    """The strings of all views of a page together, with the directory's weight, best first, and the view in which the best was seen."""
+class Classified:
+    """The line of a page as the network reads it, its regions, and what the SVC says of these.
 
-    pooled: Pooled
+    ``bitmaps`` is (E, 32, 32) uint8 and ``log_likelihoods`` (E, 10) float32.
+    """
+
+    ink: InkPage
+    line: LineReading
+    segmentation: Segmentation
+    bitmaps: NDArray[np.uint8]
+    log_likelihoods: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fused:
+    """The strings of a page, best first: without the directory's prior, and with it."""
+
+    classified: Classified
+    without_prior: tuple[Candidate, ...]
     ranked: tuple[Candidate, ...]
-    view: View
 
     @property
-    def plain(self) -> tuple[Candidate, ...]:
-        """The strings without the directory's weight."""
-        return self.pooled.strings
+    def best(self) -> Candidate:
+        """The likeliest string."""
+        return self.ranked[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Attempt:
-    """A page, turned somehow, and what became of it."""
+    """A page in one orientation, what was seen on it, and its reading.
 
-    opened: Opened
-    views: Sequence[View]
+    ``rotation`` is by how many degrees clockwise the page was turned; ``line`` is None where it was
+    not read, and ``fused`` where no string was found.
+    """
+
+    prepared: PreparedPage
+    rotation: int
+    line: LineReading | None
+    fused: Fused | None
     reading: ZipReading | Unread
-    found: Decoded | None
 
     @property
     def confidence(self) -> float:
-        """How sure the reading is, 0 where there is none."""
+        """Probability that the reading is right in this orientation, 0 without one."""
         return 0.0 if isinstance(self.reading, Unread) else self.reading.confidence
 
     @property
-    def odds(self) -> float:
-        """How much likelier it is right than wrong."""
-        return self.confidence / max(1 - self.confidence, 1e-9)
-
-    @property
     def is_settled(self) -> bool:
-        """Whether there is no ZIP on the page however it lies."""
-        return isinstance(self.reading, Unread) and self.reading.reason in {Reason.NO_INK, Reason.SEVERAL_LINES}
+        """Whether there is no ZIP on the page in any orientation."""
+        settled = {Reason.NO_INK, Reason.SEVERAL_LINES}
+        return isinstance(self.reading, Unread) and self.reading.reason in settled
+
+    def weighed(self, probability: float) -> "Attempt":
+        """Return the attempt with the probability of its orientation in its confidence."""
+        if isinstance(self.reading, Unread):
+            return self
+        return replace(self, reading=self.reading.weighed(probability))
 
 
-class Reader(Looker):
+class Reader:
     """Reads pages with one model.
 
     Parameters
@@ -81,7 +132,8 @@ class Reader(Looker):
     use_directory : bool
         Whether a directory of ZIPs takes part; it never overrules without saying so.
     directory : mapping of str to Place, or None
-        Which: None is the packaged one, a list of the user's own (one ZIP or more) weighs by its length.
+        Which: None is the packaged one, a list of the user's own (one ZIP or more) weighs by its
+        length.
 
     Raises
     ------
@@ -89,186 +141,255 @@ class Reader(Looker):
         When the model was made for other settings than this program's.
     """
 
-    def __init__(self, model: Model, *, use_directory: bool = True, directory: Mapping[str, Place] | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        *,
+        use_directory: bool = True,
+        directory: Mapping[str, Place] | None = None,
+    ) -> None:
         if model.passport.get("settings", settings_hash()) != settings_hash():
-            raise ModelError("The model was made for other settings of segmentation and features; make it anew with 'zipocr train'")
-        super().__init__(model)
+            message = "The model was made for other settings of segmentation and features"
+            raise ModelError(f"{message}; make it anew with 'zipocr train'")
+        self._network = Network.from_model(model)
+        self._classifier = Classifier.from_model(model)
+        self._calibration = Calibration.from_model(model)
+        self._fusion = Fusion.from_model(model)
+        self._orientation = OrientationModel.from_model(model)
         self._confidence = ConfidenceModel.from_model(model, use_directory=use_directory)
-        self._places: Mapping[str, Place] = (places() if directory is None else directory) if use_directory else {}
-        self._listed_weight = LISTED_WEIGHT if directory is None else listed_weight(len(directory))
+        self._listed = (places() if directory is None else directory) if use_directory else {}
+        count = LISTED_COUNT if directory is None else len(directory)
+        self._log_prior = directory_log_prior(count)
 
     def read(self, page: GrayImage) -> ZipReading | Unread:
-        """Reads the ZIP of a page: (H, W) uint8 -> its reading, or why there is none."""
+        """Read the ZIP of a page: (H, W) uint8 -> its reading, or why there is none."""
         return self.attempt(page).reading
 
     def read_each(self, pages: Sequence[GrayImage]) -> list[ZipReading | Unread]:
-        """Reads several pages as `read` does, and sooner: as far as it can, each step for all of them."""
-        return [self._attempt(opened).reading for opened in self.open_each(pages)]
-
-    def trace(self, page: GrayImage) -> Trace:
-        """Reads a page and keeps everything that was seen on the way, as it was turned."""
-        attempt = self.attempt(page)
-        reading, found = attempt.reading, attempt.found
-        if found is None or isinstance(reading, Unread):
-            return self._trace_unread(attempt)
-        view, edges = self._shown(attempt.opened, found)
-        shares = share_out(found.ranked, reading.confidence, self._confidence.temperature)
-        strings = [
-            (dashed(one.text), min(share, reading.confidence)) for one, share in zip(found.ranked[:STRINGS_TRACED], shares, strict=False)
-        ]
-        return to_trace(view.seen, reading, edges=edges, grids=list(to_grids(view.bitmaps[list(edges)])), strings=strings)
-
-    def _trace_unread(self, attempt: Attempt) -> Trace:
-        """What a page without a ZIP shows where it was looked at, or its ink at working size."""
-        if attempt.views and attempt.views[-1].seen.page is not attempt.opened.sheet.page:
-            return to_trace(attempt.views[-1].seen, attempt.reading)
-        inked = next(self.closer(attempt.opened), (None, None))[0]
-        page, ink = (attempt.opened.page, None) if inked is None else (inked.sheet.page, inked.ink)
-        return to_blank_trace(page, attempt.reading, ink=ink)
-
-    def _shown(self, opened: Opened, found: Decoded) -> tuple[View, tuple[int, ...]]:
-        """The view in which the best string was seen, and its regions there; what was read at a glance is looked at now."""
-        best = found.ranked[0]
-        inked, line = (None, None) if best.edges else next(self.closer(opened), (None, None))
-        if inked is None or line is None:
-            return found.view, best.edges
-        # Its regions where the network sees its digits, or any that spell it where it misplaces one.
-        for centres in (line.centres((best.text,)), ()):
-            view = self.decode(self.segment(inked, through=True, centres=centres), line)
-            placed = spell(view.seen.lattice, view.gains, best.text)
-            if placed is not None:
-                return view, placed.edges
-        return view, ()
+        """Read several pages as `read` does, and sooner: each step for all of them."""
+        return [attempt.reading for attempt in self.attempt_each(pages)]
 
     def attempt(self, page: GrayImage) -> Attempt:
-        """Reads a page as it lies, and where that is in doubt, turned by halves and, if it is taller than wide, by quarters."""
-        return self._attempt(self.open(page))
+        """Read a page, and keep what was seen on it."""
+        (attempt,) = self.attempt_each([page])
+        return attempt
 
-    def _attempt(self, upright: Opened) -> Attempt:
-        best = self._read_opened(upright, 0)
-        if best.confidence >= DOUBT or best.is_settled:
-            return best
-        others = [(turn, self._read_opened(opened, turn)) for turn, opened in self._promising(upright.page, best.opened)]
-        likely = [one for turn, one in others if one.confidence >= SURE_TURN and (turn != HALF or one.odds > UPRIGHT * best.odds)]
-        return max(likely, key=lambda one: one.confidence, default=best)
+    def attempt_each(self, pages: Sequence[GrayImage]) -> list[Attempt]:
+        """Read pages upright, and in other orientations those that are in doubt."""
+        return self.read_prepared([prepare(page) for page in pages])
 
-    def _promising(self, page: GrayImage, upright: Opened) -> Iterator[tuple[int, Opened]]:
-        """The ways a page could lie in which it may be read at all, as far as glances by the network tell.
+    def read_prepared(self, pages: Sequence[PreparedPage]) -> list[Attempt]:
+        """Read prepared pages upright, and in other orientations those that are in doubt."""
+        return [self._any_rotation(one) for one in self.read_upright(pages)]
 
-        Where a glance is ever enough, it has to be: of 1,664 crops upside down 1,110 were noticed so, and 16 more by looks, which are dear.
-        """
-        for turn in TURNS if page.shape[0] > page.shape[1] else TURNS[:1]:
-            opened = self.turn(upright) if turn == HALF else self.open(turn_clockwise(page, turn))
-            # Without the directory: a page upside down may show a listed ZIP as well.
-            if opened.line is not None and super().likeliest(opened.line)[1] < PROMISING:
-                continue
-            opened, view = self.glance_twice(opened)
-            if view is not None or not self.is_ever_sure:
-                yield turn, opened
+    def read_upright(self, pages: Sequence[PreparedPage], *, rotation: int = 0) -> list[Attempt]:
+        """Read prepared pages as they are; they were turned by `rotation` before."""
+        readable = [page.ink for page in pages if page.ink and not page.has_several_lines]
+        lines = self.read_lines(readable)
+        found = iter(zip(lines, self.fuse_each(readable, lines), strict=True))
+        return [
+            self._attempt(page, rotation, *next(found)) if page.ink and not page.has_several_lines else _unread(page, rotation)
+            for page in pages
+        ]
 
-    def _read_opened(self, opened: Opened, turn: int) -> Attempt:
-        inked = opened.inked
-        several = Attempt(opened=opened, views=(), reading=Unread(reason=Reason.SEVERAL_LINES), found=None)
-        if inked is not None and has_several_lines(inked.parts, inked.height):
-            return several
-        views = self.see(opened)
-        if not views and not opened.is_bare and to_working_size(opened.page).is_envelope:
-            return several
-        reading, found = self.answer(views)
-        if not isinstance(reading, Unread) and turn:
-            reading = replace(reading, rotation=turn, reasons=(*reading.reasons, Reason(f"turned_{turn}")))
-        return Attempt(opened=opened, views=views, reading=reading, found=found)
+    def _attempt(self, page: PreparedPage, rotation: int, line: LineReading, fused: Fused | None) -> Attempt:
+        unread = Unread(reason=Reason.NOT_FIVE_DIGITS)
+        reading = self._report(fused, rotation) if fused else unread
+        return Attempt(prepared=page, rotation=rotation, line=line, fused=fused, reading=reading)
 
-    def likeliest(self, line: LineReading) -> tuple[str, float]:
-        """The likeliest string, and its share of all, once the directory has weighed them; none, and 0, where the network reads none."""
-        if not self._places or not line.strings:
-            return super().likeliest(line)
-        listed = exp(self._listed_weight)
-        weighed = {text: share * (listed if text[:ZIP_LENGTH] in self._places else 1) for text, share in line.strings.items()}
-        best = max(weighed, key=lambda text: weighed[text])
-        return best, weighed[best] / (sum(weighed.values()) + max(1 - sum(line.strings.values()), 0))
+    def read_lines(self, pages: Sequence[InkPage], *, scale: float = 1.0) -> list[LineReading]:
+        """Let the network read the line of each page, its digits larger by `scale`."""
+        images = [straighten(page, page.text_height / scale) for page in pages]
+        return read_lines(self._network, images)
 
-    def pool(self, views: Sequence[View]) -> Decoded | None:
-        """Puts the strings of several views together, and weighs them."""
-        return self.weigh(self.put_together(views))
+    def fuse_each(self, pages: Sequence[InkPage], lines: Sequence[LineReading]) -> list[Fused | None]:
+        """Let both readers tell the string of each line; where that leaves doubt, once more."""
+        fused = [self.fuse(one) for one in self.classify_each(pages, lines)]
+        doubtful = [place for place, one in enumerate(fused) if one and self.needs_second_pass(one)]
+        larger = self.read_lines([pages[place] for place in doubtful], scale=SECOND_PASS_SCALE)
+        second = [seen_again(lines[place], line) for place, line in zip(doubtful, larger, strict=True)]
+        for place, one in zip(doubtful, self.classify_each([pages[place] for place in doubtful], second), strict=True):
+            fused[place] = self.fuse(one)
+        return fused
 
-    def weigh(self, pooled: Pooled | None) -> Decoded | None:
-        """Lets the directory weigh strings; None when there are none."""
-        if pooled is None:
+    def needs_second_pass(self, fused: Fused) -> bool:
+        """Tell whether both readers together leave doubt."""
+        return posterior(fused.ranked)[0] < SECOND_PASS_BELOW
+
+    def classify_each(self, pages: Sequence[InkPage], lines: Sequence[LineReading]) -> list[Classified]:
+        """Find the regions of the likeliest strings of each line, and classify all in one go."""
+        segmentations = [
+            segment(page.components, page.text_height, line.centres(line.likeliest(ALIGNED)))
+            for page, line in zip(pages, lines, strict=True)
+        ]
+        drawn_pages = zip(pages, segmentations, strict=True)
+        bitmaps = np.concatenate([draw_regions(page, one.regions) for page, one in drawn_pages] or [_NO_BITMAPS])
+        log_likelihoods = self.classify(bitmaps)
+        ends = np.cumsum([len(one.regions) for one in segmentations])[:-1]
+        parts = zip(np.split(bitmaps, ends), np.split(log_likelihoods, ends), strict=True)
+        return [
+            Classified(ink=page, line=line, segmentation=one, bitmaps=drawn, log_likelihoods=own)
+            for page, line, one, (drawn, own) in zip(pages, lines, segmentations, parts, strict=False)
+        ]
+
+    def classify(self, bitmaps: NDArray[np.uint8]) -> Floats:
+        """Log-likelihoods of the digits: (E, 32, 32) -> (E, 10) float32."""
+        if not len(bitmaps):
+            return np.zeros((0, DIGITS), np.float32)
+        features = self._classifier.features(bitmaps, to_grids(bitmaps))
+        return self._calibration.log_likelihoods(self._classifier.decide(features))
+
+    def fuse(self, one: Classified) -> Fused | None:
+        """Fuse what both readers say of each string, and weigh it by the directory."""
+        strings = [regions for regions in one.segmentation.strings if regions]
+        texts = list(one.line.strings)
+        texts += propose(texts, strings, one.log_likelihoods)
+        if not texts:
             return None
-        ranked = rank(pooled.strings, self._is_listed, self._listed_weight * self._confidence.temperature)
-        return Decoded(pooled=pooled, ranked=ranked, view=pooled.views[ranked[0].text])
+        line_scores = dict(zip(texts, one.line.log_probabilities(texts), strict=True))
+        candidates = to_candidates(line_scores, strings, one.log_likelihoods)
+        without_prior = self._fusion.rank(candidates)
+        ranked = apply_prior(without_prior, self._listed, self._log_prior)
+        return Fused(classified=one, without_prior=without_prior, ranked=ranked)
 
-    def evidence(self, found: Decoded) -> Floats:
-        """What the confidence rests on: (F,) float32."""
-        view, line = found.view, found.view.line
-        if line is not None and view.is_glance:
-            glance = glance_evidence(found.ranked, found.pooled, line)
-            return np.append(np.zeros(EVIDENCE + LINE_EVIDENCE, np.float32), glance)
-        regions = evidence(found.ranked, found.plain, view.seen.lattice, view.gains)
-        if self._network is None:
-            return regions
-        network = line_evidence(found.ranked[0].text, found.pooled, line)
-        return np.concatenate([regions, network, np.zeros(GLANCE_EVIDENCE, np.float32)])
+    def features(self, fused: Fused) -> Floats:
+        """Return what the confidence rests on."""
+        return confidence_features(
+            fused.ranked,
+            shape=fused.classified.line.shaped,
+            chosen_by_directory=fused.best.text != fused.without_prior[0].text,
+            second_pass=fused.classified.line.is_twice,
+        )
 
-    def answer(self, views: Sequence[View]) -> tuple[ZipReading | Unread, Decoded | None]:
-        """What the views of a page amount to, and the strings behind it; None when there are none."""
-        if not views:
-            return Unread(reason=Reason.NO_INK), None
-        found = self.pool(views)
-        return (Unread(reason=Reason.NOT_FIVE_DIGITS), None) if found is None else (self._report(found), found)
-
-    @property
-    def _is_listed(self) -> Callable[[str], bool] | None:
-        return self._places.__contains__ if self._places else None
-
-    def _report(self, found: Decoded) -> ZipReading:
-        confidence = self._confidence.probability(self.evidence(found))
-        shares = share_out(found.ranked, confidence, self._confidence.temperature)
-        text = found.ranked[0].text
-        place = self._places.get(text[:ZIP_LENGTH])
+    def _report(self, fused: Fused, rotation: int) -> ZipReading:
+        confidence = self._confidence.probability(self.features(fused))
+        shares = distribute_probability(fused.ranked, confidence)
+        text = fused.best.text
+        place = self._listed.get(text[:ZIP_LENGTH])
+        marginals = digit_marginals(fused.ranked, shares)
         return ZipReading(
             zip=text[:ZIP_LENGTH],
             plus4=text[ZIP_LENGTH:],
             confidence=confidence,
-            digits=tuple(_digit_reading(row, int(digit)) for row, digit in zip(digit_shares(found.ranked, shares), text, strict=True)),
-            runner_up=dashed(found.ranked[1].text) if len(shares) > 1 else "",
+            digits=tuple(map(_digit_reading, marginals, map(int, text))),
+            runner_up=dashed(fused.ranked[1].text) if len(shares) > 1 else "",
             runner_up_confidence=min(shares[1], confidence) if len(shares) > 1 else 0.0,
-            reasons=self._reasons(found),
+            reasons=(*self._reasons(fused), *_rotated(rotation)),
             city=place.city if place else "",
             state=place.state if place else "",
+            rotation=rotation,
         )
 
-    def _reasons(self, found: Decoded) -> tuple[Reason, ...]:
-        if not self._places:
-            return ()
-        text = found.ranked[0].text
-        chosen = [Reason.DIRECTORY_CHOICE] if text != found.plain[0].text else []
-        return (*chosen, *([Reason.NOT_IN_DIRECTORY] if text[:ZIP_LENGTH] not in self._places else []))
+    def _reasons(self, fused: Fused) -> Iterator[Reason]:
+        if not self._listed:
+            return
+        if fused.best.text != fused.without_prior[0].text:
+            yield Reason.DIRECTORY_CHOICE
+        if fused.best.text[:ZIP_LENGTH] not in self._listed:
+            yield Reason.NOT_IN_DIRECTORY
+
+    def _any_rotation(self, upright: Attempt) -> Attempt:
+        """Turn a page that may be upside down, or in doubt and tall; return its best reading.
+
+        Its confidence includes the chance that another orientation is the right one.
+        """
+        attempts = [upright, *self.other_orientations(upright)]
+        if len(attempts) == 1:
+            return upright
+        probabilities = self._orientation.posterior([self.orient(one) for one in attempts])
+        best = max(range(len(attempts)), key=probabilities.__getitem__)
+        chosen = best if probabilities[best] >= MIN_PROBABILITY_ROTATED else 0
+        return attempts[chosen].weighed(probabilities[chosen])
+
+    def orient(self, attempt: Attempt) -> Oriented:
+        """Return what an orientation of a page shows of being the right one."""
+        line = attempt.line
+        log_odds = self._orientation.log_odds(line.pooled) if line else -CERTAIN
+        confidence = attempt.confidence
+        return Oriented(rotation=attempt.rotation, confidence=confidence, log_odds=log_odds)
+
+    def other_orientations(self, upright: Attempt) -> Iterator[Attempt]:
+        """Read a page in the other orientations that are to be considered."""
+        if upright.is_settled:
+            return
+        page = upright.prepared
+        if self.orient(upright).log_odds < CERTAIN:
+            yield from self.read_upright([page.rotated_180()], rotation=180)
+        if upright.confidence < RETRY_BELOW and page.page.shape[0] > page.page.shape[1]:
+            for degrees in QUARTER_TURNS:
+                turned = prepare(rotate(page.page, degrees))
+                yield from self.read_upright([turned], rotation=degrees)
+
+    def trace(self, page: GrayImage) -> Trace:
+        """Read a page, and keep everything that was seen on it, as it was turned."""
+        attempt = self.attempt(page)
+        reading, fused = attempt.reading, attempt.fused
+        ink = attempt.prepared.ink
+        if fused is None or isinstance(reading, Unread) or ink is None:
+            shown = attempt.prepared.page if ink is None else ink.scaled.page
+            return to_blank_trace(shown, reading, ink=None if ink is None else ink.ink)
+        shares = distribute_probability(fused.ranked, reading.confidence)[:MAX_TRACED]
+        strings = [(dashed(one.text), min(share, reading.confidence)) for one, share in zip(fused.ranked, shares, strict=False)]
+        regions = list(fused.best.regions)
+        return to_trace(
+            fused.classified.ink,
+            reading,
+            regions=fused.classified.segmentation.regions,
+            chosen=regions,
+            grids=list(to_grids(fused.classified.bitmaps[regions])),
+            strings=strings,
+        )
 
 
-def see_each(readers: Sequence[Reader], opened: Opened) -> list[Sequence[View]]:
-    """What each of some readers of one model sees of a page: they differ in when a glance is enough, and share a look."""
-    opened, glances = glance_each(readers, opened)
-    looks = readers[0].look(opened) if any(glance is None for glance in glances) else []
-    return [looks if glance is None else [glance] for glance in glances]
+_NO_BITMAPS = np.zeros((0, BITMAP, BITMAP), np.uint8)
+_AROUND = np.ones((3, 3), np.uint8)
 
 
-def glance_each(readers: Sequence[Reader], opened: Opened) -> tuple[Opened, list[View | None]]:
-    """What each of some readers of one model reads at a glance or two, None where that is not enough, and the page as it was seen last."""
-    glances = [reader.glance(opened) for reader in readers]
-    if all(glances):
-        return opened, glances
-    twice = readers[0].again(opened)
-    return twice, [glance or reader.glance(twice) for glance, reader in zip(glances, readers, strict=True)]
+def draw_regions(page: InkPage, regions: Sequence[Region]) -> NDArray[np.uint8]:
+    """Normalize regions of a page: -> (E, 32, 32) uint8."""
+    if not regions:
+        return _NO_BITMAPS
+    ink, coverage = (_with_margin(plane) for plane in (page.ink.view(np.uint8), page.coverage))
+    return np.stack([_draw_region(one, ink, coverage) for one in regions])
 
 
-def turn_clockwise(page: GrayImage, degrees: int) -> GrayImage:
-    """A page turned by a multiple of 90 degrees."""
+def _draw_region(region: Region, ink: NDArray[np.uint8], coverage: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Normalize a region with the rims of its strokes, but without those of its neighbours."""
+    box = region.box
+    rows, columns = slice(box.top, box.bottom + 2), slice(box.left, box.right + 2)
+    own = _with_margin(region.ink.view(np.uint8))
+    around = np.asarray(cv2.dilate(own, _AROUND), np.uint8)
+    shown = around & (own | (1 - ink[rows, columns]))
+    return to_bitmap(region.ink, coverage[rows, columns] * shown)
+
+
+def _with_margin(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Add a pixel of paper on all sides."""
+    return np.asarray(cv2.copyMakeBorder(plane, 1, 1, 1, 1, cv2.BORDER_CONSTANT), np.uint8)
+
+
+def _unread(page: PreparedPage, rotation: int) -> Attempt:
+    reason = Reason.SEVERAL_LINES if page.has_several_lines else Reason.NO_INK
+    unread = Unread(reason=reason)
+    return Attempt(prepared=page, rotation=rotation, line=None, fused=None, reading=unread)
+
+
+def rotate(page: GrayImage, degrees: int) -> GrayImage:
+    """Turn a page clockwise by a multiple of 90 degrees."""
     return np.ascontiguousarray(np.rot90(page, -degrees // 90))
 
 
+def _rotated(rotation: int) -> tuple[Reason, ...]:
+    return (Reason(f"turned_{rotation}"),) if rotation else ()
+
+
 def _digit_reading(shares: Sequence[float], digit: int) -> DigitReading:
-    """One digit with its share and the next best digit at its place."""
-    second = max((other for other in range(len(shares)) if other != digit), key=shares.__getitem__)
-    return DigitReading(digit=digit, probability=min(shares[digit], 1.0), runner_up=second, runner_up_probability=max(shares[second], 0.0))
+    """Return one digit with its probability, and the next best digit at its place."""
+    others = [other for other in range(len(shares)) if other != digit]
+    second = max(others, key=shares.__getitem__)
+    return DigitReading(
+        digit=digit,
+        probability=min(shares[digit], 1.0),
+        runner_up=second,
+        runner_up_probability=max(shares[second], 0.0),
+    )

@@ -5,7 +5,7 @@ Arrays carry their axes and ranges in their names: a `GrayImage` is ``(H, W) uin
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeAlias
 
@@ -85,16 +85,13 @@ class Box:
         """Columns covered."""
         return self.right - self.left
 
+    def rows_in(self, outer: "Box") -> slice:
+        """Return the rows of this box in an array that covers `outer`."""
+        return slice(self.top - outer.top, self.bottom - outer.top)
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Cut:
-    """A line from the top of the page to its bottom that separates what is left of it from what is right of it.
-
-    ``columns`` is ``(H,) int32``: in row y, pixels with ``x < columns[y]`` lie to the left. ``cost`` is the ink crossed, in digit heights.
-    """
-
-    columns: NDArray[np.int32]
-    cost: float
+    def columns_in(self, outer: "Box") -> slice:
+        """Return the columns of this box in an array that covers `outer`."""
+        return slice(self.left - outer.left, self.right - outer.left)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -103,38 +100,6 @@ class Region:
 
     box: Box
     ink: InkMask
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class CutSet:
-    """All cuts of one page, from the one with no ink to its left to the one with all.
-
-    ``rows`` and ``columns`` are the ``(n,)`` coordinates of the page's ink, ``left`` is ``(C, n) bool``, True where that ink lies left
-    of the cut, and ``costs`` is ``(C,)``, ink crossed in digit heights. Cuts are sorted by the amount of ink to their left.
-    """
-
-    rows: NDArray[np.intp]
-    columns: NDArray[np.intp]
-    left: NDArray[np.bool_]
-    costs: NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Lattice:
-    """A graph over cuts. Its edges are regions, from the cut at their left to the cut at their right.
-
-    ``starts`` and ``ends`` are ``(E,)`` cut numbers, ``regions`` the E regions, ``geometry`` is ``(E, GEOMETRY) float32`` in digit heights.
-    ``prices`` is ``(E,)``, in nats, for ink that a region leaves out as dirt; ``skips`` is ``(S, 3)``: from cut, to cut, price of
-    taking all that lies between for dirt.
-    """
-
-    cut_count: int
-    starts: NDArray[np.intp]
-    ends: NDArray[np.intp]
-    regions: tuple[Region, ...]
-    geometry: Floats
-    prices: NDArray[np.float64]
-    skips: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +133,23 @@ class ZipReading:
     state: str
     rotation: int = 0
 
+    def weighed(self, probability: float) -> "ZipReading":
+        """Return the reading with all its probabilities times that of something it rests on."""
+        digits = [
+            replace(
+                one,
+                probability=one.probability * probability,
+                runner_up_probability=one.runner_up_probability * probability,
+            )
+            for one in self.digits
+        ]
+        return replace(
+            self,
+            confidence=self.confidence * probability,
+            runner_up_confidence=self.runner_up_confidence * probability,
+            digits=tuple(digits),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
@@ -189,14 +171,15 @@ class Unread:
 class Trace:
     """Everything one reading saw, from the page to its ZIP; what the debug pictures show.
 
-    All coordinates are in ``page``, which is the crop brought to working size (see `zipocr.prepare`). ``regions`` and ``grids`` hold
-    the chosen digits from left to right and are empty when the page is unread; ``candidates`` are all regions that were classified.
-    ``strings`` are the best few strings as `dashed` writes them, each with its probability, the ZIP itself first.
+    All coordinates are in ``page``, which is the crop at the size at which it was read (see
+    `zipocr.prepare`). ``regions`` and ``grids`` hold the digits of the ZIP from left to right and are
+    empty when the page is unread; ``candidates`` are the boxes of all regions that were classified.
+    ``strings`` are the best few strings as `dashed` writes them, each with its probability, the ZIP
+    itself first.
     """
 
     page: GrayImage
     ink: InkMask
-    cuts: tuple[Cut, ...]
     candidates: tuple[Box, ...]
     regions: tuple[Region, ...]
     grids: tuple[DigitGrid, ...]

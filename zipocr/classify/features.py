@@ -5,8 +5,6 @@ techniques", Pattern Recognition 36 (2003): the gradient of the smoothed image i
 directions is smoothed and sampled on a coarse grid, and the square root makes the values near normal.
 """
 
-from functools import cache
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +19,8 @@ PLANE_SIGMA = 2.2
 IMAGE_SIGMA = 0.8
 # The far ends of a Gaussian are numbers so small that processors reckon with them by another way: this took seven times as long with them.
 _NOTHING = 1e-12
+# Bitmaps whose direction planes fit a processor's cache.
+_IN_CACHE = 8
 
 
 def _smoothing(centres: NDArray[np.float64], sigma: float) -> Floats:
@@ -43,7 +43,7 @@ _COLUMNS = _smoothing(_samples(SAMPLED_COLUMNS), PLANE_SIGMA)
 
 
 def directions(bitmaps: NDArray[np.uint8]) -> Floats:
-    """Gradient directions of bitmaps.
+    """Return gradient directions of bitmaps.
 
     Parameters
     ----------
@@ -55,19 +55,32 @@ def directions(bitmaps: NDArray[np.uint8]) -> Floats:
     (N, 336) float32
         Square roots of the direction planes, eight planes of 7 rows and 6 columns.
     """
-    image = bitmaps.astype(np.float32) / np.float32(255)
+    found = np.empty((len(bitmaps), FEATURES), np.float32)
+    for first in range(0, len(bitmaps), _IN_CACHE):
+        some = slice(first, first + _IN_CACHE)
+        found[some] = _directions(bitmaps[some])
+    return found
+
+
+def _directions(bitmaps: NDArray[np.uint8]) -> Floats:
+    image = bitmaps * np.float32(1 / 255)
     along_x = _BLUR @ image @ _SLOPE.T
     along_y = _SLOPE @ image @ _BLUR.T
-    magnitude = np.sqrt(along_x * along_x + along_y * along_y)
-    turn = np.arctan2(along_y, along_x) * np.float32(DIRECTIONS / (2 * np.pi))
-    planes = np.empty((len(bitmaps), DIRECTIONS, BITMAP, BITMAP), np.float32)
-    for direction in range(DIRECTIONS):
+    magnitude, angle = cv2.cartToPolar(along_x, along_y)
+    turn = np.asarray(angle, np.float32) * np.float32(DIRECTIONS / (2 * np.pi))
+    planes = np.empty((DIRECTIONS, *bitmaps.shape), np.float32)
+    for direction, plane in enumerate(planes):
         # How far the gradient points from this direction, in steps between directions, the short way round.
-        away = np.abs(turn - np.float32(direction))
-        np.minimum(away, DIRECTIONS - away, out=away)
-        np.abs(away, out=away)
-        planes[:, direction] = magnitude * np.maximum(1 - away, 0)
-    return np.sqrt(_ROWS @ planes @ _COLUMNS.T).reshape(len(bitmaps), FEATURES)
+        np.subtract(turn, np.float32(direction), out=plane)
+        np.abs(plane, out=plane)
+        if direction == 0:
+            np.minimum(plane, DIRECTIONS - plane, out=plane)
+        np.subtract(np.float32(1), plane, out=plane)
+        np.maximum(plane, 0, out=plane)
+        np.multiply(plane, magnitude, out=plane)
+    sampled = _ROWS @ planes @ _COLUMNS.T
+    np.sqrt(sampled, out=sampled)
+    return sampled.swapaxes(0, 1).reshape(len(bitmaps), FEATURES)
 
 
 def enlarge(grids: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -77,10 +90,3 @@ def enlarge(grids: NDArray[np.uint8]) -> NDArray[np.uint8]:
         large = cv2.resize(grid.astype(np.float32) * (255 / 16), (BITMAP, BITMAP), interpolation=cv2.INTER_CUBIC)
         out[place] = np.clip(np.rint(large), 0, 255)
     return out
-
-
-@cache
-def pairs_of(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The first and the second of each two of so many columns, each with itself as well: for products of them."""
-    one, other = np.triu_indices(count)
-    return one, other

@@ -20,8 +20,9 @@ NON_DIGIT = 10
 CLASSES = 11
 PAIRS = tuple(combinations(range(CLASSES), 2))
 _FIRST, _SECOND = np.array(PAIRS).T
-# Characters evaluated at a time: enough for a fast product, few enough for their kernel values to stay in the cache.
-_BLOCK = 128
+# Characters of one matrix product. Each has this many, some of them blank: the last bits of a sum may depend on the shape of a product,
+# and what is read beside a page must not change its confidence.
+BLOCK = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -78,8 +79,8 @@ class Classifier:
         -------
         (N, P) float32
         """
-        seen = enlarge(grids) if self.from_grid else bitmaps
-        return _by_block(self._project, seen)
+        centred = directions(enlarge(grids) if self.from_grid else bitmaps) - self.mean
+        return _by_block(self._project, centred)
 
     def decide(self, features: Floats) -> Floats:
         """Decisions of all pairs of classes: (N, P) -> (N, 55) float32, in the order of `PAIRS`; positive for the first of a pair."""
@@ -97,14 +98,17 @@ class Classifier:
         decisions: Floats = sums[:, _FIRST, _SECOND - 1] + sums[:, _SECOND, _FIRST] + self.intercepts
         return decisions
 
-    def _project(self, seen: NDArray[np.uint8]) -> Floats:
-        centred: Floats = directions(seen) - self.mean
-        return centred @ self.projection
+    def _project(self, centred: Floats) -> Floats:
+        projected: Floats = centred @ self.projection
+        return projected
 
 
 def _by_block(apply: Callable[[NDArray[Any]], Floats], rows: NDArray[Any]) -> Floats:
-    """Applies a function to some rows at a time."""
-    return np.concatenate([apply(rows[first : first + _BLOCK]) for first in range(0, max(len(rows), 1), _BLOCK)])
+    """Apply a function to `BLOCK` rows at a time, the last ones filled up with zeros."""
+    padded = np.zeros((-(-len(rows) // BLOCK) * BLOCK, *rows.shape[1:]), rows.dtype)
+    padded[: len(rows)] = rows
+    parts = [apply(padded[first : first + BLOCK]) for first in range(0, len(padded), BLOCK)]
+    return np.concatenate(parts)[: len(rows)]
 
 
 def by_class(dual: Floats, counts: NDArray[np.int32]) -> tuple[Floats, ...]:

@@ -23,7 +23,7 @@ def inspect(
 ) -> None:
     """Draw one sheet per page that shows how it was read.
 
-    A sheet shows the crop, its ink, all cuts with the chosen regions, the 8x8 grids of the digits and the ZIP. Sheets are PNG files
+    A sheet shows the crop, its ink, the regions of the digits, the 8x8 grids of the digits and the ZIP. Sheets are PNG files
     named after image and page; the path of each is printed.
     """
     from zipocr.cli.directories import own_directory

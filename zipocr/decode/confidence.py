@@ -1,151 +1,115 @@
-"""How sure one may be of a ZIP: the directory's weight, the strings that compete, and a logistic model over what was seen on the way."""
+"""Tells how sure a ZIP is: the directory's prior, and a logistic model over what was seen of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, log
+from math import exp, expm1, log, log1p
 from typing import Self
 
 import numpy as np
 
-from zipocr.decode.strings import Candidate
-from zipocr.types import ZIP_LENGTH, Floats, Lattice, Model
+from zipocr.decode.fusion import Candidate, posterior
+from zipocr.types import ZIP_LENGTH, Floats, Model
 
-# 98 in 100 ZIPs written on mail are listed; 42,789 of all strings of five digits are in the packaged directory.
-LISTED_SHARE = 0.98
+# Share of the ZIPs on mail that the packaged directory lists, and how many it lists.
+P_LISTED = 0.98
 LISTED_COUNT = 42_789
 STRINGS = 10**ZIP_LENGTH
-CLEAR = 12.0
-# How many figures `evidence` gives.
-EVIDENCE = 18
+# Log odds beyond which a feature says nothing more.
+MAX_ODDS = 12.0
+# Knots of piecewise linear features: beyond these log odds a reader may be overconfident.
+POSTERIOR_KNOT, LINE_KNOT, SHAPE_KNOT = 4.0, 4.0, 2.0
+# The same for the log-likelihood of the weakest digit.
+WEAKEST_KNOT = -0.5
+FEATURES = 15
 
 
-def listed_weight(count: int) -> float:
-    """What being on a list of so many ZIPs (1 or more) is worth, in nats: log [P(string | listed mail) / P(string | other)].
+def directory_log_prior(count: int) -> float:
+    """Return what being on a list of this many ZIPs (1 or more) is worth, in nats.
 
-    A list of nearly all strings says nothing, and never speaks against what it holds.
+    log [P(string | listed mail) / P(string | other)]. A list of nearly all strings says nothing, and
+    never speaks against what it holds.
     """
-    if count >= LISTED_SHARE * STRINGS:
+    if count >= P_LISTED * STRINGS:
         return 0.0
-    return float(np.log(LISTED_SHARE / count) - np.log((1 - LISTED_SHARE) / (STRINGS - count)))
+    return float(np.log(P_LISTED / count) - np.log((1 - P_LISTED) / (STRINGS - count)))
 
 
-LISTED_WEIGHT = listed_weight(LISTED_COUNT)
-
-
-def rank(candidates: Sequence[Candidate], is_listed: Callable[[str], bool] | None, weight: float = LISTED_WEIGHT) -> tuple[Candidate, ...]:
-    """Adds the directory's weight, in nats, to strings whose first five digits are listed and sorts anew, best first.
-
-    Without a directory nothing changes.
-    """
-    if is_listed is None:
-        return tuple(candidates)
-    weighed = [one.raised(weight * is_listed(one.text[:ZIP_LENGTH])) for one in candidates]
-    return tuple(sorted(weighed, key=lambda one: (-one.score, one.text)))
-
-
-def posterior(candidates: Sequence[Candidate], temperature: float) -> list[float]:
-    """Share of each string in the tempered sum over all."""
-    # A dozen plain numbers, here and below: arrays take several times as long.
-    top = max(one.score for one in candidates)
-    weights = [exp((one.score - top) / temperature) for one in candidates]
-    total = sum(weights)
-    return [weight / total for weight in weights]
-
-
-def odds_of_best(candidates: Sequence[Candidate]) -> float:
-    """Share of the first string in the sum over all, as log odds."""
-    share = posterior(candidates, 1.0)[0]
-    return log(max(share, 1e-6)) - log(max(1 - share, 1e-6))
-
-
-def share_out(candidates: Sequence[Candidate], confidence: float, temperature: float) -> list[float]:
-    """Probabilities of the strings: `confidence` for the best, the rest dealt among the others by tempered score."""
+def distribute_probability(candidates: Sequence[Candidate], confidence: float) -> list[float]:
+    """Return probabilities of the strings: `confidence` for the best; the others share the rest."""
     if len(candidates) == 1:
         return [confidence]
-    return [confidence, *((1 - confidence) * share for share in posterior(candidates[1:], temperature))]
+    return [confidence, *((1 - confidence) * share for share in posterior(candidates[1:]))]
 
 
-def digit_shares(candidates: Sequence[Candidate], shares: Sequence[float]) -> list[list[float]]:
-    """Sum of the shares of the strings that have each digit at each place of the best string: 5 or 9 rows of 10."""
+def digit_marginals(candidates: Sequence[Candidate], probabilities: Sequence[float]) -> list[list[float]]:
+    """Sum the probabilities of strings with each digit at each place: 5 or 9 rows of 10."""
     table = [[0.0] * 10 for _ in candidates[0].text]
-    for one, share in zip(candidates, shares, strict=True):
+    for one, probability in zip(candidates, probabilities, strict=True):
         for row, digit in zip(table, one.text, strict=False):
-            row[int(digit)] += share
+            row[int(digit)] += probability
     return table
 
 
-def evidence(ranked: Sequence[Candidate], unranked: Sequence[Candidate], lattice: Lattice, gains: Floats) -> Floats:
-    """What speaks for and against the best string.
+def confidence_features(ranked: Sequence[Candidate], *, shape: float, chosen_by_directory: bool, second_pass: bool) -> Floats:
+    """Return what speaks for and against the best string.
 
     Parameters
     ----------
     ranked : sequence of Candidate
-        With the directory's weight, best first.
-    unranked : sequence of Candidate
-        Without it, best first.
-    lattice : Lattice
-    gains : (E, 10) float32
-        Log probability that a region is one whole digit, and this one.
+        With the directory's prior, best first.
+    shape : float
+        Probability that the line holds five or nine digits at all.
+    chosen_by_directory : bool
+        Whether another string is best without the directory.
+    second_pass : bool
+        Whether the network read the line twice.
 
     Returns
     -------
-    (F,) float32
-        Margins in nats, the weakest digit, the ink left out or cut through, how unlike the heights are.
-        Sums over digits are brought to five digits, so that nine are not taken for a bad five.
+    (FEATURES,) float32
+        Log odds of the string among all candidates, of the network alone, and of the line's shape;
+        what the classifier says of its digits; and how it came to be read.
     """
     best = ranked[0]
-    plain = {one.text: one.score for one in unranked}
-    own = np.sort([gains[edge, int(digit)] for edge, digit in zip(best.edges, best.text, strict=True)])
-    shape = lattice.geometry[list(best.edges)]
-    scale = ZIP_LENGTH / len(own)
-    return np.concatenate(
+    odds = _log_odds(posterior(ranked)[0])
+    line = max(log_odds_of(best.line_score), -MAX_ODDS)
+    shaped = _log_odds(shape)
+    return np.array(
         [
-            _lead(ranked, [score for text, score in plain.items() if text != best.text], plain[best.text]),
-            [max(own.sum() * scale, -30), max(own[0], -10), max(own[0], -2), own[1]],
-            _left_out(float(own.sum()) + best.prior - plain[best.text]),
-            _unevenness(shape, scale),
-            [best.text != unranked[0].text],
-        ]
-    ).astype(np.float32)
+            *(odds, min(odds, POSTERIOR_KNOT), line, min(line, LINE_KNOT)),
+            *(shaped, min(shaped, SHAPE_KNOT)),
+            *(best.digits_score, best.weakest, min(best.weakest, WEAKEST_KNOT), not best.regions),
+            *(chosen_by_directory, len(best.text) > ZIP_LENGTH),
+            *(second_pass, second_pass * odds, second_pass * best.weakest),
+        ],
+        np.float32,
+    )
 
 
-def _lead(ranked: Sequence[Candidate], rivals: Sequence[float], own: float) -> list[float]:
-    """How far the best string is ahead: its share as log odds, and margins with and without the directory, whole and near zero."""
-    odds = odds_of_best(ranked)
-    margin = ranked[0].score - ranked[1].score if len(ranked) > 1 else CLEAR
-    bare = own - max(rivals) if rivals else CLEAR
-    return [odds, min(odds, 3.0), min(margin, CLEAR), min(margin, 2.0), float(np.clip(bare, -6, CLEAR)), min(bare, 2.0)]
+def _log_odds(probability: float) -> float:
+    inside = min(max(probability, 1e-5), 1 - 1e-5)
+    return log(inside) - log1p(-inside)
 
 
-def _left_out(price: float) -> list[float]:
-    """What was paid for ink that no digit explains, and whether anything was."""
-    return [float(np.clip(price, 0, 15)), price > 0.2]
-
-
-def _unevenness(shape: Floats, scale: float) -> list[float]:
-    """Ink cut through, and how unlike the regions are in height and place; rows of `zipocr.segment.lattice`'s geometry."""
-    cuts = shape[:, 6:8].sum(axis=1)
-    return [cuts.sum() * scale, (cuts > 0).sum() * scale, shape[:, 1].std(), shape[:, 5].std(), shape[:, 8:10].max()]
+def log_odds_of(log_probability: float) -> float:
+    """Log odds of a probability by its logarithm, as far as it is below 1."""
+    return log_probability - log(-expm1(min(log_probability, -1e-5)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ConfidenceModel:
-    """Logistic model of "all digits are right", fitted on strings of writers that trained nothing else.
+    """Logistic model of "all digits are right": ``weights`` is (FEATURES,)."""
 
-    ``weights`` is (F,); ``temperature`` shapes the shares of competing strings.
-    """
-
-    temperature: float
     weights: Floats
     bias: float
 
     @classmethod
     def from_model(cls, model: Model, *, use_directory: bool) -> Self:
-        """Unfolds the arrays of a model file: reading with and without a directory are fitted apart."""
+        """Unfold the arrays of a model file: reading with and without a directory differ."""
         fitted = model.arrays["confidence_listed" if use_directory else "confidence_unlisted"]
-        return cls(temperature=float(model.arrays["temperature"]), weights=fitted[:-1], bias=float(fitted[-1]))
+        return cls(weights=fitted[:-1], bias=float(fitted[-1]))
 
-    def probability(self, seen: Floats) -> float:
-        """Probability from `evidence`: (F,) -> 0 to 1."""
-        odds = float((self.weights * seen).sum()) + self.bias
+    def probability(self, features: Floats) -> float:
+        """Return the probability of a right ZIP: (FEATURES,) -> 0 to 1."""
+        odds = float((self.weights * features).sum()) + self.bias
         return 1 / (1 + exp(-min(max(odds, -30.0), 30.0)))

@@ -71,10 +71,9 @@ class Network:
     class_biases: Floats
 
     @classmethod
-    def from_model(cls, model: Model) -> Self | None:
-        """Takes the network of a model file; None where it has none."""
-        has_network = array_names("weights")[0] in model.arrays
-        return cls.from_arrays(model.arrays) if has_network else None
+    def from_model(cls, model: Model) -> Self:
+        """Take the network of a model file."""
+        return cls.from_arrays(model.arrays)
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:

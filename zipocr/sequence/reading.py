@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.sequence.network import FIRST_DIGIT, OTHER, PIXELS_PER_FRAME, Network
-from zipocr.sequence.strings import FLOOR, best_labels, log_probabilities, place_digits
+from zipocr.sequence.strings import FLOOR, align_digits, best_labels, log_probabilities
 from zipocr.sequence.strip import STRIP_HEIGHT, Strip
 from zipocr.types import MOST_DIGITS, ZIP_LENGTH, Floats
 
 LENGTHS = (ZIP_LENGTH, MOST_DIGITS)
 MOST_STRINGS = 6
+# A string that is less likely than the best by this factor is not worth a look.
+FAR_BEHIND = 0.01
 # What all other strings have at least when two readings of a line are put together.
 LEAST_REST = 1e-6
 
@@ -43,18 +45,31 @@ class LineReading:
         """Whether the line was seen a second time."""
         return self.again is not None
 
-    def centres(self, texts: Sequence[str]) -> tuple[NDArray[np.float64], ...]:
-        """Where the digits of strings stand: columns of the page, half-way up the line, (N,) for each string that fits into the line."""
-        found = [frames for length in LENGTHS for frames in self._frames_of([text for text in texts if len(text) == length])]
+    def centres(self, texts: Sequence[str]) -> list[NDArray[np.float64]]:
+        """Align strings to the line: the columns of their digits, half-way up it.
+
+        (N,) for each string, in pixels of the page; empty for one that does not fit the line.
+        """
         across, down, shift = self.strip.to_page[0]
         middle = down * (STRIP_HEIGHT - 1) / 2 + shift
-        return tuple(across * ((frames + 0.5) * PIXELS_PER_FRAME - 0.5) + middle for frames in found if np.isfinite(frames).all())
+        frames: dict[str, NDArray[np.float64]] = {}
+        for length in LENGTHS:
+            some = [text for text in texts if len(text) == length]
+            frames |= zip(some, align_digits(self.frames, some) if some else (), strict=True)
+        found = [across * ((frames[text] + 0.5) * PIXELS_PER_FRAME - 0.5) + middle for text in texts]
+        return [columns if np.isfinite(columns).all() else _NOWHERE for columns in found]
 
-    def on(self, scale: float) -> "LineReading":
-        """The same line on a page that was enlarged `scale` times."""
-        # Places are the middles of pixels.
-        enlarged = scale * self.strip.to_page + np.array([[0, 0, (scale - 1) / 2]])
-        return replace(self, strip=replace(self.strip, to_page=enlarged))
+    def likeliest(self, count: int) -> list[str]:
+        """Return the likeliest strings, but none that is far less likely than the best."""
+        texts = list(self.strings)[:count]
+        return [text for text in texts if self.strings[text] > FAR_BEHIND * self.strings[texts[0]]]
+
+    @property
+    def pooled(self) -> Floats:
+        """Features of the line, averaged over the frames that show something: (96,)."""
+        shown = 1 - self.frames[:, :1]
+        pooled: Floats = (self.features * shown).sum(axis=0) / max(float(shown.sum()), 1e-3)
+        return pooled
 
     def log_probabilities(self, texts: Sequence[str]) -> list[float]:
         """Log probability of each of some strings, however improbable."""
@@ -66,8 +81,8 @@ class LineReading:
             self.known.update(zip(unknown, found.tolist(), strict=True))
         return [self.known[text] for text in texts]
 
-    def _frames_of(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        return place_digits(self.frames, texts) if texts else np.empty((0, 0))
+
+_NOWHERE = np.empty(0)
 
 
 def seen_again(line: LineReading, again: LineReading) -> LineReading:

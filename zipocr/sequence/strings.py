@@ -184,12 +184,35 @@ def _jumps(states: NDArray[np.intp]) -> NDArray[np.float64]:
     return jumps
 
 
-def place_digits(frames: Floats, texts: Sequence[str]) -> NDArray[np.float64]:
-    """Where the digits of strings of one length stand.
+def align_digits(frames: Floats, texts: Sequence[str]) -> list[NDArray[np.float64]]:
+    """Align strings of one length to the frames that spell them.
 
-    (T, 12), K strings of N digits -> (K, N) frames, the middles of their runs on the likeliest way through the frames; for a string that
-    more frames would be needed for, some are nowhere (NaN).
+    (T, 12), K strings of N digits -> K times (N,) frames, the middles of the digits' runs on the
+    likeliest way through the frames; for a string that more frames would be needed for, some are
+    nowhere (NaN).
     """
+    spelt, middles = _best_path(frames)
+    others = [text for text in texts if text != spelt]
+    found = dict(zip(others, _align(frames, others), strict=True)) if others else {}
+    return [middles if text == spelt else found[text] for text in texts]
+
+
+def _best_path(frames: Floats) -> tuple[str, NDArray[np.float64]]:
+    """Return what the likeliest class of each frame spells, and the middles of its digits' runs.
+
+    No other way through the frames is likelier, so it is that string's alignment as well.
+    """
+    path = frames.argmax(axis=1)
+    firsts = np.flatnonzero(np.append(True, path[1:] != path[:-1]))
+    lasts = np.append(firsts[1:], len(path)) - 1
+    labels = path[firsts]
+    shown = labels != BLANK
+    text = "".join(str(label - FIRST_DIGIT) for label in labels[shown].tolist())
+    return text, (firsts + lasts)[shown] / 2
+
+
+def _align(frames: Floats, texts: Sequence[str]) -> NDArray[np.float64]:
+    """Align strings by the Viterbi algorithm: (T, 12), K strings of N digits -> (K, N)."""
     states = np.stack([_states(text) for text in texts])
     condensed, places = _condensed(frames)
     shares = np.log(np.maximum(condensed.astype(np.float64)[:, states], FLOOR))

@@ -1,139 +1,85 @@
-"""Readers that each lack one part, to show what that part is worth. None of them is for use."""
+"""A reader that lacks some of its parts, to show what these are worth. It is not for use."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from zipocr.components import Components
-from zipocr.looking import Opened
-from zipocr.pooling import View, pool
-from zipocr.prepare import Binarization, Inked, Segmentation, Sheet, find_ink
-from zipocr.reader import Decoded, Reader
-from zipocr.training.measure import Crop, judges, read_crops
+from zipocr.clean import digit_height, mend_gaps, remove_rules, remove_specks
+from zipocr.prepare import PreparedPage, prepare, to_ink_page
+from zipocr.reader import Attempt, Fused, Reader
+from zipocr.training.measure import Crop, Judge, default_threshold, read_crops
 from zipocr.training.metrics import Pair
-from zipocr.types import Floats, Model
+from zipocr.types import GrayImage, Model
 
-SURE = 50.0
-"""Log odds that nothing outweighs."""
-OVERWHELMING = 1e3
-"""A weight of the network beside which the lattices' say is none."""
-
-
-class OneThreshold(Reader):
-    """Sees a page through the first threshold alone."""
-
-    binarizations = (Binarization.OTSU,)
-
-
-class NoCutsThrough(Reader):
-    """Cuts between components only."""
-
-    depths = (False,)
+PARTS = (
+    "network's say",
+    "support vectors' say",
+    "second pass",
+    "removal of rules",
+    "bridging of gaps",
+    "other orientations",
+)
+"""What can be left out, one part at a time."""
 
 
-class FreeDirt(Reader):
-    """Leaves ink out for nothing."""
+class AblatedReader(Reader):
+    """A reader without one of `PARTS`.
 
-    def segment(self, inked: Inked, *, through: bool, centres: Sequence[NDArray[np.float64]] = ()) -> Segmentation:
-        """Finds everything that could be a digit; what is left out costs nothing."""
-        seen = super().segment(inked, through=through, centres=centres)
-        free = seen.lattice.skips.copy()
-        free[:, 2] = 0
-        return replace(seen, lattice=replace(seen.lattice, prices=np.zeros_like(seen.lattice.prices), skips=free))
+    Parameters
+    ----------
+    model : Model
+    without : str
+        The part to leave out.
+    use_directory : bool
+        Whether the packaged directory takes part.
+    """
 
+    def __init__(self, model: Model, *, without: str, use_directory: bool = True) -> None:
+        super().__init__(model, use_directory=use_directory)
+        self._without = without
+        if without == "network's say":
+            self._fusion = replace(self._fusion, line=0.0)
+        if without == "support vectors' say":
+            self._fusion = replace(self._fusion, digits=0.0, weakest=0.0)
 
-class NoGate(Reader):
-    """Asks the support vectors about every region."""
+    def attempt_each(self, pages: Sequence[GrayImage]) -> list[Attempt]:
+        """Read pages as the reader does, with rules or gaps left where that is asked for."""
+        return self.read_prepared([self._clean(prepare(page)) for page in pages])
 
-    def odds(self, features: Floats, geometry: Floats) -> Floats:  # noqa: ARG002 - none of it matters
-        """All regions lie far beyond the gate."""
-        return np.full(len(features), SURE, np.float32)
+    def needs_second_pass(self, fused: Fused) -> bool:
+        """Tell whether the network is to read a line twice."""
+        return self._without != "second pass" and super().needs_second_pass(fused)
 
+    def other_orientations(self, upright: Attempt) -> Iterator[Attempt]:
+        """Read a page in other orientations."""
+        if self._without != "other orientations":
+            yield from super().other_orientations(upright)
 
-class AllWhole(NoGate):
-    """Takes every region for one whole digit: neither the gate nor the non-digit class has a say."""
-
-    def score(self, bitmaps: NDArray[np.uint8], geometry: Floats) -> tuple[Floats, Floats]:
-        """Log probabilities of the digits, and odds of being one that leave no doubt."""
-        digits, _ = super().score(bitmaps, geometry)
-        return digits, np.full(len(digits), SURE, np.float32)
-
-
-class NoSupport(Reader):
-    """Takes every string from the view that likes it best, whatever the others say."""
-
-    support = 0.0
-
-
-class RulesLeft(Reader):
-    """Leaves rules and boxes standing."""
-
-    def find_ink(self, sheet: Sheet, binarization: Binarization) -> Inked | None:
-        """Finds the writing on a page, and its rules."""
-        return find_ink(sheet, binarization, unrule=_untouched)
-
-
-class GapsLeft(Reader):
-    """Leaves digits in the parts that dead scan lines and erased rules left of them."""
-
-    def find_ink(self, sheet: Sheet, binarization: Binarization) -> Inked | None:
-        """Finds the writing on a page, gaps and all."""
-        return find_ink(sheet, binarization, mend=_untouched)
-
-
-class NoNetwork(Reader):
-    """Reads regions alone, with cuts wherever ink allows them."""
-
-    def read_lines(self, writing: Sequence[Inked]) -> Sequence[None]:
-        """Reads no line as a whole."""
-        return [None] * len(writing)
-
-
-class NoGlance(Reader):
-    """Looks at the regions of every page, however sure the network is."""
-
-    glances = False
-
-
-class SeenOnce(Reader):
-    """Lets the network see every line once, however much in doubt it is."""
-
-    def again(self, opened: Opened) -> Opened:
-        """Leaves it at the first glance."""
-        return opened
-
-
-class LineAlone(Reader):
-    """Takes the network's word for everything; the lattices only say where its digits stand."""
-
-    def pool(self, views: Sequence[View]) -> Decoded | None:
-        """Puts the strings of several views together as the network has them."""
-        return self.weigh(pool(views, support=self.support, line_weight=OVERWHELMING))
-
-
-PARTS: Mapping[str, type[Reader]] = {
-    "network": NoNetwork,
-    "support vectors' say": LineAlone,
-    "glance": NoGlance,
-    "second glance": SeenOnce,
-    "second threshold": OneThreshold,
-    "cuts through components": NoCutsThrough,
-    "price of ink left out": FreeDirt,
-    "gate": NoGate,
-    "gate and non-digit class": AllWhole,
-    "removal of rules": RulesLeft,
-    "mending of gaps": GapsLeft,
-    "support between views": NoSupport,
-}
-"""What each of the readers lacks."""
-
-
-def _untouched(parts: Components, height: float) -> Components:  # noqa: ARG001 - cleaners take it
-    return parts
+    def _clean(self, page: PreparedPage) -> PreparedPage:
+        """Clean the ink of a page once more, without one of the steps."""
+        scaled, height = page.scaled, page.scaled.text_height
+        if self._without not in {"removal of rules", "bridging of gaps"} or page.ink is None:
+            return page
+        components = scaled.components
+        if self._without == "bridging of gaps":
+            bare = remove_rules(components, height)
+            height = height if bare is components else digit_height(bare) or height
+            components = remove_specks(bare, height)
+        else:
+            components = mend_gaps(remove_specks(components, height), height)
+        return replace(page, ink=to_ink_page(scaled, components, height))
 
 
 def ablate(model: Model, crops: Sequence[Crop], *, jobs: int) -> dict[str, Pair]:
-    """For every part the answers of a reader without it, with the directory and without."""
-    return {part: read_crops(judges(model, kind), crops, jobs=jobs) for part, kind in PARTS.items()}
+    """Read crops without each of the parts, with the directory and without."""
+    return {part: read_crops(_judges(model, part), crops, jobs=jobs) for part in PARTS}
+
+
+def _judges(model: Model, without: str) -> tuple[Judge, Judge]:
+    listed, unlisted = (
+        Judge(
+            reader=AblatedReader(model, without=without, use_directory=used),
+            least=default_threshold(model, use_directory=used),
+        )
+        for used in (True, False)
+    )
+    return listed, unlisted

@@ -3,7 +3,7 @@
 Run as ``python -m zipocr.training.accuracy README.md LABELS.csv... [--digits DATA]``.
 Each LABELS.csv (file, zip; page where files have several, plus4 where there is one, stratum or kind to group by) lies beside its crops.
 Crops of `TURNED` are read turned as well. With the NIST digits DATA strings and pages without a ZIP are composed on the fly from digits of
-the test writers: the lattice recall is measured on the strings, false reads are counted on the pages.
+the test writers: whole regions are counted on the strings, and false reads on the pages.
 """
 
 import argparse
@@ -69,7 +69,7 @@ def ablation(labels: Sequence[Path], measured: Sequence[Measured], *, jobs: int)
 
 
 def strings(test: DigitSet, *, jobs: int) -> list[str]:
-    """Composes strings of the test writers, reads them and looks into their lattices: lines in Markdown."""
+    """Composes strings of the test writers, reads them and counts whole regions: lines in Markdown."""
     composer = MailComposer(test, seed=_SEED, kinds=QUOTAS, strength=0, faces=typefaces("test"))
     measured: list[Measured] = []
     recalls: dict[str, tuple[Recall, ...]] = {}

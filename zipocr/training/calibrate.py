@@ -1,4 +1,4 @@
-"""Fits what a reader may say of its own certainty, on composed strings of writers that trained nothing."""
+"""Fits how sure a reader may be, on composed strings of writers that trained nothing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,23 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 
-from zipocr.decode.confidence import LISTED_SHARE
-from zipocr.decode.strings import Candidate
+from zipocr.decode.confidence import FEATURES, P_LISTED
 from zipocr.directory import places
-from zipocr.looking import NEVER, SURE
-from zipocr.reader import Reader, see_each
+from zipocr.prepare import prepare
+from zipocr.reader import Reader
 from zipocr.shares import accepting, upper_bound
 from zipocr.training.compose import Composer
 from zipocr.training.fit import fit_logistic
+from zipocr.training.fusion_weights import START, collect, fit_fusion
 from zipocr.training.gather import map_strings
 from zipocr.training.negatives import Negatives
-from zipocr.training.weigh import cast_ballots, fit_weights
+from zipocr.training.orientation import NO_ORIENTATION
 from zipocr.types import ZIP_LENGTH, Floats, Model
 
-EVIDENCE_STRENGTH = 0.05
-# Of so many strings one is looked at to weigh the network, unless a glance is enough, and of so many one more page without a ZIP is read;
-# those pages count as this share of all.
-WEIGHED, NEGATIVE = 2, 3
+CONFIDENCE_STRENGTH = 0.05
+# For each string of the confidence, 1 / FUSED more fit the fusion, and 1 / NEGATIVE pages without a
+# ZIP are read; those pages count as this share of all.
+FUSED, NEGATIVE = 2, 3
 WITHOUT_ZIP = 0.08
 # The shares of wrong ZIPs among the accepted that a model has thresholds for.
 ERRORS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2)
@@ -33,88 +33,93 @@ FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Verdict:
-    """What a reader made of one string: its evidence, the strings it weighed, which was written, and by whom."""
+class ScoredReading:
+    """A composed string as a reader reads it: its features, and whether its best string is right.
 
-    evidence: Floats
-    ranked: tuple[Candidate, ...]
+    ``truth`` is what was written, and ``writer`` who wrote it.
+    """
+
+    features: Floats
     truth: str
     writer: int
-
-    @property
-    def is_right(self) -> bool:
-        """Whether the best string is the one written."""
-        return self.ranked[0].text == self.truth
+    is_right: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Judge:
-    """Reads one string of a composer; readers share a look at it, since only when a glance is enough depends on the directory."""
+class _Score:
+    """Reads one string of a composer with each of some readers."""
 
     readers: Sequence[Reader]
     composer: Composer | Negatives
 
-    def __call__(self, number: int) -> list[Verdict]:
+    def __call__(self, number: int) -> list[ScoredReading]:
         composed = self.composer.nth(number)
-        seen = see_each(self.readers, self.readers[0].open(composed.image))
-        found = [(reader, reader.pool(views)) for reader, views in zip(self.readers, seen, strict=True)]
+        prepared = [prepare(composed.image)]
+        found = [(reader, reader.read_upright(prepared)[0].fused) for reader in self.readers]
         return [
-            Verdict(evidence=reader.evidence(one), ranked=one.ranked, truth=composed.text, writer=composed.writer)
-            for reader, one in found
-            if one is not None
+            ScoredReading(
+                features=reader.features(fused),
+                truth=composed.text,
+                writer=composed.writer,
+                is_right=fused.best.text == composed.text,
+            )
+            for reader, fused in found
+            if fused
         ]
 
 
-def judge(model: Model, composer: Composer | Negatives, numbers: Sequence[int], *, jobs: int) -> list[tuple[Verdict, ...]]:
-    """Reads composed strings with and without the directory; those in which no digits were found are left out."""
+def score_strings(model: Model, composer: Composer | Negatives, numbers: Sequence[int], *, jobs: int) -> list[tuple[ScoredReading, ...]]:
+    """Read composed strings with and without the directory; those without a reading are left out."""
     readers = [Reader(model, use_directory=use_directory) for use_directory in (True, False)]
-    found = map_strings(_Judge(readers=readers, composer=composer), numbers, jobs=jobs)
-    return [tuple(verdicts) for verdicts in found if verdicts]
+    found = map_strings(_Score(readers=readers, composer=composer), numbers, jobs=jobs)
+    return [tuple(readings) for readings in found if len(readings) == len(readers)]
 
 
-def mail_weights(verdicts: Sequence[Verdict]) -> NDArray[np.float64]:
+def mail_weights(readings: Sequence[ScoredReading]) -> NDArray[np.float64]:
     """Weights that make unlisted strings as rare as they are on mail: (N,), sum N. Composed strings hold many more of them."""
-    listed = np.array([one.truth[:ZIP_LENGTH] in places() for one in verdicts])
-    share = np.where(listed, LISTED_SHARE / max(listed.sum(), 1), (1 - LISTED_SHARE) / max((~listed).sum(), 1))
-    return np.asarray(share * len(verdicts) / share.sum())
+    listed = np.array([one.truth[:ZIP_LENGTH] in places() for one in readings])
+    share = np.where(listed, P_LISTED / max(listed.sum(), 1), (1 - P_LISTED) / max((~listed).sum(), 1))
+    return np.asarray(share * len(readings) / share.sum())
 
 
-def fit_confidence(verdicts: Sequence[Verdict], weights: NDArray[np.float64], without: Sequence[Verdict] = ()) -> Floats:
+def fit_confidence(readings: Sequence[ScoredReading], weights: NDArray[np.float64], without: Sequence[ScoredReading] = ()) -> Floats:
     """Slopes and bias of the logistic model of a right ZIP: (F + 1,) float32.
 
     ``weights`` (N,) say how much each string counts; pages `without` a ZIP count together as `WITHOUT_ZIP` of all strings do.
     """
-    seen = np.stack([one.evidence for one in (*verdicts, *without)])
-    right = np.array([one.is_right for one in verdicts] + [False] * len(without))
+    seen = np.stack([one.features for one in (*readings, *without)])
+    right = np.array([one.is_right for one in readings] + [False] * len(without))
     each = WITHOUT_ZIP * weights.sum() / max(len(without), 1)
-    slopes, bias = fit_logistic(seen, right, strength=EVIDENCE_STRENGTH, weights=np.append(weights, np.full(len(without), each)))
+    slopes, bias = fit_logistic(seen, right, strength=CONFIDENCE_STRENGTH, weights=np.append(weights, np.full(len(without), each)))
     return np.append(slopes, np.float32(bias))
 
 
-def confidences(verdicts: Sequence[Verdict], fitted: Floats) -> NDArray[np.float64]:
+def confidences(readings: Sequence[ScoredReading], fitted: Floats) -> NDArray[np.float64]:
     """Probabilities of being right: (N,)."""
-    odds = np.stack([one.evidence for one in verdicts]).astype(np.float64) @ fitted[:-1] + fitted[-1]
+    odds = np.stack([one.features for one in readings]).astype(np.float64) @ fitted[:-1] + fitted[-1]
     return np.asarray(1 / (1 + np.exp(-odds)))
 
 
-def cross_fitted(verdicts: Sequence[Verdict], weights: NDArray[np.float64], without: Sequence[Verdict] = ()) -> NDArray[np.float64]:
+def cross_fitted(
+    readings: Sequence[ScoredReading], weights: NDArray[np.float64], without: Sequence[ScoredReading] = ()
+) -> NDArray[np.float64]:
     """Probabilities of being right, each from a confidence that was fitted to the strings of other writers: (N,)."""
-    writers = np.array([one.writer for one in verdicts])
-    found = np.empty(len(verdicts))
+    writers = np.array([one.writer for one in readings])
+    found = np.empty(len(readings))
     for fitted, held in GroupKFold(min(FOLDS, len(np.unique(writers)))).split(writers, groups=writers):
-        confidence = fit_confidence([verdicts[place] for place in fitted], weights[fitted], without)
-        found[held] = confidences([verdicts[place] for place in held], confidence)
+        confidence = fit_confidence([readings[place] for place in fitted], weights[fitted], without)
+        found[held] = confidences([readings[place] for place in held], confidence)
     return found
 
 
-def like_mail(strings: Sequence[Verdict]) -> NDArray[np.intp]:
+def like_mail(strings: Sequence[ScoredReading]) -> NDArray[np.intp]:
     """Places of a sample that is listed as often as mail is: all listed strings, and the right number of others, evenly taken.
 
     An exact bound counts strings and cannot weigh them.
     """
     listed = np.array([one.truth[:ZIP_LENGTH] in places() for one in strings])
     others = np.flatnonzero(~listed)
-    count = min(round(listed.sum() * (1 - LISTED_SHARE) / LISTED_SHARE), len(others))
+    count = min(round(listed.sum() * (1 - P_LISTED) / P_LISTED), len(others))
     taken = others[np.arange(count) * len(others) // max(count, 1)]
     return np.sort(np.append(np.flatnonzero(listed), taken))
 
@@ -143,51 +148,55 @@ def acceptance_table(confidence: NDArray[np.float64], right: NDArray[np.bool_]) 
 
 
 def calibrate(
-    fitted: Mapping[str, NDArray[Any]], composer: Composer, negatives: Negatives, count: int, *, jobs: int, glances: bool = True
+    fitted: Mapping[str, NDArray[Any]],
+    composer: Composer,
+    negatives: Negatives,
+    count: int,
+    *,
+    jobs: int,
 ) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
-    """Fits the network's weight, the temperature, both confidence models and their tables of thresholds.
+    """Fit the fusion's weights, both confidence models and their tables of thresholds.
 
     Parameters
     ----------
     fitted : mapping
-        Arrays of a classifier, its scores and its network.
+        Arrays of a classifier, its calibration and its network.
     composer : Composer
         Strings of writers that these never saw.
     negatives : Negatives
-        The same for pages without a ZIP. They teach the confidence, and the tables leave them out: those promise for mail.
+        The same for pages without a ZIP. They teach the confidence, and the tables leave them out:
+        those promise for mail.
     count : int
-        How many strings.
+        Strings to fit the confidence to.
     jobs : int
         Processes.
-    glances : bool
-        Whether a glance may be enough at all.
 
     Returns
     -------
     arrays : dict
         For the model file.
     facts : dict
-        How many strings there were, and the share of them read right with and without the directory.
+        The strings there were, and the share of them read right with and without the directory.
     """
-    blank = np.zeros(1, np.float32)
-    arrays: dict[str, NDArray[Any]] = {"line_weight": np.array(0.5), "temperature": np.array(1.0)}
-    arrays |= {"confidence_listed": blank, "confidence_unlisted": blank, "sure": np.array(SURE if glances else NEVER)}
-    others = range(count, count + count // WEIGHED)
-    weights = fit_weights(cast_ballots(_model(fitted, arrays), composer, others, jobs=jobs))
-    arrays["line_weight"], arrays["temperature"] = (np.array(one) for one in weights)
-    pairs = judge(_model(fitted, arrays), composer, range(count), jobs=jobs)
-    without = judge(_model(fitted, arrays), negatives, range(count // NEGATIVE), jobs=jobs)
+    unfitted = np.zeros(FEATURES + 1, np.float32)
+    arrays: dict[str, NDArray[Any]] = {"fusion": START, **NO_ORIENTATION}
+    arrays |= {"confidence_listed": unfitted, "confidence_unlisted": unfitted}
+    others = range(count, count + count // FUSED)
+    arrays["fusion"] = fit_fusion(collect(_model(fitted, arrays), composer, others, jobs=jobs))
+    pairs = score_strings(_model(fitted, arrays), composer, range(count), jobs=jobs)
+    without = score_strings(_model(fitted, arrays), negatives, range(count // NEGATIVE), jobs=jobs)
     facts: dict[str, float] = {"confidence_strings": count}
     for place, name in enumerate(("listed", "unlisted")):
-        verdicts = [pair[place] for pair in pairs]
-        right = np.array([one.is_right for one in verdicts])
-        weighed, counted = (
-            (mail_weights(verdicts), like_mail(verdicts)) if name == "listed" else (np.ones(len(pairs)), np.arange(len(pairs)))
-        )
-        known = (verdicts, weighed, [pair[place] for pair in without])
+        readings = [pair[place] for pair in pairs]
+        right = np.array([one.is_right for one in readings])
+        listed = name == "listed"
+        weights = mail_weights(readings) if listed else np.ones(len(readings))
+        counted = like_mail(readings) if listed else np.arange(len(readings))
+        known = (readings, weights, [pair[place] for pair in without])
         arrays[f"confidence_{name}"] = fit_confidence(*known)
         arrays[f"acceptance_{name}"] = acceptance_table(cross_fitted(*known)[counted], right[counted])
-        facts["read with the directory" if name == "listed" else "read without it"] = round(int(right.sum()) / count, 4)
+        way = "with the directory" if listed else "without it"
+        facts[f"read {way}"] = round(int(right.sum()) / count, 4)
     return arrays, facts
 
 

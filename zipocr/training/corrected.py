@@ -9,23 +9,23 @@ from numpy.typing import NDArray
 
 from zipocr.classify.svc import NON_DIGIT
 from zipocr.corrections import Decision
-from zipocr.decode.strings import Candidate, spell
 from zipocr.images import read_pages
-from zipocr.pooling import View
-from zipocr.prepare import Segmentation
-from zipocr.reader import glance_each
-from zipocr.training.gather import Samples, join, map_strings
-from zipocr.training.measure import MAX_PIXELS, Crop, Judges, Truth
+from zipocr.prepare import InkPage
+from zipocr.reader import Attempt, Reader, draw_regions
+from zipocr.segment.regions import divide
+from zipocr.training.gather import Samples, join, map_strings, non_digit_regions, to_samples
+from zipocr.training.measure import MAX_PIXELS, Crop, Judge, Judges, Truth
 from zipocr.training.metrics import Answer
-from zipocr.training.truth import NO_DIGIT, label_regions
-from zipocr.types import PLUS4_LENGTH, ZIP_LENGTH, Floats, Unread
+from zipocr.types import PLUS4_LENGTH, ZIP_LENGTH, Floats, Region, Unread
 
 FOREIGN = 255
-# However sure a model is that a region shows another digit: to find where the known one stands, that counts so many nats at most.
-MOST_DISBELIEF = 4.0
-# A page whose known digits lie further than so many nats each from what digits look like teaches nothing: it was cut wrong, or mistyped.
+# However sure a model is that a region shows another digit: to find the known ZIP, that counts this
+# many nats at most.
+MAX_DISBELIEF = 4.0
+# A page whose known digits are farther than this many nats each from what digits look like teaches
+# nothing: it was cut wrong, or mistyped.
 PLAUSIBLE = 3.0
-# Of each page: at most this many regions that are no digits, those that look most like one first.
+# Regions of a page that are no digits, those that look most like one first.
 NON_DIGITS = 5
 
 
@@ -73,21 +73,26 @@ class _Study:
         page = next(pages, None)
         if page is None or isinstance(page, Unread):
             return None
-        with_it, without = self.judging
-        opened, glances = glance_each([judge.reader for judge in self.judging], with_it.reader.open(page))
-        views = with_it.reader.look(opened)
-        listed, unlisted = (views if glance is None else [glance] for glance in glances)
-        answers = with_it.answer(listed, crop.truth), without.answer(unlisted, crop.truth)
         text = crop.truth.zip + (crop.truth.plus4 or "")
-        return Lesson(answers=answers, samples=to_samples(views, text), features=opened.line.features if opened.line else None, text=text)
+        attempts = [judge.reader.attempt(page) for judge in self.judging]
+        listed, unlisted = map(Judge.judge, self.judging, attempts, (crop.truth, crop.truth))
+        line = attempts[0].line
+        return Lesson(
+            answers=(listed, unlisted),
+            samples=align(self.judging[0].reader, attempts[0], text),
+            features=line.features if line else None,
+            text=text,
+        )
 
 
-def to_samples(views: Sequence[View], text: str) -> Samples | None:
-    """Takes the digits of a known ZIP, and what lies across them, from the view that shows them best; None where none does plausibly.
+def align(reader: Reader, attempt: Attempt, text: str) -> Samples | None:
+    """Take the digits of a known ZIP, and regions that are none; None where it is not plausible.
 
     Parameters
     ----------
-    views : sequence of View
+    reader : Reader
+    attempt : Attempt
+        The page as it was read.
     text : str
         Five digits or nine.
 
@@ -96,47 +101,28 @@ def to_samples(views: Sequence[View], text: str) -> Samples | None:
     Samples or None
         A region for each digit, and at most `NON_DIGITS` that are none.
     """
-    found = [(view, one) for view in views if (one := _aligned(view, text)) is not None]
-    if not found:
+    page, line = attempt.prepared.ink, attempt.line
+    (centres,) = line.centres([text]) if line else (np.empty(0),)
+    regions = divide(page.components, page.text_height, centres) if page else ()
+    if page is None or not regions:
         return None
-    view, best = max(found, key=lambda pair: pair[1].score)
-    if best.score - best.prior < -PLAUSIBLE * len(text):
+    likelihoods = reader.classify(draw_regions(page, regions))
+    best = likelihoods.max(axis=1)
+    own = likelihoods[np.arange(len(text)), [int(digit) for digit in text]]
+    # The model knows well what is a digit; that it misreads some is why it is taught.
+    if np.maximum(own, best - MAX_DISBELIEF).sum() < -PLAUSIBLE * len(text):
         return None
-    return join([_take(view, best.edges, [int(digit) for digit in text]), _across(view, best)])
+    digits = to_samples(page, regions, [int(digit) for digit in text])
+    return join([digits, _non_digits(reader, page, regions, centres)])
 
 
-def _aligned(view: View, text: str) -> Candidate | None:
-    """Where a view shows the digits; the model knows well where digits stand, but that it misreads them is why it is taught."""
-    if not len(view.gains):
-        return None
-    top = view.gains.max(axis=1, keepdims=True)
-    return spell(view.seen.lattice, top + np.maximum(view.gains - top, -MOST_DISBELIEF), text)
-
-
-def _across(view: View, best: Candidate) -> Samples:
-    """Regions that are pieces of the digits or more than one, the likeliest to be mistaken for a digit first."""
-    places = label_regions(view.seen, _owners(view.seen, best))
-    none = np.flatnonzero(places == NO_DIGIT)
-    chosen = none[np.argsort(-_validity(view)[none], kind="stable")[:NON_DIGITS]]
-    return _take(view, chosen.tolist(), [NON_DIGIT] * len(chosen))
-
-
-def _validity(view: View) -> Floats:
-    """How much a view's regions look like digits, whichever: (E,) nats, ink left out not counted."""
-    likely: Floats = np.logaddexp.reduce(view.gains, axis=1) + view.seen.lattice.prices.astype(np.float32)
-    return likely
-
-
-def _owners(seen: Segmentation, best: Candidate) -> NDArray[np.uint8]:
-    """Whose ink is where, as in a composed string: the digits' by their places, all other foreign."""
-    owners = np.where(seen.ink, np.uint8(FOREIGN), np.uint8(0))
-    for place, edge in enumerate(best.edges, start=1):
-        region = seen.lattice.regions[edge]
+def _non_digits(reader: Reader, page: InkPage, digits: Sequence[Region], centres: NDArray[np.float64]) -> Samples:
+    """Take parts of digits and regions of several, the likeliest to be mistaken first."""
+    owners = np.where(page.ink, np.uint8(FOREIGN), np.uint8(0))
+    for place, region in enumerate(digits, start=1):
         box = region.box
         owners[box.top : box.bottom, box.left : box.right][region.ink] = place
-    return owners
-
-
-def _take(view: View, edges: Sequence[int], labels: Sequence[int]) -> Samples:
-    chosen = list(edges)
-    return Samples(bitmaps=view.bitmaps[chosen], labels=np.array(labels, np.uint8), geometry=view.seen.lattice.geometry[chosen])
+    others = non_digit_regions(page, centres, owners)
+    likely = np.logaddexp.reduce(reader.classify(draw_regions(page, others)), axis=1)
+    chosen = np.argsort(-likely, kind="stable")[:NON_DIGITS]
+    return to_samples(page, [others[number] for number in chosen], [NON_DIGIT] * len(chosen))

@@ -1,4 +1,4 @@
-"""Fits the three parts of a model: the classifier, the odds that a region is a digit, and the confidence in a whole ZIP."""
+"""Fits the classifier of regions and the calibration of its decisions."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,16 +15,13 @@ from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
 from zipocr.classify.features import directions, enlarge
-from zipocr.classify.gate import Gate, gate_evidence
-from zipocr.classify.scores import digit_evidence, validity_evidence
+from zipocr.classify.scores import AGAINST_NON_DIGIT, Calibration, digit_votes
 from zipocr.classify.svc import NON_DIGIT, Classifier
 from zipocr.normalize import to_grids
 from zipocr.training.gather import Samples
 from zipocr.types import Floats
 
 CHUNK = 512
-# Share of whole digits that the gate keeps out; they are the strangest ones, and would hardly be read right.
-GATE_LOSS = 0.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,27 +41,11 @@ def to_features(bitmaps: NDArray[np.uint8], *, from_grid: bool) -> Floats:
     return np.concatenate([directions(enlarge(to_grids(part)) if from_grid else part) for part in parts])
 
 
-def fit_classifier(samples: Samples, held: Samples, recipe: Recipe) -> dict[str, NDArray[Any]]:
-    """Fits projection, gate and SVC.
-
-    Parameters
-    ----------
-    samples : Samples
-        What the classifier learns; all eleven classes occur. Of the non-digits only those that pass the gate: it never sees the others.
-    held : Samples
-        Regions in their natural mixture, which the gate is fitted to.
-    recipe : Recipe
-
-    Returns
-    -------
-    dict
-        Arrays of the model file.
-    """
-    reduction, reduced = fit_reduction(to_features(samples.bitmaps, from_grid=recipe.from_grid), recipe)
-    gate = fit_gate(reduction.transform(to_features(held.bitmaps, from_grid=recipe.from_grid)), held.geometry, held.labels)
-    seen = (samples.labels != NON_DIGIT) | (Gate.from_array(gate).odds(reduced, samples.geometry) > 0)
-    machine = fit_machine(reduced[seen], samples.labels[seen], recipe)
-    return to_arrays(reduction, machine, recipe) | {"gate": gate}
+def fit_classifier(samples: Samples, recipe: Recipe) -> dict[str, NDArray[Any]]:
+    """Fit projection and SVC to samples in which all eleven classes occur: arrays of a model."""
+    seen = to_features(samples.bitmaps, from_grid=recipe.from_grid)
+    reduction, reduced = fit_reduction(seen, recipe)
+    return to_arrays(reduction, fit_machine(reduced, samples.labels, recipe), recipe)
 
 
 def to_arrays(reduction: PCA, machine: SVC, recipe: Recipe) -> dict[str, NDArray[Any]]:
@@ -102,32 +83,29 @@ def decide_all(classifier: Classifier, bitmaps: NDArray[np.uint8]) -> Floats:
     return classifier.decide(classifier.features(bitmaps, to_grids(bitmaps)))
 
 
-def fit_gate(features: Floats, geometry: Floats, labels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Slopes and bias of the gate, (V + 1,) float32, shifted so that only `GATE_LOSS` of the digits are kept out.
+def fit_calibration(decisions: Floats, labels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    """Fit the calibration of a classifier to its decisions on held-out regions.
 
-    It asks no support vectors, so it may be fitted to regions that these were trained on. (N, P), (N, G), (N,).
+    (N, 55), (N,) -> arrays of a model: the weights of what pairs say of digits, and slope and bias
+    of the log odds of a whole digit.
     """
     is_digit = labels != NON_DIGIT
-    seen = gate_evidence(features, geometry)
-    slopes, _ = fit_logistic(seen, is_digit, strength=0.1)
-    least = np.quantile((seen @ slopes)[is_digit], GATE_LOSS)
-    return np.append(slopes, np.float32(-least)).astype(np.float32)
-
-
-def fit_scores(decisions: Floats, geometry: Floats, labels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-    """Fits the two weights of what pairs say on digits, and the logistic odds of being one on all regions."""
-    is_digit = labels != NON_DIGIT
-    weights, bias = fit_logistic(validity_evidence(decisions, geometry), is_digit, strength=0.1)
-    return {"votes": _fit_votes(decisions[is_digit], labels[is_digit]), "validity": np.append(weights, bias).astype(np.float32)}
+    votes = _fit_votes(decisions[is_digit], labels[is_digit])
+    best = Calibration(weakest_weight=votes[0], votes_weight=votes[1], whole_slope=0.0, whole_bias=0.0).digit_log_probabilities(decisions)
+    shown = np.where(is_digit, labels, best.argmax(axis=1)).astype(np.intp)
+    against = decisions[np.arange(len(labels)), AGAINST_NON_DIGIT[shown]]
+    slope, bias = fit_logistic(against[:, None], is_digit, strength=1.0)
+    return {"votes": votes, "whole": np.array([slope[0], bias], np.float64)}
 
 
 def _fit_votes(decisions: Floats, labels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """The two weights with the least log loss."""
-    weakest, ballot = (part.astype(np.float64) for part in digit_evidence(decisions))
+    """Find the two weights with the least log loss."""
+    weakest, votes = (part.astype(np.float64) for part in digit_votes(decisions))
 
     def loss(point: NDArray[np.float64]) -> float:
-        logits = point[0] * weakest + point[1] * ballot
-        return float((logsumexp(logits, axis=1) - logits[np.arange(len(labels)), labels]).mean())
+        logits = point[0] * weakest + point[1] * votes
+        own = logits[np.arange(len(labels)), labels]
+        return float((logsumexp(logits, axis=1) - own).mean())
 
     found = minimize(loss, np.array([1.4, 0.4]), method="Nelder-Mead", bounds=[(0.01, 20), (0, 20)])
     return np.asarray(found.x, np.float64)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.atomic import write_whole
-from zipocr.decode.confidence import LISTED_COUNT, LISTED_SHARE
+from zipocr.decode.confidence import LISTED_COUNT, P_LISTED
 from zipocr.errors import InputError
 from zipocr.training.compose import Composed, Composer, compose, compose_printed, draw_zip
 from zipocr.training.datasets import DigitSet, load_npz, load_openml, split_writers
@@ -33,7 +33,7 @@ QUOTAS: Mapping[str, int] = {
     "touching": 40, "printed": 40,
 }  # fmt: skip
 """Strings of each kind; the same mixture, in any number, is composed on the fly to measure on."""
-MAIL_UNLISTED = (1 - LISTED_SHARE) / (1 - LISTED_COUNT / 100_000)
+MAIL_UNLISTED = (1 - P_LISTED) / (1 - LISTED_COUNT / 100_000)
 """Share of strings that are any five digits, so that as many ZIPs are unlisted as on mail: some of these are listed by chance."""
 GRAYS = 24
 """Gray levels that are kept: without the noise of the lowest bits the folder is a third as large."""

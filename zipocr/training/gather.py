@@ -1,6 +1,6 @@
-"""Runs the reader's own segmentation over composed strings and collects what its regions turn out to be."""
+"""Collects labelled regions of composed strings, divided as the reader divides them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -12,48 +12,53 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from zipocr.classify.svc import NON_DIGIT
-from zipocr.looking import draw_regions
-from zipocr.prepare import Binarization, Inked, Sheet, find_ink, segment, to_working_size
-from zipocr.segment.lattice import GEOMETRY
+from zipocr.prepare import InkPage, prepare
+from zipocr.reader import draw_regions
+from zipocr.segment.regions import divide
 from zipocr.training.compose import LIGATURE, Composed, Composer
 from zipocr.training.truth import NO_DIGIT, label_regions
-from zipocr.types import MOST_DIGITS, Floats, GrayImage
+from zipocr.types import Region
 
 T = TypeVar("T")
-# Of each string: at most this many non-digits, and this many different regions that show the same digit whole.
-NON_DIGITS = 6
-VARIANTS = 1
+# Non-digits of each string, at most.
+NON_DIGITS = 4
+# How far the network misplaces a digit, in digit heights.
+JITTER = 0.06
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Samples:
-    """Regions and what they are: (N, 32, 32) uint8, (N,) uint8 class (10 is the non-digit), (N, G) float32."""
+    """Regions and what they are: (N, 32, 32) uint8, (N,) uint8 class (10 is the non-digit)."""
 
     bitmaps: NDArray[np.uint8]
     labels: NDArray[np.uint8]
-    geometry: Floats
 
     def __len__(self) -> int:
-        """How many regions there are."""
+        """Count the regions."""
         return len(self.labels)
 
     def take(self, chosen: NDArray[np.bool_]) -> "Samples":
-        """The regions that a mask chooses."""
-        return Samples(bitmaps=self.bitmaps[chosen], labels=self.labels[chosen], geometry=self.geometry[chosen])
+        """Return the regions that a mask chooses."""
+        return Samples(bitmaps=self.bitmaps[chosen], labels=self.labels[chosen])
+
+
+def to_samples(page: InkPage | None, regions: Sequence[Region], labels: Sequence[int]) -> Samples:
+    """Normalize regions whose classes are known."""
+    return Samples(bitmaps=draw_regions(page, regions) if page else np.zeros((0, 32, 32), np.uint8), labels=np.array(labels, np.uint8))
 
 
 def join(parts: Sequence[Samples]) -> Samples:
-    """All samples in order."""
+    """Return all samples in order."""
     return Samples(
         bitmaps=np.concatenate([part.bitmaps for part in parts]),
         labels=np.concatenate([part.labels for part in parts]),
-        geometry=np.concatenate([part.geometry for part in parts]),
     )
 
 
 def gather(composer: Composer, count: int, *, jobs: int, non_digits: int = NON_DIGITS) -> Samples:
-    """Collects labelled regions from the first `count` strings of a composer; the same for any number of processes."""
-    return join(map_strings(_Collect(composer=composer, non_digits=non_digits), range(count), jobs=jobs))
+    """Collect labelled regions from the first `count` strings; the same for any `jobs`."""
+    work = _Collect(composer=composer, non_digits=non_digits)
+    return join(map_strings(work, range(count), jobs=jobs))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -65,41 +70,54 @@ class _Collect:
 
     def __call__(self, number: int) -> Samples:
         composed = self.composer.nth(number)
-        inked = find_some_ink(composed.image, number)
-        if inked is None:
-            return _NOTHING
-        seen = segment(inked)
-        if not seen.lattice.regions:
-            return _NOTHING
-        places = label_regions(seen, owners_of(composed))
+        page = prepare(composed.image).ink
+        if page is None:
+            return to_samples(None, (), ())
         rng = np.random.default_rng((self.composer.seed, number, 1))
-        chosen = _choose(rng, places, self.non_digits)
-        labels = [NON_DIGIT if places[edge] == NO_DIGIT else int(composed.text[places[edge]]) for edge in chosen]
-        regions = tuple(seen.lattice.regions[edge] for edge in chosen)
-        bitmaps = draw_regions(regions) if regions else np.zeros((0, 32, 32), np.uint8)
-        return Samples(bitmaps=bitmaps, labels=np.array(labels, np.uint8), geometry=seen.lattice.geometry[chosen])
+        owners = owners_of(composed)
+        centres = true_centres(page, owners, len(composed.text))
+        if centres is None:
+            return to_samples(None, (), ())
+        jittered = centres + rng.normal(0, JITTER * page.text_height, len(centres))
+        whole = divide(page.components, page.text_height, np.sort(jittered))
+        places = label_regions(whole, page.ink, owners)
+        digits = [(region, int(composed.text[place])) for region, place in zip(whole, places, strict=True) if place >= 0]
+        others = non_digit_regions(page, centres, owners)
+        chosen = rng.permutation(len(others))[: self.non_digits]
+        samples = digits + [(others[number], NON_DIGIT) for number in chosen]
+        return to_samples(page, [region for region, _ in samples], [label for _, label in samples])
 
 
-_NOTHING = Samples(bitmaps=np.zeros((0, 32, 32), np.uint8), labels=np.zeros(0, np.uint8), geometry=np.zeros((0, GEOMETRY), np.float32))
+def true_centres(page: InkPage, owners: NDArray[np.uint8], count: int) -> NDArray[np.float64] | None:
+    """Return the middle column of each digit at line size, (count,); None if one has no ink."""
+    height, width = page.ink.shape
+    scaled = cv2.resize(owners, (width, height), interpolation=cv2.INTER_NEAREST)
+    columns = [np.flatnonzero((scaled == place + 1).any(axis=0)) for place in range(count)]
+    if not all(map(len, columns)):
+        return None
+    return np.array([(own[0] + own[-1]) / 2 for own in columns])
 
 
-def find_some_ink(image: GrayImage, number: int, to_size: Callable[[GrayImage], Sheet] = to_working_size) -> Inked | None:
-    """The writing of a composed page; of every fifth through the second threshold, which reading looks through as well."""
-    if number % 5 == 0:
-        return find_ink(to_working_size(image), Binarization.WOLF)
-    return find_ink(to_size(image), Binarization.OTSU)
+def non_digit_regions(page: InkPage, centres: NDArray[np.float64], owners: NDArray[np.uint8]) -> list[Region]:
+    """Find regions that are a part of a digit or more than one: those of wrong strings."""
+    regions = [region for wrong in wrong_centres(centres) for region in divide(page.components, page.text_height, wrong)]
+    places = label_regions(regions, page.ink, owners)
+    return [region for region, place in zip(regions, places, strict=True) if place == NO_DIGIT]
+
+
+def wrong_centres(centres: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
+    """Yield centres with a digit left out, with one too many, and half a digit astray."""
+    between = (centres[1:] + centres[:-1]) / 2
+    for place in range(len(centres)):
+        yield np.delete(centres, place)
+    for place, middle in enumerate(between, start=1):
+        yield np.insert(centres, place, middle)
+    yield between
 
 
 def owners_of(composed: Composed) -> NDArray[np.uint8]:
-    """Whose ink is where, with what two digits share given to neither."""
+    """Return the owner of each pixel of ink; what two digits share has none."""
     return np.where(composed.shared, np.uint8(LIGATURE), composed.owners)
-
-
-def _choose(rng: np.random.Generator, places: NDArray[np.int8], non_digits: int) -> NDArray[np.intp]:
-    """Some regions of each digit, and some that are none."""
-    chosen = [rng.permutation(np.flatnonzero(places == place))[:VARIANTS] for place in range(MOST_DIGITS)]
-    chosen.append(rng.permutation(np.flatnonzero(places == NO_DIGIT))[:non_digits])
-    return np.sort(np.concatenate(chosen))
 
 
 _work: Callable[[int], object]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipocr import __version__
-from zipocr.classify.scores import Scorer
+from zipocr.classify.scores import Calibration
 from zipocr.classify.svc import NON_DIGIT, Classifier
 from zipocr.errors import InputError
 from zipocr.training.corrected import Lesson, study
@@ -184,8 +184,8 @@ class _Trial:
 
     def _loss(self, seen: Lore, decisions: Floats) -> float:
         """Mean log loss of the digits."""
-        scorer = Scorer.from_model(Model(arrays=self.arrays, passport={}))
-        scores = scorer.digit_scores(decisions)
+        calibration = Calibration.from_model(Model(arrays=self.arrays, passport={}))
+        scores = calibration.digit_log_probabilities(decisions)
         return float(-scores[np.arange(len(seen)), seen.labels].mean()) if len(seen) else 0.0
 
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.prepare import to_glance_size
+from zipocr.prepare import prepare
 from zipocr.sequence.network import FIRST_DIGIT, OTHER
 from zipocr.sequence.strip import straighten
 from zipocr.training.compose import HANDWRITTEN_QUOTAS, Composer
 from zipocr.training.datasets import DigitSet
 from zipocr.training.foreign import ForeignComposer
-from zipocr.training.gather import find_some_ink, map_strings
+from zipocr.training.gather import map_strings
 from zipocr.training.negatives import COUNTS, QUOTAS, WORDLESS, Negatives
 from zipocr.training.typefaces import typefaces
 
@@ -83,10 +83,10 @@ class LineComposer:
     def nth(self, number: int) -> Line | None:
         """The line of a number."""
         composed = self._source(self._chance(number)).nth(number)
-        inked = find_some_ink(composed.image, number, to_glance_size)
-        if inked is None:
+        page = prepare(composed.image).ink
+        if page is None:
             return None
-        strip = straighten(inked.sheet.flat, inked.ink, inked.height, inked.level)
+        strip = straighten(page, page.text_height)
         return Line(pixels=strip.pixels, labels=to_labels(composed.text or composed.letters))
 
     def _source(self, chance: float) -> Composer | Negatives:

@@ -1,4 +1,4 @@
-"""Reads labelled crops and composed strings, with every reader that is asked for, and keeps what became of each."""
+"""Reads labelled crops and composed strings with and without a directory, and keeps the answers."""
 
 import csv
 from collections.abc import Sequence
@@ -13,14 +13,13 @@ from zipocr.config import ScanConfig
 from zipocr.decode.acceptance import acceptance_threshold
 from zipocr.errors import ModelError
 from zipocr.images import read_pages
-from zipocr.looking import Opened
-from zipocr.pooling import View
-from zipocr.reader import Decoded, Reader, see_each
+from zipocr.reader import Attempt, Reader
+from zipocr.segment.regions import divide
 from zipocr.training.compose import Composed, Composer
-from zipocr.training.gather import map_strings, owners_of
+from zipocr.training.gather import map_strings, owners_of, true_centres
 from zipocr.training.metrics import Answer, Pair
 from zipocr.training.truth import label_regions
-from zipocr.types import ZIP_LENGTH, GrayImage, Model, Unread, ZipReading
+from zipocr.types import ZIP_LENGTH, GrayImage, Model, Unread
 
 MAX_PIXELS = 100_000_000
 GROUPS = ("stratum", "kind")
@@ -56,31 +55,35 @@ class Judge:
     reader: Reader
     least: float
 
-    def answer(self, views: Sequence[View], truth: Truth) -> Answer:
-        """What the reader makes of the views of a page that bears a ZIP."""
-        return self._judge(*self.reader.answer(views), truth)
-
     def read(self, page: GrayImage, truth: Truth) -> Answer:
-        """What the reader makes of a page that bears a ZIP, as it does in use: it may turn it, or find several lines on it."""
-        attempt = self.reader.attempt(page)
-        return self._judge(attempt.reading, attempt.found, truth)
+        """Read a page that bears a ZIP, as in use: the reader may turn it, or find several lines."""
+        return self.judge(self.reader.attempt(page), truth)
 
-    def _judge(self, reading: ZipReading | Unread, found: Decoded | None, truth: Truth) -> Answer:
-        if isinstance(reading, Unread) or found is None:
+    def judge(self, attempt: Attempt, truth: Truth) -> Answer:
+        """Compare a reading with what is written on the page."""
+        reading, fused = attempt.reading, attempt.fused
+        if isinstance(reading, Unread) or fused is None:
             return Answer(kind=truth.kind, is_right=False, confidence=None, accepted=False, place=None)
         confidence = round(reading.confidence, 4)
-        place = next((place for place, one in enumerate(found.ranked) if truth.is_spelt_by(one.text)), None)
-        return Answer(kind=truth.kind, is_right=place == 0, confidence=confidence, accepted=confidence >= self.least, place=place)
+        places = (place for place, one in enumerate(fused.ranked) if truth.is_spelt_by(one.text))
+        place = next(places, None)
+        return Answer(
+            kind=truth.kind,
+            is_right=place == 0,
+            confidence=confidence,
+            accepted=confidence >= self.least,
+            place=place,
+        )
 
 
 Judges: TypeAlias = tuple[Judge, Judge]
-"""With the directory and without; they share a look at a page, and differ in when a glance is enough."""
+"""With the directory and without."""
 
 
-def judges(model: Model, kind: type[Reader] = Reader) -> Judges:
+def judges(model: Model) -> Judges:
     """A model's readers with and without the directory, at their default thresholds."""
     with_it, without = (
-        Judge(reader=kind(model, use_directory=used), least=default_threshold(model, use_directory=used)) for used in (True, False)
+        Judge(reader=Reader(model, use_directory=used), least=default_threshold(model, use_directory=used)) for used in (True, False)
     )
     return with_it, without
 
@@ -126,27 +129,29 @@ class _ReadCrop:
         crop = self.crops[number]
         page = next(page for place, page in enumerate(read_pages(crop.path, max_pixels=MAX_PIXELS), start=1) if place == crop.page)
         if isinstance(page, Unread):
-            return _answers(self.judging, ([], []), crop.truth)
+            unread = Answer(kind=crop.truth.kind, is_right=False, confidence=None, accepted=False, place=None)
+            return unread, unread
         with_it, without = self.judging
         return with_it.read(page, crop.truth), without.read(page, crop.truth)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recall:
-    """Whether there is a whole region of each of a string's digits.
+    """Whether each digit of a string has a whole region of its own.
 
-    ``first``: in the lattice of the first threshold, with all its cuts. ``any``: in that or in one of the lattices the reader looked at;
-    it looks no further where it has no doubt.
+    ``at_centres``: where the ink is divided at the true centres; ``as_read``: among the regions
+    that the reader classified.
     """
 
     kind: str
-    first: bool
-    any: bool
+    at_centres: bool
+    as_read: bool
 
 
 def read_strings(judging: Judges, composer: Composer, count: int, *, jobs: int) -> tuple[Pair, tuple[Recall, ...]]:
-    """Reads the first strings of a composer, and says what their lattices held."""
-    found = map_strings(_ReadString(judging=judging, composer=composer), range(count), jobs=jobs)
+    """Read the first strings of a composer, and tell whether their digits have whole regions."""
+    work = _ReadString(judging=judging, composer=composer)
+    found = map_strings(work, range(count), jobs=jobs)
     return _unzipped([answers for answers, _ in found]), tuple(recall for _, recall in found)
 
 
@@ -159,32 +164,30 @@ class _ReadString:
 
     def __call__(self, number: int) -> tuple[tuple[Answer, Answer], Recall]:
         composed = self.composer.nth(number)
-        reader = self.judging[0].reader
-        opened = reader.open(composed.image)
-        seen = see_each([judge.reader for judge in self.judging], opened)
+        with_it, without = self.judging
+        attempt = with_it.reader.attempt(composed.image)
         truth = Truth(zip=composed.text[:ZIP_LENGTH], plus4=composed.text[ZIP_LENGTH:], kind=composed.kind)
-        return _answers(self.judging, seen, truth), recall(reader, opened, seen[0], composed)
-
-
-def _answers(judging: Judges, seen: Sequence[Sequence[View]], truth: Truth) -> tuple[Answer, Answer]:
-    with_it, without = judging
-    return with_it.answer(seen[0], truth), without.answer(seen[1], truth)
+        answers = with_it.judge(attempt, truth), without.read(composed.image, truth)
+        return answers, recall(attempt, composed)
 
 
 def _unzipped(answers: Sequence[tuple[Answer, Answer]]) -> Pair:
     return [one for one, _ in answers], [other for _, other in answers]
 
 
-def recall(reader: Reader, opened: Opened, views: Sequence[View], composed: Composed) -> Recall:
-    """Looks for all digits in the lattices of a string."""
-    owners = owners_of(composed)
-    inked, _ = next(reader.closer(opened), (None, None))
-    first = set() if inked is None else _whole(label_regions(reader.segment(inked, through=True), owners))
-    seen = first.union(*(_whole(label_regions(view.seen, owners)) for view in views))
+def recall(attempt: Attempt, composed: Composed) -> Recall:
+    """Look for whole regions of all digits of a string."""
+    page, owners, fused = attempt.prepared.ink, owners_of(composed), attempt.fused
     count = len(composed.text)
-    return Recall(kind=composed.kind, first=len(first) == count, any=len(seen) == count)
+    centres = true_centres(page, owners, count) if page else None
+    if page is None or centres is None:
+        return Recall(kind=composed.kind, at_centres=False, as_read=False)
+    divided = divide(page.components, page.text_height, centres)
+    seen = fused.classified.segmentation.regions if fused and not attempt.rotation else ()
+    found = [len(_whole(label_regions(some, page.ink, owners))) == count for some in (divided, seen)]
+    return Recall(kind=composed.kind, at_centres=found[0], as_read=found[1])
 
 
 def _whole(labels: NDArray[np.int8]) -> set[int]:
-    """Places of the digits of which there is a whole region."""
+    """Return the places of the digits of which there is a whole region."""
     return set(labels[labels >= 0].tolist())

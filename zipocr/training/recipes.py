@@ -16,29 +16,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipocr import __version__
-from zipocr.classify.gate import Gate
-from zipocr.classify.scores import Scorer
+from zipocr.classify.scores import Calibration
 from zipocr.classify.svc import Classifier
 from zipocr.errors import InputError
-from zipocr.normalize import to_grids
-from zipocr.prepare import settings_hash
 from zipocr.sequence.network import array_names
+from zipocr.settings import settings_hash
 from zipocr.training.calibrate import calibrate
 from zipocr.training.compose import HANDWRITTEN_QUOTAS, Composer
 from zipocr.training.datasets import DigitSet, WriterSplit, load_digits_set, load_npz, load_openml, split_writers
 from zipocr.training.experiment import holdout, isolated_bitmaps
-from zipocr.training.fit import Recipe, decide_all, fit_classifier, fit_scores
+from zipocr.training.fit import Recipe, decide_all, fit_calibration, fit_classifier
 from zipocr.training.foreign import ForeignComposer
 from zipocr.training.gather import Samples, gather, join
 from zipocr.training.lines import LineComposer, gather_lines
 from zipocr.training.negatives import Negatives
+from zipocr.training.orientation import fit_orientation
 from zipocr.training.typefaces import printed_digits, typefaces
 from zipocr.types import Model
 
 EUROPEAN = 0.3
 PRINTED = 8.0
-# Non-digits of each string for the odds of being one, in their natural mixture.
-LATTICE_NON_DIGITS = 60
 # How often Digits are written for the model of NIST digits: their hands are European.
 EXTRA_ROUNDS = 3
 # Lines that the network sees, and how often; the same where digits are few, and so is what can be learnt of them; and the seed of their
@@ -51,9 +48,10 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amounts:
-    """How many composed strings each step sees; rounds are how often each training digit is written.
+    """Composed strings that each step sees.
 
-    ``non_digits`` are learnt from each string, before the gate keeps most of them out.
+    ``rounds`` are how often each training digit is written; ``non_digits`` are learnt from each
+    string.
     """
 
     rounds: int
@@ -62,14 +60,15 @@ class Amounts:
     foreign: int
     lattice: int
     confidence: int
+    orientation: int
 
 
 LIBRARIES = ("numpy", "opencv-python-headless", "Pillow", "scikit-learn", "scipy")
 # As calibration names them; three in ten of these strings are any five digits, so the directory misleads more than on mail.
 ACCURACIES = ("read with the directory", "read without it")
 AMOUNTS = {
-    False: Amounts(rounds=1, non_digits=3, printed=900, foreign=1500, lattice=1500, confidence=5000),
-    True: Amounts(rounds=6, non_digits=5, printed=0, foreign=0, lattice=800, confidence=4000),
+    False: Amounts(rounds=1, non_digits=3, printed=900, foreign=1500, lattice=1500, confidence=5000, orientation=2000),
+    True: Amounts(rounds=6, non_digits=5, printed=0, foreign=0, lattice=800, confidence=4000, orientation=2000),
 }
 
 
@@ -189,20 +188,26 @@ def _build(
     """Fits everything; the first network belongs to the fold, and the last to the model, which learns from all digits in the end."""
     amounts = AMOUNTS[recipe.from_grid]
     report("learning digits and non-digits")
-    held = gather(_composer(fold.lattice, recipe, seed=_seed(recipe, 200)), amounts.lattice, jobs=jobs, non_digits=LATTICE_NON_DIGITS)
     samples = _learnable(fold.train, fold.train if recipe.from_grid else extra, amounts, recipe, jobs)
-    fitted = fit_classifier(samples, held, recipe)
-    report("fitting the scores")
-    scores = _fit_scores(held, fitted)
+    fitted = fit_classifier(samples, recipe)
+    report("calibrating the classifier")
+    held = gather(_composer(fold.lattice, recipe, seed=_seed(recipe, 200)), amounts.lattice, jobs=jobs)
+    calibrated = fit_calibration(decide_all(Classifier.from_arrays(fitted), held.bitmaps), held.labels)
     report("fitting the confidence")
     composer = _composer(fold.confidence, recipe, seed=_seed(recipe, 300))
     negatives = Negatives(fold.confidence, seed=_seed(recipe, 400), part="train", european=EUROPEAN)
-    # A network that is another one in the end was not seen to be right at a glance.
-    is_whole = everything is fold.train
-    certain, facts = calibrate({**fitted, **scores, **networks[0]}, composer, negatives, amounts.confidence, jobs=jobs, glances=is_whole)
-    if not is_whole:
+    certain, facts = calibrate({**fitted, **calibrated, **networks[0]}, composer, negatives, amounts.confidence, jobs=jobs)
+    report("telling which way up a page is")
+    oriented = fit_orientation(
+        {**fitted, **calibrated, **networks[0], **certain},
+        _oriented_lines(fold.lattice, recipe, amounts),
+        composer,
+        amounts.orientation,
+        jobs=jobs,
+    )
+    if everything is not fold.train:
         report("learning from all digits")
-        fitted = fit_classifier(_learnable(everything, everything, amounts, recipe, jobs), held, recipe)
+        fitted = fit_classifier(_learnable(everything, everything, amounts, recipe, jobs), recipe)
     passport = {
         "data": about,
         "recipe": {name: getattr(recipe, name) for name in ("C", "gamma", "components", "from_grid", "seed")},
@@ -212,7 +217,7 @@ def _build(
         "accuracy": {f"composed strings of held-out writers, {name}": facts.pop(name) for name in ACCURACIES},
         **facts,
     }
-    return Model(arrays={**fitted, **scores, **networks[-1], **certain}, passport=passport)
+    return Model(arrays={**fitted, **calibrated, **networks[-1], **certain, **oriented}, passport=passport)
 
 
 def _seed(recipe: Recipe, purpose: int) -> int:
@@ -227,6 +232,18 @@ def _composer(digits: DigitSet, recipe: Recipe, *, seed: int, each_once: bool = 
     return Composer(digits, seed=seed, kinds=kinds, european=EUROPEAN, each_once=each_once, faces=faces)
 
 
+def _oriented_lines(digits: DigitSet, recipe: Recipe, amounts: Amounts) -> list[Composer]:
+    """Strings that show which way up digits are, by hand, in foreign hands, and in type."""
+    lines = [_composer(digits, recipe, seed=_seed(recipe, 500), printed=0)]
+    if amounts.foreign:
+        lines.append(ForeignComposer(digits, seed=_seed(recipe, 501)))
+    if amounts.printed:
+        faces = typefaces("train")
+        seed = _seed(recipe, 502)
+        lines.append(Composer(digits, seed=seed, kinds={"printed": 1}, faces=faces))
+    return lines
+
+
 def _learnable(digits: DigitSet, extra: DigitSet, amounts: Amounts, recipe: Recipe, jobs: int) -> Samples:
     """What the classifier learns from: regions of composed strings, printed ones, and isolated Digits as they are."""
     handwritten = _composer(digits, recipe, seed=_seed(recipe, 100), each_once=True, printed=0)
@@ -239,23 +256,14 @@ def _learnable(digits: DigitSet, extra: DigitSet, amounts: Amounts, recipe: Reci
         parts.append(gather(printed, amounts.printed, jobs=jobs))
         composed = Composer(extra, seed=_seed(recipe, 102), each_once=True)
         parts.append(gather(composed, EXTRA_ROUNDS * composed.round_length, jobs=jobs))
-    isolated = isolated_bitmaps(extra)
-    geometry = np.zeros((len(isolated), parts[0].geometry.shape[1]), np.float32)
-    return join([*parts, Samples(bitmaps=isolated, labels=extra.labels, geometry=geometry)])
-
-
-def _fit_scores(held: Samples, fitted: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Fits the scores to what passes the gate."""
-    classifier = Classifier.from_arrays(fitted)
-    features = classifier.features(held.bitmaps, to_grids(held.bitmaps))
-    passed = Gate.from_array(fitted["gate"]).odds(features, held.geometry) > 0
-    return fit_scores(classifier.decide(features[passed]), held.geometry[passed], held.labels[passed])
+    isolated = Samples(bitmaps=isolated_bitmaps(extra), labels=extra.labels)
+    return join([*parts, isolated])
 
 
 def digit_accuracy(model: Model, digits: DigitSet) -> float:
     """Share of isolated digits read right when only digits are in question: the non-digit has no say."""
     decisions = decide_all(Classifier.from_model(model), isolated_bitmaps(digits))
-    return float((Scorer.from_model(model).digit_scores(decisions).argmax(axis=1) == digits.labels).mean())
+    return float((Calibration.from_model(model).digit_log_probabilities(decisions).argmax(axis=1) == digits.labels).mean())
 
 
 def _about_nist(nist: DigitSet, train: DigitSet) -> dict[str, Any]:

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
-from zipocr.classify.gate import Gate
-from zipocr.classify.svc import CLASSES, NON_DIGIT, PAIRS, Classifier
+from zipocr.classify.svc import CLASSES, PAIRS, Classifier
 from zipocr.normalize import to_grids
 from zipocr.training.gather import Samples
 from zipocr.types import Floats
@@ -46,14 +45,12 @@ class Lore:
 
 
 def to_lore(arrays: Mapping[str, NDArray[Any]], samples: Samples, owners: NDArray[np.intp]) -> Lore:
-    """Shows samples to a classifier; non-digits that its gate keeps out it never sees."""
+    """Show samples to a classifier."""
     classifier = Classifier.from_arrays(arrays)
     features = classifier.features(samples.bitmaps, to_grids(samples.bitmaps)).astype(np.float16).astype(np.float32)
-    seen = (samples.labels != NON_DIGIT) | (Gate.from_array(arrays["gate"]).odds(features, samples.geometry) > 0)
-    features = features[seen]
     with threadpool_limits(1, user_api="blas"):
         decisions = classifier.decide(features)
-    return Lore(features=features, labels=samples.labels[seen], decisions=decisions, owners=owners[seen])
+    return Lore(features=features, labels=samples.labels, decisions=decisions, owners=owners)
 
 
 def learn_pairs(lore: Lore, gamma: float, bounds: Sequence[float]) -> list[Floats]:

@@ -93,15 +93,18 @@ def strings_table(measured: Sequence[Measured]) -> list[str]:
 
 
 def recall_table(found: Sequence[Recall], *, by_kind: bool) -> list[str]:
-    """Shares of strings for all of whose digits the lattice has a region: of every kind, or with all but touching and printed together."""
+    """Tell the shares of strings with a whole region for each digit.
+
+    Of every kind, or with all but touching and printed ones together.
+    """
     groups: dict[str, list[Recall]] = {}
     for one in found:
         groups.setdefault(one.kind if by_kind or one.kind in {"touching", "printed"} else "other handwriting", []).append(one)
     rows = []
     for kind, some in [*sorted(groups.items()), ("all", list(found))]:
-        shares = (sum(one.first for one in some) / len(some), sum(one.any for one in some) / len(some))
+        shares = (sum(one.at_centres for one in some) / len(some), sum(one.as_read for one in some) / len(some))
         rows.append((kind, str(len(some)), *(f"{share:.3f}" for share in shares)))
-    return markdown(("strings", "n", "first threshold", "with further looks"), rows)
+    return markdown(("strings", "n", "divided at the true centres", "as read"), rows)
 
 
 def floor(answers: Pair) -> tuple[float, float, float]:

@@ -1,11 +1,12 @@
-"""Tells for every region of a composed string's lattice whether it is a digit, and which."""
+"""Labels the regions of a composed string: which are whole digits, and which are none."""
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.prepare import Segmentation
-from zipocr.types import MOST_DIGITS, Region
+from zipocr.types import MOST_DIGITS, InkMask, Region
 
 # A digit covers nearly all of one glyph and hardly anything else; what is clearly less, or clearly more, is none; the rest teaches nothing.
 WHOLE, PURE = 0.85, 0.15
@@ -15,25 +16,28 @@ SEEN = 0.6
 NO_DIGIT, UNCLEAR = -1, -2
 
 
-def label_regions(seen: Segmentation, owners: NDArray[np.uint8]) -> NDArray[np.int8]:
-    """Labels the regions of a lattice by their owners.
+def label_regions(regions: Sequence[Region], ink: InkMask, owners: NDArray[np.uint8]) -> NDArray[np.int8]:
+    """Label regions by the owners of their ink.
 
     Parameters
     ----------
-    seen : Segmentation
+    regions : sequence of Region
+    ink : (h, w) bool
+        All ink of the page at the size of the regions.
     owners : (H, W) uint8
-        Whose ink each pixel of the original page is: 1 to 9 the digits' places, 255 foreign, anything else nobody's.
+        The owner of each pixel of the original page: 1 to 9 the digits' places, 255 foreign,
+        anything else none.
 
     Returns
     -------
     (E,) int8
         0 to 8 the place of the digit a region is, `NO_DIGIT`, or `UNCLEAR`.
     """
-    height, width = seen.ink.shape
+    height, width = ink.shape
     scaled = cv2.resize(owners, (width, height), interpolation=cv2.INTER_NEAREST).astype(np.uint8, copy=False)
-    inside = np.array([_inked_by(region, scaled) for region in seen.lattice.regions], np.float32).reshape(-1, MOST_DIGITS + 1)
+    inside = np.array([_inked_by(region, scaled) for region in regions], np.float32).reshape(-1, MOST_DIGITS + 1)
     places = range(1, MOST_DIGITS + 1)
-    inked = np.array([(scaled[seen.ink] == place).sum() for place in places], np.float32)
+    inked = np.array([(scaled[ink] == place).sum() for place in places], np.float32)
     written = np.array([(scaled == place).sum() for place in places], np.float32)
     covered = inside[:, :MOST_DIGITS] / np.maximum(np.maximum(inked, SEEN * written), 1)
     place = covered.argmax(axis=1)

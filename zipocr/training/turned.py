@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zipocr.images import read_pages
-from zipocr.reader import Reader, turn_clockwise
+from zipocr.reader import Reader, rotate
 from zipocr.training.gather import map_strings
 from zipocr.training.measure import MAX_PIXELS, Crop, Judge
 from zipocr.training.report import markdown
@@ -48,7 +48,7 @@ class _ReadTurned:
         place, of_crop = divmod(number, len(self.crops))
         crop = self.crops[of_crop]
         page = next(page for place, page in enumerate(read_pages(crop.path, max_pixels=MAX_PIXELS), start=1) if place == crop.page)
-        reading = page if isinstance(page, Unread) else self.reader.read(turn_clockwise(page, TURNS[place]))
+        reading = page if isinstance(page, Unread) else self.reader.read(rotate(page, TURNS[place]))
         turned_back = int(getattr(reading, "rotation", 0))
         if isinstance(reading, Unread):
             return Turned(turn=TURNS[place], turned_back=turned_back, is_right=False, accepted=False)

@@ -1,0 +1,147 @@
+"""Fuses what two readers say of a string: the line's network and the classifier of its regions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import exp
+from typing import Self
+
+import numpy as np
+
+from zipocr.types import ZIP_LENGTH, Floats, Model
+
+# What one reader holds against a string counts this much at most, in nats: of the network, and
+# of the classifier for five digits and for the weakest.
+MAX_LINE, MAX_SUM, MAX_WEAKEST = 25.0, 30.0, 12.0
+FEATURES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A string of five or nine digits, and what was seen of it.
+
+    ``line_score`` is the network's log probability of it; ``regions`` are the numbers of its regions
+    and ``log_likelihoods`` what the classifier says of its digits there, both empty where the
+    string has no regions; ``score`` is its fused log probability up to a constant.
+    """
+
+    text: str
+    line_score: float
+    regions: tuple[int, ...] = ()
+    log_likelihoods: tuple[float, ...] = ()
+    score: float = 0.0
+
+    @property
+    def digits_score(self) -> float:
+        """Sum of the log-likelihoods, brought to five digits so that nine are no bad five."""
+        if not self.regions:
+            return 0.0
+        limited = sum(max(one, -MAX_WEAKEST) for one in self.log_likelihoods)
+        return max(limited * ZIP_LENGTH / len(self.text), -MAX_SUM)
+
+    @property
+    def weakest(self) -> float:
+        """Log-likelihood of the digit that fits its region least."""
+        return max(min(self.log_likelihoods, default=0.0), -MAX_WEAKEST)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fusion:
+    """Weights of a conditional logit over the strings that a page may bear.
+
+    Of the network's log probability, the classifier's log-likelihoods, their minimum, and of having
+    no regions.
+    """
+
+    line: float
+    digits: float
+    weakest: float
+    no_regions: float
+
+    @classmethod
+    def from_model(cls, model: Model) -> Self:
+        """Unfold the arrays of a model file."""
+        line, digits, weakest, no_regions = (float(value) for value in model.arrays["fusion"])
+        return cls(line=line, digits=digits, weakest=weakest, no_regions=no_regions)
+
+    def rank(self, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+        """Score candidates, without a directory, and sort them, best first."""
+        return _sorted([replace(one, score=self._score(one)) for one in candidates])
+
+    def _score(self, one: Candidate) -> float:
+        line, digits, weakest, no_regions = fusion_features(one)
+        return self.line * line + self.digits * digits + self.weakest * weakest + self.no_regions * no_regions
+
+
+def fusion_features(one: Candidate) -> tuple[float, float, float, float]:
+    """Return what the fusion weighs."""
+    return max(one.line_score, -MAX_LINE), one.digits_score, one.weakest, float(not one.regions)
+
+
+def propose(texts: Sequence[str], strings: Sequence[tuple[int, ...]], log_likelihoods: Floats) -> list[str]:
+    """List the strings that regions spell best and that are not known yet.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Known strings.
+    strings : sequence of tuple of int
+        The regions of each segmentation, from left to right.
+    log_likelihoods : (E, 10) float32
+        What the classifier says of each region.
+    """
+    best = log_likelihoods.argmax(axis=1).tolist() if len(log_likelihoods) else []
+    found = ["".join(str(best[region]) for region in regions) for regions in strings if regions]
+    return [text for text in dict.fromkeys(found) if text not in texts]
+
+
+def to_candidates(
+    line_scores: Mapping[str, float],
+    strings: Sequence[tuple[int, ...]],
+    log_likelihoods: Floats,
+) -> list[Candidate]:
+    """Put together what both readers say of strings.
+
+    Parameters
+    ----------
+    line_scores : mapping of str to float
+        The network's log probability of each string.
+    strings : sequence of tuple of int
+        Segmentations; a string takes the one of its length in which it fits best.
+    log_likelihoods : (E, 10) float32
+        What the classifier says of each region.
+    """
+    table = log_likelihoods.tolist()
+    found = []
+    for text, line_score in line_scores.items():
+        fits = [
+            (tuple(table[region][int(digit)] for region, digit in zip(regions, text, strict=True)), regions)
+            for regions in dict.fromkeys(strings)
+            if len(regions) == len(text)
+        ]
+        best, regions = max(fits, key=lambda fit: sum(fit[0]), default=((), ()))
+        found.append(Candidate(text=text, line_score=line_score, regions=regions, log_likelihoods=best))
+    return found
+
+
+def posterior(candidates: Sequence[Candidate]) -> list[float]:
+    """Return the share of each string in the sum over all."""
+    # A dozen plain numbers: arrays take several times as long.
+    top = max(one.score for one in candidates)
+    weights = [exp(one.score - top) for one in candidates]
+    total = sum(weights)
+    return [weight / total for weight in weights]
+
+
+def _sorted(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    return tuple(sorted(candidates, key=lambda one: (-one.score, one.text)))
+
+
+def apply_prior(candidates: Sequence[Candidate], listed: Mapping[str, object], weight: float) -> tuple[Candidate, ...]:
+    """Add the directory's log prior to strings whose first five digits it lists; best first."""
+    weighed = [replace(one, score=one.score + weight) if one.text[:ZIP_LENGTH] in listed else one for one in candidates]
+    return _sorted(weighed)
+
+
+def to_matrix(candidates: Sequence[Candidate]) -> Floats:
+    """Return the features of all candidates: (K, FEATURES)."""
+    return np.array([fusion_features(one) for one in candidates], np.float32).reshape(-1, FEATURES)

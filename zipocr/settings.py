@@ -1,0 +1,59 @@
+"""The fingerprint of the settings that a model rests on.
+
+Training and reading must share them. The keys are part of the model format: they stay as they are
+when a constant or its module is renamed.
+"""
+
+from collections.abc import Mapping
+from hashlib import sha256
+
+from zipocr import clean, normalize, prepare, threshold
+from zipocr.classify import features, scores, svc
+from zipocr.segment import regions, seams
+from zipocr.sequence import strip
+
+SETTINGS: Mapping[str, object] = {
+    "background.shrink": threshold.BACKGROUND_SHRINK,
+    "binarize.min_contrast": threshold.LEAST_CONTRAST,
+    "binarize.min_gray": threshold.LEAST_GRAY,
+    "text_height.wanted": prepare.TEXT_HEIGHT,
+    "text_height.range": (prepare.MIN_TEXT_HEIGHT, prepare.MAX_TEXT_HEIGHT),
+    "text_height.min_halved": prepare.MIN_HALVED_HEIGHT,
+    "text_height.ink_share": clean.TWO_THIRDS,
+    "text_height.line_share": clean.LINE_SHARE,
+    "text_height.enclosed": (clean.ENCLOSED_HEIGHT, clean.HOLLOW_SHARE, clean.FALLBACK_HEIGHT),
+    "page.smoothing": prepare.SMOOTHING,
+    "page.max_enlargement": prepare.MAX_ENLARGEMENT,
+    "specks.size": (clean.SPECK, clean.LEAST_TALL, clean.LEAST_AREA),
+    "specks.max_components": clean.MOST_PARTS,
+    "rules.length": (clean.RULE_RUN, clean.RULE_LENGTH, clean.BAR_LENGTH, clean.BORDER_LENGTH),
+    "rules.stroke": (clean.LONGEST_STROKE, clean.RULE_THICKNESS, clean.STRAIGHTNESS),
+    "rules.fit": (clean.LEAST_SUPPORT, clean.FITS, clean.TANGENT),
+    "gaps.mended": clean.MENDED_GAP,
+    "line_image.height": (strip.STRIP_HEIGHT, strip.DIGIT_HEIGHT),
+    "line_image.margin": strip.MARGIN,
+    "line_image.length": (strip.LEAST_LENGTH, strip.MOST_LENGTH),
+    "line_image.max_slope": strip.MOST_SLOPE,
+    "line_image.smoothing": strip.SOFTENING,
+    "line_image.ink_darkness": strip.INK_LEVEL,
+    "regions.reach": (regions.REACH, regions.MAX_DISTANCE, regions.MIN_AREA),
+    "regions.same_place": regions.SAME_PLACE,
+    "seams.band": (seams.STRAY, seams.STEP, seams.SLANTS, seams.NEAR),
+    "seams.cost": (seams.STEP_ASIDE, seams.MIN_PIECE),
+    "bitmap.size": (normalize.BITMAP, normalize.BLOCK, normalize.OVERSAMPLING),
+    "bitmap.box": (normalize.BOX_WIDTH, normalize.BOX_HEIGHT),
+    "bitmap.limits": (normalize.MAX_WIDENING, normalize.MAX_SHEAR),
+    "gradients.sampling": (
+        features.DIRECTIONS,
+        features.SAMPLED_ROWS,
+        features.SAMPLED_COLUMNS,
+    ),
+    "gradients.sigma": (features.PLANE_SIGMA, features.IMAGE_SIGMA),
+    "svc.classes": svc.CLASSES,
+    "votes.steepness": scores.STEEPNESS,
+}
+
+
+def settings_hash() -> str:
+    """Return a hash of all settings, 16 hexadecimal digits."""
+    return sha256(repr(sorted(SETTINGS.items())).encode()).hexdigest()[:16]
