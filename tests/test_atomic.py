@@ -18,7 +18,10 @@ def test_nothing_stands_there_before_the_end(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_disk_has_the_contents_before_the_file_has_its_name_and_then_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_disk_has_the_contents_before_the_file_has_its_name_and_then_the_name(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     path, synced = tmp_path / "new", []
 
     def fsync(descriptor: int) -> None:
@@ -27,7 +30,8 @@ def test_the_disk_has_the_contents_before_the_file_has_its_name_and_then_the_nam
 
     monkeypatch.setattr("zipocr.atomic.os.fsync", fsync)
     write_whole(path, b"whole")
-    assert synced == [(path.stat().st_ino, len(b"whole"), False), (tmp_path.stat().st_ino, False, True)]
+    contents, name = (path.stat().st_ino, 5, False), (tmp_path.stat().st_ino, False, True)
+    assert synced == [contents, name]
 
 
 def test_a_failed_block_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:

@@ -275,7 +275,11 @@ def test_a_manifest_that_shrinks_meanwhile_is_told(scans: Path, tmp_path: Path, 
     assert "was changed meanwhile" in done.stderr
 
 
-def test_a_part_that_an_interruption_followed_at_once_is_counted(scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_that_an_interruption_followed_at_once_is_counted(
+    scans: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def write_and_interrupt(*words: Any) -> None:
         write_part(*words)
         raise KeyboardInterrupt

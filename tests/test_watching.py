@@ -99,7 +99,10 @@ def test_a_folder_that_comes_back_brings_nothing_twice(tmp_path: Path) -> None:
     assert [names(found, now) for now in (15, 20)] == [[], []]
 
 
-def test_listing_takes_a_fifth_of_the_time_however_much_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listing_takes_a_fifth_of_the_time_however_much_happens(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     clock, lists = [0.0], []
 
     def ticks(_: Path) -> Iterator[bool]:

@@ -29,12 +29,23 @@ def wait_until(condition: Callable[[], bool], *, deadline: float) -> bool:
 
 
 @contextmanager
-def running(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command in a session of its own, so that a signal can go to all its processes, like a terminal's Ctrl-C.
+def running(
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command in a session of its own, whose processes a signal can reach like Ctrl-C does.
 
-    A command that is still there at the end of the block, as where a test fails, is killed and not waited for.
+    A command that outlives the block, as where a test fails, is killed.
     """
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, env=env) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command,
+        stdout=pipe,
+        stderr=pipe,
+        start_new_session=True,
+        env=env,
+    ) as process:
         try:
             yield process
         finally:
