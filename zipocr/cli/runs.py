@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from zipocr.config import ScanConfig
 
 FAILURES_NAMED = 20
+# From this share of the ZIPs, and this many, a stack was fed upside down.
+UPSIDE_DOWN_SHARE, MIN_UPSIDE_DOWN = 0.5, 10
 
 
 def settings_of(config: ScanConfig) -> BatchSettings:
@@ -99,6 +101,7 @@ class Tally:
     counts: Counter[str] = field(default_factory=Counter)
     named: list[str] = field(default_factory=list)
     earlier: int = 0
+    upside_down: int = 0
 
     def begin_anew(self) -> None:
         """Take what was counted up to now for the work of an earlier run."""
@@ -106,7 +109,11 @@ class Tally:
 
     def add(self, outcome: Outcome) -> None:
         """Count a file's pages; a page that could not be opened is ``failed`` and not ``unread``."""
+        from zipocr.types import Reason
+
         self.counts.update(outcome.counts)
+        if Reason.TURNED_180 in outcome.lines:  # rows are parsed only where that is worth it
+            self.upside_down += sum(Reason.TURNED_180 in row.reason for row in outcome.rows)
         room = FAILURES_NAMED - len(self.named)
         if outcome.failures and room:
             from zipocr.results import to_cell
@@ -125,6 +132,10 @@ class Tally:
             yield f"failed: {failed - len(self.named)} more, see the rows with one of the reasons {', '.join(sorted(FAILURES))}"
         if not pages:
             yield "warning: no images found"
+        found = counts["read"] + counts["review"]
+        if self.upside_down >= max(MIN_UPSIDE_DOWN, UPSIDE_DOWN_SHARE * found):
+            share = f"{self.upside_down} of {found}"
+            yield f"warning: {share} ZIPs were upside down; was the stack fed the wrong way?"
         if self.skipped:
             yield f"skipped {self.skipped} other files"
         parts = f"read {counts['read']}, to review {counts['review']}, unread {counts['unread']}, failed {failed}"

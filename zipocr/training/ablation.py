@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from zipocr.attempt import Attempt, Fused
 from zipocr.clean import digit_height, mend_gaps, remove_rules, remove_specks
 from zipocr.prepare import PreparedPage, prepare, to_ink_page
-from zipocr.reader import Attempt, Fused, Reader
+from zipocr.reader import Reader
 from zipocr.training.measure import Crop, Judge, default_threshold, read_crops
 from zipocr.training.metrics import Pair
 from zipocr.types import GrayImage, Model
@@ -56,10 +57,10 @@ class AblatedReader(Reader):
 
     def _clean(self, page: PreparedPage) -> PreparedPage:
         """Clean the ink of a page once more, without one of the steps."""
-        scaled, height = page.scaled, page.scaled.text_height
         if self._without not in {"removal of rules", "bridging of gaps"} or page.ink is None:
             return page
-        components = scaled.components
+        scaled = page.ink.scaled
+        components, height = scaled.components, scaled.text_height
         if self._without == "bridging of gaps":
             bare = remove_rules(components, height)
             height = height if bare is components else digit_height(bare) or height
