@@ -61,12 +61,6 @@ class Attempt:
         """Probability that the reading is right in this orientation, 0 without one."""
         return 0.0 if isinstance(self.reading, Unread) else self.reading.confidence
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether there is no ZIP on the page in any orientation."""
-        settled = {Reason.NO_INK, Reason.SEVERAL_LINES}
-        return isinstance(self.reading, Unread) and self.reading.reason in settled
-
     def weighed(self, probability: float) -> "Attempt":
         """Return the attempt with the probability of its orientation in its confidence."""
         if isinstance(self.reading, Unread):

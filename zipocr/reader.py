@@ -46,7 +46,7 @@ from zipocr.types import (
 ALIGNED = 3
 # Where both readers together think their best string less likely than this, the network reads the
 # line a second time, its digits larger by this factor.
-SECOND_PASS_BELOW = 0.97
+SECOND_PASS_BELOW = 0.9
 SECOND_PASS_SCALE = 1 / 0.85
 # A tall page that is read with less confidence is tried in both quarter turns.
 RETRY_BELOW = 0.8
@@ -111,8 +111,12 @@ class Reader:
         return self.read_prepared([prepare(page) for page in pages])
 
     def read_prepared(self, pages: Sequence[PreparedPage]) -> list[Attempt]:
-        """Read prepared pages upright, and in other orientations those that are in doubt."""
-        return [self._any_rotation(one) for one in self.read_upright(pages)]
+        """Read prepared pages upright, and those in doubt in other orientations."""
+        upright = self.read_upright(pages)
+        doubtful = [place for place, one in enumerate(upright) if self.may_be_upside_down(one)]
+        turned = [pages[place].rotated_180() for place in doubtful]
+        others = dict(zip(doubtful, self.read_upright(turned, rotation=180), strict=True))
+        return [self._best([one, *filter(None, [others.get(place)]), *self.quarter_turns(one)]) for place, one in enumerate(upright)]
 
     def read_upright(self, pages: Sequence[PreparedPage], *, rotation: int = 0) -> list[Attempt]:
         """Read prepared pages as they are; they were turned by `rotation` before."""
@@ -192,14 +196,33 @@ class Reader:
             second_pass=fused.classified.line.is_twice,
         )
 
-    def _any_rotation(self, upright: Attempt) -> Attempt:
-        """Turn a page that may be upside down, or in doubt and tall; return its best reading.
+    def may_be_upside_down(self, upright: Attempt) -> bool:
+        """Tell whether a line may be upside down, by how it looks to the network either way."""
+        page, line = upright.prepared.ink, upright.line
+        if page is None or line is None:
+            return False
+        log_odds = self._orientation.log_odds(line.pooled)
+        if log_odds >= CERTAIN:
+            return False
+        (turned,) = self.read_lines([page.rotated_180()])
+        return log_odds - self._orientation.log_odds(turned.pooled) < 2 * CERTAIN
 
-        Its confidence includes the chance that another orientation is the right one.
+    def quarter_turns(self, upright: Attempt) -> Iterator[Attempt]:
+        """Read a tall page that is in doubt in both quarter turns."""
+        page = upright.prepared.page
+        settled = isinstance(upright.reading, Unread) and upright.line is None
+        if settled or upright.confidence >= RETRY_BELOW or page.shape[0] <= page.shape[1]:
+            return
+        for degrees in QUARTER_TURNS:
+            yield from self.read_upright([prepare(rotate(page, degrees))], rotation=degrees)
+
+    def _best(self, attempts: Sequence[Attempt]) -> Attempt:
+        """Return the reading of the orientation that a page is meant to be read in.
+
+        Its confidence includes the chance that this is another one.
         """
-        attempts = [upright, *self.other_orientations(upright)]
         if len(attempts) == 1:
-            return upright
+            return attempts[0]
         probabilities = self._orientation.posterior([self.orient(one) for one in attempts])
         best = max(range(len(attempts)), key=probabilities.__getitem__)
         chosen = best if probabilities[best] >= MIN_PROBABILITY_ROTATED else 0
@@ -209,20 +232,7 @@ class Reader:
         """Return what an orientation of a page shows of being the right one."""
         line = attempt.line
         log_odds = self._orientation.log_odds(line.pooled) if line else -CERTAIN
-        confidence = attempt.confidence
-        return Oriented(rotation=attempt.rotation, confidence=confidence, log_odds=log_odds)
-
-    def other_orientations(self, upright: Attempt) -> Iterator[Attempt]:
-        """Read a page in the other orientations that are to be considered."""
-        if upright.is_settled:
-            return
-        page = upright.prepared
-        if self.orient(upright).log_odds < CERTAIN:
-            yield from self.read_upright([page.rotated_180()], rotation=180)
-        if upright.confidence < RETRY_BELOW and page.page.shape[0] > page.page.shape[1]:
-            for degrees in QUARTER_TURNS:
-                turned = prepare(rotate(page.page, degrees))
-                yield from self.read_upright([turned], rotation=degrees)
+        return Oriented(rotation=attempt.rotation, confidence=attempt.confidence, log_odds=log_odds)
 
     def _report(self, fused: Fused, rotation: int) -> ZipReading:
         confidence = self._confidence.probability(self.features(fused))

@@ -50,10 +50,14 @@ class AblatedReader(Reader):
         """Tell whether the network is to read a line twice."""
         return self._without != "second pass" and super().needs_second_pass(fused)
 
-    def other_orientations(self, upright: Attempt) -> Iterator[Attempt]:
-        """Read a page in other orientations."""
+    def may_be_upside_down(self, upright: Attempt) -> bool:
+        """Tell whether a page is to be read the other way up."""
+        return self._without != "other orientations" and super().may_be_upside_down(upright)
+
+    def quarter_turns(self, upright: Attempt) -> Iterator[Attempt]:
+        """Read a page in both quarter turns."""
         if self._without != "other orientations":
-            yield from super().other_orientations(upright)
+            yield from super().quarter_turns(upright)
 
     def _clean(self, page: PreparedPage) -> PreparedPage:
         """Clean the ink of a page once more, without one of the steps."""
