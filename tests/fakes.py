@@ -18,7 +18,7 @@ def digit(value: int, *, probability: float = 0.99) -> DigitReading:
 
 def bare_model(passport: Mapping[str, object]) -> Model:
     """A model that has all its parts, and nothing in them."""
-    arrays = {name: np.zeros((0, 2)) for name in ARRAYS} | {"sure": np.zeros(2)}
+    arrays = {name: np.zeros((0, 2)) for name in ARRAYS}
     return Model(arrays=arrays, passport=passport)
 
 
@@ -49,7 +49,7 @@ class FakeReader:
         return [self.read(page) for page in pages]
 
     def trace(self, page: GrayImage) -> Trace:
-        return Trace(page=page, ink=page < 128, cuts=(), candidates=(), regions=(), grids=(), reading=self.read(page))
+        return Trace(page=page, ink=page < 128, candidates=(), regions=(), grids=(), reading=self.read(page))
 
 
 def start_fake(settings: BatchSettings) -> FileReader:

@@ -9,13 +9,13 @@ import pytest
 from drawings import lay, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from zipocr.decode.strings import Candidate
+from zipocr.looking import SHUT
+from zipocr.pooling import SUPPORT, UNSEEN, View
+
 from zipocr.directory import places
 from zipocr.errors import ModelError
-from zipocr.looking import SHUT
 from zipocr.model_file import load_model
-from zipocr.pooling import SUPPORT, UNSEEN, View
 from zipocr.reader import Reader
 from zipocr.types import GrayImage, Model, Place, Reason, Unread, ZipReading
 
