@@ -13,7 +13,8 @@ from zipocr.decode.orientation import CERTAIN, OrientationModel, Oriented
 from zipocr.images import read_pages
 from zipocr.model_file import load_model
 from zipocr.prepare import PreparedPage, prepare
-from zipocr.reader import MIN_PROBABILITY_ROTATED, RETRY_BELOW, Attempt, Reader, rotate
+from zipocr.attempt import Attempt
+from zipocr.reader import MIN_ROTATED_CONFIDENCE, RETRY_BELOW, Reader, rotate
 from zipocr.types import GrayImage, Model, Reason, Unread, ZipReading
 
 SAMPLES = Path(__file__).parents[1] / "sample_scans"
@@ -146,7 +147,7 @@ def test_a_turned_page_is_read_upright_and_says_how_it_was_turned(turn):
     found = reader.read(lying)
     rotations = (0, 180, 90, 270) if turn != 180 else (0, 180)
     share = reader.expected(*rotations)[rotations.index(turn)]
-    assert share >= MIN_PROBABILITY_ROTATED
+    assert share >= MIN_ROTATED_CONFIDENCE
     assert (found.rotation, found.zip) == (turn, "02346")
     assert found.confidence == pytest.approx(0.999 * share)
     shown = next(page for rotation, page in reader.seen if rotation == turn)
@@ -168,7 +169,7 @@ def test_a_confidence_includes_the_chance_that_the_page_lies_otherwise():
 def test_a_page_that_is_likelier_turned_but_not_surely_stays_as_it_lies():
     reader = Told({0: 0.3, 180: 0.9})
     upright, turned = reader.expected(0, 180)
-    assert upright < turned < MIN_PROBABILITY_ROTATED
+    assert upright < turned < MIN_ROTATED_CONFIDENCE
     found = reader.read(PAGE)
     assert (found.rotation, found.confidence) == (0, pytest.approx(0.3 * upright))
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from zipocr.sequence.network import BLANK, CLASSES, FIRST_DIGIT, OTHER, PIXELS_PER_FRAME
-from zipocr.sequence.reading import FAR_BEHIND, LineReading, read_lines, seen_again
+from zipocr.sequence.reading import FAR_BEHIND, LineReading, read_lines, merge_passes
 from zipocr.sequence.strip import Strip
 
 LENGTH = 120
@@ -146,13 +146,13 @@ def test_log_probabilities_are_those_of_the_strings_that_were_found_and_of_other
     assert found.log_probabilities(["02208", "02108"]) == [other, known]
 
 
-def test_a_line_that_is_seen_again_has_the_geometric_mean_of_both_readings():
+def test_a_line_that_is_merge_passes_has_the_geometric_mean_of_both_readings():
     def doubtful(share: float) -> LineReading:
         third = {FIRST_DIGIT + 1: share, FIRST_DIGIT + 7: 1 - share}
         return reading_of(saying(*digits("02"), third, *digits("08")))
 
     one, other = doubtful(0.9), doubtful(0.2)
-    both = seen_again(one, other)
+    both = merge_passes(one, other)
     shares = np.sqrt([0.9 * 0.2, 0.1 * 0.8])
     assert (one.is_twice, both.is_twice) == (False, True)
     assert list(both.strings.values()) == pytest.approx(shares / shares.sum(), rel=1e-3)

@@ -51,10 +51,13 @@ def test_without_a_second_pass_no_doubt_makes_the_network_read_twice(tiny, attem
 
 def test_without_other_orientations_a_page_in_doubt_is_read_as_it_is(tiny, attempt):
     unread = Unread(reason=Reason.NOT_FIVE_DIGITS)
-    doubtful = replace(attempt, line=None, fused=None, reading=unread)
-    assert [one.rotation for one in Reader(tiny.model).other_orientations(doubtful)] == [180]
+    tall = replace(attempt.prepared, page=np.full((90, 40), 255, np.uint8))
+    doubtful = replace(attempt, prepared=tall, fused=None, reading=unread)
+    found = [one.rotation for one in Reader(tiny.model).quarter_turns(doubtful)]
     ablated = AblatedReader(tiny.model, without="other orientations")
-    assert list(ablated.other_orientations(doubtful)) == []
+    assert found == [90, 270]
+    assert list(ablated.quarter_turns(doubtful)) == []
+    assert not ablated.may_be_upside_down(doubtful)
 
 
 def ink(reader: Reader, page: GrayImage) -> np.ndarray:

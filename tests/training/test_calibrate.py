@@ -141,7 +141,7 @@ def test_what_a_writer_wrote_does_not_change_the_confidence_in_it():
     rng = np.random.default_rng(0)
     readings = [replace(reading(rng.normal(size=3).tolist(), right=bool(rng.random() < 0.7)), writer=number % 7) for number in range(210)]
     own = np.array([one.writer == 3 for one in readings])
-    turned = [replace(one, truth="02109" if one.is_right else "02108") if one.writer == 3 else one for one in readings]
+    turned = [replace(one, is_right=not one.is_right) if one.writer == 3 else one for one in readings]
     assert np.array_equal(cross_fitted(readings, np.ones(210))[own], cross_fitted(turned, np.ones(210))[own])
     assert not np.array_equal(cross_fitted(readings, np.ones(210))[~own], cross_fitted(turned, np.ones(210))[~own])
 
