@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from zipocr.atomic import write_whole
 from zipocr.errors import ModelError
 from zipocr.types import Model
+from zipocr.untrusted import open_plain, parse_json, read_plain
 
 SHIPPED = ("digits", "mail")
 FORMAT = 1
+_SHOWN = 40  # letters of a wrong value that an error repeats
 DIGEST = "sha256"
 LARGEST = 1 << 28
 """Bytes that the members of a model file may have; a small file can be packed so that it fills the memory."""
@@ -46,7 +48,7 @@ def load_model(name_or_path: str) -> Model:
     """
     path = _find(name_or_path)
     try:
-        with path.open("rb") as file, ZipFile(file) as members:
+        with open_plain(path) as file, ZipFile(file) as members:
             found = _unpacked(members)
     except FileNotFoundError:
         raise ModelError(f"no model {name_or_path!r}: give {', '.join(SHIPPED)} or the path of a file made by 'zipocr train'") from None
@@ -70,9 +72,9 @@ def model_digest(name_or_path: str) -> str:
     """
     path = _find(name_or_path)
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror}): give {', '.join(SHIPPED)} or a file made by 'zipocr train'") from None
+        return hashlib.sha256(read_plain(path)).hexdigest()
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read ({_told(error)}): give {', '.join(SHIPPED)} or a file made by 'zipocr train'") from None
 
 
 def _unpacked(members: ZipFile) -> dict[str, NDArray[Any]]:
@@ -83,7 +85,8 @@ def _unpacked(members: ZipFile) -> dict[str, NDArray[Any]]:
 
 def _told(error: Exception) -> str:
     """What an error says, on one line; some say nothing but their name."""
-    return " ".join(str(error).split()) or type(error).__name__
+    said = getattr(error, "strerror", None) or str(error)
+    return " ".join(said.split()) or type(error).__name__
 
 
 def _checked(path: Path, found: dict[str, NDArray[Any]]) -> Model:
@@ -91,12 +94,14 @@ def _checked(path: Path, found: dict[str, NDArray[Any]]) -> Model:
     if missing:
         raise ModelError(f"{path} is no model of zipocr: it lacks {', '.join(missing)}; make one with 'zipocr train'")
     try:
-        passport = json.loads(str(found.pop("passport")))
+        passport = parse_json(str(found.pop("passport")))
         version = passport["format"]
     except (ValueError, KeyError, TypeError):
         raise ModelError(f"{path} has a damaged passport; make the model anew with 'zipocr train'") from None
     if version != FORMAT:
-        raise ModelError(f"{path} has model format {version}, this program reads {FORMAT}; make the model anew with 'zipocr train'")
+        raise ModelError(
+            f"{path} has model format {str(version)[:_SHOWN]}, this program reads {FORMAT}; make the model anew with 'zipocr train'"
+        )
     if trouble := _trouble(passport, found):
         raise ModelError(f"{path} {trouble}; make the model anew with 'zipocr train'")
     return Model(arrays=found, passport=passport)

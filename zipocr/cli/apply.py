@@ -35,6 +35,6 @@ def apply(*, results: Path, corrections: Path, output: Path, directory: Path | N
     own = own_directory(directory, no_directory=no_directory)
     listed = {} if no_directory else places() if own is None else own
     counts = put_in(results, read_corrections(corrections), output, places=listed, force=force)
-    write_provenance(output, results=results, corrections=corrections, counts=counts)
+    write_provenance(output, results=results, corrections=corrections, counts=counts, force=force)
     told = ", ".join(f"{word.replace('_', ' ')} {count}" for word, count in sorted(counts.items()))
     click.echo(f"wrote {click.format_filename(output)}: {told or 'no rows'}", err=True)

@@ -1,6 +1,7 @@
 """The folder of a report: a page for people, the figures for programs, and a picture of both curves."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def check_folder(folder: Path, *, force: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"Cannot make the folder {shown}: {error.strerror}. Choose another place with -o.") from error
-    if not force and any((folder / name).exists() for name in (PAGE, FACTS, PICTURE)):
+    if not force and any(os.path.lexists(folder / name) for name in (PAGE, FACTS, PICTURE)):
         raise OutputError(f"There is a report in {shown} already. Replace it with --force, or choose another folder.")
 
 
