@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from zipocr import __version__
 from zipocr.atomic import WholeFile, refuse_existing, write_whole
 from zipocr.corrections import Decision, Verdict
 from zipocr.errors import InputError, OutputError
-from zipocr.outputs import beside, own_version, refuse_foreign_facts
-from zipocr.results import Row, format_rows, read_lines, to_cell, unread_row
-from zipocr.sources import named, read_provenance
+from zipocr.outputs import own_version, refuse_foreign_facts
+from zipocr.results import Row, beside, format_rows, read_lines, to_cell, unread_row
+from zipocr.sources import named
 from zipocr.types import ZIP_LENGTH, Place, Reason, Status, dashed
 
 Decisions: TypeAlias = Mapping[tuple[str, int], Decision]
@@ -132,15 +132,23 @@ def apply(results: Path, decisions: Decisions, target: Path, *, places: Mapping[
     return counts
 
 
-def write_provenance(target: Path, *, results: Path, corrections: Path, counts: Mapping[str, int], force: bool = False) -> None:
-    """Say beside the new results what made them: all that is known of the old ones, and what was applied.
+def write_provenance(
+    target: Path,
+    *,
+    results: Path,
+    made: Mapping[str, Any],
+    corrections: Path,
+    counts: Mapping[str, int],
+    force: bool = False,
+) -> None:
+    """Say beside the new results what made them: all that is known of the old ones, ``made``, and what was applied.
 
     Raises
     ------
     OutputError
         If it cannot be written.
     """
-    found = read_provenance(results) or {"zipocr": __version__, "command": "apply"}
+    found = made or {"zipocr": __version__, "command": "apply"}
     applied = {
         "zipocr": __version__,
         "results": named(results),

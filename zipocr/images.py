@@ -27,6 +27,7 @@ from zipocr.atomic import write_whole
 from zipocr.errors import OutputError
 from zipocr.polarity import on_light_paper
 from zipocr.remote import Url, fetch, is_url
+from zipocr.results import row_names
 from zipocr.types import GrayImage, Reason, Unread
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".bmp", ".webp", ".heic", ".heif", ".hif", ".pdf"})
@@ -98,12 +99,6 @@ def list_inputs(paths: Sequence[Path], *, exclude: Path | None = None) -> Listin
         files.extend(ImageFile(place=front + name, name=str(PurePosixPath(prefix, name)) if prefix else name) for name in found)
         skipped += passed_over
     return Listing(files=tuple(files), skipped=skipped)
-
-
-def row_names(paths: Sequence[Path]) -> list[str]:
-    """Name each PATH as rows do: by its own name; where two have the same one as it was given, since rows must say which file they mean."""
-    names = [path.name if path.name not in {"", ".."} else path.resolve().name for path in paths]
-    return [path.as_posix() if names.count(name) > 1 else name for path, name in zip(paths, names, strict=True)]
 
 
 def _list_folder(folder: Path, *, exclude: Path | None) -> tuple[list[str], int]:

@@ -22,7 +22,7 @@ from zipocr.errors import InputError, OutputError
 from zipocr.images import ImageFile
 from zipocr.journal import Journal, differences, open_journal
 from zipocr.model_file import model_digest
-from zipocr.results import STDOUT, ResultsWriter, open_results, parse_rows, to_cell
+from zipocr.results import STDOUT, ResultsWriter, beside, open_results, parse_rows, to_cell
 from zipocr.types import Place
 from zipocr.untrusted import open_plain, parse_json, read_plain
 
@@ -210,11 +210,6 @@ def own_version(target: Path) -> Version | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return version_of(path) if is_own and not path.is_symlink() else None
-
-
-def beside(path: Path, suffix: str) -> Path:
-    """Name a companion of the results."""
-    return path.with_name(path.name + suffix)
 
 
 def completed(target: str, identity: Facts) -> dict[str, int] | None:

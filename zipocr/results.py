@@ -15,7 +15,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -100,6 +100,12 @@ def to_row(file: str, page: int, reading: ZipReading | Unread, *, min_confidence
         city=reading.city,
         state=reading.state,
     )
+
+
+def row_names(paths: Sequence[Path]) -> list[str]:
+    """Name each PATH as rows do: by its own name; where two have the same one as it was given, since rows must say which file they mean."""
+    names = [path.name if path.name not in {"", ".."} else path.resolve().name for path in paths]
+    return [path.as_posix() if names.count(name) > 1 else name for path, name in zip(paths, names, strict=True)]
 
 
 def unread_row(file: str, page: int, reason: Reason) -> Row:
@@ -277,6 +283,11 @@ class _Stdout:
             abandon_stdout()
             message = f"Cannot write to standard output: {error.strerror}. Write to a file with --output."
             raise OutputError(message) from error
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """Name a companion of the results."""
+    return path.with_name(path.name + suffix)
 
 
 def abandon_stdout() -> None:

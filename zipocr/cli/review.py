@@ -94,13 +94,13 @@ def _serve(results: Path, items: Sequence[Item], corrections: CorrectionsFile, c
     from zipocr.review.app import Review, make_app, serve_at
     from zipocr.review.looks import Looker
     from zipocr.review.session import Session
-    from zipocr.review.sources import Finder, read_origin
+    from zipocr.sources import read_origin, sources_of
 
     origin = read_origin(results)
     model = usable_model(config.model, origin.model)
     bound = bound_to(config.port)
     session = Session(items, corrections)
-    looker = Looker([item.row for item in items], Finder(origin, config.images), origin, model)
+    looker = Looker([item.row for item in items], sources_of(results, config.images), origin, model)
     then = shlex.join(["zipocr", "apply", str(results), str(config.labels_out), "-o", "final.csv"])
     review = Review(session=session, looker=looker, blind=config.audit > 0, next_command=then)
     address = f"http://127.0.0.1:{bound.getsockname()[1]}/{review.token}/"
