@@ -48,12 +48,11 @@ def load_model(name_or_path: str) -> Model:
     """
     path = _find(name_or_path)
     try:
-        with open_plain(path) as file, ZipFile(file) as members:
-            found = _unpacked(members)
+        found = unpack(path, most=LARGEST)
     except FileNotFoundError:
         raise ModelError(f"no model {name_or_path!r}: give {', '.join(SHIPPED)} or the path of a file made by 'zipocr train'") from None
-    except Exception as error:  # noqa: BLE001 - foreign bytes: zipfile, zlib, numpy and tokenize raise more than they say
-        raise ModelError(f"{path} is no model file ({_told(error)}): give {', '.join(SHIPPED)} or a file made by 'zipocr train'") from None
+    except ValueError as error:
+        raise ModelError(f"{path} is no model file ({error}): give {', '.join(SHIPPED)} or a file made by 'zipocr train'") from None
     return _checked(path, found)
 
 
@@ -77,9 +76,28 @@ def model_digest(name_or_path: str) -> str:
         raise ModelError(f"{path} cannot be read ({_told(error)}): give {', '.join(SHIPPED)} or a file made by 'zipocr train'") from None
 
 
-def _unpacked(members: ZipFile) -> dict[str, NDArray[Any]]:
-    if sum(member.file_size for member in members.infolist()) > LARGEST:
-        raise ValueError(f"unpacked it would have more than {LARGEST >> 20} MB")
+def unpack(path: Path, *, most: int) -> dict[str, NDArray[Any]]:
+    """Read the arrays of an ``.npz`` file; nothing in it is unpickled.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no file.
+    ValueError
+        If it cannot be read, is none, or would have more bytes unpacked; the message says why.
+    """
+    try:
+        with open_plain(path) as file, ZipFile(file) as members:
+            return _unpacked(members, most)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # noqa: BLE001 - foreign bytes: zipfile, zlib, numpy and tokenize raise more than they say
+        raise ValueError(_told(error)) from None
+
+
+def _unpacked(members: ZipFile, most: int) -> dict[str, NDArray[Any]]:
+    if sum(member.file_size for member in members.infolist()) > most:
+        raise ValueError(f"unpacked it would have more than {most >> 20} MB")
     return {Path(name).stem: np.lib.format.read_array(members.open(name), allow_pickle=False) for name in members.namelist()}
 
 

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TextIO
 
 from zipocr.atomic import Version, WholeFile
 from zipocr.errors import InputError, OutputError, printable
@@ -251,8 +251,6 @@ def open_results(target: str, *, force: bool = True, known: Version | None = Non
         If whoever reads standard output has left.
     """
     if target == STDOUT:
-        if sys.stdout is None:
-            raise OutputError("Standard output is closed. Write to a file with --output.")
         sink = _Stdout()
         yield ResultsWriter(sink)
         sink.flush()
@@ -265,24 +263,36 @@ class _Stdout:
     """Standard output as bytes, whatever the locale."""
 
     def write(self, data: bytes, /) -> None:
-        with self._translated():
-            sys.stdout.buffer.write(data)
+        with standard_output() as stream:
+            stream.buffer.write(data)
 
     def flush(self) -> None:
-        with self._translated():
-            sys.stdout.buffer.flush()
+        with standard_output() as stream:
+            stream.buffer.flush()
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except BrokenPipeError:
-            abandon_stdout()
-            raise
-        except OSError as error:
-            abandon_stdout()
-            message = f"Cannot write to standard output: {error.strerror}. Write to a file with --output."
-            raise OutputError(message) from error
+
+@contextmanager
+def standard_output() -> Iterator[TextIO]:
+    """Give standard output for a moment.
+
+    Raises
+    ------
+    OutputError
+        If it was closed when the program began, or cannot be written in the block.
+    BrokenPipeError
+        If whoever read it has left.
+    """
+    if sys.stdout is None:
+        raise OutputError("Standard output is closed. Lead it somewhere, or write to a file with --output.")
+    try:
+        yield sys.stdout
+    except BrokenPipeError:
+        abandon_stdout()
+        raise
+    except OSError as error:
+        abandon_stdout()
+        message = f"Cannot write to standard output: {error.strerror}. Write to a file with --output."
+        raise OutputError(message) from error
 
 
 def beside(path: Path, suffix: str) -> Path:

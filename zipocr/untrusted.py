@@ -86,6 +86,6 @@ def _is_deep(found: dict[str, Any]) -> bool:
 
 
 def _children(parent: Any) -> list[Any]:
-    if isinstance(parent, dict):
-        return list(parent.values())
-    return parent if isinstance(parent, list) else []
+    """Give the lists and objects in a list or an object."""
+    values = parent.values() if isinstance(parent, dict) else parent
+    return [value for value in values if isinstance(value, dict | list)]

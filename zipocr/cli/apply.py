@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from zipocr.cli.options import FILE, NEW_FILE, directory_option, results_argument
+from zipocr.cli.terminal import say
 
 
 @click.command()
@@ -39,4 +40,4 @@ def apply(*, results: Path, corrections: Path, output: Path, directory: Path | N
     counts = put_in(results, read_corrections(corrections), output, places=listed, force=force)
     write_provenance(output, results=results, made=made, corrections=corrections, counts=counts, force=force)
     told = ", ".join(f"{word.replace('_', ' ')} {count}" for word, count in sorted(counts.items()))
-    click.echo(f"wrote {click.format_filename(output)}: {told or 'no rows'}", err=True)
+    say(f"wrote {output}: {told or 'no rows'}")

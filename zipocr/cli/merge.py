@@ -9,6 +9,7 @@ import click
 
 from zipocr.cli.interrupts import orderly_end
 from zipocr.cli.options import FOLDER
+from zipocr.cli.terminal import say
 
 
 @click.command()
@@ -35,4 +36,4 @@ def merge(parts: Path, *, output: str, force: bool) -> None:
     with orderly_end():
         merger = find_parts(parts)
         rows = merger.write(output, force=force)
-        click.echo(f"{rows} rows of {len(merger.parts)} parts", err=True)
+        say(f"{rows} rows of {len(merger.parts)} parts")
