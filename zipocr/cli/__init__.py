@@ -46,7 +46,7 @@ class CommandGroup(click.Group):
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
-            error.message = printable_lines(error.message)  # type: ignore[misc] - names are quoted in it
+            error.message = printable_lines(error.message)  # type: ignore[misc]  # it quotes names
             raise
         except ZipocrError as error:
             say(f"zipocr: {error}")

@@ -98,7 +98,7 @@ def evaluate(
 
     find = _finder(pairs, results, labels, images)
     sheets = _sheets(evaluation.worst, find, model, places, use_directory=not no_directory, max_pixels=max_pixels)
-    write_report(output, evaluation, by=by, about=_about(results, labels), sheets=sheets)
+    write_report(output, evaluation, by=by, about=_about(results, labels), sheets=sheets, force=force)
     say(f"wrote {output / PAGE}")
 
 
