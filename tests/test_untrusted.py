@@ -1,4 +1,7 @@
-"""Files that others made or changed: each command that reads one answers with a sentence, at once, and prints nothing of it raw."""
+"""Files that others made or changed.
+
+Each command that reads one answers with a sentence, at once, and prints nothing of it raw.
+"""
 
 import json
 import os

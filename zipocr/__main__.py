@@ -19,14 +19,20 @@ def main() -> None:
 
 
 def _occupy_standard_streams() -> None:
-    """Open what was closed at the start, so that no file of ours gets its number, and with it what is meant for standard error."""
+    """Open what was closed at the start.
+
+    A file of ours would get its number, and with it what is meant for standard error.
+    """
     while (opened := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         os.set_inheritable(opened, True)
     os.close(opened)
 
 
 def _read_names_as_utf8() -> None:
-    """Begin anew where names of files are not taken for UTF-8: their rows would differ from those of another locale."""
+    """Begin anew where names of files are not taken for UTF-8.
+
+    Their rows would differ from those of another locale.
+    """
     if sys.getfilesystemencoding() != "utf-8":
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 

@@ -141,7 +141,9 @@ def write_provenance(
     counts: Mapping[str, int],
     force: bool = False,
 ) -> None:
-    """Say beside the new results what made them: all that is known of the old ones, ``made``, and what was applied.
+    """Say beside the new results what made them.
+
+    That is all that is known of the old ones, ``made``, and what was applied.
 
     Raises
     ------

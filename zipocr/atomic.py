@@ -14,7 +14,10 @@ from zipocr.errors import OutputError, printable
 from zipocr.locks import create
 
 Version = tuple[int, int, int, int]
-"""What tells a file from any other, also from an earlier one of its name: device, number, size and time of the last change."""
+"""What tells a file from any other, also from an earlier one of its name.
+
+Device, number, size and time of the last change.
+"""
 
 
 def version_of(path: Path) -> Version | None:
@@ -27,7 +30,7 @@ def version_of(path: Path) -> Version | None:
 
 
 def refuse_existing(path: Path, *, force: bool) -> None:
-    """Refuse to replace what is there; what cannot be replaced anyway, like ``/dev/null``, does not count.
+    """Refuse to replace what is there; what is no plain file, like ``/dev/null``, does not count.
 
     Raises
     ------
@@ -58,8 +61,8 @@ class WholeFile:
     Raises
     ------
     OutputError
-        If the file cannot be created, written or moved into place, or another process is writing it. Other errors of the block pass
-        through untouched.
+        If the file cannot be created, written or moved into place, or another process is writing
+        it. Other errors of the block pass through untouched.
     """
 
     def __init__(self, path: Path, *, force: bool = True, known: Version | None = None) -> None:
@@ -79,7 +82,7 @@ class WholeFile:
     def _create(self) -> BinaryIO:
         file = create(self._beside)
         if file is None:
-            message = f"Another process is writing {self._shown}. Wait for its end, or write to another file."
+            message = f"Another process is writing {self._shown}. Wait for its end."
             raise OutputError(message)
         return BufferedWriter(file)
 
@@ -125,8 +128,8 @@ class WholeFile:
         if self._force or (there is not None and there == self._known):
             self._beside.replace(self._target)
         elif not _appear(self._beside, self._target):
-            message = f"{self._shown} came there, or was changed, while it was being written, and is not replaced. Move it away."
-            raise OutputError(message)
+            what = f"{self._shown} came there, or was changed, in the meantime"
+            raise OutputError(f"{what}, and is not replaced. Move it away.")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -138,7 +141,10 @@ class WholeFile:
 
 
 def _part_name(name: str) -> str:
-    """Name what a file is until it is whole: the same name each time, so that what a killed process left is found."""
+    """Name what a file is until it is whole.
+
+    It is the same name each time, so that what a killed process left is found.
+    """
     return f".zipocr-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.part"
 
 
@@ -154,7 +160,7 @@ def _appear(part: Path, target: Path) -> bool:
 
 
 def write_whole(path: Path, data: bytes, *, force: bool = True, known: Version | None = None) -> None:
-    """Write a file whole or not at all; the parameters are those of `WholeFile`, and ``data`` all of its contents.
+    """Write a file whole or not at all; all but ``data`` are parameters of `WholeFile`.
 
     Raises
     ------

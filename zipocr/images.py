@@ -130,7 +130,10 @@ def _list_folder(folder: Path, *, exclude: Path | None) -> tuple[list[str], int]
 
 
 def _walk(folder: str, *, lost: Callable[[str], None]) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Walk a folder as `os.walk` does, however deep it is; ``lost`` takes the folders that cannot be opened."""
+    """Walk a folder as `os.walk` does, however deep it is.
+
+    ``lost`` takes the folders that cannot be opened.
+    """
     pending = [folder]
     while pending:
         root = pending.pop()
@@ -251,7 +254,10 @@ def _open_header(data: bytes) -> Image.Image:
 
 
 def _without_texts(png: bytes) -> bytes:
-    """Leave out what changes no pixel, but makes Pillow refuse a PNG where it is large: texts and the colour profile."""
+    """Leave out the texts and the colour profile of a PNG.
+
+    They change no pixel, but Pillow refuses a file in which they are large.
+    """
     kept, at, begin = [], len(_PNG), 0
     while at < len(png):
         end = at + _PNG_FRAME + int.from_bytes(png[at : at + 4], "big")

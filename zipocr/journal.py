@@ -92,7 +92,7 @@ class Journal:
             sync_folder(self._path.resolve().parent)
 
     def _lines(self) -> BinaryIO:
-        """Open what was written for reading; it can be had even if another program removed its name."""
+        """Open what was written for reading, even if another program removed its name."""
         if hasattr(os, "pread"):
             return BufferedReader(_FromStart(self._file))
         return self._path.open("rb")

@@ -50,7 +50,7 @@ def take(path: Path, *, busy: str) -> FileIO:
 
 
 def create(path: Path) -> FileIO | None:
-    """Create a file and lock it; what a process that was killed left under its name is removed first.
+    """Create a file and lock it; what a killed process left under its name is removed first.
 
     Returns
     -------

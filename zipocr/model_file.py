@@ -91,7 +91,7 @@ def unpack(path: Path, *, most: int) -> dict[str, NDArray[Any]]:
             return _unpacked(members, most)
     except FileNotFoundError:
         raise
-    except Exception as error:  # noqa: BLE001 - foreign bytes: zipfile, zlib, numpy and tokenize raise more than they say
+    except Exception as error:  # noqa: BLE001 - foreign bytes raise more than is documented
         raise ValueError(_told(error)) from None
 
 

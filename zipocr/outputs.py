@@ -82,7 +82,8 @@ class FileOutput:
     journal : Journal
         Open.
     force : bool
-        Replace whatever comes to be there. Otherwise only what is there now, or was written by this very output, is replaced.
+        Replace whatever comes to be there. Otherwise only what is there now, or was written by this
+        very output, is replaced.
     """
 
     def __init__(self, target: Path, identity: Facts, journal: Journal, *, force: bool = False) -> None:
@@ -191,7 +192,7 @@ def open_output(target: str, identity: Facts, *, resume: bool = False, force: bo
 
 
 def refuse_foreign_facts(target: Path, *, force: bool) -> None:
-    """Refuse to replace a file beside results that does not tell of them, but has the name of one that would.
+    """Refuse to replace a file that has the name of what tells of results, and tells of others.
 
     Raises
     ------
@@ -202,7 +203,10 @@ def refuse_foreign_facts(target: Path, *, force: bool) -> None:
 
 
 def own_version(target: Path) -> Version | None:
-    """Tell which file says what made these results, or made them before; None where there is none, or what is there says other things."""
+    """Tell which file says what made these results, or results of this name before.
+
+    None where there is none, or what is there says other things.
+    """
     path = beside(target, ".json")
     try:
         found = parse_json(read_plain(path))

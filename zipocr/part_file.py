@@ -172,7 +172,8 @@ def read_rows(path: Path) -> Iterator[Row]:
     Raises
     ------
     InputError
-        If the file cannot be read, holds other rows, or rows that were changed; what came before that is not to be used.
+        If the file cannot be read, holds other rows, or rows that were changed; what came before
+        that is not to be used.
     """
     try:
         with open_plain(path) as plain, parquet.ParquetFile(plain) as file:

@@ -130,7 +130,10 @@ def open_parts(folder: Path, identity: Facts, *, inputs: int, size: int, force: 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartFacts:
-    """What a part says of itself, checked: which of how many shards it is, of which run, and how its pages came out."""
+    """What a part says of itself, checked.
+
+    Which of how many shards it is, of which run, and how its pages came out.
+    """
 
     identity: Facts
     shard: int
@@ -195,7 +198,9 @@ class Merger:
     counts: Mapping[str, int]
 
     def write(self, target: str, *, force: bool = False) -> int:
-        """Write all rows to one file, which appears whole, and count them; only with ``force`` it may replace one.
+        """Write all rows to one file, which appears whole, and count them.
+
+        Only with ``force`` it may replace one.
 
         Raises
         ------

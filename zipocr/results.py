@@ -103,7 +103,10 @@ def to_row(file: str, page: int, reading: ZipReading | Unread, *, min_confidence
 
 
 def row_names(paths: Sequence[Path]) -> list[str]:
-    """Name each PATH as rows do: by its own name; where two have the same one as it was given, since rows must say which file they mean."""
+    """Name each PATH as rows do: by its own name.
+
+    Where two have the same one, as it was given, since rows must say which file they mean.
+    """
     names = [path.name if path.name not in {"", ".."} else path.resolve().name for path in paths]
     return [path.as_posix() if names.count(name) > 1 else name for path, name in zip(paths, names, strict=True)]
 
@@ -467,7 +470,7 @@ def check_row(row: Row) -> None:
 
 
 def _trouble(row: Row) -> str:
-    """What is wrong with the digits of a row, or with what goes with them; empty where nothing is."""
+    """Say what is wrong with the digits of a row or what goes with them; empty where nothing is."""
     if row.page < 1:
         return "pages count from 1"
     if row.zip and not _ZIP.fullmatch(row.zip):

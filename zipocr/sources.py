@@ -1,4 +1,6 @@
-"""What made results, and where their images are: in a folder that somebody names, or where the JSON beside the results says they were.
+"""What made results, and where their images are.
+
+They are in a folder that somebody names, or where the JSON beside the results says they were.
 
 Names in results are not trusted: whoever wrote the file could have put any path there. What leads
 out of the folder it is looked for in, by ``..`` or by a link, is not opened by any command.
@@ -118,8 +120,8 @@ def read_provenance(results: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         said = getattr(error, "strerror", None) or error
-        message = f"{path} does not tell what made the results ({said}). Move it away, or write the results anew with zipocr scan."
-        raise InputError(message) from error
+        cure = "Move it away, or write the results anew with zipocr scan."
+        raise InputError(f"{path} does not tell what made the results ({said}). {cure}") from error
     return found
 
 

@@ -1,4 +1,7 @@
-"""Standard output and standard error: the only way by which text reaches a terminal, and none reaches it raw."""
+"""Standard output and standard error: the only way by which text reaches a terminal.
+
+None reaches it raw: names and cells of files may hold what a terminal obeys.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ def show(text: str) -> None:
 
 
 def show_as_it_is(text: str) -> None:
-    """Write what is drawn for a terminal, with its colours; its words have to be printable already."""
+    """Write what is drawn for a terminal; its words have to be printable already."""
     from zipocr.results import standard_output
 
     with standard_output():

@@ -45,7 +45,9 @@ class Lesson:
 
 
 def to_crops(corrections: Mapping[tuple[str, int], Decision], folder: Path) -> list[Crop]:
-    """Give the pages that were found to bear a ZIP, by file and page; ``kind`` is the file, whose pages are likely of one hand.
+    """Give the pages that were found to bear a ZIP, by file and page.
+
+    ``kind`` is the file, whose pages are likely of one hand.
 
     Raises
     ------
@@ -66,8 +68,8 @@ def to_crops(corrections: Mapping[tuple[str, int], Decision], folder: Path) -> l
 def _within(folder: Path, file: str) -> Path:
     path = inside(folder, file)
     if path is None:
-        message = f"{file} leads out of {folder}. Give the folder that was scanned, with the files themselves in it and no links to others."
-        raise InputError(message)
+        cure = "Give the folder that was scanned, with the files themselves and no links to others."
+        raise InputError(f"{file} leads out of {folder}. {cure}")
     return path
 
 

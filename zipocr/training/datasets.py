@@ -22,7 +22,10 @@ from zipocr.model_file import unpack
 
 GLYPH_SIZE = 28
 LARGEST = 1 << 31
-"""Bytes that the arrays of a file of digits may have, 2.7 million digits; a small file can be packed so that it fills the memory."""
+"""Bytes that the arrays of a file of digits may have, those of 2.7 million digits.
+
+A small file can be packed so that it fills the memory.
+"""
 DIGITS_BLOCK = 130  # about what one of the 13 writers of Digits contributed; blocks keep most of a writer's digits together
 INK_HEIGHT = 20  # the height or width, whichever is larger, that NIST digits are brought to in MNIST
 _BLOCK, _ROUNDS = 8, 12  # pixels of a cell's side when a grid is enlarged, and how often its ink is corrected
