@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from zipocr.atomic import WholeFile, _part_name, version_of, write_whole, written_whole
+from zipocr.atomic import Version, WholeFile, _part_name, version_of, write_whole, written_whole
 from zipocr.errors import OutputError
 
 
@@ -109,7 +109,7 @@ def test_what_was_published_just_before_a_kill_is_not_touched_by_the_next_writer
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from zipocr.atomic import WholeFile, _part_name, version_of, write_whole, written_whole
+from zipocr.atomic import Version, WholeFile, _part_name, version_of, write_whole, written_whole
 Path.{call} = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 write_whole(Path(sys.argv[1]), b"killed", force={force})
 """
@@ -138,13 +138,28 @@ def test_a_part_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
 
 def test_only_the_known_file_is_replaced_without_force(tmp_path: Path) -> None:
     path = tmp_path / "x"
-    write_whole(path, b"1", force=False)
-    first = version_of(path)
-    write_whole(path, b"2", force=False, known=first)
+    known: set[Version] = set()
+    write_whole(path, b"1", force=False, known=known)
+    assert version_of(path) in known
+    write_whole(path, b"2", force=False, known=known)
+    path.write_bytes(b"mine")
     with pytest.raises(OutputError, match="was changed"):
-        write_whole(path, b"3", force=False, known=first)
-    assert path.read_bytes() == b"2"
+        write_whole(path, b"3", force=False, known=known)
+    assert path.read_bytes() == b"mine"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_who_is_interrupted_as_a_file_appears_still_knows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    known: set[Version] = set()
+    with monkeypatch.context() as patch:
+        patch.setattr("zipocr.atomic.sync_folder", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            write_whole(tmp_path / "x", b"1", force=False, known=known)
+    assert version_of(tmp_path / "x") in known
+    write_whole(tmp_path / "x", b"2", force=False, known=known)
 
 
 def test_where_there_are_no_links_a_new_file_appears_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

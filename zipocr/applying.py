@@ -160,4 +160,5 @@ def write_provenance(
     }
     written = {**found, "applied": applied, "results": named(target)}
     text = json.dumps(written, indent=1).encode() + b"\n"
-    write_whole(beside(target, ".json"), text, force=force, known=own_version(target))
+    known = {version} if (version := own_version(target)) else None
+    write_whole(beside(target, ".json"), text, force=force, known=known)

@@ -54,9 +54,10 @@ class WholeFile:
     path : Path
         Where the file shall stand. Its folder must exist.
     force : bool
-        Replace whatever is there at the end. Otherwise only `known` is replaced.
-    known : Version, optional
-        The file that may be replaced without ``force``; with None there has to be none.
+        Replace whatever is there at the end. Otherwise only what is ``known`` is replaced.
+    known : set of Version, optional
+        Files that may be replaced without ``force``. The new file is added before it appears, so
+        that who is interrupted just then still knows it.
 
     Raises
     ------
@@ -65,12 +66,12 @@ class WholeFile:
         it. Other errors of the block pass through untouched.
     """
 
-    def __init__(self, path: Path, *, force: bool = True, known: Version | None = None) -> None:
+    def __init__(self, path: Path, *, force: bool = True, known: set[Version] | None = None) -> None:
         self._shown = printable(path)
         self._target = Path(os.path.realpath(path))
         self._direct = self._target.exists() and not self._target.is_file()
         self._beside = self._target.with_name(_part_name(self._target.name))
-        self._force, self._known = force, known
+        self._force, self._known = force, set() if known is None else known
         self._file: BinaryIO
 
     def __enter__(self) -> Self:
@@ -109,6 +110,8 @@ class WholeFile:
             self._beside.unlink(missing_ok=True)
             with suppress(OSError):
                 self._file.close()
+        if error is None:
+            self._know(self._target)  # once more: some network folders change it as it is closed
 
     def _finish(self, *, keep: bool) -> None:
         """Move it while it is still locked, where an open file can be moved."""
@@ -124,12 +127,17 @@ class WholeFile:
         sync_folder(self._target.parent)
 
     def _take_place(self) -> None:
-        there = version_of(self._target)
-        if self._force or (there is not None and there == self._known):
+        may_replace = self._force or version_of(self._target) in self._known
+        self._know(self._beside)
+        if may_replace:
             self._beside.replace(self._target)
         elif not _appear(self._beside, self._target):
             what = f"{self._shown} came there, or was changed, in the meantime"
             raise OutputError(f"{what}, and is not replaced. Move it away.")
+
+    def _know(self, path: Path) -> None:
+        if version := version_of(path):
+            self._known.add(version)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -159,7 +167,7 @@ def _appear(part: Path, target: Path) -> bool:
     return True
 
 
-def write_whole(path: Path, data: bytes, *, force: bool = True, known: Version | None = None) -> None:
+def write_whole(path: Path, data: bytes, *, force: bool = True, known: set[Version] | None = None) -> None:
     """Write a file whole or not at all; all but ``data`` are parameters of `WholeFile`.
 
     Raises

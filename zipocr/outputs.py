@@ -92,7 +92,7 @@ class FileOutput:
         self._journal = journal
         self._force = force
         self._facts_file = beside(target, ".json")
-        self._known = {target: version_of(target), self._facts_file: own_version(target)}
+        self._known = {version for version in (version_of(target), own_version(target)) if version}
         self._taken_over = journal.finished
 
     @property
@@ -126,11 +126,10 @@ class FileOutput:
 
     def publish(self, facts: Facts) -> None:
         """Write the CSV, whole, from all that is in the journal, and what made it beside it."""
-        opened = open_results(str(self._target), force=self._force, known=self._known[self._target])
+        opened = open_results(str(self._target), force=self._force, known=self._known)
         with self._translated(), opened as results:
             for record in self._journal.records():
                 results.write_lines(record["rows"])
-        self._known[self._target] = version_of(self._target)
         provenance = {
             **self._identity,
             **facts,
@@ -142,8 +141,7 @@ class FileOutput:
             "results": {"file": to_cell(self._target.name), "sha256": _digest(self._target)},
         }
         text = json.dumps(provenance, indent=1).encode() + b"\n"
-        write_whole(self._facts_file, text, force=self._force, known=self._known[self._facts_file])
-        self._known[self._facts_file] = version_of(self._facts_file)
+        write_whole(self._facts_file, text, force=self._force, known=self._known)
 
     def complete(self, facts: Facts) -> None:
         """Write the CSV and remove the journal."""

@@ -231,7 +231,7 @@ class ResultsWriter:
 
 
 @contextmanager
-def open_results(target: str, *, force: bool = True, known: Version | None = None) -> Iterator[ResultsWriter]:
+def open_results(target: str, *, force: bool = True, known: set[Version] | None = None) -> Iterator[ResultsWriter]:
     """Open the results for writing, the header first.
 
     Parameters
