@@ -113,6 +113,34 @@ def written_pdf(
     return f"{text}trailer\n<</Size {len(bodies) + 1}/Root 1 0 R{trailer}>>\nstartxref\n{text.index('xref')}\n%%EOF\n".encode()
 
 
+def xfa_pdf() -> bytes:
+    """A PDF with a form of a kind that PDFium is usually built without."""
+    return written_pdf().replace(b"/Catalog", b"/Catalog/AcroForm<</XFA(x)/Fields[]>>")
+
+
+def packed_tiff(page: GrayImage, *, bits: int, photometric: int) -> bytes:
+    """A gray TIFF of a few bits a pixel: white is 0 (photometric 0), black is 0 (1), or with a palette of grays (3)."""
+    levels = (1 << bits) - 1
+    values = page.astype(np.uint16) * levels // 255
+    values = levels - values if photometric == 0 else values
+    values = np.pad(values, ((0, 0), (0, -page.shape[1] % (8 // bits))))
+    shifts = range(8 - bits, -1, -bits)
+    rows = sum((values[:, place :: 8 // bits] << shift for place, shift in enumerate(shifts)), np.zeros((), np.uint16)).astype(np.uint8)
+    palette = struct.pack(f"<{3 * (levels + 1)}H", *[value * 0xFFFF // levels for value in range(levels + 1)] * 3)
+    tags = {256: page.shape[1], 257: page.shape[0], 258: bits, 259: 1, 262: photometric, 277: 1, 278: page.shape[0], 279: rows.size}
+    begin = 8 + 2 + 12 * (len(tags) + 2) + 4
+    entries = {tag: (4, 1, value) for tag, value in tags.items()}
+    entries |= {273: (4, 1, begin + len(palette)), 320: (3, 3 * (levels + 1), begin)}
+    directory = b"".join(struct.pack("<HHII", tag, *entry) for tag, entry in sorted(entries.items()))
+    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(4) + palette + rows.tobytes()
+
+
+def png_with(data: bytes, name: bytes, body: bytes) -> bytes:
+    """A PNG with another chunk behind its header, and once more at its end."""
+    chunk = struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+    return data[:33] + chunk + data[33:-12] + chunk + data[-12:]
+
+
 def encrypted_pdf() -> bytes:
     key = "00" * 32
     return written_pdf(trailer=f"/ID[<{key}><{key}>]/Encrypt<</Filter/Standard/V 1/R 2/O<{key}>/U<{key}>/P -4>>")

@@ -375,9 +375,32 @@ def test_a_reader_of_standard_output_may_leave(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_standard_output_may_be_closed_from_the_start(tmp_path: Path) -> None:
-    done = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *command("scan", tmp_path, "--quiet")], check=False, stderr=subprocess.PIPE)
-    assert (done.returncode, done.stderr) == (0, b"")
+@pytest.mark.parametrize("words", [["scan", "in"], ["model"], ["inspect", "in/a.png", "--text"]])
+def test_a_standard_output_that_was_closed_from_the_start_is_told_and_no_success(tmp_path: Path, words: list[str]) -> None:
+    save(tmp_path / "in" / "a.png")
+    done = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *command(*words)], check=False, stderr=subprocess.PIPE, cwd=tmp_path)
+    assert done.returncode == OutputError.exit_code
+    assert done.stderr == b"zipocr: Standard output is closed. Lead it somewhere, or write to a file with --output.\n"
+
+
+def test_who_writes_to_a_file_needs_no_standard_streams(tmp_path: Path) -> None:
+    save(tmp_path / "in" / "a.png")
+    words = command("scan", "in", "-o", "results.csv")
+    done = subprocess.run(["sh", "-c", '"$@" <&- >&- 2>&-', "sh", *words], check=False, cwd=tmp_path)
+    assert done.returncode == 0
+    assert len(list(read_results(tmp_path / "results.csv"))) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="file names are Unicode there")
+def test_names_are_the_same_whatever_the_locale(tmp_path: Path) -> None:
+    for name in (b"\xc3\xa9.png", b"\xff.png"):
+        save(tmp_path / os.fsdecode(name))
+    outputs = {
+        subprocess.run(command("scan", tmp_path), check=True, capture_output=True, env={**os.environ, **locale}).stdout
+        for locale in ({"LC_ALL": "C.UTF-8"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"})
+    }
+    assert len(outputs) == 1
+    assert [line.partition(b",")[0] for line in outputs.pop().splitlines()[1:]] == [b"\xc3\xa9.png", b"\\xff.png"]
 
 
 def test_standard_error_may_be_closed_or_full_and_nothing_meant_for_it_gets_into_the_rows(tmp_path: Path) -> None:
@@ -489,5 +512,5 @@ def test_a_passport_is_laid_out_for_people() -> None:
     lines = "\n".join(passport_lines(passport)).splitlines()
     assert lines[:2] == ["data:", "  digits: 1797"]
     assert lines[2].startswith("  writers: 0, 1, 2")
-    assert lines[-1] == "note: a?[2Jb"
+    assert lines[-1] == r"note: a\x1b[2Jb"
     assert max(map(len, lines)) <= 100

@@ -329,3 +329,42 @@ def test_a_backend_that_fails_leaves_the_parts_that_are_there(scans: Path, tmp_p
     done = scan(scans, tmp_path / "parts", "--scheduler", "nonsense://x", backend="dask")
     assert done.exit_code == BackendError.exit_code
     assert contents(tmp_path / "parts") == before
+
+
+FOREIGN_FACTS: list[dict[str, Any]] = [
+    {},
+    {"identity": None},
+    {"identity": {"\x1b[31m": 1}},
+    {"shard": 0},
+    {"shard": True},
+    {"shard": "1"},
+    {"shard": 10**18, "shards": 10**18},
+    {"shards": 10**18},
+    {"shards": -1},
+    {"counts": None},
+    {"counts": {"read": -1}},
+    {"counts": {"read": "x"}},
+    {"counts": {"read": 5}},
+]
+
+
+@pytest.mark.parametrize("facts", FOREIGN_FACTS)
+def test_parts_that_say_strange_things_get_a_sentence(scans: Path, tmp_path: Path, facts: dict[str, Any]) -> None:
+    parts = tmp_path / "parts"
+    scan(scans, parts)
+    whole = {"identity": {}, "shard": 1, "shards": 3, "counts": {}}
+    write_part(part(parts, 1), [], {**whole, **facts} if facts else {})
+    merged = invoke("merge", parts, "-o", tmp_path / "merged.csv")
+    again = scan(scans, parts)
+    assert (merged.exit_code, again.exit_code) == (InputError.exit_code, OutputError.exit_code)
+    assert "\x1b" not in merged.output + again.output
+    assert not (tmp_path / "merged.csv").exists()
+
+
+def test_a_gap_of_any_size_is_named(tmp_path: Path) -> None:
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    for shard in (2, 5):
+        write_part(part(parts, shard), [], {"identity": {}, "shard": shard, "shards": 10**15, "counts": {}})
+    merged = invoke("merge", parts, "-o", tmp_path / "merged.csv")
+    assert f"Of {10**15} parts {10**15 - 2} are missing: 1, 3-4, 6-{10**15}." in merged.stderr

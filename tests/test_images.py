@@ -1,3 +1,4 @@
+import contextlib
 import io
 import os
 import subprocess
@@ -5,6 +6,7 @@ import sys
 import tempfile
 import time
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -528,3 +530,42 @@ def test_what_fax_machines_and_libtiff_write_is_read(tmp_path: Path, options: li
     assert len(pages) == 2
     for page in pages:
         np.testing.assert_array_equal(page, PAGE)
+
+
+@pytest.mark.parametrize(
+    ("name", "front"),
+    [(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0"), (b"zTXt", b"Comment\0\0"), (b"iCCP", b"profile\0\0")],
+)
+@pytest.mark.parametrize("mode", ["L", "RGBA"])
+def test_a_png_with_megabytes_of_compressed_text_is_read(tmp_path: Path, name: bytes, front: bytes, mode: str) -> None:
+    texts = front + zlib.compress(bytes(3_000_000))
+    data = corpus.png_with(encode(Image.fromarray(PAGE).convert(mode), "PNG"), name, texts)
+    np.testing.assert_array_equal(read_one(tmp_path, data), PAGE)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+@pytest.mark.parametrize("photometric", [0, 1, 3])
+def test_a_tiff_of_few_bits_a_pixel_is_read(tmp_path: Path, bits: int, photometric: int) -> None:
+    page = np.where(PAGE < 128, np.uint8(0), np.uint8(255))
+    page[5:9, 5:9] = 85 if bits == 2 else 119
+    np.testing.assert_array_equal(read_one(tmp_path, corpus.packed_tiff(page, bits=bits, photometric=photometric)), page)
+
+
+def test_a_folder_of_any_depth_is_listed(tmp_path: Path) -> None:
+    levels = 1_050
+    with contextlib.chdir(tmp_path):
+        for _ in range(levels):
+            Path("d").mkdir()
+            os.chdir("d")
+        Path("x.png").touch()
+    (file,) = list_inputs([tmp_path]).files
+    assert file.name == "d/" * levels + "x.png"
+    subprocess.run(["rm", "-r", tmp_path / "d"], check=True)
+
+
+def test_a_hint_of_the_pdf_library_does_not_reach_standard_error(tmp_path: Path) -> None:
+    (tmp_path / "x.pdf").write_bytes(corpus.xfa_pdf())
+    program = "import sys, pathlib, zipocr.images as i; print(*i.read_pages(pathlib.Path(sys.argv[1]), max_pixels=10**6))"
+    done = subprocess.run([sys.executable, "-c", program, tmp_path / "x.pdf"], check=True, capture_output=True, text=True)
+    assert done.stdout
+    assert done.stderr == ""

@@ -269,3 +269,17 @@ def test_a_journal_changed_meanwhile_is_noticed(path: Path) -> None:
         path.write_bytes(path.read_bytes()[:-1])
         with pytest.raises(OutputError, match="another program"):
             list(journal.records())
+
+
+def test_the_folder_of_a_new_journal_is_synced_before_its_first_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr("zipocr.journal.sync_folder", synced.append)
+    with open_journal(tmp_path / "j", {}) as journal:
+        assert synced == [tmp_path.resolve()]
+        journal.append({"value": 1})
+
+
+def test_a_pipe_is_no_journal(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "j")
+    with pytest.raises(OutputError, match="a pipe"), open_journal(tmp_path / "j", {}):
+        pass

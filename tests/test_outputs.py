@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 from collections.abc import Mapping
@@ -239,3 +240,88 @@ def test_a_journal_of_something_else_is_an_output_error(target: Path, record: di
         output._journal.append(record)
         with pytest.raises(OutputError, match="did not write"):
             list(output.replay())
+
+
+def test_a_foreign_file_beside_the_output_is_not_replaced(tmp_path: Path) -> None:
+    facts = tmp_path / "results.csv.json"
+    secret = tmp_path / "secret"
+    secret.write_text("{}")
+    for make in (lambda: facts.write_text("mine"), lambda: facts.symlink_to(secret), lambda: facts.symlink_to(tmp_path / "nowhere")):
+        facts.unlink(missing_ok=True)
+        make()
+        with pytest.raises(OutputError, match=r"results\.csv\.json is there already. Replace it with --force"):
+            write(tmp_path / "results.csv")
+        assert not (tmp_path / "results.csv").exists()
+    assert (secret.read_text(), (tmp_path / "nowhere").exists()) == ("{}", False)
+    facts.unlink()
+    facts.write_text("mine")
+    write(tmp_path / "results.csv", force=True)
+    assert json.loads(facts.read_text())["zipocr"]
+
+
+def test_what_zipocr_said_of_results_that_were_removed_may_be_replaced(tmp_path: Path) -> None:
+    write(tmp_path / "results.csv")
+    (tmp_path / "results.csv").unlink()
+    write(tmp_path / "results.csv")
+    assert (tmp_path / "results.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["results.csv", "results.csv.json"])
+def test_a_file_that_appears_during_the_run_is_not_replaced(tmp_path: Path, name: str) -> None:
+    with open_output(str(tmp_path / "results.csv"), IDENTITY) as output:
+        output.write(outcome(1))
+        (tmp_path / name).write_text("mine")
+        with pytest.raises(OutputError, match="came there, or was changed") as refused:
+            output.complete({})
+    assert name in str(refused.value)
+    assert (tmp_path / name).read_text() == "mine"
+    (tmp_path / name).unlink()
+    with open_output(str(tmp_path / "results.csv"), IDENTITY, resume=True) as output:
+        output.complete({})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results.csv", "results.csv.json"]
+
+
+def test_with_force_a_file_that_appears_is_replaced(tmp_path: Path) -> None:
+    with open_output(str(tmp_path / "results.csv"), IDENTITY, force=True) as output:
+        output.write(outcome(1))
+        (tmp_path / "results.csv").write_text("mine")
+        output.complete({})
+    assert (tmp_path / "results.csv").read_text() != "mine"
+
+
+def test_an_output_replaces_what_it_wrote_itself_and_nothing_else(tmp_path: Path) -> None:
+    with open_output(str(tmp_path / "results.csv"), IDENTITY) as output:
+        assert isinstance(output, FileOutput)
+        for number in (1, 2):
+            output.write(outcome(number))
+            output.publish({})
+        (tmp_path / "results.csv").write_text("mine")
+        with pytest.raises(OutputError, match="was changed"):
+            output.publish({})
+    assert (tmp_path / "results.csv").read_text() == "mine"
+
+
+def test_a_journal_that_is_removed_meanwhile_costs_nothing_and_promises_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_output(str(tmp_path / "results.csv"), IDENTITY) as output:
+        for number in (1, 2):
+            output.write(outcome(number))
+        (tmp_path / "results.csv.journal").unlink()
+        with monkeypatch.context() as patch:
+            patch.setattr("zipocr.journal.os.pread", full_disk)
+            with pytest.raises(OutputError, match="It was removed while the run went on"):
+                output.complete({})
+        output.complete({})
+    assert (tmp_path / "results.csv").read_text().count("\n") == 1 + 2 + 3
+
+
+def full_disk(*_: object) -> bytes:
+    raise OSError(errno.EIO, "Input/output error")
+
+
+def test_another_run_s_journal_is_not_removed(tmp_path: Path) -> None:
+    with open_output(str(tmp_path / "results.csv"), IDENTITY) as output:
+        output.write(outcome(1))
+        (tmp_path / "results.csv.journal").unlink()
+        (tmp_path / "results.csv.journal").write_text("of another run")
+        output.complete({})
+    assert (tmp_path / "results.csv.journal").read_text() == "of another run"

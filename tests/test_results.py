@@ -19,14 +19,15 @@ from zipocr.types import Reason, Status, Unread
 any_text = st.text(st.characters(exclude_categories=()) | st.sampled_from("=+-@\t\r\n./\\xu09af＝\udcff\ud800"))  # noqa: RUF001 - full-width on purpose
 file_names = st.binary(min_size=1).filter(lambda name: b"\0" not in name).map(os.fsdecode)
 probabilities = st.integers(0, 10_000).map(lambda value: value / 10_000)
-rows = st.builds(
+unread_rows = st.builds(unread_row, any_text | file_names, st.integers(1, 10_000), st.sampled_from(Reason))
+rows = unread_rows | st.builds(
     Row,
     file=any_text | file_names,
     page=st.integers(1, 10_000),
-    zip=st.from_regex(r"([0-9]{5})?", fullmatch=True),
+    zip=st.from_regex(r"[0-9]{5}", fullmatch=True),
     plus4=st.from_regex(r"([0-9]{4})?", fullmatch=True),
-    confidence=st.none() | probabilities,
-    status=st.sampled_from(Status),
+    confidence=probabilities,
+    status=st.sampled_from([Status.READ, Status.REVIEW]),
     reason=st.lists(st.sampled_from(Reason), unique=True).map(tuple),
     digit_confidences=st.lists(probabilities, max_size=9).map(tuple),
     runner_up=st.from_regex(r"([0-9]{5}(-[0-9]{4})?)?", fullmatch=True),

@@ -1,13 +1,14 @@
 """The only door to image files: which files are images, their pages as gray arrays, pictures written.
 
-Headers are read with Pillow before anything is decoded, since a small file can hold a picture that fills the memory. Pixels are
-decoded with OpenCV, which is right about 16 bit, MinIsWhite, CMYK and orientation; only transparency goes through Pillow, because
-OpenCV drops it and an alpha channel may be all the ink there is. HEIC needs the extra ``heif``, PDF the extra ``pdf``.
+Headers are read with Pillow before anything is decoded, since a small file can hold a picture that
+fills the memory. Pixels are decoded with OpenCV, which is right about 16 bit, MinIsWhite, CMYK and
+orientation. Only transparency goes through Pillow, because OpenCV drops it and an alpha channel may
+be all the ink there is, and TIFFs of two or four bits, which OpenCV refuses. HEIC needs the extra
+``heif``, PDF the extra ``pdf``.
 """
 
 import io
 import os
-import stat
 import struct
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -21,13 +22,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from zipocr.atomic import write_whole
 from zipocr.errors import OutputError
 from zipocr.polarity import on_light_paper
 from zipocr.remote import Url, fetch, is_url
+from zipocr.results import row_names
 from zipocr.types import GrayImage, Reason, Unread
+from zipocr.untrusted import open_plain
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".bmp", ".webp", ".heic", ".heif", ".hif", ".pdf"})
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
@@ -37,6 +40,9 @@ LARGEST_FILE = 2**30
 # OpenCV fills in what it cannot decompress and says nothing; Pillow raises, nearly always for LZW and PackBits, often for the others.
 _UNCHECKED_BY_OPENCV = frozenset({"tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "packbits"})
 _BIG_TIFF = 43
+_FEW_BITS = ((2,), (4,))
+_PNG, _PNG_FRAME = b"\x89PNG\r\n\x1a\n", 12  # the signature; length, type and checksum of a chunk
+_PNG_TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP"})
 _STDERR = 2
 _OUT_OF_MEMORY = Unread(reason=Reason.OUT_OF_MEMORY, detail="not enough memory to decode it")
 _ALPHA_MODES = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
@@ -100,12 +106,6 @@ def list_inputs(paths: Sequence[Path], *, exclude: Path | None = None) -> Listin
     return Listing(files=tuple(files), skipped=skipped)
 
 
-def row_names(paths: Sequence[Path]) -> list[str]:
-    """Name each PATH as rows do: by its own name; where two have the same one as it was given, since rows must say which file they mean."""
-    names = [path.name if path.name not in {"", ".."} else path.resolve().name for path in paths]
-    return [path.as_posix() if names.count(name) > 1 else name for path, name in zip(paths, names, strict=True)]
-
-
 def _list_folder(folder: Path, *, exclude: Path | None) -> tuple[list[str], int]:
     """Relative posix names of a folder's images in bytewise order, and the number of other files.
 
@@ -117,7 +117,7 @@ def _list_folder(folder: Path, *, exclude: Path | None) -> tuple[list[str], int]
     front = len(_inside(folder))
     found: list[str] = []
     skipped = 0
-    for root, folders, names in os.walk(folder, onerror=lambda error: found.append(error.filename)):
+    for root, folders, names in _walk(str(folder), lost=found.append):
         if barred:
             folders[:] = [name for name in folders if Path(root, name).resolve() != barred]
         if root[front:] and _is_image(root) and not folders and not names:
@@ -127,6 +127,34 @@ def _list_folder(folder: Path, *, exclude: Path | None) -> tuple[list[str], int]
         found.extend(os.path.join(root, name) for name in images + links)  # noqa: PTH118
         skipped += len(names) - len(images)
     return sorted((path[front:].replace(os.sep, "/") or "." for path in found), key=os.fsencode), skipped
+
+
+def _walk(folder: str, *, lost: Callable[[str], None]) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Walk a folder as `os.walk` does, however deep it is.
+
+    ``lost`` takes the folders that cannot be opened.
+    """
+    pending = [folder]
+    while pending:
+        root = pending.pop()
+        try:
+            with os.scandir(root) as entries:
+                is_folder = {entry.name: _is_folder(entry) for entry in entries}
+        except OSError:
+            lost(root)
+            continue
+        folders = [name for name, found in is_folder.items() if found]
+        yield root, folders, [name for name, found in is_folder.items() if not found]
+        inner = [os.path.join(root, name) for name in folders]  # noqa: PTH118
+        pending.extend(path for path in inner if not os.path.islink(path))  # noqa: PTH114
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder or a link to one; a link in a circle is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _inside(folder: Path) -> str:
@@ -176,16 +204,12 @@ def read_pages(path: Path | Url, *, max_pixels: int, first: int = 1, begin: Call
 
 
 def _read(path: Path) -> bytes | Unread:
-    """Read a regular file; a pipe or a device could keep the reader waiting for ever."""
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        return _unreadable("a folder, not a file" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device, not a file")
-    if status.st_size > LARGEST_FILE:
-        return _too_large(f"a file of more than {LARGEST_FILE >> 20} MB")
-    # Some files of /proc count as regular and would keep the reader waiting, or never end.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    with os.fdopen(os.open(path, flags), "rb") as file:
-        return file.read(status.st_size + 1) or _unreadable("empty file")
+    """Read a plain file; some of /proc count as such and never end."""
+    with open_plain(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > LARGEST_FILE:
+            return _too_large(f"a file of more than {LARGEST_FILE >> 20} MB")
+        return file.read(size + 1) or _unreadable("empty file")
 
 
 def _fetch(url: Url) -> bytes | Unread:
@@ -225,7 +249,23 @@ def _open_header(data: bytes) -> Image.Image:
             from pillow_heif import HeifImageFile
 
             return cast(Image.Image, HeifImageFile(io.BytesIO(data)))  # type: ignore[no-untyped-call]
-        return Image.open(io.BytesIO(data), formats=FORMATS)
+        shown = _without_texts(data) if data.startswith(_PNG) else data
+        return Image.open(io.BytesIO(shown), formats=FORMATS)
+
+
+def _without_texts(png: bytes) -> bytes:
+    """Leave out the texts and the colour profile of a PNG.
+
+    They change no pixel, but Pillow refuses a file in which they are large.
+    """
+    kept, at, begin = [], len(_PNG), 0
+    while at < len(png):
+        end = at + _PNG_FRAME + int.from_bytes(png[at : at + 4], "big")
+        if png[at + 4 : at + 8] in _PNG_TEXTS:
+            kept.append(png[begin:at])
+            begin = end
+        at = end
+    return b"".join([*kept, png[begin:]]) if kept else png
 
 
 def _read_pdf(data: bytes, *, max_pixels: int, first: int, begin: Callable[[], None]) -> Iterator[GrayImage | Unread]:
@@ -288,6 +328,8 @@ def _read_page(image: Image.Image, data: bytes | bytearray, *, max_pixels: int) 
             warnings.simplefilter("ignore")
             if image.format == "HEIF" or _has_alpha(image):
                 return _composite_on_white(image)
+            if _has_few_bits(image):
+                return np.array(ImageOps.exif_transpose(image).convert("L"), dtype=np.uint8)
             if image.info.get("compression") in _UNCHECKED_BY_OPENCV:
                 image.load()
             return _decode(data)
@@ -333,6 +375,11 @@ def _silence() -> Iterator[None]:
 def _has_alpha(image: Image.Image) -> bool:
     """Whether pixels may be transparent; Pillow cannot composite 16-bit gray, where a transparent value is ignored instead."""
     return image.mode in _ALPHA_MODES or ("transparency" in image.info and not image.mode.startswith("I"))
+
+
+def _has_few_bits(image: Image.Image) -> bool:
+    """Whether a pixel of a TIFF has two or four bits, which OpenCV does not decode."""
+    return isinstance(image, TiffImageFile) and image.tag_v2.get(BITSPERSAMPLE) in _FEW_BITS
 
 
 def _composite_on_white(image: Image.Image) -> GrayImage:

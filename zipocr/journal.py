@@ -10,13 +10,15 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from io import FileIO
+from io import BufferedReader, FileIO, RawIOBase
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from zlib import crc32
 
-from zipocr.errors import OutputError
-from zipocr.locks import shown, take
+from zipocr.atomic import sync_folder
+from zipocr.errors import OutputError, printable
+from zipocr.locks import is_in_place, take
+from zipocr.untrusted import parse_json
 
 Json = Any
 SYNC_SECONDS = 1.0
@@ -53,10 +55,10 @@ class Journal:
             return
         if not resume:
             whose = "belongs to a run that did not end, or to a watch"
-            message = f"{shown(self._path)} {whose}. Go on with --resume, or start anew with --force."
+            message = f"{printable(self._path)} {whose}. Go on with --resume, or start anew with --force."
             raise OutputError(message)
         if changes := differences(head.get("identity"), identity):
-            message = f"{shown(self._path)} was begun otherwise: {'; '.join(changes)}. Give the same again, or start anew with --force."
+            message = f"{printable(self._path)} was begun otherwise: {'; '.join(changes)}. Give the same again, or start anew with --force."
             raise OutputError(message)
         self.begun = str(head.get("begun"))
         with self._translated():
@@ -64,12 +66,12 @@ class Journal:
 
     def _survey(self) -> dict[str, Json] | None:
         """Find the records that can be believed, and give the first line; None if nothing else was written yet."""
-        with self._translated(), self._path.open("rb") as lines:
+        with self._translated(), self._lines() as lines:
             first = next(lines, b"")
             head = _unpack(first, 0)
             if head is None or not first.startswith(_MAGIC):
                 if first.endswith(b"\n") or not _is_cut_head(first):
-                    message = f"{shown(self._path)} is no journal of this version of zipocr, or damaged. Replace it with --force."
+                    message = f"{printable(self._path)} is no journal of this version of zipocr, or damaged. Replace it with --force."
                     raise OutputError(message)
                 return None
             self._end = len(first)
@@ -86,6 +88,14 @@ class Journal:
             self._file.truncate(0)
             self._write(_pack({"zipocr_journal": 1, "begun": self.begun, "identity": identity}, 0), records=0)
             self._sync()
+            # Without its name in the folder the file would not be found after a loss of power.
+            sync_folder(self._path.resolve().parent)
+
+    def _lines(self) -> BinaryIO:
+        """Open what was written for reading, even if another program removed its name."""
+        if hasattr(os, "pread"):
+            return BufferedReader(_FromStart(self._file))
+        return self._path.open("rb")
 
     def append(self, record: Mapping[str, Json]) -> None:
         """Add a record.
@@ -105,12 +115,12 @@ class Journal:
 
     def records(self) -> Iterator[dict[str, Json]]:
         """Read all records there are."""
-        with self._translated(), self._path.open("rb") as lines:
+        with self._translated(), self._lines() as lines:
             next(lines)
             for number in range(1, self.finished + 1):
                 record = _unpack(next(lines, b""), number)
                 if record is None:
-                    message = f"{shown(self._path)} was changed by another program. Start anew with --force."
+                    message = f"{printable(self._path)} was changed by another program. Start anew with --force."
                     raise OutputError(message)
                 yield record
 
@@ -118,7 +128,9 @@ class Journal:
         """Remove the file; its work is done."""
         if os.name == "nt":  # where an open file cannot be removed
             self._file.close()
-        self._path.unlink(missing_ok=True)
+            self._path.unlink(missing_ok=True)
+        elif is_in_place(self._file, self._path):
+            self._path.unlink()
         self._file.close()
 
     def close(self) -> None:
@@ -154,9 +166,32 @@ class Journal:
         try:
             yield
         except OSError as error:
-            message = f"Cannot write {shown(self._path)}: {error.strerror}."
-            cure = " What was finished is safe: go on with --resume when this is cured." if self.finished else ""
-            raise OutputError(message + cure) from error
+            message = f"Cannot write {printable(self._path)}: {error.strerror}."
+            raise OutputError(f"{message}{self._cure()}") from error
+
+    def _cure(self) -> str:
+        if not self.finished:
+            return ""
+        if not is_in_place(self._file, self._path):
+            return " It was removed while the run went on, and what was finished with it: start anew."
+        return " What was finished is safe: go on with --resume when this is cured."
+
+
+class _FromStart(RawIOBase):
+    """An open file from its beginning, read at a place of its own, whatever is appended to it."""
+
+    def __init__(self, file: FileIO) -> None:
+        self._file = file
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        found = os.pread(self._file.fileno(), len(buffer), self._at)
+        buffer[: len(found)] = found
+        self._at += len(found)
+        return len(found)
 
 
 @contextmanager
@@ -213,7 +248,7 @@ def _brief(value: Json) -> str:
 
 
 def _take(path: Path) -> FileIO:
-    return take(path, busy=f"Another run is writing beside {shown(path)}. Wait for its end, or choose another output.")
+    return take(path, busy=f"Another run is writing beside {printable(path)}. Wait for its end, or choose another output.")
 
 
 def _pack(record: Mapping[str, Json], number: int) -> bytes:
@@ -227,10 +262,9 @@ def _unpack(line: bytes, number: int) -> dict[str, Json] | None:
     if check != b"%08x\n" % crc32(text, number):
         return None
     try:
-        record = json.loads(text)
-    except (ValueError, RecursionError):
+        return parse_json(text)
+    except ValueError:
         return None
-    return record if isinstance(record, dict) else None
 
 
 def _is_cut_head(line: bytes) -> bool:

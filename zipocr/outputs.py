@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from zipocr import __version__
-from zipocr.atomic import write_whole
+from zipocr.atomic import Version, refuse_existing, version_of, write_whole
 from zipocr.batch import BatchSettings, Outcome
 from zipocr.errors import InputError, OutputError
 from zipocr.images import ImageFile
 from zipocr.journal import Journal, differences, open_journal
 from zipocr.model_file import model_digest
-from zipocr.results import STDOUT, ResultsWriter, open_results, parse_rows
+from zipocr.results import STDOUT, ResultsWriter, beside, open_results, parse_rows, to_cell
 from zipocr.types import Place
+from zipocr.untrusted import open_plain, parse_json, read_plain
 
 LIBRARIES = ("numpy", "scipy", "Pillow", "pillow-heif", "pypdfium2")
 """Besides OpenCV, the libraries that rows depend on; the last two need not be installed."""
@@ -80,12 +81,18 @@ class FileOutput:
         What the run is.
     journal : Journal
         Open.
+    force : bool
+        Replace whatever comes to be there. Otherwise only what is there now, or was written by this
+        very output, is replaced.
     """
 
-    def __init__(self, target: Path, identity: Facts, journal: Journal) -> None:
+    def __init__(self, target: Path, identity: Facts, journal: Journal, *, force: bool = False) -> None:
         self._target = target
         self._identity = identity
         self._journal = journal
+        self._force = force
+        self._facts_file = beside(target, ".json")
+        self._known = {version for version in (version_of(target), own_version(target)) if version}
         self._taken_over = journal.finished
 
     @property
@@ -119,7 +126,8 @@ class FileOutput:
 
     def publish(self, facts: Facts) -> None:
         """Write the CSV, whole, from all that is in the journal, and what made it beside it."""
-        with self._translated(), open_results(str(self._target)) as results:
+        opened = open_results(str(self._target), force=self._force, known=self._known)
+        with self._translated(), opened as results:
             for record in self._journal.records():
                 results.write_lines(record["rows"])
         provenance = {
@@ -130,9 +138,10 @@ class FileOutput:
             "inputs_finished_before_the_last_resume": self._taken_over,
             "python": platform.python_version(),
             "system": platform.platform(),
-            "results": {"file": os.fsencode(self._target.name).decode(errors="backslashreplace"), "sha256": _digest(self._target)},
+            "results": {"file": to_cell(self._target.name), "sha256": _digest(self._target)},
         }
-        write_whole(beside(self._target, ".json"), json.dumps(provenance, indent=1).encode() + b"\n")
+        text = json.dumps(provenance, indent=1).encode() + b"\n"
+        write_whole(self._facts_file, text, force=self._force, known=self._known)
 
     def complete(self, facts: Facts) -> None:
         """Write the CSV and remove the journal."""
@@ -173,19 +182,36 @@ def open_output(target: str, identity: Facts, *, resume: bool = False, force: bo
             yield DirectOutput(writer)
         return
     journal = beside(path, ".journal")
-    if path.exists() and not (force or journal.exists()):
-        message = f"{target} is there already. Replace it with --force, or write to another file."
-        raise OutputError(message)
+    refuse_foreign_facts(path, force=force)
+    refuse_existing(path, force=force or journal.exists())
     with open_journal(journal, identity, resume=resume, force=force) as opened:
-        if path.exists() and not (force or opened.finished):
-            message = f"{target} is there already. Replace it with --force, or write to another file."
-            raise OutputError(message)
-        yield FileOutput(path, identity, opened)
+        refuse_existing(path, force=force or bool(opened.finished))
+        yield FileOutput(path, identity, opened, force=force)
 
 
-def beside(path: Path, suffix: str) -> Path:
-    """Name a companion of the results."""
-    return path.with_name(path.name + suffix)
+def refuse_foreign_facts(target: Path, *, force: bool) -> None:
+    """Refuse to replace a file that has the name of what tells of results, and tells of others.
+
+    Raises
+    ------
+    OutputError
+        If there is one, and no ``force``.
+    """
+    refuse_existing(beside(target, ".json"), force=force or own_version(target) is not None)
+
+
+def own_version(target: Path) -> Version | None:
+    """Tell which file says what made these results, or results of this name before.
+
+    None where there is none, or what is there says other things.
+    """
+    path = beside(target, ".json")
+    try:
+        found = parse_json(read_plain(path))
+        is_own = "zipocr" in found and found["results"]["file"] == to_cell(target.name)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return version_of(path) if is_own and not path.is_symlink() else None
 
 
 def completed(target: str, identity: Facts) -> dict[str, int] | None:
@@ -212,7 +238,7 @@ def completed(target: str, identity: Facts) -> dict[str, int] | None:
     if not path.is_file() or beside(path, ".journal").exists():
         return None
     try:
-        found = json.loads(beside(path, ".json").read_bytes())
+        found = parse_json(read_plain(beside(path, ".json")))
         changes = differences({key: found[key] for key in identity}, identity)
         counts, is_its = dict(found["counts"]), found["results"]["sha256"] == _digest(path)
     except (OSError, ValueError, KeyError, TypeError):
@@ -224,7 +250,7 @@ def completed(target: str, identity: Facts) -> dict[str, int] | None:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -4,20 +4,20 @@ A part carries what its run is (the manifest, the model, options, versions), the
 came out. Nothing else says what is finished, so parts may be made at any time, and merged when all are there.
 """
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import islice, pairwise
 from pathlib import Path
-from typing import Any
 
 from zipocr.errors import InputError, OutputError
 from zipocr.images import ImageFile
 from zipocr.journal import differences, open_journal
 from zipocr.manifest import Manifest
-from zipocr.part_file import Facts, RowWriter, open_parquet, read_facts, read_rows, write_part
-from zipocr.results import Row, open_results, to_cell
+from zipocr.part_file import ROWS, Facts, RowWriter, open_parquet, read_facts, read_rows, write_part
+from zipocr.results import Row, open_results
 
 PARQUET = ".parquet"
 _LONGEST_LIST = 10
@@ -67,7 +67,7 @@ class Parts:
                 if shard in missing:
                     yield file
             if found < self.length(shard):
-                message = f"The manifest {to_cell(str(manifest.path))} was changed meanwhile. Leave it as it is, and run again."
+                message = f"The manifest {manifest.path} was changed meanwhile. Leave it as it is, and run again."
                 raise InputError(message)
 
     def write(self, shard: int, rows: Sequence[Row], counts: Mapping[str, int]) -> None:
@@ -114,7 +114,7 @@ def open_parts(folder: Path, identity: Facts, *, inputs: int, size: int, force: 
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        message = f"Cannot make the folder {to_cell(str(folder))}: {error.strerror}. Choose another place with --out-dir."
+        message = f"Cannot make the folder {folder}: {error.strerror}. Choose another place with --out-dir."
         raise OutputError(message) from error
     # For its lock; what is finished, the parts say.
     with open_journal(folder / "parts.journal", identity, resume=True, force=force):
@@ -125,23 +125,58 @@ def open_parts(folder: Path, identity: Facts, *, inputs: int, size: int, force: 
         missing = []
         for shard in range(1, shards_of(inputs, size) + 1):
             facts = _facts_of_own(part_path(folder, shard), identity, shard)
-            counts.update({} if facts is None else facts["counts"])
+            counts.update({} if facts is None else facts.counts)
             if facts is None:
                 missing.append(shard)
         _refuse_others(folder, shards_of(inputs, size))
         yield Parts(folder=folder, identity=identity, size=size, inputs=inputs, missing=missing, counts=counts)
 
 
-def _facts_of_own(path: Path, identity: Facts, shard: int) -> Facts | None:
-    """Read what a part says of itself; None where there is none."""
-    if not path.exists():
-        return None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartFacts:
+    """What a part says of itself, checked.
+
+    Which of how many shards it is, of which run, and how its pages came out.
+    """
+
+    identity: Facts
+    shard: int
+    shards: int
+    counts: Mapping[str, int]
+
+
+def _read_part(path: Path) -> PartFacts | None:
+    """Read what a part says of itself; None if it is none, or damaged."""
     facts = read_facts(path)
-    if facts is None or facts.get("shard") != shard:
-        message = f"{to_cell(str(path))} is not what its name says, or damaged. Remove it, or start anew with --force."
+    if facts is None:
+        return None
+    try:
+        found = PartFacts(**{name: facts[name] for name in ("identity", "shard", "shards", "counts")})
+        return found if _is_sound(found, facts[ROWS]["count"]) else None
+    except (KeyError, TypeError):
+        return None
+
+
+def _is_sound(facts: PartFacts, rows: object) -> bool:
+    """Whether these are facts at all: foreign ones may hold anything."""
+    if not (isinstance(facts.identity, dict) and isinstance(facts.counts, dict)):
+        return False
+    counts = list(facts.counts.values())
+    if any(type(number) is not int for number in (facts.shard, facts.shards, rows, *counts)):
+        return False
+    return 1 <= facts.shard <= facts.shards and min(counts, default=0) >= 0 and sum(counts) == rows
+
+
+def _facts_of_own(path: Path, identity: Facts, shard: int) -> PartFacts | None:
+    """Read what the part of a shard says of itself; None where there is none."""
+    if not os.path.lexists(path):
+        return None
+    facts = _read_part(path)
+    if facts is None or facts.shard != shard:
+        message = f"{path} is not what its name says, or damaged. Remove it, or start anew with --force."
         raise OutputError(message)
-    if changes := differences(facts["identity"], identity):
-        message = f"{to_cell(str(path))} was made otherwise: {'; '.join(changes)}. Give the same again, or start anew with --force."
+    if changes := differences(facts.identity, identity):
+        message = f"{path} was made otherwise: {'; '.join(changes)}. Give the same again, or start anew with --force."
         raise OutputError(message)
     return facts
 
@@ -150,7 +185,7 @@ def _refuse_others(folder: Path, shards: int) -> None:
     own = {part_path(folder, shard) for shard in range(1, shards + 1)}
     for path in _parquet_files(folder):
         if path not in own:
-            message = f"{to_cell(str(path))} is no part of this run. Choose another --out-dir, or start anew with --force."
+            message = f"{path} is no part of this run. Choose another --out-dir, or start anew with --force."
             raise OutputError(message)
 
 
@@ -166,8 +201,10 @@ class Merger:
     identity: Facts
     counts: Mapping[str, int]
 
-    def write(self, target: str) -> int:
+    def write(self, target: str, *, force: bool = False) -> int:
         """Write all rows to one file, which appears whole, and count them.
+
+        Only with ``force`` it may replace one.
 
         Raises
         ------
@@ -178,7 +215,7 @@ class Merger:
         """
         written = 0
         with ExitStack() as stack:
-            results = stack.enter_context(self._open(target))
+            results = stack.enter_context(self._open(target, force=force))
             for part in self.parts:
                 rows = list(read_rows(part))
                 results.write(rows)
@@ -186,12 +223,12 @@ class Merger:
         return written
 
     @contextmanager
-    def _open(self, target: str) -> Iterator[RowWriter]:
+    def _open(self, target: str, *, force: bool) -> Iterator[RowWriter]:
         if Path(target).suffix == PARQUET:
-            with open_parquet(Path(target), {"identity": self.identity, "counts": self.counts}) as rows:
+            with open_parquet(Path(target), {"identity": self.identity, "counts": self.counts}, force=force) as rows:
                 yield rows
         else:
-            with open_results(target) as results:
+            with open_results(target, force=force) as results:
                 yield results
 
 
@@ -203,46 +240,57 @@ def find_parts(folder: Path) -> Merger:
     InputError
         If a part is missing, there twice, of another run or no part; the message names it.
     """
-    found: dict[int, tuple[Path, dict[str, Any]]] = {}
+    found: dict[int, tuple[Path, PartFacts]] = {}
     for path in _parquet_files(folder):
-        facts = read_facts(path)
-        if facts is None or not {"identity", "shard", "shards", "counts"} <= facts.keys():
-            message = f"{to_cell(str(path))} is no part that 'zipocr scan --manifest' wrote, or damaged. Take it away, or scan again."
+        facts = _read_part(path)
+        if facts is None:
+            message = f"{path} is no part that 'zipocr scan --manifest' wrote, or damaged. Take it away, or scan again."
             raise InputError(message)
-        first, firsts = next(iter(found.values()), (path, facts))
-        if changes := differences(firsts["identity"], facts["identity"]):
-            message = f"{to_cell(path.name)} is of another run than {to_cell(first.name)}: {'; '.join(changes)}. Merge one run at a time."
+        first = next(iter(found.values()), (path, facts))
+        _refuse_unlike(first, (path, facts))
+        if facts.shard in found:
+            message = f"{found[facts.shard][0].name} and {path.name} are the same part. Take one of them away."
             raise InputError(message)
-        if facts["shard"] in found:
-            message = f"{to_cell(found[facts['shard']][0].name)} and {to_cell(path.name)} are the same part. Take one of them away."
-            raise InputError(message)
-        found[facts["shard"]] = path, facts
+        found[facts.shard] = path, facts
     if not found:
-        message = f"There are no parts in {to_cell(str(folder))}. Make some with 'zipocr scan --manifest FILE --out-dir DIR'."
+        message = f"There are no parts in {folder}. Make some with 'zipocr scan --manifest FILE --out-dir DIR'."
         raise InputError(message)
-    _refuse_gaps(sorted(found), next(iter(found.values()))[1]["shards"])
+    return _merger([found[shard] for shard in sorted(found)])
+
+
+def _refuse_unlike(first: tuple[Path, PartFacts], other: tuple[Path, PartFacts]) -> None:
+    """Refuse parts of two runs."""
+    then, now = first[1], other[1]
+    changes = differences({"run": then.identity, "parts": then.shards}, {"run": now.identity, "parts": now.shards})
+    if changes:
+        told = "; ".join(change.removeprefix("run ") for change in changes)
+        message = f"{other[0].name} is of another run than {first[0].name}: {told}. Merge one run at a time."
+        raise InputError(message)
+
+
+def _merger(found: Sequence[tuple[Path, PartFacts]]) -> Merger:
+    first = found[0][1]
+    _refuse_gaps([facts.shard for _, facts in found], first.shards)
     counts: Counter[str] = Counter()
-    for _, facts in found.values():
-        counts.update(facts["counts"])
-    parts = [found[shard][0] for shard in sorted(found)]
-    return Merger(parts=parts, identity=next(iter(found.values()))[1]["identity"], counts=dict(sorted(counts.items())))
+    for _, facts in found:
+        counts.update(facts.counts)
+    return Merger(parts=[path for path, _ in found], identity=first.identity, counts=dict(sorted(counts.items())))
 
 
 def _refuse_gaps(found: Sequence[int], shards: int) -> None:
-    missing = sorted(set(range(1, shards + 1)) - set(found))
-    if missing:
-        message = f"Of {shards} parts {len(missing)} are missing: {_ranges(missing)}. The scan that made the others makes these, too."
+    gaps = [(before + 1, after - 1) for before, after in pairwise([0, *found, shards + 1]) if after - before > 1]
+    if gaps:
+        message = f"Of {shards} parts {shards - len(found)} are missing: {_ranges(gaps)}. The scan that made the others makes these, too."
         raise InputError(message)
 
 
-def _ranges(numbers: Sequence[int]) -> str:
-    """Write numbers briefly.
+def _ranges(gaps: Sequence[tuple[int, int]]) -> str:
+    """Write ranges of numbers, their ends included.
 
     Examples
     --------
-    >>> _ranges([1, 3, 4, 5])
+    >>> _ranges([(1, 1), (3, 5)])
     '1, 3-5'
     """
-    runs = [[number for _, number in run] for _, run in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])]
-    texts = [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
+    texts = [str(first) if first == last else f"{first}-{last}" for first, last in gaps]
     return ", ".join([*texts[:_LONGEST_LIST], *(["..."] if len(texts) > _LONGEST_LIST else [])])

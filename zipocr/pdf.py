@@ -1,6 +1,8 @@
 """Pages of PDF files as gray pictures, drawn by PDFium. Needs the extra ``pdf``; `zipocr.images` is the door that comes here."""
 
+import logging
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
@@ -16,6 +18,8 @@ POINTS_PER_INCH = 72
 SCALE = DPI / POINTS_PER_INCH * (1 - 1e-6)
 # A damaged file may claim a million pages: after so many in a row that cannot be loaded there are no more.
 MOST_LOST_PAGES = 20
+# Its hints are for programmers, and do not say which file is meant; the rows do.
+logging.getLogger("pypdfium2").setLevel(logging.CRITICAL)
 
 
 def draw_pages(data: bytes, *, max_pixels: int, first: int, begin: Callable[[], None]) -> Iterator[GrayImage | Unread]:
@@ -39,7 +43,9 @@ def draw_pages(data: bytes, *, max_pixels: int, first: int, begin: Callable[[], 
     """
     try:
         pdf = pypdfium2.PdfDocument(data)
-        pdf.init_forms()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pdf.init_forms()
     except pypdfium2.PdfiumError as error:
         locked = error.err_code in {raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY}
         yield _unreadable("encrypted; save it without its password" if locked else "a damaged PDF")

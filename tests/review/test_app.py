@@ -14,7 +14,7 @@ from zipocr.review.app import LARGEST_BODY, Review, bind, make_app
 from zipocr.review.looks import Looker
 from zipocr.review.queue import line_up
 from zipocr.review.session import Session
-from zipocr.review.sources import Finder, Origin
+from zipocr.sources import Origin, Root, Sources
 from zipocr.types import Reason, Status
 
 TOKEN = "t0ken"
@@ -32,9 +32,8 @@ FORM = "application/x-www-form-urlencoded"
 def review(tmp_path: Path, corrections: CorrectionsFile) -> Iterator[Review]:
     write_page(tmp_path / "in" / "a.png")
     write_page(tmp_path / "secret.png")
-    origin = Origin(folder=tmp_path / "in")
     items = line_up(ROWS)
-    looker = Looker([item.row for item in items], Finder(origin), origin, "digits")
+    looker = Looker([item.row for item in items], Sources(roots=(Root(path=tmp_path / "in"),)), Origin(), "digits")
     yield Review(session=Session(items, corrections), looker=looker, token=TOKEN, next_command="zipocr apply")
     looker.close()
 
@@ -239,8 +238,7 @@ def test_skipped_pages_come_again_when_asked_for(client: FlaskClient) -> None:
 def test_a_page_of_an_audit_cannot_be_told_from_the_others(tmp_path: Path, corrections: CorrectionsFile) -> None:
     rows = [row("doubt.png", confidence=0.2), row("sure.png", confidence=0.99, status=Status.READ)]
     items = line_up(rows, audit=1)
-    origin = Origin(folder=tmp_path)
-    looker = Looker([item.row for item in items], Finder(origin), origin, "digits")
+    looker = Looker([item.row for item in items], Sources(roots=(Root(path=tmp_path),)), Origin(), "digits")
     review = Review(session=Session(items, corrections), looker=looker, blind=True, token=TOKEN)
     shown = told(get(make_app(review).test_client(), "state"))["items"]
     looker.close()

@@ -6,6 +6,7 @@ import pytest
 
 from zipocr.classify.svc import NON_DIGIT
 from zipocr.corrections import Decision, Drawn, Verdict
+from zipocr.errors import InputError
 from zipocr.training.compose import Composer
 from zipocr.training.corrected import NON_DIGITS, study, to_crops, to_samples
 from zipocr.training.gather import owners_of
@@ -94,3 +95,13 @@ def test_pages_are_read_and_taken_apart_in_their_order_and_missing_ones_are_told
         assert np.array_equal(lesson.samples.bitmaps, expected.bitmaps)
         reading, _ = judging[1].reader.answer(views)
         assert lesson.answers[1].confidence == round(reading.confidence, 4)
+
+
+def test_a_page_that_a_name_or_a_link_leads_out_to_is_refused(tmp_path: Path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "secret.png").touch()
+    (tmp_path / "in" / "link.png").symlink_to(tmp_path / "secret.png")
+    for name in ("../secret.png", "link.png", str(tmp_path / "secret.png")):
+        one = decision(name, "02108")
+        with pytest.raises(InputError, match="leads out of"):
+            to_crops({(one.file, one.page): one}, tmp_path / "in")

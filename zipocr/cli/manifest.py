@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from zipocr.cli.backends import choose_backend
 from zipocr.cli.logs import LOG, log_outcome
 from zipocr.cli.runs import Tally, exit_code, limits_of, progress, settings_of, tell, to_text
+from zipocr.cli.terminal import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,7 +92,7 @@ def _read(manifest: Manifest, parts: Parts, settings: BatchSettings, config: Sca
                 parts.write(shard, rows, tally.counts - before)
     except BaseException:
         if not config.quiet and (done := parts.finished()):
-            click.echo(f"{done} of {parts.shards} parts are finished; go on with the same command", err=True)
+            say(f"{done} of {parts.shards} parts are finished; go on with the same command")
         raise
     tell(tally.lines(seconds=time.monotonic() - began), config)
     return exit_code(tally.counts)

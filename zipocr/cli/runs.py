@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from zipocr.cli.logs import LOG, console
+from zipocr.cli.terminal import say
 from zipocr.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def tell(lines: Iterable[str], config: ScanConfig) -> None:
     for line in lines:
         LOG.info("%s", line)
         if not (config.quiet or config.verbose):
-            click.echo(line, err=True)
+            say(line)
 
 
 @contextmanager

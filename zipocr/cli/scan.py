@@ -18,6 +18,7 @@ from zipocr.cli.manifest import check_manifest, scan_manifest
 from zipocr.cli.options import DEFAULTS, FILE, NEW_FILE, NEW_FOLDER, directory_option, no_directory_option
 from zipocr.cli.runs import Tally, exit_code, facts_of, limits_of, progress, settings_of, tell, to_text
 from zipocr.cli.sizes import to_size
+from zipocr.cli.terminal import say
 from zipocr.config import BACKENDS, LARGEST_MAX_PIXELS, ScanConfig
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ def _scan(paths: Sequence[Path], config: ScanConfig) -> ExitCode:
         except BaseException:
             if output.finished and not config.quiet:
                 kept = f"{output.finished} of {len(listing.files)} inputs are finished; go on with the same command and --resume"
-                click.echo(kept, err=True)
+                say(kept)
             raise
 
 
