@@ -10,6 +10,7 @@ import os
 import stat
 import struct
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -84,6 +85,8 @@ def list_inputs(paths: Sequence[Path], *, exclude: Path | None = None) -> Listin
     -------
     Listing
         Names are relative to their PATH, with the PATH's own name in front when several are given.
+        Different files have different names. A file that is found under two PATHs counts once if
+        its names are the same.
     """
     paths = tuple(dict.fromkeys(paths))
     labels = row_names(paths)
@@ -97,13 +100,35 @@ def list_inputs(paths: Sequence[Path], *, exclude: Path | None = None) -> Listin
         front, prefix = _inside(path), label if len(paths) > 1 else ""
         files.extend(ImageFile(place=front + name, name=str(PurePosixPath(prefix, name)) if prefix else name) for name in found)
         skipped += passed_over
+    if _clashing(labels):
+        files = list({file.name: file for file in files}.values())
     return Listing(files=tuple(files), skipped=skipped)
 
 
-def row_names(paths: Sequence[Path]) -> list[str]:
-    """Name each PATH as rows do: by its own name; where two have the same one as it was given, since rows must say which file they mean."""
-    names = [path.name if path.name not in {"", ".."} else path.resolve().name for path in paths]
-    return [path.as_posix() if names.count(name) > 1 else name for path, name in zip(paths, names, strict=True)]
+def row_names(paths: Sequence[Path], *, folder: Path = Path()) -> list[str]:
+    """Name each PATH as rows do: by its own name, or as it was given where that could be mistaken.
+
+    Rows must say which file they mean: no name is that of another PATH, or begins as the names of
+    the files in another one do. Only PATHs one of which is inside the other are left to clash, and
+    there a name stands for one file. ``folder`` is where relative PATHs are meant from.
+    """
+    named = (path if path.name not in {"", ".."} else (folder / path).resolve() for path in paths)
+    names = [path.name for path in named]
+    given = ["" if path == Path() else path.as_posix() for path in paths]
+    while mistaken := {number for number in _clashing(names) if names[number] != given[number]}:
+        names = [given[number] if number in mistaken else name for number, name in enumerate(names)]
+    return names
+
+
+def _clashing(names: Sequence[str]) -> set[int]:
+    """Tell the places of names that are the same as another, or inside it, or around it."""
+    parts = [PurePosixPath(name).parts for name in names]
+    counts = Counter(parts)
+    clashing = {own for own, times in counts.items() if times > 1}
+    for own in counts:
+        around = [own[:length] for length in range(len(own)) if own[:length] in counts]
+        clashing.update([own, *around] if around else [])
+    return {number for number, own in enumerate(parts) if own in clashing}
 
 
 def _list_folder(folder: Path, *, exclude: Path | None) -> tuple[list[str], int]:

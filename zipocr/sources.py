@@ -95,7 +95,7 @@ def _told(provenance: dict[str, Any]) -> tuple[Root, ...]:
         return ()
     given = [Path(from_cell(path)) for path in dict.fromkeys(paths)]
     there = [Path(from_cell(folder)) / path for path in given]
-    names = row_names(given)
+    names = row_names(given, folder=Path(from_cell(folder)))
     if len(given) == 1 and there[0].is_dir():
         return (Root(path=there[0]),)
     return tuple(Root(path=path, label=name) for path, name in zip(there, names, strict=True))

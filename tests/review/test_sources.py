@@ -12,7 +12,18 @@ from zipocr.images import list_inputs
 from zipocr.review.sources import Finder, Origin, read_origin
 
 
-@pytest.mark.parametrize("paths", [["in"], ["in", "other"], ["a/x", "b/x"], ["in/a.png"], ["in/a.png", "other/b.png", "a"], ["."]])
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["in"],
+        ["in", "other"],
+        ["a/x", "b/x"],
+        ["in/a.png"],
+        ["in/a.png", "other/b.png", "a"],
+        ["."],
+        [".", "a/x"],
+    ],
+)
 def test_every_file_of_a_scan_is_found_again_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paths: list[str]) -> None:
     for name in ("in/a.png", "in/deep/é\\n.png", "other/b.png", "a/x/1.png", "b/x/1.png"):
         write_page(tmp_path / name)

@@ -113,7 +113,7 @@ def _roots(folder: Path, paths: Sequence[Path]) -> list[Root]:
     if not paths:
         return [Root(path=folder, prefix="")]
     paths = tuple(dict.fromkeys(paths))
-    named = zip(paths, row_names(paths), strict=True)
+    named = zip(paths, row_names(paths, folder=folder), strict=True)
     several = len(paths) > 1
     return [Root(path=folder / path, prefix=label if several or not (folder / path).is_dir() else "") for path, label in named]
 
