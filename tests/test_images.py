@@ -29,6 +29,7 @@ from zipocr.images import (
     read_pages,
     row_names,
     silence_decoders,
+    stamp_of,
     write_png,
 )
 from zipocr.pdf import MOST_LOST_PAGES
@@ -489,6 +490,19 @@ def test_very_many_paths_of_one_name_are_named_in_no_time() -> None:
     began = time.process_time()
     assert row_names(paths) == [f"{number}/x.png" for number in range(20_000)]
     assert time.process_time() - began < 5
+
+
+def test_a_stamp_tells_a_file_from_its_successor(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    stamps = [stamp_of(str(path))]
+    for text, changed in (("1", 5), ("12", 5), ("12", 6)):
+        path.write_text(text)
+        os.utime(path, ns=(changed, changed))
+        stamps.append(stamp_of(str(path)))
+    (tmp_path / "lost.png").symlink_to("nowhere")
+    stamps.append(stamp_of(str(tmp_path / "lost.png")))
+    assert stamps[0] == ""
+    assert len(set(stamps)) == len(stamps)
 
 
 def test_a_file_given_directly_is_listed_whatever_its_name(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ import stat
 import struct
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 from pathlib import Path, PurePosixPath
 from typing import cast
 
@@ -27,7 +28,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from zipocr.atomic import write_whole
 from zipocr.errors import OutputError
 from zipocr.polarity import on_light_paper
-from zipocr.remote import Url, fetch, is_url
+from zipocr.remote import Url, etag, fetch, is_url
 from zipocr.types import GrayImage, Reason, Unread
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".bmp", ".webp", ".heic", ".heif", ".hif", ".pdf"})
@@ -39,6 +40,8 @@ LARGEST_FILE = 2**30
 _UNCHECKED_BY_OPENCV = frozenset({"tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "packbits"})
 _BIG_TIFF = 43
 _STDERR = 2
+# Whoever asks for the stamps of files elsewhere waits once for as many.
+_STAMPED_AT_ONCE = 64
 _OUT_OF_MEMORY = Unread(reason=Reason.OUT_OF_MEMORY, detail="not enough memory to decode it")
 _ALPHA_MODES = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 
@@ -162,6 +165,41 @@ def _inside(folder: Path) -> str:
 def _is_image(path: str) -> bool:
     stem, _, suffix = path.rpartition(".")
     return bool(stem) and not stem.endswith(os.sep) and f".{suffix.lower()}" in SUFFIXES
+
+
+def stamp_of(place: str) -> str:
+    """Tell a file from a later one of the same name, without reading it.
+
+    Parameters
+    ----------
+    place : str
+        Path or URL.
+
+    Returns
+    -------
+    str
+        Size and time of the last change in nanoseconds, or what S3 has for that; nothing for what
+        is not there. A link to nowhere has the stamp of the link.
+    """
+    if is_url(place):
+        return etag(Url(place))
+    for look in (os.stat, os.lstat):
+        with suppress(OSError, ValueError):
+            found = look(place)
+            return f"{found.st_size}-{found.st_mtime_ns}"
+    return ""
+
+
+def stamped(files: Iterable[ImageFile]) -> Iterator[tuple[ImageFile, str]]:
+    """Give files with their stamps, which for those elsewhere are asked for together."""
+    files = iter(files)
+    with ThreadPoolExecutor(_STAMPED_AT_ONCE) as pool:
+        for file in files:
+            if is_url(file.place):
+                some = [file, *islice(files, _STAMPED_AT_ONCE - 1)]
+                yield from zip(some, pool.map(stamp_of, (one.place for one in some)), strict=True)
+            else:
+                yield file, stamp_of(file.place)
 
 
 def _ignore() -> None:
