@@ -1,8 +1,10 @@
 """Stand-ins that worker processes can import too: a test module cannot be."""
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import chores
 import numpy as np
@@ -85,3 +87,11 @@ class MoodyReader(FakeReader):
 
 def start_moody(settings: BatchSettings) -> FileReader:
     return replace(start_fake(settings), reader=MoodyReader())
+
+
+def spoil(path: Path) -> None:
+    """Put a file that is no image in the place of one, which by size and time is the same."""
+    before = path.stat()
+    path.unlink()
+    path.write_bytes(bytes(before.st_size))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))

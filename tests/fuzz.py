@@ -94,10 +94,10 @@ def resume_journal(data: bytes) -> None:
     INPUT.write_bytes(data)
     try:
         with open_journal(INPUT, IDENTITY, resume=True) as journal:
-            before = list(journal.records())
+            before = [record for _, record in journal.records()]
             journal.append(RECORD)
         with open_journal(INPUT, IDENTITY, resume=True) as journal:
-            after = list(journal.records())
+            after = [record for _, record in journal.records()]
     except OutputError:
         return
     assert json.dumps(after) == json.dumps([*before, RECORD])

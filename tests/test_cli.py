@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import click
 import corpus
@@ -25,6 +26,7 @@ from zipocr.cli.scan import scan
 from zipocr.config import ScanConfig
 from zipocr.errors import InputError, ModelError, OutputError, ZipocrError
 from zipocr.images import Listing, list_inputs
+from zipocr.outputs import FileOutput
 from zipocr.results import COLUMNS, read_results
 from zipocr.types import Model, Status
 
@@ -245,6 +247,39 @@ def test_a_file_that_vanishes_after_it_was_listed_has_its_row(tmp_path: Path, mo
     assert result.exit_code == 1
     assert [line.split(",")[5:7] for line in result.stdout.splitlines()[1:]] == [["read", ""], ["unread", "unreadable_file"], ["read", ""]]
     assert "failed: b.png: No such file or directory" in result.stderr
+
+
+def test_a_file_replaced_between_a_broken_run_and_its_resumption_is_read_anew(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    output, names = tmp_path / "out.csv", ["a.png", "b.png", "c.png", "d.png"]
+    for number, name in enumerate(names):
+        save(tmp_path / "in" / name, ink=number)
+    real, left = FileOutput.write, [3]
+
+    def write(*words: Any, **options: Any) -> int:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return real(*words, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileOutput, "write", write)
+        assert "3 of 4 inputs are finished" in invoke("scan", tmp_path / "in", "-o", output).stderr
+    save(tmp_path / "in" / "b.png", ink=42)
+    fakes.spoil(tmp_path / "in" / "a.png")  # who read it again would find no image
+    result = invoke("scan", tmp_path / "in", "-o", output, "--resume")
+    assert [row.zip for row in read_results(output)] == ["00000", "00042", "00002", "00003"]
+    assert "read anew, since they had changed: 1 files" in result.stderr
+    assert "4 crops, 2 of them before, in " in result.stderr
+    told = json.loads((tmp_path / "out.csv.json").read_text())
+    assert told["input_versions"]["superseded"] == 1
+    assert "is complete already" in invoke("scan", tmp_path / "in", "-o", output, "--resume").stderr
+    save(tmp_path / "in" / "b.png", ink=43)
+    result = invoke("scan", tmp_path / "in", "-o", output, "--resume")
+    assert result.exit_code == OutputError.exit_code
+    assert "inputs have changed" in result.stderr
 
 
 def test_many_failures_are_counted_and_not_all_named(tmp_path: Path) -> None:

@@ -97,13 +97,27 @@ def test_a_second_run_makes_only_what_is_missing(scans: Path, tmp_path: Path) ->
     scan(scans, tmp_path / "parts")
     before = contents(tmp_path / "parts")
     for path in scans.glob("00*"):  # who read the first part again would find nothing
-        path.unlink()
+        fakes.spoil(path)
     part(tmp_path / "parts", 2).unlink()
     done = scan(scans, tmp_path / "parts")
     assert f"{COUNT + 2} crops, 13 of them before, in " in done.stderr
     assert contents(tmp_path / "parts") == before
     done = scan(scans, tmp_path / "parts")
     assert (done.exit_code, done.stderr) == (1, f"{tmp_path}/parts is complete already\n")
+
+
+def test_a_part_whose_files_have_changed_is_made_anew(scans: Path, tmp_path: Path) -> None:
+    scan(scans, tmp_path / "parts")
+    before = contents(tmp_path / "parts")
+    Image.fromarray(fakes.page(ink=99)).save(scans / "015.png")
+    done = scan(scans, tmp_path / "parts")
+    assert "made anew, since their files have changed: 1 parts" in done.stderr
+    assert f"{COUNT + 2} crops, 13 of them before, in " in done.stderr
+    after = contents(tmp_path / "parts")
+    assert [name for name in after if after[name] != before[name]] == [part(tmp_path, 2).name]
+    rows = parquet.read_table(part(tmp_path / "parts", 2)).to_pylist()
+    assert {row["file"]: row["zip"] for row in rows}["015.png"] == "00099"
+    assert "is complete already" in scan(scans, tmp_path / "parts").stderr
 
 
 def test_a_part_tells_what_its_run_is(scans: Path, tmp_path: Path) -> None:
@@ -289,6 +303,21 @@ def test_a_part_that_an_interruption_followed_at_once_is_counted(
     assert done.exit_code == ExitCode.INTERRUPTED
     assert "1 of 3 parts are finished; go on with the same command" in done.stderr
     assert part(tmp_path / "parts", 1).exists()
+
+
+def test_a_part_whose_files_have_changed_does_not_count_as_finished(
+    scans: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    scan(scans, tmp_path / "parts")
+    Image.fromarray(fakes.page(ink=99)).save(scans / "015.png")
+    monkeypatch.setattr("zipocr.parts.write_part", interrupt)
+    done = scan(scans, tmp_path / "parts")
+    assert "2 of 3 parts are finished; go on with the same command" in done.stderr
 
 
 def start(folder: Path, parts: Path, *words: str | Path) -> AbstractContextManager[subprocess.Popen[bytes]]:

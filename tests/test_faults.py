@@ -97,9 +97,8 @@ def test_a_killed_run_is_gone_on_with_and_reads_nothing_twice(tmp_path: Path) ->
         finished = lines_in(journal) - 1
         assert not output.exists()
     # Who read a finished input again would find no image there.
-    for name in sorted(folder.iterdir())[:finished]:
-        name.unlink()
-        name.write_text("read already")
+    for path in sorted(folder.iterdir())[:finished]:
+        fakes.spoil(path)
     assert scan(folder, "-o", output, "--resume", "--jobs", "1").returncode == 0
     assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert not journal.exists()
@@ -263,9 +262,8 @@ def test_a_full_disk_is_told_and_when_there_is_room_the_run_goes_on(
     assert (finished == MANY) == finished_all
     assert scan(folder, "-o", output, "--resume").returncode == OutputError.exit_code
     (small_disk / "ballast").unlink()
-    for name in sorted(folder.iterdir())[: finished - 1]:
-        name.unlink()
-        name.write_text("read already")
+    for path in sorted(folder.iterdir())[: finished - 1]:
+        fakes.spoil(path)
     done = scan(folder, "-o", output, "--resume")
     assert (done.returncode, sorted(path.name for path in small_disk.iterdir())) == (0, ["out.csv", "out.csv.json"])
     assert [reason for _, _, reason in rows_of(output)] == [""] * MANY

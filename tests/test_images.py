@@ -24,7 +24,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from zipocr.errors import OutputError
-from zipocr.images import SUFFIXES, list_inputs, read_pages, silence_decoders, write_png
+from zipocr.images import (
+    SUFFIXES,
+    list_inputs,
+    read_pages,
+    row_names,
+    silence_decoders,
+    stamp_of,
+    write_png,
+)
 from zipocr.pdf import MOST_LOST_PAGES
 from zipocr.types import GrayImage, Reason, Unread
 
@@ -433,6 +441,69 @@ def test_names_tell_several_paths_apart(tmp_path: Path, monkeypatch: pytest.Monk
     assert names("one", "one") == ["x.png"]
     monkeypatch.chdir(tmp_path / "one")
     assert names(".", "../three") == ["one/x.png", "three/scans/y.png"]
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders and files of few names, each inside each."""
+    top = tmp_path_factory.mktemp("tree") / "a"
+    for folder in ("", "a", "b", "a/b", "b/a", "a/a", "b/a/b"):
+        for name in ("1.png", "a.png", "b.png/1.png"):
+            path = top / folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    return top
+
+
+FOLDERS = ["", "a", "b", "a/b", "b/a", "a/a", "b/a/b", "b.png", "..", "../a"]
+PLACES = [*FOLDERS, "1.png", "a/1.png", "b/1.png", "a/b/1.png", "a/b.png"]
+
+
+@given(paths=st.lists(st.sampled_from(PLACES), min_size=1, max_size=5), is_absolute=st.booleans())
+def test_different_files_have_different_names_whatever_is_given(
+    tree: Path,
+    paths: list[str],
+    is_absolute: bool,
+) -> None:
+    with contextlib.chdir(tree):
+        files = list_inputs([tree / path if is_absolute else Path(path) for path in paths]).files
+        assert len({file.name for file in files}) == len(files)
+        listed = {os.path.realpath(file.place) for file in files}
+    given_files = [found for path in paths for found in [tree / path, *(tree / path).rglob("*")]]
+    assert listed == {os.path.realpath(found) for found in given_files if found.is_file()}
+
+
+def test_a_name_is_not_taken_for_one_in_another_folder(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = ["y/a/b.png", "a/b.png", "z/b.png"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    files = list_inputs([Path("y/a"), Path("a/b.png"), Path("z/b.png")]).files
+    assert [(file.name, file.place) for file in files] == [(name, name) for name in names]
+
+
+def test_very_many_paths_of_one_name_are_named_in_no_time() -> None:
+    paths = [Path(f"{number}/x.png") for number in range(20_000)]
+    began = time.process_time()
+    assert row_names(paths) == [f"{number}/x.png" for number in range(20_000)]
+    assert time.process_time() - began < 5
+
+
+def test_a_stamp_tells_a_file_from_its_successor(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    stamps = [stamp_of(str(path))]
+    for text, changed in (("1", 5), ("12", 5), ("12", 6)):
+        path.write_text(text)
+        os.utime(path, ns=(changed, changed))
+        stamps.append(stamp_of(str(path)))
+    (tmp_path / "lost.png").symlink_to("nowhere")
+    stamps.append(stamp_of(str(tmp_path / "lost.png")))
+    assert stamps[0] == ""
+    assert len(set(stamps)) == len(stamps)
 
 
 def test_a_file_given_directly_is_listed_whatever_its_name(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from PIL import Image
 
 from zipocr import remote
 from zipocr.errors import InputError
-from zipocr.remote import Url, fetch
+from zipocr.images import ImageFile, stamped
+from zipocr.remote import Url, etag, fetch
 
 pytest.importorskip("moto.server")
 s3fs = pytest.importorskip("s3fs")
@@ -90,11 +91,25 @@ def test_a_file_that_is_not_there_is_told_as_on_a_disk(url: str) -> None:
     assert caught.value.strerror == "No such file or directory"
 
 
+@pytest.mark.usefixtures("bucket")
+def test_a_file_on_s3_is_told_from_its_successor_of_the_same_size() -> None:
+    places = [put(f"{number}.png", b"old") for number in range(3)]
+    places += [f"s3://{BUCKET}/missing.png", __file__]
+    files = [ImageFile(place=place, name=place) for place in places]
+    before = dict(stamped(files))
+    assert list(before) == files
+    put("1.png", b"new")
+    after = dict(stamped(files))
+    assert [file for file in files if after[file] != before[file]] == [files[1]]
+    assert before[files[3]] == ""
+
+
 def test_other_urls_are_not_followed() -> None:
     for url in ("http://localhost/a.png", "file:///etc/passwd", "github://a:b@main/c"):
         with pytest.raises(OSError, match="only those that begin with s3://") as caught:
             fetch(Url(url), most=10)
         assert caught.value.errno == errno.EPROTONOSUPPORT
+        assert etag(Url(url)) == ""
 
 
 def test_an_s3_that_cannot_be_reached_is_not_the_file_s_fault(monkeypatch: pytest.MonkeyPatch, bucket: str) -> None:

@@ -32,7 +32,20 @@ def tell(results: Path, folder: Path, *paths: str) -> Path:
     return results
 
 
-@pytest.mark.parametrize("paths", [["in"], ["in", "more"], ["in", "one.png"], ["one.png"], ["a/in", "b/in"], ["in/"], ["."]])
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["in"],
+        ["in", "more"],
+        ["in", "one.png"],
+        ["one.png"],
+        ["a/in", "b/in"],
+        ["in/"],
+        ["."],
+        [".", "more"],
+        ["b/in", "in/a.png", "one.png", "a/in/a.png"],
+    ],
+)
 def test_every_row_of_a_scan_finds_its_file(here: Path, monkeypatch: pytest.MonkeyPatch, paths: list[str]) -> None:
     scanned = here / "scanned"
     for name in ("in/a.png", "in/x/a.png", "more/a.png", "one.png", "a/in/a.png", "b/in/a.png"):

@@ -6,7 +6,9 @@ output ends a batch.
 
 import re
 import traceback
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -17,7 +19,7 @@ from typing import Protocol, Self, TypeVar
 
 from zipocr.backends import Backend, Loss, LossKind
 from zipocr.errors import ModelError, ZipocrError
-from zipocr.images import ImageFile, read_pages, silence_decoders, write_png
+from zipocr.images import ImageFile, read_pages, silence_decoders, stamped, write_png
 from zipocr.results import Row, format_rows, parse_rows, to_row, unread_row
 from zipocr.types import GrayImage, Model, Place, Reason, Trace, Unread, ZipReading
 
@@ -374,3 +376,29 @@ def read_files(files: Iterable[ImageFile], settings: BatchSettings, *, backend: 
     """
     start: Callable[[], FileReader] = partial(start_reading, settings)
     yield from map(joined, backend.map(start, files, lost=_lost_page))
+
+
+def read_stamped(
+    files: Iterable[ImageFile],
+    settings: BatchSettings,
+    *,
+    backend: Backend,
+) -> Generator[tuple[str, Outcome], None, None]:
+    """Read files as `read_files` does.
+
+    Yields
+    ------
+    str and Outcome
+        The stamp that the file had before it was read: whoever replaces it meanwhile or later
+        gives it another one.
+    """
+    stamps: deque[str] = deque()
+
+    def noted() -> Iterator[ImageFile]:
+        for file, stamp in stamped(files):
+            stamps.append(stamp)
+            yield file
+
+    with closing(read_files(noted(), settings, backend=backend)) as outcomes:
+        for outcome in outcomes:
+            yield stamps.popleft(), outcome

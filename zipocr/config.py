@@ -91,11 +91,14 @@ class WatchConfig:
     ----------
     settle : float
         Seconds for which a file must not have changed before it is read.
+    settle_limit : float
+        The same for a file that lacks its end.
     poll : float
         Seconds after which a folder is listed even if nothing was heard of it.
     """
 
     settle: float = 2.0
+    settle_limit: float = 60.0
     poll: float = 10.0
 
 

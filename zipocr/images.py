@@ -11,10 +11,11 @@ import io
 import os
 import struct
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 from pathlib import Path, PurePosixPath
 from typing import cast
 
@@ -27,8 +28,8 @@ from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 from zipocr.atomic import write_whole
 from zipocr.errors import OutputError
 from zipocr.polarity import on_light_paper
-from zipocr.remote import Url, fetch, is_url
-from zipocr.results import row_names
+from zipocr.remote import Url, etag, fetch, is_url
+from zipocr.results import clashing, row_names
 from zipocr.types import GrayImage, Reason, Unread
 from zipocr.untrusted import open_plain
 
@@ -44,6 +45,8 @@ _FEW_BITS = ((2,), (4,))
 _PNG, _PNG_FRAME = b"\x89PNG\r\n\x1a\n", 12  # the signature; length, type and checksum of a chunk
 _PNG_TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP"})
 _STDERR = 2
+# Whoever asks for the stamps of files elsewhere waits once for as many.
+_STAMPED_AT_ONCE = 64
 _OUT_OF_MEMORY = Unread(reason=Reason.OUT_OF_MEMORY, detail="not enough memory to decode it")
 _ALPHA_MODES = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 
@@ -90,6 +93,8 @@ def list_inputs(paths: Sequence[Path], *, exclude: Path | None = None) -> Listin
     -------
     Listing
         Names are relative to their PATH, with the PATH's own name in front when several are given.
+        Different files have different names. A file that is found under two PATHs counts once if
+        its names are the same.
     """
     paths = tuple(dict.fromkeys(paths))
     labels = row_names(paths)
@@ -103,6 +108,8 @@ def list_inputs(paths: Sequence[Path], *, exclude: Path | None = None) -> Listin
         front, prefix = _inside(path), label if len(paths) > 1 else ""
         files.extend(ImageFile(place=front + name, name=str(PurePosixPath(prefix, name)) if prefix else name) for name in found)
         skipped += passed_over
+    if clashing(labels):
+        files = list({file.name: file for file in files}.values())
     return Listing(files=tuple(files), skipped=skipped)
 
 
@@ -165,6 +172,41 @@ def _inside(folder: Path) -> str:
 def _is_image(path: str) -> bool:
     stem, _, suffix = path.rpartition(".")
     return bool(stem) and not stem.endswith(os.sep) and f".{suffix.lower()}" in SUFFIXES
+
+
+def stamp_of(place: str) -> str:
+    """Tell a file from a later one of the same name, without reading it.
+
+    Parameters
+    ----------
+    place : str
+        Path or URL.
+
+    Returns
+    -------
+    str
+        Size and time of the last change in nanoseconds, or what S3 has for that; nothing for what
+        is not there. A link to nowhere has the stamp of the link.
+    """
+    if is_url(place):
+        return etag(Url(place))
+    for look in (os.stat, os.lstat):
+        with suppress(OSError, ValueError):
+            found = look(place)
+            return f"{found.st_size}-{found.st_mtime_ns}"
+    return ""
+
+
+def stamped(files: Iterable[ImageFile]) -> Iterator[tuple[ImageFile, str]]:
+    """Give files with their stamps, which for those elsewhere are asked for together."""
+    files = iter(files)
+    with ThreadPoolExecutor(_STAMPED_AT_ONCE) as pool:
+        for file in files:
+            if is_url(file.place):
+                some = [file, *islice(files, _STAMPED_AT_ONCE - 1)]
+                yield from zip(some, pool.map(stamp_of, (one.place for one in some)), strict=True)
+            else:
+                yield file, stamp_of(file.place)
 
 
 def _ignore() -> None:

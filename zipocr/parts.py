@@ -1,26 +1,46 @@
 """Runs too large for one file: each shard of a manifest becomes one Parquet part, and the parts that are missing are what is left to do.
 
-A part carries what its run is (the manifest, the model, options, versions), the number of its shard, how many there are, and how the pages
-came out. Nothing else says what is finished, so parts may be made at any time, and merged when all are there.
+A part carries what its run is (the manifest, the model, options, versions), the number of its
+shard, how many there are, how the pages came out, and a digest of the stamps that its files had: if
+one has changed since, the part is made anew. Nothing else says what is finished, so parts may be
+made at any time, and merged when all are there.
 """
 
 import os
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
 
+from zipocr.atomic import Version, version_of
 from zipocr.errors import InputError, OutputError
-from zipocr.images import ImageFile
+from zipocr.images import ImageFile, stamped
 from zipocr.journal import differences, open_journal
 from zipocr.manifest import Manifest
+from zipocr.outputs import stamps_digest
 from zipocr.part_file import ROWS, Facts, RowWriter, open_parquet, read_facts, read_rows, write_part
 from zipocr.results import Row, open_results
 
 PARQUET = ".parquet"
+VERSIONS = "input_versions_sha256"
 _LONGEST_LIST = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartFacts:
+    """What a part says of itself, checked.
+
+    Which of how many shards it is, of which run, how its pages came out, and of which versions of
+    its files it is.
+    """
+
+    identity: Facts
+    shard: int
+    shards: int
+    counts: Mapping[str, int]
+    versions: object
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,30 +48,32 @@ class Parts:
     """A folder of parts, which are missing in it, and how the pages of the others came out.
 
     Shards are numbered from 1. ``identity`` is what the run is; ``size`` is the number of inputs in each shard, the last of which may have
-    fewer.
+    fewer. ``changed`` parts of the missing shards are there, but of other files than there are now.
     """
 
     folder: Path
     identity: Facts
     size: int
-    inputs: int
+    manifest: Manifest
     missing: Sequence[int]
+    changed: Mapping[Path, Version | None]
     counts: Mapping[str, int]
 
     @property
     def shards(self) -> int:
         """How many shards there are."""
-        return shards_of(self.inputs, self.size)
+        return shards_of(self.manifest, self.size)
 
     def finished(self) -> int:
-        """Count the parts that are there now, whatever interrupted the run that makes them."""
-        return sum(part_path(self.folder, shard).exists() for shard in range(1, self.shards + 1))
+        """Count the parts that are there and need not be made, whatever interrupted their run."""
+        paths = (part_path(self.folder, shard) for shard in range(1, self.shards + 1))
+        return sum(version_of(path) not in (None, self.changed.get(path)) for path in paths)
 
     def length(self, shard: int) -> int:
         """How many inputs a shard has."""
-        return min(self.size, self.inputs - (shard - 1) * self.size)
+        return min(self.size, self.manifest.count - (shard - 1) * self.size)
 
-    def files(self, manifest: Manifest) -> Iterator[ImageFile]:
+    def files(self) -> Iterator[ImageFile]:
         """Give the inputs of all missing shards, in order.
 
         Raises
@@ -59,26 +81,57 @@ class Parts:
         InputError
             If the manifest is shorter than it was.
         """
-        missing, files = set(self.missing), manifest.files()
-        for shard in range(1, self.shards + 1):
-            found = 0
-            for file in islice(files, self.length(shard)):
-                found += 1
-                if shard in missing:
-                    yield file
-            if found < self.length(shard):
-                message = f"The manifest {manifest.path} was changed meanwhile. Leave it as it is, and run again."
-                raise InputError(message)
+        missing = set(self.missing)
+        for shard, files in shards(self.manifest, self.size):
+            if shard in missing:
+                yield from files
 
-    def write(self, shard: int, rows: Sequence[Row], counts: Mapping[str, int]) -> None:
-        """Write the part of a shard."""
-        facts = {"identity": self.identity, "shard": shard, "shards": self.shards, "counts": dict(sorted(counts.items()))}
+    def write(
+        self,
+        shard: int,
+        rows: Sequence[Row],
+        counts: Mapping[str, int],
+        stamps: Iterable[str],
+    ) -> None:
+        """Write the part of a shard, whose files had these stamps."""
+        facts = {
+            "identity": self.identity,
+            "shard": shard,
+            "shards": self.shards,
+            "counts": dict(sorted(counts.items())),
+            VERSIONS: stamps_digest(stamps),
+        }
         write_part(part_path(self.folder, shard), rows, facts)
 
 
-def shards_of(inputs: int, size: int) -> int:
-    """Count the shards that inputs are cut into."""
-    return -(-inputs // size)
+def shards_of(manifest: Manifest, size: int) -> int:
+    """Count the shards that a manifest is cut into."""
+    return -(-manifest.count // size)
+
+
+def shards(manifest: Manifest, size: int) -> Iterator[tuple[int, Iterator[ImageFile]]]:
+    """Cut a manifest into shards. What is not taken of one is passed over.
+
+    Raises
+    ------
+    InputError
+        If it is shorter than it was.
+    """
+    files = manifest.files()
+    for shard in range(1, shards_of(manifest, size) + 1):
+        length = min(size, manifest.count - (shard - 1) * size)
+        own = _exactly(length, files, manifest)
+        yield shard, own
+        deque(own, maxlen=0)
+
+
+def _exactly(length: int, files: Iterator[ImageFile], manifest: Manifest) -> Iterator[ImageFile]:
+    found = 0
+    for found, file in enumerate(islice(files, length), start=1):  # noqa: B007 - counts
+        yield file
+    if found < length:
+        message = f"The manifest {manifest.path} was changed meanwhile. Leave it as it is, and run again."
+        raise InputError(message)
 
 
 def part_path(folder: Path, shard: int) -> Path:
@@ -87,7 +140,14 @@ def part_path(folder: Path, shard: int) -> Path:
 
 
 @contextmanager
-def open_parts(folder: Path, identity: Facts, *, inputs: int, size: int, force: bool) -> Iterator[Parts]:
+def open_parts(
+    folder: Path,
+    identity: Facts,
+    *,
+    manifest: Manifest,
+    size: int,
+    force: bool,
+) -> Iterator[Parts]:
     """Open a folder for the parts of a run; it is made if need be, and kept from other runs meanwhile.
 
     Parameters
@@ -96,8 +156,10 @@ def open_parts(folder: Path, identity: Facts, *, inputs: int, size: int, force: 
         Where the parts are, or shall be.
     identity : mapping
         What the run is; see `zipocr.outputs.identify`.
-    inputs, size : int
-        How many inputs there are, and how many make a shard.
+    manifest : Manifest
+        The inputs.
+    size : int
+        How many of them make a shard.
     force : bool
         Remove the parts that are there and start anew.
 
@@ -121,28 +183,34 @@ def open_parts(folder: Path, identity: Facts, *, inputs: int, size: int, force: 
         if force:
             for path in _parquet_files(folder):
                 path.unlink()
-        counts: Counter[str] = Counter()
-        missing = []
-        for shard in range(1, shards_of(inputs, size) + 1):
-            facts = _facts_of_own(part_path(folder, shard), identity, shard)
-            counts.update({} if facts is None else facts.counts)
-            if facts is None:
-                missing.append(shard)
-        _refuse_others(folder, shards_of(inputs, size))
-        yield Parts(folder=folder, identity=identity, size=size, inputs=inputs, missing=missing, counts=counts)
+        _refuse_others(folder, shards_of(manifest, size))
+        yield _survey(folder, identity, manifest, size)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartFacts:
-    """What a part says of itself, checked.
+def _survey(folder: Path, identity: Facts, manifest: Manifest, size: int) -> Parts:
+    """Find out which parts are there, and of the files as they still are."""
+    numbers = range(1, shards_of(manifest, size) + 1)
+    told = {shard: _facts_of_own(part_path(folder, shard), identity, shard) for shard in numbers}
+    there = {shard: facts for shard, facts in told.items() if facts is not None}
+    counts: Counter[str] = Counter()
+    for shard, files in islice(shards(manifest, size), max(there, default=0)):
+        if shard in there and _is_of(there[shard], files):
+            counts.update(there.pop(shard).counts)
+            told.pop(shard)
+    return Parts(
+        folder=folder,
+        identity=identity,
+        size=size,
+        manifest=manifest,
+        missing=list(told),
+        changed={path: version_of(path) for path in (part_path(folder, shard) for shard in there)},
+        counts=counts,
+    )
 
-    Which of how many shards it is, of which run, and how its pages came out.
-    """
 
-    identity: Facts
-    shard: int
-    shards: int
-    counts: Mapping[str, int]
+def _is_of(facts: PartFacts, files: Iterable[ImageFile]) -> bool:
+    """Whether a part is of these files as they are now."""
+    return facts.versions == stamps_digest(stamp for _, stamp in stamped(files))
 
 
 def _read_part(path: Path) -> PartFacts | None:
@@ -151,7 +219,8 @@ def _read_part(path: Path) -> PartFacts | None:
     if facts is None:
         return None
     try:
-        found = PartFacts(**{name: facts[name] for name in ("identity", "shard", "shards", "counts")})
+        told = {name: facts[name] for name in ("identity", "shard", "shards", "counts")}
+        found = PartFacts(**told, versions=facts.get(VERSIONS))
         return found if _is_sound(found, facts[ROWS]["count"]) else None
     except (KeyError, TypeError):
         return None

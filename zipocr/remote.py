@@ -3,7 +3,7 @@
 import errno
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -71,6 +71,20 @@ def fetch(url: Url, *, most: int) -> bytes:
                 raise
             return b""
         return data
+
+
+def etag(url: Url) -> str:
+    """Tell what S3 has to know the contents of a file by; nothing where there is no such file.
+
+    Raises
+    ------
+    InputError
+        As `fetch`.
+    """
+    with suppress(OSError), _translated(url):
+        if url.text.startswith(_SCHEME):
+            return str(_s3().info(url.text).get("ETag", ""))
+    return ""
 
 
 @contextmanager

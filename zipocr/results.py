@@ -15,10 +15,11 @@ import io
 import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol, TextIO
 
 from zipocr.atomic import Version, WholeFile
@@ -102,13 +103,30 @@ def to_row(file: str, page: int, reading: ZipReading | Unread, *, min_confidence
     )
 
 
-def row_names(paths: Sequence[Path]) -> list[str]:
-    """Name each PATH as rows do: by its own name.
+def row_names(paths: Sequence[Path], *, folder: Path = Path()) -> list[str]:
+    """Name each PATH as rows do: by its own name, or as it was given where that could be mistaken.
 
-    Where two have the same one, as it was given, since rows must say which file they mean.
+    Rows must say which file they mean: no name is that of another PATH, or begins as the names of
+    the files in another one do. Only PATHs one of which is inside the other are left to clash, and
+    there a name stands for one file. ``folder`` is where relative PATHs are meant from.
     """
-    names = [path.name if path.name not in {"", ".."} else path.resolve().name for path in paths]
-    return [path.as_posix() if names.count(name) > 1 else name for path, name in zip(paths, names, strict=True)]
+    named = (path if path.name not in {"", ".."} else (folder / path).resolve() for path in paths)
+    names = [path.name for path in named]
+    given = ["" if path == Path() else path.as_posix() for path in paths]
+    while mistaken := {number for number in clashing(names) if names[number] != given[number]}:
+        names = [given[number] if number in mistaken else name for number, name in enumerate(names)]
+    return names
+
+
+def clashing(names: Sequence[str]) -> set[int]:
+    """Tell the places of names that are the same as another, or inside it, or around it."""
+    parts = [PurePosixPath(name).parts for name in names]
+    counts = Counter(parts)
+    clashing = {own for own, times in counts.items() if times > 1}
+    for own in counts:
+        around = [own[:length] for length in range(len(own)) if own[:length] in counts]
+        clashing.update([own, *around] if around else [])
+    return {number for number, own in enumerate(parts) if own in clashing}
 
 
 def unread_row(file: str, page: int, reason: Reason) -> Row:

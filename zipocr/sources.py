@@ -140,8 +140,9 @@ def _told(provenance: Mapping[str, Any]) -> tuple[Root, ...]:
     if not {"folder", "paths"} <= provenance.keys():
         return ()
     given = [Path(from_cell(path)) for path in dict.fromkeys(provenance["paths"])]
-    there = [Path(from_cell(provenance["folder"])) / path for path in given]
-    names = row_names(given)
+    folder = Path(from_cell(provenance["folder"]))
+    there = [folder / path for path in given]
+    names = row_names(given, folder=folder)
     if len(given) == 1 and there[0].is_dir():
         return (Root(path=there[0]),)
     return tuple(Root(path=path, label=name) for path, name in zip(there, names, strict=True))

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from zipocr.batch import BatchSettings
     from zipocr.config import ScanConfig
     from zipocr.errors import ExitCode
-    from zipocr.manifest import Manifest
     from zipocr.parts import Parts
     from zipocr.results import Row
 
@@ -59,37 +58,44 @@ def scan_manifest(file: Path, folder: Path, config: ScanConfig) -> ExitCode:
     manifest = open_manifest(file)
     inputs = {"manifest": {"count": manifest.count, "sha256": manifest.sha256}, "shard_size": config.shard_size}
     identity = identify("scan", settings, limits_of(config), inputs)
-    with open_parts(folder, identity, inputs=manifest.count, size=config.shard_size, force=config.force) as parts:
+    size, force = config.shard_size, config.force
+    with open_parts(folder, identity, manifest=manifest, size=size, force=force) as parts:
         if parts.shards and not parts.missing:
             tell([f"{to_text(folder)} is complete already"], config)
             return exit_code(parts.counts)
-        return _read(manifest, parts, settings, config)
+        return _read(parts, settings, config)
 
 
-def _read(manifest: Manifest, parts: Parts, settings: BatchSettings, config: ScanConfig) -> ExitCode:
+def _read(parts: Parts, settings: BatchSettings, config: ScanConfig) -> ExitCode:
     """Read the missing shards, one after the other, and write, count, tell. Backends are kept busy from one to the next."""
-    from zipocr.batch import read_files
+    from zipocr.batch import read_stamped
 
     began = time.monotonic()
     tally = Tally(skipped=0)
     tally.counts.update(parts.counts)
     tally.begin_anew()
+    if parts.changed:
+        tell([f"made anew, since their files have changed: {len(parts.changed)} parts"], config)
     inputs = sum(map(parts.length, parts.missing))
-    LOG.info("reading %d files of %d, into %d parts of %d", inputs, manifest.count, len(parts.missing), parts.shards)
+    counts = inputs, parts.manifest.count, len(parts.missing), parts.shards
+    LOG.info("reading %d files of %d, into %d parts of %d", *counts)
+    backend = choose_backend(config, inputs)
     try:
         with (
             progress(inputs, quiet=config.quiet) as advance,
-            closing(read_files(parts.files(manifest), settings, backend=choose_backend(config, inputs))) as outcomes,
+            closing(read_stamped(parts.files(), settings, backend=backend)) as outcomes,
         ):
             for shard in parts.missing:
                 before = tally.counts.copy()
                 rows: list[Row] = []
-                for outcome in islice(outcomes, parts.length(shard)):
+                stamps: list[str] = []
+                for stamp, outcome in islice(outcomes, parts.length(shard)):
                     rows.extend(outcome.rows)
+                    stamps.append(stamp)
                     tally.add(outcome)
                     log_outcome(outcome)
                     advance()
-                parts.write(shard, rows, tally.counts - before)
+                parts.write(shard, rows, tally.counts - before, stamps)
     except BaseException:
         if not config.quiet and (done := parts.finished()):
             say(f"{done} of {parts.shards} parts are finished; go on with the same command")

@@ -96,8 +96,9 @@ class Tally:
 
     skipped: int
     counts: Counter[str] = field(default_factory=Counter)
-    named: list[str] = field(default_factory=list)
+    named: list[tuple[str, str]] = field(default_factory=list)
     earlier: int = 0
+    changed: int = 0
 
     def begin_anew(self) -> None:
         """Take what was counted up to now for the work of an earlier run."""
@@ -111,7 +112,17 @@ class Tally:
             from zipocr.results import to_cell
 
             name = to_cell(outcome.rows[0].file)
-            self.named.extend(f"{name}: {failure}" for failure in outcome.failures[:room])
+            self.named.extend((name, failure) for failure in outcome.failures[:room])
+
+    def take_back(self, outcome: Outcome, *, is_earlier: bool) -> None:
+        """Count a file's pages no longer, since it has changed and was read again."""
+        from zipocr.results import to_cell
+
+        self.changed += 1
+        self.counts -= Counter(outcome.counts)
+        self.earlier -= len(outcome.counts) if is_earlier else 0
+        name = to_cell(outcome.rows[0].file)
+        self.named = [(other, failure) for other, failure in self.named if other != name]
 
     def lines(self, *, seconds: float) -> Iterator[str]:
         """Say it in a few lines, the failures first and the totals last."""
@@ -119,13 +130,15 @@ class Tally:
 
         counts, failed = self.counts, self.counts[FAILED]
         pages = counts.total()
-        yield from (f"failed: {name}" for name in self.named)
+        yield from (f"failed: {name}: {failure}" for name, failure in self.named)
         if failed > len(self.named):
             yield f"failed: {failed - len(self.named)} more, see the rows with one of the reasons {', '.join(sorted(FAILURES))}"
         if not pages:
             yield "warning: no images found"
         if self.skipped:
             yield f"skipped {self.skipped} other files"
+        if self.changed:
+            yield f"read anew, since they had changed: {self.changed} files"
         parts = f"read {counts['read']}, to review {counts['review']}, unread {counts['unread']}, failed {failed}"
         before = f", {self.earlier} of them before," if self.earlier else ""
         yield f"{parts}; {pages} crops{before} in {seconds:.1f} s ({(pages - self.earlier) / max(seconds, 1e-9):.1f} crops per second)"

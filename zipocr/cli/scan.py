@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
     from zipocr.batch import BatchSettings
     from zipocr.errors import ExitCode
-    from zipocr.images import Listing
-    from zipocr.outputs import Output
+    from zipocr.outputs import Output, Progress
 
 
 @click.command()
@@ -196,38 +195,48 @@ def _scan(paths: Sequence[Path], config: ScanConfig) -> ExitCode:
     least_confidence(load_model(config.model), settings)
     listing = list_inputs(paths, exclude=config.debug)
     identity = identify("scan", settings, limits_of(config), list_digest(listing.files))
-    if config.resume and (counts := completed(config.output, identity)) is not None:
+    if config.resume and (counts := completed(config.output, identity, listing.files)) is not None:
         tell([f"{config.output} is complete already"], config)
         return exit_code(counts)
     with open_output(config.output, identity, resume=config.resume, force=config.force) as output:
+        so_far = output.survey(listing.files)
+        tally = Tally(skipped=listing.skipped, changed=so_far.changed)
+        began = time.monotonic()
         try:
-            return _read(paths, listing, settings, output, config)
+            _read(so_far, tally, settings, output, config)
+            facts = {"paths": [to_text(path) for path in paths], "counts": dict(tally.counts)}
+            output.complete(so_far.positions, {**facts_of(config), **facts})
         except BaseException:
-            if output.finished and not config.quiet:
-                kept = f"{output.finished} of {len(listing.files)} inputs are finished; go on with the same command and --resume"
-                say(kept)
+            if (finished := so_far.finished) and not config.quiet:
+                kept = f"{finished} of {len(listing.files)} inputs are finished"
+                say(f"{kept}; go on with the same command and --resume")
             raise
+    tell(tally.lines(seconds=time.monotonic() - began), config)
+    return exit_code(tally.counts)
 
 
-def _read(paths: Sequence[Path], listing: Listing, settings: BatchSettings, output: Output, config: ScanConfig) -> ExitCode:
-    """Read, write, count, tell."""
-    from zipocr.batch import read_files
+def _read(
+    so_far: Progress,
+    tally: Tally,
+    settings: BatchSettings,
+    output: Output,
+    config: ScanConfig,
+) -> None:
+    """Read what is to be read, write, count."""
+    from zipocr.batch import read_stamped
 
-    began = time.monotonic()
-    tally = Tally(skipped=listing.skipped)
-    rest = listing.files[output.finished :]
-    LOG.info("reading %d files, of which %d are finished", len(listing.files), output.finished)
-    with progress(len(listing.files), quiet=config.quiet) as advance:
-        for outcome in output.replay():
+    files, finished = so_far.files, so_far.finished
+    LOG.info("reading %d files, of which %d are finished", len(files), finished)
+    with progress(len(files), quiet=config.quiet) as advance:
+        for outcome in output.outcomes(so_far.kept()):
             tally.add(outcome)
             advance()
         tally.begin_anew()
-        with closing(read_files(rest, settings, backend=choose_backend(config, len(rest)))) as outcomes:
-            for outcome in outcomes:
-                output.write(outcome)
+        rest = (files[number] for number in so_far.unfinished())
+        backend = choose_backend(config, len(files) - finished)
+        with closing(read_stamped(rest, settings, backend=backend)) as outcomes:
+            for number, (stamp, outcome) in zip(so_far.unfinished(), outcomes, strict=True):
+                so_far.positions[number] = output.write(outcome, read=number, stamp=stamp)
                 tally.add(outcome)
                 log_outcome(outcome)
                 advance()
-    output.complete({**facts_of(config), "paths": [to_text(path) for path in paths], "counts": dict(tally.counts)})
-    tell(tally.lines(seconds=time.monotonic() - began), config)
-    return exit_code(tally.counts)
