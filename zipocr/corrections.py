@@ -246,7 +246,8 @@ class CorrectionsFile:
         ValueError
             If it is a decision that could not be read again: a fault of the program.
         OutputError
-            If it cannot be written whole; the file is as it was before.
+            If it cannot be written whole, and the file is as it was before; or if the file is no
+            longer the one that was opened, or was written to by others.
         """
         if trouble := _trouble(decision):
             raise ValueError(trouble)
@@ -254,8 +255,26 @@ class CorrectionsFile:
         cells = replace(decision, file=to_cell(decision.file))
         csv.writer(line, lineterminator="\n").writerow(getattr(cells, name) for name in COLUMNS)
         with self._translated():
+            self._refuse_another_file()
             self._write(line.getvalue().encode())
         _keep(self.last, decision)
+
+    def _refuse_another_file(self) -> None:
+        """Many editors save by moving a new file into the place of the old one.
+
+        What is added to the old one then is lost.
+        """
+        own = os.fstat(self._file.fileno())
+        try:
+            is_own = os.path.samestat(self._path.stat(), own) and own.st_size == self._end
+        except FileNotFoundError:
+            is_own = False
+        if not is_own:
+            message = (
+                f"Another program has replaced, changed or removed {shown(self._path)} meanwhile. "
+                "End the review and start it again: it goes on with what the file holds then."
+            )
+            raise OutputError(message)
 
     def _write(self, line: bytes) -> None:
         rest = memoryview(line)

@@ -34,7 +34,9 @@ def apply(*, results: Path, corrections: Path, output: Path, directory: Path | N
 
     own = own_directory(directory, no_directory=no_directory)
     listed = {} if no_directory else places() if own is None else own
-    counts = put_in(results, read_corrections(corrections), output, places=listed, force=force)
+    inputs = [corrections] if directory is None else [corrections, directory]
+    decisions = read_corrections(corrections)
+    counts = put_in(results, decisions, output, places=listed, inputs=inputs, force=force)
     write_provenance(output, results=results, corrections=corrections, counts=counts)
     told = ", ".join(f"{word.replace('_', ' ')} {count}" for word, count in sorted(counts.items()))
     click.echo(f"wrote {click.format_filename(output)}: {told or 'no rows'}", err=True)
