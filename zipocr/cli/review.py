@@ -103,7 +103,7 @@ def _serve(results: Path, items: Sequence[Item], corrections: CorrectionsFile, c
     looker = Looker([item.row for item in items], Finder(origin, config.images), origin, model)
     then = shlex.join(["zipocr", "apply", str(results), str(config.labels_out), "-o", "final.csv"])
     review = Review(session=session, looker=looker, blind=config.audit > 0, next_command=then)
-    address = f"http://127.0.0.1:{bound.getsockname()[1]}/{review.token}/"
+    address = f"http://127.0.0.1:{bound.getsockname()[1]}{review.entrance.start}"
     server = serve_at(bound, make_app(review))
     # Answers go before what is read ahead: a thread that reads has to let others in this often.
     sys.setswitchinterval(SWITCH_SECONDS)
