@@ -7,7 +7,7 @@ output ends a batch.
 import re
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from itertools import count
@@ -18,6 +18,7 @@ from typing import Protocol, Self, TypeVar
 from zipocr.backends import Backend, Loss, LossKind
 from zipocr.errors import ModelError, ZipocrError
 from zipocr.images import ImageFile, read_pages, silence_decoders, write_png
+from zipocr.remote import PATIENCE, Url
 from zipocr.results import Row, format_rows, parse_rows, to_row, unread_row
 from zipocr.types import GrayImage, Model, Place, Reason, Trace, Unread, ZipReading
 
@@ -63,7 +64,8 @@ class BatchSettings:
     """What the reading processes need to know; plain values, so that it can be sent to them.
 
     ``min_confidence`` None takes the model's threshold for ``max_error``; ``directory`` is the user's own list of ZIPs, None the packaged
-    one; ``debug`` is the folder for the debug pictures.
+    one; ``debug`` is the folder for the debug pictures. ``patience`` is how many seconds a file on
+    S3 may take to come.
     """
 
     model: str
@@ -73,6 +75,7 @@ class BatchSettings:
     directory: Mapping[str, Place] | None
     max_pixels: int
     debug: Path | None
+    patience: float = PATIENCE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +111,7 @@ class FileReader:
     min_confidence: float
     max_pixels: int
     debug: Path | None = None
+    patience: float = PATIENCE
 
     def __call__(self, file: ImageFile) -> Outcome:
         """Read a file.
@@ -185,7 +189,10 @@ class FileReader:
         self, task: ImageFile, *, first: int = 1, begin: Callable[[], None] = lambda: None
     ) -> Iterator[tuple[int, GrayImage | Unread]]:
         """Decode the pages of a file, one at a time, each with its number."""
-        pages = read_pages(task.path, max_pixels=self.max_pixels, first=first, begin=begin)
+        path = task.path
+        if isinstance(path, Url):
+            path = replace(path, patience=self.patience)
+        pages = read_pages(path, max_pixels=self.max_pixels, first=first, begin=begin)
         for number in count(first):
             page = _attempt(partial(next, pages, None))
             if page is None:
@@ -314,6 +321,7 @@ def start_reading(settings: BatchSettings) -> FileReader:
         min_confidence=threshold,
         max_pixels=settings.max_pixels,
         debug=settings.debug,
+        patience=settings.patience,
     )
 
 

@@ -54,6 +54,9 @@ class ScanConfig:
         Seconds that a page may take; None takes the worker processes' own limit, and none where there are no workers.
     max_memory_per_worker : int or None
         Bytes of memory that a worker process may take.
+    patience : float or None
+        Seconds that a file on S3 may take to come, with all attempts; None stands for 30, or half
+        of `timeout` where that is less.
     verbose : int
         How much to say on standard error: 1 what happens, 2 every input.
     log_file : Path or None
@@ -79,6 +82,7 @@ class ScanConfig:
     force: bool = False
     timeout: float | None = None
     max_memory_per_worker: int | None = None
+    patience: float | None = None
     verbose: int = 0
     log_file: Path | None = None
 

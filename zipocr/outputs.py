@@ -236,7 +236,8 @@ def identify(command: str, settings: BatchSettings, limits: Facts, inputs: Facts
     command : str
         What reads.
     settings : BatchSettings
-        What to read with. Where debug pictures go decides no row; of the model and of a list of ZIPs counts what is in it.
+        What to read with. Where debug pictures go and how long S3 is waited for decides no row; of
+        the model and of a list of ZIPs counts what is in it.
     limits : mapping
         Options of the worker processes that may cost a page its reading.
     inputs : mapping
@@ -249,7 +250,7 @@ def identify(command: str, settings: BatchSettings, limits: Facts, inputs: Facts
     """
     import cv2
 
-    apart = {"model", "directory", "debug"}
+    apart = {"model", "directory", "debug", "patience"}
     options = {field.name: getattr(settings, field.name) for field in fields(settings) if field.name not in apart}
     plain = json.loads(json.dumps({**options, **limits}, default=str))
     return {

@@ -120,6 +120,13 @@ if TYPE_CHECKING:
     metavar="SIZE",
     help="What a worker process may take, like 800M or 2G; a page that needs more is given up. The default is no limit.",
 )
+@click.option(
+    "--patience",
+    default=DEFAULTS.patience,
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="How long to wait for a file on S3 before the run ends; the default is 30, or half of --timeout.",
+)
 @click.option("-v", "--verbose", default=DEFAULTS.verbose, count=True, help="Say what happens as it happens; twice: every page.")
 @click.option(
     "--log-file",
