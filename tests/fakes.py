@@ -60,6 +60,7 @@ def start_fake(settings: BatchSettings) -> FileReader:
         max_pixels=settings.max_pixels,
         debug=settings.debug,
         patience=settings.patience,
+        require_listed=settings.require_listed,
     )
 
 

@@ -65,7 +65,8 @@ class BatchSettings:
 
     ``min_confidence`` None takes the model's threshold for ``max_error``; ``directory`` is the user's own list of ZIPs, None the packaged
     one; ``debug`` is the folder for the debug pictures. ``patience`` is how many seconds a file on
-    S3 may take to come.
+    S3 may take to come. With ``require_listed`` no ZIP counts as read that the directory does not
+    list.
     """
 
     model: str
@@ -76,6 +77,7 @@ class BatchSettings:
     max_pixels: int
     debug: Path | None
     patience: float = PATIENCE
+    require_listed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +114,7 @@ class FileReader:
     max_pixels: int
     debug: Path | None = None
     patience: float = PATIENCE
+    require_listed: bool = False
 
     def __call__(self, file: ImageFile) -> Outcome:
         """Read a file.
@@ -209,7 +212,14 @@ class FileReader:
 
     def _outcome(self, file: ImageFile, number: int, reading: ZipReading | Unread) -> Outcome:
         failures = (reading.detail or reading.reason,) if isinstance(reading, Unread) and reading.reason in FAILURES else ()
-        return Outcome.of([to_row(file.name, number, reading, min_confidence=self.min_confidence)], failures)
+        row = to_row(
+            file.name,
+            number,
+            reading,
+            min_confidence=self.min_confidence,
+            require_listed=self.require_listed,
+        )
+        return Outcome.of([row], failures)
 
     def _read(self, page: GrayImage, name: str, number: int) -> ZipReading | Unread:
         """Read, and draw from the very trace that gave the answer."""
@@ -322,6 +332,7 @@ def start_reading(settings: BatchSettings) -> FileReader:
         max_pixels=settings.max_pixels,
         debug=settings.debug,
         patience=settings.patience,
+        require_listed=settings.require_listed,
     )
 
 

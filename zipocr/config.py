@@ -40,6 +40,8 @@ class ScanConfig:
         The user's own list of ZIPs, which takes the place of the packaged directory.
     no_directory : bool
         Read without any directory of listed ZIP codes.
+    require_listed : bool
+        Count no ZIP as read that the directory does not list.
     debug : Path or None
         Folder for one debug picture per page.
     quiet : bool
@@ -75,6 +77,7 @@ class ScanConfig:
     min_confidence: float | None = None
     directory: Path | None = None
     no_directory: bool = False
+    require_listed: bool = False
     debug: Path | None = None
     quiet: bool = False
     max_pixels: int = 50_000_000

@@ -37,6 +37,7 @@ def settings_of(config: ScanConfig) -> BatchSettings:
         max_pixels=config.max_pixels,
         debug=config.debug,
         patience=patience_of(config),
+        require_listed=config.require_listed,
     )
 
 

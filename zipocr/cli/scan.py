@@ -88,6 +88,12 @@ if TYPE_CHECKING:
 @directory_option
 @no_directory_option
 @click.option(
+    "--require-listed",
+    default=DEFAULTS.require_listed,
+    is_flag=True,
+    help="Count no ZIP as read that is not listed; it goes to review, however sure it is.",
+)
+@click.option(
     "--debug",
     default=DEFAULTS.debug,
     type=NEW_FOLDER,
@@ -163,11 +169,13 @@ def scan(ctx: click.Context, /, *, paths: tuple[Path, ...], **options: Any) -> N
 
 
 def check_threshold(ctx: click.Context, config: ScanConfig) -> None:
-    """Refuse two ways to choose the threshold, and what is no number."""
+    """Refuse what contradicts itself about when a ZIP counts as read, and what is no number."""
     if ctx.get_parameter_source("max_error") is not ParameterSource.DEFAULT and config.min_confidence is not None:
         raise click.UsageError("--max-error and --min-confidence both choose the threshold; give one of them.")
     if isnan(config.max_error) or (config.min_confidence is not None and isnan(config.min_confidence)):
         raise click.UsageError("--max-error and --min-confidence need a number from 0 to 1.")
+    if config.require_listed and config.no_directory:
+        raise click.UsageError("--require-listed needs a list of ZIP codes; do without --no-directory.")
 
 
 def check_places(paths: Sequence[Path], config: ScanConfig) -> None:
