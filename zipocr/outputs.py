@@ -248,20 +248,54 @@ def identify(command: str, settings: BatchSettings, limits: Facts, inputs: Facts
     dict
         JSON values.
     """
-    import cv2
-
     apart = {"model", "directory", "debug", "patience"}
     options = {field.name: getattr(settings, field.name) for field in fields(settings) if field.name not in apart}
     plain = json.loads(json.dumps({**options, **limits}, default=str))
+    process = identify_process(settings.model)
     return {
-        "zipocr": __version__,
+        "zipocr": process["zipocr"],
         "command": command,
-        "model": {"sha256": model_digest(settings.model)},
+        "model": process["model"],
         "directory": None if settings.directory is None else directory_digest(settings.directory),
         "options": plain,
         "inputs": dict(inputs),
-        "libraries": {"opencv": cv2.__version__, **{name: _version(name) for name in LIBRARIES}},
+        "libraries": process["libraries"],
     }
+
+
+def identify_process(model: str) -> dict[str, Any]:
+    """Say what rows depend on in a process that reads: it has to be the same in all of a run.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model.
+    """
+    import cv2
+
+    return {
+        "zipocr": __version__,
+        "model": {"sha256": model_digest(model)},
+        "libraries": {
+            "opencv": cv2.__version__,
+            **{name: _version(name) for name in LIBRARIES},
+            "blas_kernel": _blas_kernel(),
+        },
+    }
+
+
+def strangeness(model: str, wanted: Facts) -> str:
+    """Say how this process differs from what `identify_process` gave in another; nothing if not."""
+    return "; ".join(differences(wanted, identify_process(model)))
+
+
+def _blas_kernel() -> str | None:
+    """Name what NumPy's linear algebra has chosen for this processor; others add in other orders."""
+    import numpy as _  # noqa: F401 - only what is loaded is found
+    from threadpoolctl import threadpool_info
+
+    kernels = (library.get("architecture") for library in threadpool_info())
+    return next(filter(None, kernels), None)
 
 
 def _version(library: str) -> str | None:
