@@ -41,7 +41,10 @@ ASK_SECONDS = 2.0
 # A process below a Dask worker that has had nothing to do for so long is ended: its map may have been killed.
 IDLE_SECONDS = 30.0
 _KILLS = "it ended one Dask worker after the other, perhaps for want of memory"
-_FOREIGN = "Install the same version of zipocr, with the same libraries, wherever its scheduler and workers run."
+_FOREIGN = (
+    "Install the same version of zipocr, with the same libraries, wherever its scheduler and workers "
+    "run; where processors differ, give all the same OPENBLAS_CORETYPE."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
