@@ -26,7 +26,7 @@ from zipocr.config import ScanConfig
 from zipocr.errors import InputError
 from zipocr.images import ImageFile
 from zipocr.part_file import read_rows
-from zipocr.remote import Url, fetch
+from zipocr.remote import Url, etag, fetch
 
 pytest.importorskip("moto.server")
 s3fs = pytest.importorskip("s3fs")
@@ -174,6 +174,18 @@ def test_trouble_that_passes_costs_nothing(answer, kind: str) -> None:
 def test_of_a_file_without_end_only_the_beginning_is_fetched(answer) -> None:
     answer(objectstore.pours)
     assert ask(most=10**6) == bytes(10**6 + 1)
+
+
+def test_contents_are_known_by_a_tag(answer) -> None:
+    remote._s3(DEADLINE).connect()
+    answer(objectstore.names('"a1"'))
+    assert etag(Url("s3://b/k", patience=DEADLINE)) == '"a1"'
+    answer(objectstore.refuses(404, "NoSuchKey"))
+    assert etag(Url("s3://b/k", patience=DEADLINE)) == etag(Url("http://b/k")) == ""
+    answer(objectstore.is_silent)
+    remote._s3(0.3).connect()
+    with pytest.raises(InputError, match="see --patience"):
+        etag(Url("s3://b/k", patience=0.3))
 
 
 REFUSALS = {

@@ -11,9 +11,10 @@ import asyncio
 import errno
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
+from typing import Any, TypeVar
 
 from zipocr.errors import InputError
 
@@ -23,7 +24,8 @@ PATIENCE = 30.0
 ATTEMPTS = 3
 FIRST_PAUSE, MAX_PAUSE = 0.1, 3.0
 
-Ask = Callable[[Any, str, str], Awaitable[bytes]]
+T = TypeVar("T")
+Ask = Callable[[Any, str, str], Awaitable[T]]
 """Asks a client about the object of a bucket and key."""
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -97,9 +99,25 @@ def fetch(url: Url, *, most: int) -> bytes:
         If S3 cannot be reached or does not answer in time, which is not the file's fault, or the
         extra is not installed.
     """
-    if not url.text.startswith(_SCHEME):
-        raise OSError(errno.EPROTONOSUPPORT, f"of URLs only those that begin with {_SCHEME} are read")
     return _answer(url, partial(_contents, most=most))
+
+
+def etag(url: Url) -> str:
+    """Tell what S3 has to know the contents of a file by; nothing where there is no such file.
+
+    Raises
+    ------
+    InputError
+        As `fetch`.
+    """
+    with suppress(OSError):
+        return _answer(url, _etag)
+    return ""
+
+
+async def _etag(client: Any, bucket: str, key: str) -> str:
+    response = await client.head_object(Bucket=bucket, Key=key)
+    return str(response.get("ETag", ""))
 
 
 async def _contents(client: Any, bucket: str, key: str, *, most: int) -> bytes:
@@ -122,8 +140,10 @@ async def _contents(client: Any, bucket: str, key: str, *, most: int) -> bytes:
     return bytes(data[: most + 1])
 
 
-def _answer(url: Url, ask: Ask) -> bytes:
+def _answer(url: Url, ask: Ask[T]) -> T:
     """Ask S3 about an object, and tell trouble with it from trouble with all."""
+    if not url.text.startswith(_SCHEME):
+        raise OSError(errno.EPROTONOSUPPORT, f"of URLs only those that begin with {_SCHEME} are read")
     service = _s3(url.patience)
     from fsspec.asyn import sync
 
@@ -131,13 +151,13 @@ def _answer(url: Url, ask: Ask) -> bytes:
     if not bucket or not key:
         raise _no_address()
     try:
-        answer: bytes = sync(service.loop, _asked, service, bucket, key, ask, url.patience)
+        answer: T = sync(service.loop, _asked, service, bucket, key, ask, url.patience)
     except Exception as error:  # noqa: BLE001 - what the libraries beneath raise is not documented
         raise _trouble(url, error) from None
     return answer
 
 
-async def _asked(service: Any, bucket: str, key: str, ask: Ask, patience: float) -> bytes:
+async def _asked(service: Any, bucket: str, key: str, ask: Ask[T], patience: float) -> T:
     """Ask until there is an answer, as long as the patience lasts."""
     latest, pause = "no answer", FIRST_PAUSE
     try:

@@ -70,7 +70,8 @@ def review(*, results: Path, **options: Any) -> None:
     Shows every page of RESULTS.csv with the status review or unread, least confident first. Each decision is in the file of --labels-out
     before the next page appears; another review with the same file goes on where this one ended, however that was.
 
-    The page can be reached from this machine alone. Ctrl-C ends it.
+    The page can be reached from this machine alone, by the first browser that opens its address.
+    Ctrl-C ends it.
     """
     config = ReviewConfig(**options)  # every option is a field of its name
     try:
