@@ -85,7 +85,7 @@ def drips(handler: Handler) -> None:
 
 
 def after(count: int, first: Answer, then: Answer) -> Answer:
-    """Answer so many requests in one way, and the others in another one."""
+    """Answer the first ``count`` requests in one way, and the others in another."""
     return lambda handler: (first if handler.server.asked <= count else then)(handler)
 
 

@@ -84,7 +84,7 @@ def fetch(url: Url, *, most: int) -> bytes:
     url : Url
         Of the form ``s3://bucket/key``.
     most : int
-        Of a larger file so many bytes come, and one more.
+        Of a larger file this many bytes come, and one more.
 
     Returns
     -------

@@ -278,7 +278,7 @@ class _Map(Generic[TaskT, StepT]):
         until = monotonic() + WORKERS_SECONDS
         while not (threads := self._count_threads()):
             if monotonic() > until:
-                raise BackendError(self._nobody())
+                raise BackendError(self._no_workers())
             with suppress(TimeoutError):
                 self.client.wait_for_workers(len(self.client.nthreads()) + 1, timeout=ASK_SECONDS)
         self.threads, self.asked = threads, monotonic()
@@ -287,7 +287,7 @@ class _Map(Generic[TaskT, StepT]):
         counts = self.client.nthreads().items()
         return sum(count for address, count in counts if address not in self.strangers)
 
-    def _nobody(self) -> str:
+    def _no_workers(self) -> str:
         """Say that there is no worker for this work."""
         where = self.client.scheduler_info()["address"]
         waited = f"The Dask scheduler {where} has had no workers for {WORKERS_SECONDS:g} s"
