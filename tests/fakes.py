@@ -56,7 +56,14 @@ class FakeReader:
 
 def start_fake(settings: BatchSettings) -> FileReader:
     threshold = 0.5 if settings.min_confidence is None else settings.min_confidence
-    return FileReader(reader=FakeReader(), min_confidence=threshold, max_pixels=settings.max_pixels, debug=settings.debug)
+    return FileReader(
+        reader=FakeReader(),
+        min_confidence=threshold,
+        max_pixels=settings.max_pixels,
+        debug=settings.debug,
+        patience=settings.patience,
+        require_listed=settings.require_listed,
+    )
 
 
 def page(height: int = 60, width: int = 90, *, ink: int = 7) -> GrayImage:

@@ -28,7 +28,7 @@ from zipocr.errors import InputError, ModelError, OutputError, ZipocrError
 from zipocr.images import Listing, list_inputs
 from zipocr.outputs import FileOutput
 from zipocr.results import COLUMNS, read_results
-from zipocr.types import Model, Status
+from zipocr.types import Model, Reason, Status
 
 HEADER = ",".join(COLUMNS)
 HEAVY = {"numpy", "cv2", "sklearn", "PIL", "rich", "matplotlib"}
@@ -153,6 +153,8 @@ def test_every_option_reaches_the_settings(tmp_path: Path, monkeypatch: pytest.M
         manifest=tmp_path / "list.txt",
         out_dir=tmp_path / "parts",
         shard_size=7,
+        require_listed=True,
+        patience=2.0,
     )
     defaults = ScanConfig()
     assert all(len({getattr(one, field.name) for one in (given, other, defaults)}) >= 2 for field in fields(ScanConfig))
@@ -175,6 +177,7 @@ def test_every_option_reaches_the_settings(tmp_path: Path, monkeypatch: pytest.M
     invoke("scan", save(tmp_path / "x.png"), *words)
     words = ["--max-error", "0.2", "--directory", str(other.directory), "--backend", "dask", "--scheduler", "tcp://localhost:1"]
     words += ["--manifest", str(other.manifest), "--out-dir", str(other.out_dir), "--shard-size", "7"]
+    words += ["--require-listed", "--patience", "2"]
     invoke("scan", *words)
     invoke("scan", tmp_path / "x.png")
     assert seen == [given, other, defaults]
@@ -320,6 +323,17 @@ def test_the_threshold_can_be_chosen(tmp_path: Path) -> None:
     assert ",review,low_confidence," in result.stdout
 
 
+def test_a_zip_that_is_not_listed_goes_to_review_where_it_has_to_be(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reading = fakes.zip_reading("00000", confidence=0.995, reasons=(Reason.NOT_IN_DIRECTORY,))
+    monkeypatch.setattr(fakes.FakeReader, "read", lambda *_: reading)
+    page = save(tmp_path / "a.png")
+    assert ",0.9950,read,not_in_directory," in invoke("scan", page).stdout
+    assert ",0.9950,review,not_in_directory," in invoke("scan", page, "--require-listed").stdout
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -329,6 +343,7 @@ def test_the_threshold_can_be_chosen(tmp_path: Path) -> None:
         ["--max-error", "nan"],
         ["--min-confidence", "nan"],
         ["--directory", "list.txt", "--no-directory"],
+        ["--require-listed", "--no-directory"],
         ["--directory", "missing.txt"],
         ["--directory", "."],
         ["--output", "list.txt", "--directory", "list.txt"],

@@ -1,6 +1,9 @@
 import errno
 import json
 import os
+import platform
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from hashlib import sha256
@@ -17,7 +20,16 @@ from zipocr import __version__
 from zipocr.batch import BatchSettings, Outcome
 from zipocr.errors import OutputError
 from zipocr.images import ImageFile, stamp_of
-from zipocr.outputs import FileOutput, Output, completed, identify, list_digest, open_output
+from zipocr.outputs import (
+    FileOutput,
+    Output,
+    completed,
+    identify,
+    identify_process,
+    list_digest,
+    open_output,
+    strangeness,
+)
 from zipocr.results import format_rows, read_results, to_row
 from zipocr.types import Place, Reason, Unread
 
@@ -240,7 +252,8 @@ def test_what_made_the_rows_is_told_beside_them(target: Path) -> None:
     model = Path(fakes.__file__).parents[1] / "zipocr" / "models" / "digits.npz"
     assert told["model"]["sha256"] == sha256(model.read_bytes()).hexdigest()
     assert told["results"]["sha256"] == sha256(target.read_bytes()).hexdigest()
-    decisive = {"max_error": 0.01, "min_confidence": 0.5, "use_directory": True, "max_pixels": 10_000, "timeout": None}
+    decisive = {"max_error": 0.01, "min_confidence": 0.5, "use_directory": True}
+    decisive |= {"require_listed": False, "max_pixels": 10_000, "timeout": None}
     assert (told["options"], told["directory"]) == (decisive, None)
     assert told["counts"] == {"read": 9}
     assert told["begun"] <= told["ended"]
@@ -258,12 +271,14 @@ def test_every_setting_that_decides_rows_is_part_of_what_a_run_is(tmp_path: Path
         "use_directory": False,
         "directory": places,
         "max_pixels": 99,
+        "require_listed": True,
     }
-    assert {field.name for field in fields(BatchSettings)} - {"debug"} == others.keys()
+    apart = {"debug", "patience"}
+    assert {field.name for field in fields(BatchSettings)} - apart == others.keys()
     own = identify("scan", SETTINGS, {}, {})
     for name, value in others.items():
         assert identify("scan", replace(SETTINGS, **{name: value}), {}, {}) != own
-    assert identify("scan", replace(SETTINGS, debug=tmp_path), {}, {}) == own
+    assert identify("scan", replace(SETTINGS, debug=tmp_path, patience=1.0), {}, {}) == own
     (tmp_path / "copy.npz").write_bytes((Path(fakes.__file__).parents[1] / "zipocr" / "models" / "digits.npz").read_bytes())
     assert identify("scan", replace(SETTINGS, model=str(tmp_path / "copy.npz")), {}, {}) == own
     assert identify("scan", SETTINGS, {"timeout": 1}, {}) != own
@@ -284,6 +299,27 @@ def test_extras_that_open_files_are_part_of_what_a_run_is(monkeypatch: pytest.Mo
     assert libraries["pillow-heif"]
     monkeypatch.setattr("zipocr.outputs.LIBRARIES", ("numpy", "a-library-that-nobody-has"))
     assert identify("scan", SETTINGS, {}, {})["libraries"]["a-library-that-nobody-has"] is None
+
+
+def test_another_process_is_told_from_this_one_by_what_differs() -> None:
+    own = identify_process("digits")
+    assert strangeness("digits", own) == ""
+    libraries = {**own["libraries"], "numpy": "0.1"}
+    other = strangeness("mail", {**own, "zipocr": "0.0.1", "libraries": libraries})
+    assert other.startswith(f"zipocr was 0.0.1 and is {__version__}; model sha256 was ")
+    assert other.endswith(f"; libraries numpy was 0.1 and is {own['libraries']['numpy']}")
+
+
+def test_the_kind_of_processor_is_part_of_what_a_run_is() -> None:
+    kernel = identify_process("digits")["libraries"]["blas_kernel"]
+    other = "Nehalem" if kernel != "Nehalem" else "Prescott"
+    if not kernel or platform.machine() != "x86_64":
+        pytest.skip("needs a linear algebra that chooses kernels of x86-64")
+    program = f"from zipocr.outputs import *; print(strangeness('digits', {identify_process('digits')}))"
+    env = {**os.environ, "OPENBLAS_CORETYPE": other}
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, check=True, capture_output=True, text=True, env=env)
+    assert done.stdout == f"libraries blas_kernel was {kernel} and is {other}\n"
 
 
 def test_a_list_of_inputs_is_known_by_places_names_and_order() -> None:

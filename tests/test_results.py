@@ -144,6 +144,24 @@ def test_the_threshold_is_held_against_what_the_row_shows(confidence: float, sta
     assert (row.status, row.reason) == (status, reasons)
 
 
+@pytest.mark.parametrize(
+    ("reasons", "required", "status"),
+    [
+        ((Reason.NOT_IN_DIRECTORY,), False, Status.READ),
+        ((Reason.NOT_IN_DIRECTORY,), True, Status.REVIEW),
+        ((Reason.DIRECTORY_CHOICE,), True, Status.READ),
+    ],
+)
+def test_a_zip_that_is_not_listed_counts_as_read_unless_it_has_to_be(
+    reasons: tuple[Reason, ...],
+    required: bool,
+    status: Status,
+) -> None:
+    reading = fakes.zip_reading("00000", confidence=0.995, reasons=reasons)
+    row = to_row("x", 1, reading, min_confidence=0.9, require_listed=required)
+    assert (row.status, row.reason, row.confidence) == (status, reasons, 0.995)
+
+
 @given(st.lists(st.sampled_from(Reason), unique=True), st.booleans())
 def test_reasons_stand_in_one_order(reasons: list[Reason], low: bool) -> None:
     reading = fakes.zip_reading("12345", confidence=0.1 if low else 0.9, reasons=tuple(reasons))

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,7 +85,15 @@ def check(results: Path, decisions: Decisions) -> None:
         raise InputError(f"{len(lost)} of {len(decisions)} decisions are about pages that are not in the results: {named}. {cure}")
 
 
-def apply(results: Path, decisions: Decisions, target: Path, *, places: Mapping[str, Place], force: bool = False) -> Counter[str]:
+def apply(
+    results: Path,
+    decisions: Decisions,
+    target: Path,
+    *,
+    places: Mapping[str, Place],
+    inputs: Sequence[Path] = (),
+    force: bool = False,
+) -> Counter[str]:
     """Write results with decisions put in, whole or not at all.
 
     Parameters
@@ -98,6 +106,9 @@ def apply(results: Path, decisions: Decisions, target: Path, *, places: Mapping[
         The file to write.
     places : mapping of str to Place
         The directory that city and state come from; empty where there is none.
+    inputs : sequence of Path
+        The files that decisions and directory were read from: like the results they are never
+        written to.
     force : bool
         Replace a file that is there.
 
@@ -111,10 +122,10 @@ def apply(results: Path, decisions: Decisions, target: Path, *, places: Mapping[
     InputError
         If the decisions are not about these results.
     OutputError
-        If the target is there already, is the results themselves, or cannot be written.
+        If the target is there already, it or what is written beside it is an input, or it cannot
+        be written.
     """
-    if target.exists() and target.samefile(results):
-        raise OutputError(f"{to_cell(str(target))} is what the corrections are applied to. Write to another file.")
+    refuse_inputs(target, (results, *inputs))
     refuse_existing(target, force=force)
     refuse_foreign_facts(target, force=force)
     check(results, decisions)
@@ -130,6 +141,20 @@ def apply(results: Path, decisions: Decisions, target: Path, *, places: Mapping[
             file.write((format_rows([decided(row, decision, places)]).rstrip("\n") + ending).encode())
             counts[decision.decision.value] += 1
     return counts
+
+
+def refuse_inputs(target: Path, inputs: Sequence[Path]) -> None:
+    """See that neither the target nor the JSON beside it is a file that the new results come from.
+
+    Raises
+    ------
+    OutputError
+        If one is.
+    """
+    for written in filter(Path.exists, (target, beside(target, ".json"))):
+        for path in filter(written.samefile, inputs):
+            told = f"{written} would replace {path}, which is read."
+            raise OutputError(f"{told} Write to another file.")
 
 
 def write_provenance(

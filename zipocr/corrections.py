@@ -16,7 +16,7 @@ from pathlib import Path
 
 from zipocr.atomic import sync_folder
 from zipocr.errors import InputError, OutputError, printable
-from zipocr.locks import take
+from zipocr.locks import is_in_place, take
 from zipocr.results import from_cell, to_cell
 from zipocr.types import eaten_zeros
 from zipocr.untrusted import read_plain
@@ -238,7 +238,8 @@ class CorrectionsFile:
         ValueError
             If it is a decision that could not be read again: a fault of the program.
         OutputError
-            If it cannot be written whole; the file is as it was before.
+            If it cannot be written whole, and the file is as it was before; or if the file is no
+            longer the one that was opened, or was written to by others.
         """
         if trouble := _trouble(decision):
             raise ValueError(trouble)
@@ -246,8 +247,22 @@ class CorrectionsFile:
         cells = replace(decision, file=to_cell(decision.file))
         csv.writer(line, lineterminator="\n").writerow(getattr(cells, name) for name in COLUMNS)
         with self._translated():
+            self._refuse_another_file()
             self._write(line.getvalue().encode())
         _keep(self.last, decision)
+
+    def _refuse_another_file(self) -> None:
+        """Many editors save by moving a new file into the place of the old one.
+
+        What is added to the old one then is lost.
+        """
+        is_own = is_in_place(self._file, self._path)
+        if not is_own or os.fstat(self._file.fileno()).st_size != self._end:
+            message = (
+                f"Another program has replaced, changed or removed {self._path} meanwhile. "
+                "End the review and start it again: it goes on with what the file holds then."
+            )
+            raise OutputError(message)
 
     def _write(self, line: bytes) -> None:
         rest = memoryview(line)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import count, islice
 from pathlib import Path, PurePosixPath
 from typing import cast
@@ -28,7 +29,7 @@ from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 from zipocr.atomic import write_whole
 from zipocr.errors import OutputError
 from zipocr.polarity import on_light_paper
-from zipocr.remote import Url, etag, fetch, is_url
+from zipocr.remote import PATIENCE, Url, etag, fetch, is_url
 from zipocr.results import clashing, row_names
 from zipocr.types import GrayImage, Reason, Unread
 from zipocr.untrusted import open_plain
@@ -174,13 +175,15 @@ def _is_image(path: str) -> bool:
     return bool(stem) and not stem.endswith(os.sep) and f".{suffix.lower()}" in SUFFIXES
 
 
-def stamp_of(place: str) -> str:
+def stamp_of(place: str, *, patience: float = PATIENCE) -> str:
     """Tell a file from a later one of the same name, without reading it.
 
     Parameters
     ----------
     place : str
         Path or URL.
+    patience : float
+        Seconds that S3 may take to answer.
 
     Returns
     -------
@@ -189,7 +192,7 @@ def stamp_of(place: str) -> str:
         is not there. A link to nowhere has the stamp of the link.
     """
     if is_url(place):
-        return etag(Url(place))
+        return etag(Url(place, patience=patience))
     for look in (os.stat, os.lstat):
         with suppress(OSError, ValueError):
             found = look(place)
@@ -197,14 +200,14 @@ def stamp_of(place: str) -> str:
     return ""
 
 
-def stamped(files: Iterable[ImageFile]) -> Iterator[tuple[ImageFile, str]]:
+def stamped(files: Iterable[ImageFile], *, patience: float = PATIENCE) -> Iterator[tuple[ImageFile, str]]:
     """Give files with their stamps, which for those elsewhere are asked for together."""
-    files = iter(files)
+    files, ask = iter(files), partial(stamp_of, patience=patience)
     with ThreadPoolExecutor(_STAMPED_AT_ONCE) as pool:
         for file in files:
             if is_url(file.place):
                 some = [file, *islice(files, _STAMPED_AT_ONCE - 1)]
-                yield from zip(some, pool.map(stamp_of, (one.place for one in some)), strict=True)
+                yield from zip(some, pool.map(ask, (one.place for one in some)), strict=True)
             else:
                 yield file, stamp_of(file.place)
 

@@ -30,7 +30,7 @@ from zipocr.results import STDOUT, ResultsWriter, beside, open_results, parse_ro
 from zipocr.types import Place
 from zipocr.untrusted import open_plain, parse_json, read_plain
 
-LIBRARIES = ("numpy", "scipy", "Pillow", "pillow-heif", "pypdfium2")
+LIBRARIES = ("numpy", "scipy", "onnxruntime", "Pillow", "pillow-heif", "pypdfium2")
 """Besides OpenCV, the libraries that rows depend on; the last two need not be installed."""
 
 Facts = Mapping[str, Any]
@@ -351,7 +351,8 @@ def identify(command: str, settings: BatchSettings, limits: Facts, inputs: Facts
     command : str
         What reads.
     settings : BatchSettings
-        What to read with. Where debug pictures go decides no row; of the model and of a list of ZIPs counts what is in it.
+        What to read with. Where debug pictures go and how long S3 is waited for decides no row; of
+        the model and of a list of ZIPs counts what is in it.
     limits : mapping
         Options of the worker processes that may cost a page its reading.
     inputs : mapping
@@ -362,20 +363,54 @@ def identify(command: str, settings: BatchSettings, limits: Facts, inputs: Facts
     dict
         JSON values.
     """
-    import cv2
-
-    apart = {"model", "directory", "debug"}
+    apart = {"model", "directory", "debug", "patience"}
     options = {field.name: getattr(settings, field.name) for field in fields(settings) if field.name not in apart}
     plain = json.loads(json.dumps({**options, **limits}, default=str))
+    process = identify_process(settings.model)
     return {
-        "zipocr": __version__,
+        "zipocr": process["zipocr"],
         "command": command,
-        "model": {"sha256": model_digest(settings.model)},
+        "model": process["model"],
         "directory": None if settings.directory is None else directory_digest(settings.directory),
         "options": plain,
         "inputs": dict(inputs),
-        "libraries": {"opencv": cv2.__version__, **{name: _version(name) for name in LIBRARIES}},
+        "libraries": process["libraries"],
     }
+
+
+def identify_process(model: str) -> dict[str, Any]:
+    """Say what rows depend on in a process that reads: it has to be the same in all of a run.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model.
+    """
+    import cv2
+
+    return {
+        "zipocr": __version__,
+        "model": {"sha256": model_digest(model)},
+        "libraries": {
+            "opencv": cv2.__version__,
+            **{name: _version(name) for name in LIBRARIES},
+            "blas_kernel": _blas_kernel(),
+        },
+    }
+
+
+def strangeness(model: str, wanted: Facts) -> str:
+    """Say how this process differs from what `identify_process` gave in another; nothing if not."""
+    return "; ".join(differences(wanted, identify_process(model)))
+
+
+def _blas_kernel() -> str | None:
+    """Name what NumPy's linear algebra has chosen for this processor; others add in other orders."""
+    import numpy as _  # noqa: F401 - only what is loaded is found
+    from threadpoolctl import threadpool_info
+
+    kernels = (library.get("architecture") for library in threadpool_info())
+    return next(filter(None, kernels), None)
 
 
 def _version(library: str) -> str | None:

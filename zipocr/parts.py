@@ -21,6 +21,7 @@ from zipocr.journal import differences, open_journal
 from zipocr.manifest import Manifest
 from zipocr.outputs import stamps_digest
 from zipocr.part_file import ROWS, Facts, RowWriter, open_parquet, read_facts, read_rows, write_part
+from zipocr.remote import PATIENCE
 from zipocr.results import Row, open_results
 
 PARQUET = ".parquet"
@@ -147,6 +148,7 @@ def open_parts(
     manifest: Manifest,
     size: int,
     force: bool,
+    patience: float = PATIENCE,
 ) -> Iterator[Parts]:
     """Open a folder for the parts of a run; it is made if need be, and kept from other runs meanwhile.
 
@@ -162,6 +164,8 @@ def open_parts(
         How many of them make a shard.
     force : bool
         Remove the parts that are there and start anew.
+    patience : float
+        Seconds that S3 may take to answer.
 
     Yields
     ------
@@ -184,17 +188,23 @@ def open_parts(
             for path in _parquet_files(folder):
                 path.unlink()
         _refuse_others(folder, shards_of(manifest, size))
-        yield _survey(folder, identity, manifest, size)
+        yield _survey(folder, identity, manifest, size, patience)
 
 
-def _survey(folder: Path, identity: Facts, manifest: Manifest, size: int) -> Parts:
+def _survey(
+    folder: Path,
+    identity: Facts,
+    manifest: Manifest,
+    size: int,
+    patience: float,
+) -> Parts:
     """Find out which parts are there, and of the files as they still are."""
     numbers = range(1, shards_of(manifest, size) + 1)
     told = {shard: _facts_of_own(part_path(folder, shard), identity, shard) for shard in numbers}
     there = {shard: facts for shard, facts in told.items() if facts is not None}
     counts: Counter[str] = Counter()
     for shard, files in islice(shards(manifest, size), max(there, default=0)):
-        if shard in there and _is_of(there[shard], files):
+        if shard in there and _is_of(there[shard], stamped(files, patience=patience)):
             counts.update(there.pop(shard).counts)
             told.pop(shard)
     return Parts(
@@ -208,9 +218,9 @@ def _survey(folder: Path, identity: Facts, manifest: Manifest, size: int) -> Par
     )
 
 
-def _is_of(facts: PartFacts, files: Iterable[ImageFile]) -> bool:
-    """Whether a part is of these files as they are now."""
-    return facts.versions == stamps_digest(stamp for _, stamp in stamped(files))
+def _is_of(facts: PartFacts, files: Iterable[tuple[ImageFile, str]]) -> bool:
+    """Whether a part is of these files as they are now, each with its stamp."""
+    return facts.versions == stamps_digest(stamp for _, stamp in files)
 
 
 def _read_part(path: Path) -> PartFacts | None:

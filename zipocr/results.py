@@ -63,7 +63,14 @@ class Row:
 COLUMNS = tuple(field.name for field in fields(Row))
 
 
-def to_row(file: str, page: int, reading: ZipReading | Unread, *, min_confidence: float) -> Row:
+def to_row(
+    file: str,
+    page: int,
+    reading: ZipReading | Unread,
+    *,
+    min_confidence: float,
+    require_listed: bool = False,
+) -> Row:
     """Put a reading into its row and decide its status.
 
     Parameters
@@ -76,6 +83,8 @@ def to_row(file: str, page: int, reading: ZipReading | Unread, *, min_confidence
         What was read.
     min_confidence : float
         Confidence from which a ZIP counts as read; the confidence as shown, with four decimals, is what is compared.
+    require_listed : bool
+        Whether a ZIP that the directory does not list counts as read in no case.
 
     Returns
     -------
@@ -87,13 +96,14 @@ def to_row(file: str, page: int, reading: ZipReading | Unread, *, min_confidence
     confidence = round(reading.confidence, 4)
     low = confidence < min_confidence
     reasons = {*reading.reasons, Reason.LOW_CONFIDENCE} if low else {*reading.reasons}
+    unlisted = require_listed and Reason.NOT_IN_DIRECTORY in reasons
     return Row(
         file=file,
         page=page,
         zip=reading.zip,
         plus4=reading.plus4,
         confidence=confidence,
-        status=Status.REVIEW if low else Status.READ,
+        status=Status.REVIEW if low or unlisted else Status.READ,
         reason=tuple(reason for reason in Reason if reason in reasons),
         digit_confidences=tuple(round(digit.probability, 4) for digit in reading.digits),
         runner_up=reading.runner_up,

@@ -37,7 +37,9 @@ def apply(*, results: Path, corrections: Path, output: Path, directory: Path | N
     own = own_directory(directory, no_directory=no_directory)
     listed = {} if no_directory else places() if own is None else own
     made = read_provenance(results)
-    counts = put_in(results, read_corrections(corrections), output, places=listed, force=force)
+    inputs = [corrections] if directory is None else [corrections, directory]
+    decisions = read_corrections(corrections)
+    counts = put_in(results, decisions, output, places=listed, inputs=inputs, force=force)
     write_provenance(output, results=results, made=made, corrections=corrections, counts=counts, force=force)
     told = ", ".join(f"{word.replace('_', ' ')} {count}" for word, count in sorted(counts.items()))
     say(f"wrote {output}: {told or 'no rows'}")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import click
 
+from zipocr.cli.runs import tell
+
 if TYPE_CHECKING:
     from zipocr.backends import Backend
+    from zipocr.backends.dask import DaskBackend
     from zipocr.backends.processes import ProcessBackend
     from zipocr.config import ScanConfig
 
@@ -35,17 +39,29 @@ def choose_backend(config: ScanConfig, files: int) -> Backend:
     itself.
     """
     if config.backend == "dask":
-        from zipocr.backends.dask import DaskBackend
-        from zipocr.backends.processes import DEFAULT_TIMEOUT
-
-        timeout = config.timeout or DEFAULT_TIMEOUT
-        return DaskBackend(scheduler=config.scheduler, jobs=config.jobs, timeout=timeout, max_memory=config.max_memory_per_worker)
+        return make_cluster(config)
     few = config.backend == "auto" and files <= SERIAL_UP_TO and not _is_limited(config)
     if config.backend == "serial" or few:
         from zipocr.backends.serial import SerialBackend
 
         return SerialBackend()
     return make_workers(config, files)
+
+
+def make_cluster(config: ScanConfig) -> DaskBackend:
+    """Make the backend of a Dask cluster, whose workers have to read as this process would."""
+    from zipocr.backends.dask import DaskBackend
+    from zipocr.backends.processes import DEFAULT_TIMEOUT
+    from zipocr.outputs import identify_process, strangeness
+
+    return DaskBackend(
+        scheduler=config.scheduler,
+        jobs=config.jobs,
+        timeout=config.timeout or DEFAULT_TIMEOUT,
+        max_memory=config.max_memory_per_worker,
+        check=partial(strangeness, config.model, identify_process(config.model)),
+        tell=lambda line: tell([line], config),
+    )
 
 
 def make_workers(config: ScanConfig, most: int) -> ProcessBackend:

@@ -71,7 +71,8 @@ def review(*, results: Path, **options: Any) -> None:
     Shows every page of RESULTS.csv with the status review or unread, least confident first. Each decision is in the file of --labels-out
     before the next page appears; another review with the same file goes on where this one ended, however that was.
 
-    The page can be reached from this machine alone. Ctrl-C ends it.
+    The page can be reached from this machine alone, by the first browser that opens its address.
+    Ctrl-C ends it.
     """
     config = ReviewConfig(**options)  # every option is a field of its name
     try:
@@ -104,7 +105,7 @@ def _serve(results: Path, items: Sequence[Item], corrections: CorrectionsFile, c
     looker = Looker([item.row for item in items], sources_of(results, config.images), origin, model)
     then = shlex.join(["zipocr", "apply", str(results), str(config.labels_out), "-o", "final.csv"])
     review = Review(session=session, looker=looker, blind=config.audit > 0, next_command=then)
-    address = f"http://127.0.0.1:{bound.getsockname()[1]}/{review.token}/"
+    address = f"http://127.0.0.1:{bound.getsockname()[1]}{review.entrance.start}"
     server = serve_at(bound, make_app(review))
     # Answers go before what is read ahead: a thread that reads has to let others in this often.
     sys.setswitchinterval(SWITCH_SECONDS)

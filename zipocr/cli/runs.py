@@ -35,7 +35,21 @@ def settings_of(config: ScanConfig) -> BatchSettings:
         directory=own_directory(config.directory, no_directory=config.no_directory),
         max_pixels=config.max_pixels,
         debug=config.debug,
+        patience=patience_of(config),
+        require_listed=config.require_listed,
     )
+
+
+def patience_of(config: ScanConfig) -> float:
+    """Give the seconds for which a file on S3 is waited for: less than a page may take.
+
+    Else a service that does not answer would cost pages, as one that hangs does.
+    """
+    from zipocr.remote import PATIENCE
+
+    if config.patience is not None:
+        return config.patience
+    return PATIENCE if config.timeout is None else min(PATIENCE, config.timeout / 2)
 
 
 def limits_of(config: ScanConfig) -> dict[str, object]:

@@ -88,6 +88,12 @@ if TYPE_CHECKING:
 @directory_option
 @no_directory_option
 @click.option(
+    "--require-listed",
+    default=DEFAULTS.require_listed,
+    is_flag=True,
+    help="Count no ZIP as read that is not listed; it goes to review, however sure it is.",
+)
+@click.option(
     "--debug",
     default=DEFAULTS.debug,
     type=NEW_FOLDER,
@@ -119,6 +125,13 @@ if TYPE_CHECKING:
     type=to_size,
     metavar="SIZE",
     help="What a worker process may take, like 800M or 2G; a page that needs more is given up. The default is no limit.",
+)
+@click.option(
+    "--patience",
+    default=DEFAULTS.patience,
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="How long to wait for a file on S3 before the run ends; the default is 30, or half of --timeout.",
 )
 @click.option("-v", "--verbose", default=DEFAULTS.verbose, count=True, help="Say what happens as it happens; twice: every page.")
 @click.option(
@@ -156,11 +169,13 @@ def scan(ctx: click.Context, /, *, paths: tuple[Path, ...], **options: Any) -> N
 
 
 def check_threshold(ctx: click.Context, config: ScanConfig) -> None:
-    """Refuse two ways to choose the threshold, and what is no number."""
+    """Refuse what contradicts itself about when a ZIP counts as read, and what is no number."""
     if ctx.get_parameter_source("max_error") is not ParameterSource.DEFAULT and config.min_confidence is not None:
         raise click.UsageError("--max-error and --min-confidence both choose the threshold; give one of them.")
     if isnan(config.max_error) or (config.min_confidence is not None and isnan(config.min_confidence)):
         raise click.UsageError("--max-error and --min-confidence need a number from 0 to 1.")
+    if config.require_listed and config.no_directory:
+        raise click.UsageError("--require-listed needs a list of ZIP codes; do without --no-directory.")
 
 
 def check_places(paths: Sequence[Path], config: ScanConfig) -> None:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from zipocr.watching import Arrival, Watcher
 
 DEFAULTS = WatchConfig()
-NOT_OF_WATCH = frozenset({"paths", "resume", "manifest", "out_dir", "shard_size", "backend", "scheduler"})
+OF_MANIFESTS = frozenset({"manifest", "out_dir", "shard_size", "patience"})
+NOT_OF_WATCH = frozenset({"paths", "resume", "backend", "scheduler"}) | OF_MANIFESTS
 # Writing the whole CSV anew may not take more than this share of the time.
 LARGEST_SHARE = 0.05
 
