@@ -104,6 +104,11 @@ def written_pdf(
         "<</Length 26>>stream\nq 60 0 0 20 0 0 cm /P Do Q\nendstream",
         *(f"<</Type/Page/Parent 2 0 R/Resources<</XObject<</P 3 0 R>>>>/Contents 4 0 R{page}>>" for page in pages),
     ]
+    return pdf_of(bodies, trailer)
+
+
+def pdf_of(bodies: Sequence[str], trailer: str = "") -> bytes:
+    """A PDF of some objects, the first of which is its catalog."""
     text, places = "%PDF-1.4\n", []
     for number, body in enumerate(bodies, start=1):
         places.append(len(text))
@@ -111,6 +116,18 @@ def written_pdf(
     table = "".join(f"{place:010d} 00000 n \n" for place in places)
     text += f"xref\n0 {len(bodies) + 1}\n0000000000 65535 f \n{table}"
     return f"{text}trailer\n<</Size {len(bodies) + 1}/Root 1 0 R{trailer}>>\nstartxref\n{text.index('xref')}\n%%EOF\n".encode()
+
+
+def endless_pdf() -> bytes:
+    """A PDF whose one page takes for ever to draw: each of its forms shows the next one ten times."""
+    shown = [f"/XObject<</F {number} 0 R>>" for number in range(5, 15)]
+    bodies = ["<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Kids[3 0 R]/Count 1>>"]
+    bodies += [f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 60 20]/Contents 4 0 R/Resources<<{shown[0]}>>>>"]
+    bodies += ["<</Length 6>>stream\n/F Do \nendstream"]
+    form = "<</Type/XObject/Subtype/Form/BBox[0 0 60 20]/Resources<<{}>>/Length 60>>stream\n{}\nendstream"
+    bodies += [form.format(resources, "/F Do " * 10) for resources in shown[1:]]
+    bodies += [form.format("", "0 0 m 9 9 l S".ljust(60))]
+    return pdf_of(bodies)
 
 
 def encrypted_pdf() -> bytes:
@@ -138,6 +155,20 @@ def tiff_bomb(side: int, *, page: int = 0, pages: Sequence[Image.Image] = ()) ->
         if struct.unpack_from("<H", data, entry)[0] in {256, 257}:
             struct.pack_into("<HII", data, entry + 2, 4, 1, side)
     return bytes(data)
+
+
+def tile_bomb(side: int) -> bytes:
+    """A small TIFF whose tiles claim to be ``side`` pixels square."""
+    entries = [(256, 20), (257, 20), (258, 8), (259, 1), (262, 1), (322, side), (323, side), (324, 8), (325, 100)]
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(4)
+
+
+def scanned_often(page: GrayImage, times: int) -> bytes:
+    """A progressive JPEG whose last scan is repeated."""
+    data = encode(Image.fromarray(page), "JPEG", progressive=True)
+    last = data[data.rindex(b"\xff\xda") : -2]
+    return data[:-2] + times * last + data[-2:]
 
 
 def first_directory(data: bytes | bytearray) -> int:
