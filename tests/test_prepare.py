@@ -1,8 +1,22 @@
+import time
+
 import numpy as np
 import pytest
 from drawings import HEIGHT, Written, lay, likeness, write
 
-from zipocr.prepare import GLANCE, WORKING, Binarization, find_ink, half_turned, segment, settings_hash, to_glance_size, to_working_size
+from zipocr.prepare import (
+    GLANCE,
+    WORKING,
+    Binarization,
+    clear_for_glance,
+    find_ink,
+    half_turned,
+    segment,
+    settings_hash,
+    to_glance_size,
+    to_working_size,
+)
+from zipocr.shrink import MOST_PIXELS, reduced
 
 WRITTEN: dict[str, Written] = {"upright": write("02346"), "leaning": write("71417", slant=0.3)}
 
@@ -104,3 +118,36 @@ def test_dust_on_a_large_sheet_is_not_enlarged_into_writing():
         assert sized.height == 0
         assert sized.page.size <= page.size
         assert find_ink(sized, Binarization.OTSU) is None
+
+
+def checkerboard(side, field):
+    rows = np.arange(side) // field % 2
+    return np.where(rows[:, None] ^ rows, 255, 0).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [np.full((5_000, 7_000), 255, np.uint8), checkerboard(7_000, 16), checkerboard(2_000, 8)],
+    ids=["blank", "large checkerboard", "checkerboard"],
+)
+def test_a_large_page_without_writing_is_told_at_once(page):
+    began = time.process_time()
+    _, sheet = clear_for_glance(page)
+    assert sheet.height == 0
+    assert time.process_time() - began < 3
+
+
+def test_a_large_page_is_told_from_its_reduced_image_and_others_as_they_are():
+    written = write("60614", height=300, width=190, gap=100, margin=900, stroke=33)
+    large = lay(written.cover, 235)
+    assert large.size > MOST_PIXELS
+    page, sheet = clear_for_glance(large)
+    assert page.size <= MOST_PIXELS
+    assert sheet.height > 0
+    small = lay(WRITTEN["upright"].cover, 235)
+    assert clear_for_glance(small)[0] is small
+
+
+def test_a_page_of_one_row_is_reduced_no_further():
+    page = np.zeros((1, MOST_PIXELS + 1), np.uint8)
+    assert reduced(page) is page

@@ -22,7 +22,7 @@ from zipocr.segment import cuts, lattice, seams
 from zipocr.segment.cuts import propose_cuts
 from zipocr.segment.lattice import build_lattice
 from zipocr.sequence import strip
-from zipocr.shrink import halved
+from zipocr.shrink import halved, reduced
 from zipocr.threshold import flatten, has_ink, otsu, wolf
 from zipocr.types import CutSet, GrayImage, InkMask, Lattice
 
@@ -136,6 +136,7 @@ def to_glance_size(page: GrayImage) -> Sheet:
 
 def clear_for_glance(page: GrayImage) -> tuple[GrayImage, Sheet]:
     """Takes barcodes off a page: what is left of it, and that at the size of a glance, where they are looked for first."""
+    page = reduced(page)
     sheet = to_glance_size(page)
     if not find_bars(sheet.parts).any():
         return page, sheet
