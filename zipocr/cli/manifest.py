@@ -75,10 +75,11 @@ def _read(manifest: Manifest, parts: Parts, settings: BatchSettings, config: Sca
     tally.begin_anew()
     inputs = sum(map(parts.length, parts.missing))
     LOG.info("reading %d files of %d, into %d parts of %d", inputs, manifest.count, len(parts.missing), parts.shards)
+    backend = choose_backend(config, parts.files(manifest), inputs)
     try:
         with (
             progress(inputs, quiet=config.quiet) as advance,
-            closing(read_files(parts.files(manifest), settings, backend=choose_backend(config, inputs))) as outcomes,
+            closing(read_files(parts.files(manifest), settings, backend=backend)) as outcomes,
         ):
             for shard in parts.missing:
                 before = tally.counts.copy()

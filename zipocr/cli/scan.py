@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     show_default=True,
     type=click.Choice(BACKENDS),
     metavar="NAME",
-    help="What reads: serial, processes, dask, or auto for processes but none for up to 12 files.",
+    help="What reads: serial, processes, dask, or auto for processes but none for up to 12 small images.",
 )
 @click.option(
     "--scheduler",
@@ -111,14 +111,14 @@ if TYPE_CHECKING:
     default=DEFAULTS.timeout,
     type=click.FloatRange(0, min_open=True),
     metavar="SECONDS",
-    help="What a page may take before it is given up; the default is 60, and no limit for up to 12 files.",
+    help="What a page may take before it is given up; the default is 60.",
 )
 @click.option(
     "--max-memory-per-worker",
     default=DEFAULTS.max_memory_per_worker,
     type=to_size,
     metavar="SIZE",
-    help="What a worker process may take, like 800M or 2G; a page that needs more is given up. The default is no limit.",
+    help="What a worker process may take, like 800M or 4G; a page that needs more is given up. The default is 2G.",
 )
 @click.option("-v", "--verbose", default=DEFAULTS.verbose, count=True, help="Say what happens as it happens; twice: every page.")
 @click.option(
@@ -221,7 +221,8 @@ def _read(paths: Sequence[Path], listing: Listing, settings: BatchSettings, outp
             tally.add(outcome)
             advance()
         tally.begin_anew()
-        with closing(read_files(rest, settings, backend=choose_backend(config, len(rest)))) as outcomes:
+        backend = choose_backend(config, rest, len(rest))
+        with closing(read_files(rest, settings, backend=backend)) as outcomes:
             for outcome in outcomes:
                 output.write(outcome)
                 tally.add(outcome)
