@@ -118,6 +118,33 @@ def pdf_of(bodies: Sequence[str], trailer: str = "") -> bytes:
     return f"{text}trailer\n<</Size {len(bodies) + 1}/Root 1 0 R{trailer}>>\nstartxref\n{text.index('xref')}\n%%EOF\n".encode()
 
 
+def hidden_picture_pdf(place: str, side: int) -> bytes:
+    """A PDF whose page shows a picture ``side`` pixels square as a mask, in an annotation, by a glyph or in a pattern."""
+    picture = "/Type/XObject/Subtype/Image/BitsPerComponent 8/ColorSpace/DeviceGray/Length 3"
+    own, contents = {
+        "mask": ("/Resources<</XObject<</P 5 0 R>>>>", "q 60 0 0 20 0 0 cm /P Do Q"),
+        "annotation": ("/Annots[<</Type/Annot/Subtype/Stamp/F 4/Rect[0 0 60 20]/AP<</N 7 0 R>>>>]", ""),
+        "font": ("/Resources<</Font<</T 8 0 R>>>>", "BT /T 20 Tf (a) Tj ET"),
+        "pattern": ("/Resources<</Pattern<</T 9 0 R>>>>", "/Pattern cs /T scn 0 0 60 20 re f"),
+    }[place]
+    shown = "q 60 0 0 20 0 0 cm /M Do Q"
+    inside = f"/Resources<</XObject<</M 6 0 R>>>>/BBox[0 0 60 20]/Length {len(shown)}>>stream\n{shown}\nendstream"
+    glyph = "<</Type/Font/Subtype/Type3/FontBBox[0 0 1 1]/FontMatrix[1 0 0 1 0 0]/FirstChar 97/LastChar 97/Widths[1]"
+    return pdf_of(
+        [
+            "<</Type/Catalog/Pages 2 0 R>>",
+            "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+            f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 60 20]/Contents 4 0 R{own}>>",
+            f"<</Length {len(contents)}>>stream\n{contents}\nendstream",
+            f"<<{picture}/Width 3/Height 1/SMask 6 0 R>>stream\nabc\nendstream",
+            f"<<{picture}/Width {side}/Height {side}>>stream\nabc\nendstream",
+            f"<</Type/XObject/Subtype/Form{inside}",
+            f"{glyph}/Encoding<</Differences[97/a]>>/CharProcs<</a 7 0 R>>/Resources<</XObject<</M 6 0 R>>>>>>",
+            f"<</Type/Pattern/PatternType 1/PaintType 1/TilingType 1/XStep 60/YStep 20{inside}",
+        ]
+    )
+
+
 def endless_pdf() -> bytes:
     """A PDF whose one page takes for ever to draw: each of its forms shows the next one ten times."""
     shown = [f"/XObject<</F {number} 0 R>>" for number in range(5, 15)]

@@ -455,6 +455,19 @@ def test_a_page_of_a_pdf_is_bounded_before_it_is_drawn(tmp_path: Path) -> None:
     assert_unread(read(tmp_path, corpus.written_pdf(picture="/Width 32000/Height 32000")), Reason.TOO_LARGE)
 
 
+@pytest.mark.parametrize("place", ["mask", "annotation", "font", "pattern"])
+def test_a_picture_that_a_page_does_not_show_by_itself_is_bounded_too(tmp_path: Path, place: str) -> None:
+    assert not isinstance(read(tmp_path, corpus.hidden_picture_pdf(place, 90))[0], Unread)
+    assert_unread(read(tmp_path, corpus.hidden_picture_pdf(place, 9_000)), Reason.TOO_LARGE)
+
+
+def test_a_large_picture_costs_only_the_pages_that_show_it(tmp_path: Path) -> None:
+    pages = ["/MediaBox[0 0 60 20]", "/MediaBox[0 0 60 20]/Resources<<>>"]
+    large, other = read(tmp_path, corpus.written_pdf(pages=pages, picture="/Width 9000/Height 9000"))
+    assert_unread([large], Reason.TOO_LARGE)
+    assert not isinstance(other, Unread)
+
+
 def test_an_encrypted_pdf_says_that_it_is(tmp_path: Path) -> None:
     (unread,) = read(tmp_path, corpus.encrypted_pdf())
     assert_unread([unread], Reason.UNREADABLE_FILE)
