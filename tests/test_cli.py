@@ -387,7 +387,10 @@ def test_an_order_to_end_is_obeyed_while_a_library_hears_nothing(number: signal.
         assert process.stdout is not None
         assert process.stdout.readline() == b"busy\n"
         process.send_signal(number)
-        assert process.wait(60) == status
+        try:
+            assert process.wait(60) == status
+        finally:
+            process.kill()
 
 
 def test_small_images_need_no_worker_and_what_may_hang_gets_one_with_limits(tmp_path: Path) -> None:
