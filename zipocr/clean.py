@@ -38,7 +38,7 @@ MENDED_GAP = 0.14
 _MOST_MENDED = 128
 # A digit is at least this high, as a share of the whole line of writing.
 LINE_SHARE = 0.7
-# Of more components a page of noise or of a pattern consists, but none of a newspaper.
+# A page with more components is noise or a pattern: a page of a newspaper has fewer letters.
 _MOST_COMPONENTS = 40_000
 # Where there are more components, it is not worked out which of them lie above others.
 _MOST_COMPARED = 500

@@ -375,7 +375,7 @@ def _sizes(image: Image.Image) -> Iterator[tuple[int, int]]:
 
 
 def _refuse_swindle(image: Image.Image, data: Buffer) -> None:
-    """Raise if a small file would hold a decoder up: by parts that claim to be longer than the file, or by scans without end."""
+    """Raise if a small file would hold a decoder up, by false lengths or by scans without end."""
     if image.format == "PNG":
         _check_chunks(data)
     elif image.format == "JPEG" and _count_scans(data) > MOST_SCANS:
@@ -384,7 +384,7 @@ def _refuse_swindle(image: Image.Image, data: Buffer) -> None:
 
 
 def _check_chunks(data: Buffer) -> None:
-    """Raise if a part of a PNG claims more bytes than there are: OpenCV asks for the memory before it looks for them."""
+    """Raise if a part of a PNG claims more bytes than there are: OpenCV would ask for the memory."""
     place, end = len(_PNG_MARK), len(data)
     while place + 8 <= end:
         length, name = struct.unpack_from(">I4s", data, place)

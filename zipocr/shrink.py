@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-# Pages of more pixels are told by their halves: the largest sheet that is scanned for its writing, A4
-# at 300 dpi, has fewer, and whatever the page holds, its reading stays within bounds of time and memory.
+# Pages of more pixels are read from a reduced image: a usual envelope at 300 dpi has fewer, and
+# whatever a larger page holds, reading it stays within bounds of time and memory.
 MOST_PIXELS = 4_000_000
 
 
@@ -21,7 +21,7 @@ def halved(page: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def reduced(page: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Halve a page until it has at most `MOST_PIXELS`; most pages stay as they are: (H, W) -> (h, w) uint8."""
+    """Halve a page until it has at most `MOST_PIXELS`: (H, W) -> (h, w) uint8, mostly the very page."""
     while page.size > MOST_PIXELS and min(page.shape) > 1:
         page = halved(page)
     return page

@@ -66,7 +66,7 @@ def _second(*_: object) -> None:
 
 @contextmanager
 def _insisting(answered: threading.Event) -> Iterator[None]:
-    """End the process if a signal is not answered in time; another thread sees at once that it came."""
+    """End the process if a signal is not answered in time; another thread sees that it came."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
