@@ -104,6 +104,11 @@ def written_pdf(
         "<</Length 26>>stream\nq 60 0 0 20 0 0 cm /P Do Q\nendstream",
         *(f"<</Type/Page/Parent 2 0 R/Resources<</XObject<</P 3 0 R>>>>/Contents 4 0 R{page}>>" for page in pages),
     ]
+    return pdf_of(bodies, trailer)
+
+
+def pdf_of(bodies: Sequence[str], trailer: str = "") -> bytes:
+    """A PDF of some objects, the first of which is its catalog."""
     text, places = "%PDF-1.4\n", []
     for number, body in enumerate(bodies, start=1):
         places.append(len(text))
@@ -141,6 +146,45 @@ def png_with(data: bytes, name: bytes, body: bytes) -> bytes:
     return data[:33] + chunk + data[33:-12] + chunk + data[-12:]
 
 
+def hidden_picture_pdf(place: str, side: int) -> bytes:
+    """A PDF whose page shows a picture ``side`` pixels square as a mask, in an annotation, by a glyph or in a pattern."""
+    picture = "/Type/XObject/Subtype/Image/BitsPerComponent 8/ColorSpace/DeviceGray/Length 3"
+    own, contents = {
+        "mask": ("/Resources<</XObject<</P 5 0 R>>>>", "q 60 0 0 20 0 0 cm /P Do Q"),
+        "annotation": ("/Annots[<</Type/Annot/Subtype/Stamp/F 4/Rect[0 0 60 20]/AP<</N 7 0 R>>>>]", ""),
+        "font": ("/Resources<</Font<</T 8 0 R>>>>", "BT /T 20 Tf (a) Tj ET"),
+        "pattern": ("/Resources<</Pattern<</T 9 0 R>>>>", "/Pattern cs /T scn 0 0 60 20 re f"),
+    }[place]
+    shown = "q 60 0 0 20 0 0 cm /M Do Q"
+    inside = f"/Resources<</XObject<</M 6 0 R>>>>/BBox[0 0 60 20]/Length {len(shown)}>>stream\n{shown}\nendstream"
+    glyph = "<</Type/Font/Subtype/Type3/FontBBox[0 0 1 1]/FontMatrix[1 0 0 1 0 0]/FirstChar 97/LastChar 97/Widths[1]"
+    return pdf_of(
+        [
+            "<</Type/Catalog/Pages 2 0 R>>",
+            "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+            f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 60 20]/Contents 4 0 R{own}>>",
+            f"<</Length {len(contents)}>>stream\n{contents}\nendstream",
+            f"<<{picture}/Width 3/Height 1/SMask 6 0 R>>stream\nabc\nendstream",
+            f"<<{picture}/Width {side}/Height {side}>>stream\nabc\nendstream",
+            f"<</Type/XObject/Subtype/Form{inside}",
+            f"{glyph}/Encoding<</Differences[97/a]>>/CharProcs<</a 7 0 R>>/Resources<</XObject<</M 6 0 R>>>>>>",
+            f"<</Type/Pattern/PatternType 1/PaintType 1/TilingType 1/XStep 60/YStep 20{inside}",
+        ]
+    )
+
+
+def endless_pdf() -> bytes:
+    """A PDF whose one page takes for ever to draw: each of its forms shows the next one ten times."""
+    shown = [f"/XObject<</F {number} 0 R>>" for number in range(5, 15)]
+    bodies = ["<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Kids[3 0 R]/Count 1>>"]
+    bodies += [f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 60 20]/Contents 4 0 R/Resources<<{shown[0]}>>>>"]
+    bodies += ["<</Length 6>>stream\n/F Do \nendstream"]
+    form = "<</Type/XObject/Subtype/Form/BBox[0 0 60 20]/Resources<<{}>>/Length 60>>stream\n{}\nendstream"
+    bodies += [form.format(resources, "/F Do " * 10) for resources in shown[1:]]
+    bodies += [form.format("", "0 0 m 9 9 l S".ljust(60))]
+    return pdf_of(bodies)
+
+
 def encrypted_pdf() -> bytes:
     key = "00" * 32
     return written_pdf(trailer=f"/ID[<{key}><{key}>]/Encrypt<</Filter/Standard/V 1/R 2/O<{key}>/U<{key}>/P -4>>")
@@ -166,6 +210,20 @@ def tiff_bomb(side: int, *, page: int = 0, pages: Sequence[Image.Image] = ()) ->
         if struct.unpack_from("<H", data, entry)[0] in {256, 257}:
             struct.pack_into("<HII", data, entry + 2, 4, 1, side)
     return bytes(data)
+
+
+def tile_bomb(side: int) -> bytes:
+    """A small TIFF whose tiles claim to be ``side`` pixels square."""
+    entries = [(256, 20), (257, 20), (258, 8), (259, 1), (262, 1), (322, side), (323, side), (324, 8), (325, 100)]
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(4)
+
+
+def scanned_often(page: GrayImage, times: int) -> bytes:
+    """A progressive JPEG whose last scan is repeated."""
+    data = encode(Image.fromarray(page), "JPEG", progressive=True)
+    last = data[data.rindex(b"\xff\xda") : -2]
+    return data[:-2] + times * last + data[-2:]
 
 
 def first_directory(data: bytes | bytearray) -> int:

@@ -2,6 +2,7 @@ import csv
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -19,13 +20,16 @@ from PIL import Image
 from terminals import seen_on_a_terminal
 
 import zipocr
+from zipocr.backends.processes import DEFAULT_MAX_MEMORY, DEFAULT_TIMEOUT, ProcessBackend
+from zipocr.backends.serial import SerialBackend
 from zipocr.cli import COMMANDS, CommandGroup, main
+from zipocr.cli.backends import SERIAL_UP_TO, choose_backend
 from zipocr.cli.model import passport_lines
 from zipocr.cli.runs import FAILURES_NAMED
 from zipocr.cli.scan import scan
 from zipocr.config import ScanConfig
 from zipocr.errors import InputError, ModelError, OutputError, ZipocrError
-from zipocr.images import Listing, list_inputs
+from zipocr.images import ImageFile, Listing, list_inputs
 from zipocr.outputs import FileOutput
 from zipocr.results import COLUMNS, read_results
 from zipocr.types import Model, Reason, Status
@@ -230,7 +234,7 @@ def test_a_file_whose_extra_is_not_installed_is_named_with_the_way_to_install_it
     (tmp_path / "a.pdf").write_bytes(corpus.written_pdf())
     monkeypatch.setitem(sys.modules, "pypdfium2", None)
     monkeypatch.delitem(sys.modules, "zipocr.pdf", raising=False)
-    result = invoke("scan", tmp_path)
+    result = invoke("scan", tmp_path, "--backend", "serial")
     assert result.exit_code == 1
     assert ",unread,needs_pdf_extra," in result.stdout
     assert "failed: a.pdf: PDF is read after: pip install 'zipocr[pdf]'" in result.stderr
@@ -415,6 +419,46 @@ def test_debug_pictures_do_not_go_among_the_scans(tmp_path: Path) -> None:
 
 def command(*words: str | Path) -> list[str | Path]:
     return [sys.executable, "-P", "-m", "zipocr", *words]
+
+
+IN_C = """
+import hashlib, sys
+from zipocr.cli import interrupts
+interrupts.PATIENCE_SECONDS = 0.05
+with interrupts.orderly_end():
+    print("busy", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)
+"""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_order_to_end_is_obeyed_while_a_library_hears_nothing(number: signal.Signals, status: int) -> None:
+    with subprocess.Popen([sys.executable, "-P", "-c", IN_C], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"busy\n"
+        process.send_signal(number)
+        try:
+            assert process.wait(60) == status
+        finally:
+            process.kill()
+
+
+def test_small_images_need_no_worker_and_what_may_hang_gets_one_with_limits(tmp_path: Path) -> None:
+    config = ScanConfig()
+    (tmp_path / "a.pdf").write_bytes(corpus.written_pdf())
+    image, pdf = (ImageFile(place=str(path), name="x") for path in (save(tmp_path / "a.png"), tmp_path / "a.pdf"))
+    assert isinstance(choose_backend(config, [image] * SERIAL_UP_TO, SERIAL_UP_TO), SerialBackend)
+    for files in ([image, pdf], [image] * (SERIAL_UP_TO + 1)):
+        backend = choose_backend(config, files, len(files))
+        assert isinstance(backend, ProcessBackend)
+        assert (backend.timeout, backend.max_memory) == (DEFAULT_TIMEOUT, DEFAULT_MAX_MEMORY)
+    assert isinstance(choose_backend(ScanConfig(backend="serial"), [pdf], 1), SerialBackend)
+
+
+def test_the_default_limits_are_told() -> None:
+    told = {option.name: option.help or "" for option in scan.params if isinstance(option, click.Option)}
+    assert f"{DEFAULT_TIMEOUT:g}" in told["timeout"]
+    assert f"{DEFAULT_MAX_MEMORY >> 30}G" in told["max_memory_per_worker"]
 
 
 def test_a_reader_of_standard_output_may_leave(tmp_path: Path) -> None:

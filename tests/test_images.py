@@ -25,15 +25,19 @@ from PIL import Image
 
 from zipocr.errors import OutputError
 from zipocr.images import (
+    LIGHT_BYTES,
+    MOST_SCANS,
     SUFFIXES,
+    is_light,
     list_inputs,
     read_pages,
-    row_names,
     silence_decoders,
     stamp_of,
     write_png,
 )
 from zipocr.pdf import MOST_LOST_PAGES
+from zipocr.remote import Url
+from zipocr.results import row_names
 from zipocr.types import GrayImage, Reason, Unread
 
 LIMIT = 1_000_000
@@ -212,14 +216,6 @@ def test_a_damaged_page_has_its_row_and_the_others_theirs(tmp_path: Path) -> Non
     np.testing.assert_array_equal(third, written[2])
 
 
-def test_a_tiff_without_pages_gives_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_page(*_: object) -> None:
-        raise EOFError
-
-    monkeypatch.setattr("PIL.TiffImagePlugin.TiffImageFile.seek", no_page)
-    assert_unread(read(tmp_path, SAME_PAGE["raw.tif"]), Reason.UNREADABLE_FILE)
-
-
 def test_a_tiff_whose_pages_run_in_a_circle_ends(tmp_path: Path) -> None:
     assert len(read(tmp_path, corpus.tiff_in_a_circle(bilevel()))) == 1
 
@@ -235,6 +231,70 @@ def test_a_bomb_is_too_large_and_never_decoded(
     (unread,) = read(tmp_path, data)
     assert_unread([unread], Reason.TOO_LARGE)
     assert "--max-pixels" in unread.detail
+
+
+def test_a_part_of_a_png_that_claims_more_than_the_file_holds_is_not_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = SAME_PAGE["gray.png"]
+    place = data.index(b"IDAT") - 4
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    claim = (1 << 30).to_bytes(4)
+    assert_unread(read(tmp_path, data[:place] + claim + data[place + 4 :]), Reason.UNREADABLE_FILE)
+
+
+def test_tiles_larger_than_their_picture_count_as_its_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    assert_unread(read(tmp_path, corpus.tile_bomb(16_000)), Reason.TOO_LARGE)
+
+
+def test_a_jpeg_of_scans_without_end_is_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not isinstance(read(tmp_path, corpus.scanned_often(PAGE, 0))[0], Unread)
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    assert_unread(read(tmp_path, corpus.scanned_often(PAGE, MOST_SCANS)), Reason.UNREADABLE_FILE)
+
+
+def test_a_page_of_a_tiff_is_decoded_as_if_it_were_the_only_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decoder goes through all pages that it sees, so that each would take the longer the more there are."""
+    decode, behind = cv2.imdecode, []
+
+    def note(data: NDArray[np.uint8], flags: int) -> object:
+        file = data.tobytes()
+        behind.append(corpus.next_directory(file, corpus.first_directory(file)))
+        return decode(data, flags)
+
+    monkeypatch.setattr(cv2, "imdecode", note)
+    assert len(read(tmp_path, tiff(*[bilevel()] * 5))) == 5
+    assert behind == [0] * 5
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_transparency_is_laid_on_white_in_bands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, orientation: int) -> None:
+    composite, sizes = Image.alpha_composite, []
+    monkeypatch.setattr("zipocr.images.BAND_PIXELS", 1_000)
+    monkeypatch.setattr(Image, "alpha_composite", lambda *two: sizes.append(two[0].size) or composite(*two))
+    stored, exif = corpus.turned(PAGE, orientation) if orientation > 1 else (PAGE, Image.Exif())
+    data = encode(corpus.ink_only_in_alpha(stored, "RGBA"), "PNG", exif=exif)
+    np.testing.assert_array_equal(read_one(tmp_path, data), PAGE)
+    assert max(width * height for width, height in sizes) <= 1_000
+
+
+def test_small_plain_images_are_light_and_what_may_hang_or_blow_up_is_not(tmp_path: Path) -> None:
+    light = {name: data for name, data in SAME_PAGE.items() if name != "circle.tif"}
+    light |= {"empty.png": b"", "text.png": b"words"}
+    heavy = {
+        "scan.pdf": ALIKE["scan.pdf"],
+        "photo.heic": ALIKE["photo.heic"],
+        "pages.tif": tiff(bilevel(), bilevel()),
+        "pixels.png": corpus.png_bomb(2_000),
+        "bytes.png": SAME_PAGE["gray.png"] + bytes(LIGHT_BYTES),
+    }
+    for name, data in (light | heavy).items():
+        (tmp_path / name).write_bytes(data)
+    os.mkfifo(tmp_path / "pipe.png")
+    assert {name for name in light if not is_light(tmp_path / name)} == set()
+    assert {name for name in heavy if is_light(tmp_path / name)} == set()
+    assert is_light(tmp_path / "pipe.png")
+    assert is_light(tmp_path / "missing.png")
+    assert not is_light(Url("s3://bucket/a.png"))
 
 
 def test_the_pixel_limit_is_exact_and_named(tmp_path: Path) -> None:
@@ -397,6 +457,19 @@ def test_a_page_of_a_pdf_is_bounded_before_it_is_drawn(tmp_path: Path) -> None:
     data = corpus.written_pdf(pages=["/MediaBox[0 0 144 72]", "/MediaBox[0 0 14400 14400]", "/MediaBox[0 0 72 72]"])
     assert [getattr(page, "reason", "a page") for page in read(tmp_path, data)] == ["a page", Reason.TOO_LARGE, "a page"]
     assert_unread(read(tmp_path, corpus.written_pdf(picture="/Width 32000/Height 32000")), Reason.TOO_LARGE)
+
+
+@pytest.mark.parametrize("place", ["mask", "annotation", "font", "pattern"])
+def test_a_picture_that_a_page_does_not_show_by_itself_is_bounded_too(tmp_path: Path, place: str) -> None:
+    assert not isinstance(read(tmp_path, corpus.hidden_picture_pdf(place, 90))[0], Unread)
+    assert_unread(read(tmp_path, corpus.hidden_picture_pdf(place, 9_000)), Reason.TOO_LARGE)
+
+
+def test_a_large_picture_costs_only_the_pages_that_show_it(tmp_path: Path) -> None:
+    pages = ["/MediaBox[0 0 60 20]", "/MediaBox[0 0 60 20]/Resources<<>>"]
+    large, other = read(tmp_path, corpus.written_pdf(pages=pages, picture="/Width 9000/Height 9000"))
+    assert_unread([large], Reason.TOO_LARGE)
+    assert not isinstance(other, Unread)
 
 
 def test_an_encrypted_pdf_says_that_it_is(tmp_path: Path) -> None:

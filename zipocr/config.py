@@ -53,9 +53,9 @@ class ScanConfig:
     force : bool
         Replace an output or journal that is there.
     timeout : float or None
-        Seconds that a page may take; None takes the worker processes' own limit, and none where there are no workers.
+        Seconds that a page may take; None takes the worker processes' own limit.
     max_memory_per_worker : int or None
-        Bytes of memory that a worker process may take.
+        Bytes of memory that a worker process may take; None takes their own limit.
     patience : float or None
         Seconds that a file on S3 may take to come, with all attempts; None stands for 30, or half
         of `timeout` where that is less.

@@ -8,7 +8,9 @@ be all the ink there is, and TIFFs of two or four bits, which OpenCV refuses. HE
 """
 
 import io
+import math
 import os
+import re
 import struct
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,9 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import cast
+from typing import TypeAlias, cast
 
 import cv2
 import numpy as np
@@ -39,17 +41,30 @@ FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1"})
 # A file is read whole before it is looked at; no scan comes near this size.
 LARGEST_FILE = 2**30
+# A file of at most this many bytes, which is a plain image of one page of at most this many pixels, is
+# decoded and read in no time whatever it shows.
+LIGHT_BYTES, LIGHT_PIXELS = 4_000_000, 1_000_000
+# Scans of a progressive JPEG: encoders write some ten, and each takes as long as a picture of its own.
+MOST_SCANS = 40
+# Pixels that are composited at a time, so that a page is not held several times over in full colour.
+BAND_PIXELS = 1_000_000
 # OpenCV fills in what it cannot decompress and says nothing; Pillow raises, nearly always for LZW and PackBits, often for the others.
 _UNCHECKED_BY_OPENCV = frozenset({"tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "packbits"})
 _BIG_TIFF = 43
 _FEW_BITS = ((2,), (4,))
-_PNG, _PNG_FRAME = b"\x89PNG\r\n\x1a\n", 12  # the signature; length, type and checksum of a chunk
+_PNG, _PNG_FRAME, _PNG_CHECKSUM = b"\x89PNG\r\n\x1a\n", 12, 4  # length, type and checksum of a chunk
 _PNG_TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP"})
 _STDERR = 2
 # Whoever asks for the stamps of files elsewhere waits once for as many.
 _STAMPED_AT_ONCE = 64
 _OUT_OF_MEMORY = Unread(reason=Reason.OUT_OF_MEMORY, detail="not enough memory to decode it")
 _ALPHA_MODES = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
+_ORIENTATION = 0x112
+_TILE_WIDTH, _TILE_LENGTH = 322, 323
+# In a JPEG: what neither stands for a byte of its pixels, nor fills or restarts, but begins a segment.
+_SEGMENT = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])(?=(..)?)", re.DOTALL)
+_END_OF_IMAGE, _START_OF_SCAN = b"\xd9", b"\xda"
+Buffer: TypeAlias = bytes | memoryview
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,10 +280,45 @@ def _fetch(url: Url) -> bytes | Unread:
     return data or _unreadable("empty file")
 
 
+def is_light(path: Path | Url) -> bool:
+    """Tell whether a file is so small and plain that decoding it can neither hang nor take much memory.
+
+    Parameters
+    ----------
+    path : Path or Url
+        Where it is.
+
+    Returns
+    -------
+    bool
+        Also true of what is refused without being decoded.
+    """
+    if isinstance(path, Url):
+        return False
+    try:
+        if path.stat().st_size > LIGHT_BYTES:
+            return False
+        data = _read(path)
+    except OSError:
+        return True
+    return isinstance(data, Unread) or _is_light_data(data)
+
+
+def _is_light_data(data: bytes) -> bool:
+    if _is_heif(data) or _is_pdf(data):
+        return False
+    try:
+        with _open_header(io.BytesIO(data)) as image:
+            several = isinstance(image, TiffImageFile) and image.tag_v2.next
+            return not several and math.prod(image.size) <= LIGHT_PIXELS
+    except Exception:  # noqa: BLE001 - foreign bytes: what is no image is refused at once
+        return True
+
+
 def _read_data(data: bytes, *, max_pixels: int, first: int, begin: Callable[[], None]) -> Iterator[GrayImage | Unread]:
     """Find out what a file is, by its contents alone, and read its pages."""
     try:
-        image = _open_header(data)
+        image = _open_header(io.BytesIO(data))
     except ImportError:
         yield Unread(reason=Reason.NEEDS_HEIF_EXTRA, detail="HEIC is read after: pip install 'zipocr[heif]'")
     except Image.DecompressionBombError:
@@ -278,24 +328,26 @@ def _read_data(data: bytes, *, max_pixels: int, first: int, begin: Callable[[], 
     except Exception:  # noqa: BLE001 - foreign bytes: what Pillow raises on them is not documented, and no file may end the run
         yield from _read_pdf(data, max_pixels=max_pixels, first=first, begin=begin)
     else:
-        with image:
-            # An animation's later frames are no pages.
-            only = iter([data][first - 1 :])
-            for page in _pages(image, data, max_pixels=max_pixels, first=first) if isinstance(image, TiffImageFile) else only:
-                begin()
-                yield page if isinstance(page, Unread) else _read_page(image, page, max_pixels=max_pixels)
+        # An animation's later frames are no pages.
+        only = iter([(image, data)][first - 1 :])
+        pages = _pages(data, max_pixels=max_pixels, first=first) if isinstance(image, TiffImageFile) else only
+        for page in pages:
+            begin()
+            yield page if isinstance(page, Unread) else _read_page(*page, max_pixels=max_pixels)
 
 
-def _open_header(data: bytes) -> Image.Image:
+def _open_header(file: io.BytesIO) -> Image.Image:
     """Read the header alone. Pillow's warnings are of no use here: the pixel limit is checked, damage shows in decoding."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
+        start = file.read(12)
+        file.seek(0)
+        if _is_heif(start):
             from pillow_heif import HeifImageFile
 
-            return cast(Image.Image, HeifImageFile(io.BytesIO(data)))  # type: ignore[no-untyped-call]
-        shown = _without_texts(data) if data.startswith(_PNG) else data
-        return Image.open(io.BytesIO(shown), formats=FORMATS)
+            return cast(Image.Image, HeifImageFile(file))  # type: ignore[no-untyped-call]
+        shown = io.BytesIO(_without_texts(file.getvalue())) if start.startswith(_PNG) else file
+        return Image.open(shown, formats=FORMATS)
 
 
 def _without_texts(png: bytes) -> bytes:
@@ -303,19 +355,38 @@ def _without_texts(png: bytes) -> bytes:
 
     They change no pixel, but Pillow refuses a file in which they are large.
     """
-    kept, at, begin = [], len(_PNG), 0
-    while at < len(png):
-        end = at + _PNG_FRAME + int.from_bytes(png[at : at + 4], "big")
-        if png[at + 4 : at + 8] in _PNG_TEXTS:
-            kept.append(png[begin:at])
-            begin = end
-        at = end
-    return b"".join([*kept, png[begin:]]) if kept else png
+    kept, rest = [], 0
+    for name, begin, end in _chunks(png):
+        if name in _PNG_TEXTS:
+            kept.append(png[rest:begin])
+            rest = end
+    return b"".join([*kept, png[rest:]]) if kept else png
+
+
+def _chunks(png: Buffer) -> Iterator[tuple[bytes, int, int]]:
+    """Give the name, the beginning and the end of each chunk of a PNG; the last may be cut off."""
+    begin = len(_PNG)
+    while begin + 8 <= len(png):
+        length, name = struct.unpack_from(">I4s", png, begin)
+        end = begin + _PNG_FRAME + length
+        yield name, begin, end
+        if name == b"IEND":
+            return
+        begin = end
+
+
+def _is_heif(data: bytes) -> bool:
+    return data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS
+
+
+def _is_pdf(data: bytes) -> bool:
+    """Tell whether a file is a PDF, whose mark may be anywhere in the first kilobyte."""
+    return b"%PDF-" in data[:1024]
 
 
 def _read_pdf(data: bytes, *, max_pixels: int, first: int, begin: Callable[[], None]) -> Iterator[GrayImage | Unread]:
-    """Read what is no image: a PDF, whose mark may stand anywhere in the first kilobyte, or nothing that is known."""
-    if b"%PDF-" not in data[:1024]:
+    """Read what is no image: a PDF, or nothing that is known."""
+    if not _is_pdf(data):
         yield _unreadable("not a PNG, JPEG, TIFF, BMP, WebP, HEIC or PDF file, or damaged")
         return
     try:
@@ -326,51 +397,60 @@ def _read_pdf(data: bytes, *, max_pixels: int, first: int, begin: Callable[[], N
     yield from draw_pages(data, max_pixels=max_pixels, first=first, begin=begin)
 
 
-def _pages(image: TiffImageFile, data: bytes, *, max_pixels: int, first: int) -> Iterator[bytearray | Unread]:
-    """Go to every page of a TIFF, ``first`` of all, and give the file as if it began with that page."""
-    shown = bytearray(data)
-    for page in count(first - 1):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                _show(shown, image, page)
-        except EOFError:
-            if page == 0:
-                yield _unreadable("no pages")
-            return
-        except Image.DecompressionBombError:
-            yield _too_large(f"more than {max_pixels} pixels (--max-pixels)")
-        except Exception:  # noqa: BLE001 - as above
-            yield _unreadable(f"page {page + 1} and what follows is damaged")
-            return
-        else:
-            yield shown
+def _pages(data: bytes, *, max_pixels: int, first: int) -> Iterator[tuple[Image.Image, Buffer] | Unread]:
+    """Open every page of a TIFF, ``first`` of all, each as if the file held nothing else.
 
-
-def _show(shown: bytearray, image: TiffImageFile, page: int) -> None:
-    """Go to a page, and let the file begin there.
-
-    OpenCV is asked for the first page only: on its way to any other it goes through all before, which took half a minute for a thousand.
+    Pillow and OpenCV go through all other pages; what a page takes must not grow with their number.
     """
-    if page:
-        with suppress(Image.DecompressionBombError):
-            image.seek(page - 1)
-    begins = image.tag_v2.next
-    image.seek(page)
-    if page:
-        order = "<" if shown[:2] == b"II" else ">"
-        big = shown[2] == _BIG_TIFF
-        struct.pack_into(order + ("Q" if big else "I"), shown, 8 if big else 4, begins)
+    file = io.BytesIO(data)
+    shown = file.getbuffer()
+    places: set[int] = set()
+    layout, header = _layout(shown)
+    (place,) = struct.unpack_from(layout, shown, header)
+    while place and place not in places:
+        places.add(place)
+        struct.pack_into(layout, shown, header, place)
+        page: tuple[Image.Image, Buffer] | Unread
+        try:
+            place = _cut_chain(shown, place)
+            file.seek(0)
+            page = _open_header(file), shown
+        except Image.DecompressionBombError:
+            page = _too_large(f"more than {max_pixels} pixels (--max-pixels)")
+        except Exception:  # noqa: BLE001 - as above
+            page, place = _unreadable(f"page {len(places)} and what follows is damaged"), 0
+        if len(places) >= first:
+            yield page
 
 
-def _read_page(image: Image.Image, data: bytes | bytearray, *, max_pixels: int) -> GrayImage | Unread:
-    """Decode the page that ``image`` stands at and ``data`` begins with."""
-    width, height = image.size
+def _layout(shown: Buffer) -> tuple[str, int]:
+    """Say how a TIFF writes where its pages are, and at which byte it tells the first."""
+    order = "<" if shown[:2] == b"II" else ">"
+    return (order + "Q", 8) if _BIG_TIFF in (shown[2], shown[3]) else (order + "I", 4)
+
+
+def _cut_chain(shown: memoryview, place: int) -> int:
+    """Part a page of a TIFF from the one behind it; where that is, 0 where there is none."""
+    layout, header = _layout(shown)
+    entries, size = (layout[0] + "Q", 20) if header == 8 else (layout[0] + "H", 12)
+    (number,) = struct.unpack_from(entries, shown, place)
+    link = place + struct.calcsize(entries) + size * number
+    if link + struct.calcsize(layout) > len(shown):
+        return 0
+    (behind,) = struct.unpack_from(layout, shown, link)
+    struct.pack_into(layout, shown, link, 0)
+    return int(behind)
+
+
+def _read_page(image: Image.Image, data: Buffer, *, max_pixels: int) -> GrayImage | Unread:
+    """Decode the page that ``image`` shows and ``data`` begins with."""
+    width, height = max(_sizes(image), key=math.prod)
     if width * height > max_pixels:
         return _too_large(f"{width} x {height} is more than {max_pixels} pixels (--max-pixels)")
     try:
         with warnings.catch_warnings(), _silence():
             warnings.simplefilter("ignore")
+            _refuse_swindle(image, data)
             if image.format == "HEIF" or _has_alpha(image):
                 return _composite_on_white(image)
             if _has_few_bits(image):
@@ -382,6 +462,37 @@ def _read_page(image: Image.Image, data: bytes | bytearray, *, max_pixels: int) 
         if _lacks_memory(error):
             return _OUT_OF_MEMORY
         return _unreadable("damaged or of a kind that cannot be decoded")
+
+
+def _sizes(image: Image.Image) -> Iterator[tuple[int, int]]:
+    """Sizes of a picture and of its tiles, each of which is decoded whole, however small the picture is."""
+    yield image.size
+    if isinstance(image, TiffImageFile) and _TILE_WIDTH in image.tag_v2:
+        yield int(image.tag_v2[_TILE_WIDTH]), int(image.tag_v2.get(_TILE_LENGTH, 0))
+
+
+def _refuse_swindle(image: Image.Image, data: Buffer) -> None:
+    """Raise if a small file would hold a decoder up, by false lengths or by scans without end."""
+    if image.format == "PNG" and _is_cut_off(data):
+        message = "cut off"
+        raise ValueError(message)
+    if image.format == "JPEG" and _count_scans(data) > MOST_SCANS:
+        message = f"more than {MOST_SCANS} scans"
+        raise ValueError(message)
+
+
+def _is_cut_off(png: Buffer) -> bool:
+    """Whether a part of a PNG claims more bytes than there are: OpenCV would ask for the memory."""
+    return any(end - _PNG_CHECKSUM > len(png) for _, _, end in _chunks(png))
+
+
+def _count_scans(data: Buffer) -> int:
+    """Count the scans of a JPEG."""
+    scans, place = 0, 2
+    while (found := _SEGMENT.search(data, place)) and found[1] != _END_OF_IMAGE and found[2]:
+        scans += found[1] == _START_OF_SCAN
+        place = found.end() + int.from_bytes(found[2])
+    return scans
 
 
 def _turned(page: GrayImage) -> GrayImage | Unread:
@@ -429,12 +540,24 @@ def _has_few_bits(image: Image.Image) -> bool:
 
 def _composite_on_white(image: Image.Image) -> GrayImage:
     """Decode with Pillow, upright, with white paper behind what is transparent."""
-    upright = ImageOps.exif_transpose(image).convert("RGBA")
-    paper = Image.new("RGBA", upright.size, "white")
-    return np.array(Image.alpha_composite(paper, upright).convert("L"), dtype=np.uint8)
+    width, height = image.size
+    page = np.empty((height, width), np.uint8)
+    rows = max(1, BAND_PIXELS // width)
+    for top in range(0, height, rows):
+        band = image.crop((0, top, width, min(top + rows, height))).convert("RGBA")
+        paper = Image.new("RGBA", band.size, "white")
+        page[top : top + rows] = np.asarray(Image.alpha_composite(paper, band).convert("L"))
+    return _upright(page, image.getexif().get(_ORIENTATION, 1))
 
 
-def _decode(data: bytes | bytearray) -> GrayImage:
+def _upright(page: GrayImage, orientation: int) -> GrayImage:
+    """Turn a page as its EXIF orientation asks for."""
+    stored = Image.fromarray(page)
+    stored.getexif()[_ORIENTATION] = orientation
+    return np.array(ImageOps.exif_transpose(stored), dtype=np.uint8)
+
+
+def _decode(data: Buffer) -> GrayImage:
     """Decode with OpenCV, which turns the page upright."""
     page = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
     if page is None:

@@ -77,6 +77,10 @@ class Progress:
         """Give the numbers of the inputs that are to be read."""
         return (number for number, position in enumerate(self.positions) if position < 0)
 
+    def rest(self) -> Iterator[ImageFile]:
+        """Give the inputs that are to be read."""
+        return (self.files[number] for number in self.unfinished())
+
 
 class Output(Protocol):
     """What takes outcomes of a list of inputs."""

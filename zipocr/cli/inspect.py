@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from zipocr.cli.interrupts import orderly_end
 from zipocr.cli.options import FILE, NEW_FOLDER, directory_option, max_pixels_option, model_option, no_directory_option
 from zipocr.cli.terminal import say, show
 from zipocr.errors import ExitCode, OutputError
@@ -34,6 +35,7 @@ def inspect(
     from zipocr.results import to_cell
     from zipocr.types import Unread
 
+    click.get_current_context().with_resource(orderly_end())
     places = own_directory(directory, no_directory=no_directory)
     silence_decoders()
     reader = Reader(load_model(model), use_directory=not no_directory, directory=places)

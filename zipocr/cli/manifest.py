@@ -152,13 +152,14 @@ def _read(parts: Parts, settings: BatchSettings, config: ScanConfig) -> ExitCode
     if parts.changed:
         tell([f"made anew, since their files have changed: {len(parts.changed)} parts"], config)
     inputs, notice = sum(map(parts.length, parts.missing)), WaitNotice(config=config)
+    backend = choose_backend(config, parts.files(), inputs)
     files = notice.noted(parts.files())
     counts = inputs, parts.manifest.count, len(parts.missing), parts.shards
     LOG.info("reading %d files of %d, into %d parts of %d", *counts)
     try:
         with (
             progress(inputs, quiet=config.quiet) as advance,
-            closing(read_stamped(files, settings, backend=choose_backend(config, inputs))) as read,
+            closing(read_stamped(files, settings, backend=backend)) as read,
             closing(notice.watched(read)) as outcomes,
         ):
             for shard in parts.missing:

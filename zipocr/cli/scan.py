@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     show_default=True,
     type=click.Choice(BACKENDS),
     metavar="NAME",
-    help="What reads: serial, processes, dask, or auto for processes but none for up to 12 files.",
+    help="What reads: serial, processes, dask, or auto for processes but none for up to 12 small images.",
 )
 @click.option(
     "--scheduler",
@@ -117,14 +117,14 @@ if TYPE_CHECKING:
     default=DEFAULTS.timeout,
     type=click.FloatRange(0, min_open=True),
     metavar="SECONDS",
-    help="What a page may take before it is given up; the default is 60, and no limit for up to 12 files.",
+    help="What a page may take before it is given up; the default is 60.",
 )
 @click.option(
     "--max-memory-per-worker",
     default=DEFAULTS.max_memory_per_worker,
     type=to_size,
     metavar="SIZE",
-    help="What a worker process may take, like 800M or 2G; a page that needs more is given up. The default is no limit.",
+    help="What a worker process may take, like 800M or 4G; a page that needs more is given up. The default is 2G.",
 )
 @click.option(
     "--patience",
@@ -247,9 +247,8 @@ def _read(
             tally.add(outcome)
             advance()
         tally.begin_anew()
-        rest = (files[number] for number in so_far.unfinished())
-        backend = choose_backend(config, len(files) - finished)
-        with closing(read_stamped(rest, settings, backend=backend)) as outcomes:
+        backend = choose_backend(config, so_far.rest(), len(files) - finished)
+        with closing(read_stamped(so_far.rest(), settings, backend=backend)) as outcomes:
             for number, (stamp, outcome) in zip(so_far.unfinished(), outcomes, strict=True):
                 so_far.positions[number] = output.write(outcome, read=number, stamp=stamp)
                 tally.add(outcome)
