@@ -132,11 +132,11 @@ def clashing(names: Sequence[str]) -> set[int]:
     """Tell the places of names that are the same as another, or inside it, or around it."""
     parts = [PurePosixPath(name).parts for name in names]
     counts = Counter(parts)
-    clashing = {own for own, times in counts.items() if times > 1}
+    found = {own for own, times in counts.items() if times > 1}
     for own in counts:
         around = [own[:length] for length in range(len(own)) if own[:length] in counts]
-        clashing.update([own, *around] if around else [])
-    return {number for number, own in enumerate(parts) if own in clashing}
+        found.update([own, *around] if around else [])
+    return {number for number, own in enumerate(parts) if own in found}
 
 
 def unread_row(file: str, page: int, reason: Reason) -> Row:
