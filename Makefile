@@ -4,7 +4,7 @@ PYTHON ?= python3
 # The handwriting that `make model`, `make samples` and `make strings` draw from; an .npz file, or openml to download it.
 DATA ?= $(firstword $(wildcard ../shared/data/mnist-train.npz) openml)
 # Folders of labelled crops that `make accuracy` measures on besides the sample scans and tests/strings, where they exist.
-BENCH ?= ../shared/bench/dev ../shared/bench/cheques
+BENCH ?= ../shared/bench/dev ../shared/bench/cheques ../shared/bench/kinds
 
 # How many inputs `make soak` scans.
 SOAK ?= 20000

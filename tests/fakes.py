@@ -10,7 +10,7 @@ import chores
 import numpy as np
 
 from zipocr.batch import BatchSettings, FileReader
-from zipocr.model_file import ARRAYS
+from zipocr.model_file import ARRAYS, SHAPES
 from zipocr.types import ZIP_LENGTH, DigitReading, GrayImage, Model, Reason, Trace, Unread, ZipReading
 
 
@@ -20,8 +20,9 @@ def digit(value: int, *, probability: float = 0.99) -> DigitReading:
 
 def bare_model(passport: Mapping[str, object]) -> Model:
     """A model that has all its parts, and nothing in them."""
-    arrays = {name: np.zeros((0, 2)) for name in ARRAYS} | {"sure": np.zeros(2)}
-    return Model(arrays=arrays, passport=passport)
+    arrays = {name: np.zeros((0, 2)) for name in ARRAYS}
+    shaped = {name: np.zeros(shape, np.float32) for name, shape in SHAPES.items()}
+    return Model(arrays={**arrays, **shaped}, passport=passport)
 
 
 def zip_reading(text: str, *, confidence: float = 0.95, reasons: tuple[Reason, ...] = ()) -> ZipReading:
@@ -51,7 +52,7 @@ class FakeReader:
         return [self.read(page) for page in pages]
 
     def trace(self, page: GrayImage) -> Trace:
-        return Trace(page=page, ink=page < 128, cuts=(), candidates=(), regions=(), grids=(), reading=self.read(page))
+        return Trace(page=page, ink=page < 128, candidates=(), regions=(), grids=(), reading=self.read(page))
 
 
 def start_fake(settings: BatchSettings) -> FileReader:

@@ -9,7 +9,7 @@ from drawings import lay, likeness, write
 from zipocr.barcodes import FEWEST, MOST_BOXES, find_bars, without_barcodes
 from zipocr.components import Components
 from zipocr.model_file import load_model
-from zipocr.prepare import clear_for_glance
+from zipocr.prepare import prepare
 from zipocr.reader import Reader
 from zipocr.threshold import flatten, otsu
 from zipocr.types import GrayImage, InkMask, Reason, Unread
@@ -86,7 +86,7 @@ def test_nobody_looks_for_bars_among_very_many_components() -> None:
 
 def test_a_page_without_a_barcode_is_the_very_page() -> None:
     page = lay(write("02346").cover, 220, noise=3)
-    assert clear_for_glance(page)[0] is page
+    assert prepare(page).page is page
 
 
 @pytest.mark.real
@@ -104,8 +104,12 @@ def test_a_barcode_alone_is_no_writing(kind: str) -> None:
     assert reading.reason is Reason.NO_INK
 
 
-def test_for_a_glance_the_writing_alone_is_left() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_writing_alone_is_left_of_a_page_with_a_barcode(kind: str) -> None:
     page = lay(write("02346").cover, 220)
-    cleared, sheet = clear_for_glance(with_barcode(page, kind=KINDS[0]))
-    assert likeness(ink_of(cleared)[: len(page)], ink_of(page)) > 0.97
-    assert sheet.height == clear_for_glance(page)[1].height
+    found, alone = prepare(with_barcode(page, kind=kind)), prepare(page)
+    assert likeness(ink_of(found.page)[: len(page)], ink_of(page)) > 0.97
+    assert found.ink is not None
+    assert alone.ink is not None
+    assert found.ink.text_height == alone.ink.text_height
+    assert len(found.ink.components.boxes) == len(alone.ink.components.boxes)

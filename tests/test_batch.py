@@ -132,6 +132,25 @@ def test_files_read_together_have_the_rows_they_have_alone(drawn: bool, tmp_path
     assert (tmp_path / "debug").exists() == drawn
 
 
+@pytest.mark.real
+@pytest.mark.parametrize("at_once", [1, 2, 5, 16])
+def test_rows_are_the_same_to_the_last_byte_however_many_pages_are_read_at_once(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clear pages and doubtful ones, turned ones, and some without a ZIP."""
+    samples = Path(__file__).parents[1] / "sample_scans"
+    names = [f"{kind}/{kind}-{number:02}.png" for kind in ("white", "kraft") for number in (1, 2, 3)]
+    names += ["no-zip/blank-01.png", "no-zip/word-03.png"]
+    files = [ImageFile(place=str(samples / name), name=name) for name in names]
+    reader = replace(start_reading(SETTINGS), max_pixels=10_000_000)
+    alone = [outcome for file in files for outcome in reader.steps(file)]
+    monkeypatch.setattr("zipocr.batch.AT_ONCE", at_once)
+    monkeypatch.setattr("zipocr.batch.SECONDS_AT_ONCE", 60.0)
+    for order in (files, files[::-1]):
+        found = {order[place].name: outcome for some in reader.together(order) for place, outcome in some}
+        assert [repr(found[file.name].rows) for file in files] == [repr(one.rows) for one in alone]
+
+
 def test_a_file_that_was_done_when_its_worker_was_lost_at_another_one_has_its_rows_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ from disturbed import share_read_alike
 from drawings import lay, write
 
 from zipocr.borders import BLUR, without_borders
-from zipocr.prepare import to_working_size
+from zipocr.prepare import to_line_size
 from zipocr.types import GrayImage
 
 SIDES = {"top": (14, 0, 0, 0), "bottom": (0, 14, 0, 0), "left": (0, 0, 22, 0), "right": (0, 0, 0, 22), "all": (9, 12, 14, 30)}
@@ -94,14 +94,14 @@ def test_pages_too_small_for_a_border_are_looked_at_as_well(shape: tuple[int, in
 def test_a_1_along_the_side_of_a_close_crop_is_no_border() -> None:
     seen = framed(written()[20:-20], (0, 0, 5, 0), 20)
     assert without_borders(seen)[0] is not seen
-    assert min(box.left for box in to_working_size(seen).parts.listed) == 0
+    assert min(box.left for box in to_line_size(seen).components.listed) == 0
 
 
 def test_a_page_whose_ink_would_all_go_keeps_it() -> None:
     # A lid takes the middle of the page, as paper does.
     seen = framed(lay(write("02346").cover, 70, ink=5), (0, 170, 0, 0), 255)
     assert without_borders(seen)[0].min() > PAPER
-    assert to_working_size(seen).height > 0
+    assert to_line_size(seen).text_height > 0
 
 
 @pytest.mark.real

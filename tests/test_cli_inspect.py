@@ -32,7 +32,7 @@ class FakeReader:
     def trace(self, page: NDArray[np.uint8]) -> Trace:
         """Give a trace of a page without ink."""
         unread = Unread(reason=Reason.NO_INK)
-        return Trace(page=page, ink=page < 0, cuts=(), candidates=(), regions=(), grids=(), reading=unread)
+        return Trace(page=page, ink=page < 0, candidates=(), regions=(), grids=(), reading=unread)
 
 
 @pytest.fixture

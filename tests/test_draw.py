@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from zipocr.draw import REGION_COLOURS, SHADES, draw_grid, draw_sheet, grids_as_text
-from zipocr.types import Box, Cut, DigitReading, Reason, Region, Trace, Unread, ZipReading
+from zipocr.types import Box, DigitReading, Reason, Region, Trace, Unread, ZipReading
 
 WIDTH = 1240
 READING = ZipReading(
@@ -44,8 +44,8 @@ RING = np.array(
 RAMP = np.arange(64, dtype=np.uint8).reshape(8, 8) % 17
 
 
-def make_trace(*, height: int = 60, width: int = 200, cuts: int = 9) -> Trace:
-    """Five bars of ink on light paper, a fifth of the width apart, with straight cuts of rising cost."""
+def make_trace(*, height: int = 60, width: int = 200) -> Trace:
+    """Five bars of ink on light paper, a fifth of the width apart."""
     page = np.full((height, width), 230, np.uint8)
     ink = np.zeros((height, width), np.bool_)
     regions = []
@@ -55,10 +55,9 @@ def make_trace(*, height: int = 60, width: int = 200, cuts: int = 9) -> Trace:
         page[box.top : box.bottom, box.left : box.right] = 40
         ink[box.top : box.bottom, box.left : box.right] = True
         regions.append(Region(box=box, ink=np.ones((box.height, box.width), np.bool_)))
-    lines = tuple(Cut(columns=np.full(height, column, np.int32), cost=column / width) for column in np.linspace(0, width, cuts).astype(int))
     boxes = tuple(region.box for region in regions)
     grids = (RING, RAMP, RING, RAMP, RING)
-    return Trace(page=page, ink=ink, cuts=lines, candidates=boxes, regions=tuple(regions), grids=grids, reading=READING)
+    return Trace(page=page, ink=ink, candidates=boxes, regions=tuple(regions), grids=grids, reading=READING)
 
 
 def with_plus4(trace: Trace) -> Trace:
@@ -147,19 +146,6 @@ def test_every_digit_has_its_colour_on_the_page_and_around_its_grid(colour: tupl
     assert count_pixels(unread, colour) == 0
 
 
-def test_every_cut_is_drawn_by_its_cost() -> None:
-    trace = make_unread(make_trace(cuts=0))
-    left, right = (np.full(60, column, np.int32) for column in (50, 150))
-    pairs = [(0.0, 0.0), (0.0, 1.0), (1.0, 0.0)]
-    drawn = [replace(trace, cuts=(Cut(columns=left, cost=one), Cut(columns=right, cost=other))) for one, other in pairs]
-    sheets = [draw_sheet(each, title="a.png") for each in (trace, *drawn)]
-    assert len({sheet.tobytes() for sheet in sheets}) == 4
-    # What is dear is pale: the mean of the half with the cheap cut is the darker one.
-    halves = [(sheet[:, :620].mean(), sheet[:, 620:].mean()) for sheet in sheets[2:]]
-    assert halves[0][0] < halves[1][0]
-    assert halves[1][1] < halves[0][1]
-
-
 def test_region_colours_differ() -> None:
     assert len(set(REGION_COLOURS)) == 5
 
@@ -194,16 +180,15 @@ def test_pages_of_any_size_fit(height: int, width: int) -> None:
     empty = replace(
         make_unread(make_trace(), Reason.NO_INK), page=np.full((height, width), 255, np.uint8), ink=np.zeros((height, width), np.bool_)
     )
-    cut = Cut(columns=np.full(height, width // 2, np.int32), cost=0.0)
-    sheet = draw_sheet(replace(empty, cuts=(cut,)), title="odd")
+    sheet = draw_sheet(empty, title="odd")
     assert sheet.shape[1] == WIDTH
     assert sheet.shape[0] < 1300
 
 
-@given(height=st.integers(4, 300), width=st.integers(10, 900), cuts=st.integers(0, 30))
+@given(height=st.integers(4, 300), width=st.integers(10, 900))
 @settings(max_examples=15, deadline=None)
-def test_read_pages_of_any_size_fit(height: int, width: int, cuts: int) -> None:
-    assert draw_sheet(make_trace(height=height, width=width, cuts=cuts), title="any").shape[1] == WIDTH
+def test_read_pages_of_any_size_fit(height: int, width: int) -> None:
+    assert draw_sheet(make_trace(height=height, width=width), title="any").shape[1] == WIDTH
 
 
 @given(title=st.text())
@@ -229,7 +214,6 @@ def test_the_trace_is_not_changed() -> None:
         (trace.ink, fresh.ink),
         *zip(trace.grids, fresh.grids, strict=True),
         *((one.ink, other.ink) for one, other in zip(trace.regions, fresh.regions, strict=True)),
-        *((one.columns, other.columns) for one, other in zip(trace.cuts, fresh.cuts, strict=True)),
     ]:
         assert np.array_equal(changed, kept)
 

@@ -3,7 +3,7 @@ import pytest
 
 from zipocr.components import Components
 from zipocr.layout import has_several_lines, is_sheet
-from zipocr.prepare import Binarization, find_ink, to_working_size
+from zipocr.prepare import prepare
 from zipocr.training.compose import Composer
 from zipocr.training.negatives import Negatives
 from zipocr.types import InkMask
@@ -83,8 +83,7 @@ def test_no_ink_is_nothing():
 
 
 def seen(image) -> bool:
-    inked = find_ink(to_working_size(image), Binarization.OTSU)
-    return inked is not None and has_several_lines(inked.parts, inked.height)
+    return prepare(image).has_several_lines
 
 
 def test_composed_addresses_are_seen_and_composed_zips_are_not(all_digits):

@@ -137,3 +137,42 @@ def test_different_digits_are_less_alike_than_the_same_digit_leaning():
     for letter in DIGITS:
         leaning = to_bitmap(glyph(letter, slant=0.2))
         assert min(DIGITS, key=lambda other: unlikeness(leaning, bitmaps[other])) == letter
+
+
+def rims(ink: InkMask) -> np.ndarray:
+    """Coverage of pixels that are all ink or none, with the pixel around them."""
+    return np.pad(ink, 1).astype(np.uint8) * np.uint8(255)
+
+
+@given(ink=masks)
+def test_full_coverage_draws_what_the_ink_alone_draws(ink):
+    drawn, alone = to_bitmap(ink, rims(ink)), to_bitmap(ink)
+    assert np.abs(drawn.astype(int) - alone).max() <= 2
+
+
+@pytest.mark.parametrize("letter", DIGITS)
+def test_rims_beside_the_ink_make_strokes_thicker_where_they_are(letter):
+    ink = glyph(letter)
+    coverage = rims(ink)
+    beside = np.zeros_like(coverage, bool)
+    beside[:, 1:] = (coverage[:, :-1] > 0) & (coverage[:, 1:] == 0)
+    right = np.where(beside, 120, coverage).astype(np.uint8)
+    drawn, alone = to_bitmap(ink, right).astype(int), to_bitmap(ink).astype(int)
+    assert drawn.sum() > alone.sum()
+    columns = np.arange(32)
+    moved = (drawn.sum(axis=0) @ columns) / drawn.sum() - (alone.sum(axis=0) @ columns) / alone.sum()
+    assert 0 < moved < 1
+
+
+def test_coverage_tells_how_dark_ink_is_and_the_mask_where_it_is():
+    ink = glyph("8")
+    half = to_bitmap(ink, rims(ink) // 2).astype(int)
+    assert half == pytest.approx(to_bitmap(ink, rims(ink)) / 2, abs=2)
+
+
+def test_coverage_is_not_changed():
+    ink = glyph("3")
+    coverage = rims(ink)
+    before = coverage.copy()
+    to_bitmap(ink, coverage)
+    assert np.array_equal(coverage, before)

@@ -1,106 +1,185 @@
 import numpy as np
 import pytest
-from drawings import HEIGHT, Written, lay, likeness, write
+from drawings import Written, lay, likeness, write
 
-from zipocr.prepare import GLANCE, WORKING, Binarization, find_ink, half_turned, segment, settings_hash, to_glance_size, to_working_size
+from zipocr.prepare import (
+    MAX_TEXT_HEIGHT,
+    MIN_TEXT_HEIGHT,
+    TEXT_HEIGHT,
+    InkPage,
+    prepare,
+    to_line_size,
+)
+from zipocr.types import GrayImage
 
-WRITTEN: dict[str, Written] = {"upright": write("02346"), "leaning": write("71417", slant=0.3)}
+SMALL = {"height": 22, "width": 14, "gap": 8, "margin": 12, "stroke": 3}
+WRITTEN: dict[str, Written] = {
+    "upright": write("02346", **SMALL),
+    "leaning": write("71417", **SMALL, slant=0.3),
+}
 
 
-@pytest.mark.parametrize("height", [14, 22, 80, 130])
-def test_pages_are_brought_to_one_size_of_digits(height):
-    page = lay(
-        write("60614", height=height, width=height * 5 // 8, gap=height // 3, margin=height // 2, stroke=max(2, height // 9)).cover, 235
+def of_height(height: int) -> GrayImage:
+    written = write(
+        "60614",
+        height=height,
+        width=height * 5 // 8,
+        gap=height // 3,
+        margin=height // 2,
+        stroke=max(2, height // 9),
     )
-    sized = to_working_size(page).page
-    inked = find_ink(to_working_size(page), Binarization.OTSU)
-    assert inked is not None
-    assert inked.height == pytest.approx(HEIGHT, rel=0.3)
-    assert sized.dtype == np.uint8
-    assert sized.shape[1] / sized.shape[0] == pytest.approx(page.shape[1] / page.shape[0], rel=0.03)
+    return lay(written.cover, 235)
+
+
+def ink_of(page: GrayImage) -> InkPage:
+    found = prepare(page).ink
+    assert found is not None
+    return found
+
+
+def upside_down(image: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(image[::-1, ::-1])
 
 
 @pytest.mark.parametrize("height", [10, 14, 22, 44, 80, 130])
-def test_for_a_glance_pages_are_brought_to_half_of_that(height):
-    page = lay(
-        write("60614", height=height, width=height * 5 // 8, gap=height // 3, margin=height // 2, stroke=max(2, height // 9)).cover, 235
-    )
-    sheet = to_glance_size(page)
-    inked = find_ink(sheet, Binarization.OTSU)
-    assert inked.level == sheet.level
-    assert inked.height == pytest.approx(HEIGHT / 2, rel=0.3)
-    assert sheet.page.shape[1] / sheet.page.shape[0] == pytest.approx(page.shape[1] / page.shape[0], rel=0.05)
-    assert len(inked.parts.boxes) == len(find_ink(to_working_size(page), Binarization.OTSU).parts.boxes)
+def test_pages_are_brought_to_one_size_of_digits(height):
+    page = of_height(height)
+    found = ink_of(page)
+    assert MIN_TEXT_HEIGHT * 0.9 <= found.text_height <= MAX_TEXT_HEIGHT * 1.1
+    shape = found.scaled.page.shape
+    assert found.scaled.page.dtype == np.uint8
+    assert shape[1] / shape[0] == pytest.approx(page.shape[1] / page.shape[0], rel=0.06)
+    assert found.ink.shape == found.coverage.shape == found.scaled.normalized.shape == shape
+    assert len(found.components.boxes) == 5
+
+
+def test_small_digits_that_are_enlarged_are_about_as_high_as_wanted():
+    assert ink_of(of_height(10)).text_height == pytest.approx(TEXT_HEIGHT, rel=0.2)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (2, 2), (3, 500)])
 def test_pages_too_small_to_halve_are_looked_at_as_well(shape):
     page = np.full(shape, 230, np.uint8)
-    assert to_glance_size(page).height == 0
+    assert to_line_size(page).text_height == 0
     page[0, 0] = 0
-    assert find_ink(to_glance_size(page), Binarization.OTSU) is None
+    assert prepare(page).ink is None
 
 
-@pytest.mark.parametrize("page", [lay(WRITTEN["upright"].cover, 235), np.full((50, 90), 255, np.uint8)], ids=["the right size", "blank"])
-def test_a_page_of_the_right_size_and_a_blank_one_stay_as_they_are(page):
-    assert np.array_equal(to_working_size(page).page, page)
+@pytest.mark.parametrize("gray", [90, 170, 255])
+def test_even_paper_holds_no_ink(gray):
+    found = prepare(np.full((80, 200), gray, np.uint8))
+    assert found.ink is None
+    assert not found.has_several_lines
 
 
-@pytest.mark.parametrize("binarization", Binarization)
 @pytest.mark.parametrize("paper", [245, 165])
 @pytest.mark.parametrize("name", WRITTEN)
-def test_writing_is_found_by_every_binarization(name, paper, binarization):
-    inked = find_ink(to_working_size(lay(WRITTEN[name].cover, paper)), binarization)
-    assert likeness(inked.ink, WRITTEN[name].ink) > 0.8
-    assert inked.height == pytest.approx(HEIGHT, rel=0.15)
+def test_all_writing_is_found_and_nothing_else(name, paper):
+    written = WRITTEN[name]
+    # Twice as large, so that half of the page has its digits' size.
+    cover = written.cover.repeat(2, axis=0).repeat(2, axis=1)
+    found = ink_of(lay(cover, paper))
+    assert found.ink.shape == written.ink.shape
+    assert likeness(found.ink, written.ink) > 0.75
+    assert found.text_height == pytest.approx(22, rel=0.15)
 
 
-@pytest.mark.parametrize("binarization", Binarization)
-@pytest.mark.parametrize("gray", [90, 170, 255])
-def test_even_paper_holds_no_ink(gray, binarization):
-    assert find_ink(to_working_size(np.full((80, 200), gray, np.uint8)), binarization) is None
+@pytest.mark.parametrize("paper", [245, 165])
+def test_paper_and_contrast_are_those_of_the_page(paper):
+    cover = WRITTEN["upright"].cover.repeat(2, axis=0).repeat(2, axis=1)
+    dark, faint = (ink_of(lay(cover, paper, ink=gray)) for gray in (30, paper * 0.6))
+    for found in (dark, faint):
+        assert found.paper == pytest.approx(np.median(found.scaled.normalized), abs=3)
+        drawn = found.scaled.normalized[found.ink]
+        assert found.contrast == pytest.approx(found.paper - drawn.mean(), abs=1e-3)
+    assert dark.contrast > 1.5 * faint.contrast > 0
+
+
+def test_coverage_is_the_share_of_ink_and_ends_a_pixel_beside_it():
+    found = ink_of(lay(write("02346").cover, 235))
+    coverage, ink = found.coverage, found.ink
+    assert coverage[ink].min() >= 100
+    assert coverage[~ink].max() <= 155
+    around = np.zeros_like(ink)
+    for row, column in np.argwhere(ink):
+        around[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2] = True
+    assert not coverage[~around].any()
+    rims = coverage[around & ~ink]
+    assert 0 < np.count_nonzero(rims) < len(rims) + 1
+    assert len(np.unique(coverage)) > 20
+
+
+def test_the_darker_a_pixel_the_more_of_it_is_ink():
+    found = ink_of(lay(WRITTEN["upright"].cover.repeat(2, axis=0).repeat(2, axis=1), 220))
+    shown = found.coverage[found.ink]
+    order = np.argsort(found.scaled.normalized[found.ink], kind="stable")
+    assert (np.diff(shown[order].astype(int)) <= 0).all()
+
+
+def test_rules_and_specks_are_no_writing():
+    cover = write("02346").cover.copy()
+    cover[70:73] = 1
+    cover[4:6, 4:6] = 1
+    bare = ink_of(lay(write("02346").cover, 235))
+    found = ink_of(lay(cover, 235))
+    assert likeness(found.ink, bare.ink) > 0.9
 
 
 def test_the_page_is_not_changed():
     page = lay(WRITTEN["upright"].cover, 200, noise=8)
     before = page.copy()
-    segment(find_ink(to_working_size(page), Binarization.WOLF))
+    prepare(page)
     assert np.array_equal(page, before)
-
-
-def test_only_whole_components_are_regions_unless_cutting_is_allowed():
-    inked = find_ink(to_working_size(lay(WRITTEN["upright"].cover, 235)), Binarization.OTSU)
-    whole, cut = segment(inked, through=False), segment(inked)
-    assert 5 <= len(whole.lattice.regions) < len(cut.lattice.regions)
-    assert not whole.cuts.costs.any()
-    assert np.array_equal(whole.ink, cut.ink)
-
-
-def test_the_hash_of_the_settings_is_short_and_tells_of_a_changed_setting(monkeypatch: pytest.MonkeyPatch):
-    before = settings_hash()
-    assert len(before) == 16
-    assert int(before, 16) >= 0
-    assert settings_hash() == before
-    monkeypatch.setattr("zipocr.prepare.WORKING", WORKING._replace(height=45))
-    changed = settings_hash()
-    monkeypatch.setattr("zipocr.prepare.GLANCE", GLANCE._replace(softening=0.6))
-    assert len({before, changed, settings_hash()}) == 3
 
 
 @pytest.mark.parametrize("name", WRITTEN)
 def test_a_page_upside_down_shows_what_it_shows_when_it_is_laid_so(name):
-    page = lay(WRITTEN[name].cover, 235)
-    turned = half_turned(find_ink(to_working_size(page), Binarization.OTSU))
-    again = find_ink(to_working_size(np.ascontiguousarray(page[::-1, ::-1])), Binarization.OTSU)
-    assert np.array_equal(turned.sheet.page, again.sheet.page)
-    assert likeness(turned.ink, again.ink) > 0.99
-    assert turned.height == pytest.approx(again.height, abs=1)
+    # Of even sides, so that halving it begins at the same pixel.
+    cover = WRITTEN[name].cover.repeat(2, axis=0).repeat(2, axis=1)
+    page = lay(cover, 235)
+    turned, again = prepare(page).rotated_180(), prepare(upside_down(page))
+    assert turned.ink is not None
+    assert again.ink is not None
+    assert np.array_equal(turned.page, again.page)
+    assert np.array_equal(turned.scaled.page, again.scaled.page)
+    assert turned.scaled is turned.ink.scaled
+    assert likeness(turned.ink.ink, again.ink.ink) > 0.98
+    assert turned.ink.text_height == pytest.approx(again.ink.text_height, abs=1)
+    difference = np.abs(turned.ink.coverage.astype(int) - again.ink.coverage)
+    assert difference.mean() < 1
+
+
+def test_turned_twice_a_page_is_as_it_was():
+    found = prepare(lay(WRITTEN["leaning"].cover, 235))
+    again = found.rotated_180().rotated_180()
+    assert found.ink is not None
+    assert again.ink is not None
+    for one, other in (
+        (found.page, again.page),
+        (found.ink.ink, again.ink.ink),
+        (found.ink.coverage, again.ink.coverage),
+        (found.ink.scaled.normalized, again.ink.scaled.normalized),
+        (found.ink.components.boxes, again.ink.components.boxes),
+    ):
+        assert np.array_equal(one, other)
+
+
+def test_a_blank_page_can_be_turned():
+    assert prepare(np.full((50, 90), 255, np.uint8)).rotated_180().ink is None
+
+
+@pytest.mark.parametrize(("count", "are_several"), [(1, False), (3, True)])
+def test_a_page_of_several_lines_says_so_either_way_up(count, are_several):
+    page = lay(np.vstack([write("02346").cover] * count), 235)
+    found = prepare(page)
+    assert found.has_several_lines == are_several
+    assert found.rotated_180().has_several_lines == are_several
 
 
 def test_dust_on_a_large_sheet_is_not_enlarged_into_writing():
     page = np.full((1000, 3000), 230, np.uint8)
     page[np.random.default_rng(0).random(page.shape) < 0.001] = 20
-    for sized in (to_glance_size(page), to_working_size(page)):
-        assert sized.height == 0
-        assert sized.page.size <= page.size
-        assert find_ink(sized, Binarization.OTSU) is None
+    found = prepare(page)
+    assert found.scaled.text_height == 0
+    assert found.scaled.page.size <= page.size
+    assert found.ink is None

@@ -1,4 +1,7 @@
-"""A real model, but a tiny one: learnt in seconds from strings of scikit-learn's Digits, and read well enough to test the reader with."""
+"""A real model, but a tiny one: its SVC learns a few strings of scikit-learn's Digits in seconds.
+
+Its network is that of a shipped model.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,22 +9,29 @@ from typing import Any
 from numpy.typing import NDArray
 
 from zipocr.classify.svc import Classifier
+from zipocr.model_file import load_model
 from zipocr.training.calibrate import calibrate
 from zipocr.training.compose import Composer
 from zipocr.training.datasets import DigitSet
-from zipocr.training.fit import Recipe, decide_all, fit_classifier, fit_scores
+from zipocr.training.fit import Recipe, decide_all, fit_calibration, fit_classifier
 from zipocr.training.gather import Samples, gather
 from zipocr.training.negatives import Negatives
+from zipocr.training.orientation import fit_orientation
+from zipocr.training.recipes import taken_network
 from zipocr.types import Floats, Model
 
 RECIPE = Recipe(components=30)
-# Hard enough that some are read wrong: where none are, there is nothing to fit a confidence to.
+# Hard enough that some are read wrong: without errors there is no confidence to fit.
 CALIBRATION_KINDS = {"plain": 1.0, "touching": 2.0, "noisy": 1.0}
+CALIBRATED, ORIENTED = 12, 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tiny:
-    """The model, and what its classifier (``samples``) and its scores (``held``, ``decisions``) were fitted to."""
+    """The model, and what its SVC (``samples``) and its calibration (``held``) were fitted to.
+
+    ``decisions`` are those of the SVC on ``held``, ``facts`` what the calibration measured.
+    """
 
     model: Model
     facts: dict[str, Any]
@@ -31,14 +41,17 @@ class Tiny:
 
 
 def make_tiny(digits: DigitSet) -> Tiny:
-    """The same model on every run."""
-    samples = gather(Composer(digits, seed=100, kinds={"plain": 2, "touching": 1}, each_once=True), 100, jobs=1)
-    held = gather(Composer(digits, seed=200, kinds={"plain": 1, "touching": 1}), 25, jobs=1, non_digits=60)
-    arrays: dict[str, NDArray[Any]] = fit_classifier(samples, held, RECIPE)
+    """Return the same model on every run."""
+    learnt = Composer(digits, seed=100, kinds={"plain": 2, "touching": 1}, each_once=True)
+    samples = gather(learnt, 80, jobs=1)
+    held = gather(Composer(digits, seed=200, kinds={"plain": 1, "touching": 1}), 25, jobs=1)
+    arrays: dict[str, NDArray[Any]] = fit_classifier(samples, RECIPE)
     decisions = decide_all(Classifier.from_arrays(arrays), held.bitmaps)
-    arrays |= fit_scores(decisions, held.geometry, held.labels)
+    arrays |= fit_calibration(decisions, held.labels) | taken_network(load_model("digits"))
     strings = Composer(digits, seed=300, kinds=CALIBRATION_KINDS)
     others = Negatives(digits, seed=400, part="train", kinds={"six": 1.0, "blank": 1.0})
-    certain, facts = calibrate(arrays, strings, others, 16, jobs=1)
-    passport = {"data": "a test's"}
-    return Tiny(model=Model(arrays={**arrays, **certain}, passport=passport), facts=facts, samples=samples, held=held, decisions=decisions)
+    certain, facts = calibrate(arrays, strings, others, CALIBRATED, jobs=1)
+    arrays |= certain
+    arrays |= fit_orientation(arrays, [learnt], strings, ORIENTED, jobs=1)
+    model = Model(arrays=arrays, passport={"data": "a test's"})
+    return Tiny(model=model, facts=facts, samples=samples, held=held, decisions=decisions)

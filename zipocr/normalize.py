@@ -5,11 +5,14 @@ Digits come from forms through NIST's preprocessing: slant removed, the characte
 the same form, so training and reading share this one function.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.types import InkMask
+from zipocr.prepare import InkPage
+from zipocr.types import InkMask, Region
 
 BITMAP = 32
 BLOCK = 4
@@ -85,3 +88,30 @@ def to_grids(bitmaps: NDArray[np.uint8]) -> NDArray[np.uint8]:
     blocks = bitmaps.reshape(-1, 8, BLOCK, 8, BLOCK).sum(axis=(2, 4), dtype=np.uint32)
     grids: NDArray[np.uint8] = ((blocks * 2 + 255) // 510).astype(np.uint8)
     return grids
+
+
+_NO_BITMAPS = np.zeros((0, BITMAP, BITMAP), np.uint8)
+_AROUND = np.ones((3, 3), np.uint8)
+
+
+def draw_regions(page: InkPage, regions: Sequence[Region]) -> NDArray[np.uint8]:
+    """Normalize regions of a page: -> (E, 32, 32) uint8."""
+    if not regions:
+        return _NO_BITMAPS
+    ink, coverage = (_with_margin(plane) for plane in (page.ink.view(np.uint8), page.coverage))
+    return np.stack([_draw_region(one, ink, coverage) for one in regions])
+
+
+def _draw_region(region: Region, ink: NDArray[np.uint8], coverage: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Normalize a region with the rims of its strokes, but without those of its neighbours."""
+    box = region.box
+    rows, columns = slice(box.top, box.bottom + 2), slice(box.left, box.right + 2)
+    own = _with_margin(region.ink.view(np.uint8))
+    around = np.asarray(cv2.dilate(own, _AROUND), np.uint8)
+    shown = around & (own | (1 - ink[rows, columns]))
+    return to_bitmap(region.ink, coverage[rows, columns] * shown)
+
+
+def _with_margin(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Add a pixel of paper on all sides."""
+    return np.asarray(cv2.copyMakeBorder(plane, 1, 1, 1, 1, cv2.BORDER_CONSTANT), np.uint8)

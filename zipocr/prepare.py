@@ -14,7 +14,7 @@ from zipocr.components import Components
 from zipocr.layout import LEAST_PIXELS, has_several_lines, is_sheet
 from zipocr.shrink import halved, reduced
 from zipocr.threshold import flatten, has_ink, otsu
-from zipocr.types import GrayImage, InkMask
+from zipocr.types import GrayImage, InkMask, Reason
 
 # Digits are brought to about this height in pixels, unless they are near enough already.
 TEXT_HEIGHT = 22
@@ -80,25 +80,19 @@ class InkPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PreparedPage:
-    """A page without barcodes, the same at line size, and its writing; None without ink."""
+    """A page without barcodes, and its writing at line size; None without ink.
+
+    ``reason`` says why there is nothing to read, None where there is.
+    """
 
     page: GrayImage
-    scaled: ScaledPage
     ink: InkPage | None
-
-    @property
-    def has_several_lines(self) -> bool:
-        """Whether more than the one line of a ZIP is written on the page."""
-        ink = self.ink
-        if self.scaled.is_multi_line or ink is None:
-            return self.scaled.is_multi_line
-        return has_several_lines(ink.components, ink.text_height)
+    reason: Reason | None
 
     def rotated_180(self) -> "PreparedPage":
         """Return the page upside down: its writing is found alike either way."""
         ink = self.ink.rotated_180() if self.ink else None
-        scaled = ink.scaled if ink else self.scaled
-        return PreparedPage(page=_upside_down(self.page), scaled=scaled, ink=ink)
+        return replace(self, page=_upside_down(self.page), ink=ink)
 
 
 def prepare(page: GrayImage) -> PreparedPage:
@@ -108,7 +102,15 @@ def prepare(page: GrayImage) -> PreparedPage:
     if find_bars(scaled.components).any():
         bare = without_barcodes(page, Components(otsu(flatten(page))[1]))
         page, scaled = (page, scaled) if bare is page else (bare, to_line_size(bare))
-    return PreparedPage(page=page, scaled=scaled, ink=extract_ink(scaled))
+    ink = extract_ink(scaled)
+    return PreparedPage(page=page, ink=ink, reason=_reason(scaled, ink))
+
+
+def _reason(scaled: ScaledPage, ink: InkPage | None) -> Reason | None:
+    """Tell why there is nothing to read: no ink, or more than the one line of a ZIP."""
+    if scaled.is_multi_line or (ink and has_several_lines(ink.components, ink.text_height)):
+        return Reason.SEVERAL_LINES
+    return None if ink else Reason.NO_INK
 
 
 def to_line_size(page: GrayImage) -> ScaledPage:

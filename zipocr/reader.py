@@ -5,122 +5,54 @@ of these -> 8x8 grids -> SVC -> fusion with the directory's prior -> confidence.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from itertools import islice
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from zipocr.attempt import Attempt, Classified, Fused, to_reading
 from zipocr.classify.scores import Calibration
 from zipocr.classify.svc import DIGITS, Classifier
 from zipocr.decode.confidence import (
     LISTED_COUNT,
     ConfidenceModel,
     confidence_features,
-    digit_marginals,
     directory_log_prior,
-    distribute_probability,
 )
-from zipocr.decode.fusion import Candidate, Fusion, apply_prior, posterior, propose, to_candidates
+from zipocr.decode.fusion import Fusion, apply_prior, posterior, propose, to_candidates
 from zipocr.decode.orientation import CERTAIN, OrientationModel, Oriented
 from zipocr.directory import places
 from zipocr.errors import ModelError
-from zipocr.normalize import BITMAP, to_bitmap, to_grids
+from zipocr.normalize import draw_regions, to_grids
 from zipocr.prepare import InkPage, PreparedPage, prepare
-from zipocr.segment.regions import Segmentation, segment
+from zipocr.segment.regions import segment
 from zipocr.sequence.network import Network
-from zipocr.sequence.reading import LineReading, read_lines, seen_again
+from zipocr.sequence.reading import LineReading, merge_passes, read_lines
 from zipocr.sequence.strip import straighten
 from zipocr.settings import settings_hash
-from zipocr.trace import to_blank_trace, to_trace
+from zipocr.trace import to_trace
 from zipocr.types import (
-    ZIP_LENGTH,
-    DigitReading,
     Floats,
     GrayImage,
     Model,
     Place,
     Reason,
-    Region,
     Trace,
     Unread,
     ZipReading,
-    dashed,
 )
 
 # Of the network's strings this many are aligned to the line, and divide its ink.
 ALIGNED = 3
 # Where both readers together think their best string less likely than this, the network reads the
 # line a second time, its digits larger by this factor.
-SECOND_PASS_BELOW = 0.97
+SECOND_PASS_BELOW = 0.9
 SECOND_PASS_SCALE = 1 / 0.85
 # A tall page that is read with less confidence is tried in both quarter turns.
 RETRY_BELOW = 0.8
 QUARTER_TURNS = (90, 270)
 # A page is turned if that is the right way up with at least this probability.
 MIN_PROBABILITY_ROTATED = 0.9
-# Strings that a trace keeps.
-MAX_TRACED = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Classified:
-    """The line of a page as the network reads it, its regions, and what the SVC says of these.
-
-    ``bitmaps`` is (E, 32, 32) uint8 and ``log_likelihoods`` (E, 10) float32.
-    """
-
-    ink: InkPage
-    line: LineReading
-    segmentation: Segmentation
-    bitmaps: NDArray[np.uint8]
-    log_likelihoods: Floats
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Fused:
-    """The strings of a page, best first: without the directory's prior, and with it."""
-
-    classified: Classified
-    without_prior: tuple[Candidate, ...]
-    ranked: tuple[Candidate, ...]
-
-    @property
-    def best(self) -> Candidate:
-        """The likeliest string."""
-        return self.ranked[0]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Attempt:
-    """A page in one orientation, what was seen on it, and its reading.
-
-    ``rotation`` is by how many degrees clockwise the page was turned; ``line`` is None where it was
-    not read, and ``fused`` where no string was found.
-    """
-
-    prepared: PreparedPage
-    rotation: int
-    line: LineReading | None
-    fused: Fused | None
-    reading: ZipReading | Unread
-
-    @property
-    def confidence(self) -> float:
-        """Probability that the reading is right in this orientation, 0 without one."""
-        return 0.0 if isinstance(self.reading, Unread) else self.reading.confidence
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether there is no ZIP on the page in any orientation."""
-        settled = {Reason.NO_INK, Reason.SEVERAL_LINES}
-        return isinstance(self.reading, Unread) and self.reading.reason in settled
-
-    def weighed(self, probability: float) -> "Attempt":
-        """Return the attempt with the probability of its orientation in its confidence."""
-        if isinstance(self.reading, Unread):
-            return self
-        return replace(self, reading=self.reading.weighed(probability))
 
 
 class Reader:
@@ -179,23 +111,24 @@ class Reader:
         return self.read_prepared([prepare(page) for page in pages])
 
     def read_prepared(self, pages: Sequence[PreparedPage]) -> list[Attempt]:
-        """Read prepared pages upright, and in other orientations those that are in doubt."""
-        return [self._any_rotation(one) for one in self.read_upright(pages)]
+        """Read prepared pages upright, and those in doubt in other orientations."""
+        upright = self.read_upright(pages)
+        doubtful = [place for place, one in enumerate(upright) if self.may_be_upside_down(one)]
+        turned = [pages[place].rotated_180() for place in doubtful]
+        others = dict(zip(doubtful, self.read_upright(turned, rotation=180), strict=True))
+        return [self._best([one, *filter(None, [others.get(place)]), *self.quarter_turns(one)]) for place, one in enumerate(upright)]
 
     def read_upright(self, pages: Sequence[PreparedPage], *, rotation: int = 0) -> list[Attempt]:
         """Read prepared pages as they are; they were turned by `rotation` before."""
-        readable = [page.ink for page in pages if page.ink and not page.has_several_lines]
+        readable = [page.ink for page in pages if page.ink and not page.reason]
         lines = self.read_lines(readable)
         found = iter(zip(lines, self.fuse_each(readable, lines), strict=True))
-        return [
-            self._attempt(page, rotation, *next(found)) if page.ink and not page.has_several_lines else _unread(page, rotation)
-            for page in pages
-        ]
-
-    def _attempt(self, page: PreparedPage, rotation: int, line: LineReading, fused: Fused | None) -> Attempt:
-        unread = Unread(reason=Reason.NOT_FIVE_DIGITS)
-        reading = self._report(fused, rotation) if fused else unread
-        return Attempt(prepared=page, rotation=rotation, line=line, fused=fused, reading=reading)
+        attempts = []
+        for page in pages:
+            line, fused = (None, None) if page.reason else next(found)
+            reading = self._report(fused, rotation) if fused else Unread(reason=page.reason or Reason.NOT_FIVE_DIGITS)
+            attempts.append(Attempt(prepared=page, rotation=rotation, line=line, fused=fused, reading=reading))
+        return attempts
 
     def read_lines(self, pages: Sequence[InkPage], *, scale: float = 1.0) -> list[LineReading]:
         """Let the network read the line of each page, its digits larger by `scale`."""
@@ -206,9 +139,10 @@ class Reader:
         """Let both readers tell the string of each line; where that leaves doubt, once more."""
         fused = [self.fuse(one) for one in self.classify_each(pages, lines)]
         doubtful = [place for place, one in enumerate(fused) if one and self.needs_second_pass(one)]
-        larger = self.read_lines([pages[place] for place in doubtful], scale=SECOND_PASS_SCALE)
-        second = [seen_again(lines[place], line) for place, line in zip(doubtful, larger, strict=True)]
-        for place, one in zip(doubtful, self.classify_each([pages[place] for place in doubtful], second), strict=True):
+        again = [pages[place] for place in doubtful]
+        larger = self.read_lines(again, scale=SECOND_PASS_SCALE)
+        second = [merge_passes(lines[place], line) for place, line in zip(doubtful, larger, strict=True)]
+        for place, one in zip(doubtful, self.classify_each(again, second), strict=True):
             fused[place] = self.fuse(one)
         return fused
 
@@ -218,18 +152,19 @@ class Reader:
 
     def classify_each(self, pages: Sequence[InkPage], lines: Sequence[LineReading]) -> list[Classified]:
         """Find the regions of the likeliest strings of each line, and classify all in one go."""
-        segmentations = [
-            segment(page.components, page.text_height, line.centres(line.likeliest(ALIGNED)))
-            for page, line in zip(pages, lines, strict=True)
-        ]
-        drawn_pages = zip(pages, segmentations, strict=True)
-        bitmaps = np.concatenate([draw_regions(page, one.regions) for page, one in drawn_pages] or [_NO_BITMAPS])
-        log_likelihoods = self.classify(bitmaps)
-        ends = np.cumsum([len(one.regions) for one in segmentations])[:-1]
-        parts = zip(np.split(bitmaps, ends), np.split(log_likelihoods, ends), strict=True)
+        seen = list(zip(pages, lines, strict=True))
+        divided = [segment(page.components, page.text_height, line.centres(line.likeliest(ALIGNED))) for page, line in seen]
+        drawn = [draw_regions(page, one.regions) for page, one in zip(pages, divided, strict=True)]
+        likelihoods = iter(self.classify(np.concatenate(drawn))) if drawn else iter(())
         return [
-            Classified(ink=page, line=line, segmentation=one, bitmaps=drawn, log_likelihoods=own)
-            for page, line, one, (drawn, own) in zip(pages, lines, segmentations, parts, strict=False)
+            Classified(
+                ink=page,
+                line=line,
+                segmentation=one,
+                bitmaps=bitmaps,
+                log_likelihoods=np.array(list(islice(likelihoods, len(bitmaps))), np.float32).reshape(-1, DIGITS),
+            )
+            for (page, line), one, bitmaps in zip(seen, divided, drawn, strict=True)
         ]
 
     def classify(self, bitmaps: NDArray[np.uint8]) -> Floats:
@@ -261,41 +196,33 @@ class Reader:
             second_pass=fused.classified.line.is_twice,
         )
 
-    def _report(self, fused: Fused, rotation: int) -> ZipReading:
-        confidence = self._confidence.probability(self.features(fused))
-        shares = distribute_probability(fused.ranked, confidence)
-        text = fused.best.text
-        place = self._listed.get(text[:ZIP_LENGTH])
-        marginals = digit_marginals(fused.ranked, shares)
-        return ZipReading(
-            zip=text[:ZIP_LENGTH],
-            plus4=text[ZIP_LENGTH:],
-            confidence=confidence,
-            digits=tuple(map(_digit_reading, marginals, map(int, text))),
-            runner_up=dashed(fused.ranked[1].text) if len(shares) > 1 else "",
-            runner_up_confidence=min(shares[1], confidence) if len(shares) > 1 else 0.0,
-            reasons=(*self._reasons(fused), *_rotated(rotation)),
-            city=place.city if place else "",
-            state=place.state if place else "",
-            rotation=rotation,
-        )
+    def may_be_upside_down(self, upright: Attempt) -> bool:
+        """Tell whether a line may be upside down, by how it looks to the network either way."""
+        page, line = upright.prepared.ink, upright.line
+        if page is None or line is None:
+            return False
+        log_odds = self._orientation.log_odds(line.pooled)
+        if log_odds >= CERTAIN:
+            return False
+        (turned,) = self.read_lines([page.rotated_180()])
+        return log_odds - self._orientation.log_odds(turned.pooled) < 2 * CERTAIN
 
-    def _reasons(self, fused: Fused) -> Iterator[Reason]:
-        if not self._listed:
+    def quarter_turns(self, upright: Attempt) -> Iterator[Attempt]:
+        """Read a tall page that is in doubt in both quarter turns."""
+        page = upright.prepared.page
+        settled = isinstance(upright.reading, Unread) and upright.line is None
+        if settled or upright.confidence >= RETRY_BELOW or page.shape[0] <= page.shape[1]:
             return
-        if fused.best.text != fused.without_prior[0].text:
-            yield Reason.DIRECTORY_CHOICE
-        if fused.best.text[:ZIP_LENGTH] not in self._listed:
-            yield Reason.NOT_IN_DIRECTORY
+        for degrees in QUARTER_TURNS:
+            yield from self.read_upright([prepare(rotate(page, degrees))], rotation=degrees)
 
-    def _any_rotation(self, upright: Attempt) -> Attempt:
-        """Turn a page that may be upside down, or in doubt and tall; return its best reading.
+    def _best(self, attempts: Sequence[Attempt]) -> Attempt:
+        """Return the reading of the orientation that a page is meant to be read in.
 
-        Its confidence includes the chance that another orientation is the right one.
+        Its confidence includes the chance that this is another one.
         """
-        attempts = [upright, *self.other_orientations(upright)]
         if len(attempts) == 1:
-            return upright
+            return attempts[0]
         probabilities = self._orientation.posterior([self.orient(one) for one in attempts])
         best = max(range(len(attempts)), key=probabilities.__getitem__)
         chosen = best if probabilities[best] >= MIN_PROBABILITY_ROTATED else 0
@@ -305,91 +232,17 @@ class Reader:
         """Return what an orientation of a page shows of being the right one."""
         line = attempt.line
         log_odds = self._orientation.log_odds(line.pooled) if line else -CERTAIN
-        confidence = attempt.confidence
-        return Oriented(rotation=attempt.rotation, confidence=confidence, log_odds=log_odds)
+        return Oriented(rotation=attempt.rotation, confidence=attempt.confidence, log_odds=log_odds)
 
-    def other_orientations(self, upright: Attempt) -> Iterator[Attempt]:
-        """Read a page in the other orientations that are to be considered."""
-        if upright.is_settled:
-            return
-        page = upright.prepared
-        if self.orient(upright).log_odds < CERTAIN:
-            yield from self.read_upright([page.rotated_180()], rotation=180)
-        if upright.confidence < RETRY_BELOW and page.page.shape[0] > page.page.shape[1]:
-            for degrees in QUARTER_TURNS:
-                turned = prepare(rotate(page.page, degrees))
-                yield from self.read_upright([turned], rotation=degrees)
+    def _report(self, fused: Fused, rotation: int) -> ZipReading:
+        confidence = self._confidence.probability(self.features(fused))
+        return to_reading(fused, confidence, self._listed, rotation=rotation)
 
     def trace(self, page: GrayImage) -> Trace:
         """Read a page, and keep everything that was seen on it, as it was turned."""
-        attempt = self.attempt(page)
-        reading, fused = attempt.reading, attempt.fused
-        ink = attempt.prepared.ink
-        if fused is None or isinstance(reading, Unread) or ink is None:
-            shown = attempt.prepared.page if ink is None else ink.scaled.page
-            return to_blank_trace(shown, reading, ink=None if ink is None else ink.ink)
-        shares = distribute_probability(fused.ranked, reading.confidence)[:MAX_TRACED]
-        strings = [(dashed(one.text), min(share, reading.confidence)) for one, share in zip(fused.ranked, shares, strict=False)]
-        regions = list(fused.best.regions)
-        return to_trace(
-            fused.classified.ink,
-            reading,
-            regions=fused.classified.segmentation.regions,
-            chosen=regions,
-            grids=list(to_grids(fused.classified.bitmaps[regions])),
-            strings=strings,
-        )
-
-
-_NO_BITMAPS = np.zeros((0, BITMAP, BITMAP), np.uint8)
-_AROUND = np.ones((3, 3), np.uint8)
-
-
-def draw_regions(page: InkPage, regions: Sequence[Region]) -> NDArray[np.uint8]:
-    """Normalize regions of a page: -> (E, 32, 32) uint8."""
-    if not regions:
-        return _NO_BITMAPS
-    ink, coverage = (_with_margin(plane) for plane in (page.ink.view(np.uint8), page.coverage))
-    return np.stack([_draw_region(one, ink, coverage) for one in regions])
-
-
-def _draw_region(region: Region, ink: NDArray[np.uint8], coverage: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Normalize a region with the rims of its strokes, but without those of its neighbours."""
-    box = region.box
-    rows, columns = slice(box.top, box.bottom + 2), slice(box.left, box.right + 2)
-    own = _with_margin(region.ink.view(np.uint8))
-    around = np.asarray(cv2.dilate(own, _AROUND), np.uint8)
-    shown = around & (own | (1 - ink[rows, columns]))
-    return to_bitmap(region.ink, coverage[rows, columns] * shown)
-
-
-def _with_margin(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Add a pixel of paper on all sides."""
-    return np.asarray(cv2.copyMakeBorder(plane, 1, 1, 1, 1, cv2.BORDER_CONSTANT), np.uint8)
-
-
-def _unread(page: PreparedPage, rotation: int) -> Attempt:
-    reason = Reason.SEVERAL_LINES if page.has_several_lines else Reason.NO_INK
-    unread = Unread(reason=reason)
-    return Attempt(prepared=page, rotation=rotation, line=None, fused=None, reading=unread)
+        return to_trace(self.attempt(page))
 
 
 def rotate(page: GrayImage, degrees: int) -> GrayImage:
     """Turn a page clockwise by a multiple of 90 degrees."""
     return np.ascontiguousarray(np.rot90(page, -degrees // 90))
-
-
-def _rotated(rotation: int) -> tuple[Reason, ...]:
-    return (Reason(f"turned_{rotation}"),) if rotation else ()
-
-
-def _digit_reading(shares: Sequence[float], digit: int) -> DigitReading:
-    """Return one digit with its probability, and the next best digit at its place."""
-    others = [other for other in range(len(shares)) if other != digit]
-    second = max(others, key=shares.__getitem__)
-    return DigitReading(
-        digit=digit,
-        probability=min(shares[digit], 1.0),
-        runner_up=second,
-        runner_up_probability=max(shares[second], 0.0),
-    )

@@ -39,7 +39,7 @@ SETTINGS: Mapping[str, object] = {
     "regions.reach": (regions.REACH, regions.MAX_DISTANCE, regions.MIN_AREA),
     "regions.same_place": regions.SAME_PLACE,
     "seams.band": (seams.STRAY, seams.STEP, seams.SLANTS, seams.NEAR),
-    "seams.cost": (seams.STEP_ASIDE, seams.MIN_PIECE),
+    "seams.cost": (seams.STEP_ASIDE, seams.DISTANCE, seams.MIN_PIECE),
     "bitmap.size": (normalize.BITMAP, normalize.BLOCK, normalize.OVERSAMPLING),
     "bitmap.box": (normalize.BOX_WIDTH, normalize.BOX_HEIGHT),
     "bitmap.limits": (normalize.MAX_WIDENING, normalize.MAX_SHEAR),

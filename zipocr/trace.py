@@ -1,38 +1,42 @@
 """Keeps what a reading saw, for people to look at."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from zipocr.prepare import InkPage
-from zipocr.types import DigitGrid, GrayImage, InkMask, Region, Trace, Unread, ZipReading
+from zipocr.attempt import Attempt, Fused
+from zipocr.decode.confidence import distribute_probability
+from zipocr.normalize import to_grids
+from zipocr.types import Trace, Unread, ZipReading, dashed
+
+# Strings that a trace keeps.
+MAX_STRINGS = 5
 
 
-def to_blank_trace(page: GrayImage, reading: ZipReading | Unread, *, ink: InkMask | None = None) -> Trace:
-    """Make the trace of a page on which no string was found."""
-    ink = np.zeros(page.shape, bool) if ink is None else ink
-    return Trace(page=page, ink=ink, candidates=(), regions=(), grids=(), reading=reading)
-
-
-def to_trace(
-    page: InkPage,
-    reading: ZipReading,
-    *,
-    regions: Sequence[Region],
-    chosen: Sequence[int],
-    grids: Sequence[DigitGrid],
-    strings: Sequence[tuple[str, float]],
-) -> Trace:
-    """Make the trace of a reading.
-
-    ``chosen`` are the regions of its digits, ``grids`` their 8x8 grids, ``strings`` the best few.
-    """
+def to_trace(attempt: Attempt) -> Trace:
+    """Make the trace of a page as it was read."""
+    if attempt.fused and not isinstance(attempt.reading, Unread):
+        return _to_trace(attempt.fused, attempt.reading)
+    prepared, ink = attempt.prepared, attempt.prepared.ink
+    page = ink.scaled.page if ink else prepared.page
     return Trace(
-        page=page.scaled.page,
-        ink=page.ink,
+        page=page,
+        ink=ink.ink if ink else np.zeros(page.shape, bool),
+        candidates=(),
+        regions=(),
+        grids=(),
+        reading=attempt.reading,
+    )
+
+
+def _to_trace(fused: Fused, reading: ZipReading) -> Trace:
+    seen, chosen = fused.classified, list(fused.best.regions)
+    regions = seen.segmentation.regions
+    shares = distribute_probability(fused.ranked, reading.confidence)[:MAX_STRINGS]
+    return Trace(
+        page=seen.ink.scaled.page,
+        ink=seen.ink.ink,
         candidates=tuple(region.box for region in regions),
         regions=tuple(regions[number] for number in chosen),
-        grids=tuple(grids),
+        grids=tuple(to_grids(seen.bitmaps[chosen])),
         reading=reading,
-        strings=tuple(strings),
+        strings=tuple((dashed(one.text), min(share, reading.confidence)) for one, share in zip(fused.ranked, shares, strict=False)),
     )

@@ -3,23 +3,34 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from drawings import write
 from sklearn.svm import SVC
 
-from zipocr.classify.svc import CLASSES, PAIRS, Classifier, by_class
-from zipocr.normalize import to_grids
+from zipocr.classify.svc import CLASSES, NON_DIGIT, PAIRS, Classifier, by_class
+from zipocr.model_file import SHIPPED, load_model
+from zipocr.normalize import to_bitmap, to_grids
 from zipocr.training.fit import Recipe, decide_all, fit_machine, fit_reduction, to_arrays, to_features
 
 
+@pytest.fixture(scope="module")
+def regions(all_digits) -> tuple[np.ndarray, np.ndarray]:
+    """Bitmaps of some digits and of halves of digits, which are none, and their classes."""
+    images, labels = all_digits.images[:600] > 127, all_digits.labels[:600]
+    drawn = [to_bitmap(one) for one in images]
+    halves = [to_bitmap(one[:, :14] | one[:, :13:-1]) for one in images[:80]]
+    return np.stack(drawn + halves), np.append(labels, [NON_DIGIT] * 80)
+
+
 @pytest.fixture(scope="module", params=[False, True], ids=["from bitmaps", "from grids"])
-def fitted(request, tiny):
+def fitted(request, regions):
     """Some samples, scikit-learn's machine with the features it sees, and ours of the same fit."""
-    some = tiny.samples
+    bitmaps, labels = regions
     recipe = Recipe(components=25, from_grid=request.param)
-    reduction, reduced = fit_reduction(to_features(some.bitmaps, from_grid=request.param), recipe)
-    machine = fit_machine(reduced, some.labels, recipe)
+    reduction, reduced = fit_reduction(to_features(bitmaps, from_grid=request.param), recipe)
+    machine = fit_machine(reduced, labels, recipe)
     machine.decision_function_shape = "ovo"
     ours = Classifier.from_arrays(to_arrays(reduction, machine, recipe))
-    held = tiny.samples.bitmaps[::5][:200]
+    held = bitmaps[-200:]
     return machine, reduction.transform(to_features(held, from_grid=request.param)), ours, held
 
 
@@ -48,18 +59,36 @@ def test_the_features_are_those_of_scikit_learn(fitted):
     assert ours.features(bitmaps, to_grids(bitmaps)) == pytest.approx(seen, abs=1e-4)
 
 
-@pytest.mark.parametrize("size", [1, 5, 64])
-def test_decisions_do_not_depend_on_the_batch(fitted, size):
-    ours, bitmaps = fitted[2], fitted[3]
-    whole = decide_all(ours, bitmaps)
-    parts = [decide_all(ours, bitmaps[start : start + size]) for start in range(0, 130, size)]
-    found = np.concatenate(parts)
-    assert found == pytest.approx(whole[: len(found)], abs=1e-4)
+@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_character_has_the_same_bits_whatever_is_read_beside_it(name, seed, regions):
+    """In any order, and in batches of any size from one to eighty."""
+    ours, rng = Classifier.from_model(load_model(name)), np.random.default_rng(seed)
+    bitmaps = regions[0][-240:]
+    features, decisions = seen_by(ours, bitmaps)
+    order, start = rng.permutation(len(bitmaps)), 0
+    while start < len(order):
+        some = order[start : start + int(rng.integers(1, 81))]
+        beside, decided = seen_by(ours, bitmaps[some])
+        assert beside.tobytes() == features[some].tobytes()
+        assert decided.tobytes() == decisions[some].tobytes()
+        start += len(some)
 
 
-def test_the_same_batch_gives_the_same_bits(fitted):
-    ours, bitmaps = fitted[2], fitted[3]
-    assert decide_all(ours, bitmaps).tobytes() == decide_all(ours, bitmaps.copy()).tobytes()
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_batch_of_any_size_has_the_bits_of_its_first_character_alone(name, regions):
+    ours, bitmaps = Classifier.from_model(load_model(name)), regions[0]
+    features, decisions = seen_by(ours, bitmaps[:1])
+    for size in range(1, 81):
+        beside, decided = seen_by(ours, bitmaps[:size])
+        assert (len(beside), len(decided)) == (size, size)
+        assert beside[0].tobytes() == features[0].tobytes()
+        assert decided[0].tobytes() == decisions[0].tobytes()
+
+
+def seen_by(classifier: Classifier, bitmaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    features = classifier.features(bitmaps, to_grids(bitmaps))
+    return features, classifier.decide(features)
 
 
 def test_inputs_are_not_changed(fitted):
@@ -74,11 +103,11 @@ def test_inputs_are_not_changed(fitted):
     assert np.array_equal(grids, counted)
 
 
-def test_one_sees_the_grid_alone_and_the_other_the_bitmap_alone(tiny):
-    bitmaps = tiny.held.bitmaps[:5]
+def test_one_sees_the_grid_alone_and_the_other_the_bitmap_alone():
+    bitmaps = np.stack([to_bitmap(write(letter).ink) for letter in "02346"])
     grids, blank = to_grids(bitmaps), np.zeros_like(bitmaps)
-    by_bitmap = Classifier.from_arrays(tiny.model.arrays)
-    by_grid = replace(by_bitmap, from_grid=True)
+    shipped = Classifier.from_model(load_model("mail"))
+    by_bitmap, by_grid = (replace(shipped, from_grid=used) for used in (False, True))
     assert np.array_equal(by_bitmap.features(bitmaps, np.zeros_like(grids)), by_bitmap.features(bitmaps, grids))
     assert np.array_equal(by_grid.features(blank, grids), by_grid.features(bitmaps, grids))
     assert not np.array_equal(by_grid.features(bitmaps, grids), by_bitmap.features(bitmaps, grids))

@@ -4,7 +4,6 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,10 +74,11 @@ def test_the_strip_is_not_changed():
     assert np.array_equal(pixels, before)
 
 
-def test_a_model_has_a_network_or_none():
-    with_it = Model(arrays=arrays(), passport={})
-    assert Network.from_model(with_it) is not None
-    assert Network.from_model(replace(with_it, arrays={})) is None
+def test_the_network_of_a_model_is_the_one_of_its_arrays():
+    (pixels,) = strips(60)
+    model = Model(arrays={**arrays(), "gamma": np.array(1.0)}, passport={})
+    found = Network.from_model(model).features(pixels)
+    assert np.array_equal(found, Network.from_arrays(arrays()).features(pixels))
 
 
 def test_a_pickled_network_sees_the_same_to_the_last_bit():

@@ -1,10 +1,11 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from zipocr.sequence.network import BLANK, CLASSES, FIRST_DIGIT, OTHER, PIXELS_PER_FRAME
-from zipocr.sequence.reading import LineReading, read_lines
+from zipocr.sequence.reading import FAR_BEHIND, LineReading, read_lines, seen_again
 from zipocr.sequence.strip import Strip
 
 LENGTH = 120
@@ -32,7 +33,7 @@ def reading_of(frames: np.ndarray, strip: Strip = STRIP) -> LineReading:
     return found
 
 
-def centres(found: LineReading, count: int) -> tuple[np.ndarray, ...]:
+def centres(found: LineReading, count: int) -> list[np.ndarray]:
     """Where the digits of the best few strings stand."""
     return found.centres(list(found.strings)[:count])
 
@@ -49,7 +50,8 @@ def test_a_line_of_other_digits_is_no_string_and_not_shaped_like_a_zip(text):
     found = reading_of(saying(*digits(text)))
     assert found.strings == {}
     assert found.shaped == 0
-    assert centres(found, 3) == ()
+    assert centres(found, 3) == []
+    assert found.likeliest(3) == []
 
 
 def test_five_characters_one_of_which_is_no_digit_are_no_string():
@@ -88,12 +90,12 @@ def test_centres_are_the_middles_of_frames_on_the_page():
     assert there == pytest.approx(2 * plain + 0.5 * 15.5 + 10)
 
 
-def test_so_many_strings_have_centres_as_are_asked_for_five_digits_before_nine():
+def test_strings_have_centres_in_the_order_they_are_asked_for():
     doubtful = {FIRST_DIGIT + 8: 0.5, FIRST_DIGIT + 9: 0.3, FIRST_DIGIT: 0.2}
     found = reading_of(saying(*digits("0210"), doubtful))
     assert [len(centres(found, count)) for count in (0, 1, 2, 3, 9)] == [0, 1, 2, 3, 3]
     mixed = saying(*digits("02108"), *[{FIRST_DIGIT: 0.6, BLANK: 0.4}] * 4)
-    assert [len(one) for one in centres(reading_of(mixed), 2)] == [5, 9]
+    assert [len(one) for one in reading_of(mixed).centres(["02108", "021080000", "12108"])] == [5, 9, 5]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -104,3 +106,61 @@ def test_whatever_is_read_all_strings_together_are_no_likelier_than_that_the_lin
     assert next(iter(found.strings)) == "02108"
     assert sum(found.strings.values()) <= found.shaped + 1e-9 <= 1 + 1e-6
     assert np.array_equal(found.frames, frames)
+
+
+def test_a_string_that_does_not_fit_the_line_is_nowhere():
+    narrow = reading_of(np.full((9, CLASSES), 1 / CLASSES, np.float32))
+    assert [len(one) for one in narrow.centres(["111111111", "11111", "02108"])] == [0, 5, 5]
+
+
+def test_the_likeliest_strings_are_the_best_but_none_that_is_far_behind():
+    rare = FAR_BEHIND / 2
+    doubtful = {FIRST_DIGIT + 8: 0.7, FIRST_DIGIT + 9: 0.3 - rare, FIRST_DIGIT: rare}
+    found = reading_of(saying(*digits("0210"), doubtful))
+    assert list(found.strings) == ["02108", "02109", "02100"]
+    assert found.likeliest(3) == ["02108", "02109"]
+    assert found.likeliest(1) == ["02108"]
+
+
+def test_features_are_averaged_over_the_frames_that_show_something():
+    frames = saying(*digits("02"), {FIRST_DIGIT: 0.5, BLANK: 0.5})
+    features = np.zeros((len(frames), 96), np.float32)
+    features[:, 1] = 90.0
+    features[[3, 7, 11]] = 0
+    features[[3, 7, 11], 0] = 1.0, 2.0, 6.0
+    features[:, 1] *= frames[:, BLANK] == 1
+    found = replace(reading_of(frames), features=features)
+    assert found.pooled.shape == (96,)
+    assert found.pooled[:2] == pytest.approx([(1 + 2 + 0.5 * 6) / 2.5, 0])
+    blank = reading_of(saying())
+    assert not replace(blank, features=features).pooled.any()
+
+
+def test_log_probabilities_are_those_of_the_strings_that_were_found_and_of_others():
+    doubtful = {FIRST_DIGIT + 1: 0.6, FIRST_DIGIT + 7: 0.4}
+    found = reading_of(saying(*digits("02"), doubtful, *digits("08")))
+    assert found.log_probabilities(["02708", "02108"]) == pytest.approx(np.log([0.4, 0.6]), rel=1e-3)
+    known, other = found.log_probabilities(["02108", "02208"])
+    assert known == pytest.approx(np.log(0.6), rel=1e-3)
+    assert other < -30
+    assert found.log_probabilities(["02208", "02108"]) == [other, known]
+
+
+def test_a_line_that_is_seen_again_has_the_geometric_mean_of_both_readings():
+    def doubtful(share: float) -> LineReading:
+        third = {FIRST_DIGIT + 1: share, FIRST_DIGIT + 7: 1 - share}
+        return reading_of(saying(*digits("02"), third, *digits("08")))
+
+    one, other = doubtful(0.9), doubtful(0.2)
+    both = seen_again(one, other)
+    shares = np.sqrt([0.9 * 0.2, 0.1 * 0.8])
+    assert (one.is_twice, both.is_twice) == (False, True)
+    assert list(both.strings.values()) == pytest.approx(shares / shares.sum(), rel=1e-3)
+    assert list(both.strings) == ["02108", "02708"]
+    assert both.shaped == pytest.approx(1, abs=1e-3)
+    assert np.array_equal(both.frames, one.frames)
+    assert np.array_equal(both.again, other.frames)
+    assert both.log_probabilities(["02108", "99999"])[0] == pytest.approx(
+        np.log(both.strings["02108"]), abs=1e-3
+    )
+    assert (one.known, other.known) == ({}, {})

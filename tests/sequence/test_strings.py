@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zipocr.sequence.network import CLASSES
-from zipocr.sequence.strings import BEAM, _condensed, _forward, _states, best_labels, log_probabilities, place_digits
+from zipocr.sequence.strings import (
+    BEAM,
+    _align,
+    _condensed,
+    _forward,
+    _states,
+    align_digits,
+    best_labels,
+    log_probabilities,
+)
 
 
 def frames_of(rng: np.random.Generator, count: int, classes: int) -> np.ndarray:
@@ -65,21 +74,22 @@ def spelt(text: str, gap: int) -> np.ndarray:
 
 @given(text=st.text("0123456789", min_size=1, max_size=9), gap=st.integers(1, 4))
 def test_digits_are_placed_where_they_are_shown(text, gap):
-    (places,) = place_digits(spelt(text, gap), [text])
+    (places,) = align_digits(spelt(text, gap), [text])
     assert places == pytest.approx([gap + 0.5 + (gap + 2) * place for place in range(len(text))])
 
 
 def test_strings_are_placed_together_as_they_are_alone():
     frames = frames_of(np.random.default_rng(5), 30, 11)
     texts = ["02108", "11111", "90210"]
-    together = place_digits(frames, texts)
-    assert together == pytest.approx(np.concatenate([place_digits(frames, [text]) for text in texts]))
+    together = np.stack(align_digits(frames, texts))
+    alone = np.concatenate([align_digits(frames, [text]) for text in texts])
+    assert together == pytest.approx(alone)
 
 
 def test_a_string_that_needs_more_frames_than_there_are_is_impossible_and_partly_nowhere():
     frames = frames_of(np.random.default_rng(5), 6, 11)
     assert log_probabilities([frames], ["11111"])[0][0] < -60
-    assert np.isnan(place_digits(frames, ["11111"])).any()
+    assert np.isnan(align_digits(frames, ["11111"])[0]).any()
 
 
 def middles(path: tuple[int, ...]) -> list[float]:
@@ -93,7 +103,7 @@ def test_digits_are_placed_on_the_likeliest_of_all_paths(seed, count, text):
     frames = frames_of(np.random.default_rng(seed), count, 3)
     labels = tuple(int(digit) + 1 for digit in text)
     fitting = [path for path in product(range(3), repeat=count) if collapsed(path) == labels]
-    (places,) = place_digits(frames, [text])
+    (places,) = align_digits(frames, [text])
     if fitting:
         best = max(fitting, key=lambda path: float(np.prod([float(frames[place, label]) for place, label in enumerate(path)])))
         assert places == pytest.approx(middles(best))
@@ -106,9 +116,9 @@ def test_digits_need_a_frame_each_and_equal_neighbours_a_blank_between(text, fra
     even = np.full((frames, CLASSES), 1 / CLASSES, np.float32)
     paths = log_probabilities([even], [text])[0][0] / np.log(CLASSES)
     assert paths == pytest.approx(-frames)  # one path alone
-    assert np.isfinite(place_digits(even, [text])).all()
+    assert np.isfinite(align_digits(even, [text])).all()
     assert log_probabilities([even[1:]], [text])[0][0] < -60
-    assert np.isnan(place_digits(even[1:], [text])).any()
+    assert np.isnan(align_digits(even[1:], [text])).any()
 
 
 @given(seed=st.integers(0, 200), text=st.text("01", min_size=5, max_size=5))
@@ -140,7 +150,7 @@ def test_frames_are_not_changed():
     before = frames.copy()
     best_labels(frames)
     log_probabilities([frames], ["02108"])
-    place_digits(frames, ["02108"])
+    align_digits(frames, ["02108"])
     assert np.array_equal(frames, before)
 
 
@@ -154,3 +164,30 @@ def test_frames_that_hold_hardly_anything_but_a_blank_count_as_little_together_a
     assert len(_condensed(frames)) < len(frames)
     alone = np.log(_forward(frames[None].astype(np.float64), np.stack([_states(one) for one in (text, other)]))[0])
     assert log_probabilities([frames], [text, other])[0] == pytest.approx(alone, abs=0.01)
+
+
+@given(seed=st.integers(0, 2000), count=st.integers(1, 40), classes=st.integers(2, 11))
+def test_what_the_likeliest_frames_spell_is_aligned_as_the_viterbi_algorithm_does(seed, count, classes):
+    rng = np.random.default_rng(seed)
+    # Some frames hold nothing but a blank, so that several are taken for one.
+    frames = frames_of(rng, count, classes)
+    frames[rng.random(count) < 0.5] = np.eye(CLASSES, dtype=np.float32)[0]
+    path = frames.argmax(axis=1)
+    text = "".join(str(label - 1) for label, _ in groupby(path.tolist()) if label)
+    (found,) = align_digits(frames, [text])
+    assert found.tolist() == middles(tuple(path.tolist()))
+    if text:
+        assert found == pytest.approx(_align(frames, [text])[0])
+
+
+def test_a_string_is_aligned_alike_with_the_shortcut_and_beside_it():
+    frames = spelt("02108", 2)
+    shortcut, other = align_digits(frames, ["02108", "02188"])
+    assert shortcut.tolist() == align_digits(frames, ["02108"])[0].tolist()
+    assert other == pytest.approx(align_digits(frames, ["02188"])[0])
+    assert len(align_digits(frames, ["02188", "02108", "02108"])) == 3
+    assert np.array_equal(align_digits(frames, ["02188", "02108"])[1], shortcut)
+
+
+def test_no_strings_are_aligned_to_nothing():
+    assert align_digits(spelt("02108", 2), []) == []

@@ -2,21 +2,51 @@ import numpy as np
 import pytest
 from drawings import HEIGHT, lay, write
 
-from zipocr.prepare import Binarization, find_ink, to_glance_size, to_working_size
-from zipocr.sequence.strip import DIGIT_HEIGHT, INK_LEVEL, LEAST_LENGTH, MOST_LENGTH, STRIP_HEIGHT, Strip, straighten
+from zipocr.components import Components
+from zipocr.prepare import InkPage, ScaledPage, prepare, to_ink_page
+from zipocr.sequence.network import PIXELS_PER_STEP
+from zipocr.sequence.strip import (
+    DIGIT_HEIGHT,
+    INK_LEVEL,
+    LEAST_LENGTH,
+    MARGIN,
+    MOST_LENGTH,
+    STRIP_HEIGHT,
+    Strip,
+    straighten,
+)
+
+
+def ink_page(page: np.ndarray) -> InkPage:
+    found = prepare(page).ink
+    assert found is not None
+    return found
 
 
 def strip_of(page: np.ndarray) -> Strip:
-    inked = find_ink(to_working_size(page), Binarization.OTSU)
-    assert inked is not None
-    return straighten(inked.sheet.flat, inked.ink, inked.height)
+    found = ink_page(page)
+    return straighten(found, found.text_height)
+
+
+def page_of(ink: np.ndarray, *, paper: int = 230) -> InkPage:
+    """A page at line size on which nothing but this ink stands."""
+    normalized = np.where(ink, 30, paper).astype(np.uint8)
+    components = Components(ink)
+    scaled = ScaledPage(
+        page=normalized,
+        normalized=normalized,
+        threshold=130.0,
+        components=components,
+        text_height=20.0,
+    )
+    return to_ink_page(scaled, components, 20.0)
 
 
 @pytest.mark.parametrize("text", ["1", "02346", "123456789"])
-def test_strips_are_of_one_height_and_of_even_length(text):
+def test_strips_are_of_one_height_and_of_whole_steps(text):
     strip = strip_of(lay(write(text).cover, 235))
     assert strip.pixels.shape[:2] == (2, STRIP_HEIGHT)
-    assert strip.pixels.shape[2] % 2 == 0
+    assert strip.pixels.shape[2] % PIXELS_PER_STEP == 0
     assert LEAST_LENGTH <= strip.pixels.shape[2] <= MOST_LENGTH
 
 
@@ -46,36 +76,49 @@ def test_ink_is_as_dark_on_any_paper(paper):
 
 
 def test_a_strip_knows_where_it_lay_on_the_page():
-    page = lay(write("02346").cover, 235)
-    inked = find_ink(to_working_size(page), Binarization.OTSU)
-    strip = straighten(inked.sheet.flat, inked.ink, inked.height)
+    page = ink_page(lay(write("02346").cover, 235))
+    strip = straighten(page, page.text_height)
     rows, columns = np.nonzero(strip.pixels[1] > 200)
-    x, y = strip.to_page @ np.stack([columns, rows, np.ones(len(rows))])
-    inside = inked.ink[
-        np.clip(np.rint(y), 0, inked.ink.shape[0] - 1).astype(int), np.clip(np.rint(x), 0, inked.ink.shape[1] - 1).astype(int)
-    ]
+    x, y = np.rint(strip.to_page @ np.stack([columns, rows, np.ones(len(rows))])).astype(int)
+    height, width = page.ink.shape
+    inside = page.ink[y.clip(0, height - 1), x.clip(0, width - 1)]
     assert inside.mean() > 0.97
 
 
-@pytest.mark.parametrize("paper", [250, 160])
-def test_of_small_digits_pixels_that_are_ink_in_part_count_in_part(paper):
-    page = lay(write("02346").cover, paper)
-    inked = find_ink(to_glance_size(page), Binarization.OTSU)
-    hard, soft = (straighten(inked.sheet.flat, inked.ink, inked.height, level).pixels[1].astype(float) for level in (None, inked.level))
-    large = strip_of(page).pixels[1].astype(float)
-    # As the same page looks where every pixel is four.
-    length = min(hard.shape[1], large.shape[1])
-    far = [np.abs(one[:, :length] - large[:, :length]).mean() for one in (hard, soft)]
-    assert far[1] < far[0]
-    assert not (soft[hard == 0] > 200).any()
+@pytest.mark.parametrize("scale", [1.0, 1 / 0.85, 0.5])
+def test_a_lower_digit_height_makes_a_larger_strip_of_the_same_place(scale):
+    page = ink_page(lay(write("02346").cover, 235))
+    strip = straighten(page, page.text_height / scale)
+    rows, columns = np.nonzero(strip.pixels[1] > 127)
+    assert np.ptp(rows) + 1 == pytest.approx(DIGIT_HEIGHT * scale, abs=2.5)
+    ink = np.flatnonzero(page.ink.any(axis=0))
+    places = [strip.to_page[0] @ [column, 15.5, 1] for column in (columns.min(), columns.max())]
+    assert places == pytest.approx([ink[0], ink[-1]], abs=1.5 / scale)
+
+
+def test_paper_before_and_behind_the_ink_is_alike():
+    ink = np.zeros((60, 200), np.bool_)
+    ink[20:40, 60:140] = True
+    strip = straighten(page_of(ink), 20.0)
+    columns = np.flatnonzero(strip.pixels[1].max(axis=0) > 127)
+    before, behind = columns[0], strip.pixels.shape[2] - 1 - columns[-1]
+    assert before == pytest.approx(MARGIN * DIGIT_HEIGHT, abs=1)
+    assert 0 <= behind - before < PIXELS_PER_STEP + 1
+
+
+def test_pixels_that_are_ink_in_part_count_in_part():
+    page = ink_page(lay(write("02346").cover, 235))
+    shares = np.unique(page.coverage[page.coverage > 0])
+    assert len(shares) > 10
+    assert not np.array_equal(straighten(page, 22.0).pixels[1] > 0, straighten(page, 22.0).pixels[1] == 255)
 
 
 def test_nothing_given_is_changed():
-    inked = find_ink(to_working_size(lay(write("02346").cover, 200, noise=6)), Binarization.OTSU)
-    flat, ink = inked.sheet.flat.copy(), inked.ink.copy()
-    straighten(inked.sheet.flat, inked.ink, inked.height)
-    assert np.array_equal(inked.sheet.flat, flat)
-    assert np.array_equal(inked.ink, ink)
+    page = ink_page(lay(write("02346").cover, 200, noise=6))
+    before = [one.copy() for one in (page.scaled.normalized, page.coverage, page.ink)]
+    straighten(page, page.text_height)
+    now = (page.scaled.normalized, page.coverage, page.ink)
+    assert all(map(np.array_equal, now, before))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 400), (400, 1), (3, 7), (90, 1000)])
@@ -83,17 +126,16 @@ def test_nothing_given_is_changed():
 def test_any_ink_on_any_page_is_a_strip(shape, height):
     ink = np.zeros(shape, np.bool_)
     ink[shape[0] // 2, [0, -1]] = True
-    flat = np.where(ink, 30, 230).astype(np.uint8)
-    strip = straighten(flat, ink, height)
+    strip = straighten(page_of(ink), height)
     assert strip.pixels.dtype == np.uint8
     assert strip.pixels.shape[:2] == (2, STRIP_HEIGHT)
-    assert strip.pixels.shape[2] % 2 == 0
+    assert strip.pixels.shape[2] % PIXELS_PER_STEP == 0
     assert LEAST_LENGTH <= strip.pixels.shape[2] <= MOST_LENGTH
     assert np.isfinite(strip.to_page).all()
 
 
 def test_a_page_of_nothing_but_ink_is_a_strip_without_darkness():
-    strip = straighten(np.full((60, 90), 40, np.uint8), np.ones((60, 90), np.bool_), 44.0)
+    strip = straighten(page_of(np.ones((60, 90), np.bool_)), 44.0)
     assert not strip.pixels[0].any()
     assert strip.pixels[1].any()
 
@@ -104,7 +146,7 @@ def test_the_map_brings_a_mark_of_the_strip_back_to_its_place_on_a_sloping_page(
     spots = [(int(110 + slope * (column - 210)), column) for column in (40, 125, 210, 295, 380)]
     for row, column in spots:
         ink[row - 4 : row + 5, column - 4 : column + 5] = True
-    strip = straighten(np.where(ink, 30, 230).astype(np.uint8), ink, 44.0)
+    strip = straighten(page_of(ink), 44.0)
     columns = np.flatnonzero((strip.pixels[1] > 127).any(axis=0))
     parts = np.split(columns, np.flatnonzero(np.diff(columns) > 3) + 1)
     assert len(parts) == len(spots)

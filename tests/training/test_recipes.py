@@ -15,11 +15,11 @@ ARRAYS = {name: np.full(shape, place, np.float32) for place, (name, shape) in en
 
 
 def test_a_network_is_taken_over_as_it_is_and_nothing_else_of_the_model():
-    model = Model(arrays={**ARRAYS, "mean": np.zeros(3), "line_weight": np.array(0.7)}, passport={})
+    model = Model(arrays={**ARRAYS, "mean": np.zeros(3), "fusion": np.ones(4)}, passport={})
     taken = recipes.taken_network(model)
     assert taken.keys() == NETWORK.keys()
     assert all(np.array_equal(taken[name], ARRAYS[name]) for name in NETWORK)
-    assert Network.from_model(replace(model, arrays=taken)) is not None
+    assert Network.from_model(replace(model, arrays=taken)).class_weights.shape == NETWORK["network_out_weights"]
 
 
 @pytest.mark.parametrize("lacking", [set(NETWORK), {"network_3_biases"}, {"network_out_weights"}])

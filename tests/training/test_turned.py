@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from zipocr.reader import turn_clockwise
+from zipocr.reader import rotate
 from zipocr.training.measure import Crop, Judge, Truth
 from zipocr.training.turned import TURNS, Turned, read_turned, turned_table
 from zipocr.types import GrayImage, Reason, Unread
@@ -28,7 +28,7 @@ class NoticesTheDarkCorner:
 
     def read(self, page: GrayImage) -> Answered | Unread:
         for turn in (0, 90, 270):
-            if turn_clockwise(page, turn)[0, 0] == 0:
+            if rotate(page, turn)[0, 0] == 0:
                 return Answered(rotation=turn, confidence=0.9 if turn == 0 else 0.4)
         return Unread(reason=Reason.NOT_FIVE_DIGITS)
 
@@ -50,10 +50,10 @@ def crops(tmp_path: Path) -> list[Crop]:
 
 
 def test_pages_are_turned_clockwise():
-    assert turn_clockwise(PAGE, 90).tolist() == [[3, 0], [4, 1], [5, 2]]
-    assert turn_clockwise(PAGE, 180).tolist() == [[5, 4, 3], [2, 1, 0]]
+    assert rotate(PAGE, 90).tolist() == [[3, 0], [4, 1], [5, 2]]
+    assert rotate(PAGE, 180).tolist() == [[5, 4, 3], [2, 1, 0]]
     for turn in TURNS:
-        assert (turn_clockwise(turn_clockwise(PAGE, turn), -turn) == PAGE).all()
+        assert (rotate(rotate(PAGE, turn), -turn) == PAGE).all()
 
 
 def test_a_turn_is_noticed_when_the_reader_turns_it_back(crops):

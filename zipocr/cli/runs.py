@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from zipocr.config import ScanConfig
 
 FAILURES_NAMED = 20
+# From this share of the ZIPs, and this many, a stack was fed upside down.
+UPSIDE_DOWN_SHARE, MIN_UPSIDE_DOWN = 0.5, 10
 
 
 def settings_of(config: ScanConfig) -> BatchSettings:
@@ -104,6 +106,15 @@ def progress(files: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
+def _count_upside_down(outcome: Outcome) -> int:
+    """Count the pages that were read upside down; rows are parsed only where that is worth it."""
+    from zipocr.types import Reason
+
+    if Reason.TURNED_180 not in outcome.lines:
+        return 0
+    return sum(Reason.TURNED_180 in row.reason for row in outcome.rows)
+
+
 @dataclass(slots=True, kw_only=True)
 class Tally:
     """Counts what became of the pages, for the summary."""
@@ -113,6 +124,7 @@ class Tally:
     named: list[tuple[str, str]] = field(default_factory=list)
     earlier: int = 0
     changed: int = 0
+    upside_down: int = 0
 
     def begin_anew(self) -> None:
         """Take what was counted up to now for the work of an earlier run."""
@@ -121,6 +133,7 @@ class Tally:
     def add(self, outcome: Outcome) -> None:
         """Count a file's pages; a page that could not be opened is ``failed`` and not ``unread``."""
         self.counts.update(outcome.counts)
+        self.upside_down += _count_upside_down(outcome)
         room = FAILURES_NAMED - len(self.named)
         if outcome.failures and room:
             from zipocr.results import to_cell
@@ -134,6 +147,7 @@ class Tally:
 
         self.changed += 1
         self.counts -= Counter(outcome.counts)
+        self.upside_down -= _count_upside_down(outcome)
         self.earlier -= len(outcome.counts) if is_earlier else 0
         name = to_cell(outcome.rows[0].file)
         self.named = [(other, failure) for other, failure in self.named if other != name]
@@ -149,6 +163,10 @@ class Tally:
             yield f"failed: {failed - len(self.named)} more, see the rows with one of the reasons {', '.join(sorted(FAILURES))}"
         if not pages:
             yield "warning: no images found"
+        found = counts["read"] + counts["review"]
+        if self.upside_down >= max(MIN_UPSIDE_DOWN, UPSIDE_DOWN_SHARE * found):
+            share = f"{self.upside_down} of {found}"
+            yield f"warning: {share} ZIPs were upside down; was the stack fed the wrong way?"
         if self.skipped:
             yield f"skipped {self.skipped} other files"
         if self.changed:

@@ -12,7 +12,9 @@ STEP = 0.05
 SLANTS = (-0.35, 0.0, 0.35)
 # Distance of a middle line from the column near which a cut is wanted, in digit heights.
 NEAR = 0.25
-# Price of a step aside, where crossing a pixel of ink costs 1.
+# Price of a column between a seam and where it is wanted, where crossing a pixel of ink costs 1.
+DISTANCE = 0.9
+# Price of a step aside.
 STEP_ASIDE = 0.35
 # Ink on either side of a cut, in squared digit heights.
 MIN_PIECE = 0.03
@@ -48,6 +50,7 @@ def find_seam(ink: InkMask, height: float, near: float) -> NDArray[np.intp]:
     columns -= margin
     left = (np.arange(ink.shape[1]) < columns[:, :, None]) & ink
     amount, least = left.sum(axis=(1, 2)), MIN_PIECE * height * height
+    costs += np.float32(DISTANCE) * np.abs(columns.mean(axis=1) - near).astype(np.float32)
     costs[(amount < least) | (amount > np.count_nonzero(ink) - least)] = np.inf
     best = int(costs.argmin())
     if np.isinf(costs[best]):

@@ -85,7 +85,7 @@ class LineReading:
 _NOWHERE = np.empty(0)
 
 
-def seen_again(line: LineReading, again: LineReading) -> LineReading:
+def merge_passes(line: LineReading, again: LineReading) -> LineReading:
     """A line that was read twice, each time otherwise straightened: the geometric means of what either says."""
     texts = sorted({*line.strings, *again.strings})
     scores = log_probabilities([line.frames, again.frames], texts).mean(axis=0)

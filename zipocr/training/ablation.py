@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from zipocr.attempt import Attempt, Fused
 from zipocr.clean import digit_height, mend_gaps, remove_rules, remove_specks
 from zipocr.prepare import PreparedPage, prepare, to_ink_page
-from zipocr.reader import Attempt, Fused, Reader
+from zipocr.reader import Reader
 from zipocr.training.measure import Crop, Judge, default_threshold, read_crops
 from zipocr.training.metrics import Pair
 from zipocr.types import GrayImage, Model
@@ -49,17 +50,21 @@ class AblatedReader(Reader):
         """Tell whether the network is to read a line twice."""
         return self._without != "second pass" and super().needs_second_pass(fused)
 
-    def other_orientations(self, upright: Attempt) -> Iterator[Attempt]:
-        """Read a page in other orientations."""
+    def may_be_upside_down(self, upright: Attempt) -> bool:
+        """Tell whether a page is to be read the other way up."""
+        return self._without != "other orientations" and super().may_be_upside_down(upright)
+
+    def quarter_turns(self, upright: Attempt) -> Iterator[Attempt]:
+        """Read a page in both quarter turns."""
         if self._without != "other orientations":
-            yield from super().other_orientations(upright)
+            yield from super().quarter_turns(upright)
 
     def _clean(self, page: PreparedPage) -> PreparedPage:
         """Clean the ink of a page once more, without one of the steps."""
-        scaled, height = page.scaled, page.scaled.text_height
         if self._without not in {"removal of rules", "bridging of gaps"} or page.ink is None:
             return page
-        components = scaled.components
+        scaled = page.ink.scaled
+        components, height = scaled.components, scaled.text_height
         if self._without == "bridging of gaps":
             bare = remove_rules(components, height)
             height = height if bare is components else digit_height(bare) or height

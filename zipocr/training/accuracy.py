@@ -36,7 +36,7 @@ STRINGS = {"mail": 3000, "digits": 400}
 """Strings composed on the fly for each model."""
 FROZEN = "strings"
 """Folder of the composed strings that ship with the tests."""
-TURNED = ("sample_scans", FROZEN)
+TURNED = ("sample_scans", FROZEN, "dev", "kinds", "cheques")
 """Folders of crops that are read turned as well."""
 FLOOR_STEPS = {"mail": 1, "digits": 4}
 """Each model is held to its figures on every so many of these: tests should be quick."""

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from zipocr.attempt import Attempt
 from zipocr.classify.svc import NON_DIGIT
 from zipocr.corrections import Decision
 from zipocr.errors import InputError
 from zipocr.images import read_pages
+from zipocr.normalize import draw_regions
 from zipocr.prepare import InkPage
-from zipocr.reader import Attempt, Reader, draw_regions
+from zipocr.reader import Reader
 from zipocr.segment.regions import divide
 from zipocr.sources import inside
 from zipocr.training.gather import Samples, join, map_strings, non_digit_regions, to_samples

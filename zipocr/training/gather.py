@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from zipocr.classify.svc import NON_DIGIT
+from zipocr.normalize import draw_regions
 from zipocr.prepare import InkPage, prepare
-from zipocr.reader import draw_regions
 from zipocr.segment.regions import divide
 from zipocr.training.compose import LIGATURE, Composed, Composer
 from zipocr.training.truth import NO_DIGIT, label_regions

@@ -9,11 +9,12 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from zipocr.attempt import Attempt
 from zipocr.config import ScanConfig
 from zipocr.decode.acceptance import acceptance_threshold
 from zipocr.errors import ModelError
 from zipocr.images import read_pages
-from zipocr.reader import Attempt, Reader
+from zipocr.reader import Reader
 from zipocr.segment.regions import divide
 from zipocr.training.compose import Composed, Composer
 from zipocr.training.gather import map_strings, owners_of, true_centres

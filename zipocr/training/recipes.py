@@ -67,7 +67,7 @@ LIBRARIES = ("numpy", "opencv-python-headless", "Pillow", "scikit-learn", "scipy
 # As calibration names them; three in ten of these strings are any five digits, so the directory misleads more than on mail.
 ACCURACIES = ("read with the directory", "read without it")
 AMOUNTS = {
-    False: Amounts(rounds=1, non_digits=3, printed=900, foreign=1500, lattice=1500, confidence=5000, orientation=2000),
+    False: Amounts(rounds=1, non_digits=1, printed=900, foreign=1500, lattice=1500, confidence=5000, orientation=2000),
     True: Amounts(rounds=6, non_digits=5, printed=0, foreign=0, lattice=800, confidence=4000, orientation=2000),
 }
 

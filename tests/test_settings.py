@@ -1,0 +1,66 @@
+import ast
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import zipocr.settings
+from zipocr.settings import SETTINGS, settings_hash
+
+PINNED = "43b9ebfa3f13a9b1"
+SOURCE = Path(zipocr.settings.__file__).read_text(encoding="utf-8")
+
+
+def test_the_hash_is_the_one_that_the_shipped_models_were_made_for():
+    """Change it together with the models, and only where a setting changes."""
+    assert settings_hash() == PINNED
+
+
+def test_the_hash_is_sixteen_hexadecimal_digits():
+    assert re.fullmatch("[0-9a-f]{16}", settings_hash())
+
+
+def test_no_key_is_written_twice():
+    keys = re.findall(r'^    "([a-z_.0-9]+)":', SOURCE, re.MULTILINE)
+    assert len(keys) == len(SETTINGS)
+    assert max(Counter(keys).values()) == 1
+
+
+def test_keys_name_no_module_of_the_program():
+    assert all(re.fullmatch(r"[a-z_]+\.[a-z_]+", key) for key in SETTINGS)
+    assert not any("zipocr" in key for key in SETTINGS)
+
+
+def test_values_are_plain_so_that_every_platform_writes_them_alike():
+    written = repr(sorted(SETTINGS.items()))
+    assert ast.literal_eval(written) == sorted(SETTINGS.items())
+
+
+@pytest.mark.parametrize("key", sorted(SETTINGS))
+def test_another_value_of_any_setting_is_another_hash(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = settings_hash()
+    monkeypatch.setitem(SETTINGS, key, (SETTINGS[key], 1))  # type: ignore[arg-type]
+    assert settings_hash() != before
+
+
+def test_the_order_of_the_table_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = settings_hash()
+    monkeypatch.setattr("zipocr.settings.SETTINGS", dict(reversed(SETTINGS.items())))
+    assert settings_hash() == before
+
+
+def test_a_constant_by_another_name_changes_nothing_and_one_of_another_value_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    renamed = SOURCE.replace("regions.SAME_PLACE", "regions.RENAMED")
+    assert renamed != SOURCE
+    monkeypatch.setattr("zipocr.segment.regions.RENAMED", 0.12, raising=False)
+    monkeypatch.setattr("zipocr.segment.regions.SAME_PLACE", 0.0)
+    for value, is_same in ((SETTINGS["regions.same_place"], True), (0.5, False)):
+        monkeypatch.setattr("zipocr.segment.regions.RENAMED", value)
+        found: dict[str, object] = {}
+        exec(compile(renamed, "settings", "exec"), found)
+        assert (found["settings_hash"]() == settings_hash()) == is_same  # type: ignore[operator]

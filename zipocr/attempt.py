@@ -1,0 +1,121 @@
+"""What was seen on a page on the way to its ZIP."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr.decode.confidence import digit_marginals, distribute_probability
+from zipocr.decode.fusion import Candidate
+from zipocr.prepare import InkPage, PreparedPage
+from zipocr.segment.regions import Segmentation
+from zipocr.sequence.reading import LineReading
+from zipocr.types import ZIP_LENGTH, DigitReading, Floats, Place, Reason, Unread, ZipReading, dashed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Classified:
+    """The line of a page as the network reads it, its regions, and what the SVC says of these.
+
+    ``bitmaps`` is (E, 32, 32) uint8 and ``log_likelihoods`` (E, 10) float32.
+    """
+
+    ink: InkPage
+    line: LineReading
+    segmentation: Segmentation
+    bitmaps: NDArray[np.uint8]
+    log_likelihoods: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fused:
+    """The strings of a page, best first: without the directory's prior, and with it."""
+
+    classified: Classified
+    without_prior: tuple[Candidate, ...]
+    ranked: tuple[Candidate, ...]
+
+    @property
+    def best(self) -> Candidate:
+        """The likeliest string."""
+        return self.ranked[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Attempt:
+    """A page in one orientation, what was seen on it, and its reading.
+
+    ``rotation`` is by how many degrees clockwise the page was turned; ``line`` is None where it was
+    not read, and ``fused`` where no string was found.
+    """
+
+    prepared: PreparedPage
+    rotation: int
+    line: LineReading | None
+    fused: Fused | None
+    reading: ZipReading | Unread
+
+    @property
+    def confidence(self) -> float:
+        """Probability that the reading is right in this orientation, 0 without one."""
+        return 0.0 if isinstance(self.reading, Unread) else self.reading.confidence
+
+    def weighed(self, probability: float) -> "Attempt":
+        """Return the attempt with the probability of its orientation in its confidence."""
+        if isinstance(self.reading, Unread):
+            return self
+        return replace(self, reading=self.reading.weighed(probability))
+
+
+def to_reading(fused: Fused, confidence: float, listed: Mapping[str, Place], *, rotation: int) -> ZipReading:
+    """Report the best string of a page.
+
+    Parameters
+    ----------
+    fused : Fused
+    confidence : float
+        Probability that the string is right.
+    listed : mapping of str to Place
+        The directory; empty where none takes part.
+    rotation : int
+        Degrees by which the page was turned.
+    """
+    text = fused.best.text
+    shares = distribute_probability(fused.ranked, confidence)
+    marginals = digit_marginals(fused.ranked, shares)
+    place = listed.get(text[:ZIP_LENGTH], Place(city="", state=""))
+    has_runner_up = len(shares) > 1
+    return ZipReading(
+        zip=text[:ZIP_LENGTH],
+        plus4=text[ZIP_LENGTH:],
+        confidence=confidence,
+        digits=tuple(map(_digit_reading, marginals, map(int, text))),
+        runner_up=dashed(fused.ranked[1].text) if has_runner_up else "",
+        runner_up_confidence=min(shares[1], confidence) if has_runner_up else 0.0,
+        reasons=tuple(_reasons(fused, listed, rotation)),
+        city=place.city,
+        state=place.state,
+        rotation=rotation,
+    )
+
+
+def _reasons(fused: Fused, listed: Mapping[str, Place], rotation: int) -> Iterator[Reason]:
+    if listed and fused.best.text != fused.without_prior[0].text:
+        yield Reason.DIRECTORY_CHOICE
+    if listed and fused.best.text[:ZIP_LENGTH] not in listed:
+        yield Reason.NOT_IN_DIRECTORY
+    if rotation:
+        yield Reason(f"turned_{rotation}")
+
+
+def _digit_reading(shares: Sequence[float], digit: int) -> DigitReading:
+    """Return one digit with its probability, and the next best digit at its place."""
+    others = [other for other in range(len(shares)) if other != digit]
+    second = max(others, key=shares.__getitem__)
+    return DigitReading(
+        digit=digit,
+        probability=min(shares[digit], 1.0),
+        runner_up=second,
+        runner_up_probability=max(shares[second], 0.0),
+    )
