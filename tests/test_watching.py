@@ -302,11 +302,11 @@ def test_a_watch_on_a_full_disk_leaves_what_its_journal_holds_in_the_results(
     folder, output = tmp_path / "in", tmp_path / "out.csv"
     real, left = Journal._write, [3]  # the head and two records
 
-    def write(journal: Journal, line: bytes) -> None:
+    def write(journal: Journal, line: bytes, *, records: int) -> None:
         left[0] -= 1
         if left[0] < 0:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        real(journal, line)
+        real(journal, line, records=records)
 
     with monkeypatch.context() as patch:
         patch.setattr(Journal, "_write", write)
