@@ -60,9 +60,10 @@ bench: .venv/with-test ## Measure how long reading takes and write the README's 
 cost: .venv/with-test ## Reckon what a year of the mail that machines could not read would cost
 	$(BIN)/python tests/cost.py --write
 
-fuzz: .venv/with-fuzz ## Throw made-up files at all that reads files, for a minute (SECONDS=60)
+fuzz: .venv/with-fuzz ## Throw made-up files at all that reads files, twice a minute (SECONDS=60)
 	mkdir -p .venv/fuzz
 	cd .venv/fuzz && ../bin/python ../../tests/fuzz.py $(SECONDS)
+	$(BIN)/python tests/mutants.py $(SECONDS)
 
 check: .venv/with-dev ## Check style, types, layers and the README
 	$(BIN)/ruff check

@@ -12,6 +12,14 @@ from typing import Any
 
 from zipocr.backends import Loss
 
+STRANGE = "ZIPOCR_TEST_STRANGE"
+"""Name of what makes a process one of another installation."""
+
+
+def strangeness(_: object = None) -> str:
+    """Say what makes this process a stranger; nothing where it is none."""
+    return os.environ.get(STRANGE, "")
+
 
 class _Together:
     """Does tasks together as it does them one after the other, and tells of three results at a time, whosever they are."""

@@ -11,6 +11,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from chores import STRANGE
+
 DEADLINE = 120
 # After so many deaths Dask gives a task up: fewer than usual, since workers take a while to start.
 ALLOWED_FAILURES = 1
@@ -30,8 +32,8 @@ class Cluster:
 
 
 @contextmanager
-def running(folder: Path, *, workers: int = 2) -> Iterator[Cluster]:
-    """Start a cluster; it ends with the block."""
+def running(folder: Path, *, workers: int = 2, strangers: int = 0) -> Iterator[Cluster]:
+    """Start a cluster; it ends with the block. The workers that come last may be strangers, see `chores.strangeness`."""
     roots = [Path(__file__).parents[1], Path(__file__).parent]
     path = os.pathsep.join([*map(str, roots), os.environ.get("PYTHONPATH", "")])
     env = {**os.environ, "PYTHONPATH": path, "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(ALLOWED_FAILURES)}
@@ -42,7 +44,8 @@ def running(folder: Path, *, workers: int = 2) -> Iterator[Cluster]:
         scheduler = stack.enter_context(_started(words, env))
         address = _address(place)
         words = ["dask_worker", address, *local, "--nthreads", "1", "--memory-limit", "0", "--local-directory", str(folder)]
-        started = tuple(stack.enter_context(_started(words, env)) for _ in range(workers))
+        environments = [env] * workers + [{**env, STRANGE: "other libraries"}] * strangers
+        started = tuple(stack.enter_context(_started(words, each)) for each in environments)
         yield Cluster(address=address, scheduler=scheduler, workers=started)
 
 

@@ -104,6 +104,11 @@ def written_pdf(
         "<</Length 26>>stream\nq 60 0 0 20 0 0 cm /P Do Q\nendstream",
         *(f"<</Type/Page/Parent 2 0 R/Resources<</XObject<</P 3 0 R>>>>/Contents 4 0 R{page}>>" for page in pages),
     ]
+    return pdf_of(bodies, trailer)
+
+
+def pdf_of(bodies: Sequence[str], trailer: str = "") -> bytes:
+    """A PDF of some objects, the first of which is its catalog."""
     text, places = "%PDF-1.4\n", []
     for number, body in enumerate(bodies, start=1):
         places.append(len(text))
@@ -111,6 +116,73 @@ def written_pdf(
     table = "".join(f"{place:010d} 00000 n \n" for place in places)
     text += f"xref\n0 {len(bodies) + 1}\n0000000000 65535 f \n{table}"
     return f"{text}trailer\n<</Size {len(bodies) + 1}/Root 1 0 R{trailer}>>\nstartxref\n{text.index('xref')}\n%%EOF\n".encode()
+
+
+def xfa_pdf() -> bytes:
+    """A PDF with a form of a kind that PDFium is usually built without."""
+    return written_pdf().replace(b"/Catalog", b"/Catalog/AcroForm<</XFA(x)/Fields[]>>")
+
+
+def packed_tiff(page: GrayImage, *, bits: int, photometric: int) -> bytes:
+    """A gray TIFF of a few bits a pixel: white is 0 (photometric 0), black is 0 (1), or with a palette of grays (3)."""
+    levels = (1 << bits) - 1
+    values = page.astype(np.uint16) * levels // 255
+    values = levels - values if photometric == 0 else values
+    values = np.pad(values, ((0, 0), (0, -page.shape[1] % (8 // bits))))
+    shifts = range(8 - bits, -1, -bits)
+    rows = sum((values[:, place :: 8 // bits] << shift for place, shift in enumerate(shifts)), np.zeros((), np.uint16)).astype(np.uint8)
+    palette = struct.pack(f"<{3 * (levels + 1)}H", *[value * 0xFFFF // levels for value in range(levels + 1)] * 3)
+    tags = {256: page.shape[1], 257: page.shape[0], 258: bits, 259: 1, 262: photometric, 277: 1, 278: page.shape[0], 279: rows.size}
+    begin = 8 + 2 + 12 * (len(tags) + 2) + 4
+    entries = {tag: (4, 1, value) for tag, value in tags.items()}
+    entries |= {273: (4, 1, begin + len(palette)), 320: (3, 3 * (levels + 1), begin)}
+    directory = b"".join(struct.pack("<HHII", tag, *entry) for tag, entry in sorted(entries.items()))
+    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(4) + palette + rows.tobytes()
+
+
+def png_with(data: bytes, name: bytes, body: bytes) -> bytes:
+    """A PNG with another chunk behind its header, and once more at its end."""
+    chunk = struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+    return data[:33] + chunk + data[33:-12] + chunk + data[-12:]
+
+
+def hidden_picture_pdf(place: str, side: int) -> bytes:
+    """A PDF whose page shows a picture ``side`` pixels square as a mask, in an annotation, by a glyph or in a pattern."""
+    picture = "/Type/XObject/Subtype/Image/BitsPerComponent 8/ColorSpace/DeviceGray/Length 3"
+    own, contents = {
+        "mask": ("/Resources<</XObject<</P 5 0 R>>>>", "q 60 0 0 20 0 0 cm /P Do Q"),
+        "annotation": ("/Annots[<</Type/Annot/Subtype/Stamp/F 4/Rect[0 0 60 20]/AP<</N 7 0 R>>>>]", ""),
+        "font": ("/Resources<</Font<</T 8 0 R>>>>", "BT /T 20 Tf (a) Tj ET"),
+        "pattern": ("/Resources<</Pattern<</T 9 0 R>>>>", "/Pattern cs /T scn 0 0 60 20 re f"),
+    }[place]
+    shown = "q 60 0 0 20 0 0 cm /M Do Q"
+    inside = f"/Resources<</XObject<</M 6 0 R>>>>/BBox[0 0 60 20]/Length {len(shown)}>>stream\n{shown}\nendstream"
+    glyph = "<</Type/Font/Subtype/Type3/FontBBox[0 0 1 1]/FontMatrix[1 0 0 1 0 0]/FirstChar 97/LastChar 97/Widths[1]"
+    return pdf_of(
+        [
+            "<</Type/Catalog/Pages 2 0 R>>",
+            "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+            f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 60 20]/Contents 4 0 R{own}>>",
+            f"<</Length {len(contents)}>>stream\n{contents}\nendstream",
+            f"<<{picture}/Width 3/Height 1/SMask 6 0 R>>stream\nabc\nendstream",
+            f"<<{picture}/Width {side}/Height {side}>>stream\nabc\nendstream",
+            f"<</Type/XObject/Subtype/Form{inside}",
+            f"{glyph}/Encoding<</Differences[97/a]>>/CharProcs<</a 7 0 R>>/Resources<</XObject<</M 6 0 R>>>>>>",
+            f"<</Type/Pattern/PatternType 1/PaintType 1/TilingType 1/XStep 60/YStep 20{inside}",
+        ]
+    )
+
+
+def endless_pdf() -> bytes:
+    """A PDF whose one page takes for ever to draw: each of its forms shows the next one ten times."""
+    shown = [f"/XObject<</F {number} 0 R>>" for number in range(5, 15)]
+    bodies = ["<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Kids[3 0 R]/Count 1>>"]
+    bodies += [f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 60 20]/Contents 4 0 R/Resources<<{shown[0]}>>>>"]
+    bodies += ["<</Length 6>>stream\n/F Do \nendstream"]
+    form = "<</Type/XObject/Subtype/Form/BBox[0 0 60 20]/Resources<<{}>>/Length 60>>stream\n{}\nendstream"
+    bodies += [form.format(resources, "/F Do " * 10) for resources in shown[1:]]
+    bodies += [form.format("", "0 0 m 9 9 l S".ljust(60))]
+    return pdf_of(bodies)
 
 
 def encrypted_pdf() -> bytes:
@@ -138,6 +210,20 @@ def tiff_bomb(side: int, *, page: int = 0, pages: Sequence[Image.Image] = ()) ->
         if struct.unpack_from("<H", data, entry)[0] in {256, 257}:
             struct.pack_into("<HII", data, entry + 2, 4, 1, side)
     return bytes(data)
+
+
+def tile_bomb(side: int) -> bytes:
+    """A small TIFF whose tiles claim to be ``side`` pixels square."""
+    entries = [(256, 20), (257, 20), (258, 8), (259, 1), (262, 1), (322, side), (323, side), (324, 8), (325, 100)]
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(4)
+
+
+def scanned_often(page: GrayImage, times: int) -> bytes:
+    """A progressive JPEG whose last scan is repeated."""
+    data = encode(Image.fromarray(page), "JPEG", progressive=True)
+    last = data[data.rindex(b"\xff\xda") : -2]
+    return data[:-2] + times * last + data[-2:]
 
 
 def first_directory(data: bytes | bytearray) -> int:

@@ -1,8 +1,10 @@
 """Stand-ins that worker processes can import too: a test module cannot be."""
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import chores
 import numpy as np
@@ -55,7 +57,14 @@ class FakeReader:
 
 def start_fake(settings: BatchSettings) -> FileReader:
     threshold = 0.5 if settings.min_confidence is None else settings.min_confidence
-    return FileReader(reader=FakeReader(), min_confidence=threshold, max_pixels=settings.max_pixels, debug=settings.debug)
+    return FileReader(
+        reader=FakeReader(),
+        min_confidence=threshold,
+        max_pixels=settings.max_pixels,
+        debug=settings.debug,
+        patience=settings.patience,
+        require_listed=settings.require_listed,
+    )
 
 
 def page(height: int = 60, width: int = 90, *, ink: int = 7) -> GrayImage:
@@ -86,3 +95,11 @@ class MoodyReader(FakeReader):
 
 def start_moody(settings: BatchSettings) -> FileReader:
     return replace(start_fake(settings), reader=MoodyReader())
+
+
+def spoil(path: Path) -> None:
+    """Put a file that is no image in the place of one, which by size and time is the same."""
+    before = path.stat()
+    path.unlink()
+    path.write_bytes(bytes(before.st_size))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))

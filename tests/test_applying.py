@@ -150,6 +150,24 @@ def test_results_are_never_replaced_by_what_is_made_of_them(apply, results: Path
     assert (done.exit_code, results.read_bytes()) == (5, before)
 
 
+@pytest.mark.parametrize("name", ["corrections.csv", "zips.txt", "link.csv"])
+def test_no_file_that_is_read_is_replaced_even_by_force(apply, tmp_path: Path, name: str) -> None:
+    (tmp_path / "zips.txt").write_text("10001\n")
+    (tmp_path / "link.csv").symlink_to("corrections.csv")
+    decided = line("b.tif", 1, "10001", "10001", "confirmed")
+    done = apply(decided, "--force", "--directory", tmp_path / "zips.txt", output=tmp_path / name)
+    assert (done.exit_code, "which is read. Write to another file" in done.stderr) == (5, True)
+    assert (tmp_path / "corrections.csv").read_text() == HEADER + decided
+    assert (tmp_path / "zips.txt").read_text() == "10001\n"
+
+
+def test_the_json_beside_the_output_replaces_no_input(apply, results: Path, tmp_path: Path) -> None:
+    (tmp_path / "final.csv.json").symlink_to(results)
+    before = results.read_bytes()
+    done = apply("", "--force")
+    assert (done.exit_code, results.read_bytes()) == (5, before)
+
+
 def test_city_and_state_come_from_the_users_own_list(apply, tmp_path: Path) -> None:
     (tmp_path / "ours.csv").write_text("zip,city,state\n10001,Gotham,NJ\n")
     corrections = line("c.png", 1, "", "10001", "corrected")

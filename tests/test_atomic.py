@@ -1,10 +1,14 @@
+import errno
 import os
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from zipocr.atomic import WholeFile, write_whole, written_whole
+from zipocr.atomic import Version, WholeFile, _part_name, version_of, write_whole, written_whole
 from zipocr.errors import OutputError
 
 
@@ -97,3 +101,89 @@ def test_a_device_is_written_and_not_replaced() -> None:
 def test_a_full_disk_is_an_output_error() -> None:
     with pytest.raises(OutputError, match="No space left"):
         write_whole(Path("/dev/full"), b"x" * 100_000)
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    kill_at_publication(path, "replace")
+    assert [left.name for left in tmp_path.iterdir()] == [_part_name(path.name)]
+    write_whole(path, b"whole")
+    assert [left.name for left in tmp_path.iterdir()] == ["file"]
+    assert path.read_bytes() == b"whole"
+
+
+def test_what_was_published_just_before_a_kill_is_not_touched_by_the_next_writer(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    kill_at_publication(path, "unlink", force=False)
+    assert path.read_bytes() == b"killed"
+    with pytest.raises(OutputError, match="came there"):
+        write_whole(path, b"other", force=False)
+    assert path.read_bytes() == b"killed"
+    assert [left.name for left in tmp_path.iterdir()] == ["file"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from zipocr.atomic import Version, WholeFile, _part_name, version_of, write_whole, written_whole
+Path.{call} = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+write_whole(Path(sys.argv[1]), b"killed", force={force})
+"""
+
+
+def kill_at_publication(path: Path, call: str, *, force: bool = True) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED.format(call=call, force=force), path], check=False)
+    assert done.returncode == -signal.SIGKILL
+
+
+def test_two_writers_of_one_file_are_told_apart(tmp_path: Path) -> None:
+    with WholeFile(tmp_path / "x") as first:
+        first.write(b"first")
+        with pytest.raises(OutputError, match="Another process is writing"), WholeFile(tmp_path / "x"):
+            pass
+    assert (tmp_path / "x").read_bytes() == b"first"
+
+
+def test_a_part_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"secret")
+    (tmp_path / _part_name("x")).symlink_to(tmp_path / "secret")
+    with pytest.raises(OutputError, match="Cannot write"):
+        write_whole(tmp_path / "x", b"data")
+    assert (tmp_path / "secret").read_bytes() == b"secret"
+
+
+def test_only_the_known_file_is_replaced_without_force(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    known: set[Version] = set()
+    write_whole(path, b"1", force=False, known=known)
+    assert version_of(path) in known
+    write_whole(path, b"2", force=False, known=known)
+    path.write_bytes(b"mine")
+    with pytest.raises(OutputError, match="was changed"):
+        write_whole(path, b"3", force=False, known=known)
+    assert path.read_bytes() == b"mine"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_who_is_interrupted_as_a_file_appears_still_knows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    known: set[Version] = set()
+    with monkeypatch.context() as patch:
+        patch.setattr("zipocr.atomic.sync_folder", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            write_whole(tmp_path / "x", b"1", force=False, known=known)
+    assert version_of(tmp_path / "x") in known
+    write_whole(tmp_path / "x", b"2", force=False, known=known)
+
+
+def test_where_there_are_no_links_a_new_file_appears_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_link(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("zipocr.atomic.os.link", no_link)
+    write_whole(tmp_path / "x", b"1", force=False)
+    with pytest.raises(OutputError, match="came there"):
+        write_whole(tmp_path / "x", b"2", force=False)
+    assert (tmp_path / "x").read_bytes() == b"1"

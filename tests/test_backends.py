@@ -10,6 +10,8 @@ from functools import partial
 from itertools import count
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from time import monotonic
+from types import SimpleNamespace
 
 import chores
 import pytest
@@ -135,6 +137,30 @@ def test_what_is_lost_among_tasks_done_together_is_done_alone_and_charged_there(
     once = f"{calamity} once:{tmp_path}/x"
     assert run(("open", "a"), ("open", once), ("open", "b"), jobs=1) == [["a"], [once], ["b"]]
     assert run(("open", "a"), ("open", calamity), ("open", "b"), jobs=1) == [["a"], [(1, kind)], ["b"]]
+
+
+class Stopped:
+    """A clock that jumps ahead once it has been read often enough, as if all processes had been stopped."""
+
+    def __init__(self, readings: int) -> None:
+        self.readings = readings
+
+    def monotonic(self) -> float:
+        self.readings -= 1
+        return monotonic() + (3_600 if self.readings < 0 else 0)
+
+
+@pytest.mark.parametrize("readings", [3, 5])
+def test_time_for_which_the_processes_were_stopped_does_not_count(monkeypatch: pytest.MonkeyPatch, readings: int) -> None:
+    clock = Stopped(readings)
+    monkeypatch.setattr(processes, "time", SimpleNamespace(monotonic=clock.monotonic))
+    start, starts = SpawnProcess.start, []
+    monkeypatch.setattr(SpawnProcess, "start", lambda process: (starts.append(process), start(process)))
+    backend = ProcessBackend(jobs=1, timeout=TIMEOUT)
+    naps = [0.1] * 4
+    assert list(backend.map(partial(chores.Each, chores.sleep_and_return), naps, lost=chores.lost)) == [[nap] for nap in naps]
+    assert clock.readings < 0
+    assert len(starts) == 1
 
 
 def test_a_worker_that_is_slow_to_end_keeps_nobody_busy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,9 +134,7 @@ def test_files_read_together_have_the_rows_they_have_alone(drawn: bool, tmp_path
 
 @pytest.mark.real
 @pytest.mark.parametrize("at_once", [1, 2, 5, 16])
-def test_rows_are_the_same_to_the_last_byte_however_many_pages_are_read_at_once(
-    at_once: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_are_the_same_to_the_last_byte_however_many_pages_are_read_at_once(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Clear pages and doubtful ones, turned ones, and some without a ZIP."""
     samples = Path(__file__).parents[1] / "sample_scans"
     names = [f"{kind}/{kind}-{number:02}.png" for kind in ("white", "kraft") for number in (1, 2, 3)]

@@ -241,3 +241,15 @@ def test_mending_only_adds_ink_and_changes_no_input(ink: InkMask, height: float)
     assert (mended >= ink).all()
     assert components(mended) <= components(ink)
     np.testing.assert_array_equal(ink, before)
+
+
+def test_what_has_too_many_components_is_no_writing(monkeypatch):
+    assert height_of(WRITTEN.ink) > 0
+    monkeypatch.setattr("zipocr.clean._MOST_COMPONENTS", len(WRITTEN.boxes) - 1)
+    assert height_of(WRITTEN.ink) == 0
+
+
+def test_no_height_whatever_closes_gaps_without_bounds():
+    ink = np.zeros((600, 20), bool)
+    ink[:100], ink[400:] = True, True
+    assert with_gaps_closed(ink, 1e6).tolist() == ink.tolist()

@@ -2,11 +2,13 @@ import csv
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import click
 import corpus
@@ -18,15 +20,19 @@ from PIL import Image
 from terminals import seen_on_a_terminal
 
 import zipocr
+from zipocr.backends.processes import DEFAULT_MAX_MEMORY, DEFAULT_TIMEOUT, ProcessBackend
+from zipocr.backends.serial import SerialBackend
 from zipocr.cli import COMMANDS, CommandGroup, main
+from zipocr.cli.backends import SERIAL_UP_TO, choose_backend
 from zipocr.cli.model import passport_lines
 from zipocr.cli.runs import FAILURES_NAMED
 from zipocr.cli.scan import scan
 from zipocr.config import ScanConfig
 from zipocr.errors import InputError, ModelError, OutputError, ZipocrError
-from zipocr.images import Listing, list_inputs
+from zipocr.images import ImageFile, Listing, list_inputs
+from zipocr.outputs import FileOutput
 from zipocr.results import COLUMNS, read_results
-from zipocr.types import Model, Status
+from zipocr.types import Model, Reason, Status
 
 HEADER = ",".join(COLUMNS)
 HEAVY = {"numpy", "cv2", "onnxruntime", "sklearn", "PIL", "rich", "matplotlib"}
@@ -151,6 +157,8 @@ def test_every_option_reaches_the_settings(tmp_path: Path, monkeypatch: pytest.M
         manifest=tmp_path / "list.txt",
         out_dir=tmp_path / "parts",
         shard_size=7,
+        require_listed=True,
+        patience=2.0,
     )
     defaults = ScanConfig()
     assert all(len({getattr(one, field.name) for one in (given, other, defaults)}) >= 2 for field in fields(ScanConfig))
@@ -173,6 +181,7 @@ def test_every_option_reaches_the_settings(tmp_path: Path, monkeypatch: pytest.M
     invoke("scan", save(tmp_path / "x.png"), *words)
     words = ["--max-error", "0.2", "--directory", str(other.directory), "--backend", "dask", "--scheduler", "tcp://localhost:1"]
     words += ["--manifest", str(other.manifest), "--out-dir", str(other.out_dir), "--shard-size", "7"]
+    words += ["--require-listed", "--patience", "2"]
     invoke("scan", *words)
     invoke("scan", tmp_path / "x.png")
     assert seen == [given, other, defaults]
@@ -225,7 +234,7 @@ def test_a_file_whose_extra_is_not_installed_is_named_with_the_way_to_install_it
     (tmp_path / "a.pdf").write_bytes(corpus.written_pdf())
     monkeypatch.setitem(sys.modules, "pypdfium2", None)
     monkeypatch.delitem(sys.modules, "zipocr.pdf", raising=False)
-    result = invoke("scan", tmp_path)
+    result = invoke("scan", tmp_path, "--backend", "serial")
     assert result.exit_code == 1
     assert ",unread,needs_pdf_extra," in result.stdout
     assert "failed: a.pdf: PDF is read after: pip install 'zipocr[pdf]'" in result.stderr
@@ -245,6 +254,39 @@ def test_a_file_that_vanishes_after_it_was_listed_has_its_row(tmp_path: Path, mo
     assert result.exit_code == 1
     assert [line.split(",")[5:7] for line in result.stdout.splitlines()[1:]] == [["read", ""], ["unread", "unreadable_file"], ["read", ""]]
     assert "failed: b.png: No such file or directory" in result.stderr
+
+
+def test_a_file_replaced_between_a_broken_run_and_its_resumption_is_read_anew(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    output, names = tmp_path / "out.csv", ["a.png", "b.png", "c.png", "d.png"]
+    for number, name in enumerate(names):
+        save(tmp_path / "in" / name, ink=number)
+    real, left = FileOutput.write, [3]
+
+    def write(*words: Any, **options: Any) -> int:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return real(*words, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileOutput, "write", write)
+        assert "3 of 4 inputs are finished" in invoke("scan", tmp_path / "in", "-o", output).stderr
+    save(tmp_path / "in" / "b.png", ink=42)
+    fakes.spoil(tmp_path / "in" / "a.png")  # who read it again would find no image
+    result = invoke("scan", tmp_path / "in", "-o", output, "--resume")
+    assert [row.zip for row in read_results(output)] == ["00000", "00042", "00002", "00003"]
+    assert "read anew, since they had changed: 1 files" in result.stderr
+    assert "4 crops, 2 of them before, in " in result.stderr
+    told = json.loads((tmp_path / "out.csv.json").read_text())
+    assert told["input_versions"]["superseded"] == 1
+    assert "is complete already" in invoke("scan", tmp_path / "in", "-o", output, "--resume").stderr
+    save(tmp_path / "in" / "b.png", ink=43)
+    result = invoke("scan", tmp_path / "in", "-o", output, "--resume")
+    assert result.exit_code == OutputError.exit_code
+    assert "inputs have changed" in result.stderr
 
 
 def test_many_failures_are_counted_and_not_all_named(tmp_path: Path) -> None:
@@ -285,6 +327,17 @@ def test_the_threshold_can_be_chosen(tmp_path: Path) -> None:
     assert ",review,low_confidence," in result.stdout
 
 
+def test_a_zip_that_is_not_listed_goes_to_review_where_it_has_to_be(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reading = fakes.zip_reading("00000", confidence=0.995, reasons=(Reason.NOT_IN_DIRECTORY,))
+    monkeypatch.setattr(fakes.FakeReader, "read", lambda *_: reading)
+    page = save(tmp_path / "a.png")
+    assert ",0.9950,read,not_in_directory," in invoke("scan", page).stdout
+    assert ",0.9950,review,not_in_directory," in invoke("scan", page, "--require-listed").stdout
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -294,6 +347,7 @@ def test_the_threshold_can_be_chosen(tmp_path: Path) -> None:
         ["--max-error", "nan"],
         ["--min-confidence", "nan"],
         ["--directory", "list.txt", "--no-directory"],
+        ["--require-listed", "--no-directory"],
         ["--directory", "missing.txt"],
         ["--directory", "."],
         ["--output", "list.txt", "--directory", "list.txt"],
@@ -367,6 +421,46 @@ def command(*words: str | Path) -> list[str | Path]:
     return [sys.executable, "-P", "-m", "zipocr", *words]
 
 
+IN_C = """
+import hashlib, sys
+from zipocr.cli import interrupts
+interrupts.PATIENCE_SECONDS = 0.05
+with interrupts.orderly_end():
+    print("busy", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)
+"""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_order_to_end_is_obeyed_while_a_library_hears_nothing(number: signal.Signals, status: int) -> None:
+    with subprocess.Popen([sys.executable, "-P", "-c", IN_C], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"busy\n"
+        process.send_signal(number)
+        try:
+            assert process.wait(60) == status
+        finally:
+            process.kill()
+
+
+def test_small_images_need_no_worker_and_what_may_hang_gets_one_with_limits(tmp_path: Path) -> None:
+    config = ScanConfig()
+    (tmp_path / "a.pdf").write_bytes(corpus.written_pdf())
+    image, pdf = (ImageFile(place=str(path), name="x") for path in (save(tmp_path / "a.png"), tmp_path / "a.pdf"))
+    assert isinstance(choose_backend(config, [image] * SERIAL_UP_TO, SERIAL_UP_TO), SerialBackend)
+    for files in ([image, pdf], [image] * (SERIAL_UP_TO + 1)):
+        backend = choose_backend(config, files, len(files))
+        assert isinstance(backend, ProcessBackend)
+        assert (backend.timeout, backend.max_memory) == (DEFAULT_TIMEOUT, DEFAULT_MAX_MEMORY)
+    assert isinstance(choose_backend(ScanConfig(backend="serial"), [pdf], 1), SerialBackend)
+
+
+def test_the_default_limits_are_told() -> None:
+    told = {option.name: option.help or "" for option in scan.params if isinstance(option, click.Option)}
+    assert f"{DEFAULT_TIMEOUT:g}" in told["timeout"]
+    assert f"{DEFAULT_MAX_MEMORY >> 30}G" in told["max_memory_per_worker"]
+
+
 def test_a_reader_of_standard_output_may_leave(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -375,9 +469,32 @@ def test_a_reader_of_standard_output_may_leave(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_standard_output_may_be_closed_from_the_start(tmp_path: Path) -> None:
-    done = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *command("scan", tmp_path, "--quiet")], check=False, stderr=subprocess.PIPE)
-    assert (done.returncode, done.stderr) == (0, b"")
+@pytest.mark.parametrize("words", [["scan", "in"], ["model"], ["inspect", "in/a.png", "--text"]])
+def test_a_standard_output_that_was_closed_from_the_start_is_told_and_no_success(tmp_path: Path, words: list[str]) -> None:
+    save(tmp_path / "in" / "a.png")
+    done = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *command(*words)], check=False, stderr=subprocess.PIPE, cwd=tmp_path)
+    assert done.returncode == OutputError.exit_code
+    assert done.stderr == b"zipocr: Standard output is closed. Lead it somewhere, or write to a file with --output.\n"
+
+
+def test_who_writes_to_a_file_needs_no_standard_streams(tmp_path: Path) -> None:
+    save(tmp_path / "in" / "a.png")
+    words = command("scan", "in", "-o", "results.csv")
+    done = subprocess.run(["sh", "-c", '"$@" <&- >&- 2>&-', "sh", *words], check=False, cwd=tmp_path)
+    assert done.returncode == 0
+    assert len(list(read_results(tmp_path / "results.csv"))) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="file names are Unicode there")
+def test_names_are_the_same_whatever_the_locale(tmp_path: Path) -> None:
+    for name in (b"\xc3\xa9.png", b"\xff.png"):
+        save(tmp_path / os.fsdecode(name))
+    outputs = {
+        subprocess.run(command("scan", tmp_path), check=True, capture_output=True, env={**os.environ, **locale}).stdout
+        for locale in ({"LC_ALL": "C.UTF-8"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"})
+    }
+    assert len(outputs) == 1
+    assert [line.partition(b",")[0] for line in outputs.pop().splitlines()[1:]] == [b"\xc3\xa9.png", b"\\xff.png"]
 
 
 def test_standard_error_may_be_closed_or_full_and_nothing_meant_for_it_gets_into_the_rows(tmp_path: Path) -> None:
@@ -489,5 +606,5 @@ def test_a_passport_is_laid_out_for_people() -> None:
     lines = "\n".join(passport_lines(passport)).splitlines()
     assert lines[:2] == ["data:", "  digits: 1797"]
     assert lines[2].startswith("  writers: 0, 1, 2")
-    assert lines[-1] == "note: a?[2Jb"
+    assert lines[-1] == r"note: a\x1b[2Jb"
     assert max(map(len, lines)) <= 100

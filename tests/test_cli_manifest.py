@@ -97,13 +97,27 @@ def test_a_second_run_makes_only_what_is_missing(scans: Path, tmp_path: Path) ->
     scan(scans, tmp_path / "parts")
     before = contents(tmp_path / "parts")
     for path in scans.glob("00*"):  # who read the first part again would find nothing
-        path.unlink()
+        fakes.spoil(path)
     part(tmp_path / "parts", 2).unlink()
     done = scan(scans, tmp_path / "parts")
     assert f"{COUNT + 2} crops, 13 of them before, in " in done.stderr
     assert contents(tmp_path / "parts") == before
     done = scan(scans, tmp_path / "parts")
     assert (done.exit_code, done.stderr) == (1, f"{tmp_path}/parts is complete already\n")
+
+
+def test_a_part_whose_files_have_changed_is_made_anew(scans: Path, tmp_path: Path) -> None:
+    scan(scans, tmp_path / "parts")
+    before = contents(tmp_path / "parts")
+    Image.fromarray(fakes.page(ink=99)).save(scans / "015.png")
+    done = scan(scans, tmp_path / "parts")
+    assert "made anew, since their files have changed: 1 parts" in done.stderr
+    assert f"{COUNT + 2} crops, 13 of them before, in " in done.stderr
+    after = contents(tmp_path / "parts")
+    assert [name for name in after if after[name] != before[name]] == [part(tmp_path, 2).name]
+    rows = parquet.read_table(part(tmp_path / "parts", 2)).to_pylist()
+    assert {row["file"]: row["zip"] for row in rows}["015.png"] == "00099"
+    assert "is complete already" in scan(scans, tmp_path / "parts").stderr
 
 
 def test_a_part_tells_what_its_run_is(scans: Path, tmp_path: Path) -> None:
@@ -291,6 +305,21 @@ def test_a_part_that_an_interruption_followed_at_once_is_counted(
     assert part(tmp_path / "parts", 1).exists()
 
 
+def test_a_part_whose_files_have_changed_does_not_count_as_finished(
+    scans: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    scan(scans, tmp_path / "parts")
+    Image.fromarray(fakes.page(ink=99)).save(scans / "015.png")
+    monkeypatch.setattr("zipocr.parts.write_part", interrupt)
+    done = scan(scans, tmp_path / "parts")
+    assert "2 of 3 parts are finished; go on with the same command" in done.stderr
+
+
 def start(folder: Path, parts: Path, *words: str | Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
     command = [sys.executable, "-P", scanner.__file__, "scan", "--manifest", folder / "list.txt", "--out-dir", parts, "--shard-size", "20"]
     return waiting.running([*command, *words])
@@ -329,3 +358,42 @@ def test_a_backend_that_fails_leaves_the_parts_that_are_there(scans: Path, tmp_p
     done = scan(scans, tmp_path / "parts", "--scheduler", "nonsense://x", backend="dask")
     assert done.exit_code == BackendError.exit_code
     assert contents(tmp_path / "parts") == before
+
+
+FOREIGN_FACTS: list[dict[str, Any]] = [
+    {},
+    {"identity": None},
+    {"identity": {"\x1b[31m": 1}},
+    {"shard": 0},
+    {"shard": True},
+    {"shard": "1"},
+    {"shard": 10**18, "shards": 10**18},
+    {"shards": 10**18},
+    {"shards": -1},
+    {"counts": None},
+    {"counts": {"read": -1}},
+    {"counts": {"read": "x"}},
+    {"counts": {"read": 5}},
+]
+
+
+@pytest.mark.parametrize("facts", FOREIGN_FACTS)
+def test_parts_that_say_strange_things_get_a_sentence(scans: Path, tmp_path: Path, facts: dict[str, Any]) -> None:
+    parts = tmp_path / "parts"
+    scan(scans, parts)
+    whole = {"identity": {}, "shard": 1, "shards": 3, "counts": {}}
+    write_part(part(parts, 1), [], {**whole, **facts} if facts else {})
+    merged = invoke("merge", parts, "-o", tmp_path / "merged.csv")
+    again = scan(scans, parts)
+    assert (merged.exit_code, again.exit_code) == (InputError.exit_code, OutputError.exit_code)
+    assert "\x1b" not in merged.output + again.output
+    assert not (tmp_path / "merged.csv").exists()
+
+
+def test_a_gap_of_any_size_is_named(tmp_path: Path) -> None:
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    for shard in (2, 5):
+        write_part(part(parts, shard), [], {"identity": {}, "shard": shard, "shards": 10**15, "counts": {}})
+    merged = invoke("merge", parts, "-o", tmp_path / "merged.csv")
+    assert f"Of {10**15} parts {10**15 - 2} are missing: 1, 3-4, 6-{10**15}." in merged.stderr

@@ -90,7 +90,9 @@ def test_it_starts_quickly_and_ends_with_a_summary_and_what_to_do_next(results: 
     labels = tmp_path / "my labels.csv"
     with serving(results, labels) as server:
         took = time.monotonic() - server.began
-        with urllib.request.urlopen(f"{server.address}state", timeout=DEADLINE) as answer:
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        browser.open(server.address, timeout=DEADLINE).close()
+        with browser.open(f"{server.address}state", timeout=DEADLINE) as answer:
             assert b"missing.png" in answer.read()
         said = server.end()
         assert server.process.returncode == 0

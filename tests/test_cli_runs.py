@@ -44,3 +44,14 @@ def test_fewer_crops_upside_down_are_not_worth_a_word():
 def test_a_file_of_that_name_is_no_reason():
     names = [outcome(number, name="turned_180") for number in range(2 * MIN_UPSIDE_DOWN)]
     assert "upside down" not in told(names)
+
+
+def test_a_page_that_was_upside_down_before_its_file_changed_counts_no_longer():
+    turned = [outcome(number, [Reason.TURNED_180]) for number in range(MIN_UPSIDE_DOWN)]
+    tally = Tally(skipped=0)
+    for one in turned:
+        tally.add(one)
+    tally.take_back(turned[0], is_earlier=False)
+    assert "upside down" not in "\n".join(tally.lines(seconds=1.0))
+    tally.add(turned[0])
+    assert "upside down" in "\n".join(tally.lines(seconds=1.0))

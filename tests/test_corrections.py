@@ -1,5 +1,6 @@
 import os
 import pickle
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -184,6 +185,30 @@ def test_two_reviews_do_not_write_to_one_file_and_a_lock_does_not_outlive_a_kill
         write(path, decision())
     write(path, decision())
     assert len(read_corrections(path)) == 1
+
+
+def _saved_by_rename(path: Path) -> None:
+    beside = path.with_suffix(".new")
+    beside.write_bytes(path.read_bytes())
+    beside.replace(path)
+
+
+def _saved_in_place(path: Path) -> None:
+    path.write_bytes(path.read_bytes().removesuffix(b"\n"))
+
+
+@pytest.mark.parametrize("save", [_saved_by_rename, _saved_in_place, Path.unlink])
+def test_no_decision_goes_to_a_file_that_is_replaced(path: Path, save: Callable[[Path], None]) -> None:
+    with open_corrections(path) as corrections:
+        corrections.append(decision("a.png"))
+        save(path)
+        before = path.read_bytes() if path.exists() else None
+        with pytest.raises(OutputError, match="start it again"):
+            corrections.append(decision("b.png"))
+        assert list(corrections.last) == [("a.png", 1)]
+    assert (path.read_bytes() if path.exists() else None) == before
+    write(path, decision("c.png"))
+    assert ("c.png", 1) in read_corrections(path)
 
 
 def test_what_cannot_be_written_whole_is_not_written_at_all(path: Path) -> None:

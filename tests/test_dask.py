@@ -23,6 +23,7 @@ pytest.importorskip("distributed")
 
 from zipocr.backends import dask
 from zipocr.backends.dask import DaskBackend
+from zipocr.outputs import strangeness
 
 DEADLINE = 120
 wait_until = partial(waiting.wait_until, deadline=DEADLINE)
@@ -43,6 +44,11 @@ def command(*words: str | Path) -> list[str | Path]:
 
 def scan(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(command(*words), check=False, capture_output=True, timeout=DEADLINE, cwd=cwd)
+
+
+def wait_for(cluster: clusters.Cluster, workers: int) -> None:
+    with dask.distributed.Client(cluster.address, set_as_default=False) as client:
+        client.wait_for_workers(workers, timeout=DEADLINE)
 
 
 def test_what_ends_a_process_costs_its_own_step_alone(cluster: clusters.Cluster) -> None:
@@ -113,10 +119,55 @@ def test_a_scheduler_that_is_lost_ends_the_run_which_can_be_gone_on_with(tmp_pat
     assert output.read_bytes() == (tmp_path / "plain.csv").read_bytes()
 
 
+def test_a_stranger_gets_no_work_and_is_named(tmp_path: Path) -> None:
+    told: list[str] = []
+    with clusters.running(tmp_path, workers=1, strangers=1) as cluster:
+        wait_for(cluster, 2)
+        backend = DaskBackend(scheduler=cluster.address, check=chores.strangeness, tell=told.append)
+        # What a task gives tells where it was done.
+        done = list(backend.map(partial(chores.Each, chores.strangeness), range(200), lost=chores.lost))
+    assert done == [[""]] * 200
+    assert [line.partition(" gets no work: ")[2] for line in told] == [f"other libraries. {dask._FOREIGN}"]
+
+
+def test_where_all_are_strangers_the_run_ends_and_they_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask, "WORKERS_SECONDS", 0.5)
+    monkeypatch.setattr(dask, "ASK_SECONDS", 0.2)
+    named = r"no workers .* that can do this work \(tcp://\S+: other libraries\)"
+    with clusters.running(tmp_path, workers=0, strangers=1) as cluster:
+        wait_for(cluster, 1)
+        backend = DaskBackend(scheduler=cluster.address, check=chores.strangeness)
+        with pytest.raises(BackendError, match=named):
+            list(backend.map(chores.Script, [("open", "a")], lost=chores.lost))
+
+
+def test_workers_beside_a_stranger_that_are_lost_cost_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask, "ASK_SECONDS", 0.2)
+    tasks = [("open", f"{number}") for number in range(4)]
+    tasks[3] = ("open", "kill parent", "x")
+    with clusters.running(tmp_path, workers=1, strangers=1) as cluster:
+        wait_for(cluster, 2)
+        backend = DaskBackend(scheduler=cluster.address, check=chores.strangeness)
+        results = list(backend.map(chores.Script, tasks, lost=chores.lost))
+    words = ["DIED" if "kill parent" in task else task[1] for task in tasks]
+    assert [[step[-1] for step in steps] for steps in results] == [[word] for word in words]
+
+
 def test_workers_with_another_version_are_refused(cluster: clusters.Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask, "WORKERS_SECONDS", 0.5)
+    monkeypatch.setattr(dask, "ASK_SECONDS", 0.2)
     monkeypatch.setattr(dask, "__version__", "0.0.1")
     with pytest.raises(BackendError, match=r"and this is 0\.0\.1.*same version"):
         list(DaskBackend(scheduler=cluster.address).map(chores.Script, [("open", "a")], lost=chores.lost))
+
+
+def test_a_worker_that_cannot_be_asked_is_a_stranger(cluster: clusters.Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask, "WORKERS_SECONDS", 0.5)
+    monkeypatch.setattr(dask, "ASK_SECONDS", 0.2)
+    check = partial(strangeness, "no such model", {})
+    backend = DaskBackend(scheduler=cluster.address, check=check)
+    with pytest.raises(BackendError, match=r"cannot tell what it is .*no such model"):
+        list(backend.map(chores.Script, [("open", "a")], lost=chores.lost))
 
 
 def test_one_page_that_is_its_process_s_end_costs_one_row_on_every_backend(cluster: clusters.Cluster, tmp_path: Path) -> None:
@@ -160,7 +211,13 @@ def test_a_process_that_has_nothing_to_do_ends_and_another_takes_its_place(monke
 
     monkeypatch.setattr(dask, "IDLE_SECONDS", 0.1)
     job = dask._Job(
-        number="1", version=dask.__version__, folder=os.curdir, start=pickle.dumps(chores.Script), timeout=TIMEOUT, max_memory=None
+        number="1",
+        version=dask.__version__,
+        folder=os.curdir,
+        start=pickle.dumps(chores.Script),
+        check=pickle.dumps(chores.strangeness),
+        timeout=TIMEOUT,
+        max_memory=None,
     )
     processes = []
     for _ in range(2):

@@ -1,3 +1,4 @@
+import contextlib
 import io
 import os
 import subprocess
@@ -5,6 +6,7 @@ import sys
 import tempfile
 import time
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,8 +24,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from zipocr.errors import OutputError
-from zipocr.images import SUFFIXES, list_inputs, read_pages, silence_decoders, write_png
+from zipocr.images import (
+    LIGHT_BYTES,
+    MOST_SCANS,
+    SUFFIXES,
+    is_light,
+    list_inputs,
+    read_pages,
+    silence_decoders,
+    stamp_of,
+    write_png,
+)
 from zipocr.pdf import MOST_LOST_PAGES
+from zipocr.remote import Url
+from zipocr.results import row_names
 from zipocr.types import GrayImage, Reason, Unread
 
 LIMIT = 1_000_000
@@ -202,14 +216,6 @@ def test_a_damaged_page_has_its_row_and_the_others_theirs(tmp_path: Path) -> Non
     np.testing.assert_array_equal(third, written[2])
 
 
-def test_a_tiff_without_pages_gives_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_page(*_: object) -> None:
-        raise EOFError
-
-    monkeypatch.setattr("PIL.TiffImagePlugin.TiffImageFile.seek", no_page)
-    assert_unread(read(tmp_path, SAME_PAGE["raw.tif"]), Reason.UNREADABLE_FILE)
-
-
 def test_a_tiff_whose_pages_run_in_a_circle_ends(tmp_path: Path) -> None:
     assert len(read(tmp_path, corpus.tiff_in_a_circle(bilevel()))) == 1
 
@@ -225,6 +231,70 @@ def test_a_bomb_is_too_large_and_never_decoded(
     (unread,) = read(tmp_path, data)
     assert_unread([unread], Reason.TOO_LARGE)
     assert "--max-pixels" in unread.detail
+
+
+def test_a_part_of_a_png_that_claims_more_than_the_file_holds_is_not_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = SAME_PAGE["gray.png"]
+    place = data.index(b"IDAT") - 4
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    claim = (1 << 30).to_bytes(4)
+    assert_unread(read(tmp_path, data[:place] + claim + data[place + 4 :]), Reason.UNREADABLE_FILE)
+
+
+def test_tiles_larger_than_their_picture_count_as_its_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    assert_unread(read(tmp_path, corpus.tile_bomb(16_000)), Reason.TOO_LARGE)
+
+
+def test_a_jpeg_of_scans_without_end_is_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not isinstance(read(tmp_path, corpus.scanned_often(PAGE, 0))[0], Unread)
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    assert_unread(read(tmp_path, corpus.scanned_often(PAGE, MOST_SCANS)), Reason.UNREADABLE_FILE)
+
+
+def test_a_page_of_a_tiff_is_decoded_as_if_it_were_the_only_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decoder goes through all pages that it sees, so that each would take the longer the more there are."""
+    decode, behind = cv2.imdecode, []
+
+    def note(data: NDArray[np.uint8], flags: int) -> object:
+        file = data.tobytes()
+        behind.append(corpus.next_directory(file, corpus.first_directory(file)))
+        return decode(data, flags)
+
+    monkeypatch.setattr(cv2, "imdecode", note)
+    assert len(read(tmp_path, tiff(*[bilevel()] * 5))) == 5
+    assert behind == [0] * 5
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_transparency_is_laid_on_white_in_bands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, orientation: int) -> None:
+    composite, sizes = Image.alpha_composite, []
+    monkeypatch.setattr("zipocr.images.BAND_PIXELS", 1_000)
+    monkeypatch.setattr(Image, "alpha_composite", lambda *two: sizes.append(two[0].size) or composite(*two))
+    stored, exif = corpus.turned(PAGE, orientation) if orientation > 1 else (PAGE, Image.Exif())
+    data = encode(corpus.ink_only_in_alpha(stored, "RGBA"), "PNG", exif=exif)
+    np.testing.assert_array_equal(read_one(tmp_path, data), PAGE)
+    assert max(width * height for width, height in sizes) <= 1_000
+
+
+def test_small_plain_images_are_light_and_what_may_hang_or_blow_up_is_not(tmp_path: Path) -> None:
+    light = {name: data for name, data in SAME_PAGE.items() if name != "circle.tif"}
+    light |= {"empty.png": b"", "text.png": b"words"}
+    heavy = {
+        "scan.pdf": ALIKE["scan.pdf"],
+        "photo.heic": ALIKE["photo.heic"],
+        "pages.tif": tiff(bilevel(), bilevel()),
+        "pixels.png": corpus.png_bomb(2_000),
+        "bytes.png": SAME_PAGE["gray.png"] + bytes(LIGHT_BYTES),
+    }
+    for name, data in (light | heavy).items():
+        (tmp_path / name).write_bytes(data)
+    os.mkfifo(tmp_path / "pipe.png")
+    assert {name for name in light if not is_light(tmp_path / name)} == set()
+    assert {name for name in heavy if is_light(tmp_path / name)} == set()
+    assert is_light(tmp_path / "pipe.png")
+    assert is_light(tmp_path / "missing.png")
+    assert not is_light(Url("s3://bucket/a.png"))
 
 
 def test_the_pixel_limit_is_exact_and_named(tmp_path: Path) -> None:
@@ -389,6 +459,19 @@ def test_a_page_of_a_pdf_is_bounded_before_it_is_drawn(tmp_path: Path) -> None:
     assert_unread(read(tmp_path, corpus.written_pdf(picture="/Width 32000/Height 32000")), Reason.TOO_LARGE)
 
 
+@pytest.mark.parametrize("place", ["mask", "annotation", "font", "pattern"])
+def test_a_picture_that_a_page_does_not_show_by_itself_is_bounded_too(tmp_path: Path, place: str) -> None:
+    assert not isinstance(read(tmp_path, corpus.hidden_picture_pdf(place, 90))[0], Unread)
+    assert_unread(read(tmp_path, corpus.hidden_picture_pdf(place, 9_000)), Reason.TOO_LARGE)
+
+
+def test_a_large_picture_costs_only_the_pages_that_show_it(tmp_path: Path) -> None:
+    pages = ["/MediaBox[0 0 60 20]", "/MediaBox[0 0 60 20]/Resources<<>>"]
+    large, other = read(tmp_path, corpus.written_pdf(pages=pages, picture="/Width 9000/Height 9000"))
+    assert_unread([large], Reason.TOO_LARGE)
+    assert not isinstance(other, Unread)
+
+
 def test_an_encrypted_pdf_says_that_it_is(tmp_path: Path) -> None:
     (unread,) = read(tmp_path, corpus.encrypted_pdf())
     assert_unread([unread], Reason.UNREADABLE_FILE)
@@ -431,6 +514,69 @@ def test_names_tell_several_paths_apart(tmp_path: Path, monkeypatch: pytest.Monk
     assert names("one", "one") == ["x.png"]
     monkeypatch.chdir(tmp_path / "one")
     assert names(".", "../three") == ["one/x.png", "three/scans/y.png"]
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders and files of few names, each inside each."""
+    top = tmp_path_factory.mktemp("tree") / "a"
+    for folder in ("", "a", "b", "a/b", "b/a", "a/a", "b/a/b"):
+        for name in ("1.png", "a.png", "b.png/1.png"):
+            path = top / folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    return top
+
+
+FOLDERS = ["", "a", "b", "a/b", "b/a", "a/a", "b/a/b", "b.png", "..", "../a"]
+PLACES = [*FOLDERS, "1.png", "a/1.png", "b/1.png", "a/b/1.png", "a/b.png"]
+
+
+@given(paths=st.lists(st.sampled_from(PLACES), min_size=1, max_size=5), is_absolute=st.booleans())
+def test_different_files_have_different_names_whatever_is_given(
+    tree: Path,
+    paths: list[str],
+    is_absolute: bool,
+) -> None:
+    with contextlib.chdir(tree):
+        files = list_inputs([tree / path if is_absolute else Path(path) for path in paths]).files
+        assert len({file.name for file in files}) == len(files)
+        listed = {os.path.realpath(file.place) for file in files}
+    given_files = [found for path in paths for found in [tree / path, *(tree / path).rglob("*")]]
+    assert listed == {os.path.realpath(found) for found in given_files if found.is_file()}
+
+
+def test_a_name_is_not_taken_for_one_in_another_folder(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = ["y/a/b.png", "a/b.png", "z/b.png"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    files = list_inputs([Path("y/a"), Path("a/b.png"), Path("z/b.png")]).files
+    assert [(file.name, file.place) for file in files] == [(name, name) for name in names]
+
+
+def test_very_many_paths_of_one_name_are_named_in_no_time() -> None:
+    paths = [Path(f"{number}/x.png") for number in range(20_000)]
+    began = time.process_time()
+    assert row_names(paths) == [f"{number}/x.png" for number in range(20_000)]
+    assert time.process_time() - began < 5
+
+
+def test_a_stamp_tells_a_file_from_its_successor(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    stamps = [stamp_of(str(path))]
+    for text, changed in (("1", 5), ("12", 5), ("12", 6)):
+        path.write_text(text)
+        os.utime(path, ns=(changed, changed))
+        stamps.append(stamp_of(str(path)))
+    (tmp_path / "lost.png").symlink_to("nowhere")
+    stamps.append(stamp_of(str(tmp_path / "lost.png")))
+    assert stamps[0] == ""
+    assert len(set(stamps)) == len(stamps)
 
 
 def test_a_file_given_directly_is_listed_whatever_its_name(tmp_path: Path) -> None:
@@ -528,3 +674,42 @@ def test_what_fax_machines_and_libtiff_write_is_read(tmp_path: Path, options: li
     assert len(pages) == 2
     for page in pages:
         np.testing.assert_array_equal(page, PAGE)
+
+
+@pytest.mark.parametrize(
+    ("name", "front"),
+    [(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0"), (b"zTXt", b"Comment\0\0"), (b"iCCP", b"profile\0\0")],
+)
+@pytest.mark.parametrize("mode", ["L", "RGBA"])
+def test_a_png_with_megabytes_of_compressed_text_is_read(tmp_path: Path, name: bytes, front: bytes, mode: str) -> None:
+    texts = front + zlib.compress(bytes(3_000_000))
+    data = corpus.png_with(encode(Image.fromarray(PAGE).convert(mode), "PNG"), name, texts)
+    np.testing.assert_array_equal(read_one(tmp_path, data), PAGE)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+@pytest.mark.parametrize("photometric", [0, 1, 3])
+def test_a_tiff_of_few_bits_a_pixel_is_read(tmp_path: Path, bits: int, photometric: int) -> None:
+    page = np.where(PAGE < 128, np.uint8(0), np.uint8(255))
+    page[5:9, 5:9] = 85 if bits == 2 else 119
+    np.testing.assert_array_equal(read_one(tmp_path, corpus.packed_tiff(page, bits=bits, photometric=photometric)), page)
+
+
+def test_a_folder_of_any_depth_is_listed(tmp_path: Path) -> None:
+    levels = 1_050
+    with contextlib.chdir(tmp_path):
+        for _ in range(levels):
+            Path("d").mkdir()
+            os.chdir("d")
+        Path("x.png").touch()
+    (file,) = list_inputs([tmp_path]).files
+    assert file.name == "d/" * levels + "x.png"
+    subprocess.run(["rm", "-r", tmp_path / "d"], check=True)
+
+
+def test_a_hint_of_the_pdf_library_does_not_reach_standard_error(tmp_path: Path) -> None:
+    (tmp_path / "x.pdf").write_bytes(corpus.xfa_pdf())
+    program = "import sys, pathlib, zipocr.images as i; print(*i.read_pages(pathlib.Path(sys.argv[1]), max_pixels=10**6))"
+    done = subprocess.run([sys.executable, "-c", program, tmp_path / "x.pdf"], check=True, capture_output=True, text=True)
+    assert done.stdout
+    assert done.stderr == ""

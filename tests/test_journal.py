@@ -1,6 +1,7 @@
 import os
 import resource
 import sys
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -38,7 +39,7 @@ def write(path: Path, *records: object, resume: bool = False, force: bool = Fals
 
 
 def values(journal: Journal) -> list[object]:
-    return [record["value"] for record in journal.records()]
+    return [record["value"] for _, record in journal.records()]
 
 
 @pytest.fixture
@@ -91,6 +92,27 @@ def test_lines_that_changed_their_places_are_not_believed(path: Path) -> None:
     head, *lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(head + lines[0] + lines[2] + lines[1])
     assert write(path, resume=True) == [1]
+
+
+def test_records_are_read_at_their_positions_in_any_order(path: Path) -> None:
+    with open_journal(path, IDENTITY) as journal:
+        positions = [journal.append({"value": "x" * number}) for number in range(9)]
+        assert [position for position, _ in journal.records()] == positions
+        chosen = positions[::-2]
+        assert [len(record["value"]) for record in journal.read(chosen)] == [8, 6, 4, 2, 0]
+        with pytest.raises(OutputError, match="another program"):
+            list(journal.read([positions[3] + 1]))
+
+
+def test_a_journal_of_an_earlier_format_is_refused_with_its_number(path: Path) -> None:
+    write(path, 1)
+    text = path.read_bytes().split(b"\t")[0].replace(b'_journal": 2', b'_journal": 1')
+    before = b"%s\t%08x\n" % (text, zlib.crc32(text))
+    path.write_bytes(before)
+    with pytest.raises(OutputError, match=r"of format 1, .* format 2.* that began it.*--force"):
+        write(path, 1, resume=True)
+    assert path.read_bytes() == before
+    assert write(path, 3, force=True) == [3]
 
 
 def test_a_journal_is_not_overwritten_unless_told(path: Path) -> None:
@@ -269,3 +291,17 @@ def test_a_journal_changed_meanwhile_is_noticed(path: Path) -> None:
         path.write_bytes(path.read_bytes()[:-1])
         with pytest.raises(OutputError, match="another program"):
             list(journal.records())
+
+
+def test_the_folder_of_a_new_journal_is_synced_before_its_first_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr("zipocr.journal.sync_folder", synced.append)
+    with open_journal(tmp_path / "j", {}) as journal:
+        assert synced == [tmp_path.resolve()]
+        journal.append({"value": 1})
+
+
+def test_a_pipe_is_no_journal(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "j")
+    with pytest.raises(OutputError, match="a pipe"), open_journal(tmp_path / "j", {}):
+        pass

@@ -263,9 +263,7 @@ def test_regions_are_drawn_with_the_rims_of_their_strokes_but_not_with_their_nei
     assert draw_regions(ink, []).shape == (0, 32, 32)
     # A half of a digit shows nothing of the other one.
     box, half = regions[3].box, (regions[3].box.width + 1) // 2
-    piece = replace(
-        regions[3], box=replace(box, right=box.left + half), ink=regions[3].ink[:, :half]
-    )
+    piece = replace(regions[3], box=replace(box, right=box.left + half), ink=regions[3].ink[:, :half])
     whole = plain_reader.attempt(PAGES["written"]).fused.classified.ink
     alone = np.zeros_like(whole.coverage)
     columns = slice(max(box.left - 1, 0), box.left + half)

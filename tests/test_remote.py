@@ -7,24 +7,36 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import fakes
+import objectstore
 import pytest
 import scanner
+from click.testing import CliRunner
 from PIL import Image
+from waiting import wait_until
 
 from zipocr import remote
+from zipocr.cli import main, manifest
+from zipocr.cli.runs import patience_of
+from zipocr.config import ScanConfig
 from zipocr.errors import InputError
-from zipocr.remote import Url, fetch
+from zipocr.images import ImageFile, stamped
+from zipocr.part_file import read_rows
+from zipocr.remote import Url, etag, fetch
 
 pytest.importorskip("moto.server")
 s3fs = pytest.importorskip("s3fs")
 
 DEADLINE = 120
+QUICK = 20.0
+"""Seconds for what takes less than one where nothing else is at work."""
 COUNT = 12
 BUCKET = "mail"
+Serve = Callable[[objectstore.Answer], objectstore.Server]
 
 
 @pytest.fixture(scope="module")
@@ -90,38 +102,149 @@ def test_a_file_that_is_not_there_is_told_as_on_a_disk(url: str) -> None:
     assert caught.value.strerror == "No such file or directory"
 
 
+@pytest.mark.usefixtures("bucket")
+def test_a_file_on_s3_is_told_from_its_successor_of_the_same_size() -> None:
+    places = [put(f"{number}.png", b"old") for number in range(3)]
+    places += [f"s3://{BUCKET}/missing.png", __file__]
+    files = [ImageFile(place=place, name=place) for place in places]
+    before = dict(stamped(files))
+    assert list(before) == files
+    put("1.png", b"new")
+    after = dict(stamped(files))
+    assert [file for file in files if after[file] != before[file]] == [files[1]]
+    assert before[files[3]] == ""
+
+
 def test_other_urls_are_not_followed() -> None:
     for url in ("http://localhost/a.png", "file:///etc/passwd", "github://a:b@main/c"):
         with pytest.raises(OSError, match="only those that begin with s3://") as caught:
             fetch(Url(url), most=10)
         assert caught.value.errno == errno.EPROTONOSUPPORT
+        assert etag(Url(url)) == ""
 
 
-def test_an_s3_that_cannot_be_reached_is_not_the_file_s_fault(monkeypatch: pytest.MonkeyPatch, bucket: str) -> None:
+@pytest.fixture(scope="module")
+def objects() -> Iterator[objectstore.Server]:
+    """A server that answers as it is told to."""
+    with objectstore.serving(objectstore.is_silent) as server:
+        yield server
+
+
+@pytest.fixture
+def answer(objects: objectstore.Server, monkeypatch: pytest.MonkeyPatch) -> Serve:
+    """Lead this process to that server, and tell it what to answer."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", objects.url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+    def answer(how: objectstore.Answer) -> objectstore.Server:
+        objects.answer, objects.asked = how, 0
+        return objects
+
+    return answer
+
+
+def ask(patience: float = DEADLINE, url: str = "s3://b/k", most: int = 100) -> bytes:
+    remote._s3(patience).connect()  # so that the time this takes is not taken from the patience
+    return fetch(Url(url, patience=patience), most=most)
+
+
+def test_an_s3_that_cannot_be_reached_ends_the_run(monkeypatch: pytest.MonkeyPatch, bucket: str) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     s3fs.S3FileSystem.clear_instance_cache()
-    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
-    with pytest.raises(InputError, match=r"could not be fetched .*the same command goes on"):
-        fetch(Url(f"s3://{bucket}/a.png"), most=10)
+    told = r"Could not connect to .*given up after 0.3 s.*the same command goes on"
+    with pytest.raises(InputError, match=told):
+        ask(0.3, f"s3://{bucket}/a.png")
 
 
-REFUSALS = {"AccessDenied": PermissionError, "ExpiredToken": InputError, "InternalError": InputError}
+SLOW = {
+    "silent": objectstore.is_silent,
+    "drips": objectstore.drips,
+    "breaks off": objectstore.breaks_off,
+    "busy": objectstore.refuses(503, "SlowDown"),
+    "broken": objectstore.refuses(500, "InternalError"),
+    "throttled": objectstore.refuses(400, "RequestTimeout"),
+}
 
 
-@pytest.mark.parametrize("code", REFUSALS)
-def test_what_may_not_be_read_is_told_from_trouble_with_all_files(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
-    from botocore.exceptions import ClientError
-    from s3fs.errors import translate_boto_error
+@pytest.mark.parametrize("kind", SLOW)
+def test_patience_ends_and_that_is_not_the_file_s_fault(answer, kind: str) -> None:
+    answer(SLOW[kind])
+    began = time.monotonic()
+    told = r"given up after 0.3 s, see --patience\).*the same command goes on"
+    with pytest.raises(InputError, match=told):
+        ask(0.3)
+    assert time.monotonic() - began < QUICK
 
-    class Refusing:
-        def cat_file(self, *_: object, **__: object) -> bytes:
-            cause = ClientError({"Error": {"Code": code, "Message": "no"}}, "GetObject")
-            raise translate_boto_error(cause) from cause
 
-    monkeypatch.setattr(remote, "_s3", Refusing)
-    with pytest.raises(REFUSALS[code]):
-        fetch(Url("s3://b/k"), most=10)
+@pytest.mark.parametrize("kind", ["silent", "breaks off", "busy"])
+def test_trouble_that_passes_costs_nothing(answer, kind: str) -> None:
+    server = answer(objectstore.after(1, SLOW[kind], objectstore.gives(b"data")))
+    assert ask(3.0 if kind == "silent" else DEADLINE) == b"data"
+    assert server.asked == 2
+
+
+def test_of_a_file_without_end_only_the_beginning_is_fetched(answer) -> None:
+    answer(objectstore.pours)
+    assert ask(most=10**6) == bytes(10**6 + 1)
+
+
+def test_contents_are_known_by_a_tag(answer) -> None:
+    remote._s3(DEADLINE).connect()
+    answer(objectstore.names('"a1"'))
+    assert etag(Url("s3://b/k", patience=DEADLINE)) == '"a1"'
+    answer(objectstore.refuses(404, "NoSuchKey"))
+    assert etag(Url("s3://b/k", patience=DEADLINE)) == etag(Url("http://b/k")) == ""
+    answer(objectstore.is_silent)
+    remote._s3(0.3).connect()
+    with pytest.raises(InputError, match="see --patience"):
+        etag(Url("s3://b/k", patience=0.3))
+
+
+REFUSALS = {
+    (403, "AccessDenied"): PermissionError,
+    (404, "NoSuchKey"): FileNotFoundError,
+    (403, "InvalidObjectState"): OSError,
+    (400, "InvalidRequest"): OSError,
+    (405, "MethodNotAllowed"): OSError,
+    (403, "InvalidAccessKeyId"): InputError,
+    (403, "SignatureDoesNotMatch"): InputError,
+    (400, "ExpiredToken"): InputError,
+    (401, "Unauthorized"): InputError,
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_what_is_about_one_file_does_not_end_the_run(answer, refusal: tuple[int, str]) -> None:
+    server = answer(objectstore.refuses(*refusal))
+    with pytest.raises(REFUSALS[refusal]) as caught:
+        ask()
+    assert server.asked == 1
+    assert not str(caught.value).endswith("()")
+
+
+def test_an_archived_file_is_told_in_words(answer) -> None:
+    answer(objectstore.refuses(403, "InvalidObjectState"))
+    with pytest.raises(OSError, match="archived") as caught:
+        ask()
+    assert caught.value.strerror == "archived; it has to be restored before it can be read"
+
+
+def test_what_a_server_says_reaches_no_terminal_raw(answer) -> None:
+    answer(objectstore.refuses(400, "InvalidRequest", "a&#10;b &#155;31m" + 999 * "x"))
+    with pytest.raises(OSError, match="a b") as caught:
+        ask()
+    assert str(caught.value.strerror).isprintable()
+    assert len(str(caught.value.strerror)) < 400
+
+
+@pytest.mark.parametrize("url", ["s3://", "s3://b", "s3://b/", "s3:///k", "s3://a b/k", "s3://\x1b[2J/k"])
+def test_a_url_that_is_no_address_is_the_file_s_own_trouble(answer, url: str) -> None:
+    server = answer(objectstore.gives(b"data"))
+    with pytest.raises(OSError, match=r"no address of an object, which looks like s3://bucket/key"):
+        ask(url=url)
+    assert server.asked == 0
 
 
 def test_without_the_extra_it_is_told_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,3 +276,76 @@ def test_a_manifest_of_urls_gives_the_rows_of_the_files(s3: dict[str, str], tmp_
     merged = (tmp_path / "merged.csv").read_text().splitlines()
     assert merged[:-1] == [expected[0], *(f"s3://{BUCKET}/{row}" for row in expected[1:])]
     assert merged[-1] == f"s3://{BUCKET}/gone.png,1,,,,unread,unreadable_file,,,,,"
+
+
+@pytest.fixture
+def waiting_scan(tmp_path: Path, answer: Serve):
+    """Scan two crops, of which the second is on a server that answers as it is told to."""
+    Image.fromarray(fakes.page(ink=7)).save(tmp_path / "0.png")
+    (tmp_path / "list").write_text("0.png\ns3://b/1.png\n")
+    folder = tmp_path / "parts"
+
+    def scan(how: objectstore.Answer, *words: str) -> subprocess.CompletedProcess[str]:
+        answer(how)
+        program = [sys.executable, "-P", scanner.__file__, "scan", "--manifest", tmp_path / "list"]
+        command = [*program, "--out-dir", folder, "--shard-size", "1", "--jobs", "1", *words]
+        return subprocess.run(command, check=False, capture_output=True, text=True)
+
+    return scan
+
+
+def test_a_server_that_does_not_answer_costs_no_page(waiting_scan, tmp_path: Path) -> None:
+    page = (tmp_path / "0.png").read_bytes()
+    # With worker processes, where a page that takes as long as --timeout is given up.
+    lost = waiting_scan(objectstore.is_silent, "--timeout", "40", "--patience", "0.5")
+    assert lost.returncode == InputError.exit_code, lost.stderr
+    assert "Traceback" not in lost.stderr
+    assert "s3://b/1.png could not be fetched" in lost.stderr
+    assert "When S3 can be reached again, the same command goes on" in lost.stderr
+    assert waiting_scan(objectstore.gives(page)).returncode == 0
+    parts = sorted((tmp_path / "parts").glob("*.parquet"))
+    here, there = (row for part in parts for row in read_rows(part))
+    assert there == replace(here, file="s3://b/1.png")
+
+
+def test_one_file_that_cannot_be_had_costs_its_row_alone(waiting_scan) -> None:
+    done = waiting_scan(objectstore.refuses(403, "InvalidObjectState"))
+    assert done.returncode == 1
+    assert "failed: s3://b/1.png: archived; it has to be restored" in done.stderr
+    assert "2 crops" in done.stderr
+
+
+def test_no_file_is_waited_for_as_long_as_a_page_may_take(tmp_path: Path) -> None:
+    (tmp_path / "list").touch()
+    words = ["scan", "--manifest", tmp_path / "list", "--out-dir", tmp_path / "parts", "--patience"]
+    for allowed, more in (("60", []), ("3", ["--timeout", "3"])):
+        done = CliRunner().invoke(main, [*map(str, words), allowed, *more])
+        told = f"--patience has to be less than --timeout, which is {allowed}."
+        assert (done.exit_code, told in done.stderr) == (2, True)
+    assert patience_of(ScanConfig()) == 30
+    assert patience_of(ScanConfig(timeout=3.0)) == 1.5
+    assert patience_of(ScanConfig(timeout=3.0, patience=2.0)) == 2
+
+
+def test_what_is_waited_for_is_told_once_it_takes_long(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(manifest, "TICK_SECONDS", 0.01)
+    monkeypatch.setattr(manifest, "TELL_AFTER", 0.05)
+    files = [ImageFile(place=name, name=name) for name in ("a.png", "s3://b/\x1b.png")]
+    notice = manifest.WaitNotice(config=ScanConfig())
+    said: list[str] = []
+
+    def is_told() -> bool:
+        said.append(capsys.readouterr().err)
+        return any(said)
+
+    def read(files: Iterator[ImageFile]) -> Iterator[ImageFile]:
+        first, second = files
+        yield first
+        assert wait_until(is_told, deadline=DEADLINE)
+        yield second
+
+    assert list(notice.watched(read(notice.noted(iter(files))))) == files
+    assert "".join(said) == "still waiting for s3://b/\\x1b.png\n"

@@ -19,14 +19,15 @@ from zipocr.types import Reason, Status, Unread
 any_text = st.text(st.characters(exclude_categories=()) | st.sampled_from("=+-@\t\r\n./\\xu09af＝\udcff\ud800"))  # noqa: RUF001 - full-width on purpose
 file_names = st.binary(min_size=1).filter(lambda name: b"\0" not in name).map(os.fsdecode)
 probabilities = st.integers(0, 10_000).map(lambda value: value / 10_000)
-rows = st.builds(
+unread_rows = st.builds(unread_row, any_text | file_names, st.integers(1, 10_000), st.sampled_from(Reason))
+rows = unread_rows | st.builds(
     Row,
     file=any_text | file_names,
     page=st.integers(1, 10_000),
-    zip=st.from_regex(r"([0-9]{5})?", fullmatch=True),
+    zip=st.from_regex(r"[0-9]{5}", fullmatch=True),
     plus4=st.from_regex(r"([0-9]{4})?", fullmatch=True),
-    confidence=st.none() | probabilities,
-    status=st.sampled_from(Status),
+    confidence=probabilities,
+    status=st.sampled_from([Status.READ, Status.REVIEW]),
     reason=st.lists(st.sampled_from(Reason), unique=True).map(tuple),
     digit_confidences=st.lists(probabilities, max_size=9).map(tuple),
     runner_up=st.from_regex(r"([0-9]{5}(-[0-9]{4})?)?", fullmatch=True),
@@ -141,6 +142,24 @@ def test_cells_from_the_directory_are_no_formulas() -> None:
 def test_the_threshold_is_held_against_what_the_row_shows(confidence: float, status: Status, reasons: tuple[Reason, ...]) -> None:
     row = to_row("x", 1, fakes.zip_reading("12345", confidence=confidence), min_confidence=0.9)
     assert (row.status, row.reason) == (status, reasons)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "required", "status"),
+    [
+        ((Reason.NOT_IN_DIRECTORY,), False, Status.READ),
+        ((Reason.NOT_IN_DIRECTORY,), True, Status.REVIEW),
+        ((Reason.DIRECTORY_CHOICE,), True, Status.READ),
+    ],
+)
+def test_a_zip_that_is_not_listed_counts_as_read_unless_it_has_to_be(
+    reasons: tuple[Reason, ...],
+    required: bool,
+    status: Status,
+) -> None:
+    reading = fakes.zip_reading("00000", confidence=0.995, reasons=reasons)
+    row = to_row("x", 1, reading, min_confidence=0.9, require_listed=required)
+    assert (row.status, row.reason, row.confidence) == (status, reasons, 0.995)
 
 
 @given(st.lists(st.sampled_from(Reason), unique=True), st.booleans())

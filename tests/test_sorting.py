@@ -213,3 +213,17 @@ def test_results_without_rows_are_sorted_at_once(sorter: Sorter) -> None:
 
 def test_folders_are_named_by_every_status() -> None:
     assert {folder_of(one, By.STATUS) for one in (BOSTON, DOUBTFUL, UNREAD)} == {status.value for status in Status}
+
+
+@pytest.mark.parametrize("options", [[], ["--copy"], ["--dry-run"]])
+def test_a_link_that_leads_out_of_the_images_is_not_followed(sorter: Sorter, options: list[str]) -> None:
+    secret = sorter.folder / "secret"
+    secret.write_text("secret")
+    sorter.save("b.png")
+    (sorter.images / "a.png").symlink_to(secret)
+    done = sorter.run([BOSTON, DOUBTFUL], *options)
+    assert done.exit_code == 1
+    assert "not found: a.png" in done.stderr
+    assert "secret" not in done.output
+    assert sorter.found() == ({} if "--dry-run" in options else {"review/b.png": "b.png"})
+    assert secret.stat().st_nlink == 1

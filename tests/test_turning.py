@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from drawings import lay, write
 
+from zipocr.attempt import Attempt
 from zipocr.decode.orientation import CERTAIN, OrientationModel, Oriented
 from zipocr.images import read_pages
 from zipocr.model_file import load_model
 from zipocr.prepare import PreparedPage, prepare
-from zipocr.attempt import Attempt
 from zipocr.reader import MIN_ROTATED_CONFIDENCE, RETRY_BELOW, Reader, rotate
 from zipocr.types import GrayImage, Model, Reason, Unread, ZipReading
 

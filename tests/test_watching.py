@@ -1,11 +1,12 @@
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -15,14 +16,17 @@ import fakes
 import pytest
 import scanner
 import waiting
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from zipocr.backends.serial import SerialBackend
 from zipocr.cli import main
 from zipocr.cli.interrupts import orderly_end
 from zipocr.errors import OutputError
+from zipocr.images import stamp_of
+from zipocr.journal import Journal
 from zipocr.results import read_results
 from zipocr.watching import Arrival, Watcher
 
@@ -34,8 +38,8 @@ SETTLE = 0.5
 wait_until = partial(waiting.wait_until, deadline=DEADLINE)
 
 
-def watcher(folder: Path, **known: tuple[int, int]) -> Watcher:
-    return Watcher(folder=folder, known=dict(known), settle=2, poll=10)
+def watcher(folder: Path, *, limit: float = 2, **known: str) -> Watcher:
+    return Watcher(folder=folder, known=dict(known), settle=2, settle_limit=limit, poll=10)
 
 
 def names(found: Watcher, now: float) -> list[str]:
@@ -71,7 +75,8 @@ def test_every_state_of_a_file_that_rests_is_given_exactly_once(
             os.utime(folder / f"{name}.png", (size, size))
         state = {path.name: path.stat().st_size for path in folder.iterdir()}
         found.look(10 * number)
-        given_already += [(arrival.file.name, arrival.stamp[0]) for arrival in found.look(10 * number + 5)]
+        now_given = found.look(10 * number + 5)
+        given_already += [(new.file.name, int(new.stamp.split("-")[0])) for new in now_given]
         now = {name: size for name, size in state.items() if not expected or dict(expected).get(name) != size}
         expected += sorted(now.items())
     assert given_already == expected
@@ -80,10 +85,34 @@ def test_every_state_of_a_file_that_rests_is_given_exactly_once(
 def test_what_an_earlier_watch_has_read_is_not_given_again(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(b"1")
-    found = watcher(tmp_path, **{"a.png": (1, path.stat().st_mtime_ns)})
+    found = watcher(tmp_path, **{"a.png": stamp_of(str(path))})
     assert [names(found, now) for now in (0, 5)] == [[], []]
     os.utime(path, (1, 1))
     assert [names(found, now) for now in (6, 9)] == [[], ["a.png"]]
+
+
+def test_a_file_that_lacks_its_end_waits_longer_but_not_for_ever(tmp_path: Path) -> None:
+    found, path = watcher(tmp_path, limit=60), tmp_path / "a.png"
+    whole = save(tmp_path / "whole.png").read_bytes()
+    path.write_bytes(whole[:-1])
+    assert [names(found, now) for now in (0, 2, 59)] == [[], ["whole.png"], []]
+    assert names(found, 60) == ["a.png"]
+    path.write_bytes(whole[:-2])
+    assert [names(found, now) for now in (61, 63, 70)] == [[], [], []]
+    path.write_bytes(whole)
+    assert [names(found, now) for now in (71, 72, 73)] == [[], [], ["a.png"]]
+
+
+def test_a_file_that_waits_is_looked_into_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[Path] = []
+    monkeypatch.setattr("zipocr.watching.ends_early", lambda path: looks.append(path) or True)
+    found = watcher(tmp_path, limit=60)
+    save(tmp_path / "a.png")
+    assert [names(found, now) for now in range(0, 60, 3)] == [[]] * 20
+    assert looks == [tmp_path / "a.png"]
 
 
 def test_a_folder_that_comes_back_brings_nothing_twice(tmp_path: Path) -> None:
@@ -132,8 +161,13 @@ def test_a_link_to_nowhere_and_a_file_in_a_folder_are_given_other_files_are_not(
     assert names(found, 2) == ["deep/deeper/a.tif", "link.png"]
 
 
-def save(path: Path, gray: int = 7) -> Path:
-    Image.fromarray(fakes.page(ink=gray)).save(path)
+def save(path: Path, *grays: int) -> Path:
+    """Write an image with a page of each gray, at once."""
+    first, *others = (Image.fromarray(fakes.page(ink=gray)) for gray in grays or (7,))
+    whole = path.with_name(f"{path.name}.new")
+    kind = Image.registered_extensions()[path.suffix]
+    first.save(whole, kind, **({"save_all": True, "append_images": others} if others else {}))
+    whole.replace(path)
     return path
 
 
@@ -181,9 +215,108 @@ def test_files_are_read_as_they_arrive_and_none_twice_across_restarts(tmp_path: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out.csv", "out.csv.journal", "out.csv.json"]
     with watching(folder, output) as process:
         save(folder / "b.png", 4)
-        assert wait_until(lambda: len(zips(output)) == 4)
-        assert end(process)[0] == 0
-    assert zips(output)[3] == ("b.png", "00004")
+        assert wait_until(lambda: zips(output)[-1] == ("b.png", "00004"))
+        code, talk = end(process)
+    assert zips(output) == [("new/a.png", "00002"), ("c.png", "00003"), ("b.png", "00004")]
+    assert "read anew, since they had changed: 1 files" in talk
+    assert "read 3, to review 0, unread 0, failed 0; 3 crops, 2 of them before," in talk
+    told = json.loads((tmp_path / "out.csv.json").read_text())
+    assert (told["counts"], told["input_versions"]["superseded"]) == ({"read": 3}, 1)
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read with a stand-in, in this process."""
+    monkeypatch.setattr("zipocr.batch.start_reading", fakes.start_fake)
+    monkeypatch.setattr("zipocr.cli.watch.make_workers", lambda *_: nullcontext(SerialBackend()))
+
+
+def run(
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    output: Path,
+    *steps: Callable[[], object],
+) -> Result:
+    """Watch, take each step, look after it, and press Ctrl-C."""
+    folder.mkdir(exist_ok=True)
+
+    def arrivals(found: Watcher) -> Iterator[list[Arrival]]:
+        for step in steps:
+            step()
+            yield found.look(0)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Watcher, "arrivals", arrivals)
+    words = [str(word) for word in ("watch", folder, "-o", output, "--settle", 0)]
+    return CliRunner().invoke(main, words)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_file_that_grows_by_pages_has_one_set_of_rows(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder, output = tmp_path / "in", tmp_path / "out.csv"
+    pages = [partial(save, folder / "a.tif", *range(count)) for count in (1, 2, 3)]
+    result = run(monkeypatch, folder, output, *pages, partial(save, folder / "b.png", 9))
+    expected = [("a.tif", "00000"), ("a.tif", "00001"), ("a.tif", "00002"), ("b.png", "00009")]
+    assert zips(output) == expected
+    assert "read anew, since they had changed: 2 files" in result.stderr
+    assert "read 4, to review 0, unread 0, failed 0; 4 crops in " in result.stderr
+
+
+@pytest.mark.usefixtures("here")
+def test_a_file_that_is_replaced_is_counted_once_and_by_what_it_is_now(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder, output = tmp_path / "in", tmp_path / "out.csv"
+    result = run(monkeypatch, folder, output, partial((folder / "a.png").write_text, "no image"))
+    assert (result.exit_code, "failed: a.png: " in result.stderr) == (1, True)
+    result = run(monkeypatch, folder, output, partial(save, folder / "a.png"))
+    assert (result.exit_code, "failed: a.png: " in result.stderr) == (0, False)
+    assert json.loads((tmp_path / "out.csv.json").read_text())["counts"] == {"read": 1}
+    assert "read 1, to review 0, unread 0, failed 0; 1 crops in " in result.stderr
+
+
+@pytest.mark.usefixtures("here")
+def test_what_the_journal_holds_reaches_the_results_though_nothing_new_comes(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder, output = tmp_path / "in", tmp_path / "out.csv"
+    run(monkeypatch, folder, output, partial(save, folder / "a.png", 1))
+    for path in (output, tmp_path / "out.csv.json"):  # as if killed between journal and results
+        path.unlink()
+    for steps in ([], [lambda: None]):
+        assert run(monkeypatch, folder, output, *steps).exit_code == 0
+        assert is_whole(output)
+        assert zips(output) == [("a.png", "00001")]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_watch_on_a_full_disk_leaves_what_its_journal_holds_in_the_results(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder, output = tmp_path / "in", tmp_path / "out.csv"
+    real, left = Journal._write, [3]  # the head and two records
+
+    def write(journal: Journal, line: bytes, *, records: int) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(journal, line, records=records)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "_write", write)
+        paths = [folder / f"{number}.png" for number in (1, 2, 3)]
+        result = run(patch, folder, output, lambda: [*map(save, paths, (1, 2, 3))])
+    assert result.exit_code == OutputError.exit_code
+    assert "No space left on device" in result.stderr
+    assert zips(output) == [("1.png", "00001"), ("2.png", "00002")]
+    assert run(monkeypatch, folder, output, lambda: None).exit_code == 0
+    assert zips(output) == [("1.png", "00001"), ("2.png", "00002"), ("3.png", "00003")]
 
 
 def test_a_file_that_is_still_written_waits(tmp_path: Path) -> None:
@@ -220,10 +353,11 @@ def test_a_bad_file_costs_its_row_and_the_watch_goes_on(tmp_path: Path) -> None:
     save(folder / "a.png", fakes.KILL)
     (folder / "b.png").touch()
     save(folder / "c.png", 9)
-    with watching(folder, output) as process:
+    with watching(folder, output, "--settle-limit", "1") as process:
         assert wait_until(lambda: len(zips(output)) == 3)
         assert end(process)[0] == 1
-    assert [row.reason[0] if row.reason else "" for row in read_results(output)] == ["worker_died", "unreadable_file", ""]
+    reasons = {row.file: "".join(row.reason) for row in read_results(output)}
+    assert reasons == {"a.png": "worker_died", "b.png": "unreadable_file", "c.png": ""}
 
 
 def test_a_watch_is_not_gone_on_with_otherwise_and_two_do_not_meet(tmp_path: Path) -> None:

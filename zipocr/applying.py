@@ -2,19 +2,19 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from zipocr import __version__
-from zipocr.atomic import WholeFile, write_whole
+from zipocr.atomic import WholeFile, refuse_existing, write_whole
 from zipocr.corrections import Decision, Verdict
 from zipocr.errors import InputError, OutputError
-from zipocr.outputs import beside
-from zipocr.results import Row, format_rows, read_lines, to_cell, unread_row
-from zipocr.sources import named, read_provenance
+from zipocr.outputs import own_version, refuse_foreign_facts
+from zipocr.results import Row, beside, format_rows, read_lines, to_cell, unread_row
+from zipocr.sources import named
 from zipocr.types import ZIP_LENGTH, Place, Reason, Status, dashed
 
 Decisions: TypeAlias = Mapping[tuple[str, int], Decision]
@@ -85,7 +85,15 @@ def check(results: Path, decisions: Decisions) -> None:
         raise InputError(f"{len(lost)} of {len(decisions)} decisions are about pages that are not in the results: {named}. {cure}")
 
 
-def apply(results: Path, decisions: Decisions, target: Path, *, places: Mapping[str, Place], force: bool = False) -> Counter[str]:
+def apply(
+    results: Path,
+    decisions: Decisions,
+    target: Path,
+    *,
+    places: Mapping[str, Place],
+    inputs: Sequence[Path] = (),
+    force: bool = False,
+) -> Counter[str]:
     """Write results with decisions put in, whole or not at all.
 
     Parameters
@@ -98,6 +106,9 @@ def apply(results: Path, decisions: Decisions, target: Path, *, places: Mapping[
         The file to write.
     places : mapping of str to Place
         The directory that city and state come from; empty where there is none.
+    inputs : sequence of Path
+        The files that decisions and directory were read from: like the results they are never
+        written to.
     force : bool
         Replace a file that is there.
 
@@ -111,15 +122,15 @@ def apply(results: Path, decisions: Decisions, target: Path, *, places: Mapping[
     InputError
         If the decisions are not about these results.
     OutputError
-        If the target is there already, is the results themselves, or cannot be written.
+        If the target is there already, it or what is written beside it is an input, or it cannot
+        be written.
     """
-    if target.exists() and target.samefile(results):
-        raise OutputError(f"{to_cell(str(target))} is what the corrections are applied to. Write to another file.")
-    if target.exists() and not force:
-        raise OutputError(f"{to_cell(str(target))} is there already. Replace it with --force, or write to another file.")
+    refuse_inputs(target, (results, *inputs))
+    refuse_existing(target, force=force)
+    refuse_foreign_facts(target, force=force)
     check(results, decisions)
     counts: Counter[str] = Counter()
-    with WholeFile(target) as file:
+    with WholeFile(target, force=force) as file:
         for text, row in read_lines(results):
             decision = None if row is None else decisions.get((row.file, row.page))
             if row is None or decision is None:
@@ -132,15 +143,39 @@ def apply(results: Path, decisions: Decisions, target: Path, *, places: Mapping[
     return counts
 
 
-def write_provenance(target: Path, *, results: Path, corrections: Path, counts: Mapping[str, int]) -> None:
-    """Say beside the new results what made them: all that is known of the old ones, and what was applied.
+def refuse_inputs(target: Path, inputs: Sequence[Path]) -> None:
+    """See that neither the target nor the JSON beside it is a file that the new results come from.
+
+    Raises
+    ------
+    OutputError
+        If one is.
+    """
+    for written in filter(Path.exists, (target, beside(target, ".json"))):
+        for path in filter(written.samefile, inputs):
+            told = f"{written} would replace {path}, which is read."
+            raise OutputError(f"{told} Write to another file.")
+
+
+def write_provenance(
+    target: Path,
+    *,
+    results: Path,
+    made: Mapping[str, Any],
+    corrections: Path,
+    counts: Mapping[str, int],
+    force: bool = False,
+) -> None:
+    """Say beside the new results what made them.
+
+    That is all that is known of the old ones, ``made``, and what was applied.
 
     Raises
     ------
     OutputError
         If it cannot be written.
     """
-    found = read_provenance(results) or {"zipocr": __version__, "command": "apply"}
+    found = made or {"zipocr": __version__, "command": "apply"}
     applied = {
         "zipocr": __version__,
         "results": named(results),
@@ -149,4 +184,6 @@ def write_provenance(target: Path, *, results: Path, corrections: Path, counts: 
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     written = {**found, "applied": applied, "results": named(target)}
-    write_whole(beside(target, ".json"), json.dumps(written, indent=1).encode() + b"\n")
+    text = json.dumps(written, indent=1).encode() + b"\n"
+    known = {version} if (version := own_version(target)) else None
+    write_whole(beside(target, ".json"), text, force=force, known=known)

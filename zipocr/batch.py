@@ -6,8 +6,10 @@ output ends a batch.
 
 import re
 import traceback
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from itertools import count
@@ -17,7 +19,8 @@ from typing import Protocol, Self, TypeVar
 
 from zipocr.backends import Backend, Loss, LossKind
 from zipocr.errors import ModelError, ZipocrError
-from zipocr.images import ImageFile, read_pages, silence_decoders, write_png
+from zipocr.images import ImageFile, read_pages, silence_decoders, stamped, write_png
+from zipocr.remote import PATIENCE, Url
 from zipocr.results import Row, format_rows, parse_rows, to_row, unread_row
 from zipocr.types import GrayImage, Model, Place, Reason, Trace, Unread, ZipReading
 
@@ -63,7 +66,9 @@ class BatchSettings:
     """What the reading processes need to know; plain values, so that it can be sent to them.
 
     ``min_confidence`` None takes the model's threshold for ``max_error``; ``directory`` is the user's own list of ZIPs, None the packaged
-    one; ``debug`` is the folder for the debug pictures.
+    one; ``debug`` is the folder for the debug pictures. ``patience`` is how many seconds a file on
+    S3 may take to come. With ``require_listed`` no ZIP counts as read that the directory does not
+    list.
     """
 
     model: str
@@ -73,6 +78,8 @@ class BatchSettings:
     directory: Mapping[str, Place] | None
     max_pixels: int
     debug: Path | None
+    patience: float = PATIENCE
+    require_listed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +115,8 @@ class FileReader:
     min_confidence: float
     max_pixels: int
     debug: Path | None = None
+    patience: float = PATIENCE
+    require_listed: bool = False
 
     def __call__(self, file: ImageFile) -> Outcome:
         """Read a file.
@@ -185,7 +194,10 @@ class FileReader:
         self, task: ImageFile, *, first: int = 1, begin: Callable[[], None] = lambda: None
     ) -> Iterator[tuple[int, GrayImage | Unread]]:
         """Decode the pages of a file, one at a time, each with its number."""
-        pages = read_pages(task.path, max_pixels=self.max_pixels, first=first, begin=begin)
+        path = task.path
+        if isinstance(path, Url):
+            path = replace(path, patience=self.patience)
+        pages = read_pages(path, max_pixels=self.max_pixels, first=first, begin=begin)
         for number in count(first):
             page = _attempt(partial(next, pages, None))
             if page is None:
@@ -202,7 +214,14 @@ class FileReader:
 
     def _outcome(self, file: ImageFile, number: int, reading: ZipReading | Unread) -> Outcome:
         failures = (reading.detail or reading.reason,) if isinstance(reading, Unread) and reading.reason in FAILURES else ()
-        return Outcome.of([to_row(file.name, number, reading, min_confidence=self.min_confidence)], failures)
+        row = to_row(
+            file.name,
+            number,
+            reading,
+            min_confidence=self.min_confidence,
+            require_listed=self.require_listed,
+        )
+        return Outcome.of([row], failures)
 
     def _read(self, page: GrayImage, name: str, number: int) -> ZipReading | Unread:
         """Read, and draw from the very trace that gave the answer."""
@@ -314,6 +333,8 @@ def start_reading(settings: BatchSettings) -> FileReader:
         min_confidence=threshold,
         max_pixels=settings.max_pixels,
         debug=settings.debug,
+        patience=settings.patience,
+        require_listed=settings.require_listed,
     )
 
 
@@ -374,3 +395,29 @@ def read_files(files: Iterable[ImageFile], settings: BatchSettings, *, backend: 
     """
     start: Callable[[], FileReader] = partial(start_reading, settings)
     yield from map(joined, backend.map(start, files, lost=_lost_page))
+
+
+def read_stamped(
+    files: Iterable[ImageFile],
+    settings: BatchSettings,
+    *,
+    backend: Backend,
+) -> Generator[tuple[str, Outcome], None, None]:
+    """Read files as `read_files` does.
+
+    Yields
+    ------
+    str and Outcome
+        The stamp that the file had before it was read: whoever replaces it meanwhile or later
+        gives it another one.
+    """
+    stamps: deque[str] = deque()
+
+    def noted() -> Iterator[ImageFile]:
+        for file, stamp in stamped(files, patience=settings.patience):
+            stamps.append(stamp)
+            yield file
+
+    with closing(read_files(noted(), settings, backend=backend)) as outcomes:
+        for outcome in outcomes:
+            yield stamps.popleft(), outcome

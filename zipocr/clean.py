@@ -34,8 +34,12 @@ FITS = 5
 TANGENT = 0.3
 # Strokes parted one above the other by less than this belong together.
 MENDED_GAP = 0.14
+# No gap of more rows is closed, whatever the height: it would cost as much for every pixel.
+_MOST_MENDED = 128
 # A digit is at least this high, as a share of the whole line of writing.
 LINE_SHARE = 0.7
+# A page with more components is noise or a pattern: a page of a newspaper has fewer letters.
+_MOST_COMPONENTS = 40_000
 # Where there are more components, it is not worked out which of them lie above others.
 _MOST_COMPARED = 500
 
@@ -46,6 +50,8 @@ def digit_height(parts: Components) -> float:
     The height below which lies two thirds of the ink, counted by components; flat ones, frames and those that fill the page from side
     to side are left out, since they are rules and boxes. Digits that a dead scan line parted count whole.
     """
+    if len(parts.boxes) > _MOST_COMPONENTS:
+        return 0.0
     height, counted = _find_writing(parts)
     # The gaps that may be closed grow with the height, and closing them makes the writing higher.
     while any(counted):
@@ -95,7 +101,7 @@ def mend_gaps(parts: Components, height: float) -> Components:
 
 def _reach(height: float) -> int:
     """The widest gap that is closed, in rows."""
-    return round(MENDED_GAP * height)
+    return min(round(MENDED_GAP * height), _MOST_MENDED)
 
 
 def _some_above_others(boxes: Sequence[Extent], reach: int) -> bool:

@@ -40,6 +40,8 @@ class ScanConfig:
         The user's own list of ZIPs, which takes the place of the packaged directory.
     no_directory : bool
         Read without any directory of listed ZIP codes.
+    require_listed : bool
+        Count no ZIP as read that the directory does not list.
     debug : Path or None
         Folder for one debug picture per page.
     quiet : bool
@@ -51,9 +53,12 @@ class ScanConfig:
     force : bool
         Replace an output or journal that is there.
     timeout : float or None
-        Seconds that a page may take; None takes the worker processes' own limit, and none where there are no workers.
+        Seconds that a page may take; None takes the worker processes' own limit.
     max_memory_per_worker : int or None
-        Bytes of memory that a worker process may take.
+        Bytes of memory that a worker process may take; None takes their own limit.
+    patience : float or None
+        Seconds that a file on S3 may take to come, with all attempts; None stands for 30, or half
+        of `timeout` where that is less.
     verbose : int
         How much to say on standard error: 1 what happens, 2 every input.
     log_file : Path or None
@@ -72,6 +77,7 @@ class ScanConfig:
     min_confidence: float | None = None
     directory: Path | None = None
     no_directory: bool = False
+    require_listed: bool = False
     debug: Path | None = None
     quiet: bool = False
     max_pixels: int = 50_000_000
@@ -79,6 +85,7 @@ class ScanConfig:
     force: bool = False
     timeout: float | None = None
     max_memory_per_worker: int | None = None
+    patience: float | None = None
     verbose: int = 0
     log_file: Path | None = None
 
@@ -91,11 +98,14 @@ class WatchConfig:
     ----------
     settle : float
         Seconds for which a file must not have changed before it is read.
+    settle_limit : float
+        The same for a file that lacks its end.
     poll : float
         Seconds after which a folder is listed even if nothing was heard of it.
     """
 
     settle: float = 2.0
+    settle_limit: float = 60.0
     poll: float = 10.0
 
 

@@ -15,12 +15,13 @@ from io import FileIO, StringIO
 from pathlib import Path
 
 from zipocr.atomic import sync_folder
-from zipocr.errors import InputError, OutputError
-from zipocr.locks import shown, take
+from zipocr.errors import InputError, OutputError, printable
+from zipocr.locks import is_in_place, take
 from zipocr.results import from_cell, to_cell
+from zipocr.types import eaten_zeros
+from zipocr.untrusted import read_plain
 
 _ZIP = re.compile("[0-9]{5}(-[0-9]{4})?")
-_LESS_THAN_A_ZIP = re.compile("([0-9]{1,4})(-[0-9]{4})?")
 _TIME = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+]00:00)")
 _MARK = b"\xef\xbb\xbf"  # some spreadsheets write it in front of UTF-8
 _SHOWN = 40
@@ -111,18 +112,18 @@ class _Survey:
 
 def _survey(path: Path) -> _Survey:
     try:
-        data = path.read_bytes()
+        data = read_plain(path)
     except OSError as error:
-        message = f"Cannot read {shown(path)}: {error.strerror}."
+        message = f"Cannot read {printable(path)}: {error.strerror}."
         raise InputError(message) from error
     found = _Survey()
     for number, line in enumerate(data.splitlines(keepends=True), start=1):
         ended = line.endswith((b"\n", b"\r"))
-        where = f"{shown(path)}, line {number}"
+        where = f"{printable(path)}, line {number}"
         if number == 1:
             if not ended and _HEADER.encode().startswith(line) and line != _HEADER.encode():
                 break
-            _check_header(line.removeprefix(_MARK), shown(path))
+            _check_header(line.removeprefix(_MARK), printable(path))
         elif (cells := _to_cells(line, where, ended=ended)) is None:
             break
         elif cells:
@@ -191,7 +192,7 @@ def _trouble(decision: Decision) -> str:
     """What is wrong with a decision; empty where nothing is."""
     for text in (decision.read_zip, decision.zip):
         if text and not is_zip(text):
-            return _told(text)
+            return eaten_zeros(text) or f"{text[:_SHOWN]!r} is no ZIP: write five digits, or nine as 12345-6789."
     if decision.page < 1 or not _TIME.fullmatch(decision.time):
         return "pages count from 1, and times look like 2026-01-31T12:00:00+00:00."
     decided = decision.decision in {Verdict.CONFIRMED, Verdict.CORRECTED}
@@ -201,15 +202,6 @@ def _trouble(decision: Decision) -> str:
         right = Verdict.CORRECTED if decision.decision is Verdict.CONFIRMED else Verdict.CONFIRMED
         return f"{decision.zip} where {decision.read_zip or 'nothing'} was read is not {decision.decision}; write {right}."
     return ""
-
-
-def _told(text: str) -> str:
-    """Say why a text is no ZIP."""
-    eaten = _LESS_THAN_A_ZIP.fullmatch(text)
-    if eaten:
-        cure = f"A spreadsheet takes leading zeros away: write {eaten[1]:0>5}{eaten[2] or ''}, and keep the column as text."
-        return f"{text} has less than five digits. {cure}"
-    return f"{text[:_SHOWN]!r} is no ZIP: write five digits, or nine as 12345-6789."
 
 
 class CorrectionsFile:
@@ -246,7 +238,8 @@ class CorrectionsFile:
         ValueError
             If it is a decision that could not be read again: a fault of the program.
         OutputError
-            If it cannot be written whole; the file is as it was before.
+            If it cannot be written whole, and the file is as it was before; or if the file is no
+            longer the one that was opened, or was written to by others.
         """
         if trouble := _trouble(decision):
             raise ValueError(trouble)
@@ -254,8 +247,22 @@ class CorrectionsFile:
         cells = replace(decision, file=to_cell(decision.file))
         csv.writer(line, lineterminator="\n").writerow(getattr(cells, name) for name in COLUMNS)
         with self._translated():
+            self._refuse_another_file()
             self._write(line.getvalue().encode())
         _keep(self.last, decision)
+
+    def _refuse_another_file(self) -> None:
+        """Many editors save by moving a new file into the place of the old one.
+
+        What is added to the old one then is lost.
+        """
+        is_own = is_in_place(self._file, self._path)
+        if not is_own or os.fstat(self._file.fileno()).st_size != self._end:
+            message = (
+                f"Another program has replaced, changed or removed {self._path} meanwhile. "
+                "End the review and start it again: it goes on with what the file holds then."
+            )
+            raise OutputError(message)
 
     def _write(self, line: bytes) -> None:
         rest = memoryview(line)
@@ -274,7 +281,7 @@ class CorrectionsFile:
         try:
             yield
         except OSError as error:
-            message = f"Cannot write {shown(self._path)}: {error.strerror}. What was decided before is safe in it."
+            message = f"Cannot write {printable(self._path)}: {error.strerror}. What was decided before is safe in it."
             raise OutputError(message) from error
 
 
@@ -299,7 +306,7 @@ def open_corrections(path: Path) -> Iterator[CorrectionsFile]:
     OutputError
         If another review has it open, or it cannot be written.
     """
-    busy = f"Another review is writing to {shown(path)}. Go on in its page, end it, or choose another file with --labels-out."
+    busy = f"Another review is writing to {printable(path)}. Go on in its page, end it, or choose another file with --labels-out."
     with take(path, busy=busy) as file:
         corrections = CorrectionsFile(path, file)
         corrections.begin()

@@ -1,14 +1,14 @@
 """The door to a user's own list of ZIPs: a text file of one a line, or CSV with the columns zip, city and state under that header."""
 
 import csv
-import os
 import re
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
-from zipocr.errors import InputError
-from zipocr.types import Place
+from zipocr.errors import InputError, printable
+from zipocr.types import Place, eaten_zeros
+from zipocr.untrusted import read_plain
 
 HEADER = ("zip", "city", "state")
 _SHOWN = 20  # letters of a wrong cell that an error repeats
@@ -32,9 +32,9 @@ def read_directory(path: Path) -> dict[str, Place]:
     InputError
         If the file cannot be read, lists nothing, or has a line that is no ZIP; the message names the line.
     """
-    shown = os.fsencode(path).decode(errors="backslashreplace")
+    shown = printable(path)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_plain(path).decode("utf-8-sig")
     except OSError as error:
         raise InputError(f"Cannot read {shown}: {error.strerror}.") from error
     except UnicodeDecodeError as error:
@@ -90,8 +90,7 @@ def _entry(cells: list[str], columns: int, where: str) -> tuple[str, Place]:
         raise InputError(f"{message} Columns need the header zip,city,state on the first line.")
     listed, city, state = (*cells, "", "")[: len(HEADER)]
     if re.fullmatch("[0-9]{1,4}", listed):
-        cure = f"A spreadsheet takes leading zeros away: write {listed:0>5}, and keep the column as text."
-        raise InputError(f"{where}: {listed} has less than five digits. {cure}")
+        raise InputError(f"{where}: {eaten_zeros(listed)}")
     if not re.fullmatch("[0-9]{5}", listed):
         cure = "Give one ZIP a line, or columns under the header zip,city,state."
         raise InputError(f"{where}: {listed[:_SHOWN]!r} is no ZIP of five digits. {cure}")

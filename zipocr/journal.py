@@ -1,29 +1,35 @@
 r"""The door to journals: what a run has finished, kept safe while it goes on, so that another can take over where it stopped.
 
-A journal is a text file. Each line is JSON, a tab, and a CRC over that JSON and the number of the line; the first holds what the run is,
-the others a record each. A line that was cut short, damaged or moved is noticed, and nothing from there on is believed.
+A journal is a text file. Each line is JSON, a tab, and a CRC over that JSON and the position of the
+line, in bytes from the beginning of the file; the first line holds what the run is, the others a
+record each. A line that was cut short, damaged or moved is noticed, and nothing from there on is
+believed.
 """
 
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from io import FileIO
+from io import BufferedReader, FileIO, RawIOBase
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from zlib import crc32
 
-from zipocr.errors import OutputError
-from zipocr.locks import shown, take
+from zipocr.atomic import sync_folder
+from zipocr.errors import OutputError, printable
+from zipocr.locks import is_in_place, take
+from zipocr.untrusted import parse_json
 
 Json = Any
 SYNC_SECONDS = 1.0
 """What was written at least this long before the latest record has reached the disk."""
 
 LONGEST_SHOWN = 40
-_MAGIC = b'{"zipocr_journal": 1, '
+FORMAT = 2
+_MAGIC = b'{"zipocr_journal": %d, ' % FORMAT
+_ANY_FORMAT = b'{"zipocr_journal": '
 
 
 class Journal:
@@ -53,10 +59,10 @@ class Journal:
             return
         if not resume:
             whose = "belongs to a run that did not end, or to a watch"
-            message = f"{shown(self._path)} {whose}. Go on with --resume, or start anew with --force."
+            message = f"{printable(self._path)} {whose}. Go on with --resume, or start anew with --force."
             raise OutputError(message)
         if changes := differences(head.get("identity"), identity):
-            message = f"{shown(self._path)} was begun otherwise: {'; '.join(changes)}. Give the same again, or start anew with --force."
+            message = f"{printable(self._path)} was begun otherwise: {'; '.join(changes)}. Give the same again, or start anew with --force."
             raise OutputError(message)
         self.begun = str(head.get("begun"))
         with self._translated():
@@ -64,19 +70,18 @@ class Journal:
 
     def _survey(self) -> dict[str, Json] | None:
         """Find the records that can be believed, and give the first line; None if nothing else was written yet."""
-        with self._translated(), self._path.open("rb") as lines:
+        with self._translated(), self._lines() as lines:
             first = next(lines, b"")
             head = _unpack(first, 0)
             if head is None or not first.startswith(_MAGIC):
                 if first.endswith(b"\n") or not _is_cut_head(first):
-                    message = f"{shown(self._path)} is no journal of this version of zipocr, or damaged. Replace it with --force."
-                    raise OutputError(message)
+                    raise OutputError(_no_journal(self._path, first))
                 return None
             self._end = len(first)
-            for number, line in enumerate(lines, start=1):
-                if _unpack(line, number) is None:
+            for line in lines:
+                if _unpack(line, self._end) is None:
                     break
-                self.finished, self._end = number, self._end + len(line)
+                self.finished, self._end = self.finished + 1, self._end + len(line)
         return head
 
     def _write_head(self, identity: Mapping[str, Json]) -> None:
@@ -84,41 +89,72 @@ class Journal:
         self.finished, self._end = 0, 0
         with self._translated():
             self._file.truncate(0)
-            self._write(_pack({"zipocr_journal": 1, "begun": self.begun, "identity": identity}, 0), records=0)
+            head = {"zipocr_journal": FORMAT, "begun": self.begun, "identity": identity}
+            self._write(_pack(head, 0), records=0)
             self._sync()
+            # Without its name in the folder the file would not be found after a loss of power.
+            sync_folder(self._path.resolve().parent)
 
-    def append(self, record: Mapping[str, Json]) -> None:
+    def _lines(self) -> BinaryIO:
+        """Open what was written for reading, even if another program removed its name."""
+        if hasattr(os, "pread"):
+            return BufferedReader(_FromStart(self._file))
+        return self._path.open("rb")
+
+    def append(self, record: Mapping[str, Json]) -> int:
         """Add a record.
 
         It is handed to the system at once, and so outlives this process. Against a loss of power the disk is made to keep all records at
         most every `SYNC_SECONDS`.
+
+        Returns
+        -------
+        int
+            Its position, for `read`.
 
         Raises
         ------
         OutputError
             If it cannot be written whole; what was there before is as it was.
         """
+        position = self._end
         with self._translated():
-            self._write(_pack(record, self.finished + 1), records=self.finished + 1)
+            self._write(_pack(record, position), records=self.finished + 1)
             if time.monotonic() - self._synced >= SYNC_SECONDS:
                 self._sync()
+        return position
 
-    def records(self) -> Iterator[dict[str, Json]]:
-        """Read all records there are."""
-        with self._translated(), self._path.open("rb") as lines:
-            next(lines)
-            for number in range(1, self.finished + 1):
-                record = _unpack(next(lines, b""), number)
-                if record is None:
-                    message = f"{shown(self._path)} was changed by another program. Start anew with --force."
-                    raise OutputError(message)
-                yield record
+    def records(self) -> Iterator[tuple[int, dict[str, Json]]]:
+        """Read all records there are, each with its position, in the order they were added."""
+        with self._translated(), self._lines() as lines:
+            position = len(next(lines, b""))
+            for _ in range(self.finished):
+                line = next(lines, b"")
+                yield position, self._believed(line, position)
+                position += len(line)
+
+    def read(self, positions: Iterable[int]) -> Iterator[dict[str, Json]]:
+        """Read the records at some positions, in their order."""
+        with self._translated(), self._lines() as lines:
+            for position in positions:
+                lines.seek(position)
+                yield self._believed(lines.readline(), position)
+
+    def _believed(self, line: bytes, position: int) -> dict[str, Json]:
+        record = _unpack(line, position)
+        if record is None:
+            fault = f"{printable(self._path)} was changed by another program."
+            message = f"{fault} Start anew with --force."
+            raise OutputError(message)
+        return record
 
     def remove(self) -> None:
         """Remove the file; its work is done."""
         if os.name == "nt":  # where an open file cannot be removed
             self._file.close()
-        self._path.unlink(missing_ok=True)
+            self._path.unlink(missing_ok=True)
+        elif is_in_place(self._file, self._path):
+            self._path.unlink()
         self._file.close()
 
     def close(self) -> None:
@@ -154,9 +190,40 @@ class Journal:
         try:
             yield
         except OSError as error:
-            message = f"Cannot write {shown(self._path)}: {error.strerror}."
-            cure = " What was finished is safe: go on with --resume when this is cured." if self.finished else ""
-            raise OutputError(message + cure) from error
+            message = f"Cannot write {printable(self._path)}: {error.strerror}."
+            raise OutputError(f"{message}{self._cure()}") from error
+
+    def _cure(self) -> str:
+        if not self.finished:
+            return ""
+        if not is_in_place(self._file, self._path):
+            return " It was removed while the run went on, and what was finished with it: start anew."
+        return " What was finished is safe: the same again goes on, a scan with --resume."
+
+
+class _FromStart(RawIOBase):
+    """An open file from its beginning, read at a place of its own, whatever is appended to it."""
+
+    def __init__(self, file: FileIO) -> None:
+        self._file = file
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go to a place; the end of the file is unknown."""
+        self._at = offset + (self._at if whence == os.SEEK_CUR else 0)
+        return self._at
+
+    def readinto(self, buffer: Any, /) -> int:
+        found = os.pread(self._file.fileno(), len(buffer), self._at)
+        buffer[: len(found)] = found
+        self._at += len(found)
+        return len(found)
 
 
 @contextmanager
@@ -213,24 +280,39 @@ def _brief(value: Json) -> str:
 
 
 def _take(path: Path) -> FileIO:
-    return take(path, busy=f"Another run is writing beside {shown(path)}. Wait for its end, or choose another output.")
+    return take(path, busy=f"Another run is writing beside {printable(path)}. Wait for its end, or choose another output.")
 
 
-def _pack(record: Mapping[str, Json], number: int) -> bytes:
+def _pack(record: Mapping[str, Json], position: int) -> bytes:
     text = json.dumps(record).encode()
-    return b"%s\t%08x\n" % (text, crc32(text, number))
+    return b"%s\t%08x\n" % (text, _check(text, position))
 
 
-def _unpack(line: bytes, number: int) -> dict[str, Json] | None:
+def _check(text: bytes, position: int) -> int:
+    return crc32(text, position & 0xFFFFFFFF)
+
+
+def _unpack(line: bytes, position: int) -> dict[str, Json] | None:
     """Give the record of a line, or None if it cannot be believed."""
     text, _, check = line.rpartition(b"\t")
-    if check != b"%08x\n" % crc32(text, number):
+    if check != b"%08x\n" % _check(text, position):
         return None
     try:
-        record = json.loads(text)
-    except (ValueError, RecursionError):
+        return parse_json(text)
+    except ValueError:
         return None
-    return record if isinstance(record, dict) else None
+
+
+def _no_journal(path: Path, first: bytes) -> str:
+    """Say why a file cannot be gone on with, by its first line."""
+    head = _unpack(first, 0) if first.startswith(_ANY_FORMAT) else None
+    if head is None:
+        return f"{printable(path)} is no journal of zipocr, or damaged. Replace it with --force."
+    return (
+        f"{printable(path)} is a journal of format {head['zipocr_journal']}, and this version of zipocr"
+        f" writes format {FORMAT}. End that run with the version that began it,"
+        " or start anew with --force."
+    )
 
 
 def _is_cut_head(line: bytes) -> bool:

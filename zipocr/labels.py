@@ -13,10 +13,11 @@ import numpy as np
 
 from zipocr.corrections import COLUMNS as CORRECTIONS
 from zipocr.corrections import Drawn, read_corrections
-from zipocr.errors import InputError
+from zipocr.errors import InputError, printable
 from zipocr.evaluate import Batch, Case
 from zipocr.results import Row, from_cell, to_cell
-from zipocr.types import Status, dashed
+from zipocr.types import Status, dashed, eaten_zeros
+from zipocr.untrusted import read_plain
 
 NEEDED = ("file", "zip")
 _ZIP = re.compile("([0-9]{5})(?:-([0-9]{4}))?")
@@ -62,9 +63,9 @@ def read_labels(path: Path) -> list[Label]:
     InputError
         If the file cannot be read or something in it is no label; the message names the line and the cure.
     """
-    shown = to_cell(str(path))
+    shown = printable(path)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_plain(path).decode("utf-8-sig")
     except OSError as error:
         raise InputError(f"Cannot read {shown}: {error.strerror}.") from error
     except UnicodeDecodeError as error:
@@ -153,11 +154,8 @@ def _truth(cell: str, plus4: str | None, where: str) -> tuple[str, bool]:
 
 def _no_zip(cell: str) -> str:
     """Say why a cell is no ZIP, and what to do about it."""
-    eaten = re.fullmatch("([0-9]{1,4})(-[0-9]{4})?", cell)
-    if eaten:
-        cure = f"A spreadsheet takes leading zeros away: write {eaten[1]:0>5}{eaten[2] or ''}, and keep the column as text."
-        return f"{cell} has less than five digits. {cure}"
-    return f"{cell[:_SHOWN]!r} is no ZIP. Write five digits, or nine as 12345-6789; leave it empty where no ZIP stands on the page."
+    cure = "Write five digits, or nine as 12345-6789; leave it empty where no ZIP stands on the page."
+    return eaten_zeros(cell) or f"{cell[:_SHOWN]!r} is no ZIP. {cure}"
 
 
 def _decisions(path: Path, shown: str) -> list[Label]:

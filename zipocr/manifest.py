@@ -9,16 +9,19 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
-from zipocr.errors import InputError
+from zipocr.errors import InputError, ZipocrError
 from zipocr.images import ImageFile
 from zipocr.remote import is_url
+from zipocr.untrusted import open_plain
 
 COLUMN = "path"
 _PARQUET = b"PAR1"
 _BATCH = 10_000
+_SHOWN = 400  # letters of names that an error repeats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,25 +59,25 @@ def open_manifest(path: Path) -> Manifest:
         If it cannot be read, has no column ``path``, or a path is none; the message says where.
     """
     with _translated(path):
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         return Manifest(path=path, sha256=sha256, count=sum(1 for _ in _entries(path)))
 
 
 def _entries(path: Path) -> Iterator[str]:
     with _translated(path):
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             is_parquet = file.read(len(_PARQUET)) == _PARQUET
         for place, entry in _from_parquet(path) if is_parquet else _from_text(path):
             if not entry or "\0" in entry:
-                message = f"{place} of the manifest {_shown(path)} is no path."
+                message = f"{place} of the manifest {path} is no path."
                 raise InputError(message)
             yield entry
 
 
 def _from_text(path: Path) -> Iterator[tuple[str, str]]:
     """Lines, or cells of CSV, and where they stand; empty lines do not count. Names of files may be any bytes."""
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+    with TextIOWrapper(open_plain(path), encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         first = next(csv.reader([file.readline()]), [])
         file.seek(0)
         if COLUMN in first:
@@ -96,9 +99,10 @@ def _from_csv(file: TextIO, column: int) -> Iterator[tuple[str, str]]:
 def _from_parquet(path: Path) -> Iterator[tuple[str, str]]:
     from pyarrow import parquet
 
-    with parquet.ParquetFile(path) as file:
+    with open_plain(path) as plain, parquet.ParquetFile(plain) as file:
         if COLUMN not in file.schema_arrow.names:
-            message = f"The manifest {_shown(path)} has no column {COLUMN!r}, but {', '.join(file.schema_arrow.names)}."
+            there = ", ".join(file.schema_arrow.names)[:_SHOWN]
+            message = f"The manifest {path} has no column {COLUMN!r}, but {there}."
             raise InputError(message)
         number = 0
         for batch in file.iter_batches(columns=[COLUMN], batch_size=_BATCH):
@@ -112,15 +116,13 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        message = f"Cannot read the manifest {_shown(path)}: {error.strerror or error}."
+        message = f"Cannot read the manifest {path}: {error.strerror or error}."
         raise InputError(message) from error
     except ImportError as error:
         message = "A manifest of Parquet is read after: pip install 'zipocr[parquet]'"
         raise InputError(message) from error
-    except (csv.Error, ValueError) as error:
-        message = f"The manifest {_shown(path)} is damaged: {error}."
+    except ZipocrError:
+        raise
+    except Exception as error:  # foreign bytes: pyarrow raises more than it says
+        message = f"The manifest {path} is damaged: {error}."
         raise InputError(message) from error
-
-
-def _shown(path: Path) -> str:
-    return str(path).encode(errors="backslashreplace").decode()

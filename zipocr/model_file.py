@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from zipocr.atomic import write_whole
 from zipocr.errors import ModelError
 from zipocr.types import Model
+from zipocr.untrusted import open_plain, parse_json, read_plain
 
 SHIPPED = ("digits", "mail")
 FORMAT = 2
+_SHOWN = 40  # letters of a wrong value that an error repeats
 DIGEST = "sha256"
 LARGEST = 1 << 28
 """Bytes that the members of a model file may have; a small file can be packed so that it fills the memory."""
@@ -56,12 +58,11 @@ def load_model(name_or_path: str) -> Model:
     """
     path = _find(name_or_path)
     try:
-        with path.open("rb") as file, ZipFile(file) as members:
-            found = _unpacked(members)
+        found = unpack(path, most=LARGEST)
     except FileNotFoundError:
         raise ModelError(f"no model {name_or_path!r}: give {', '.join(SHIPPED)} or the path of a file made by 'zipocr train'") from None
-    except Exception as error:  # noqa: BLE001 - foreign bytes: zipfile, zlib, numpy and tokenize raise more than they say
-        raise ModelError(f"{path} is no model file ({_told(error)}): give {', '.join(SHIPPED)} or a file made by 'zipocr train'") from None
+    except ValueError as error:
+        raise ModelError(f"{path} is no model file ({error}): give {', '.join(SHIPPED)} or a file made by 'zipocr train'") from None
     return _checked(path, found)
 
 
@@ -80,20 +81,40 @@ def model_digest(name_or_path: str) -> str:
     """
     path = _find(name_or_path)
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror}): give {', '.join(SHIPPED)} or a file made by 'zipocr train'") from None
+        return hashlib.sha256(read_plain(path)).hexdigest()
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read ({_told(error)}): give {', '.join(SHIPPED)} or a file made by 'zipocr train'") from None
 
 
-def _unpacked(members: ZipFile) -> dict[str, NDArray[Any]]:
-    if sum(member.file_size for member in members.infolist()) > LARGEST:
-        raise ValueError(f"unpacked it would have more than {LARGEST >> 20} MB")
+def unpack(path: Path, *, most: int) -> dict[str, NDArray[Any]]:
+    """Read the arrays of an ``.npz`` file; nothing in it is unpickled.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no file.
+    ValueError
+        If it cannot be read, is none, or would have more bytes unpacked; the message says why.
+    """
+    try:
+        with open_plain(path) as file, ZipFile(file) as members:
+            return _unpacked(members, most)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # noqa: BLE001 - foreign bytes raise more than is documented
+        raise ValueError(_told(error)) from None
+
+
+def _unpacked(members: ZipFile, most: int) -> dict[str, NDArray[Any]]:
+    if sum(member.file_size for member in members.infolist()) > most:
+        raise ValueError(f"unpacked it would have more than {most >> 20} MB")
     return {Path(name).stem: np.lib.format.read_array(members.open(name), allow_pickle=False) for name in members.namelist()}
 
 
 def _told(error: Exception) -> str:
     """What an error says, on one line; some say nothing but their name."""
-    return " ".join(str(error).split()) or type(error).__name__
+    said = getattr(error, "strerror", None) or str(error)
+    return " ".join(said.split()) or type(error).__name__
 
 
 def _checked(path: Path, found: dict[str, NDArray[Any]]) -> Model:
@@ -101,12 +122,14 @@ def _checked(path: Path, found: dict[str, NDArray[Any]]) -> Model:
     if missing:
         raise ModelError(f"{path} is no model of zipocr: it lacks {', '.join(missing)}; make one with 'zipocr train'")
     try:
-        passport = json.loads(str(found.pop("passport")))
+        passport = parse_json(str(found.pop("passport")))
         version = passport["format"]
     except (ValueError, KeyError, TypeError):
         raise ModelError(f"{path} has a damaged passport; make the model anew with 'zipocr train'") from None
     if version != FORMAT:
-        raise ModelError(f"{path} has model format {version}, this program reads {FORMAT}; make the model anew with 'zipocr train'")
+        raise ModelError(
+            f"{path} has model format {str(version)[:_SHOWN]}, this program reads {FORMAT}; make the model anew with 'zipocr train'"
+        )
     if trouble := _trouble(passport, found):
         raise ModelError(f"{path} {trouble}; make the model anew with 'zipocr train'")
     return Model(arrays=found, passport=passport)

@@ -4,6 +4,7 @@ The columns are those of the CSV. Text is written as the CSV writes it, so that 
 be got back; lists are lists, and what is not there is null.
 """
 
+import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,8 +17,9 @@ from pyarrow import parquet
 
 from zipocr.atomic import WholeFile, written_whole
 from zipocr.errors import InputError
-from zipocr.results import COLUMNS, Row, from_cell, to_cell
+from zipocr.results import COLUMNS, Row, check_row, from_cell, to_cell
 from zipocr.types import Reason, Status
+from zipocr.untrusted import open_plain, parse_json
 
 _TYPES = {
     "page": pa.int32(),
@@ -28,7 +30,10 @@ _TYPES = {
 }
 _AS_IT_IS = frozenset(_TYPES) | {"status"}
 SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS])
-_KEY = b"zipocr"
+_MAY_BE_NULL = frozenset({"confidence", "runner_up_confidence"})
+_KEY, _CHECK = b"zipocr", b"zipocr_sha256"
+ROWS = "rows"
+"""The fact that holds the number of rows and their checksum."""
 _COMPRESSION = "zstd"
 
 Facts = Mapping[str, Any]
@@ -49,13 +54,49 @@ def write_part(path: Path, rows: Iterable[Row], facts: Facts) -> None:
     OutputError
         If the file cannot be written.
     """
-    table = _to_table(rows).replace_schema_metadata({_KEY: json.dumps(facts)})
+    table = _to_table(rows)
+    digest = RowDigest()
+    digest.update(table.to_pylist())
     with written_whole(path) as stream:
-        parquet.write_table(table, stream, compression=_COMPRESSION)
+        parquet.write_table(table.replace_schema_metadata(_metadata(facts, digest)), stream, compression=_COMPRESSION)
+
+
+class RowDigest:
+    """How many rows there are, and a checksum of all that is in them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._sha256 = hashlib.sha256()
+
+    def update(self, rows: list[dict[str, Any]]) -> None:
+        """Add rows as pyarrow gives them."""
+        self.count += len(rows)
+        for row in rows:
+            self._sha256.update(json.dumps(row).encode() + b"\n")
+
+    def check(self, facts: object) -> None:
+        """Compare with what was told.
+
+        Raises
+        ------
+        ValueError
+            If it is not the same.
+        """
+        if facts != self.facts():
+            raise ValueError("its rows were changed")
+
+    def facts(self) -> dict[str, object]:
+        """Tell both."""
+        return {"count": self.count, "sha256": self._sha256.hexdigest()}
+
+
+def _metadata(facts: Facts, digest: RowDigest) -> dict[bytes, bytes]:
+    text = json.dumps({**facts, ROWS: digest.facts()}).encode()
+    return {_KEY: text, _CHECK: hashlib.sha256(text).hexdigest().encode()}
 
 
 @contextmanager
-def open_parquet(path: Path, facts: Facts) -> Iterator[RowWriter]:
+def open_parquet(path: Path, facts: Facts, *, force: bool = True) -> Iterator[RowWriter]:
     """Write very many rows, some at a time, to a file that appears when the block ends without an error.
 
     Raises
@@ -63,17 +104,21 @@ def open_parquet(path: Path, facts: Facts) -> Iterator[RowWriter]:
     OutputError
         If the file cannot be written.
     """
-    schema = SCHEMA.with_metadata({_KEY: json.dumps(facts)})
-    with WholeFile(path) as file, parquet.ParquetWriter(_Stream(file), schema, compression=_COMPRESSION) as writer:
-        yield _Rows(writer)
+    with WholeFile(path, force=force) as file, parquet.ParquetWriter(_Stream(file), SCHEMA, compression=_COMPRESSION) as writer:
+        rows = _Rows(writer)
+        yield rows
+        writer.add_key_value_metadata(_metadata(facts, rows.digest))
 
 
 class _Rows:
     def __init__(self, writer: Any) -> None:
+        self.digest = RowDigest()
         self._writer = writer
 
     def write(self, rows: Iterable[Row]) -> None:
-        self._writer.write_table(_to_table(rows).cast(self._writer.schema))
+        table = _to_table(rows)
+        self.digest.update(table.to_pylist())
+        self._writer.write_table(table)
 
 
 class _Stream(io.RawIOBase):
@@ -97,12 +142,28 @@ class _Stream(io.RawIOBase):
 
 
 def read_facts(path: Path) -> dict[str, Any] | None:
-    """Read the facts about the rows of a file; None if zipocr did not write it, or it is damaged."""
+    """Read the facts about the rows of a file; None if zipocr did not write it, or it is damaged.
+
+    ``rows`` says how many there are, and their checksum.
+    """
     try:
-        facts = json.loads((parquet.read_schema(path).metadata or {})[_KEY])
-    except (OSError, KeyError, ValueError):
+        with open_plain(path) as plain, parquet.ParquetFile(plain) as file:
+            return _checked_facts(file)
+    except Exception:  # noqa: BLE001 - foreign bytes: pyarrow raises more than it says
         return None
-    return facts if isinstance(facts, dict) else None
+
+
+def _checked_facts(file: Any) -> dict[str, Any]:
+    """Take the facts out of an open file, whose columns must be those of rows."""
+    if not file.schema_arrow.equals(SCHEMA):
+        raise ValueError("it has other columns")
+    metadata = file.metadata.metadata or {}
+    if _KEY not in metadata:
+        raise ValueError("zipocr did not write it")
+    text = metadata[_KEY]
+    if hashlib.sha256(text).hexdigest().encode() != metadata.get(_CHECK):
+        raise ValueError("what it says of its rows was changed")
+    return parse_json(text)
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -111,14 +172,19 @@ def read_rows(path: Path) -> Iterator[Row]:
     Raises
     ------
     InputError
-        If the file cannot be read or holds other rows.
+        If the file cannot be read, holds other rows, or rows that were changed; what came before
+        that is not to be used.
     """
     try:
-        with parquet.ParquetFile(path) as file:
+        with open_plain(path) as plain, parquet.ParquetFile(plain) as file:
+            facts, digest = _checked_facts(file), RowDigest()
             for batch in file.iter_batches():
-                yield from map(_from_values, batch.to_pylist())
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        message = f"{to_cell(str(path))} cannot be read ({error}). Remove it, and scan again."
+                values = batch.to_pylist()
+                digest.update(values)
+                yield from map(_from_values, values)
+        digest.check(facts[ROWS])
+    except Exception as error:  # as above
+        message = f"{path} cannot be read ({error}). Remove it, and scan again."
         raise InputError(message) from error
 
 
@@ -132,8 +198,14 @@ def _to_table(rows: Iterable[Row]) -> Any:
 
 
 def _from_values(values: dict[str, Any]) -> Row:
+    empty = [name for name, value in values.items() if value is None and name not in _MAY_BE_NULL]
+    if empty or None in values["reason"] or None in values["digit_confidences"]:
+        message = f"nothing where {empty[0] if empty else 'a value of a list'} should be"
+        raise ValueError(message)
     plain: dict[str, Any] = {name: value if name in _AS_IT_IS else from_cell(value) for name, value in values.items()}
     plain["status"] = Status(plain["status"])
     plain["reason"] = tuple(map(Reason, plain["reason"]))
     plain["digit_confidences"] = tuple(plain["digit_confidences"])
-    return Row(**plain)
+    row = Row(**plain)
+    check_row(row)
+    return row

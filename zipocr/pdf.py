@@ -1,6 +1,9 @@
 """Pages of PDF files as gray pictures, drawn by PDFium. Needs the extra ``pdf``; `zipocr.images` is the door that comes here."""
 
+import logging
 import math
+import re
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
@@ -16,6 +19,11 @@ POINTS_PER_INCH = 72
 SCALE = DPI / POINTS_PER_INCH * (1 - 1e-6)
 # A damaged file may claim a million pages: after so many in a row that cannot be loaded there are no more.
 MOST_LOST_PAGES = 20
+# Its hints are for programmers, and do not say which file is meant; the rows do.
+logging.getLogger("pypdfium2").setLevel(logging.CRITICAL)
+# The entries of a picture that tell its size are never compressed, and next to each other.
+_WIDTH, _HEIGHT = (re.compile(rb"/%s\s+(\d{1,9})\b" % name) for name in (b"Width", b"Height"))
+_NEAR = 2_000
 
 
 def draw_pages(data: bytes, *, max_pixels: int, first: int, begin: Callable[[], None]) -> Iterator[GrayImage | Unread]:
@@ -39,16 +47,54 @@ def draw_pages(data: bytes, *, max_pixels: int, first: int, begin: Callable[[], 
     """
     try:
         pdf = pypdfium2.PdfDocument(data)
-        pdf.init_forms()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pdf.init_forms()
     except pypdfium2.PdfiumError as error:
         locked = error.err_code in {raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY}
         yield _unreadable("encrypted; save it without its password" if locked else "a damaged PDF")
         return
     with pdf:
-        yield from _draw_all(pdf, max_pixels=max_pixels, first=first, begin=begin)
+        hidden = _hidden_pictures(pdf, data, max_pixels)
+        yield from _draw_all(pdf, hidden, max_pixels=max_pixels, first=first, begin=begin)
 
 
-def _draw_all(pdf: pypdfium2.PdfDocument, *, max_pixels: int, first: int, begin: Callable[[], None]) -> Iterator[GrayImage | Unread]:
+def _hidden_pictures(pdf: pypdfium2.PdfDocument, data: bytes, max_pixels: int) -> set[tuple[int, int]]:
+    """Sizes of too large pictures that no page shows by itself.
+
+    They are masks, or belong to annotations, patterns and fonts: PDFium does not say to which page.
+    """
+    large = {size for size in _all_sizes(data) if math.prod(size) > max_pixels}
+    return large and large.difference(*(_page_sizes(pdf, number) for number in range(len(pdf))))
+
+
+def _all_sizes(data: bytes) -> Iterator[tuple[int, int]]:
+    """Sizes of all pictures in a file."""
+    for width in _WIDTH.finditer(data):
+        begin = data.rfind(b"obj", max(0, width.start() - _NEAR), width.start())
+        end = data.find(b"stream", width.end(), width.end() + _NEAR)
+        near = slice(max(begin, width.start() - _NEAR, 0), end if end >= 0 else width.end() + _NEAR)
+        if height := _HEIGHT.search(data[near]):
+            yield int(width[1]), int(height[1])
+
+
+def _page_sizes(pdf: pypdfium2.PdfDocument, number: int) -> set[tuple[int, int]]:
+    """Sizes of the pictures that a page shows; none where it cannot be loaded."""
+    try:
+        with closing(pdf[number]) as page:
+            return set(_picture_sizes(page))
+    except pypdfium2.PdfiumError:
+        return set()
+
+
+def _picture_sizes(page: pypdfium2.PdfPage) -> Iterator[tuple[int, int]]:
+    pictures = page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE])
+    return (tuple(picture.get_px_size()) for picture in pictures)
+
+
+def _draw_all(
+    pdf: pypdfium2.PdfDocument, hidden: set[tuple[int, int]], *, max_pixels: int, first: int, begin: Callable[[], None]
+) -> Iterator[GrayImage | Unread]:
     if len(pdf) == 0:
         yield _unreadable("no pages")
     lost = 0
@@ -64,15 +110,14 @@ def _draw_all(pdf: pypdfium2.PdfDocument, *, max_pixels: int, first: int, begin:
             continue
         lost = 0
         with closing(page):
-            yield _draw(page, max_pixels=max_pixels)
+            yield _draw(page, hidden, max_pixels=max_pixels)
 
 
-def _draw(page: pypdfium2.PdfPage, *, max_pixels: int) -> GrayImage | Unread:
+def _draw(page: pypdfium2.PdfPage, hidden: set[tuple[int, int]], *, max_pixels: int) -> GrayImage | Unread:
     """Draw a page, unless it or a picture on it is too large: a small file can hold one that fills the memory."""
     try:
         sizes = [tuple(math.ceil(side * SCALE) for side in page.get_size())]
-        sizes += [picture.get_px_size() for picture in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE])]
-        width, height = max(sizes, key=math.prod)
+        width, height = max([*sizes, *_picture_sizes(page), *hidden], key=math.prod)
         if width * height > max_pixels:
             return Unread(
                 reason=Reason.TOO_LARGE, detail=f"{width} x {height} at {DPI} dpi is more than {max_pixels} pixels (--max-pixels)"

@@ -12,7 +12,7 @@ from zipocr.borders import without_borders
 from zipocr.clean import digit_height, mend_gaps, remove_rules, remove_specks
 from zipocr.components import Components
 from zipocr.layout import LEAST_PIXELS, has_several_lines, is_sheet
-from zipocr.shrink import halved
+from zipocr.shrink import halved, reduced
 from zipocr.threshold import flatten, has_ink, otsu
 from zipocr.types import GrayImage, InkMask, Reason
 
@@ -97,6 +97,7 @@ class PreparedPage:
 
 def prepare(page: GrayImage) -> PreparedPage:
     """Find the writing on a page: (H, W) uint8, 0 black to 255 white."""
+    page = reduced(page)
     scaled = to_line_size(page)
     if find_bars(scaled.components).any():
         bare = without_barcodes(page, Components(otsu(flatten(page))[1]))

@@ -15,22 +15,28 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Protocol
+from pathlib import Path, PurePosixPath
+from typing import Protocol, TextIO
 
-from zipocr.atomic import WholeFile
-from zipocr.errors import InputError, OutputError
-from zipocr.types import Reason, Status, Unread, ZipReading
+from zipocr.atomic import Version, WholeFile
+from zipocr.errors import InputError, OutputError, printable
+from zipocr.types import Reason, Status, Unread, ZipReading, eaten_zeros
+from zipocr.untrusted import open_plain
 
 STDOUT = "-"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - the full-width forms are meant
 _TO_ESCAPE = re.compile("[\\\\\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _ESCAPED = re.compile(r"\\(?:\\|x([0-9a-f]{2})|u([0-9a-f]{4}))")
 _UNDECODED = 0xDC00
+_UNDECODABLE = re.compile("[\udc80-\udcff]")
 _FIRST_UNDECODED = 0x80
+_ZIP, _PLUS4, _RUNNER_UP = re.compile("[0-9]{5}"), re.compile("[0-9]{4}"), re.compile("[0-9]{5}(-[0-9]{4})?")
+_SHOWN = 40  # letters of a wrong cell that an error repeats
+_CURE = "Write the results anew with zipocr scan."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +63,14 @@ class Row:
 COLUMNS = tuple(field.name for field in fields(Row))
 
 
-def to_row(file: str, page: int, reading: ZipReading | Unread, *, min_confidence: float) -> Row:
+def to_row(
+    file: str,
+    page: int,
+    reading: ZipReading | Unread,
+    *,
+    min_confidence: float,
+    require_listed: bool = False,
+) -> Row:
     """Put a reading into its row and decide its status.
 
     Parameters
@@ -70,6 +83,8 @@ def to_row(file: str, page: int, reading: ZipReading | Unread, *, min_confidence
         What was read.
     min_confidence : float
         Confidence from which a ZIP counts as read; the confidence as shown, with four decimals, is what is compared.
+    require_listed : bool
+        Whether a ZIP that the directory does not list counts as read in no case.
 
     Returns
     -------
@@ -81,13 +96,14 @@ def to_row(file: str, page: int, reading: ZipReading | Unread, *, min_confidence
     confidence = round(reading.confidence, 4)
     low = confidence < min_confidence
     reasons = {*reading.reasons, Reason.LOW_CONFIDENCE} if low else {*reading.reasons}
+    unlisted = require_listed and Reason.NOT_IN_DIRECTORY in reasons
     return Row(
         file=file,
         page=page,
         zip=reading.zip,
         plus4=reading.plus4,
         confidence=confidence,
-        status=Status.REVIEW if low else Status.READ,
+        status=Status.REVIEW if low or unlisted else Status.READ,
         reason=tuple(reason for reason in Reason if reason in reasons),
         digit_confidences=tuple(round(digit.probability, 4) for digit in reading.digits),
         runner_up=reading.runner_up,
@@ -95,6 +111,32 @@ def to_row(file: str, page: int, reading: ZipReading | Unread, *, min_confidence
         city=reading.city,
         state=reading.state,
     )
+
+
+def row_names(paths: Sequence[Path], *, folder: Path = Path()) -> list[str]:
+    """Name each PATH as rows do: by its own name, or as it was given where that could be mistaken.
+
+    Rows must say which file they mean: no name is that of another PATH, or begins as the names of
+    the files in another one do. Only PATHs one of which is inside the other are left to clash, and
+    there a name stands for one file. ``folder`` is where relative PATHs are meant from.
+    """
+    named = (path if path.name not in {"", ".."} else (folder / path).resolve() for path in paths)
+    names = [path.name for path in named]
+    given = ["" if path == Path() else path.as_posix() for path in paths]
+    while mistaken := {number for number in clashing(names) if names[number] != given[number]}:
+        names = [given[number] if number in mistaken else name for number, name in enumerate(names)]
+    return names
+
+
+def clashing(names: Sequence[str]) -> set[int]:
+    """Tell the places of names that are the same as another, or inside it, or around it."""
+    parts = [PurePosixPath(name).parts for name in names]
+    counts = Counter(parts)
+    found = {own for own, times in counts.items() if times > 1}
+    for own in counts:
+        around = [own[:length] for length in range(len(own)) if own[:length] in counts]
+        found.update([own, *around] if around else [])
+    return {number for number, own in enumerate(parts) if own in found}
 
 
 def unread_row(file: str, page: int, reason: Reason) -> Row:
@@ -217,13 +259,15 @@ class ResultsWriter:
 
 
 @contextmanager
-def open_results(target: str) -> Iterator[ResultsWriter]:
+def open_results(target: str, *, force: bool = True, known: set[Version] | None = None) -> Iterator[ResultsWriter]:
     """Open the results for writing, the header first.
 
     Parameters
     ----------
     target : str
         A file, which appears (or is replaced) whole when the block ends without an error; or ``-`` for standard output.
+    force, known
+        What of files that are there may be replaced; see `zipocr.atomic.WholeFile`.
 
     Yields
     ------
@@ -242,34 +286,49 @@ def open_results(target: str) -> Iterator[ResultsWriter]:
         yield ResultsWriter(sink)
         sink.flush()
     else:
-        with WholeFile(Path(target)) as file:
+        with WholeFile(Path(target), force=force, known=known) as file:
             yield ResultsWriter(file)
 
 
 class _Stdout:
-    """Standard output as bytes, whatever the locale. One that was closed before the start swallows everything."""
+    """Standard output as bytes, whatever the locale."""
 
     def write(self, data: bytes, /) -> None:
-        if sys.stdout is not None:
-            with self._translated():
-                sys.stdout.buffer.write(data)
+        with standard_output() as stream:
+            stream.buffer.write(data)
 
     def flush(self) -> None:
-        if sys.stdout is not None:
-            with self._translated():
-                sys.stdout.buffer.flush()
+        with standard_output() as stream:
+            stream.buffer.flush()
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except BrokenPipeError:
-            abandon_stdout()
-            raise
-        except OSError as error:
-            abandon_stdout()
-            message = f"Cannot write to standard output: {error.strerror}. Write to a file with --output."
-            raise OutputError(message) from error
+
+@contextmanager
+def standard_output() -> Iterator[TextIO]:
+    """Give standard output for a moment.
+
+    Raises
+    ------
+    OutputError
+        If it was closed when the program began, or cannot be written in the block.
+    BrokenPipeError
+        If whoever read it has left.
+    """
+    if sys.stdout is None:
+        raise OutputError("Standard output is closed. Lead it somewhere, or write to a file with --output.")
+    try:
+        yield sys.stdout
+    except BrokenPipeError:
+        abandon_stdout()
+        raise
+    except OSError as error:
+        abandon_stdout()
+        message = f"Cannot write to standard output: {error.strerror}. Write to a file with --output."
+        raise OutputError(message) from error
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """Name a companion of the results."""
+    return path.with_name(path.name + suffix)
 
 
 def abandon_stdout() -> None:
@@ -320,22 +379,26 @@ def read_lines(path: Path) -> Iterator[tuple[str, Row | None]]:
     InputError
         If the file cannot be opened or is no such file; the message names the line.
     """
-    shown = to_cell(str(path))
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            texts = _Texts(file)
-            lines = csv.reader(texts, strict=True)
-            if next(lines, None) != list(COLUMNS):
-                message = f"{shown} is not a results file: its first line is not {','.join(COLUMNS)}."
-                raise InputError(message)
-            yield texts.take(), None
-            for cells in lines:
-                yield texts.take(), _from_cells(cells, where=f"{shown}, line {lines.line_num}")
+        with io.TextIOWrapper(open_plain(path), encoding="utf-8", errors="surrogateescape", newline="") as file:
+            yield from _read_lines(file, shown=printable(path))
     except OSError as error:
-        message = f"Cannot read {shown}: {error.strerror}."
+        message = f"Cannot read {path}: {error.strerror}."
         raise InputError(message) from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        message = f"{shown} is not a results file: {error}."
+
+
+def _read_lines(file: Iterable[str], *, shown: str) -> Iterator[tuple[str, Row | None]]:
+    texts = _Texts(file)
+    lines = csv.reader(texts, strict=True)
+    try:
+        if next(lines, None) != list(COLUMNS):
+            message = f"{shown} is not a results file: its first line is not {','.join(COLUMNS)}."
+            raise InputError(message)
+        yield texts.take(), None
+        for cells in lines:
+            yield texts.take(), _from_cells(cells, where=f"{shown}, line {lines.line_num}")
+    except csv.Error as error:
+        message = f"{shown}, line {texts.count}: {error}. {_CURE}"
         raise InputError(message) from error
 
 
@@ -343,6 +406,7 @@ class _Texts:
     """Lines of a file that remember what was read of them since the last `take`."""
 
     def __init__(self, lines: Iterable[str]) -> None:
+        self.count = 0
         self._lines = iter(lines)
         self._taken: list[str] = []
 
@@ -351,6 +415,9 @@ class _Texts:
 
     def __next__(self) -> str:
         line = next(self._lines)
+        self.count += 1
+        if not line.isascii() and _UNDECODABLE.search(line):  # let in, so that its line can be named
+            raise csv.Error("this is not UTF-8")
         self._taken.append(line)
         return line
 
@@ -377,9 +444,12 @@ def parse_rows(text: str) -> Iterator[Row]:
 
 
 def _from_cells(cells: list[str], *, where: str) -> Row:
+    if len(cells) != len(COLUMNS):
+        message = f"{where}: {len(cells)} cells where there are {len(COLUMNS)} columns. {_CURE}"
+        raise InputError(message)
+    file, page, zip_, plus4, confidence, status, reason, digits, runner_up, runner_up_confidence, city, state = cells
     try:
-        file, page, zip_, plus4, confidence, status, reason, digits, runner_up, runner_up_confidence, city, state = cells
-        return Row(
+        row = Row(
             file=from_cell(file),
             page=int(page),
             zip=from_cell(zip_),
@@ -393,14 +463,50 @@ def _from_cells(cells: list[str], *, where: str) -> Row:
             city=from_cell(city),
             state=from_cell(state),
         )
+        check_row(row)
     except ValueError as error:
-        message = f"{where}: {error}. Write the results anew with zipocr scan."
+        message = f"{where}: {str(error).rstrip('.')}. {_CURE}"
         raise InputError(message) from error
+    return row
 
 
 def _from_probability(cell: str) -> float:
     value = float(cell)
     if not 0 <= value <= 1:
-        message = f"{cell!r} is no probability"
-        raise ValueError(message)
+        raise ValueError(_no_probability(cell))
     return value
+
+
+def _no_probability(value: object) -> str:
+    return f"{value!r:.40} is no probability"
+
+
+def check_row(row: Row) -> None:
+    """See that a row is one that zipocr writes, wherever it was read from.
+
+    Raises
+    ------
+    ValueError
+        If not; the message says why.
+    """
+    probabilities = (row.confidence, *row.digit_confidences, row.runner_up_confidence)
+    for value in probabilities:
+        if value is not None and not 0 <= value <= 1:
+            raise ValueError(_no_probability(value))
+    if trouble := _trouble(row):
+        raise ValueError(trouble)
+
+
+def _trouble(row: Row) -> str:
+    """Say what is wrong with the digits of a row or what goes with them; empty where nothing is."""
+    if row.page < 1:
+        return "pages count from 1"
+    if row.zip and not _ZIP.fullmatch(row.zip):
+        return eaten_zeros(row.zip) or f"{row.zip[:_SHOWN]!r} is no ZIP of five digits"
+    if row.plus4 and not (row.zip and _PLUS4.fullmatch(row.plus4)):
+        return f"{row.plus4[:_SHOWN]!r} in the column plus4 is not the four digits after a ZIP"
+    if row.runner_up and not _RUNNER_UP.fullmatch(row.runner_up):
+        return eaten_zeros(row.runner_up) or f"{row.runner_up[:_SHOWN]!r} is no ZIP"
+    if bool(row.zip) == (row.status is Status.UNREAD) or bool(row.zip) == (row.confidence is None):
+        return "a ZIP goes with a confidence and the status read or review, and none with unread"
+    return ""

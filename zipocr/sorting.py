@@ -8,7 +8,6 @@ import errno
 import filecmp
 import os
 import re
-import secrets
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,10 +15,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from zipocr.atomic import WholeFile
 from zipocr.errors import OutputError
 from zipocr.results import Row, to_cell
 from zipocr.sources import Sources
 from zipocr.types import Status
+from zipocr.untrusted import open_plain
 
 UNLISTED = "unlisted"
 """The folder of ZIPs without a state."""
@@ -173,15 +174,7 @@ def put(entry: Entry, into: Path, *, copy: bool) -> bool:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file beside its place and let it appear there whole, unless something has come there meanwhile."""
-    part = target.with_name(f".zipocr-{secrets.token_hex(8)}.part")
-    try:
-        shutil.copy2(source, part)
-        try:
-            os.link(part, target)
-        except OSError:
-            if os.path.lexists(target):
-                raise
-            part.rename(target)  # where there are no links
-    finally:
-        part.unlink(missing_ok=True)
+    """Copy a file, which appears whole, unless something has come there meanwhile."""
+    with open_plain(source) as found, WholeFile(target, force=False) as file:
+        shutil.copyfileobj(found, file)
+    shutil.copystat(source, target)

@@ -4,6 +4,7 @@ Arrays carry their axes and ranges in their names: a `GrayImage` is ``(H, W) uin
 ``(H, W) bool``, True where there is ink; a `DigitGrid` is ``(8, 8) uint8``, 0 paper to 16 ink, as in scikit-learn's Digits.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -31,6 +32,24 @@ def dashed(digits: str) -> str:
     ('02108', '02108-1234')
     """
     return f"{digits[:ZIP_LENGTH]}-{digits[ZIP_LENGTH:]}" if len(digits) > ZIP_LENGTH else digits
+
+
+def eaten_zeros(text: str) -> str:
+    """Say how to mend a ZIP whose leading zeros are lost; empty where that is not what is wrong.
+
+    Examples
+    --------
+    >>> eaten_zeros("2108-1234").partition(": ")[2]
+    'write 02108-1234, and keep the column as text.'
+    >>> eaten_zeros("02108"), eaten_zeros("x")
+    ('', '')
+    """
+    eaten = re.fullmatch("([0-9]{1,4})(-[0-9]{4})?", text)
+    if eaten is None:
+        return ""
+    right = f"{eaten[1]:0>5}{eaten[2] or ''}"
+    cure = f"write {right}, and keep the column as text."
+    return f"{text} has less than five digits. A spreadsheet takes leading zeros away: {cure}"
 
 
 class Reason(StrEnum):

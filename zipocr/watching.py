@@ -1,18 +1,20 @@
-"""New files in a folder, each given once it rests: a scanner may still be writing those that have just appeared."""
+"""New files in a folder, each given once it rests: a scanner may still be writing those that have just appeared.
+
+Some scanners pause for longer than all files should have to wait. A file that lacks the end that
+its format promises waits longer.
+"""
 
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zipocr.images import ImageFile, list_inputs
+from zipocr.images import ImageFile, list_inputs, stamp_of
+from zipocr.truncation import ends_early
 
 TICK_SECONDS = 0.5
 # Listing a large folder takes its time; it may not take more than this share of it.
 LARGEST_SHARE = 0.2
-
-Stamp = tuple[int, int]
-"""Size and time of the last change in nanoseconds: a file under the same name with another one is another file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +22,16 @@ class Arrival:
     """A file that is new and rests."""
 
     file: ImageFile
-    stamp: Stamp
+    stamp: str
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Waiting:
+    """A file that may still be written: its stamp, since when it has had it, and what was found."""
+
+    stamp: str
+    since: float
+    ends_early: bool | None = None
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -35,6 +46,8 @@ class Watcher:
         Stamps of the files that have been given already, by name.
     settle : float
         Seconds for which size and time of a file must not change.
+    settle_limit : float
+        The same for a file that ends early.
     poll : float
         Seconds after which the folder is listed even if nothing was heard of it.
     exclude : Path or None
@@ -42,11 +55,12 @@ class Watcher:
     """
 
     folder: Path
-    known: dict[str, Stamp]
+    known: dict[str, str]
     settle: float
+    settle_limit: float
     poll: float
     exclude: Path | None = None
-    _restless: dict[str, tuple[Stamp, float]] = field(default_factory=dict)
+    _restless: dict[str, _Waiting] = field(default_factory=dict)
 
     def look(self, now: float) -> list[Arrival]:
         """List the folder.
@@ -67,17 +81,26 @@ class Watcher:
         before, self._restless = self._restless, {}
         arrivals: list[Arrival] = []
         for file in list_inputs((self.folder,), exclude=self.exclude).files:
-            stamp = _stamp(self.folder / file.name)
-            if stamp is None or self.known.get(file.name) == stamp:
+            stamp = stamp_of(file.place)
+            if not stamp or self.known.get(file.name) == stamp:
                 continue
-            earlier, since = before.get(file.name, (stamp, now))
-            since = since if earlier == stamp else now
-            if now - since >= self.settle:
+            waiting = before.get(file.name)
+            if waiting is None or waiting.stamp != stamp:
+                waiting = _Waiting(stamp=stamp, since=now)
+            if self._rests(file, waiting, now):
                 self.known[file.name] = stamp
                 arrivals.append(Arrival(file=file, stamp=stamp))
             else:
-                self._restless[file.name] = stamp, since
+                self._restless[file.name] = waiting
         return arrivals
+
+    def _rests(self, file: ImageFile, waiting: _Waiting, now: float) -> bool:
+        """Whether a file has not changed for long enough; as it is, it is looked into once."""
+        if now - waiting.since < self.settle:
+            return False
+        if waiting.ends_early is None:
+            waiting.ends_early = ends_early(Path(file.place))
+        return not waiting.ends_early or now - waiting.since >= self.settle_limit
 
     def arrivals(self) -> Generator[list[Arrival], None, None]:
         """Look whenever something happens, and now and then in any case, since networks do not tell and systems forget.
@@ -97,17 +120,6 @@ class Watcher:
                 yield found
             else:
                 yield []
-
-
-def _stamp(path: Path) -> Stamp | None:
-    """Tell a file's stamp; None if it has vanished. A link to nowhere has that of the link."""
-    for stat in (path.stat, path.lstat):
-        try:
-            found = stat()
-        except OSError:
-            continue
-        return found.st_size, found.st_mtime_ns
-    return None
 
 
 def _ticks(folder: Path) -> Generator[bool, None, None]:

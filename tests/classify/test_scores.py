@@ -8,9 +8,7 @@ from zipocr.classify.scores import AGAINST_NON_DIGIT, Calibration, digit_votes
 from zipocr.classify.svc import NON_DIGIT, PAIRS
 from zipocr.types import Model
 
-decided = arrays(
-    np.float32, st.tuples(st.integers(1, 6), st.just(55)), elements=st.floats(-10, 10, width=32)
-)
+decided = arrays(np.float32, st.tuples(st.integers(1, 6), st.just(55)), elements=st.floats(-10, 10, width=32))
 calibrations = st.builds(
     Calibration,
     weakest_weight=st.floats(0.01, 6),
@@ -21,9 +19,7 @@ calibrations = st.builds(
 
 
 def plain(weakest: float = 1.0, votes: float = 1.0, *, slope: float = 1.0, bias: float = 0.0):
-    return Calibration(
-        weakest_weight=weakest, votes_weight=votes, whole_slope=slope, whole_bias=bias
-    )
+    return Calibration(weakest_weight=weakest, votes_weight=votes, whole_slope=slope, whole_bias=bias)
 
 
 def for_digit(digit: int) -> np.ndarray:
@@ -40,15 +36,11 @@ def against_non_digit() -> np.ndarray:
 
 def test_the_weights_of_a_model_are_unfolded_in_their_order():
     arrays = {"votes": np.array([1.5, 0.4]), "whole": np.array([2.0, -0.7])}
-    assert Calibration.from_model(Model(arrays=arrays, passport={})) == plain(
-        1.5, 0.4, slope=2.0, bias=-0.7
-    )
+    assert Calibration.from_model(Model(arrays=arrays, passport={})) == plain(1.5, 0.4, slope=2.0, bias=-0.7)
 
 
 def test_the_pairs_against_the_non_digit_are_those_of_each_digit_in_order():
-    assert [PAIRS[place] for place in AGAINST_NON_DIGIT] == [
-        (digit, NON_DIGIT) for digit in range(10)
-    ]
+    assert [PAIRS[place] for place in AGAINST_NON_DIGIT] == [(digit, NON_DIGIT) for digit in range(10)]
 
 
 @given(calibrations, decided)
@@ -69,9 +61,7 @@ def test_a_digit_that_wins_by_more_is_more_probable(calibration, decisions, digi
 @given(calibrations, decided, st.floats(-8, 8))
 def test_which_digit_it_is_does_not_depend_on_its_being_one(calibration, decisions, more):
     moved = (decisions + against_non_digit() * np.float32(more)).astype(np.float32)
-    assert np.array_equal(
-        calibration.digit_log_probabilities(moved), calibration.digit_log_probabilities(decisions)
-    )
+    assert np.array_equal(calibration.digit_log_probabilities(moved), calibration.digit_log_probabilities(decisions))
 
 
 @given(decided)

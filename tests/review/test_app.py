@@ -1,20 +1,26 @@
 import json
+import socket
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from reviewing import row, unread, write_page
+from reviewing import DEADLINE, row, unread, write_page
 from werkzeug.test import TestResponse
 
 from zipocr.corrections import CorrectionsFile
 from zipocr.errors import OutputError
-from zipocr.review.app import LARGEST_BODY, Review, bind, make_app
+from zipocr.review import app
+from zipocr.review.app import COOKIE, LARGEST_BODY, Entrance, Review, bind, make_app, serve_at
 from zipocr.review.looks import Looker
 from zipocr.review.queue import line_up
 from zipocr.review.session import Session
-from zipocr.review.sources import Finder, Origin
+from zipocr.sources import Origin, Root, Sources
 from zipocr.types import Reason, Status
 
 TOKEN = "t0ken"
@@ -32,16 +38,22 @@ FORM = "application/x-www-form-urlencoded"
 def review(tmp_path: Path, corrections: CorrectionsFile) -> Iterator[Review]:
     write_page(tmp_path / "in" / "a.png")
     write_page(tmp_path / "secret.png")
-    origin = Origin(folder=tmp_path / "in")
     items = line_up(ROWS)
-    looker = Looker([item.row for item in items], Finder(origin), origin, "digits")
-    yield Review(session=Session(items, corrections), looker=looker, token=TOKEN, next_command="zipocr apply")
+    looker = Looker([item.row for item in items], Sources(roots=(Root(path=tmp_path / "in"),)), Origin(), "digits")
+    yield Review(session=Session(items, corrections), looker=looker, entrance=Entrance(token=TOKEN), next_command="zipocr apply")
     looker.close()
+
+
+def visitor(review: Review) -> FlaskClient:
+    """The first one, with the page open."""
+    client = make_app(review).test_client()
+    assert get(client, "").status_code == 200
+    return client
 
 
 @pytest.fixture
 def client(review: Review) -> FlaskClient:
-    return make_app(review).test_client()
+    return visitor(review)
 
 
 def get(client: FlaskClient, path: str, **headers: str) -> TestResponse:
@@ -95,6 +107,40 @@ def test_nobody_comes_in_without_the_token(client: FlaskClient, token: str, addr
     assert TOKEN not in response.get_data(as_text=True)
 
 
+def test_the_first_visitor_gets_a_cookie_and_later_ones_nothing(review: Review, path: Path) -> None:
+    served = make_app(review)
+    first, later = served.test_client(), served.test_client()
+    assert get(first, "state").status_code == 403
+    assert first.head(f"/{TOKEN}/", base_url=BASE).status_code == 403
+    cookie = get(first, "").headers["Set-Cookie"]
+    assert cookie.startswith(f"{COOKIE}=")
+    assert {"HttpOnly", "SameSite=Strict", f"Path=/{TOKEN}/"} == set(cookie.split("; ")[1:])
+    assert TOKEN not in cookie.split(";")[0]
+    for address in ("", "state", "review.js", "items/1/crop"):
+        response = get(later, address)
+        assert (response.status_code, "Set-Cookie" in response.headers) == (403, False)
+        assert "lets in one browser" in response.get_data(as_text=True)
+    assert post(later, "decide", decision()).status_code == 403
+    assert path.read_text().count("\n") == 1
+    assert get(first, "").status_code == get(first, "state").status_code == 200
+    assert post(first, "decide", decision()).status_code == 200
+
+
+@pytest.mark.parametrize("key", ["", "x", TOKEN, "é", "%00"])
+def test_a_wrong_key_opens_nothing(review: Review, client: FlaskClient, key: str) -> None:
+    other = make_app(review).test_client()
+    other.set_cookie(COOKIE, key, domain="127.0.0.1", path=f"/{TOKEN}/")
+    assert get(other, "state").status_code == get(other, "").status_code == 403
+    assert get(client, "state").status_code == 200
+
+
+def test_of_many_visitors_at_once_one_is_let_in(review: Review) -> None:
+    served = make_app(review)
+    with ThreadPoolExecutor(16) as pool:
+        codes = list(pool.map(lambda _: get(served.test_client(), "").status_code, range(64)))
+    assert sorted(codes) == [200, *[403] * 63]
+
+
 def test_the_start_of_the_server_tells_nothing(client: FlaskClient) -> None:
     assert client.get("/", base_url=BASE).status_code == 403
     assert client.get("/favicon.ico", base_url=BASE).status_code == 403
@@ -109,9 +155,12 @@ def test_another_host_name_is_refused_even_with_the_token(client: FlaskClient, p
     assert path.read_text().count("\n") == 1
 
 
-def test_localhost_is_this_machine_too(client: FlaskClient) -> None:
-    assert get(client, "state", Host="localhost:8123").status_code == 200
-    assert post(client, "decide", decision(), Host="localhost:8123", Origin="http://localhost:8123").status_code == 200
+def test_localhost_is_this_machine_too(review: Review) -> None:
+    client, base = make_app(review).test_client(), "http://localhost:8123"
+    assert client.get(f"/{TOKEN}/", base_url=base).status_code == 200
+    sent = {"Origin": base, "Content-Type": "application/json"}
+    done = client.post(f"/{TOKEN}/decide", base_url=base, data=json.dumps(decision()), headers=sent)
+    assert done.status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -239,10 +288,9 @@ def test_skipped_pages_come_again_when_asked_for(client: FlaskClient) -> None:
 def test_a_page_of_an_audit_cannot_be_told_from_the_others(tmp_path: Path, corrections: CorrectionsFile) -> None:
     rows = [row("doubt.png", confidence=0.2), row("sure.png", confidence=0.99, status=Status.READ)]
     items = line_up(rows, audit=1)
-    origin = Origin(folder=tmp_path)
-    looker = Looker([item.row for item in items], Finder(origin), origin, "digits")
-    review = Review(session=Session(items, corrections), looker=looker, blind=True, token=TOKEN)
-    shown = told(get(make_app(review).test_client(), "state"))["items"]
+    looker = Looker([item.row for item in items], Sources(roots=(Root(path=tmp_path),)), Origin(), "digits")
+    review = Review(session=Session(items, corrections), looker=looker, blind=True, entrance=Entrance(token=TOKEN))
+    shown = told(get(visitor(review), "state"))["items"]
     looker.close()
     assert len(shown) == 2
     one, other = ({name: value for name, value in item.items() if name not in {"number", "file"}} for item in shown)
@@ -252,7 +300,7 @@ def test_a_page_of_an_audit_cannot_be_told_from_the_others(tmp_path: Path, corre
 
 
 def test_tokens_are_long_and_differ(review: Review) -> None:
-    tokens = {Review(session=review.session, looker=review.looker).token for _ in range(20)}
+    tokens = {Review(session=review.session, looker=review.looker).entrance.token for _ in range(20)}
     assert len(tokens) == 20
     assert min(map(len, tokens)) >= 32
 
@@ -263,3 +311,54 @@ def test_only_this_machine_can_reach_the_port_and_one_server_has_it() -> None:
         assert host == "127.0.0.1"
         with pytest.raises(OSError, match="in use"):
             bind(port)
+
+
+@contextmanager
+def served(review: Review) -> Iterator[tuple[str, int]]:
+    """Serve at a port of this machine."""
+    bound = bind(0)
+    address = bound.getsockname()
+    server = serve_at(bound, make_app(review))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield address
+    finally:
+        server.shutdown()
+        thread.join()
+
+
+def start_page(address: tuple[str, int]) -> int:
+    connection = HTTPConnection(*address, timeout=DEADLINE)
+    connection.request("GET", f"/{TOKEN}/")
+    return connection.getresponse().status
+
+
+HALVES = [b"", b"GET / HT", f"POST /{TOKEN}/decide HTTP/1.1\r\nContent-Length: 99\r\n\r\n{{".encode()]
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_silent_connections_make_room(review: Review, monkeypatch: pytest.MonkeyPatch, half: bytes) -> None:
+    monkeypatch.setattr(app, "MAX_CONNECTIONS", 4)
+    with served(review) as address, ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_connection(address, DEADLINE)) for _ in range(4)]
+        for one in silent:
+            one.sendall(half)
+        assert start_page(address) == 200
+        while silent[0].recv(4096):
+            pass
+
+
+def test_a_silent_connection_is_closed(review: Review, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app._Quiet, "timeout", 0.05)
+    with served(review) as address, socket.create_connection(address, DEADLINE) as silent:
+        silent.sendall(b"GET / HT")
+        assert silent.recv(4096) == b""
+
+
+def test_nothing_is_told_of_a_request_that_is_none(review: Review, caplog: pytest.LogCaptureFixture) -> None:
+    with served(review) as address, socket.create_connection(address, DEADLINE) as odd:
+        odd.sendall(b"\x1b[2J\r\n\r\n")
+        while odd.recv(4096):
+            pass
+    assert not caplog.records

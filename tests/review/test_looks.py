@@ -15,16 +15,16 @@ from reviewing import ROOT, row, unread, write_page
 from zipocr.reader import Reader
 from zipocr.results import Row
 from zipocr.review.looks import LARGEST_SIDE, TILE, Looker, Recent, Worker, draw_tiles
-from zipocr.review.sources import Finder, Origin
 from zipocr.review.words import NOT_OPENED, NOT_READ_AGAIN, WHY
+from zipocr.sources import Origin, Root, Sources
 from zipocr.types import Box, Place, Reason, Region
 
 UNLIMITED = 10**9
 
 
 def looking(folder: Path, *rows: Row, max_pixels: int = UNLIMITED, model: str = "digits", directory: Path | None = None) -> Looker:
-    origin = Origin(folder=folder, max_pixels=max_pixels, directory=directory)
-    return Looker(rows, Finder(origin), origin, model)
+    origin = Origin(max_pixels=max_pixels, directory=directory)
+    return Looker(rows, Sources(roots=(Root(path=folder),)), origin, model)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from zipocr.sequence.network import BLANK, CLASSES, FIRST_DIGIT, OTHER, PIXELS_PER_FRAME
-from zipocr.sequence.reading import FAR_BEHIND, LineReading, read_lines, merge_passes
+from zipocr.sequence.reading import FAR_BEHIND, LineReading, merge_passes, read_lines
 from zipocr.sequence.strip import Strip
 
 LENGTH = 120
@@ -160,7 +160,5 @@ def test_a_line_that_is_merge_passes_has_the_geometric_mean_of_both_readings():
     assert both.shaped == pytest.approx(1, abs=1e-3)
     assert np.array_equal(both.frames, one.frames)
     assert np.array_equal(both.again, other.frames)
-    assert both.log_probabilities(["02108", "99999"])[0] == pytest.approx(
-        np.log(both.strings["02108"]), abs=1e-3
-    )
+    assert both.log_probabilities(["02108", "99999"])[0] == pytest.approx(np.log(both.strings["02108"]), abs=1e-3)
     assert (one.known, other.known) == ({}, {})

@@ -7,7 +7,8 @@ import pytest
 
 from zipocr.classify.svc import NON_DIGIT
 from zipocr.corrections import Decision, Drawn, Verdict
-from zipocr.reader import draw_regions
+from zipocr.errors import InputError
+from zipocr.normalize import draw_regions
 from zipocr.segment.regions import divide
 from zipocr.training.compose import Composer
 from zipocr.training.corrected import NON_DIGITS, align, study, to_crops
@@ -109,3 +110,13 @@ def test_pages_are_read_in_their_order_and_missing_ones_are_told(tmp_path: Path,
         readings = [judge.reader.read(composed.image) for judge in judging]
         confidences = [round(reading.confidence, 4) for reading in readings]
         assert [answer.confidence for answer in lesson.answers] == confidences
+
+
+def test_a_page_that_a_name_or_a_link_leads_out_to_is_refused(tmp_path: Path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "secret.png").touch()
+    (tmp_path / "in" / "link.png").symlink_to(tmp_path / "secret.png")
+    for name in ("../secret.png", "link.png", str(tmp_path / "secret.png")):
+        one = decision(name, "02108")
+        with pytest.raises(InputError, match="leads out of"):
+            to_crops({(one.file, one.page): one}, tmp_path / "in")

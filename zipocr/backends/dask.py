@@ -40,28 +40,64 @@ WORKERS_SECONDS = 60.0
 ASK_SECONDS = 2.0
 # A process below a Dask worker that has had nothing to do for so long is ended: its map may have been killed.
 IDLE_SECONDS = 30.0
-_FOREIGN = "Install the same version of zipocr, with the same libraries, wherever its scheduler and workers run."
+_KILLS = "it ended one Dask worker after the other, perhaps for want of memory"
+_FOREIGN = (
+    "Install the same version of zipocr, with the same libraries, wherever its scheduler and workers "
+    "run; where processors differ, give all the same OPENBLAS_CORETYPE."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
-    """What all shards of a map have in common; ``start`` is pickled, and relative paths are meant from ``folder``."""
+    """What all shards of a map have in common.
+
+    ``start`` and ``check`` are pickled, and relative paths are meant from ``folder``.
+    """
 
     number: str
     version: str
     folder: str
     start: bytes
+    check: bytes
     timeout: float
     max_memory: int | None
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Shard(Generic[TaskT, StepT]):
-    """Tasks on their way together, and what became of them as soon as that has arrived."""
+    """Tasks on their way together, and what became of them as soon as that has arrived.
+
+    ``workers`` are the only ones that may do them, None stands for any; ``moved`` says that others
+    were lost with it before, ``given_up`` that it was lost once more.
+    """
 
     tasks: Sequence[TaskT]
     future: "distributed.Future[Any]"
+    workers: frozenset[str] | None = None
+    moved: bool = False
+    given_up: bool = False
     results: list[list[StepT]] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Refusal:
+    """What comes from a worker that is another installation than this one, instead of results."""
+
+    address: str
+    why: str
+
+
+class _StrangerError(BackendError):
+    """A process of another installation than that of the map; the message says what differs."""
+
+
+def _as_it_is() -> str:
+    """Take every worker as it is."""
+    return ""
+
+
+def _unheard(_: str) -> None:
+    """Say nothing."""
 
 
 class DaskBackend:
@@ -77,15 +113,29 @@ class DaskBackend:
         Seconds after which a step counts as hanging.
     max_memory : int, optional
         Bytes of memory that a process which works may take.
+    check : callable
+        Called in each process before its first task; must be picklable. It gives what makes results
+        of this process differ from those of others, in words: then its worker gets no task.
+    tell : callable
+        Told of each worker that gets no task, in a sentence.
     """
 
     def __init__(
-        self, *, scheduler: str | None = None, jobs: int = 0, timeout: float = DEFAULT_TIMEOUT, max_memory: int | None = None
+        self,
+        *,
+        scheduler: str | None = None,
+        jobs: int = 0,
+        timeout: float = DEFAULT_TIMEOUT,
+        max_memory: int | None = None,
+        check: Callable[[], str] = _as_it_is,
+        tell: Callable[[str], None] = _unheard,
     ) -> None:
         self.scheduler = scheduler
         self.jobs = jobs
         self.timeout = timeout
         self.max_memory = max_memory
+        self.check = check
+        self.tell = tell
 
     def map(
         self,
@@ -115,7 +165,8 @@ class DaskBackend:
         Raises
         ------
         BackendError
-            If the scheduler cannot be reached or is lost, has no workers, or is another installation of zipocr.
+            If the scheduler cannot be reached or is lost, or has no workers, or none that is the
+            same installation as this one.
         """
         coming = iter(tasks)
         for first in coming:
@@ -124,11 +175,13 @@ class DaskBackend:
                 version=__version__,
                 folder=os.getcwd(),  # noqa: PTH109 - a plain string
                 start=pickle.dumps(start),
+                check=pickle.dumps(self.check),
                 timeout=self.timeout,
                 max_memory=self.max_memory,
             )
             with self._connected() as client, _translated():
-                yield from _Map(client=client, job=job, lost=lost).run(chain((first,), coming))
+                mapped = _Map(client=client, job=job, lost=lost, tell=self.tell)
+                yield from mapped.run(chain((first,), coming))
 
     @contextmanager
     def _connected(self) -> Iterator["distributed.Client"]:
@@ -169,6 +222,8 @@ class _Map(Generic[TaskT, StepT]):
     client: "distributed.Client"
     job: _Job
     lost: Callable[[TaskT, int, Loss], StepT]
+    tell: Callable[[str], None] = _unheard
+    strangers: dict[str, str] = field(default_factory=dict)
     under_way: deque[_Shard[TaskT, StepT]] = field(default_factory=deque)
     job_there: "distributed.Future[Any] | None" = None
     threads: int = 0
@@ -187,42 +242,89 @@ class _Map(Generic[TaskT, StepT]):
                 return
             self._await(self.under_way[0])
             self._gather(takewhile(lambda shard: shard.future.done(), self.under_way))
-            if self.under_way[0].results is None:
-                self._look_into(self.under_way[0])
+            first = self.under_way[0]
+            if first.results is None and (first.given_up or first.future.done()):
+                self._look_into(first)
             while self.under_way and (results := self.under_way[0].results) is not None:
                 yield from results
                 self.under_way.popleft()
 
     def _submit(self, tasks: Sequence[TaskT]) -> _Shard[TaskT, StepT]:
+        workers = self._choose()
+        return _Shard(tasks=tasks, future=self._send(tasks, workers), workers=workers)
+
+    def _send(self, tasks: Sequence[TaskT], workers: frozenset[str] | None) -> "distributed.Future[Any]":
         sealed = [pickle.dumps(task) for task in tasks]
-        future = self.client.submit(do_shard, self.job_there, sealed, key=f"zipocr-{self.job.number}-{uuid4().hex}", pure=False)
-        return _Shard(tasks=tasks, future=future)
+        key = f"zipocr-{self.job.number}-{uuid4().hex}"
+        chosen = None if workers is None else sorted(workers)
+        return self.client.submit(do_shard, self.job_there, sealed, key=key, pure=False, workers=chosen)
+
+    def _send_on(self, shard: _Shard[TaskT, StepT]) -> None:
+        """Give a shard to other workers."""
+        shard.workers = self._choose()
+        shard.future = self._send(shard.tasks, shard.workers)
+
+    def _choose(self) -> frozenset[str] | None:
+        """Name the workers that may do a shard: any, as long as no stranger is known."""
+        if self.strangers and not self._friends():
+            self._ask()
+        return self._friends() if self.strangers else None
+
+    def _friends(self) -> frozenset[str]:
+        return frozenset(self.client.nthreads()) - self.strangers.keys()
 
     def _ask(self) -> None:
-        """Ask how many threads the cluster has; without any, wait for some."""
+        """Ask how many threads the cluster has for this work; without any, wait for some."""
         until = monotonic() + WORKERS_SECONDS
-        while not (threads := sum(self.client.nthreads().values())):
+        while not (threads := self._count_threads()):
             if monotonic() > until:
-                where = self.client.scheduler_info()["address"]
-                message = f"The Dask scheduler {where} has had no workers for {WORKERS_SECONDS:g} s. Start some with 'dask worker {where}'."
-                raise BackendError(message)
+                raise BackendError(self._no_workers())
             with suppress(TimeoutError):
-                self.client.wait_for_workers(1, timeout=ASK_SECONDS)
+                self.client.wait_for_workers(len(self.client.nthreads()) + 1, timeout=ASK_SECONDS)
         self.threads, self.asked = threads, monotonic()
+
+    def _count_threads(self) -> int:
+        counts = self.client.nthreads().items()
+        return sum(count for address, count in counts if address not in self.strangers)
+
+    def _no_workers(self) -> str:
+        """Say that there is no worker for this work."""
+        where = self.client.scheduler_info()["address"]
+        waited = f"The Dask scheduler {where} has had no workers for {WORKERS_SECONDS:g} s"
+        if not self.strangers:
+            return f"{waited}. Start some with 'dask worker {where}'."
+        told = "; ".join(f"{address}: {why}" for address, why in self.strangers.items())
+        return f"{waited} that can do this work ({told}). {_FOREIGN}"
 
     def _await(self, shard: _Shard[TaskT, StepT]) -> None:
         """Wait for a shard, as long as there are workers."""
-        while not shard.future.done():
+        while not (shard.given_up or shard.future.done()):
             try:
                 shard.future.exception(timeout=ASK_SECONDS)
             except TimeoutError:
                 self._ask()
+                if shard.workers is not None and not shard.workers & self._friends():
+                    # Dask would wait for these very workers to come back.
+                    shard.given_up, shard.moved = shard.moved, True
+                    self._send_on(shard)
 
     def _gather(self, shards: Iterable[_Shard[TaskT, StepT]]) -> None:
-        """Bring the results of shards that went well here, all in one go."""
+        """Bring the results of shards that went well here, all in one go; send others on."""
         fine = [shard for shard in shards if shard.results is None and shard.future.status == "finished"]
-        for shard, results in zip(fine, self.client.gather([shard.future for shard in fine]) if fine else (), strict=True):
-            shard.results = [self._opened(task, steps) for task, steps in zip(shard.tasks, results, strict=True)]
+        found = self.client.gather([shard.future for shard in fine]) if fine else ()
+        for shard, results in zip(fine, found, strict=True):
+            if isinstance(results, _Refusal):
+                self._pass_on(shard, results)
+            else:
+                pairs = zip(shard.tasks, results, strict=True)
+                shard.results = [self._opened(task, steps) for task, steps in pairs]
+
+    def _pass_on(self, shard: _Shard[TaskT, StepT], refusal: _Refusal) -> None:
+        """Give a shard to others than the worker that has refused it."""
+        if refusal.address not in self.strangers:
+            self.strangers[refusal.address] = refusal.why
+            self.tell(f"The Dask worker {refusal.address} gets no work: {refusal.why}. {_FOREIGN}")
+        self._send_on(shard)
 
     def _opened(self, task: TaskT, steps: Sequence[bytes | Loss]) -> list[StepT]:
         return [
@@ -240,17 +342,18 @@ class _Map(Generic[TaskT, StepT]):
 
     def _alone(self, task: TaskT) -> list[StepT]:
         shard = self._submit((task,))
-        self._await(shard)
-        if _killed_workers(shard):
-            return [
-                self.lost(task, 1, Loss(kind=LossKind.DIED, detail="it ended one Dask worker after the other, perhaps for want of memory"))
-            ]
-        self._gather((shard,))
-        return (shard.results or [[]])[0]
+        while shard.results is None:
+            self._await(shard)
+            if _killed_workers(shard):
+                return [self.lost(task, 1, Loss(kind=LossKind.DIED, detail=_KILLS))]
+            self._gather((shard,))
+        return shard.results[0]
 
 
 def _killed_workers(shard: _Shard[Any, Any]) -> bool:
     """Tell whether Dask has given a shard up, since workers died of it; raise what else went wrong."""
+    if shard.given_up:
+        return True
     if shard.future.cancelled():
         raise CancelledError
     error = shard.future.exception()
@@ -313,17 +416,22 @@ _OWN = threading.local()
 """Where each thread of this Dask worker has its hand."""
 
 
-def do_shard(job: _Job, tasks: Sequence[bytes]) -> list[list[bytes | Loss]]:
-    """Do pickled tasks in the process of this thread; give for each its pickled results, and what became of lost ones.
+def do_shard(job: _Job, tasks: Sequence[bytes]) -> list[list[bytes | Loss]] | _Refusal:
+    """Do pickled tasks in the process of this thread.
 
-    Raises
-    ------
-    BackendError
-        If this is another version of zipocr than that of the map.
+    Returns
+    -------
+    list or _Refusal
+        For each task its pickled results, and what became of lost ones; or why this worker is none
+        for this job.
     """
-    if job.version != __version__:
-        message = f"A Dask worker has zipocr {__version__}, and this is {job.version}. {_FOREIGN}"
-        raise BackendError(message)
+    try:
+        return _own_hand(job).work(_Start(job=job), tasks)
+    except _StrangerError as stranger:
+        return _Refusal(address=distributed.get_worker().address, why=str(stranger))
+
+
+def _own_hand(job: _Job) -> _Hand:
     # Dask's nannies make workers daemons, which Python allows no children; ours end with their parent however it ends.
     current_process().daemon = False
     hand: _Hand | None = getattr(_OWN, "hand", None)
@@ -332,7 +440,7 @@ def do_shard(job: _Job, tasks: Sequence[bytes]) -> list[list[bytes | Loss]]:
             hand.rest()
         hand = _OWN.hand = _Hand(number=job.number, backend=ProcessBackend(jobs=1, timeout=job.timeout, max_memory=job.max_memory))
         hand.backend.__enter__()
-    return hand.work(_Start(job=job), tasks)
+    return hand
 
 
 def _loss(_task: bytes, _step: int, loss: Loss) -> bytes | Loss:
@@ -349,7 +457,17 @@ class _Start:
         """Begin in the folder of the map, if there is one of that name here."""
         with suppress(OSError):
             os.chdir(self.job.folder)
+        if why := self._strangeness():
+            raise _StrangerError(why)
         return _Sealed(work=pickle.loads(self.job.start)())
+
+    def _strangeness(self) -> str:
+        if self.job.version != __version__:
+            return f"it has zipocr {__version__}, and this is {self.job.version}"
+        try:
+            return str(pickle.loads(self.job.check)())
+        except Exception as error:  # noqa: BLE001 - what cannot even be asked is of another kind
+            return f"it cannot tell what it is ({error!r})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

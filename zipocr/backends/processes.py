@@ -24,6 +24,7 @@ from zipocr.backends.worker import NO_MEMORY, Marks, Message, serve
 from zipocr.errors import BackendError
 
 DEFAULT_TIMEOUT = 60.0
+DEFAULT_MAX_MEMORY = 2 << 30
 # Tasks that a worker holds, those at work included: enough that none ever waits for this process; and fewer when there are no more than
 # these left for each of several, so that all end together.
 HELD, HELD_LAST = 32, 3
@@ -34,7 +35,29 @@ UNDER_WAY = 96
 STARTS = 3
 START_SECONDS = 120.0
 GRACE_SECONDS = 1.0
+# It is noted that this process runs once in a second at least, and this often within a timeout.
+TICK_SECONDS, TICKS = 1.0, 10
 _FOREVER = float("inf")
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Clock:
+    """Counts the seconds for which this process runs, and none while it is stopped, as by Ctrl-Z.
+
+    Its workers are stopped then, too. It has to be read once in ``tick`` seconds; of a longer while
+    no more than that counts.
+    """
+
+    tick: float
+    passed: float = 0.0
+    seen: float = field(default_factory=time.monotonic)
+
+    def now(self) -> float:
+        """Seconds since it was made."""
+        seen = time.monotonic()
+        self.passed += min(seen - self.seen, self.tick)
+        self.seen = seen
+        return self.passed
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -63,9 +86,9 @@ class _Worker(Generic[TaskT, StepT]):
     process: SpawnProcess
     connection: Connection
     marks: Marks
+    heard: float
     errands: deque[_Errand[TaskT, StepT]] = field(default_factory=deque)
     ready: bool = False
-    heard: float = field(default_factory=time.monotonic)
     ended: int = 0
     steps: int = 0
     killed: bool = False
@@ -81,10 +104,10 @@ class _Worker(Generic[TaskT, StepT]):
         """Since when it is at one thing; the end of days where it has nothing to do, or is to end anyway."""
         return self.heard if not self.killed and (self.errands or not self.ready) else _FOREVER
 
-    def take(self, errand: _Errand[TaskT, StepT]) -> bytes:
+    def take(self, errand: _Errand[TaskT, StepT], now: float) -> bytes:
         """Let it hold one more errand; what to send it."""
         if not self.errands:
-            self.heard = time.monotonic()
+            self.heard = now
         self.errands.append(errand)
         message = dumps((errand.task, len(errand.results) + 1, errand.alone))
         errand.size = len(message)
@@ -118,6 +141,7 @@ class ProcessBackend:
         self.max_memory = max_memory
         self._keeps = False
         self._workers: list[_Worker[Any, Any]] = []
+        self._clock = _Clock(tick=min(TICK_SECONDS, timeout / TICKS))
 
     def __enter__(self) -> Self:
         """Keep the processes from now on."""
@@ -158,8 +182,13 @@ class ProcessBackend:
         BackendError
             If processes cannot be started.
         """
-        cure = "Run again with fewer --jobs." if self.max_memory is None else "Give it more with --max-memory-per-worker."
-        crew = _Crew(workers=self._workers, launch=lambda: self._launch(dumps(start)), timeout=self.timeout, lost=lost, cure=cure)
+        crew = _Crew(
+            workers=self._workers,
+            launch=lambda: self._launch(dumps(start)),
+            timeout=self.timeout,
+            clock=self._clock,
+            lost=lost,
+        )
         try:
             yield from crew.run(iter(tasks), jobs=self.jobs)
         except BaseException:
@@ -185,7 +214,7 @@ class ProcessBackend:
             raise BackendError(message) from error
         finally:
             theirs.close()
-        return _Worker(process=process, connection=ours, marks=marks)
+        return _Worker(process=process, connection=ours, marks=marks, heard=self._clock.now())
 
     def _dismiss(self) -> None:
         """End all workers: those between two steps by themselves, the others by force."""
@@ -207,8 +236,8 @@ class _Crew(Generic[TaskT, StepT]):
     workers: list[_Worker[TaskT, StepT]]
     launch: Callable[[], _Worker[TaskT, StepT]]
     timeout: float
+    clock: _Clock
     lost: Callable[[TaskT, int, Loss], StepT]
-    cure: str
     waiting: deque[_Errand[TaskT, StepT]] = field(default_factory=deque)
     failed_starts: int = 0
 
@@ -232,10 +261,11 @@ class _Crew(Generic[TaskT, StepT]):
         while len(self.workers) < jobs and len(self.waiting) > sum(not worker.errands for worker in self.workers):
             self.workers.append(self.launch())
         messages: list[list[bytes]] = [[] for _ in self.workers]
+        now = self.clock.now()
         for held in range(HELD if jobs == 1 or len(self.waiting) > HELD * jobs else HELD_LAST):
             for worker, message in zip(self.workers, messages, strict=True):
                 if self.waiting and len(worker.errands) == held and worker.load < MOST_SENT:
-                    message.append(worker.take(self.waiting.popleft()))
+                    message.append(worker.take(self.waiting.popleft(), now))
         for worker, message in zip(self.workers, messages, strict=True):
             # One that has just died is noticed when it is listened to; the errands come back then.
             with suppress(OSError):
@@ -243,19 +273,25 @@ class _Crew(Generic[TaskT, StepT]):
                     worker.connection.send_bytes(b"".join(message))
 
     def _listen(self) -> None:
-        """Wait for words of the workers, or for one of them to be overdue."""
-        allowed = {id(worker): self.timeout if worker.ready else max(self.timeout, START_SECONDS) for worker in self.workers}
-        nearest = min(worker.waits_since() + allowed[id(worker)] for worker in self.workers) - time.monotonic()
-        speaking = wait([worker.connection for worker in self.workers], None if nearest == _FOREVER else max(0.0, nearest))
+        """Wait for words of the workers, for one to be overdue, or for the clock to be read."""
+        now = self.clock.now()
+        due = min(worker.waits_since() + self._allowed(worker) for worker in self.workers)
+        longest = min(max(0.0, due - now), self.clock.tick)
+        speaking = wait([worker.connection for worker in self.workers], longest)
+        now = self.clock.now()
         for worker in tuple(self.workers):
             if worker.connection in speaking:
                 self._hear_out(worker)
-            elif time.monotonic() >= worker.waits_since() + allowed[id(worker)]:
+            elif now >= worker.waits_since() + self._allowed(worker):
                 # What it still said will be heard, and then its end.
                 worker.process.kill()
                 worker.killed = True
                 if worker.ready:
                     worker.overdue = worker.marks.ended, worker.steps
+
+    def _allowed(self, worker: _Worker[TaskT, StepT]) -> float:
+        """Give the seconds that a worker may be at one thing."""
+        return self.timeout if worker.ready else max(self.timeout, START_SECONDS)
 
     def _hear_out(self, worker: _Worker[TaskT, StepT]) -> None:
         """Hear all that a worker has said."""
@@ -271,7 +307,7 @@ class _Crew(Generic[TaskT, StepT]):
             speaks = bool(wait([worker.connection], 0))
 
     def _hear(self, worker: _Worker[TaskT, StepT], message: Message, value: Any, ended: int) -> None:
-        worker.heard = time.monotonic()
+        worker.heard = self.clock.now()
         worker.end_errands(ended)
         match message:
             case Message.READY:
@@ -304,7 +340,9 @@ class _Crew(Generic[TaskT, StepT]):
     def _count_failed_start(self, worker: _Worker[TaskT, StepT]) -> None:
         self.failed_starts += 1
         if self.failed_starts == STARTS:
-            message = f"A worker process {_end(worker.process)} before it could begin, {STARTS} times. {self.cure}"
+            cure = "Run again with fewer --jobs, or give each more with --max-memory-per-worker."
+            end = _end(worker.process)
+            message = f"A worker process {end} before it could begin, {STARTS} times. {cure}"
             raise BackendError(message)
 
     def _settle(self, worker: _Worker[TaskT, StepT], errand: _Errand[TaskT, StepT]) -> None:

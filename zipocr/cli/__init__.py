@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from zipocr import __version__
+from zipocr.cli.terminal import printable_lines, say
 from zipocr.errors import ExitCode, ZipocrError
 
 COMMANDS = {
@@ -44,11 +45,14 @@ class CommandGroup(click.Group):
         """Run a command; trouble the user can cure ends with one line on standard error, an interruption with 130."""
         try:
             return super().invoke(ctx)
+        except click.ClickException as error:
+            error.message = printable_lines(error.message)  # type: ignore[misc]  # it quotes names
+            raise
         except ZipocrError as error:
-            click.echo(f"zipocr: {error}", err=True)
+            say(f"zipocr: {error}")
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
-            click.echo("zipocr: interrupted", err=True)
+            say("zipocr: interrupted")
             ctx.exit(ExitCode.INTERRUPTED)
         except BrokenPipeError:
             from zipocr.results import abandon_stdout

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from zipocr.cli.options import FILE, NEW_FILE, directory_option, results_argument
+from zipocr.cli.terminal import say
 
 
 @click.command()
@@ -31,10 +32,14 @@ def apply(*, results: Path, corrections: Path, output: Path, directory: Path | N
     from zipocr.cli.directories import own_directory
     from zipocr.corrections import read_corrections
     from zipocr.directory import places
+    from zipocr.sources import read_provenance
 
     own = own_directory(directory, no_directory=no_directory)
     listed = {} if no_directory else places() if own is None else own
-    counts = put_in(results, read_corrections(corrections), output, places=listed, force=force)
-    write_provenance(output, results=results, corrections=corrections, counts=counts)
+    made = read_provenance(results)
+    inputs = [corrections] if directory is None else [corrections, directory]
+    decisions = read_corrections(corrections)
+    counts = put_in(results, decisions, output, places=listed, inputs=inputs, force=force)
+    write_provenance(output, results=results, made=made, corrections=corrections, counts=counts, force=force)
     told = ", ".join(f"{word.replace('_', ' ')} {count}" for word, count in sorted(counts.items()))
-    click.echo(f"wrote {click.format_filename(output)}: {told or 'no rows'}", err=True)
+    say(f"wrote {output}: {told or 'no rows'}")

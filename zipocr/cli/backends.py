@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import click
 
+from zipocr.cli.runs import tell
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from zipocr.backends import Backend
+    from zipocr.backends.dask import DaskBackend
     from zipocr.backends.processes import ProcessBackend
     from zipocr.config import ScanConfig
+    from zipocr.images import ImageFile
 
-# So few files are read sooner than further processes have started.
+# At most this many small images are read sooner than further processes have started.
 SERIAL_UP_TO = 12
 
 
@@ -28,24 +35,36 @@ def check_backend(config: ScanConfig) -> None:
         raise click.UsageError("To read on a Dask cluster takes another package: pip install 'zipocr[dask]'.")
 
 
-def choose_backend(config: ScanConfig, files: int) -> Backend:
-    """Make the backend that is asked for.
+def choose_backend(config: ScanConfig, files: Iterable[ImageFile], count: int) -> Backend:
+    """Make the backend that is asked for, to read so many files.
 
-    If that is left to us, further processes are started only where they can pay, or where a limit is asked for that a process cannot set
-    itself.
+    If that is left to us, further processes are started only where they can pay, where a limit is
+    asked for that a process cannot set itself, or where a file may need one.
     """
     if config.backend == "dask":
-        from zipocr.backends.dask import DaskBackend
-        from zipocr.backends.processes import DEFAULT_TIMEOUT
-
-        timeout = config.timeout or DEFAULT_TIMEOUT
-        return DaskBackend(scheduler=config.scheduler, jobs=config.jobs, timeout=timeout, max_memory=config.max_memory_per_worker)
-    few = config.backend == "auto" and files <= SERIAL_UP_TO and not _is_limited(config)
-    if config.backend == "serial" or few:
+        return make_cluster(config)
+    is_free = config.backend == "auto" and not _is_limited(config)
+    if config.backend == "serial" or (is_free and _are_light(files, count)):
         from zipocr.backends.serial import SerialBackend
 
         return SerialBackend()
-    return make_workers(config, files)
+    return make_workers(config, count)
+
+
+def make_cluster(config: ScanConfig) -> DaskBackend:
+    """Make the backend of a Dask cluster, whose workers have to read as this process would."""
+    from zipocr.backends.dask import DaskBackend
+    from zipocr.backends.processes import DEFAULT_TIMEOUT
+    from zipocr.outputs import identify_process, strangeness
+
+    return DaskBackend(
+        scheduler=config.scheduler,
+        jobs=config.jobs,
+        timeout=config.timeout or DEFAULT_TIMEOUT,
+        max_memory=_max_memory(config),
+        check=partial(strangeness, config.model, identify_process(config.model)),
+        tell=lambda line: tell([line], config),
+    )
 
 
 def make_workers(config: ScanConfig, most: int) -> ProcessBackend:
@@ -54,8 +73,23 @@ def make_workers(config: ScanConfig, most: int) -> ProcessBackend:
     from zipocr.backends.processes import DEFAULT_TIMEOUT, ProcessBackend
 
     jobs = max(1, min(config.jobs or usable_cores(), most))
-    return ProcessBackend(jobs=jobs, timeout=config.timeout or DEFAULT_TIMEOUT, max_memory=config.max_memory_per_worker)
+    timeout = config.timeout or DEFAULT_TIMEOUT
+    return ProcessBackend(jobs=jobs, timeout=timeout, max_memory=_max_memory(config))
 
 
 def _is_limited(config: ScanConfig) -> bool:
     return config.timeout is not None or config.max_memory_per_worker is not None
+
+
+def _are_light(files: Iterable[ImageFile], count: int) -> bool:
+    """Tell whether files are few, and none can hang or blow up the process that reads it."""
+    from zipocr.images import is_light
+
+    return count <= SERIAL_UP_TO and all(is_light(file.path) for file in files)
+
+
+def _max_memory(config: ScanConfig) -> int | None:
+    """Give the limit to a worker's memory: the default only where the system can set one."""
+    from zipocr.backends.processes import DEFAULT_MAX_MEMORY
+
+    return config.max_memory_per_worker or (DEFAULT_MAX_MEMORY if find_spec("resource") else None)

@@ -21,6 +21,7 @@ from zipocr.cli.options import (
     no_directory_option,
     results_argument,
 )
+from zipocr.cli.terminal import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -97,8 +98,8 @@ def evaluate(
 
     find = _finder(pairs, results, labels, images)
     sheets = _sheets(evaluation.worst, find, model, places, use_directory=not no_directory, max_pixels=max_pixels)
-    write_report(output, evaluation, by=by, about=_about(results, labels), sheets=sheets)
-    click.echo(f"wrote {click.format_filename(output / PAGE)}", err=True)
+    write_report(output, evaluation, by=by, about=_about(results, labels), sheets=sheets, force=force)
+    say(f"wrote {output / PAGE}")
 
 
 def _evaluated(

@@ -1,12 +1,13 @@
 """``zipocr inspect``: look at how pages are read."""
 
-import os
 import shutil
 from pathlib import Path
 
 import click
 
+from zipocr.cli.interrupts import orderly_end
 from zipocr.cli.options import FILE, NEW_FOLDER, directory_option, max_pixels_option, model_option, no_directory_option
+from zipocr.cli.terminal import say, show
 from zipocr.errors import ExitCode, OutputError
 
 
@@ -34,6 +35,7 @@ def inspect(
     from zipocr.results import to_cell
     from zipocr.types import Unread
 
+    click.get_current_context().with_resource(orderly_end())
     places = own_directory(directory, no_directory=no_directory)
     silence_decoders()
     reader = Reader(load_model(model), use_directory=not no_directory, directory=places)
@@ -43,17 +45,16 @@ def inspect(
         for number, page in enumerate(read_pages(path, max_pixels=max_pixels), start=1):
             if isinstance(page, Unread):
                 failed = True
-                click.echo(f"{to_cell(str(path))}, page {number}: {page.reason}, {page.detail}", err=True)
+                say(f"{to_cell(str(path))}, page {number}: {page.reason}, {page.detail}")
                 continue
             trace, title = reader.trace(page), f"{to_cell(path.name)}  page {number}"
             if text:
                 columns = shutil.get_terminal_size((TEXT_COLUMNS, 0)).columns
-                click.echo(f"{title}\n\n{grids_as_text(trace, columns=columns)}\n")
+                show(f"{title}\n\n{grids_as_text(trace, columns=columns)}\n")
             else:
                 sheet = _free_path(_made(output), f"{path.stem}-p{number}", taken)
                 write_png(sheet, draw_sheet(trace, title=title))
-                # As bytes: a name that is not valid UTF-8 must come out as it stands on the disk.
-                click.echo(os.fsencode(sheet))
+                show(to_cell(str(sheet)))
     if failed:
         click.get_current_context().exit(ExitCode.SOME_INPUTS_FAILED)
 
@@ -62,7 +63,7 @@ def _made(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        message = f"Cannot make the folder {click.format_filename(folder)}: {error.strerror}. Choose another place with -o."
+        message = f"Cannot make the folder {folder}: {error.strerror}. Choose another place with -o."
         raise OutputError(message) from error
     return folder
 

@@ -4,17 +4,19 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from zipocr.errors import ExitCode
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# How long a signal may wait to be heard: Python hears nothing while a decoder is at work.
+PATIENCE_SECONDS = 1.5
 
 
 @contextmanager
 def orderly_end() -> Iterator[Callable[[], None]]:
-    """End in order at the first Ctrl-C or SIGTERM, and at once at the second.
+    """End in order at the first Ctrl-C or SIGTERM, at once at the second or if one is not heard.
 
     Yields
     ------
@@ -30,6 +32,7 @@ def orderly_end() -> Iterator[Callable[[], None]]:
         In the block, at SIGTERM; with the status that shells give to it.
     """
     heard: list[int] = []
+    answered = threading.Event()
 
     def ask() -> None:
         if heard:
@@ -39,6 +42,7 @@ def orderly_end() -> Iterator[Callable[[], None]]:
         for other in SIGNALS:
             signal.signal(other, _second)
         heard.append(number)
+        answered.set()
         ask()
 
     if threading.current_thread() is not threading.main_thread():
@@ -49,7 +53,8 @@ def orderly_end() -> Iterator[Callable[[], None]]:
     try:
         for number in before:
             signal.signal(number, first)
-        yield ask
+        with _insisting(answered):
+            yield ask
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -57,3 +62,26 @@ def orderly_end() -> Iterator[Callable[[], None]]:
 
 def _second(*_: object) -> None:
     os._exit(ExitCode.INTERRUPTED)
+
+
+@contextmanager
+def _insisting(answered: threading.Event) -> Iterator[None]:
+    """End the process if a signal is not answered in time; another thread sees that it came."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    threading.Thread(target=_insist, args=(reading, answered), daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        # At the end of the pipe the thread ends.
+        os.close(writing)
+
+
+def _insist(reading: int, answered: threading.Event) -> None:
+    with suppress(OSError), os.fdopen(reading, "rb", buffering=0) as signals:
+        while number := signals.read(1):
+            if number[0] in SIGNALS and not answered.wait(PATIENCE_SECONDS):
+                os._exit(128 + number[0])
+            answered.clear()

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import click
-
+from zipocr.cli.terminal import say, show
 from zipocr.errors import InputError, ModelError
 
 if TYPE_CHECKING:
@@ -25,14 +24,14 @@ def learn_from(corrections: Path, images: Path, base: str, out: Path, *, only_if
 
     model, digest = load_model(base), model_digest(base)
     crops = _crops(corrections, images)
-    found = learn(model, crops, jobs=jobs or usable_cores(), seed=seed, report=lambda line: click.echo(line, err=True))
+    found = learn(model, crops, jobs=jobs or usable_cores(), seed=seed, report=say)
     for line in lines_of(found):
-        click.echo(line)
+        show(line)
     if only_if_better and not is_better(found.without):
-        message = f"{click.format_filename(out)} is not written, for want of a measurable gain. Correct more pages, or go without"
+        message = f"{out} is not written, for want of a measurable gain. Correct more pages, or go without"
         raise ModelError(f"{message} --only-if-better.")
     save_model(out, passport_of(found, base=base, digest=digest))
-    click.echo(f"wrote {click.format_filename(out)}", err=True)
+    say(f"wrote {out}")
 
 
 def _crops(corrections: Path, images: Path) -> list[Crop]:
@@ -42,9 +41,9 @@ def _crops(corrections: Path, images: Path) -> list[Crop]:
 
     decisions = read_corrections(corrections)
     crops = to_crops(decisions, images)
-    click.echo(f"{len(decisions)} pages were decided, {len(crops)} of them bear a ZIP", err=True)
+    say(f"{len(decisions)} pages were decided, {len(crops)} of them bear a ZIP")
     if crops and not any(crop.path.is_file() for crop in crops):
-        message = f"{click.format_filename(images)} holds none of the corrected files, such as {click.format_filename(crops[0].path)}."
+        message = f"{images} holds none of the corrected files, such as {crops[0].path}."
         raise InputError(f"{message} Give the PATH that was scanned.")
     return crops
 

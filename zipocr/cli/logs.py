@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
-import click
-
+from zipocr.cli.terminal import PlainLines, say
 from zipocr.errors import OutputError, ZipocrError
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ class LogFile(logging.FileHandler):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's signature
         """Say so, once."""
-        click.echo(f"warning: cannot write to the log file: {sys.exc_info()[1]}", err=True)
+        say(f"warning: cannot write to the log file: {sys.exc_info()[1]}")
         LOG.removeHandler(self)
 
     def close(self) -> None:
@@ -98,7 +97,7 @@ def _handlers(config: ScanConfig) -> Iterator[logging.Handler]:
         try:
             file = LogFile(config.log_file, encoding="utf-8")
         except OSError as error:
-            message = f"Cannot write {click.format_filename(config.log_file)}: {error.strerror}. Choose another place for the log."
+            message = f"Cannot write {config.log_file}: {error.strerror}. Choose another place for the log."
             raise OutputError(message) from error
         file.setFormatter(JsonLines())
         file.setLevel(min(logging.INFO, LEVELS[min(config.verbose, 2)]))
@@ -115,9 +114,10 @@ def _talk(level: int) -> logging.Handler:
         from rich.logging import RichHandler
 
         handler = RichHandler(console=console(), show_path=False, highlighter=NullHighlighter())
+        handler.setFormatter(PlainLines())
     else:
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+        handler.setFormatter(PlainLines("%(levelname)s: %(message)s"))
     handler.setLevel(level)
     return handler
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from collections import deque
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import islice
-from typing import TYPE_CHECKING
+from threading import Event, Thread
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -14,18 +17,25 @@ from click.core import ParameterSource
 from zipocr.cli.backends import choose_backend
 from zipocr.cli.logs import LOG, log_outcome
 from zipocr.cli.runs import Tally, exit_code, limits_of, progress, settings_of, tell, to_text
+from zipocr.cli.terminal import say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from zipocr.batch import BatchSettings
     from zipocr.config import ScanConfig
     from zipocr.errors import ExitCode
-    from zipocr.manifest import Manifest
+    from zipocr.images import ImageFile
     from zipocr.parts import Parts
     from zipocr.results import Row
 
+T = TypeVar("T")
+
+TICK_SECONDS = 0.5
+TELL_AFTER, TELL_AGAIN = 5.0, 60.0
+"""Seconds of waiting after which it is said for what, and said again."""
+FOREVER = float("inf")
 _OF_OTHER_SCANS = {"output": "--output", "resume": "--resume"}
 
 
@@ -41,8 +51,67 @@ def check_manifest(ctx: click.Context, paths: Sequence[Path], config: ScanConfig
         if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
             message = f"{option} does not go with --manifest: its parts go to --out-dir, and what is there is always gone on with."
             raise click.UsageError(message)
+    check_patience(config)
     if find_spec("pyarrow") is None:
         raise click.UsageError("Parts are Parquet, which takes another package: pip install 'zipocr[parquet]'.")
+
+
+def check_patience(config: ScanConfig) -> None:
+    """Refuse to wait for a file as long as a page may take: it would count as one that hangs."""
+    from zipocr.backends.processes import DEFAULT_TIMEOUT
+
+    allowed = config.timeout or DEFAULT_TIMEOUT
+    if config.backend != "serial" and config.patience is not None and config.patience >= allowed:
+        message = f"--patience has to be less than --timeout, which is {allowed:g}."
+        raise click.UsageError(message)
+
+
+@dataclass(slots=True, kw_only=True)
+class WaitNotice:
+    """Says which file on S3 is waited for where that takes long."""
+
+    config: ScanConfig
+    _expected: deque[ImageFile] = field(default_factory=deque)
+    _since: float = FOREVER
+    _not_before: float = 0.0
+    _over: Event = field(default_factory=Event)
+
+    def noted(self, files: Iterable[ImageFile]) -> Iterator[ImageFile]:
+        """Give the files on, and remember what will come."""
+        for file in files:
+            self._expected.append(file)
+            yield file
+
+    def watched(self, outcomes: Iterator[T]) -> Generator[T, None, None]:
+        """Give what comes of the files, in their order, and watch how long that takes."""
+        Thread(target=self._watch, daemon=True).start()
+        try:
+            while True:
+                self._since = time.monotonic()
+                outcome = next(outcomes, None)
+                self._since = FOREVER
+                if outcome is None:
+                    return
+                self._expected.popleft()
+                yield outcome
+        finally:
+            self._over.set()
+
+    def _watch(self) -> None:
+        while not self._over.wait(TICK_SECONDS):
+            now = time.monotonic()
+            if now - self._since >= TELL_AFTER and now >= self._not_before:
+                self._tell()
+                self._not_before = now + TELL_AGAIN
+
+    def _tell(self) -> None:
+        from zipocr.remote import is_url
+        from zipocr.results import to_cell
+
+        with suppress(IndexError):  # it may just have come
+            file = self._expected[0]
+            if is_url(file.place):
+                tell([f"still waiting for {to_cell(file.name)}"], self.config)
 
 
 def scan_manifest(file: Path, folder: Path, config: ScanConfig) -> ExitCode:
@@ -58,40 +127,55 @@ def scan_manifest(file: Path, folder: Path, config: ScanConfig) -> ExitCode:
     manifest = open_manifest(file)
     inputs = {"manifest": {"count": manifest.count, "sha256": manifest.sha256}, "shard_size": config.shard_size}
     identity = identify("scan", settings, limits_of(config), inputs)
-    with open_parts(folder, identity, inputs=manifest.count, size=config.shard_size, force=config.force) as parts:
+    with open_parts(
+        folder,
+        identity,
+        manifest=manifest,
+        size=config.shard_size,
+        force=config.force,
+        patience=settings.patience,
+    ) as parts:
         if parts.shards and not parts.missing:
             tell([f"{to_text(folder)} is complete already"], config)
             return exit_code(parts.counts)
-        return _read(manifest, parts, settings, config)
+        return _read(parts, settings, config)
 
 
-def _read(manifest: Manifest, parts: Parts, settings: BatchSettings, config: ScanConfig) -> ExitCode:
+def _read(parts: Parts, settings: BatchSettings, config: ScanConfig) -> ExitCode:
     """Read the missing shards, one after the other, and write, count, tell. Backends are kept busy from one to the next."""
-    from zipocr.batch import read_files
+    from zipocr.batch import read_stamped
 
     began = time.monotonic()
     tally = Tally(skipped=0)
     tally.counts.update(parts.counts)
     tally.begin_anew()
-    inputs = sum(map(parts.length, parts.missing))
-    LOG.info("reading %d files of %d, into %d parts of %d", inputs, manifest.count, len(parts.missing), parts.shards)
+    if parts.changed:
+        tell([f"made anew, since their files have changed: {len(parts.changed)} parts"], config)
+    inputs, notice = sum(map(parts.length, parts.missing)), WaitNotice(config=config)
+    backend = choose_backend(config, parts.files(), inputs)
+    files = notice.noted(parts.files())
+    counts = inputs, parts.manifest.count, len(parts.missing), parts.shards
+    LOG.info("reading %d files of %d, into %d parts of %d", *counts)
     try:
         with (
             progress(inputs, quiet=config.quiet) as advance,
-            closing(read_files(parts.files(manifest), settings, backend=choose_backend(config, inputs))) as outcomes,
+            closing(read_stamped(files, settings, backend=backend)) as read,
+            closing(notice.watched(read)) as outcomes,
         ):
             for shard in parts.missing:
                 before = tally.counts.copy()
                 rows: list[Row] = []
-                for outcome in islice(outcomes, parts.length(shard)):
+                stamps: list[str] = []
+                for stamp, outcome in islice(outcomes, parts.length(shard)):
                     rows.extend(outcome.rows)
+                    stamps.append(stamp)
                     tally.add(outcome)
                     log_outcome(outcome)
                     advance()
-                parts.write(shard, rows, tally.counts - before)
+                parts.write(shard, rows, tally.counts - before, stamps)
     except BaseException:
         if not config.quiet and (done := parts.finished()):
-            click.echo(f"{done} of {parts.shards} parts are finished; go on with the same command", err=True)
+            say(f"{done} of {parts.shards} parts are finished; go on with the same command")
         raise
     tell(tally.lines(seconds=time.monotonic() - began), config)
     return exit_code(tally.counts)

@@ -9,7 +9,7 @@ import click
 
 from zipocr.cli.interrupts import orderly_end
 from zipocr.cli.options import FOLDER
-from zipocr.errors import OutputError
+from zipocr.cli.terminal import say
 
 
 @click.command()
@@ -24,16 +24,16 @@ def merge(parts: Path, *, output: str, force: bool) -> None:
     """
     if find_spec("pyarrow") is None:
         raise click.UsageError("Parts are Parquet, which takes another package: pip install 'zipocr[parquet]'.")
+    from zipocr.atomic import refuse_existing
     from zipocr.parts import find_parts
     from zipocr.results import STDOUT
 
     target = Path(output)
     if target.resolve().parent == parts.resolve():
         raise click.UsageError("--output would stand among the parts; name a file in another folder.")
-    if output != STDOUT and target.is_file() and not force:
-        message = f"{output} is there already. Replace it with --force, or write to another file."
-        raise OutputError(message)
+    if output != STDOUT:
+        refuse_existing(target, force=force)
     with orderly_end():
         merger = find_parts(parts)
-        rows = merger.write(output)
-        click.echo(f"{rows} rows of {len(merger.parts)} parts", err=True)
+        rows = merger.write(output, force=force)
+        say(f"{rows} rows of {len(merger.parts)} parts")

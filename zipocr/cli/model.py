@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zipocr.cli.terminal import show
+from zipocr.errors import printable
+
 if TYPE_CHECKING:
     from zipocr.types import Model
 
@@ -24,9 +27,9 @@ def model(name: str) -> None:
     from zipocr.model_file import load_model
 
     found = load_model(name)
-    click.echo(f"model: {name}")
+    show(f"model: {name}")
     for line in passport_lines({**found.passport, "confidence for --max-error": acceptance_table(found)}):
-        click.echo(line)
+        show(line)
 
 
 def acceptance_table(model: Model) -> dict[str, list[str]]:
@@ -48,16 +51,13 @@ def passport_lines(passport: Mapping[str, object], *, indent: str = "") -> Itera
     Yields
     ------
     str
-        A line, or several joined where a value is long. What a terminal might obey is shown as ``?``.
+        A line, or several joined where a value is long. It is printable but for the ends of lines.
     """
     for key, value in passport.items():
         if isinstance(value, Mapping):
-            yield f"{indent}{_printable(key)}:"
+            yield f"{indent}{printable(key)}:"
             yield from passport_lines(value, indent=indent + "  ")
         else:
-            text = ", ".join(map(_printable, value)) if isinstance(value, list | tuple) else _printable(value)
-            yield fill(f"{_printable(key)}: {text}", WIDTH, initial_indent=indent, subsequent_indent=indent + "  ")
-
-
-def _printable(value: object) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in str(value))
+            values = value if isinstance(value, list | tuple) else [value]
+            text = ", ".join(printable(str(one)) for one in values)
+            yield fill(f"{printable(key)}: {text}", WIDTH, initial_indent=indent, subsequent_indent=indent + "  ")

@@ -11,6 +11,7 @@ import click
 
 from zipocr.cli.interrupts import orderly_end
 from zipocr.cli.options import FOLDER, NEW_FILE, results_argument
+from zipocr.cli.terminal import say
 from zipocr.config import ReviewConfig
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ def review(*, results: Path, **options: Any) -> None:
     Shows every page of RESULTS.csv with the status review or unread, least confident first. Each decision is in the file of --labels-out
     before the next page appears; another review with the same file goes on where this one ended, however that was.
 
-    The page can be reached from this machine alone. Ctrl-C ends it.
+    The page can be reached from this machine alone, by the first browser that opens its address.
+    Ctrl-C ends it.
     """
     config = ReviewConfig(**options)  # every option is a field of its name
     try:
@@ -83,7 +85,7 @@ def review(*, results: Path, **options: Any) -> None:
 
     items = line_up(read_results(results), audit=config.audit, seed=config.seed)
     if not items:
-        click.echo("nothing to review: every row counts as read; --audit N shows some of them all the same", err=True)
+        say("nothing to review: every row counts as read; --audit N shows some of them all the same")
         return
     with open_corrections(config.labels_out) as corrections, orderly_end():
         _serve(results, items, corrections, config)
@@ -94,21 +96,21 @@ def _serve(results: Path, items: Sequence[Item], corrections: CorrectionsFile, c
     from zipocr.review.app import Review, make_app, serve_at
     from zipocr.review.looks import Looker
     from zipocr.review.session import Session
-    from zipocr.review.sources import Finder, read_origin
+    from zipocr.sources import read_origin, sources_of
 
     origin = read_origin(results)
     model = usable_model(config.model, origin.model)
     bound = bound_to(config.port)
     session = Session(items, corrections)
-    looker = Looker([item.row for item in items], Finder(origin, config.images), origin, model)
+    looker = Looker([item.row for item in items], sources_of(results, config.images), origin, model)
     then = shlex.join(["zipocr", "apply", str(results), str(config.labels_out), "-o", "final.csv"])
     review = Review(session=session, looker=looker, blind=config.audit > 0, next_command=then)
-    address = f"http://127.0.0.1:{bound.getsockname()[1]}/{review.token}/"
+    address = f"http://127.0.0.1:{bound.getsockname()[1]}{review.entrance.start}"
     server = serve_at(bound, make_app(review))
     # Answers go before what is read ahead: a thread that reads has to let others in this often.
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
-        click.echo(f"{len(items)} pages to review; the page is at\n{address}\nCtrl-C ends it.", err=True)
+        say(f"{len(items)} pages to review; the page is at\n{address}\nCtrl-C ends it.")
         looker.warm_up()
         if not config.no_browser:
             open_browser(address)
@@ -119,7 +121,7 @@ def _serve(results: Path, items: Sequence[Item], corrections: CorrectionsFile, c
         server.server_close()
         looker.close()
         for line in summary(session, then):
-            click.echo(line, err=True)
+            say(line)
 
 
 def usable_model(asked: str | None, recorded: str) -> str:

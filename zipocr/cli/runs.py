@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from zipocr.cli.logs import LOG, console
+from zipocr.cli.terminal import say
 from zipocr.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -38,7 +37,21 @@ def settings_of(config: ScanConfig) -> BatchSettings:
         directory=own_directory(config.directory, no_directory=config.no_directory),
         max_pixels=config.max_pixels,
         debug=config.debug,
+        patience=patience_of(config),
+        require_listed=config.require_listed,
     )
+
+
+def patience_of(config: ScanConfig) -> float:
+    """Give the seconds for which a file on S3 is waited for: less than a page may take.
+
+    Else a service that does not answer would cost pages, as one that hangs does.
+    """
+    from zipocr.remote import PATIENCE
+
+    if config.patience is not None:
+        return config.patience
+    return PATIENCE if config.timeout is None else min(PATIENCE, config.timeout / 2)
 
 
 def limits_of(config: ScanConfig) -> dict[str, object]:
@@ -76,7 +89,7 @@ def tell(lines: Iterable[str], config: ScanConfig) -> None:
     for line in lines:
         LOG.info("%s", line)
         if not (config.quiet or config.verbose):
-            click.echo(line, err=True)
+            say(line)
 
 
 @contextmanager
@@ -93,14 +106,24 @@ def progress(files: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
+def _count_upside_down(outcome: Outcome) -> int:
+    """Count the pages that were read upside down; rows are parsed only where that is worth it."""
+    from zipocr.types import Reason
+
+    if Reason.TURNED_180 not in outcome.lines:
+        return 0
+    return sum(Reason.TURNED_180 in row.reason for row in outcome.rows)
+
+
 @dataclass(slots=True, kw_only=True)
 class Tally:
     """Counts what became of the pages, for the summary."""
 
     skipped: int
     counts: Counter[str] = field(default_factory=Counter)
-    named: list[str] = field(default_factory=list)
+    named: list[tuple[str, str]] = field(default_factory=list)
     earlier: int = 0
+    changed: int = 0
     upside_down: int = 0
 
     def begin_anew(self) -> None:
@@ -109,17 +132,25 @@ class Tally:
 
     def add(self, outcome: Outcome) -> None:
         """Count a file's pages; a page that could not be opened is ``failed`` and not ``unread``."""
-        from zipocr.types import Reason
-
         self.counts.update(outcome.counts)
-        if Reason.TURNED_180 in outcome.lines:  # rows are parsed only where that is worth it
-            self.upside_down += sum(Reason.TURNED_180 in row.reason for row in outcome.rows)
+        self.upside_down += _count_upside_down(outcome)
         room = FAILURES_NAMED - len(self.named)
         if outcome.failures and room:
             from zipocr.results import to_cell
 
             name = to_cell(outcome.rows[0].file)
-            self.named.extend(f"{name}: {failure}" for failure in outcome.failures[:room])
+            self.named.extend((name, failure) for failure in outcome.failures[:room])
+
+    def take_back(self, outcome: Outcome, *, is_earlier: bool) -> None:
+        """Count a file's pages no longer, since it has changed and was read again."""
+        from zipocr.results import to_cell
+
+        self.changed += 1
+        self.counts -= Counter(outcome.counts)
+        self.upside_down -= _count_upside_down(outcome)
+        self.earlier -= len(outcome.counts) if is_earlier else 0
+        name = to_cell(outcome.rows[0].file)
+        self.named = [(other, failure) for other, failure in self.named if other != name]
 
     def lines(self, *, seconds: float) -> Iterator[str]:
         """Say it in a few lines, the failures first and the totals last."""
@@ -127,7 +158,7 @@ class Tally:
 
         counts, failed = self.counts, self.counts[FAILED]
         pages = counts.total()
-        yield from (f"failed: {name}" for name in self.named)
+        yield from (f"failed: {name}: {failure}" for name, failure in self.named)
         if failed > len(self.named):
             yield f"failed: {failed - len(self.named)} more, see the rows with one of the reasons {', '.join(sorted(FAILURES))}"
         if not pages:
@@ -138,6 +169,8 @@ class Tally:
             yield f"warning: {share} ZIPs were upside down; was the stack fed the wrong way?"
         if self.skipped:
             yield f"skipped {self.skipped} other files"
+        if self.changed:
+            yield f"read anew, since they had changed: {self.changed} files"
         parts = f"read {counts['read']}, to review {counts['review']}, unread {counts['unread']}, failed {failed}"
         before = f", {self.earlier} of them before," if self.earlier else ""
         yield f"{parts}; {pages} crops{before} in {seconds:.1f} s ({(pages - self.earlier) / max(seconds, 1e-9):.1f} crops per second)"

@@ -18,6 +18,7 @@ from zipocr.cli.manifest import check_manifest, scan_manifest
 from zipocr.cli.options import DEFAULTS, FILE, NEW_FILE, NEW_FOLDER, directory_option, no_directory_option
 from zipocr.cli.runs import Tally, exit_code, facts_of, limits_of, progress, settings_of, tell, to_text
 from zipocr.cli.sizes import to_size
+from zipocr.cli.terminal import say
 from zipocr.config import BACKENDS, LARGEST_MAX_PIXELS, ScanConfig
 
 if TYPE_CHECKING:
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
 
     from zipocr.batch import BatchSettings
     from zipocr.errors import ExitCode
-    from zipocr.images import Listing
-    from zipocr.outputs import Output
+    from zipocr.outputs import Output, Progress
 
 
 @click.command()
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     show_default=True,
     type=click.Choice(BACKENDS),
     metavar="NAME",
-    help="What reads: serial, processes, dask, or auto for processes but none for up to 12 files.",
+    help="What reads: serial, processes, dask, or auto for processes but none for up to 12 small images.",
 )
 @click.option(
     "--scheduler",
@@ -88,6 +88,12 @@ if TYPE_CHECKING:
 @directory_option
 @no_directory_option
 @click.option(
+    "--require-listed",
+    default=DEFAULTS.require_listed,
+    is_flag=True,
+    help="Count no ZIP as read that is not listed; it goes to review, however sure it is.",
+)
+@click.option(
     "--debug",
     default=DEFAULTS.debug,
     type=NEW_FOLDER,
@@ -111,14 +117,21 @@ if TYPE_CHECKING:
     default=DEFAULTS.timeout,
     type=click.FloatRange(0, min_open=True),
     metavar="SECONDS",
-    help="What a page may take before it is given up; the default is 60, and no limit for up to 12 files.",
+    help="What a page may take before it is given up; the default is 60.",
 )
 @click.option(
     "--max-memory-per-worker",
     default=DEFAULTS.max_memory_per_worker,
     type=to_size,
     metavar="SIZE",
-    help="What a worker process may take, like 800M or 2G; a page that needs more is given up. The default is no limit.",
+    help="What a worker process may take, like 800M or 4G; a page that needs more is given up. The default is 2G.",
+)
+@click.option(
+    "--patience",
+    default=DEFAULTS.patience,
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="How long to wait for a file on S3 before the run ends; the default is 30, or half of --timeout.",
 )
 @click.option("-v", "--verbose", default=DEFAULTS.verbose, count=True, help="Say what happens as it happens; twice: every page.")
 @click.option(
@@ -156,11 +169,13 @@ def scan(ctx: click.Context, /, *, paths: tuple[Path, ...], **options: Any) -> N
 
 
 def check_threshold(ctx: click.Context, config: ScanConfig) -> None:
-    """Refuse two ways to choose the threshold, and what is no number."""
+    """Refuse what contradicts itself about when a ZIP counts as read, and what is no number."""
     if ctx.get_parameter_source("max_error") is not ParameterSource.DEFAULT and config.min_confidence is not None:
         raise click.UsageError("--max-error and --min-confidence both choose the threshold; give one of them.")
     if isnan(config.max_error) or (config.min_confidence is not None and isnan(config.min_confidence)):
         raise click.UsageError("--max-error and --min-confidence need a number from 0 to 1.")
+    if config.require_listed and config.no_directory:
+        raise click.UsageError("--require-listed needs a list of ZIP codes; do without --no-directory.")
 
 
 def check_places(paths: Sequence[Path], config: ScanConfig) -> None:
@@ -195,38 +210,47 @@ def _scan(paths: Sequence[Path], config: ScanConfig) -> ExitCode:
     least_confidence(load_model(config.model), settings)
     listing = list_inputs(paths, exclude=config.debug)
     identity = identify("scan", settings, limits_of(config), list_digest(listing.files))
-    if config.resume and (counts := completed(config.output, identity)) is not None:
+    if config.resume and (counts := completed(config.output, identity, listing.files)) is not None:
         tell([f"{config.output} is complete already"], config)
         return exit_code(counts)
     with open_output(config.output, identity, resume=config.resume, force=config.force) as output:
+        so_far = output.survey(listing.files)
+        tally = Tally(skipped=listing.skipped, changed=so_far.changed)
+        began = time.monotonic()
         try:
-            return _read(paths, listing, settings, output, config)
+            _read(so_far, tally, settings, output, config)
+            facts = {"paths": [to_text(path) for path in paths], "counts": dict(tally.counts)}
+            output.complete(so_far.positions, {**facts_of(config), **facts})
         except BaseException:
-            if output.finished and not config.quiet:
-                kept = f"{output.finished} of {len(listing.files)} inputs are finished; go on with the same command and --resume"
-                click.echo(kept, err=True)
+            if (finished := so_far.finished) and not config.quiet:
+                kept = f"{finished} of {len(listing.files)} inputs are finished"
+                say(f"{kept}; go on with the same command and --resume")
             raise
+    tell(tally.lines(seconds=time.monotonic() - began), config)
+    return exit_code(tally.counts)
 
 
-def _read(paths: Sequence[Path], listing: Listing, settings: BatchSettings, output: Output, config: ScanConfig) -> ExitCode:
-    """Read, write, count, tell."""
-    from zipocr.batch import read_files
+def _read(
+    so_far: Progress,
+    tally: Tally,
+    settings: BatchSettings,
+    output: Output,
+    config: ScanConfig,
+) -> None:
+    """Read what is to be read, write, count."""
+    from zipocr.batch import read_stamped
 
-    began = time.monotonic()
-    tally = Tally(skipped=listing.skipped)
-    rest = listing.files[output.finished :]
-    LOG.info("reading %d files, of which %d are finished", len(listing.files), output.finished)
-    with progress(len(listing.files), quiet=config.quiet) as advance:
-        for outcome in output.replay():
+    files, finished = so_far.files, so_far.finished
+    LOG.info("reading %d files, of which %d are finished", len(files), finished)
+    with progress(len(files), quiet=config.quiet) as advance:
+        for outcome in output.outcomes(so_far.kept()):
             tally.add(outcome)
             advance()
         tally.begin_anew()
-        with closing(read_files(rest, settings, backend=choose_backend(config, len(rest)))) as outcomes:
-            for outcome in outcomes:
-                output.write(outcome)
+        backend = choose_backend(config, so_far.rest(), len(files) - finished)
+        with closing(read_stamped(so_far.rest(), settings, backend=backend)) as outcomes:
+            for number, (stamp, outcome) in zip(so_far.unfinished(), outcomes, strict=True):
+                so_far.positions[number] = output.write(outcome, read=number, stamp=stamp)
                 tally.add(outcome)
                 log_outcome(outcome)
                 advance()
-    output.complete({**facts_of(config), "paths": [to_text(path) for path in paths], "counts": dict(tally.counts)})
-    tell(tally.lines(seconds=time.monotonic() - began), config)
-    return exit_code(tally.counts)

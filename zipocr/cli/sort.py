@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zipocr.cli.options import FOLDER, NEW_FOLDER, results_argument
+from zipocr.cli.terminal import say, show
 from zipocr.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -48,12 +48,11 @@ def sort(ctx: click.Context, *, results: Path, into: Path, by: str, images: Path
     done: Counter[bool] = Counter()
     for entry in planned.entries:
         if dry_run:
-            # As bytes: names that are not valid UTF-8 must come out as they stand on the disk.
-            click.echo(os.fsencode(entry.source) + b" -> " + os.fsencode(into / entry.folder / entry.name))
+            show(f"{to_cell(str(entry.source))} -> {to_cell(str(into / entry.folder / entry.name))}")
         else:
             done[put(entry, into, copy=copy)] += 1
         if entry.is_renamed:
-            click.echo(f"renamed: {to_cell(str(entry.source))} to {entry.folder}/{to_cell(entry.name)}", err=True)
+            say(f"renamed: {to_cell(str(entry.source))} to {entry.folder}/{to_cell(entry.name)}")
     _tell(planned, "would be" if dry_run else "", done, copy=copy)
     if planned.missing:
         ctx.exit(ExitCode.SOME_INPUTS_FAILED)
@@ -64,12 +63,12 @@ def _tell(planned: Plan, would: str, done: Counter[bool], *, copy: bool) -> None
     from zipocr.results import to_cell
 
     for name in planned.missing[:NAMED]:
-        click.echo(f"not found: {to_cell(name)}", err=True)
+        say(f"not found: {to_cell(name)}")
     if len(planned.missing) > NAMED:
-        click.echo(f"not found: {len(planned.missing) - NAMED} more; say where they are with --images", err=True)
+        say(f"not found: {len(planned.missing) - NAMED} more; say where they are with --images")
     folders = Counter(entry.folder for entry in planned.entries)
     named = ", ".join(f"{folder} {count}" for folder, count in sorted(folders.items())[:NAMED]) + (", ..." if len(folders) > NAMED else "")
     count = len(planned.entries) if would else done[True]
     verb = " ".join(part for part in (would, "copied" if copy else "linked") if part)
     there = f", {done[False]} were there already" if done[False] else ""
-    click.echo(f"{count} {verb}{there}, {len(planned.missing)} not found; {named or 'nothing'}", err=True)
+    say(f"{count} {verb}{there}, {len(planned.missing)} not found; {named or 'nothing'}")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from zipocr.cli.terminal import show, show_as_it_is
 from zipocr.report.words import advice, basis
 from zipocr.results import to_cell
 from zipocr.types import dashed
@@ -27,14 +27,14 @@ HEADS = ("labelled", "exact", "95 %", "read", "wrong|read", "@1%", "@0.1%", "ece
 def print_evaluation(evaluation: Evaluation, *, by: str | None) -> None:
     """Print the figures, then what they are of, then what to do."""
     # Names are printed as they are, not as markup.
-    console = Console(markup=False, highlight=False, emoji=False, width=None if sys.stdout.isatty() else NARROWEST)
+    console = Console(markup=False, highlight=False, emoji=False, width=None if sys.stdout and sys.stdout.isatty() else NARROWEST)
     tables = [_figures(evaluation, by=by), _places(evaluation), _confusion(evaluation)]
     with console.capture() as drawn:
         console.print(*tables, *([_worst(evaluation)] if evaluation.worst else []), sep="\n")
     # Not by rich itself, which has its own mind about readers that have left.
-    click.echo(drawn.get(), nl=False)
+    show_as_it_is(drawn.get())
     for line in (*basis(evaluation), *advice(evaluation.suggestion)):
-        click.echo(line)
+        show(line)
 
 
 def _table(title: str, heads: Iterable[str]) -> Table:

@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from zipocr.cli.options import FILE, FOLDER, NEW_FILE
+from zipocr.cli.terminal import say, show
 from zipocr.errors import OutputError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def _ending(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | 
 
     def check(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
         if path and path.suffix.lower() not in suffixes:
-            message = f"{click.format_filename(path)} is refused: its name has to end with {' or '.join(suffixes)}."
+            message = f"{path} is refused: its name has to end with {' or '.join(suffixes)}."
             raise click.BadParameter(message)
         return path
 
@@ -158,7 +159,7 @@ def _learn(ctx: click.Context, base: str) -> None:
     out: Path = ctx.params["model_out"]
     _check_folder(out)
     if out.exists() and Path(base).exists() and out.samefile(base):
-        raise click.UsageError(f"{click.format_filename(out)} is the model to learn on; write to another file.")
+        raise click.UsageError(f"{out} is the model to learn on; write to another file.")
     learn_from(base=base, out=out, **asked)
 
 
@@ -171,7 +172,7 @@ def _check_request(data: str, model_out: Path | None, plot: Path | None, *, want
     if plot and not holdout:
         raise click.UsageError("--plot draws the digits held out: give --holdout 6 or half with it.")
     if model_out and model_out.exists() and data not in NAMED and model_out.samefile(data):
-        raise click.UsageError(f"{click.format_filename(model_out)} is the data to train on; write the model to another file.")
+        raise click.UsageError(f"{model_out} is the data to train on; write the model to another file.")
     for path in (model_out, plot):
         if path:
             _check_folder(path)
@@ -179,7 +180,7 @@ def _check_request(data: str, model_out: Path | None, plot: Path | None, *, want
 
 def _check_folder(path: Path) -> None:
     if not path.parent.is_dir():
-        message = f"Cannot write {click.format_filename(path)}: its folder is missing. Make it, or choose another place."
+        message = f"Cannot write {path}: its folder is missing. Make it, or choose another place."
         raise OutputError(message)
 
 
@@ -205,13 +206,13 @@ def _tune(digits: DigitSet, holdout: Holdout | None, c: float | None, gamma: flo
     from zipocr.training.experiment import C_VALUES, GAMMA_VALUES, split_in_order, tune
 
     trained = split_in_order(digits, holdout)[0] if holdout else digits
-    click.echo("trying values of C and gamma", err=True)
+    say("trying values of C and gamma")
     tuning = tune(trained, C_VALUES if c is None else (c,), GAMMA_VALUES if gamma is None else (gamma,), recipe)
-    click.echo("cross-validated accuracy by C (rows) and gamma (columns)")
-    click.echo(" " * 8 + "".join(f"{value:8.4g}" for value in tuning.gamma_values))
+    show("cross-validated accuracy by C (rows) and gamma (columns)")
+    show(" " * 8 + "".join(f"{value:8.4g}" for value in tuning.gamma_values))
     for value, row in zip(tuning.c_values, tuning.accuracy, strict=True):
-        click.echo(f"{value:8.4g}" + "".join(f"{share:8.4f}" for share in row))
-    click.echo(f"best C {tuning.best[0]:.4g}, gamma {tuning.best[1]:.4g}: {tuning.accuracy.max():.4f}")
+        show(f"{value:8.4g}" + "".join(f"{share:8.4f}" for share in row))
+    show(f"best C {tuning.best[0]:.4g}, gamma {tuning.best[1]:.4g}: {tuning.accuracy.max():.4f}")
     return tuning
 
 
@@ -223,12 +224,12 @@ def _predict(digits: DigitSet, split: Holdout, recipe: Recipe) -> Experiment:
     held = len(experiment.actual)
     first = len(digits) - held
     settings = f"C {recipe.C:.4g} and gamma {recipe.gamma:.4g}"
-    click.echo(f"trained on the first {first} digits with {settings}, predicted the other {held}", err=True)
+    say(f"trained on the first {first} digits with {settings}, predicted the other {held}")
     if held <= PRINTED_UP_TO:
-        click.echo("digit  predicted  actual")
+        show("digit  predicted  actual")
         for number, (predicted, actual) in enumerate(zip(experiment.predicted, experiment.actual, strict=True), start=first + 1):
-            click.echo(f"{number:5d}{predicted:11d}{actual:8d}" + ("" if predicted == actual else "  wrong"))
-    click.echo(f"accuracy {experiment.accuracy:.4f}")
+            show(f"{number:5d}{predicted:11d}{actual:8d}" + ("" if predicted == actual else "  wrong"))
+    show(f"accuracy {experiment.accuracy:.4f}")
     return experiment
 
 
@@ -240,7 +241,7 @@ def _plot(path: Path, experiment: Experiment, tuning: Tuning) -> None:
     figure = plot_experiment(experiment.images, experiment.actual, experiment.predicted, experiment.confusion, tried)
     with written_whole(path) as file:
         figure.savefig(file, format=path.suffix[1:].lower())
-    click.echo(f"wrote {click.format_filename(path)}", err=True)
+    say(f"wrote {path}")
 
 
 def _build(path: Path, data: str, recipe: Recipe, network: str | None, jobs: int) -> None:
@@ -249,6 +250,6 @@ def _build(path: Path, data: str, recipe: Recipe, network: str | None, jobs: int
     from zipocr.training.recipes import build_model
 
     taken = load_model(network) if network else None
-    model = build_model(data, recipe=recipe, jobs=jobs or usable_cores(), report=lambda line: click.echo(line, err=True), network=taken)
+    model = build_model(data, recipe=recipe, jobs=jobs or usable_cores(), report=say, network=taken)
     save_model(path, model)
-    click.echo(f"wrote {click.format_filename(path)}", err=True)
+    say(f"wrote {path}")

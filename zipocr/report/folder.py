@@ -1,6 +1,7 @@
 """The folder of a report: a page for people, the figures for programs, and a picture of both curves."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,18 @@ def check_folder(folder: Path, *, force: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"Cannot make the folder {shown}: {error.strerror}. Choose another place with -o.") from error
-    if not force and any((folder / name).exists() for name in (PAGE, FACTS, PICTURE)):
+    if not force and any(os.path.lexists(folder / name) for name in (PAGE, FACTS, PICTURE)):
         raise OutputError(f"There is a report in {shown} already. Replace it with --force, or choose another folder.")
 
 
 def write_report(
-    folder: Path, evaluation: Evaluation, *, by: str | None, about: Mapping[str, Any], sheets: Mapping[tuple[str, int], Sheet]
+    folder: Path,
+    evaluation: Evaluation,
+    *,
+    by: str | None,
+    about: Mapping[str, Any],
+    sheets: Mapping[tuple[str, int], Sheet],
+    force: bool = False,
 ) -> None:
     """Write all files of a report.
 
@@ -49,6 +56,8 @@ def write_report(
         What was evaluated, JSON values; ``results`` and ``labels`` have the ``file`` and its ``sha256``.
     sheets : mapping
         See `zipocr.report.page.to_html`.
+    force : bool
+        Replace what is there.
 
     Raises
     ------
@@ -58,10 +67,11 @@ def write_report(
         If a file cannot be written.
     """
     page = to_html(evaluation, title=about["results"]["file"], by=by, about=dict(_told(about)), sheets=sheets)
-    with written_whole(folder / PICTURE) as file:
+    with written_whole(folder / PICTURE, force=force) as file:
         overview_figure(evaluation).savefig(file, format="png")
-    write_whole(folder / FACTS, json.dumps({**about, "by": by, **to_facts(evaluation)}, indent=1).encode() + b"\n")
-    write_whole(folder / PAGE, page)
+    facts = json.dumps({**about, "by": by, **to_facts(evaluation)}, indent=1).encode() + b"\n"
+    write_whole(folder / FACTS, facts, force=force)
+    write_whole(folder / PAGE, page, force=force)
 
 
 def _told(about: Mapping[str, Any]) -> list[tuple[str, str]]:

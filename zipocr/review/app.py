@@ -1,8 +1,10 @@
 """Serves the review to one browser on this machine.
 
-Every address begins with a token that nobody can guess. Requests that come by another host name, or from a page of another origin, are
-refused: a page elsewhere on the net cannot talk to this one, even if its name is made to lead here. Pages are named by their number in the
-queue, never by a path. Only POST changes anything.
+Every address begins with a token that cannot be guessed. Others on this machine can read it in the
+command line of the browser: it lets in the first visitor alone, who gets a cookie, and from then on
+whoever has that. Requests that come by another host name, or from a page of another origin, are
+refused: a page elsewhere on the net cannot talk to this one, even if its name is made to lead here.
+Pages are named by their number in the queue, never by a path. Only POST changes anything.
 """
 
 import hmac
@@ -10,14 +12,16 @@ import json
 import secrets
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from importlib import resources
+from threading import Lock
 from typing import Any
 
-from flask import Flask, Request, Response, abort, request
+from flask import Flask, Request, Response, abort, after_this_request, request
 from werkzeug.exceptions import HTTPException
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.serving import BaseWSGIServer, ThreadedWSGIServer, WSGIRequestHandler
 
 from zipocr.corrections import is_zip
 from zipocr.errors import OutputError
@@ -30,9 +34,19 @@ from zipocr.types import Reason
 
 LOOPBACK = "127.0.0.1"
 LARGEST_BODY = 4096
+COOKIE = "zipocr-review"
+MAX_CONNECTIONS = 64
+"""A further one closes the oldest, so that connections on which nothing is said keep no one out."""
+MAX_SILENCE = 30.0
+"""Seconds for which a connection may say nothing, or take nothing of what it is sent."""
 AHEAD = 3
 """So many pages are told of at once, the one to decide and the next ones."""
 READ_AHEAD = 6
+USED = (
+    "The address that zipocr review printed lets in one browser, and was opened in one before. "
+    "If that was not yours, end the review with Ctrl-C and look at what was decided. "
+    "Start it again for another address."
+)
 FILES = {"": ("index.html", "text/html"), "review.css": ("review.css", "text/css"), "review.js": ("review.js", "text/javascript")}
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -44,6 +58,52 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+
+
+def _secret() -> str:
+    return secrets.token_urlsafe(24)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Entrance:
+    """Lets in the first visitor who knows the token, and from then on whoever has the key.
+
+    Attributes
+    ----------
+    token : str
+        What every address begins with.
+    """
+
+    token: str = field(default_factory=_secret)
+    _key: str = field(default_factory=_secret)
+    _is_used: bool = False
+    _lock: Lock = field(default_factory=Lock)
+
+    @property
+    def start(self) -> str:
+        """Path of the page itself."""
+        return f"/{self.token}/"
+
+    def is_known(self, asked: Request) -> bool:
+        """Tell whether a request brings the key."""
+        return _is_same(asked.cookies.get(COOKIE, ""), self._key)
+
+    def is_first(self, asked: Request) -> bool:
+        """Take a request for the first visit if there was none before."""
+        if asked.method != "GET" or asked.path != self.start:
+            return False
+        with self._lock:
+            is_first, self._is_used = not self._is_used, True
+        return is_first
+
+    def give_key(self, response: Response) -> None:
+        """Hand out the key: to be sent to this review alone, and by no page of another site."""
+        response.set_cookie(COOKIE, self._key, path=self.start, httponly=True, samesite="Strict")
+
+
+def _is_same(given: str, secret: str) -> bool:
+    """Compare in a time that tells nothing."""
+    return hmac.compare_digest(given.encode(errors="replace"), secret.encode())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,22 +120,22 @@ class Review:
         Whether to keep back what tells a page of the audit from the others: confidence, and that it is low.
     next_command : str
         What to do when all is decided.
-    token : str
-        What every address begins with.
+    entrance : Entrance
+        Who is let in.
     """
 
     session: Session
     looker: Looker
     blind: bool = False
     next_command: str = ""
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    entrance: Entrance = field(default_factory=Entrance)
 
 
 def make_app(review: Review) -> Flask:
     """Make the application that serves a review."""
     app = Flask("zipocr.review", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
-    app.before_request(lambda: _guard(request, review.token))
+    app.before_request(lambda: _guard(request, review.entrance))
     app.after_request(_secure)
     app.register_error_handler(HTTPException, _refuse)
     pages = Pages(review)
@@ -95,14 +155,18 @@ def make_app(review: Review) -> Flask:
     return app
 
 
-def _guard(asked: Request, token: str) -> None:
+def _guard(asked: Request, entrance: Entrance) -> None:
     """Let through what the page itself asks for."""
     port = asked.environ.get("SERVER_PORT", "")
     if asked.headers.get("Host") not in {f"{LOOPBACK}:{port}", f"localhost:{port}"}:
         abort(HTTPStatus.FORBIDDEN, "This address is not the one that zipocr review printed.")
     given = asked.path.removeprefix("/").partition("/")[0]
-    if not hmac.compare_digest(given.encode(), token.encode()):
+    if not _is_same(given, entrance.token):
         abort(HTTPStatus.FORBIDDEN, "This is not the address that zipocr review printed, or that of an earlier review.")
+    if not entrance.is_known(asked):
+        if not entrance.is_first(asked):
+            abort(HTTPStatus.FORBIDDEN, USED)
+        after_this_request(lambda response: _with_key(response, entrance))
     if asked.view_args is not None:
         asked.view_args.pop("token", None)
     if asked.method not in {"GET", "HEAD"}:
@@ -117,6 +181,11 @@ def _guard_change(asked: Request) -> None:
         abort(HTTPStatus.FORBIDDEN, "Another page asks for this.")
     if asked.mimetype != "application/json":
         abort(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "JSON is wanted.")
+
+
+def _with_key(response: Response, entrance: Entrance) -> Response:
+    entrance.give_key(response)
+    return response
 
 
 def _secure(response: Response) -> Response:
@@ -251,10 +320,41 @@ def _body(**kinds: type) -> dict[str, Any]:
 
 
 class _Quiet(WSGIRequestHandler):
-    """Says nothing about requests."""
+    """Says nothing about requests, and waits for none without end."""
 
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+    timeout = MAX_SILENCE
+
+    def log(self, *_: Any) -> None:
         pass
+
+
+class _Server(ThreadedWSGIServer):
+    """Has a bounded number of connections, each of which serves one request, in a thread."""
+
+    def __init__(self, bound: socket.socket, app: Flask) -> None:
+        self._open: dict[socket.socket, None] = {}
+        self._lock = Lock()
+        host, port = bound.getsockname()
+        super().__init__(host, port, app, handler=_Quiet, fd=bound.fileno())
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Begin with a connection; the oldest makes room for it."""
+        with self._lock:
+            self._open[request] = None
+            oldest = next(iter(self._open))
+            is_full = len(self._open) > MAX_CONNECTIONS
+            if is_full:
+                del self._open[oldest]
+        if is_full:
+            with suppress(OSError):  # it may have ended meanwhile
+                oldest.shutdown(socket.SHUT_RDWR)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Be done with a connection."""
+        with self._lock:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
 
 
 def bind(port: int) -> socket.socket:
@@ -271,4 +371,4 @@ def bind(port: int) -> socket.socket:
 def serve_at(bound: socket.socket, app: Flask) -> BaseWSGIServer:
     """Make the server of an application at a port; it takes over the socket."""
     with bound:
-        return make_server(LOOPBACK, bound.getsockname()[1], app, threaded=True, request_handler=_Quiet, fd=bound.fileno())
+        return _Server(bound, app)

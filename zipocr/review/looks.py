@@ -20,7 +20,7 @@ from zipocr.types import ZIP_LENGTH, GrayImage, Place, Region, Trace, Unread
 
 if TYPE_CHECKING:
     from zipocr.reader import Reader
-    from zipocr.review.sources import Finder, Origin
+    from zipocr.sources import Origin, Sources
 
 LOG = logging.getLogger("zipocr.review")
 LARGEST_SIDE = 2400
@@ -130,7 +130,7 @@ class Looker:
     ----------
     rows : sequence of Row
         What may be asked for, by number.
-    finder : Finder
+    finder : Sources
         Where their files are.
     origin : Origin
         How they were read.
@@ -138,7 +138,7 @@ class Looker:
         What to read them with.
     """
 
-    def __init__(self, rows: Sequence[Row], finder: Finder, origin: Origin, model: str) -> None:
+    def __init__(self, rows: Sequence[Row], finder: Sources, origin: Origin, model: str) -> None:
         self._rows = rows
         self._finder = finder
         self._origin = origin

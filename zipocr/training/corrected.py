@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from zipocr.attempt import Attempt
 from zipocr.classify.svc import NON_DIGIT
 from zipocr.corrections import Decision
+from zipocr.errors import InputError
 from zipocr.images import read_pages
 from zipocr.normalize import draw_regions
 from zipocr.prepare import InkPage
 from zipocr.reader import Reader
 from zipocr.segment.regions import divide
+from zipocr.sources import inside
 from zipocr.training.gather import Samples, join, map_strings, non_digit_regions, to_samples
 from zipocr.training.measure import MAX_PIXELS, Crop, Judge, Judges, Truth
 from zipocr.training.metrics import Answer
@@ -45,16 +47,32 @@ class Lesson:
 
 
 def to_crops(corrections: Mapping[tuple[str, int], Decision], folder: Path) -> list[Crop]:
-    """Gives the pages that were found to bear a ZIP, by file and page; ``kind`` is the file, whose pages are likely of one hand."""
+    """Give the pages that were found to bear a ZIP, by file and page.
+
+    ``kind`` is the file, whose pages are likely of one hand.
+
+    Raises
+    ------
+    InputError
+        If a name, or a link on its way, leads out of the folder.
+    """
     return [
         Crop(
-            path=folder / file,
+            path=_within(folder, file),
             page=page,
             truth=Truth(zip=decision.zip[:ZIP_LENGTH], plus4=decision.zip[-PLUS4_LENGTH:] if "-" in decision.zip else "", kind=file),
         )
         for (file, page), decision in sorted(corrections.items())
         if decision.zip
     ]
+
+
+def _within(folder: Path, file: str) -> Path:
+    path = inside(folder, file)
+    if path is None:
+        cure = "Give the folder that was scanned, with the files themselves and no links to others."
+        raise InputError(f"{file} leads out of {folder}. {cure}")
+    return path
 
 
 def study(judging: Judges, crops: Sequence[Crop], *, jobs: int) -> list[Lesson | None]:

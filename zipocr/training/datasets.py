@@ -18,8 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.errors import InputError
+from zipocr.model_file import unpack
 
 GLYPH_SIZE = 28
+LARGEST = 1 << 31
+"""Bytes that the arrays of a file of digits may have, those of 2.7 million digits.
+
+A small file can be packed so that it fills the memory.
+"""
 DIGITS_BLOCK = 130  # about what one of the 13 writers of Digits contributed; blocks keep most of a writer's digits together
 INK_HEIGHT = 20  # the height or width, whichever is larger, that NIST digits are brought to in MNIST
 _BLOCK, _ROUNDS = 8, 12  # pixels of a cell's side when a grid is enlarged, and how often its ink is corrected
@@ -132,17 +138,35 @@ def sharpened(grid: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def load_npz(path: Path) -> DigitSet:
-    """Digits from an ``.npz`` with ``X (N, 28, 28) uint8``, ``y (N,)`` and ``writer (N,)``, opened without pickle."""
-    with np.load(path, allow_pickle=False) as found:
-        missing = {"X", "y", "writer"} - set(found.files)
-        if missing:
-            message = f"{path} holds no array {', '.join(sorted(missing))}: give an .npz with X, y and writer"
-            raise InputError(message)
-        images, labels, writers = found["X"], found["y"], found["writer"]
-    if images.shape[1:] != (GLYPH_SIZE, GLYPH_SIZE) or not len(images) == len(labels) == len(writers):
+    """Read digits from an ``.npz`` with ``X (N, 28, 28) uint8``, ``y (N,)`` and ``writer (N,)``.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or holds other arrays.
+    """
+    try:
+        found = unpack(path, most=LARGEST)
+    except (OSError, ValueError) as error:
+        message = f"{path} holds no digits ({error}): give an .npz with X, y and writer"
+        raise InputError(message) from error
+    missing = {"X", "y", "writer"} - found.keys()
+    if missing:
+        message = f"{path} holds no array {', '.join(sorted(missing))}: give an .npz with X, y and writer"
+        raise InputError(message)
+    images, labels, writers = found["X"], found["y"], found["writer"]
+    if images.shape[1:] != (GLYPH_SIZE, GLYPH_SIZE) or not labels.shape == writers.shape == images.shape[:1]:
         message = f"{path}: X has to be (N, 28, 28), y and writer (N,); found {images.shape}, {labels.shape} and {writers.shape}"
         raise InputError(message)
+    for name, most in (("X", 255), ("y", 9), ("writer", np.iinfo(np.int32).max)):
+        if not _are_whole_numbers(found[name], most):
+            message = f"{path}: {name} has to hold whole numbers from 0 to {most}, and at least one"
+            raise InputError(message)
     return _nist(images, labels, writers)
+
+
+def _are_whole_numbers(values: NDArray[Any], most: int) -> bool:
+    return values.dtype.kind in "iu" and values.size > 0 and values.min() >= 0 and values.max() <= most
 
 
 def load_openml(fetch: Callable[..., Any] | None = None) -> DigitSet:

@@ -1,0 +1,91 @@
+"""The door to files that others made, or may have changed.
+
+Only plain files are opened: a pipe or a device would keep the reader waiting for ever. JSON is
+parsed so that each failure is one kind of error, and what is nested too deep for the functions that
+walk it is one, too.
+"""
+
+import errno
+import json
+import os
+import stat
+from io import BufferedReader, FileIO
+from pathlib import Path
+from typing import Any
+
+MAX_DEPTH = 64
+"""Levels of lists and objects in JSON; what zipocr writes has less than ten."""
+
+
+def check_plain(status: os.stat_result) -> None:
+    """Refuse what is no plain file.
+
+    Raises
+    ------
+    OSError
+        If it is a folder, a pipe, a socket or a device; its ``strerror`` says so.
+    """
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "a folder, not a file")
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "a pipe, socket or device, not a file")
+
+
+def open_plain(path: Path) -> BufferedReader:
+    """Open a plain file for reading; whatever else bears its name is refused before it is opened.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened, or is no plain file.
+    """
+    check_plain(path.stat())
+    # Some files of /proc count as plain and would keep the reader waiting.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    return BufferedReader(FileIO(os.open(path, flags)))
+
+
+def read_plain(path: Path) -> bytes:
+    """Read a plain file whole.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, or is no plain file.
+    """
+    with open_plain(path) as file:
+        return file.read()
+
+
+def parse_json(text: str | bytes) -> dict[str, Any]:
+    """Parse a JSON object.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or is nested more than `MAX_DEPTH` deep.
+    """
+    try:
+        found = json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    if not isinstance(found, dict):
+        raise ValueError("no JSON object")  # noqa: TRY004 - one kind of failure for callers
+    if _is_deep(found):
+        raise ValueError("nested too deep")
+    return found
+
+
+def _is_deep(found: dict[str, Any]) -> bool:
+    level: list[Any] = [found]
+    for _ in range(MAX_DEPTH):
+        level = [child for parent in level for child in _children(parent)]
+        if not level:
+            return False
+    return True
+
+
+def _children(parent: Any) -> list[Any]:
+    """Give the lists and objects in a list or an object."""
+    values = parent.values() if isinstance(parent, dict) else parent
+    return [value for value in values if isinstance(value, dict | list)]
