@@ -13,7 +13,7 @@ from zipocr.prepare import (
     to_ink_page,
     to_line_size,
 )
-from zipocr.types import GrayImage
+from zipocr.types import GrayImage, Reason
 
 SMALL = {"height": 22, "width": 14, "gap": 8, "margin": 12, "stroke": 3}
 WRITTEN: dict[str, Written] = {
@@ -72,7 +72,7 @@ def test_pages_too_small_to_halve_are_looked_at_as_well(shape):
 def test_even_paper_holds_no_ink(gray):
     found = prepare(np.full((80, 200), gray, np.uint8))
     assert found.ink is None
-    assert not found.has_several_lines
+    assert found.reason is Reason.NO_INK
 
 
 @pytest.mark.parametrize("paper", [245, 165])
@@ -144,8 +144,8 @@ def test_a_page_upside_down_shows_what_it_shows_when_it_is_laid_so(name):
     assert turned.ink is not None
     assert again.ink is not None
     assert np.array_equal(turned.page, again.page)
-    assert np.array_equal(turned.scaled.page, again.scaled.page)
-    assert turned.scaled is turned.ink.scaled
+    assert np.array_equal(turned.ink.scaled.page, again.ink.scaled.page)
+    assert turned.reason is again.reason is None
     assert likeness(turned.ink.ink, again.ink.ink) > 0.98
     assert turned.ink.text_height == pytest.approx(again.ink.text_height, abs=1)
     difference = np.abs(turned.ink.coverage.astype(int) - again.ink.coverage)
@@ -168,24 +168,25 @@ def test_turned_twice_a_page_is_as_it_was():
 
 
 def test_a_blank_page_can_be_turned():
-    assert prepare(np.full((50, 90), 255, np.uint8)).rotated_180().ink is None
+    turned = prepare(np.full((50, 90), 255, np.uint8)).rotated_180()
+    assert (turned.ink, turned.reason) == (None, Reason.NO_INK)
 
 
-@pytest.mark.parametrize(("count", "are_several"), [(1, False), (3, True)])
-def test_a_page_of_several_lines_says_so_either_way_up(count, are_several):
+@pytest.mark.parametrize(("count", "reason"), [(1, None), (3, Reason.SEVERAL_LINES)])
+def test_a_page_of_several_lines_says_so_either_way_up(count, reason):
     page = lay(np.vstack([write("02346").cover] * count), 235)
     found = prepare(page)
-    assert found.has_several_lines == are_several
-    assert found.rotated_180().has_several_lines == are_several
+    assert found.reason is reason
+    assert found.rotated_180().reason is reason
 
 
 def test_dust_on_a_large_sheet_is_not_enlarged_into_writing():
     page = np.full((1000, 3000), 230, np.uint8)
     page[np.random.default_rng(0).random(page.shape) < 0.001] = 20
-    found = prepare(page)
-    assert found.scaled.text_height == 0
-    assert found.scaled.page.size <= page.size
-    assert found.ink is None
+    scaled, found = to_line_size(page), prepare(page)
+    assert scaled.text_height == 0
+    assert scaled.page.size <= page.size
+    assert (found.ink, found.reason) == (None, Reason.NO_INK)
 
 
 def test_half_of_a_pixel_between_ink_and_paper_at_the_threshold_is_ink():

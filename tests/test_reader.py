@@ -296,9 +296,16 @@ def test_a_trace_names_the_best_strings_with_their_probabilities(reader):
 def test_attempts_are_of_the_page_that_was_given(reader):
     attempt = reader.attempt(PAGES["kraft"])
     assert isinstance(attempt, Attempt)
-    assert (attempt.rotation, attempt.is_settled) == (0, False)
+    assert attempt.rotation == 0
+    assert same(attempt.prepared.page, PAGES["kraft"])
+    assert attempt.fused.classified.ink is attempt.prepared.ink
     assert attempt.reading == reader.read(PAGES["kraft"])
-    assert reader.attempt(np.full((40, 90), 255, np.uint8)).is_settled
+
+
+def test_an_attempt_at_a_blank_page_has_neither_line_nor_strings(reader):
+    attempt = reader.attempt(np.full((40, 90), 255, np.uint8))
+    assert (attempt.line, attempt.fused, attempt.confidence) == (None, None, 0)
+    assert attempt.reading == Unread(reason=Reason.NO_INK)
 
 
 @pytest.mark.parametrize("gray", [0, 90, 170, 255])

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from zipocr.decode.fusion import (
     MAX_LINE,
+    MAX_LOSS,
+    MAX_PROPOSED,
     MAX_SUM,
     MAX_WEAKEST,
     Candidate,
@@ -88,11 +90,34 @@ def test_equals_come_in_the_order_of_their_digits():
     assert [one.text for one in fusion.rank(some)] == ["10009", "40005", "70001"]
 
 
-def test_regions_propose_what_they_spell_best_and_is_not_known_yet():
+def test_regions_propose_what_they_spell_best_once_for_each_segmentation():
     found = table({1: -0.1}, {2: -0.1}, {3: -0.1}, {4: -0.1}, {5: -0.1}, {6: -0.1})
-    strings = [(0, 1, 2, 3, 4), (), (1, 2, 3, 4, 5), (5, 1, 2, 3, 4), (1, 2, 3, 4, 5)]
-    assert propose(["23456"], strings, found) == ["12345", "62345"]
-    assert propose([], [], np.zeros((0, 10), np.float32)) == []
+    strings = [(0, 1, 2, 3, 4), (1, 2, 3, 4, 5), (5, 1, 2, 3, 4), (1, 2, 3, 4, 5)]
+    assert propose(strings, found) == ["12345", "23456", "62345"]
+    assert propose([], np.zeros((0, 10), np.float32)) == []
+
+
+def test_regions_propose_one_second_choice_at_a_time_the_least_loss_first():
+    found = table({1: 0, 7: -3}, {2: 0}, {3: 0, 8: -1, 5: -2}, {4: 0}, {5: 0, 6: -1})
+    # Equal losses come from left to right.
+    others = ["12845", "12346", "12545", "72345"]
+    assert propose([(0, 1, 2, 3, 4)], found) == ["12345", *others]
+
+
+@pytest.mark.parametrize(("loss", "is_near"), [(MAX_LOSS - 0.25, True), (MAX_LOSS, False)])
+def test_a_second_choice_loses_less_than_the_limit_against_the_best(loss, is_near):
+    found = table({1: -1, 7: -1 - loss}, {2: -1}, {3: -1}, {4: -1}, {5: -1})
+    proposed = propose([(0, 1, 2, 3, 4)], found)
+    assert proposed == (["12345", "72345"] if is_near else ["12345"])
+
+
+def test_each_segmentation_proposes_a_limited_number_of_strings():
+    near = {digit: -digit / 4 for digit in range(10)}
+    found = table(*[near] * 6)
+    proposed = propose([(0, 1, 2, 3, 4), (1, 2, 3, 4, 5)], found)
+    assert MAX_PROPOSED == 1 + 5
+    five = ["00000", "10000", "01000", "00100", "00010", "00001"]
+    assert proposed == five * 2
 
 
 def test_a_string_takes_the_regions_of_its_length_in_which_it_fits_best():
