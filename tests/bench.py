@@ -51,16 +51,14 @@ LONG = 20_000
 FEW = 100
 MAX_PIXELS = 10_000_000
 STAGES = {
-    "size": "zipocr.looking:clear_for_glance",
-    "size for a look": "zipocr.looking:to_working_size",
-    "ink": "zipocr.looking:Looker.find_ink",
-    "line": "zipocr.looking:Looker.read_lines",
-    "segment": "zipocr.looking:Looker.segment",
-    "normalize": "zipocr.looking:draw_regions",
-    "classify": "zipocr.looking:Looker.score",
-    "decode": "zipocr.looking:decode",
-    "pool": "zipocr.looking:Looker.put_together",
-    "answer": "zipocr.reader:Reader.answer",
+    "prepare": "zipocr.reader:prepare",
+    "line image": "zipocr.reader:straighten",
+    "network": "zipocr.reader:read_lines",
+    "segment": "zipocr.reader:segment",
+    "normalize": "zipocr.reader:draw_regions",
+    "classify": "zipocr.reader:Reader.classify",
+    "fuse": "zipocr.reader:Reader.fuse",
+    "answer": "zipocr.reader:Reader.read_prepared",
 }
 """The parts of a reading, by the functions that do them; what one spends in another counts for that other. Rename them here, too."""
 

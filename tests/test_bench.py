@@ -16,7 +16,7 @@ def test_a_short_run_measures_everything_and_draws_it(tmp_path: Path, capsys: py
     assert {"decode only", "floor", "read", "read together"} <= figures["crop"].keys()
     assert figures["stage"].keys() == {"open", *bench.STAGES, "rest"}
     assert all(one["low"] <= one["median"] <= one["high"] for part in ("crop", "stage") for one in figures[part].values())
-    # A stage whose function is no longer called would take no time at all; some of these crops are looked at region by region.
+    # A stage whose function is no longer called would take no time at all.
     assert all(figures["stage"][name]["mean"] > 0 for name in bench.STAGES)
     assert [(run["crops"], run["jobs"]) for run in figures["runs"]] == [(1, jobs) for jobs in bench.JOBS]
     assert all(run["parent_mb"] > 10 and run["seconds"]["median"] > 0 for run in figures["runs"])

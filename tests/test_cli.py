@@ -35,7 +35,7 @@ from zipocr.results import COLUMNS, read_results
 from zipocr.types import Model, Reason, Status
 
 HEADER = ",".join(COLUMNS)
-HEAVY = {"numpy", "cv2", "sklearn", "PIL", "rich", "matplotlib"}
+HEAVY = {"numpy", "cv2", "onnxruntime", "sklearn", "PIL", "rich", "matplotlib"}
 
 
 def invoke(*arguments: str | Path) -> Result:

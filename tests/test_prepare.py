@@ -2,12 +2,15 @@ import numpy as np
 import pytest
 from drawings import Written, lay, likeness, write
 
+from zipocr.components import Components
 from zipocr.prepare import (
     MAX_TEXT_HEIGHT,
     MIN_TEXT_HEIGHT,
     TEXT_HEIGHT,
     InkPage,
+    ScaledPage,
     prepare,
+    to_ink_page,
     to_line_size,
 )
 from zipocr.types import GrayImage
@@ -183,3 +186,22 @@ def test_dust_on_a_large_sheet_is_not_enlarged_into_writing():
     assert found.scaled.text_height == 0
     assert found.scaled.page.size <= page.size
     assert found.ink is None
+
+
+def test_half_of_a_pixel_between_ink_and_paper_at_the_threshold_is_ink():
+    ink = np.zeros((30, 60), np.bool_)
+    ink[10:20, 20:40] = True
+    normalized = np.where(ink, 100, 200).astype(np.uint8)
+    normalized[9, 20:40], normalized[20, 20:40] = 151, 176
+    scaled = ScaledPage(
+        page=normalized,
+        normalized=normalized,
+        threshold=150.0,
+        components=Components(ink),
+        text_height=10.0,
+    )
+    coverage = to_ink_page(scaled, Components(ink), 10.0).coverage
+    assert coverage[15, 30] == 255
+    assert coverage[9, 30] == pytest.approx(127.5, abs=2)
+    assert coverage[20, 30] == pytest.approx(127.5 - 255 * 0.25, abs=3)
+    assert not coverage[5].any()

@@ -132,7 +132,9 @@ def _fit(page: GrayImage, scaled: ScaledPage) -> ScaledPage:
         return scaled
     scaled_by = scaled.page.shape[0] / page.shape[0]
     if is_sheet(scaled.components, LEAST_PIXELS * scaled_by):
-        return replace(scaled, is_multi_line=True)
+        # Noise that the halving has smoothed may look like writing there.
+        whole = _threshold(page, BLANK_SMOOTHING)
+        return replace(whole, is_multi_line=whole.text_height > 0)
     if MIN_TEXT_HEIGHT <= scaled.text_height <= MAX_TEXT_HEIGHT:
         return scaled
     scale = min(TEXT_HEIGHT / scaled.text_height * scaled_by, MAX_ENLARGEMENT)

@@ -51,8 +51,8 @@ SECOND_PASS_SCALE = 1 / 0.85
 # A tall page that is read with less confidence is tried in both quarter turns.
 RETRY_BELOW = 0.8
 QUARTER_TURNS = (90, 270)
-# A page is turned if that is the right way up with at least this probability.
-MIN_PROBABILITY_ROTATED = 0.9
+# A page is turned if its ZIP is then right with at least this probability.
+MIN_ROTATED_CONFIDENCE = 0.9
 
 
 class Reader:
@@ -177,8 +177,7 @@ class Reader:
     def fuse(self, one: Classified) -> Fused | None:
         """Fuse what both readers say of each string, and weigh it by the directory."""
         strings = [regions for regions in one.segmentation.strings if regions]
-        texts = list(one.line.strings)
-        texts += propose(texts, strings, one.log_likelihoods)
+        texts = list(dict.fromkeys([*one.line.strings, *propose(strings, one.log_likelihoods)]))
         if not texts:
             return None
         line_scores = dict(zip(texts, one.line.log_probabilities(texts), strict=True))
@@ -225,8 +224,8 @@ class Reader:
             return attempts[0]
         probabilities = self._orientation.posterior([self.orient(one) for one in attempts])
         best = max(range(len(attempts)), key=probabilities.__getitem__)
-        chosen = best if probabilities[best] >= MIN_PROBABILITY_ROTATED else 0
-        return attempts[chosen].weighed(probabilities[chosen])
+        weighed = [one.weighed(share) for one, share in zip(attempts, probabilities, strict=True)]
+        return weighed[best] if weighed[best].confidence >= MIN_ROTATED_CONFIDENCE else weighed[0]
 
     def orient(self, attempt: Attempt) -> Oriented:
         """Return what an orientation of a page shows of being the right one."""

@@ -148,3 +148,12 @@ def test_nothing_given_is_changed():
     segment(Components(ink), HEIGHT, [centres, centres + 1])
     assert np.array_equal(ink, before)
     assert centres.tolist() == [33.0, 55, 77, 99, 121]
+
+
+def test_a_cut_is_looked_for_half_way_between_centres():
+    # Farther from either centre than a seam may lie from where it is wanted.
+    ink = blocks((10, 10, 50, 90))
+    ink[:, 50] = False
+    ink[30, 50] = True
+    found = divide(Components(ink), 40.0, np.array([30.0, 70.0]))
+    assert boxes(found) == [(10, 10, 50, 50), (10, 50, 50, 90)]

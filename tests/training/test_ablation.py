@@ -1,110 +1,95 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 from drawings import lay, write
 
-from zipocr.model_file import load_model
-from zipocr.prepare import Binarization, find_ink, to_working_size
-from zipocr.reader import Reader
-from zipocr.training.ablation import (
-    PARTS,
-    AllWhole,
-    FreeDirt,
-    LineAlone,
-    NoCutsThrough,
-    NoGlance,
-    NoNetwork,
-    OneThreshold,
-    RulesLeft,
-    SeenOnce,
-    ablate,
-)
+from zipocr.decode.fusion import fusion_features
+from zipocr.reader import Attempt, Reader
+from zipocr.training.ablation import PARTS, AblatedReader, ablate
 from zipocr.training.compose import Composer
 from zipocr.training.measure import Crop, Truth
+from zipocr.types import GrayImage, Model, Reason, Unread
 
 
 @pytest.fixture(scope="module")
-def pages(all_digits) -> list[np.ndarray]:
-    composers = [Composer(all_digits, seed=21, kinds={kind: 1}) for kind in ("touching", "noisy", "boxed", "split")]
-    return [composer.nth(number).image for composer in composers for number in range(2)]
+def page(all_digits) -> GrayImage:
+    return Composer(all_digits, seed=21, kinds={"touching": 1}).nth(0).image
 
 
-def looked(reader: Reader, pages: list[np.ndarray]) -> list:
-    return [view for page in pages for view in reader.look(reader.open(page))]
+def scores(model: Model, without: str, page: GrayImage) -> tuple[np.ndarray, np.ndarray]:
+    """Features and scores of the strings of a page."""
+    fused = AblatedReader(model, without=without, use_directory=False).attempt(page).fused
+    assert fused is not None
+    features = np.array([fusion_features(one) for one in fused.without_prior])
+    return features, np.array([one.score for one in fused.without_prior])
 
 
-def scores(reader: Reader, pages: list[np.ndarray]) -> list[list[float]]:
-    pooled = [reader.pool(reader.look(reader.open(page))) for page in pages]
-    return [[one.score for one in found.plain] for found in pooled if found]
+KEPT = {"network's say": [0, 1, 1, 1], "support vectors' say": [1, 0, 0, 1]}
 
 
-def test_a_reader_that_lacks_nothing_reads_as_before(tiny, pages):
-    class Whole(Reader):
-        pass
-
-    assert [Whole(tiny.model).read(page) for page in pages] == [Reader(tiny.model).read(page) for page in pages]
-
-
-def test_every_part_makes_some_difference_to_what_is_seen(tiny, pages):
-    full = scores(Reader(tiny.model), pages)
-    for part, kind in PARTS.items():
-        if kind not in {NoNetwork, LineAlone, NoGlance, SeenOnce}:
-            assert scores(kind(tiny.model), pages) != full, part
+@pytest.mark.parametrize(("part", "kept"), KEPT.items())
+def test_a_reader_that_has_no_say_counts_nothing(tiny, page, part, kept):
+    model = replace(tiny.model, arrays={**tiny.model.arrays, "fusion": np.array([1.0, 2.0, 3.0, 4.0])})
+    features, found = scores(model, part, page)
+    assert found == pytest.approx(features @ (np.array([1, 2, 3, 4]) * kept))
 
 
-@pytest.mark.real
-def test_network_and_support_vectors_each_make_some_difference_to_a_model_that_has_both(pages):
-    model = load_model("mail")
-    full = scores(Reader(model), pages)
-    for kind in (NoNetwork, LineAlone, SeenOnce):
-        assert scores(kind(model), pages) != full, kind
-    assert any(Reader(model).glance(Reader(model).open(page)) for page in pages)
-    assert not any(NoGlance(model).glance(NoGlance(model).open(page)) for page in pages)
-    assert all(view.line is None for view in looked(NoNetwork(model), pages))
+@pytest.fixture(scope="module")
+def attempt(tiny, page) -> Attempt:
+    return Reader(tiny.model).attempt(page)
 
 
-def test_without_the_second_threshold_there_is_one_view_at_most(tiny, pages):
-    assert any(len(Reader(tiny.model).look(Reader(tiny.model).open(page))) > 1 for page in pages)
-    assert all(len(OneThreshold(tiny.model).look(OneThreshold(tiny.model).open(page))) <= 1 for page in pages)
+def test_without_a_second_pass_no_doubt_makes_the_network_read_twice(tiny, attempt):
+    assert attempt.fused is not None
+    doubtful = replace(attempt.fused, ranked=(attempt.fused.best,) * 2)
+    assert Reader(tiny.model).needs_second_pass(doubtful)
+    assert not AblatedReader(tiny.model, without="second pass").needs_second_pass(doubtful)
+    assert AblatedReader(tiny.model, without="network's say").needs_second_pass(doubtful)
 
 
-def test_without_cuts_through_components_no_cut_costs_ink(tiny, pages):
-    assert any(view.seen.cuts.costs.any() for view in looked(Reader(tiny.model), pages))
-    assert not any(view.seen.cuts.costs.any() for view in looked(NoCutsThrough(tiny.model), pages))
+def test_without_other_orientations_a_page_in_doubt_is_read_as_it_is(tiny, attempt):
+    unread = Unread(reason=Reason.NOT_FIVE_DIGITS)
+    doubtful = replace(attempt, line=None, fused=None, reading=unread)
+    assert [one.rotation for one in Reader(tiny.model).other_orientations(doubtful)] == [180]
+    ablated = AblatedReader(tiny.model, without="other orientations")
+    assert list(ablated.other_orientations(doubtful)) == []
 
 
-def test_free_dirt_leaves_the_lattice_as_it_is_but_for_its_prices(tiny, pages):
-    inked = find_ink(to_working_size(pages[0]), Binarization.OTSU)
-    dear, free = (kind(tiny.model).segment(inked, through=True).lattice for kind in (Reader, FreeDirt))
-    assert dear.skips[:, 2].any()
-    assert not free.skips[:, 2].any()
-    assert not free.prices.any()
-    assert np.array_equal(dear.skips[:, :2], free.skips[:, :2])
-    assert np.array_equal(dear.starts, free.starts)
-
-
-def test_where_all_is_whole_no_region_is_worth_less_than_its_digit(tiny, pages):
-    inked = find_ink(to_working_size(pages[0]), Binarization.OTSU)
-    partial, whole = (kind(tiny.model).decode(kind(tiny.model).segment(inked, through=True)) for kind in (Reader, AllWhole))
-    least, most = partial.gains.max(axis=1), whole.gains.max(axis=1)
-    assert (most >= least).all()
-    assert (most > least).any()
-    assert np.exp(whole.gains.astype(float)).sum(axis=1) == pytest.approx(np.exp(-whole.seen.lattice.prices))
+def ink(reader: Reader, page: GrayImage) -> np.ndarray:
+    """The cleaned ink of a page as it came."""
+    attempt = reader.attempt(page)
+    assert attempt.prepared.ink is not None
+    return np.rot90(attempt.prepared.ink.ink, attempt.rotation // 90)
 
 
 def test_rules_are_left_where_they_are(tiny):
     written = write("02346", margin=30)
-    ink = written.ink.copy()
-    ink[-12:-9] = True
-    sheet = to_working_size(lay(ink.astype(np.float32), 235))
-    gone, left = (kind(tiny.model).find_ink(sheet, Binarization.OTSU).ink for kind in (Reader, RulesLeft))
-    assert left[-12:-9].mean() > 0.9
-    assert gone[-12:-9].mean() < 0.1
+    cover = written.cover.copy()
+    cover[-12:-8] = 1
+    page = lay(cover, 235)
+    left = ink(AblatedReader(tiny.model, without="removal of rules"), page)
+    for gone in (Reader(tiny.model), AblatedReader(tiny.model, without="second pass")):
+        assert ink(gone, page)[-10:].any(axis=0).mean() < 0.1
+    assert left[-10:].any(axis=0).mean() > 0.9
+
+
+def test_gaps_are_left_as_they_are(tiny):
+    written = write("00000")
+    cover = written.cover.copy()
+    cover[41:44, written.boxes[2].left : written.boxes[2].right] = 0
+    page = lay(cover, 235)
+    whole = ink(Reader(tiny.model), page)
+    broken = ink(AblatedReader(tiny.model, without="bridging of gaps"), page)
+    count = [cv2.connectedComponents(one.astype(np.uint8))[0] - 1 for one in (whole, broken)]
+    assert count == [5, 6]
 
 
 def test_ablating_answers_every_crop_without_every_part(tiny, tmp_path):
-    cv2.imwrite(str(tmp_path / "page.png"), lay(write("02346").ink.astype(np.float32), 235))
-    crops = [Crop(path=tmp_path / "page.png", page=1, truth=Truth(zip=text, plus4=None, kind="")) for text in ("02346", "", "02347")]
+    cv2.imwrite(str(tmp_path / "page.png"), lay(write("02346").cover, 235))
+    truths = [Truth(zip=text, plus4=None, kind="") for text in ("02346", "", "02347")]
+    crops = [Crop(path=tmp_path / "page.png", page=1, truth=truth) for truth in truths]
     found = ablate(tiny.model, crops, jobs=1)
     assert [*found] == [*PARTS]
     for answers in found.values():

@@ -1,5 +1,4 @@
 from dataclasses import replace
-from itertools import chain
 
 import numpy as np
 import pytest
@@ -7,47 +6,43 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from zipocr.decode.strings import Candidate
-from zipocr.model_file import ARRAYS, TABLES
+from zipocr.model_file import ARRAYS, NETWORK, SHAPES, TABLES
+from zipocr.prepare import prepare
 from zipocr.reader import Reader
 from zipocr.shares import upper_bound
 from zipocr.training.calibrate import (
     ERRORS,
-    Verdict,
+    ScoredReading,
     acceptance_table,
     confidences,
     cross_fitted,
     fit_confidence,
-    judge,
     like_mail,
     mail_weights,
+    score_strings,
 )
 from zipocr.training.compose import Composer
+from zipocr.training.negatives import Negatives
 
 # Mostly right, so that there is something to promise, and often equally sure.
 answers = st.lists(st.tuples(st.floats(0, 1) | st.sampled_from([0.25, 0.5]), st.integers(0, 20).map(bool)), min_size=1, max_size=150)
 
 
-def verdict(evidence: list[float], *, right: bool) -> Verdict:
-    best = Candidate(text="02108", edges=(0, 1, 2, 3, 4), score=0.0)
-    return Verdict(evidence=np.array(evidence, np.float32), ranked=(best,), truth="02108" if right else "02109", writer=0)
+def reading(features: list[float], *, right: bool) -> ScoredReading:
+    seen = np.array(features, np.float32)
+    return ScoredReading(features=seen, truth="02108", writer=0, is_right=right)
 
 
-def test_a_verdict_is_right_when_the_best_string_is_the_one_written():
-    assert verdict([0.0], right=True).is_right
-    assert not verdict([0.0], right=False).is_right
-
-
-def test_confidence_rises_with_evidence_that_goes_with_being_right():
+def test_confidence_rises_with_features_that_go_with_being_right():
     rng = np.random.default_rng(0)
     seen = rng.normal(size=(800, 2))
-    verdicts = [verdict(row.tolist(), right=bool(rng.random() < 1 / (1 + np.exp(-3 * row[0])))) for row in seen]
-    fitted = fit_confidence(verdicts, np.ones(len(verdicts)))
+    readings = [reading(row.tolist(), right=bool(rng.random() < 1 / (1 + np.exp(-3 * row[0])))) for row in seen]
+    fitted = fit_confidence(readings, np.ones(len(readings)))
     assert fitted.shape == (3,)
     assert fitted[0] > 5 * abs(fitted[1])
-    sure = confidences(verdicts, fitted)
+    sure = confidences(readings, fitted)
     assert ((sure >= 0) & (sure <= 1)).all()
-    right = np.array([one.is_right for one in verdicts])
+    right = np.array([one.is_right for one in readings])
     assert sure.mean() == pytest.approx(right.mean(), abs=0.02)
     assert sure[right].mean() > sure[~right].mean() + 0.3
 
@@ -131,86 +126,90 @@ def test_the_order_of_the_strings_does_not_matter():
 
 def test_confidence_in_a_string_comes_from_other_writers():
     rng = np.random.default_rng(0)
-    # The evidence means nothing, but each writer has a column of their own: who fits to it knows all their strings.
-    verdicts = [
-        replace(verdict((np.eye(10)[writer] * 5).tolist(), right=bool(writer % 2)), writer=writer) for writer in rng.integers(0, 10, 300)
+    # The features mean nothing, but each writer has a column of their own: who fits to it knows all their strings.
+    readings = [
+        replace(reading((np.eye(10)[writer] * 5).tolist(), right=bool(writer % 2)), writer=writer) for writer in rng.integers(0, 10, 300)
     ]
-    right = np.array([one.is_right for one in verdicts])
-    known = confidences(verdicts, fit_confidence(verdicts, np.ones(300)))
+    right = np.array([one.is_right for one in readings])
+    known = confidences(readings, fit_confidence(readings, np.ones(300)))
     assert known[right].mean() > known[~right].mean() + 0.3
-    fair = cross_fitted(verdicts, np.ones(300))
+    fair = cross_fitted(readings, np.ones(300))
     assert fair[right].mean() < fair[~right].mean() + 0.1
 
 
 def test_what_a_writer_wrote_does_not_change_the_confidence_in_it():
     rng = np.random.default_rng(0)
-    verdicts = [replace(verdict(rng.normal(size=3).tolist(), right=bool(rng.random() < 0.7)), writer=number % 7) for number in range(210)]
-    own = np.array([one.writer == 3 for one in verdicts])
-    turned = [replace(one, truth="02109" if one.is_right else "02108") if one.writer == 3 else one for one in verdicts]
-    assert np.array_equal(cross_fitted(verdicts, np.ones(210))[own], cross_fitted(turned, np.ones(210))[own])
-    assert not np.array_equal(cross_fitted(verdicts, np.ones(210))[~own], cross_fitted(turned, np.ones(210))[~own])
+    readings = [replace(reading(rng.normal(size=3).tolist(), right=bool(rng.random() < 0.7)), writer=number % 7) for number in range(210)]
+    own = np.array([one.writer == 3 for one in readings])
+    turned = [replace(one, truth="02109" if one.is_right else "02108") if one.writer == 3 else one for one in readings]
+    assert np.array_equal(cross_fitted(readings, np.ones(210))[own], cross_fitted(turned, np.ones(210))[own])
+    assert not np.array_equal(cross_fitted(readings, np.ones(210))[~own], cross_fitted(turned, np.ones(210))[~own])
 
 
 @pytest.mark.parametrize(("listed", "others", "taken"), [(98, 60, 2), (980, 300, 20), (10, 5, 0), (980, 7, 7), (0, 5, 0)])
 def test_a_sample_like_mail_has_two_unlisted_in_a_hundred(listed, others, taken):
     truths = ["02108"] * listed + ["00000"] * others
     np.random.default_rng(0).shuffle(truths)
-    chosen = like_mail([replace(verdict([0.0], right=True), truth=truth) for truth in truths])
+    chosen = like_mail([replace(reading([0.0], right=True), truth=truth) for truth in truths])
     assert len(np.unique(chosen)) == len(chosen) == listed + taken
     assert [truths[place] for place in chosen].count("00000") == taken
 
 
 def test_the_unlisted_of_a_sample_come_from_all_of_it():
     truths = ["02108", "00000"] * 980
-    chosen = like_mail([replace(verdict([0.0], right=True), truth=truth) for truth in truths])
+    chosen = like_mail([replace(reading([0.0], right=True), truth=truth) for truth in truths])
     places = [place for place in chosen if truths[place] == "00000"]
     assert np.diff(places).max() < 2 * len(truths) / len(places)
 
 
 def test_unlisted_strings_weigh_as_little_as_they_are_rare_on_mail():
-    verdicts = [replace(verdict([0.0], right=True), truth=text) for text in ["02108", "90210", "60614", "00000", "00001", "00002", "00003"]]
-    weights = mail_weights(verdicts)
-    assert weights.sum() == pytest.approx(len(verdicts))
+    readings = [replace(reading([0.0], right=True), truth=text) for text in ["02108", "90210", "60614", "00000", "00001", "00002", "00003"]]
+    weights = mail_weights(readings)
+    assert weights.sum() == pytest.approx(len(readings))
     assert 0.001 < weights[3:].sum() / weights.sum() < 0.1
     assert np.ptp(weights[:3]) == pytest.approx(0)
-    assert mail_weights(verdicts[:3]) == pytest.approx(np.ones(3))
+    assert mail_weights(readings[:3]) == pytest.approx(np.ones(3))
 
 
 def test_confidence_follows_the_strings_that_weigh_more():
     rng = np.random.default_rng(0)
-    verdicts = [verdict([float(place % 2)], right=bool(rng.random() < 0.5 + 0.4 * (place % 2))) for place in range(400)]
-    right = np.array([one.is_right for one in verdicts])
-    doubting, trusting = (fit_confidence(verdicts, np.where(right, weight, 1.0)) for weight in (0.3, 3.0))
-    assert confidences(verdicts, doubting).mean() < confidences(verdicts, trusting).mean() - 0.1
+    readings = [reading([float(place % 2)], right=bool(rng.random() < 0.5 + 0.4 * (place % 2))) for place in range(400)]
+    right = np.array([one.is_right for one in readings])
+    doubting, trusting = (fit_confidence(readings, np.where(right, weight, 1.0)) for weight in (0.3, 3.0))
+    assert confidences(readings, doubting).mean() < confidences(readings, trusting).mean() - 0.1
 
 
 def test_calibration_completes_a_model(tiny):
-    assert set(tiny.model.arrays) == set(ARRAYS)
-    assert tiny.model.arrays["confidence_listed"].shape == tiny.model.arrays["confidence_unlisted"].shape
-    assert all(np.isfinite(tiny.model.arrays[name]).all() for name in ("temperature", "confidence_listed", "confidence_unlisted"))
-    assert tiny.model.arrays["temperature"] > 0
-    assert all(0 <= tiny.facts[name] <= 1 for name in ("read with the directory", "read without it"))
-    assert all(tiny.model.arrays[name].shape[1] == 2 for name in TABLES)
+    arrays = tiny.model.arrays
+    assert set(arrays) == {*ARRAYS, *NETWORK}
+    assert all(arrays[name].shape == shape for name, shape in SHAPES.items())
+    assert all(np.isfinite(array).all() for array in arrays.values())
+    assert all(arrays[name].shape[1] == 2 for name in TABLES)
+    facts = ("read with the directory", "read without it")
+    assert all(0 <= tiny.facts[name] <= 1 for name in facts)
 
 
 def test_the_tiny_model_reads_most_strings_like_those_it_learnt(tiny):
     assert tiny.facts["read without it"] > 0.5
 
 
-def test_judging_reads_the_strings_asked_for_with_and_without_the_directory(tiny, all_digits):
-    composer = Composer(all_digits, seed=11, kinds={"white": 1})
-    found = judge(tiny.model, composer, [2, 0], jobs=1)
-    written = [composer.nth(number) for number in (2, 0)]
-    assert [[(one.truth, one.writer) for one in pair] for pair in found] == [[(one.text, one.writer)] * 2 for one in written]
-    for place, used in enumerate((True, False)):
+def test_the_strings_asked_for_are_read_with_and_without_the_directory(tiny, all_digits):
+    composer, numbers = Composer(all_digits, seed=11, kinds={"white": 1}), (2, 0)
+    found = score_strings(tiny.model, composer, numbers, jobs=1)
+    written = [composer.nth(number) for number in numbers]
+    expected = [[(one.text, one.writer)] * 2 for one in written]
+    assert [[(one.truth, one.writer) for one in pair] for pair in found] == expected
+    for way, used in enumerate((True, False)):
         reader = Reader(tiny.model, use_directory=used)
-        assert [pair[place].ranked[0].text for pair in found] == [reader.read(composer.nth(number).image).zip for number in (2, 0)]
+        for composed, pair in zip(written, found, strict=True):
+            fused = reader.read_upright([prepare(composed.image)])[0].fused
+            assert fused is not None
+            assert pair[way].is_right == (fused.best.text == composed.text)
+            assert np.array_equal(pair[way].features, reader.features(fused))
 
 
-def test_judging_again_comes_to_the_same_verdicts(tiny, all_digits):
-    composer = Composer(all_digits, seed=11, kinds={"touching": 1})
-    one, other = (judge(tiny.model, composer, range(2), jobs=1) for _ in range(2))
-    assert one
-    for before, after in zip(chain(*one), chain(*other), strict=True):
-        assert before.ranked == after.ranked
-        assert np.array_equal(before.evidence, after.evidence)
+def test_a_page_without_a_zip_is_never_read_right(tiny, all_digits):
+    others = Negatives(all_digits, seed=3, part="train", kinds={"six": 1.0})
+    found = score_strings(tiny.model, others, range(6), jobs=1)
+    assert found
+    assert not any(one.is_right for pair in found for one in pair)

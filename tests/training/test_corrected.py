@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -7,12 +8,13 @@ import pytest
 from zipocr.classify.svc import NON_DIGIT
 from zipocr.corrections import Decision, Drawn, Verdict
 from zipocr.errors import InputError
+from zipocr.reader import draw_regions
+from zipocr.segment.regions import divide
 from zipocr.training.compose import Composer
-from zipocr.training.corrected import NON_DIGITS, study, to_crops, to_samples
-from zipocr.training.gather import owners_of
+from zipocr.training.corrected import NON_DIGITS, align, study, to_crops
+from zipocr.training.gather import owners_of, true_centres
 from zipocr.training.measure import judges
-from zipocr.training.truth import label_regions
-from zipocr.types import MOST_DIGITS
+from zipocr.types import Reason, Unread
 
 TIME = "2026-01-31T12:00:00+00:00"
 
@@ -28,11 +30,15 @@ def judging(tiny):
 
 
 @pytest.fixture(scope="module")
-def seen(judging, all_digits):
-    """A few composed strings and how they are looked at."""
+def reader(judging):
+    return judging[0].reader
+
+
+@pytest.fixture(scope="module")
+def seen(reader, all_digits):
+    """A few composed strings and how they are read."""
     composer = Composer(all_digits, seed=400, kinds={"plain": 1})
-    found = [composer.nth(number) for number in range(6)]
-    return [(one, judging[0].reader.look(judging[0].reader.open(one.image))) for one in found]
+    return [(one, reader.attempt(one.image)) for one in map(composer.nth, range(4))]
 
 
 def test_pages_without_a_zip_teach_nothing_and_four_more_digits_count(tmp_path: Path):
@@ -42,41 +48,46 @@ def test_pages_without_a_zip_teach_nothing_and_four_more_digits_count(tmp_path: 
     assert found == [(tmp_path / "a.tif", 2, "94110", "", "a.tif"), (tmp_path / "b.png", 1, "02108", "1234", "b.png")]
 
 
-def test_the_regions_found_are_the_digits_that_were_written(seen):
+def test_the_regions_found_are_the_digits_that_were_written(reader, seen):
     right = total = 0
-    for composed, views in seen:
-        samples = to_samples(views, composed.text)
+    for composed, attempt in seen:
+        samples = align(reader, attempt, composed.text)
+        page, count = attempt.prepared.ink, len(composed.text)
         assert samples is not None
-        digits = samples.labels[samples.labels != NON_DIGIT]
-        assert digits.tolist() == [int(letter) for letter in composed.text]
-        assert (samples.labels == NON_DIGIT).sum() <= NON_DIGITS
-        view = max(views, key=lambda one: len(one.bitmaps))
-        places = label_regions(view.seen, owners_of(composed))
-        for place, bitmap in enumerate(samples.bitmaps[: len(digits)]):
-            same = np.flatnonzero((view.bitmaps == bitmap).all(axis=(1, 2)))
-            right += bool(len(same)) and place in places[same].tolist()
-            total += 1
+        assert samples.labels[:count].tolist() == [int(letter) for letter in composed.text]
+        centres = true_centres(page, owners_of(composed), count)
+        regions = divide(page.components, page.text_height, centres)
+        alike = samples.bitmaps[:count] == draw_regions(page, regions)
+        right += alike.all(axis=(1, 2)).sum()
+        total += count
     assert right >= 0.8 * total
 
 
-def test_what_is_no_digit_is_a_piece_or_more_than_one(seen):
-    for composed, views in seen:
-        samples = to_samples(views, composed.text)
+def test_what_is_no_digit_comes_last_the_likeliest_to_be_mistaken_first(reader, seen):
+    for composed, attempt in seen:
+        samples = align(reader, attempt, composed.text)
         assert samples is not None
-        view = max(views, key=lambda one: len(one.bitmaps))
-        places = label_regions(view.seen, owners_of(composed))
-        for bitmap in samples.bitmaps[samples.labels == NON_DIGIT]:
-            same = np.flatnonzero((view.bitmaps == bitmap).all(axis=(1, 2)))
-            assert not len(same) or (places[same] < MOST_DIGITS).any()
+        others = samples.bitmaps[len(composed.text) :]
+        assert 0 < len(others) <= NON_DIGITS
+        assert (samples.labels[len(composed.text) :] == NON_DIGIT).all()
+        likely = np.logaddexp.reduce(reader.classify(others), axis=1)
+        assert (np.diff(likely) <= 0).all()
 
 
-def test_a_zip_that_cannot_stand_there_teaches_nothing(seen):
-    for composed, views in seen:
-        assert to_samples(views, composed.text * 2 if len(composed.text) < 9 else composed.text[:5]) is None
-    assert to_samples([], "02108") is None
+def test_a_zip_that_the_ink_does_not_show_teaches_nothing(reader, seen):
+    for composed, attempt in seen:
+        other = composed.text * 2 if len(composed.text) < 9 else composed.text[:5]
+        assert align(reader, attempt, other[:9]) is None
 
 
-def test_pages_are_read_and_taken_apart_in_their_order_and_missing_ones_are_told(tmp_path: Path, judging, seen):
+def test_a_page_without_a_line_teaches_nothing(reader, seen):
+    _, attempt = seen[0]
+    unread = replace(attempt, line=None, fused=None, reading=Unread(reason=Reason.NO_INK))
+    assert align(reader, unread, "02108") is None
+    assert align(reader, replace(unread, prepared=replace(attempt.prepared, ink=None)), "02108") is None
+
+
+def test_pages_are_read_in_their_order_and_missing_ones_are_told(tmp_path: Path, judging, seen):
     decisions = {}
     for number, (composed, _) in enumerate(seen[:2]):
         cv2.imwrite(str(tmp_path / f"{number}.png"), composed.image)
@@ -87,14 +98,18 @@ def test_pages_are_read_and_taken_apart_in_their_order_and_missing_ones_are_told
         decisions[gone.file, gone.page] = gone
     lessons = study(judging, to_crops(decisions, tmp_path), jobs=1)
     assert [lesson is None for lesson in lessons] == [False, True, False, True]
-    for lesson, (composed, views) in zip((lessons[0], lessons[2]), seen, strict=False):
+    for lesson, (composed, attempt) in zip((lessons[0], lessons[2]), seen, strict=False):
+        expected = align(judging[0].reader, attempt, composed.text)
         assert lesson is not None
         assert lesson.samples is not None
-        expected = to_samples(views, composed.text)
         assert expected is not None
+        assert attempt.line is not None
+        assert lesson.text == composed.text
         assert np.array_equal(lesson.samples.bitmaps, expected.bitmaps)
-        reading, _ = judging[1].reader.answer(views)
-        assert lesson.answers[1].confidence == round(reading.confidence, 4)
+        assert np.array_equal(lesson.features, attempt.line.features)
+        readings = [judge.reader.read(composed.image) for judge in judging]
+        confidences = [round(reading.confidence, 4) for reading in readings]
+        assert [answer.confidence for answer in lesson.answers] == confidences
 
 
 def test_a_page_that_a_name_or_a_link_leads_out_to_is_refused(tmp_path: Path):

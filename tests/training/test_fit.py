@@ -1,10 +1,19 @@
 import numpy as np
 import pytest
 
-from zipocr.classify.scores import Scorer
+from zipocr.classify.scores import AGAINST_NON_DIGIT, Calibration
 from zipocr.classify.svc import NON_DIGIT, Classifier
 from zipocr.normalize import to_grids
-from zipocr.training.fit import Recipe, decide_all, fit_classifier, fit_logistic, fit_machine, fit_reduction, fit_scores, to_features
+from zipocr.training.fit import (
+    Recipe,
+    decide_all,
+    fit_calibration,
+    fit_classifier,
+    fit_logistic,
+    fit_machine,
+    fit_reduction,
+    to_features,
+)
 
 RECIPE = Recipe(components=12)
 
@@ -16,7 +25,7 @@ def some(tiny):
 
 @pytest.fixture(scope="module")
 def fitted(some):
-    return fit_classifier(some, some, RECIPE)
+    return fit_classifier(some, RECIPE)
 
 
 def test_a_classifier_is_plain_arrays_of_fitting_shapes(fitted):
@@ -32,7 +41,7 @@ def test_a_classifier_is_plain_arrays_of_fitting_shapes(fitted):
 
 
 def test_fitting_again_gives_the_same_arrays(some, fitted):
-    again = fit_classifier(some, some, RECIPE)
+    again = fit_classifier(some, RECIPE)
     assert again.keys() == fitted.keys()
     assert all(np.array_equal(again[name], array) for name, array in fitted.items())
 
@@ -40,7 +49,7 @@ def test_fitting_again_gives_the_same_arrays(some, fitted):
 def test_a_classifier_knows_what_it_learnt(tiny, some):
     decisions = decide_all(Classifier.from_arrays(tiny.model.arrays), some.bitmaps)
     is_digit = some.labels != NON_DIGIT
-    right = Scorer.from_model(tiny.model).digit_scores(decisions[is_digit]).argmax(axis=1) == some.labels[is_digit]
+    right = Calibration.from_model(tiny.model).digit_log_probabilities(decisions[is_digit]).argmax(axis=1) == some.labels[is_digit]
     assert right.mean() > 0.97
 
 
@@ -69,18 +78,35 @@ def test_features_of_many_are_those_of_each(some):
     assert np.array_equal(to_features(many, from_grid=False)[1020:1025], to_features(many[1020:1025], from_grid=False))
 
 
-def test_scores_are_two_weights_for_the_pairs_and_a_weight_for_all_evidence(tiny):
-    found = fit_scores(tiny.decisions, tiny.held.geometry, tiny.held.labels)
-    assert found["votes"].shape == (2,)
+def test_a_calibration_is_two_weights_for_the_pairs_and_the_odds_of_a_whole_digit(tiny):
+    found = fit_calibration(tiny.decisions, tiny.held.labels)
+    assert {name: array.shape for name, array in found.items()} == {"votes": (2,), "whole": (2,)}
     assert (found["votes"] >= 0).all()
-    assert found["validity"].ndim == 1
-    assert np.isfinite(found["validity"]).all()
     assert all(np.array_equal(found[name], tiny.model.arrays[name]) for name in found)
+
+
+def test_the_odds_of_a_whole_digit_are_those_of_its_pair_with_the_non_digit():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 11, 4000).astype(np.uint8)
+    decisions = rng.normal(0, 0.1, (4000, 55)).astype(np.float32)
+    against = rng.normal(np.where(labels == NON_DIGIT, -1, 1), 1)
+    decisions[:, AGAINST_NON_DIGIT] = against[:, None]
+    slope, bias = fit_calibration(decisions, labels)["whole"]
+    assert slope == pytest.approx(2, rel=0.1)
+    assert bias == pytest.approx(np.log(10), abs=0.2)
+
+
+def test_what_is_whole_is_likelier_than_what_is_not(tiny):
+    likelihoods = Calibration.from_model(tiny.model).log_likelihoods(tiny.decisions)
+    whole = np.exp(likelihoods).sum(axis=1)
+    is_digit = tiny.held.labels != NON_DIGIT
+    assert whole[is_digit].mean() > whole[~is_digit].mean() + 0.5
+    assert whole.mean() == pytest.approx(is_digit.mean(), abs=0.05)
 
 
 def test_fitted_votes_are_calibrated_where_they_were_fitted(tiny):
     is_digit = tiny.held.labels != NON_DIGIT
-    scores = Scorer.from_model(tiny.model).digit_scores(tiny.decisions[is_digit])
+    scores = Calibration.from_model(tiny.model).digit_log_probabilities(tiny.decisions[is_digit])
     right = (scores.argmax(axis=1) == tiny.held.labels[is_digit]).mean()
     assert np.exp(scores.max(axis=1)).mean() == pytest.approx(right, abs=0.04)
 

@@ -7,11 +7,13 @@ import pytest
 from zipocr.errors import InputError
 from zipocr.model_file import DIGEST, load_model, save_model
 from zipocr.training.compose import Composer
-from zipocr.training.learn import FOLDS, deal, guards, is_better, learn, passport_of
+from zipocr.training.learn import deal, guards, is_better, learn, passport_of
 from zipocr.training.measure import Crop, Truth, judges, read_crops
 from zipocr.training.metrics import Change
 
-PAGES = 40
+PAGES = 24
+# Fewer parts and pulls than in use, which only takes longer.
+FEW_FOLDS, ONE_PULL = 3, (1.0,)
 # A hand that writes its 3 like others their 8, and the other way round.
 SWAPPED = str.maketrans("38", "83")
 
@@ -26,6 +28,14 @@ def pages(folder: Path, digits, seed: int, count: int) -> list[Crop]:
         text = composed.text.translate(SWAPPED)
         crops.append(Crop(path=path, page=1, truth=Truth(zip=text[:5], plus4=text[5:], kind=path.name)))
     return crops
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("zipocr.training.learn.FOLDS", FEW_FOLDS)
+        patch.setattr("zipocr.training.line_lore.PULLS", ONE_PULL)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +84,7 @@ def test_learning_again_gives_the_same_model(tiny, all_digits, tmp_path, found):
 def test_what_happens_is_told(said, found):
     assert said[0] == f"reading {PAGES} pages"
     assert said[1] == f"0 pages cannot be opened; on {PAGES - found.taught} the known ZIP was not found in the ink"
-    assert sum(line.startswith("reading part") for line in said) == FOLDS
+    assert sum(line.startswith("reading part") for line in said) == FEW_FOLDS
 
 
 def test_too_few_pages_are_refused(tiny, all_digits, tmp_path):
@@ -83,10 +93,10 @@ def test_too_few_pages_are_refused(tiny, all_digits, tmp_path):
 
 
 def test_pages_of_a_file_stay_together_and_parts_are_of_a_size():
-    files = [f"{number // 3}.tif" for number in range(150)]
+    files = [f"{number // 3}.tif" for number in range(180)]
     parts = deal(files, 7)
-    assert all(len(set(parts[start : start + 3].tolist())) == 1 for start in range(0, 150, 3))
-    assert np.bincount(parts).tolist() == [30] * FOLDS
+    assert all(len(set(parts[start : start + 3].tolist())) == 1 for start in range(0, 180, 3))
+    assert np.bincount(parts).tolist() == [60] * FEW_FOLDS
     assert not np.array_equal(parts, deal(files, 8))
 
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from zipocr.decode.confidence import ConfidenceModel
+from zipocr.decode.confidence import FEATURES, ConfidenceModel
+from zipocr.model_file import TABLES
 from zipocr.training.metrics import Answer
 from zipocr.training.recalibrate import LEAST_PAGES, fit_odds, merged, recalibrated
 from zipocr.types import Model
@@ -12,8 +13,11 @@ def answers(count: int, *, confidence: float, right: float) -> list[Answer]:
 
 
 @pytest.fixture
-def arrays(tiny):
-    return tiny.model.arrays
+def arrays() -> dict[str, np.ndarray]:
+    """What a model knows of confidence."""
+    fitted = np.linspace(0.5, 1.0, FEATURES + 1).astype(np.float32)
+    tables = dict.fromkeys(TABLES, np.array([[0.01, 0.9], [0.1, 0.5]]))
+    return {"confidence_listed": fitted, "confidence_unlisted": fitted, **tables}
 
 
 def test_a_confidence_that_is_too_high_comes_down_to_the_truth(arrays):

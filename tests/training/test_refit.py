@@ -56,10 +56,3 @@ def test_what_is_known_already_changes_nothing(arrays, lore):
     [coefficients] = learn_pairs(known, float(arrays["gamma"]), [1.0])
     assert not coefficients.any()
     assert all(np.array_equal(array, arrays[name]) for name, array in with_lore(arrays, known, coefficients).items())
-
-
-def test_non_digits_that_the_gate_keeps_out_are_not_learnt(tiny, arrays):
-    shut = {**arrays, "gate": np.append(np.zeros_like(arrays["gate"][:-1]), np.float32(-1))}
-    found = to_lore(shut, tiny.held, np.arange(len(tiny.held)))
-    assert len(found) == (tiny.held.labels != NON_DIGIT).sum()
-    assert set(found.labels.tolist()) == set(range(10))

@@ -1,1 +1,1 @@
-"""Finds the ZIP in a lattice of regions, and says how sure it is."""
+"""Fuses what both readers say of a string, and tells how sure it is and which way up it is."""

@@ -13,6 +13,8 @@ from zipocr.types import ZIP_LENGTH, Floats, Model
 # of the classifier for five digits and for the weakest.
 MAX_LINE, MAX_SUM, MAX_WEAKEST = 25.0, 30.0, 12.0
 FEATURES = 4
+# Strings that a segmentation proposes, and what one may lose against its best, in nats.
+MAX_PROPOSED, MAX_LOSS = 6, 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,21 +79,35 @@ def fusion_features(one: Candidate) -> tuple[float, float, float, float]:
     return max(one.line_score, -MAX_LINE), one.digits_score, one.weakest, float(not one.regions)
 
 
-def propose(texts: Sequence[str], strings: Sequence[tuple[int, ...]], log_likelihoods: Floats) -> list[str]:
-    """List the strings that regions spell best and that are not known yet.
+def propose(strings: Sequence[tuple[int, ...]], log_likelihoods: Floats) -> list[str]:
+    """List the strings that regions spell best, with at most one second choice each.
 
     Parameters
     ----------
-    texts : sequence of str
-        Known strings.
     strings : sequence of tuple of int
         The regions of each segmentation, from left to right.
     log_likelihoods : (E, 10) float32
         What the classifier says of each region.
+
+    Returns
+    -------
+    list of str
+        At most `MAX_PROPOSED` for each segmentation, the best first.
     """
-    best = log_likelihoods.argmax(axis=1).tolist() if len(log_likelihoods) else []
-    found = ["".join(str(best[region]) for region in regions) for regions in strings if regions]
-    return [text for text in dict.fromkeys(found) if text not in texts]
+    ordered = (-log_likelihoods).argsort(axis=1, kind="stable").tolist()
+    table = log_likelihoods.tolist()
+    found: list[str] = []
+    for regions in dict.fromkeys(strings):
+        best = [ordered[region][0] for region in regions]
+        losses = [
+            (table[region][best[place]] - table[region][digit], place, digit)
+            for place, region in enumerate(regions)
+            for digit in ordered[region][1:]
+        ]
+        near = sorted(loss for loss in losses if loss[0] < MAX_LOSS)[: MAX_PROPOSED - 1]
+        others = [[*best[:place], digit, *best[place + 1 :]] for _, place, digit in near]
+        found += ["".join(map(str, digits)) for digits in (best, *others)]
+    return found
 
 
 def to_candidates(
