@@ -88,13 +88,16 @@ def test_no_ink_has_no_components(shape):
     assert parts.take(np.zeros(0, bool)) is parts
 
 
-def test_each_pixel_of_ink_is_told_with_its_component_also_where_some_were_taken_away():
+def test_each_component_has_a_mask_and_its_label_a_place_also_where_some_were_taken_away():
     ink = np.zeros((6, 9), bool)
     ink[1:3, 1:3] = ink[1, 4] = ink[4, 5:8] = True
-    for parts in (Components(ink), Components(ink).take(np.array([True, False, True])), Components(np.zeros((3, 3), bool))):
-        rows, columns, owners = parts.pixels
-        assert list(zip(rows, columns, strict=True)) == [tuple(place) for place in np.argwhere(parts.ink)]
-        for row, column, owner in zip(rows, columns, owners, strict=True):
-            left, top, wide, tall, _ = parts.boxes[owner]
-            assert top <= row < top + tall
-            assert left <= column < left + wide
+    for parts in (Components(ink), Components(ink).take(np.array([True, False, True]))):
+        drawn = np.zeros_like(ink)
+        for place, (left, top, wide, tall, area) in enumerate(parts.boxes.tolist()):
+            mask = parts.mask(place)
+            assert mask.shape == (tall, wide)
+            assert mask.sum() == area
+            drawn[top : top + tall, left : left + wide] |= mask
+            window = parts.labels[top - parts.window[0].start :, left - parts.window[1].start :]
+            assert parts.places[window[0, 0]] == place
+        assert np.array_equal(drawn, parts.ink)

@@ -6,7 +6,7 @@ from zipocr.layout import has_several_lines, is_sheet
 from zipocr.prepare import prepare
 from zipocr.training.compose import Composer
 from zipocr.training.negatives import Negatives
-from zipocr.types import InkMask
+from zipocr.types import InkMask, Reason
 
 TALL = 20
 
@@ -83,7 +83,7 @@ def test_no_ink_is_nothing():
 
 
 def seen(image) -> bool:
-    return prepare(image).has_several_lines
+    return prepare(image).reason is Reason.SEVERAL_LINES
 
 
 def test_composed_addresses_are_seen_and_composed_zips_are_not(all_digits):

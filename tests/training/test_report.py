@@ -77,7 +77,8 @@ def test_the_table_of_strings_sets_touching_and_printed_apart():
 
 
 def test_the_recall_tells_touching_and_printed_from_the_rest():
-    found = [Recall(kind=kind, first=first, any=True) for kind, first in (("touching", False), ("white", True), ("kraft", False))]
+    kinds = (("touching", False), ("white", True), ("kraft", False))
+    found = [Recall(kind=kind, at_centres=whole, as_read=True) for kind, whole in kinds]
     assert recall_table(found, by_kind=False)[2:] == [
         "| other handwriting | 2 | 0.500 | 1.000 |",
         "| touching | 1 | 0.000 | 1.000 |",
