@@ -12,11 +12,12 @@ import time
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
-from reviewing import DEADLINE, ROOT, serving
+from reviewing import DEADLINE, serving
 
 from zipocr.cli import main
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+SCANS = Path(__file__).parents[1] / "sample_scans"
 PAGES = 100
 WINDOW = {"width": 1180, "height": 820}
 SHOWN = 13  # the page that is drawn
@@ -50,7 +51,7 @@ def draw(page: Page, path: Path) -> None:
 def review(folder: Path, picture: Path | None) -> None:
     """Scans, so that all but the surest pages are to review, and goes through them."""
     results = folder / "results.csv"
-    arguments = ["scan", str(ROOT / "sample_scans"), "-o", str(results), "--min-confidence", "1", "--quiet"]
+    arguments = ["scan", str(SCANS), "-o", str(results), "--min-confidence", "1", "--quiet"]
     main(arguments, standalone_mode=False)
     with serving(results, folder / "corrections.csv") as server, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
