@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zipocr.threshold import flatten, otsu, wolf
+from zipocr.threshold import flatten, otsu
 
 TEXT = "02346"
 WRITTEN = drawings.write(TEXT)
@@ -21,22 +21,20 @@ PAGES = {
     "folded": drawings.lay(WRITTEN.cover, FOLD),
     "noisy": drawings.lay(WRITTEN.cover, 225, noise=12),
 }
-THRESHOLDS = {"otsu": lambda flat: otsu(flat)[1], "wolf": lambda flat: wolf(flat, window=drawings.HEIGHT)}
 shapes = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
 
-@pytest.fixture(params=THRESHOLDS)
-def threshold(request):
-    return THRESHOLDS[request.param]
+def threshold(flat):
+    return otsu(flat)[1]
 
 
 @pytest.mark.parametrize("paper", PAGES)
-def test_ink_is_found_on_every_paper(paper, threshold):
+def test_ink_is_found_on_every_paper(paper):
     assert drawings.likeness(threshold(flatten(PAGES[paper])), WRITTEN.ink) > 0.93
 
 
 @pytest.mark.parametrize("paper", ["kraft", "shaded", "shaded from above", "folded"])
-def test_paper_does_not_move_the_ink(paper, threshold):
+def test_paper_does_not_move_the_ink(paper):
     assert drawings.likeness(threshold(flatten(PAGES[paper])), threshold(flatten(PAGES["white"]))) > 0.9
 
 
@@ -54,7 +52,7 @@ def test_shading_is_gone_from_a_flattened_page():
     assert np.percentile(flatten(PAGES["shaded"])[bare], 98) - np.percentile(flatten(PAGES["shaded"])[bare], 2) < 30
 
 
-def test_the_page_is_not_changed(threshold):
+def test_the_page_is_not_changed():
     page = PAGES["shaded"].copy()
     flat = flatten(page)
     assert np.array_equal(page, PAGES["shaded"])
@@ -63,7 +61,7 @@ def test_the_page_is_not_changed(threshold):
     assert np.array_equal(flat, before)
 
 
-def test_a_page_out_of_the_middle_of_a_larger_array_is_read_like_its_copy(threshold):
+def test_a_page_out_of_the_middle_of_a_larger_array_is_read_like_its_copy():
     page = PAGES["shaded"]
     wide = np.full((SHAPE[0] + 8, SHAPE[1] + 10), 77, np.uint8)
     wide[3:-5, 4:-6] = page
@@ -75,16 +73,14 @@ def test_any_shape_gives_ink_of_that_shape(shape, seed):
     page = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
     flat = flatten(page)
     assert (flat.shape, flat.dtype) == (shape, np.uint8)
-    for threshold in THRESHOLDS.values():
-        ink = threshold(flat)
-        assert (ink.shape, ink.dtype) == (shape, np.bool_)
+    ink = threshold(flat)
+    assert (ink.shape, ink.dtype) == (shape, np.bool_)
 
 
 @given(shape=shapes, gray=st.integers(0, 255))
 def test_any_page_of_one_gray_is_all_ink_or_all_paper(shape, gray):
     page = np.full(shape, gray, np.uint8)
-    for threshold in THRESHOLDS.values():
-        assert len(np.unique(threshold(flatten(page)))) == 1
+    assert len(np.unique(threshold(flatten(page)))) == 1
 
 
 @pytest.mark.parametrize("paper", PAGES)

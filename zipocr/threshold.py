@@ -1,18 +1,12 @@
-"""Separates ink from paper.
-
-No single threshold wins on every paper, so there are two: Otsu's on the background-normalized page, and Wolf's local one, which follows
-faint strokes and patterned paper. The decoder's score says which one saw the digits (see `zipocr.reader`).
-"""
+"""Separates ink from paper: Otsu's threshold on the page divided by its paper."""
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from zipocr.types import GrayImage, InkMask
 
 # Paper is estimated on a page shrunk this much: it varies slowly, and a small page is quick to dilate.
 BACKGROUND_SHRINK = 4
-WOLF_K = 0.35
 # Ink is darker than its paper by so many deviations of the paper, and by so many grey levels.
 LEAST_CONTRAST = 4.3
 LEAST_GRAY = 10.0
@@ -64,32 +58,3 @@ def has_ink(flat: GrayImage, ink: InkMask) -> bool:
     (paper,), (spread,) = cv2.meanStdDev(flat, mask=1 - drawn)
     contrast = float(paper[0]) - cv2.mean(flat, mask=drawn)[0]
     return contrast >= max(LEAST_CONTRAST * float(spread[0]), LEAST_GRAY)
-
-
-def wolf(flat: GrayImage, *, window: int) -> InkMask:
-    """Ink by a threshold for each pixel, from the mean and contrast of its surroundings.
-
-    Parameters
-    ----------
-    flat : (H, W) uint8
-        Flattened page.
-    window : int
-        Side of the square surroundings in pixels; about the height of a digit.
-
-    Returns
-    -------
-    (H, W) bool
-
-    Notes
-    -----
-    Wolf and Jolion, "Extraction and recognition of artificial text in multimedia documents" (2004).
-    """
-    side = (window | 1, window | 1)
-    values = flat.astype(np.float32)
-    mean = cv2.boxFilter(values, -1, side, borderType=cv2.BORDER_REFLECT)
-    square = cv2.sqrBoxFilter(values, cv2.CV_32F, side, borderType=cv2.BORDER_REFLECT)
-    deviation = np.sqrt(np.maximum(square - mean * mean, 0))
-    strongest = max(float(deviation.max()), 1.0)
-    level = mean - WOLF_K * (1 - deviation / strongest) * (mean - float(values.min()))
-    ink: NDArray[np.bool_] = values <= level
-    return ink
