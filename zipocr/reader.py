@@ -208,9 +208,11 @@ class Reader:
 
     def quarter_turns(self, upright: Attempt) -> Iterator[Attempt]:
         """Read a tall page that is in doubt in both quarter turns."""
-        page = upright.prepared.page
-        settled = isinstance(upright.reading, Unread) and upright.line is None
-        if settled or upright.confidence >= RETRY_BELOW or page.shape[0] <= page.shape[1]:
+        page, reason = upright.prepared.page, upright.prepared.reason
+        # On its side a ZIP may have no ink of a digit's size, and never several lines.
+        if reason is Reason.SEVERAL_LINES or upright.confidence >= RETRY_BELOW:
+            return
+        if page.shape[0] <= page.shape[1]:
             return
         for degrees in QUARTER_TURNS:
             yield from self.read_upright([prepare(rotate(page, degrees))], rotation=degrees)
