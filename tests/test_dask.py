@@ -154,6 +154,7 @@ def test_workers_beside_a_stranger_that_are_lost_cost_nothing(tmp_path: Path, mo
 
 
 def test_workers_with_another_version_are_refused(cluster: clusters.Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    wait_for(cluster, 1)
     monkeypatch.setattr(dask, "WORKERS_SECONDS", 0.5)
     monkeypatch.setattr(dask, "ASK_SECONDS", 0.2)
     monkeypatch.setattr(dask, "__version__", "0.0.1")
@@ -162,6 +163,7 @@ def test_workers_with_another_version_are_refused(cluster: clusters.Cluster, mon
 
 
 def test_a_worker_that_cannot_be_asked_is_a_stranger(cluster: clusters.Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    wait_for(cluster, 1)
     monkeypatch.setattr(dask, "WORKERS_SECONDS", 0.5)
     monkeypatch.setattr(dask, "ASK_SECONDS", 0.2)
     check = partial(strangeness, "no such model", {})

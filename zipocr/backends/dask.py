@@ -256,8 +256,19 @@ class _Map(Generic[TaskT, StepT]):
     def _send(self, tasks: Sequence[TaskT], workers: frozenset[str] | None) -> "distributed.Future[Any]":
         sealed = [pickle.dumps(task) for task in tasks]
         key = f"zipocr-{self.job.number}-{uuid4().hex}"
-        chosen = None if workers is None else sorted(workers)
-        return self.client.submit(do_shard, self.job_there, sealed, key=key, pure=False, workers=chosen)
+        if workers is None:
+            return self.client.submit(do_shard, self.job_there, sealed, key=key, pure=False)
+        # Where all of them are lost, results included, Dask would wait for these very workers: a
+        # stranger that is asked instead says so at once.
+        return self.client.submit(
+            do_shard,
+            self.job_there,
+            sealed,
+            key=key,
+            pure=False,
+            workers=sorted(workers),
+            allow_other_workers=True,
+        )
 
     def _send_on(self, shard: _Shard[TaskT, StepT]) -> None:
         """Give a shard to other workers."""
