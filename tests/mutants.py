@@ -52,7 +52,7 @@ def damaged(data: bytes, chance: np.random.Generator) -> bytes:
 
 
 def run(folder: Path, seconds: int) -> Counter[str]:
-    """Read damaged files for so many seconds; what the rows said."""
+    """Read damaged files for some seconds; return what the rows said."""
     chance, whole, found = np.random.default_rng(1), seeds(), Counter[str]()
     until = time.monotonic() + seconds
     with ProcessBackend(jobs=JOBS, timeout=TIMEOUT, max_memory=DEFAULT_MAX_MEMORY) as backend:

@@ -21,7 +21,7 @@ Device, number, size and time of the last change.
 
 
 def version_of(path: Path) -> Version | None:
-    """Tell which file there is; None where there is none."""
+    """Return the identity of a file; None if it does not exist."""
     try:
         found = path.stat()
     except OSError:

@@ -430,7 +430,7 @@ def _layout(shown: Buffer) -> tuple[str, int]:
 
 
 def _cut_chain(shown: memoryview, place: int) -> int:
-    """Part a page of a TIFF from the one behind it; where that is, 0 where there is none."""
+    """Cut a TIFF after one page; return the offset of the next, 0 after the last."""
     layout, header = _layout(shown)
     entries, size = (layout[0] + "Q", 20) if header == 8 else (layout[0] + "H", 12)
     (number,) = struct.unpack_from(entries, shown, place)

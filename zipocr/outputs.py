@@ -272,7 +272,7 @@ def refuse_foreign_facts(target: Path, *, force: bool) -> None:
 def own_version(target: Path) -> Version | None:
     """Tell which file says what made these results, or results of this name before.
 
-    None where there is none, or what is there says other things.
+    None if there is no such file, or if it says something else.
     """
     path = beside(target, ".json")
     try:

@@ -62,7 +62,7 @@ def write_part(path: Path, rows: Iterable[Row], facts: Facts) -> None:
 
 
 class RowDigest:
-    """How many rows there are, and a checksum of all that is in them."""
+    """Number of rows, and a checksum of their contents."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -247,7 +247,7 @@ def _is_sound(facts: PartFacts, rows: object) -> bool:
 
 
 def _facts_of_own(path: Path, identity: Facts, shard: int) -> PartFacts | None:
-    """Read what the part of a shard says of itself; None where there is none."""
+    """Read the metadata of a shard's part; None if it has no part yet."""
     if not os.path.lexists(path):
         return None
     facts = _read_part(path)

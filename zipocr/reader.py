@@ -5,7 +5,6 @@ of these -> 8x8 grids -> SVC -> fusion with the directory's prior -> confidence.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,16 +154,17 @@ class Reader:
         seen = list(zip(pages, lines, strict=True))
         divided = [segment(page.components, page.text_height, line.centres(line.likeliest(ALIGNED))) for page, line in seen]
         drawn = [draw_regions(page, one.regions) for page, one in zip(pages, divided, strict=True)]
-        likelihoods = iter(self.classify(np.concatenate(drawn))) if drawn else iter(())
+        ends = np.cumsum([len(bitmaps) for bitmaps in drawn])[:-1]
+        likelihoods = np.split(self.classify(np.concatenate(drawn)), ends) if drawn else []
         return [
             Classified(
                 ink=page,
                 line=line,
                 segmentation=one,
                 bitmaps=bitmaps,
-                log_likelihoods=np.array(list(islice(likelihoods, len(bitmaps))), np.float32).reshape(-1, DIGITS),
+                log_likelihoods=own,
             )
-            for (page, line), one, bitmaps in zip(seen, divided, drawn, strict=True)
+            for (page, line), one, bitmaps, own in zip(seen, divided, drawn, likelihoods, strict=True)
         ]
 
     def classify(self, bitmaps: NDArray[np.uint8]) -> Floats:

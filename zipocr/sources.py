@@ -1,6 +1,6 @@
 """What made results, and where their images are.
 
-They are in a folder that somebody names, or where the JSON beside the results says they were.
+They are in a folder given by the user, or where the JSON beside the results says they were.
 
 Names in results are not trusted: whoever wrote the file could have put any path there. What leads
 out of the folder it is looked for in, by ``..`` or by a link, is not opened by any command.
@@ -105,7 +105,7 @@ def sources_of(results: Path, images: Path | None) -> Sources:
 
 
 def read_provenance(results: Path) -> dict[str, Any]:
-    """Read what made results, from the JSON beside them; nothing where there is none.
+    """Read what made results from the JSON beside them; nothing without that file.
 
     Raises
     ------

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zipocr.decode.confidence import log_odds
 from zipocr.decode.orientation import (
     MIN_CONFIDENCE,
     UPRIGHT_ODDS,
     OrientationModel,
     Oriented,
-    log_odds,
 )
 from zipocr.types import Model
 
@@ -78,9 +78,9 @@ def test_the_order_of_orientations_does_not_matter():
 
 @pytest.mark.parametrize(("confidence", "expected"), [(0.5, 0.0), (0.75, log(3)), (0.25, -log(3))])
 def test_log_odds_are_those_of_a_probability(confidence, expected):
-    assert log_odds(confidence) == pytest.approx(expected)
+    assert log_odds(confidence, MIN_CONFIDENCE) == pytest.approx(expected)
 
 
 def test_log_odds_of_certainty_are_finite():
-    assert log_odds(0.0) == log_odds(MIN_CONFIDENCE / 2) == pytest.approx(-log_odds(1.0))
-    assert log_odds(0.0) == pytest.approx(log(MIN_CONFIDENCE), abs=1e-3)
+    assert log_odds(0.0, MIN_CONFIDENCE) == log_odds(MIN_CONFIDENCE / 2, MIN_CONFIDENCE) == pytest.approx(-log_odds(1.0, MIN_CONFIDENCE))
+    assert log_odds(0.0, MIN_CONFIDENCE) == pytest.approx(log(MIN_CONFIDENCE), abs=1e-3)

@@ -36,7 +36,7 @@ def check_backend(config: ScanConfig) -> None:
 
 
 def choose_backend(config: ScanConfig, files: Iterable[ImageFile], count: int) -> Backend:
-    """Make the backend that is asked for, to read so many files.
+    """Make the requested backend for this number of files.
 
     If that is left to us, further processes are started only where they can pay, where a limit is
     asked for that a process cannot set itself, or where a file may need one.

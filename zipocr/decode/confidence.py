@@ -16,6 +16,8 @@ LISTED_COUNT = 42_789
 STRINGS = 10**ZIP_LENGTH
 # Log odds beyond which a feature says nothing more.
 MAX_ODDS = 12.0
+# A probability counts as at least this far from 0 and from 1.
+MIN_PROBABILITY = 1e-5
 # Knots of piecewise linear features: beyond these log odds a reader may be overconfident.
 POSTERIOR_KNOT, LINE_KNOT, SHAPE_KNOT = 4.0, 4.0, 2.0
 # The same for the log-likelihood of the weakest digit.
@@ -71,9 +73,9 @@ def confidence_features(ranked: Sequence[Candidate], *, shape: float, chosen_by_
         what the classifier says of its digits; and how it came to be read.
     """
     best = ranked[0]
-    odds = _log_odds(posterior(ranked)[0])
+    odds = log_odds(posterior(ranked)[0], MIN_PROBABILITY)
     line = max(log_odds_of(best.line_score), -MAX_ODDS)
-    shaped = _log_odds(shape)
+    shaped = log_odds(shape, MIN_PROBABILITY)
     return np.array(
         [
             *(odds, min(odds, POSTERIOR_KNOT), line, min(line, LINE_KNOT)),
@@ -86,8 +88,9 @@ def confidence_features(ranked: Sequence[Candidate], *, shape: float, chosen_by_
     )
 
 
-def _log_odds(probability: float) -> float:
-    inside = min(max(probability, 1e-5), 1 - 1e-5)
+def log_odds(probability: float, least: float) -> float:
+    """Return the log odds of a probability, which counts as at least `least` from 0 and from 1."""
+    inside = min(max(probability, least), 1 - least)
     return log(inside) - log1p(-inside)
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, log, log1p
+from math import exp, log
 from typing import Self
 
+from zipocr.decode.confidence import log_odds
 from zipocr.types import Floats, Model
 
 # Prior odds of upright against upside down.
@@ -13,7 +14,7 @@ UPRIGHT_ODDS = 5.0
 CERTAIN = 2.0
 # A page in a quarter turn is tall, and in doubt as it is: either way is then as likely as upright.
 LOG_PRIOR = {0: 0.0, 180: -log(UPRIGHT_ODDS), 90: 0.0, 270: 0.0}
-# Confidence of a page on which nothing was read.
+# A confidence counts as at least this far from 0, where nothing was read, and from 1.
 MIN_CONFIDENCE = 1e-4
 
 
@@ -62,14 +63,8 @@ class OrientationModel:
     def posterior(self, orientations: Sequence[Oriented]) -> list[float]:
         """Return the probability of each orientation of a page."""
         scores = [
-            self.confidence_slope * log_odds(one.confidence) + self.line_slope * one.log_odds + LOG_PRIOR[one.rotation]
+            self.confidence_slope * log_odds(one.confidence, MIN_CONFIDENCE) + self.line_slope * one.log_odds + LOG_PRIOR[one.rotation]
             for one in orientations
         ]
         weights = [exp(score - max(scores)) for score in scores]
         return [weight / sum(weights) for weight in weights]
-
-
-def log_odds(confidence: float) -> float:
-    """Return the log odds of a confidence that is neither 0 nor 1."""
-    inside = min(max(confidence, MIN_CONFIDENCE), 1 - MIN_CONFIDENCE)
-    return log(inside) - log1p(-inside)

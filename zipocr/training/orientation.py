@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from zipocr.decode.orientation import CERTAIN, OrientationModel, log_odds
+from zipocr.decode.confidence import log_odds
+from zipocr.decode.orientation import CERTAIN, MIN_CONFIDENCE, OrientationModel
 from zipocr.prepare import prepare
 from zipocr.reader import Reader
 from zipocr.sequence.network import FEATURES
@@ -108,7 +109,7 @@ def fit_rotation(pages: Sequence[BothWays], line: OrientationModel) -> NDArray[n
     """Fit the slopes of confidence and line: (2,), from the differences between both ways."""
     rows = [
         (
-            log_odds(page.confidence[0]) - log_odds(page.confidence[1]),
+            log_odds(page.confidence[0], MIN_CONFIDENCE) - log_odds(page.confidence[1], MIN_CONFIDENCE),
             line.log_odds(page.pooled[0]) - line.log_odds(page.pooled[1]),
         )
         for page in pages
