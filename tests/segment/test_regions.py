@@ -1,10 +1,19 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from drawings import HEIGHT, box_of, write
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from zipocr.preprocess.components import Components
 from zipocr.segment.regions import MAX_DISTANCE, MIN_AREA, REACH, SAME_PLACE, divide, segment
 from zipocr.types import InkMask, Region
+
+
+def regions_of(*given: Any) -> tuple[Region, ...]:
+    return divide(*given, cuts=1).regions
 
 
 def centres_of(*masks: InkMask) -> np.ndarray:
@@ -35,7 +44,7 @@ def boxes(regions: tuple[Region, ...]) -> list[tuple[int, int, int, int]]:
 @pytest.mark.parametrize("text", ["02346", "123456789"])
 def test_digits_apart_are_regions_of_their_own(text, margin):
     written = write(text, margin=margin)
-    found = divide(Components(written.ink), HEIGHT, centres_of(*written.digits))
+    found = regions_of(Components(written.ink), HEIGHT, centres_of(*written.digits))
     assert [one.box for one in found] == written.boxes
     for region, digit in zip(found, written.digits, strict=True):
         assert np.array_equal(drawn(region, written.ink.shape), digit)
@@ -44,7 +53,7 @@ def test_digits_apart_are_regions_of_their_own(text, margin):
 @pytest.mark.parametrize("text", ["03689", "00000", "71417"])
 def test_touching_digits_are_divided_and_no_ink_is_lost_or_shared(text):
     written = write(text, gap=-4)
-    found = divide(Components(written.ink), HEIGHT, centres_of(*written.digits))
+    found = regions_of(Components(written.ink), HEIGHT, centres_of(*written.digits))
     pieces = [drawn(one, written.ink.shape) for one in found]
     assert len(pieces) == 5
     assert np.array_equal(np.sum(pieces, axis=0), written.ink)
@@ -53,7 +62,7 @@ def test_touching_digits_are_divided_and_no_ink_is_lost_or_shared(text):
 def test_discs_that_touch_are_divided_at_their_neck():
     rows, columns = np.indices((60, 100))
     discs = [(rows - 30) ** 2 + (columns - centre) ** 2 <= 225 for centre in (25, 53)]
-    found = divide(Components(discs[0] | discs[1]), 40.0, np.array([25.0, 53.0]))
+    found = regions_of(Components(discs[0] | discs[1]), 40.0, np.array([25.0, 53.0]))
     for region, disc in zip(found, discs, strict=True):
         assert (drawn(region, disc.shape) & disc).sum() > 0.95 * disc.sum()
 
@@ -62,20 +71,20 @@ def test_a_component_under_three_centres_is_cut_into_three():
     ink = blocks((10, 10, 50, 100))
     ink[:, [40, 70]] = False
     ink[29:32, 10:100] = True
-    found = divide(Components(ink), 40.0, np.array([24.5, 54.5, 85.0]))
+    found = regions_of(Components(ink), 40.0, np.array([24.5, 54.5, 85.0]))
     assert boxes(found) == [(10, 10, 50, 40), (10, 40, 50, 70), (10, 70, 50, 100)]
 
 
 def test_the_pieces_of_a_broken_digit_are_one_region():
     ink = blocks((10, 10, 28, 30), (31, 12, 50, 33), (10, 60, 50, 80))
-    found = divide(Components(ink), 40.0, np.array([21.0, 70.0]))
+    found = regions_of(Components(ink), 40.0, np.array([21.0, 70.0]))
     assert boxes(found) == [(10, 10, 50, 33), (10, 60, 50, 80)]
     assert np.array_equal(drawn(found[0], ink.shape), ink & (np.arange(200) < 50))
 
 
 def test_regions_hold_only_their_own_ink_where_boxes_overlap():
     ink = blocks((10, 10, 50, 16), (10, 16, 16, 44), (30, 24, 50, 50))
-    found = divide(Components(ink), 40.0, np.array([13.0, 40.0]))
+    found = regions_of(Components(ink), 40.0, np.array([13.0, 40.0]))
     assert boxes(found) == [(10, 10, 50, 44), (30, 24, 50, 50)]
     assert not found[0].ink[20:, 14:].any()
 
@@ -85,7 +94,7 @@ def test_what_is_under_no_centre_belongs_to_the_nearest_unless_it_is_far(distanc
     height = 40.0
     left = round(70 + MAX_DISTANCE * height + distance)
     ink = blocks((10, 10, 50, 30), (10, 60, 50, 80), (44, left - 2, 49, left + 2))
-    found = divide(Components(ink), height, np.array([20.0, 70.0]))
+    found = regions_of(Components(ink), height, np.array([20.0, 70.0]))
     assert boxes(found)[0] == (10, 10, 50, 30)
     assert found[1].box.right == (left + 2 if is_taken else 80)
 
@@ -93,7 +102,7 @@ def test_what_is_under_no_centre_belongs_to_the_nearest_unless_it_is_far(distanc
 def test_a_component_belongs_to_a_centre_that_has_no_more_ink_near():
     # The mark lies closer to the centre than the digit, but is smaller.
     ink = blocks((10, 22, 50, 27), (5, 28, 8, 31))
-    (found,) = divide(Components(ink), 40.0, np.array([29.0]))
+    (found,) = regions_of(Components(ink), 40.0, np.array([29.0]))
     assert (found.box.left, found.box.right) == (22, 31)
 
 
@@ -101,7 +110,9 @@ def test_a_component_belongs_to_a_centre_that_has_no_more_ink_near():
 def test_a_string_one_of_whose_centres_has_no_ink_in_reach_has_no_regions(beside, count):
     ink = blocks((10, 10, 50, 30), (10, 60, 50, 80))
     reach = REACH * 40.0
-    assert len(divide(Components(ink), 40.0, np.array([20.0, 79 + reach + beside]))) == 2 * count
+    assert (
+        len(regions_of(Components(ink), 40.0, np.array([20.0, 79 + reach + beside]))) == 2 * count
+    )
 
 
 def test_a_string_one_of_whose_digits_has_hardly_any_ink_has_no_regions():
@@ -110,12 +121,12 @@ def test_a_string_one_of_whose_digits_has_hardly_any_ink_has_no_regions():
         blocks((10, 10, 50, 30), (20, 60, 20 + size, 60 + size)) for size in (side, side + 1)
     )
     centres = np.array([20.0, 62.0])
-    assert divide(Components(small), 40.0, centres) == ()
-    assert len(divide(Components(large), 40.0, centres)) == 2
+    assert regions_of(Components(small), 40.0, centres) == ()
+    assert len(regions_of(Components(large), 40.0, centres)) == 2
 
 
 def test_no_centres_are_no_regions():
-    assert divide(Components(blocks((10, 10, 50, 30))), 40.0, np.empty(0)) == ()
+    assert regions_of(Components(blocks((10, 10, 50, 30))), 40.0, np.empty(0)) == ()
 
 
 def test_regions_are_numbered_from_string_to_string():
@@ -133,7 +144,7 @@ def test_strings_with_nearly_the_same_centres_share_their_regions(aside, are_sha
     moved = centres.copy()
     moved[2] -= aside * SAME_PLACE * HEIGHT
     found = segment(Components(written.ink), HEIGHT, [centres, moved])
-    assert (found.strings[1] == found.strings[0]) == are_shared
+    assert len(found.strings) == (1 if are_shared else 2)
     assert len(found.regions) == (5 if are_shared else 10)
 
 
@@ -155,5 +166,41 @@ def test_a_cut_is_looked_for_half_way_between_centres():
     ink = blocks((10, 10, 50, 90))
     ink[:, 50] = False
     ink[30, 50] = True
-    found = divide(Components(ink), 40.0, np.array([30.0, 70.0]))
+    found = regions_of(Components(ink), 40.0, np.array([30.0, 70.0]))
     assert boxes(found) == [(10, 10, 50, 50), (10, 50, 50, 90)]
+
+
+def test_digits_that_touch_are_cut_a_second_way():
+    ink = blocks((10, 10, 50, 90))
+    ink[10:48, [44, 56]] = False
+    centres = np.array([30.0, 70.0])
+    found = segment(Components(ink), 40.0, [centres])
+    first, second = found.strings
+    assert {found.regions[first[0]].box.right, found.regions[second[0]].box.right} == {44, 56}
+    for string in found.strings:
+        pieces = [drawn(found.regions[number], ink.shape) for number in string]
+        assert np.array_equal(np.sum(pieces, axis=0), ink)
+
+
+def test_only_the_two_digits_beside_a_cut_change_with_it():
+    written = write("03689", gap=-4)
+    centres = centres_of(*written.digits)
+    found = divide(Components(written.ink), HEIGHT, centres)
+    assert found.recuts
+    for recut in found.recuts:
+        left, right = recut
+        assert right == left + 1
+        either = np.add(*(drawn(recut[one], written.ink.shape) for one in (left, right)))
+        own = np.add(*(drawn(found.regions[one], written.ink.shape) for one in (left, right)))
+        assert np.array_equal(either, own)
+
+
+@given(
+    ink=arrays(np.bool_, st.tuples(st.integers(5, 30), st.integers(20, 90)), fill=st.just(True)),
+    places=st.lists(st.floats(0, 90), min_size=2, max_size=5),
+)
+def test_every_region_has_ink_enough_for_a_digit_however_it_is_cut(ink, places):
+    height = 22.0
+    found = segment(Components(ink), height, [np.sort(places)])
+    for region in found.regions:
+        assert np.count_nonzero(region.ink) >= MIN_AREA * height * height

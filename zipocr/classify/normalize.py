@@ -25,7 +25,7 @@ MAX_WIDENING = 1.5
 MAX_SHEAR = 1.0
 # The bitmap is first drawn at twice its size, so that its cells are shares of ink and not single
 # samples.
-OVERSAMPLING = 2
+OVERSAMPLING = 1
 
 
 def to_bitmap(ink: InkMask, coverage: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:

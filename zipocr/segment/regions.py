@@ -4,14 +4,14 @@ Components that lie under one centre are one digit or a part of it; those that l
 are cut along the cheapest seams between the centres.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.preprocess.components import ComponentBox, Components
-from zipocr.segment.seams import find_seam
+from zipocr.segment.seams import find_seams
 from zipocr.types import Box, InkMask, Region
 
 # All lengths in digit heights, areas in their squares.
@@ -23,18 +23,31 @@ MAX_DISTANCE = 0.7
 MIN_AREA = 0.02
 # Strings whose centres differ by less than this share their regions.
 SAME_PLACE = 0.12
+# Cuts that are tried between two digits that touch.
+CUTS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Segmentation:
     """The regions of a page, and those of each string that it may bear.
 
-    ``strings`` has, for each string, the numbers of its regions from left to right; they are empty
-    where one of its digits has no ink.
+    ``strings`` has the numbers of a string's regions from left to right, several times where digits
+    that touch may be cut in several ways; they are empty where one of its digits has no ink.
     """
 
     regions: tuple[Region, ...]
     strings: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Division:
+    """The regions of one string, from left to right, and of two of its digits cut otherwise.
+
+    Each of ``recuts`` has the regions of two digits that touch, by their places.
+    """
+
+    regions: tuple[Region, ...] = ()
+    recuts: tuple[Mapping[int, Region], ...] = ()
 
 
 def segment(
@@ -54,37 +67,38 @@ def segment(
     Returns
     -------
     Segmentation
-        Strings in the order of `centres`.
+        Strings in the order of `centres`; those with nearly the same centres are one.
     """
     regions: list[Region] = []
-    known: list[tuple[NDArray[np.float64], tuple[int, ...]]] = []
-    strings = []
+    known: list[NDArray[np.float64]] = []
+    strings: list[tuple[int, ...]] = []
     for columns in centres:
-        numbers = _same(known, columns, SAME_PLACE * height)
-        if numbers is None:
-            found = divide(components, height, columns)
-            numbers = tuple(range(len(regions), len(regions) + len(found)))
-            regions += found
-            known.append((columns, numbers))
-        strings.append(numbers)
+        if _is_known(known, columns, SAME_PLACE * height):
+            continue
+        known.append(columns)
+        found = divide(components, height, columns)
+        numbers = range(len(regions), len(regions) + len(found.regions))
+        regions += found.regions
+        strings.append(tuple(numbers))
+        for recut in found.recuts:
+            changed = dict(zip(recut, range(len(regions), len(regions) + len(recut)), strict=True))
+            regions += recut.values()
+            strings.append(tuple(changed.get(place, own) for place, own in enumerate(numbers)))
     return Segmentation(regions=tuple(regions), strings=tuple(strings))
 
 
-def _same(
-    known: Sequence[tuple[NDArray[np.float64], tuple[int, ...]]],
-    columns: NDArray[np.float64],
-    slack: float,
-) -> tuple[int, ...] | None:
-    """Return the regions of a string with nearly the same centres, if there is one."""
-    for others, numbers in known:
-        if len(others) == len(columns) and (np.abs(others - columns) < slack).all():
-            return numbers
-    return None
+def _is_known(
+    known: Sequence[NDArray[np.float64]], columns: NDArray[np.float64], slack: float
+) -> bool:
+    """Tell whether one of the strings has nearly the same centres."""
+    return any(
+        len(others) == len(columns) and (np.abs(others - columns) < slack).all() for others in known
+    )
 
 
 def divide(
-    components: Components, height: float, centres: NDArray[np.float64]
-) -> tuple[Region, ...]:
+    components: Components, height: float, centres: NDArray[np.float64], *, cuts: int = CUTS
+) -> Division:
     """Divide ink among digits.
 
     Parameters
@@ -95,29 +109,52 @@ def divide(
         Digit height in pixels.
     centres : (N,) float64
         The columns of the digits, rising.
+    cuts : int
+        How many cuts to try between two digits that touch.
 
     Returns
     -------
-    tuple of Region
-        One for each centre, or none at all where a centre has no ink.
+    Division
+        A region for each centre, or none at all where a centre has no ink.
     """
     owners = _owners(components, centres, REACH * height)
     if owners is None or not len(centres):
-        return ()
-    pieces: list[list[Region]] = [[] for _ in centres]
+        return Division()
+    pieces: dict[tuple[int, int], Region] = {}
+    recuts: list[dict[tuple[int, int], Region]] = []
     for place, box in enumerate(components.listed):
-        own = np.flatnonzero(owners == place)
-        if not len(own):
-            away = np.abs(centres - (box.left + box.right) / 2)
-            own = np.flatnonzero(away == away.min())[:1]
-            if away[own[0]] > MAX_DISTANCE * height:
-                continue
-        ink = components.mask(place)
-        for centre, piece in zip(own, _cut(ink, box, height, centres[own]), strict=True):
-            pieces[centre].append(piece)
-    regions = tuple(_joined(some) for some in pieces)
-    enough = all(np.count_nonzero(one.ink) >= MIN_AREA * height * height for one in regions)
-    return regions if enough else ()
+        own = _digits_of(box, centres, owners == place, MAX_DISTANCE * height)
+        if not own:
+            continue
+        parts = _cut(components.mask(place), box, height, centres[own], cuts)
+        pieces |= {(own[at], place): piece for at, piece in enumerate(parts.regions)}
+        recuts += [{(own[at], place): piece for at, piece in one.items()} for one in parts.recuts]
+    regions = tuple(_joined(pieces, digit) for digit in range(len(centres)))
+    others = [{digit: _joined(pieces | one, digit) for digit, _ in one} for one in recuts]
+    if not _are_digits(regions, height):
+        return Division()
+    whole = [one for one in others if _are_digits(one.values(), height)]
+    return Division(regions=regions, recuts=tuple(whole))
+
+
+def _are_digits(regions: Iterable[Region], height: float) -> bool:
+    """Tell whether all regions have ink enough for a digit."""
+    return all(np.count_nonzero(one.ink) >= MIN_AREA * height * height for one in regions)
+
+
+def _digits_of(
+    box: ComponentBox,
+    centres: NDArray[np.float64],
+    owned: NDArray[np.bool_],
+    farthest: float,
+) -> list[int]:
+    """Return the places of the digits that a component belongs to: under it, or the nearest."""
+    own = np.flatnonzero(owned)
+    if not len(own):
+        away = np.abs(centres - (box.left + box.right) / 2)
+        own = np.flatnonzero((away == away.min()) & (away <= farthest))[:1]
+    found: list[int] = own.tolist()
+    return found
 
 
 def _owners(
@@ -139,20 +176,47 @@ def _owners(
 
 
 def _cut(
-    ink: InkMask, box: ComponentBox, height: float, centres: NDArray[np.float64]
-) -> Iterator[Region]:
-    """Cut a component along the cheapest seam between each two of its centres."""
-    rest, first = ink, box.left
+    ink: InkMask, box: ComponentBox, height: float, centres: NDArray[np.float64], cuts: int
+) -> Division:
+    """Cut a component along the cheapest seam between each two of its centres, and along others."""
     if len(centres) == 1:
         whole = Box(top=box.top, left=box.left, bottom=box.bottom, right=box.right)
-        yield Region(box=whole, ink=ink)
-        return
-    for middle in (centres[1:] + centres[:-1]) / 2:
-        seam = find_seam(rest, height, middle - first)
-        left = np.arange(rest.shape[1]) < seam[:, None]
-        yield _region(rest & left, box.top, first)
-        rest = rest & ~left
-    yield _region(rest, box.top, first)
+        return Division(regions=(Region(box=whole, ink=ink),))
+    middles = (centres[1:] + centres[:-1]) / 2 - box.left
+    seams = list(_seams(ink, height, middles, cuts))
+    best = [found[0] for found in seams]
+    recuts = [
+        {
+            side: _between(ink, box, [*best[:at], seam, *best[at + 1 :]], side)
+            for side in (at, at + 1)
+        }
+        for at, found in enumerate(seams)
+        for seam in found[1:]
+    ]
+    regions = [_between(ink, box, best, at) for at in range(len(centres))]
+    return Division(regions=tuple(regions), recuts=tuple(recuts))
+
+
+def _seams(
+    ink: InkMask, height: float, middles: NDArray[np.float64], cuts: int
+) -> Iterator[list[NDArray[np.intp]]]:
+    """Find the seams near each column, in what is right of the seams before it."""
+    for middle in middles:
+        found = find_seams(ink, height, middle, most=cuts)
+        yield found
+        ink = ink & (np.arange(ink.shape[1]) >= found[0][:, None])
+
+
+def _between(
+    ink: InkMask, box: ComponentBox, seams: Sequence[NDArray[np.intp]], place: int
+) -> Region:
+    """Return the ink right of all seams before a place, and left of the seam there."""
+    columns = np.arange(ink.shape[1])
+    for seam in seams[:place]:
+        ink = ink & (columns >= seam[:, None])
+    for seam in seams[place : place + 1]:
+        ink = ink & (columns < seam[:, None])
+    return _region(ink, box.top, box.left)
 
 
 def _region(ink: InkMask, top: int, left: int) -> Region:
@@ -165,12 +229,13 @@ def _region(ink: InkMask, top: int, left: int) -> Region:
     return Region(box=box, ink=ink[y0:y1, x0:x1])
 
 
-def _joined(pieces: Sequence[Region]) -> Region:
-    """Return one region of all pieces."""
-    pieces = [one for one in pieces if one.ink.size] or pieces[:1]
-    if len(pieces) == 1:
-        return pieces[0]
-    boxes = [one.box for one in pieces]
+def _joined(pieces: Mapping[tuple[int, int], Region], digit: int) -> Region:
+    """Return one region of all pieces of a digit; keys are a digit and its component."""
+    own = [one for (owner, _), one in pieces.items() if owner == digit]
+    own = [one for one in own if one.ink.size] or own[:1]
+    if len(own) == 1:
+        return own[0]
+    boxes = [one.box for one in own]
     box = Box(
         top=min(one.top for one in boxes),
         left=min(one.left for one in boxes),
@@ -178,6 +243,6 @@ def _joined(pieces: Sequence[Region]) -> Region:
         right=max(one.right for one in boxes),
     )
     ink = np.zeros((box.height, box.width), bool)
-    for one in pieces:
+    for one in own:
         ink[one.box.rows_in(box), one.box.columns_in(box)] |= one.ink
     return Region(box=box, ink=ink)

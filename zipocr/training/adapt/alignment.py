@@ -137,7 +137,7 @@ def align(reader: Reader, attempt: Attempt, text: str) -> Samples | None:
     """
     page, line = attempt.prepared.ink, attempt.line
     (centres,) = line.centres([text]) if line else (np.empty(0),)
-    regions = divide(page.components, page.text_height, centres) if page else ()
+    regions = divide(page.components, page.text_height, centres, cuts=1).regions if page else ()
     if page is None or not regions:
         return None
     likelihoods = reader.classify(draw_regions(page, regions))

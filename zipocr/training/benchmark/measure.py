@@ -212,7 +212,7 @@ def recall(attempt: Attempt, composed: Composed) -> Recall:
     centres = true_centres(page, owners, count) if page else None
     if page is None or centres is None:
         return Recall(kind=composed.kind, at_centres=False, as_read=False)
-    divided = divide(page.components, page.text_height, centres)
+    divided = divide(page.components, page.text_height, centres, cuts=1).regions
     seen = fused.classified.segmentation.regions if fused and not attempt.rotation else ()
     found = [
         len(_whole(label_regions(some, page.ink, owners))) == count for some in (divided, seen)

@@ -82,7 +82,7 @@ class _Collect:
         if centres is None:
             return to_samples(None, (), ())
         jittered = centres + rng.normal(0, JITTER * page.text_height, len(centres))
-        whole = divide(page.components, page.text_height, np.sort(jittered))
+        whole = divide(page.components, page.text_height, np.sort(jittered)).regions
         places = label_regions(whole, page.ink, owners)
         digits = [
             (region, int(composed.text[place]))
@@ -114,7 +114,7 @@ def non_digit_regions(
     regions = [
         region
         for wrong in wrong_centres(centres)
-        for region in divide(page.components, page.text_height, wrong)
+        for region in divide(page.components, page.text_height, wrong, cuts=1).regions
     ]
     places = label_regions(regions, page.ink, owners)
     return [region for region, place in zip(regions, places, strict=True) if place == NO_DIGIT]
