@@ -28,9 +28,7 @@ def model(name: str) -> None:
 
     found = load_model(name)
     show(f"model: {name}")
-    for line in card_lines(
-        {**found.card, "confidence for --max-error": acceptance_table(found)}
-    ):
+    for line in card_lines({**found.card, "confidence for --max-error": acceptance_table(found)}):
         show(line)
 
 
