@@ -138,6 +138,10 @@ class Told(Reader):
         """Lines that are asked for before they are read are those upside down."""
         return [line_of(self.odds.get(180, 0.0)) for _ in pages]
 
+    def versions(self, upright: Attempt) -> tuple[GrayImage, ...]:
+        """No other versions of a page: only its orientation is in question."""
+        return ()
+
     def expected(self, *rotations: int) -> list[float]:
         """Probabilities of these orientations."""
         model = OrientationModel.from_model(Model(arrays=ORIENTATION, card={}))

@@ -55,7 +55,7 @@ RETRY_BELOW = 0.8
 # One that is read with less is tried with the gaps in its strokes closed, and any such version is
 # believed from this confidence on.
 CLOSE_BELOW = 0.5
-MIN_VERSION_CONFIDENCE = 0.5
+MIN_VERSION_CONFIDENCE = 0.7
 # Gaps that are closed, in heights of the page: of dots that nothing was read of, and of strokes.
 GAP_OF_DOTS, GAP_OF_STROKES = 0.08, 0.04
 QUARTER_TURNS = (90, 270)
@@ -226,10 +226,19 @@ class Reader:
         )
 
     def _surest_version(self, upright: Attempt) -> Attempt:
-        """Read a page in doubt in negative and with its gaps closed, and keep the surest reading."""
-        others = self.read_upright([prepare(page) for page in _versions(upright)])
+        """Read a page in doubt in other versions as well, and keep the surest reading."""
+        others = self.read_upright([prepare(page) for page in self.versions(upright)])
         sure = [one for one in others if one.confidence > MIN_VERSION_CONFIDENCE]
         return max([upright, *sure], key=lambda one: one.confidence)
+
+    def versions(self, upright: Attempt) -> Iterator[GrayImage]:
+        """Yield a page as it could be meant, if its reading is in doubt."""
+        page, confidence = upright.prepared.page, upright.confidence
+        if confidence < RETRY_BELOW and may_be_light_on_dark(page):
+            yield negative(page)
+        if confidence < CLOSE_BELOW:
+            gap = GAP_OF_STROKES if confidence else GAP_OF_DOTS
+            yield close_gaps(page, gap * len(page))
 
     def may_be_upside_down(self, upright: Attempt) -> bool:
         """Tell whether a line may be upside down, by how it looks to the network either way."""
@@ -278,16 +287,6 @@ class Reader:
     def trace(self, page: GrayImage) -> Trace:
         """Read a page, and keep everything that was seen on it, as it was turned."""
         return to_trace(self.attempt(page))
-
-
-def _versions(upright: Attempt) -> Iterator[GrayImage]:
-    """Yield a page as it could be meant, if its reading is in doubt."""
-    page, confidence = upright.prepared.page, upright.confidence
-    if confidence < RETRY_BELOW and may_be_light_on_dark(page):
-        yield negative(page)
-    if confidence < CLOSE_BELOW:
-        gap = GAP_OF_STROKES if confidence else GAP_OF_DOTS
-        yield close_gaps(page, gap * len(page))
 
 
 def rotate(page: GrayImage, degrees: int) -> GrayImage:
