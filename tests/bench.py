@@ -1,9 +1,9 @@
-"""Measures how long reading takes, part by part and as a whole: ``python tests/bench.py [--sizes 1,12,1000] [--rounds 5] [--write]``.
+"""Measure how long reading takes, part by part and as a whole.
 
-The crops are the sample scans; many crops are links to them. What is compared is done in turn
-within one run, so that a busy machine is busy for all. Nothing here judges a time. The figures go
-to bench.json and bench.png; with --write also to tests/bench.json, which the README's figures come
-from, and into the README.
+``python tests/bench.py [--sizes 1,12,1000] [--rounds 5] [--write]``: the crops are the sample scans;
+many crops are links to them. What is compared is done in turn within one run, so that a busy machine
+is busy for all. Nothing here judges a time. The figures go to bench.json and bench.png; with --write
+also to tests/bench.json and into the manual.
 """
 
 import argparse
@@ -37,7 +37,8 @@ from zipocr.images.decode import read_pages
 from zipocr.models.model_file import load_model, model_digest
 from zipocr.reader import Reader
 from zipocr.storage.atomic import write_whole
-from zipocr.training.benchmark.report import markdown, put
+from zipocr.training.benchmark import figures as manual
+from zipocr.training.benchmark.figures import markdown
 from zipocr.types import GrayImage, Unread
 
 ROOT = Path(__file__).parents[1]
@@ -475,7 +476,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--into", type=Path, default=Path(), help="folder for bench.json and bench.png"
     )
-    parser.add_argument("--write", action="store_true", help="make them the README's figures")
+    parser.add_argument("--write", action="store_true", help="make them the manual's figures")
     asked = parser.parse_args(words)
     figures = measure([int(size) for size in asked.sizes.split(",")], asked.rounds, step=asked.step)
     data = json.dumps(figures, indent=1).encode() + b"\n"
@@ -484,10 +485,7 @@ def main(words: Sequence[str] | None = None) -> None:
     print(*lines(figures), sep="\n")
     if asked.write:
         write_whole(RECORD, data)
-        readme = ROOT / "README.md"
-        write_whole(
-            readme, put(readme.read_text(encoding="utf-8"), "bench", lines(figures)).encode()
-        )
+        manual.record(ROOT, {"bench": list(lines(figures))})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Reckons what very much mail would cost: ``python tests/cost.py [--write]``, from the figures that tests/bench.py wrote last.
+"""Compute what very much mail would cost: ``python tests/cost.py [--write]``.
 
-What is measured comes from tests/bench.json; what is assumed stands below, and all of it in the
-README, where --write puts the answer.
+What is measured comes from tests/bench.json; what is assumed is below. With --write the answer goes
+into the manual.
 """
 
 import json
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from zipocr.config import ScanConfig
-from zipocr.storage.atomic import write_whole
-from zipocr.training.benchmark.report import markdown, put
+from zipocr.training.benchmark import figures as manual
+from zipocr.training.benchmark.figures import markdown
 
 ROOT = Path(__file__).parents[1]
 RECORD = ROOT / "tests" / "bench.json"
@@ -136,12 +136,11 @@ def weakest(cost: Cost) -> str:
 
 
 def main() -> None:
-    """Say it, and with --write put it into the README."""
+    """Say it, and with --write put it into the manual."""
     found = list(lines(json.loads(RECORD.read_bytes())))
     print(*found, sep="\n")
     if "--write" in sys.argv[1:]:
-        readme = ROOT / "README.md"
-        write_whole(readme, put(readme.read_text(encoding="utf-8"), "cost", found).encode())
+        manual.record(ROOT, {"cost": found})
 
 
 if __name__ == "__main__":

@@ -516,7 +516,8 @@ def test_an_order_to_end_is_obeyed_while_a_library_hears_nothing(
         assert process.stdout.readline() == b"busy\n"
         process.send_signal(number)
         try:
-            assert process.wait(60) == status
+            # Python hears it itself if it comes before the library is at work.
+            assert process.wait(60) in {status, -number}
         finally:
             process.kill()
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "inspect": "zipocr.cli.inspect:inspect",
     "model": "zipocr.cli.model:model",
     "train": "zipocr.cli.train:train",
+    "manual": "zipocr.cli.manual:manual",
 }
 
 
