@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     default=DEFAULTS.manifest,
     type=FILE,
     metavar="FILE",
-    help="Read the files that this file lists, by path or s3:// URL, instead of PATHs: Parquet or CSV with a column path or file, or lines.",
+    help="Read the files that this file lists, by path or s3:// URL, instead of PATHs: "
+    "Parquet or CSV with a column path or file, or lines.",
 )
 @click.option(
     "--out-dir",
