@@ -13,7 +13,7 @@ from zipocr.classify.svc import NON_DIGIT
 from zipocr.errors import InputError
 from zipocr.evaluate.labels import Label
 from zipocr.images.decode import read_pages
-from zipocr.images.lookup import inside
+from zipocr.images.lookup import safe_join
 from zipocr.preprocess.page import InkPage
 from zipocr.reader import Reader
 from zipocr.segment.regions import divide
@@ -79,7 +79,7 @@ def to_crops(labels: Iterable[Label], folder: Path) -> list[Crop]:
 
 
 def _within(folder: Path, file: str) -> Path:
-    path = inside(folder, file)
+    path = safe_join(folder, file)
     if path is None:
         cure = "Give the folder that was scanned, with the files themselves and no links to others."
         raise InputError(f"{file} leads out of {folder}. {cure}")

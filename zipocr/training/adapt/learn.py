@@ -18,15 +18,15 @@ from zipocr.classify.probabilities import Calibration
 from zipocr.classify.svc import NON_DIGIT, Classifier
 from zipocr.errors import InputError
 from zipocr.training.adapt.alignment import Lesson, study
-from zipocr.training.adapt.network_adaptation import LineLore, best_pull, with_lines
+from zipocr.training.adapt.network_adaptation import LineAdaptationSet, best_pull, with_lines
 from zipocr.training.adapt.recalibrate import recalibrated
 from zipocr.training.adapt.svm_adaptation import (
-    Lore,
+    AdaptationSet,
     kernel,
     learn_pairs,
     penalty,
-    to_lore,
-    with_lore,
+    to_adaptation_set,
+    with_adaptation,
 )
 from zipocr.training.benchmark.measure import Crop, judges, read_crops
 from zipocr.training.benchmark.metrics import Answer, Change, change
@@ -34,7 +34,7 @@ from zipocr.training.fit.region_samples import join, map_strings
 from zipocr.types import Floats, Model
 
 FOLDS = 5
-LEAST_PAGES = 20
+MIN_PAGES = 20
 # What a sample may weigh, in parts of what one may that the base was made from.
 WEIGHTS = (0.01, 0.03, 0.1, 0.3)
 # So many of the base's support vectors tell what it forgets. They are the hardest of its data, and
@@ -123,8 +123,8 @@ def learn(
     report(
         f"{len(crops) - len(known)} pages cannot be opened; on {len(known) - taught} the known ZIP was not found in the ink"
     )
-    if taught < LEAST_PAGES:
-        message = f"{taught} pages to learn from are too few: it takes {LEAST_PAGES} to learn, and some hundreds to see that it helped."
+    if taught < MIN_PAGES:
+        message = f"{taught} pages to learn from are too few: it takes {MIN_PAGES} to learn, and some hundreds to see that it helped."
         raise InputError(message)
     lore = _to_lore(base, [lesson for _, lesson in known])
     parts = deal([crop.truth.kind for crop, _ in known], seed)
@@ -133,14 +133,14 @@ def learn(
         work = _Trial(arrays=base.arrays, lore=lore, parts=parts)
         trials = map_strings(work, range(FOLDS), jobs=jobs, advance=advance)
     losses = np.stack([trial.losses for trial in trials])
-    lines = LineLore.of(
+    lines = LineAdaptationSet.of(
         [lesson.features for _, lesson in known], [lesson.text for _, lesson in known]
     )
     read = [crop for crop, _ in known]
     apart = _Apart(base=base, lore=lore, lines=lines, parts=parts, trials=trials, losses=losses)
     after = apart.read(read, jobs=jobs, report=report, progress=progress)
     weight = WEIGHTS[int(losses.sum(axis=0).argmin())]
-    arrays = with_lore(
+    arrays = with_adaptation(
         base.arrays,
         lore,
         learn_pairs(lore, float(base.arrays["gamma"]), _bounds(base.arrays, (weight,)))[0],
@@ -151,7 +151,7 @@ def learn(
     before = [[lesson.answers[way] for _, lesson in known] for way in range(len(WAYS))]
     with_directory, without = (change(now, then) for now, then in zip(after, before, strict=True))
     return Learnt(
-        model=Model(arrays={**arrays, **certain}, passport=base.passport),
+        model=Model(arrays={**arrays, **certain}, card=base.card),
         with_directory=with_directory,
         without=without,
         pages=len(known),
@@ -161,9 +161,9 @@ def learn(
     )
 
 
-def passport_of(found: Learnt, *, base: str, digest: str) -> Model:
-    """Gives the model a passport that names its base, by name and SHA-256, and says what it learnt and what that was worth."""
-    old = dict(found.model.passport)
+def card_of(found: Learnt, *, base: str, digest: str) -> Model:
+    """Gives the model a model card that names its base, by name and SHA-256, and says what it learnt and what that was worth."""
+    old = dict(found.model.card)
     measured = {
         name: {
             "before": round(one.now - one.difference, 4),
@@ -186,13 +186,13 @@ def passport_of(found: Learnt, *, base: str, digest: str) -> Model:
     of_base = {
         f"{name} of the base": old.pop(name) for name in ("accuracy", "learnt") if name in old
     }
-    passport = {
+    card = {
         **old,
         **of_base,
         "support_vectors": len(found.model.arrays["support"]),
         "learnt": learnt,
     }
-    return replace(found.model, passport=passport)
+    return replace(found.model, card=card)
 
 
 def deal(files: Sequence[str], seed: int) -> NDArray[np.intp]:
@@ -202,12 +202,12 @@ def deal(files: Sequence[str], seed: int) -> NDArray[np.intp]:
     return parts[places]
 
 
-def _to_lore(base: Model, lessons: Sequence[Lesson]) -> Lore:
+def _to_lore(base: Model, lessons: Sequence[Lesson]) -> AdaptationSet:
     taught = [
         (page, lesson.samples) for page, lesson in enumerate(lessons) if lesson.samples is not None
     ]
     owners = np.concatenate([np.full(len(samples), page) for page, samples in taught])
-    return to_lore(base.arrays, join([samples for _, samples in taught]), owners)
+    return to_adaptation_set(base.arrays, join([samples for _, samples in taught]), owners)
 
 
 def _bounds(arrays: Mapping[str, NDArray[Any]], weights: Sequence[float]) -> list[float]:
@@ -230,7 +230,7 @@ class _Trial:
     """Learns without a part, at every weight, and looks at that part's digits and at what the base would forget."""
 
     arrays: Mapping[str, NDArray[Any]]
-    lore: Lore
+    lore: AdaptationSet
     parts: NDArray[np.intp]
 
     def __call__(self, part: int) -> _Tried:
@@ -242,21 +242,21 @@ class _Trial:
         )
         coefficients = learn_pairs(learnt, gamma, _bounds(self.arrays, WEIGHTS))
         losses = np.zeros(len(WEIGHTS))
-        for seen, share in ((digits, 1.0), (guards(self.arrays), GUARDED)):
+        for seen, share in ((digits, 1.0), (rehearsal_set(self.arrays), GUARDED)):
             similar = kernel(seen.features, learnt.features, gamma)
             losses += [
                 share * self._loss(seen, seen.decisions + similar @ added) for added in coefficients
             ]
         return _Tried(losses=losses, coefficients=coefficients)
 
-    def _loss(self, seen: Lore, decisions: Floats) -> float:
+    def _loss(self, seen: AdaptationSet, decisions: Floats) -> float:
         """Mean log loss of the digits."""
-        calibration = Calibration.from_model(Model(arrays=self.arrays, passport={}))
+        calibration = Calibration.from_model(Model(arrays=self.arrays, card={}))
         scores = calibration.digit_log_probabilities(decisions)
         return float(-scores[np.arange(len(seen)), seen.labels].mean()) if len(seen) else 0.0
 
 
-def guards(arrays: Mapping[str, NDArray[Any]]) -> Lore:
+def rehearsal_set(arrays: Mapping[str, NDArray[Any]]) -> AdaptationSet:
     """Some of the base's support vectors of digits, evenly taken.
 
     What it was made from, as far as it is known, and the hardest of it.
@@ -267,8 +267,8 @@ def guards(arrays: Mapping[str, NDArray[Any]]) -> Lore:
     digits = np.flatnonzero(labels != NON_DIGIT)
     chosen = digits[np.unique(np.arange(GUARDS) * len(digits) // GUARDS)]
     features = arrays["support"][chosen].astype(np.float32)
-    decisions = Classifier.from_arrays(arrays).decide(features)
-    return Lore(
+    decisions = Classifier.from_arrays(arrays).decision_function(features)
+    return AdaptationSet(
         features=features,
         labels=labels[chosen],
         decisions=decisions,
@@ -281,8 +281,8 @@ class _Apart:
     """Models that each learnt without one of the parts; ``losses`` are those of the trials."""
 
     base: Model
-    lore: Lore
-    lines: LineLore
+    lore: AdaptationSet
+    lines: LineAdaptationSet
     parts: NDArray[np.intp]
     trials: Sequence[_Tried]
     losses: NDArray[np.float64]
@@ -308,9 +308,9 @@ class _Apart:
         """Make the model that learnt without a part, at the weight best for the other parts."""
         best = int(np.delete(self.losses, part, axis=0).sum(axis=0).argmin())
         taught = self.lore.take(self.parts[self.lore.owners] != part)
-        arrays = with_lore(self.base.arrays, taught, self.trials[part].coefficients[best])
+        arrays = with_adaptation(self.base.arrays, taught, self.trials[part].coefficients[best])
         lines = self.lines.take(self.parts[self.lines.owners] != part)
         if len(lines):
             pull = best_pull(self.base.arrays, lines, self.parts[lines.owners])
             arrays = with_lines(arrays, lines, pull)
-        return Model(arrays=arrays, passport=self.base.passport)
+        return Model(arrays=arrays, card=self.base.card)

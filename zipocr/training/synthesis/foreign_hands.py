@@ -10,8 +10,8 @@ import numpy as np
 from zipocr.training.data.datasets import DigitSet
 from zipocr.training.synthesis.augment import augment_glyph
 from zipocr.training.synthesis.compose import HANDWRITTEN_QUOTAS, Composed, Composer, compose
-from zipocr.training.synthesis.scene_parameters import Chance, draw_kind
-from zipocr.training.synthesis.skeletons import Habit
+from zipocr.training.synthesis.scene_parameters import Rng, draw_kind
+from zipocr.training.synthesis.skeletons import HandStyle
 from zipocr.types import ZIP_LENGTH
 
 KINDS: Mapping[str, float] = {
@@ -42,7 +42,7 @@ class ForeignComposer(Composer):
         rng = np.random.default_rng((self.seed, number))
         kind = draw_kind(rng, self.kinds)
         rows = self.spell(rng, draw_amount(rng))
-        habit, share = Habit.drawn(rng), 1.0 if rng.random() < ALL_DRAWN else 0.5
+        habit, share = HandStyle.drawn(rng), 1.0 if rng.random() < ALL_DRAWN else 0.5
         is_drawn = rng.random(10) < share
         labels = self.digits.labels[rows]
         glyphs = [
@@ -58,7 +58,7 @@ class ForeignComposer(Composer):
         )
 
 
-def draw_amount(rng: Chance) -> str:
+def draw_amount(rng: Rng) -> str:
     """Five digits; of those that are round the last one to four are zeros."""
     text = "".join(map(str, rng.integers(0, 10, ZIP_LENGTH)))
     zeros = int(rng.integers(1, ZIP_LENGTH)) if rng.random() < ROUND else 0

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.training.data.datasets import INK_HEIGHT
-from zipocr.training.synthesis.scene_parameters import Chance
+from zipocr.training.synthesis.scene_parameters import Rng
 
 Glyph = NDArray[np.uint8]
 # How far the points of a shape move, in heights: from hand to hand, and from one time to the next.
 OF_HAND, OF_TIME = 0.035, 0.022
 # Zeros are often smaller than what stands before them.
-SMALL_ZEROS, LEAST_ZERO = 0.5, 0.45
+SMALL_ZEROS, MIN_ZERO = 0.5, 0.45
 _STEPS = 6  # samples of a curve between two points
 _ROOM = 6  # pixels around the points, for the width of strokes
 
@@ -109,7 +109,7 @@ SHAPES: Mapping[int, Sequence[str]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Habit:
+class HandStyle:
     """How one hand draws.
 
     A shape for each digit with its points moved, the width of its strokes, and how wide its digits
@@ -122,13 +122,13 @@ class Habit:
     zero: float
 
     @classmethod
-    def drawn(cls, rng: Chance) -> Self:
+    def drawn(cls, rng: Rng) -> Self:
         """One by chance."""
         shapes = {}
         for digit, known in SHAPES.items():
             shape = known[int(rng.integers(len(known)))]
             shapes[digit] = _moved(rng, _strokes(shape), OF_HAND)
-        zero = float(rng.uniform(LEAST_ZERO, 0.9)) if rng.random() < SMALL_ZEROS else 1.0
+        zero = float(rng.uniform(MIN_ZERO, 0.9)) if rng.random() < SMALL_ZEROS else 1.0
         return cls(
             shapes=shapes,
             width=float(rng.uniform(0.06, 0.14)),
@@ -136,7 +136,7 @@ class Habit:
             zero=zero,
         )
 
-    def draw(self, rng: Chance, digit: int) -> Glyph:
+    def draw(self, rng: Rng, digit: int) -> Glyph:
         """A digit as this hand draws it this time.
 
         (h, w) uint8, 0 paper to 255 ink, a full height being `INK_HEIGHT` pixels.
@@ -167,7 +167,7 @@ def _strokes(shape: str) -> list[NDArray[np.float64]]:
 
 
 def _moved(
-    rng: Chance, strokes: Sequence[NDArray[np.float64]], reach: float
+    rng: Rng, strokes: Sequence[NDArray[np.float64]], reach: float
 ) -> tuple[NDArray[np.float64], ...]:
     """With every point moved; where strokes meet they still do."""
     places = sorted({(float(x), float(y)) for stroke in strokes for x, y in stroke})
