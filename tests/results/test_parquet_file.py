@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from zipocr.errors import InputError, OutputError
 from zipocr.results.csv_file import COLUMNS, Row, to_row, unread_row
-from zipocr.types import Reason, Unread
+from zipocr.types import Box, Reason, Unread
 
 parquet = pytest.importorskip("pyarrow.parquet")
 
+from zipocr.results import parquet_file as part_file  # noqa: E402 - needs the extra
 from zipocr.results.parquet_file import SCHEMA, open_parquet, read_facts, read_rows, write_part  # noqa: E402 - needs the extra
 
 TEXT = st.text(st.characters(exclude_categories=()), max_size=9)
@@ -23,7 +24,10 @@ def read(name: str, text: str, page: int, confidence: float) -> Row:
     row = to_row(
         name, page, fakes.zip_reading("021081234", confidence=confidence), min_confidence=0.5
     )
-    return replace(row, city=text, runner_up="02109", runner_up_confidence=0.25)
+    box = Box(top=page, left=2, bottom=page + 5, right=9)
+    return replace(
+        row, city=text, runner_up="02109", runner_up_confidence=0.25, box=box if page % 2 else None
+    )
 
 
 READ = st.builds(read, TEXT, TEXT, st.integers(1, 10_000), st.floats(0, 1))
@@ -38,6 +42,15 @@ def test_rows_are_read_back_as_they_were_written(
 ) -> None:
     path = tmp_path_factory.mktemp("rows") / "x.parquet"
     write_part(path, rows, {})
+    assert list(read_rows(path)) == rows
+
+
+def test_parts_without_boxes_are_read(tmp_path: Path) -> None:
+    path, rows = tmp_path / "x.parquet", [read("a.png", "", 2, 0.5)]
+    table = part_file._to_table(rows).drop_columns(["box"])
+    digest = part_file.RowDigest()
+    digest.update(table.to_pylist())
+    parquet.write_table(table.replace_schema_metadata(part_file._metadata({}, digest)), path)
     assert list(read_rows(path)) == rows
 
 

@@ -27,7 +27,7 @@ from typing import Protocol, TextIO
 from zipocr.errors import InputError, OutputError, printable
 from zipocr.storage.atomic import Version, WholeFile
 from zipocr.storage.untrusted import open_plain
-from zipocr.types import Reason, Status, Unread, ZipReading, eaten_zeros
+from zipocr.types import Box, Reason, Status, Unread, ZipReading, eaten_zeros
 
 STDOUT = "-"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - the full-width forms are meant
@@ -64,9 +64,12 @@ class Row:
     runner_up_confidence: float | None
     city: str
     state: str
+    box: Box | None = None
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
+# Results of earlier versions lack the last columns.
+FEWEST_COLUMNS = COLUMNS.index("box")
 
 
 def to_row(
@@ -118,6 +121,7 @@ def to_row(
         runner_up_confidence=round(reading.runner_up_confidence, 4) if reading.runner_up else None,
         city=reading.city,
         state=reading.state,
+        box=reading.box,
     )
 
 
@@ -228,7 +232,26 @@ def _to_cells(row: Row) -> list[str]:
         _probability(row.runner_up_confidence),
         to_cell(row.city),
         to_cell(row.state),
+        "" if row.box is None else ";".join(map(str, corners(row.box))),
     ]
+
+
+def corners(box: Box) -> tuple[int, int, int, int]:
+    """List the sides of a box as the column ``box`` has them."""
+    return box.top, box.left, box.bottom, box.right
+
+
+def to_box(sides: Sequence[int]) -> Box:
+    """Make a box of its sides: top, left, bottom and right, in pixels.
+
+    Raises
+    ------
+    ValueError
+        If they enclose no pixels of a page.
+    """
+    if len(sides) != 4 or min(sides) < 0 or sides[0] >= sides[2] or sides[1] >= sides[3]:
+        raise ValueError(f"{';'.join(map(str, sides))[:_SHOWN]!r} is no box: top;left;bottom;right")
+    return Box(top=sides[0], left=sides[1], bottom=sides[2], right=sides[3])
 
 
 def _probability(value: float | None) -> str:
@@ -380,7 +403,7 @@ def read_results(path: Path) -> Iterator[Row]:
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, Row | None]]:
-    """Read rows and what stands in the file for each, to the letter.
+    """Read rows and what the file has for each, to the letter; columns it lacks are empty.
 
     Parameters
     ----------
@@ -411,15 +434,32 @@ def _read_lines(file: Iterable[str], *, shown: str) -> Iterator[tuple[str, Row |
     texts = _Texts(file)
     lines = csv.reader(texts, strict=True)
     try:
-        if next(lines, None) != list(COLUMNS):
-            message = f"{shown} is not a results file: its first line is not {','.join(COLUMNS)}."
-            raise InputError(message)
-        yield texts.take(), None
+        missing = _missing_columns(next(lines, []), shown=shown)
+        yield _extend(texts.take(), [f",{name}" for name in missing]), None
+        commas = [","] * len(missing)
         for cells in lines:
-            yield texts.take(), _from_cells(cells, where=f"{shown}, line {lines.line_num}")
+            where = f"{shown}, line {lines.line_num}"
+            if len(cells) + len(missing) != len(COLUMNS):
+                raise InputError(_other_columns(cells, where))
+            yield _extend(texts.take(), commas), _from_cells(cells, where=where)
     except csv.Error as error:
         message = f"{shown}, line {texts.count}: {error}. {_CURE}"
         raise InputError(message) from error
+
+
+def _missing_columns(header: list[str], *, shown: str) -> tuple[str, ...]:
+    """Tell which columns the results of an earlier version lack; none where all are there."""
+    count = len(header)
+    if count < FEWEST_COLUMNS or header != list(COLUMNS[:count]):
+        message = f"{shown} is not a results file: its first line is not {','.join(COLUMNS)}."
+        raise InputError(message)
+    return COLUMNS[count:]
+
+
+def _extend(line: str, cells: Iterable[str]) -> str:
+    """Put cells behind the last one of a line, whose line end is kept."""
+    text = line.rstrip("\r\n")
+    return "".join([text, *cells, line[len(text) :]])
 
 
 class _Texts:
@@ -466,9 +506,9 @@ def parse_rows(text: str) -> Iterator[Row]:
 
 
 def _from_cells(cells: list[str], *, where: str) -> Row:
-    if len(cells) != len(COLUMNS):
-        message = f"{where}: {len(cells)} cells where there are {len(COLUMNS)} columns. {_CURE}"
-        raise InputError(message)
+    if not FEWEST_COLUMNS <= len(cells) <= len(COLUMNS):
+        raise InputError(_other_columns(cells, where))
+    cells = cells + [""] * (len(COLUMNS) - len(cells))
     (
         file,
         page,
@@ -482,6 +522,7 @@ def _from_cells(cells: list[str], *, where: str) -> Row:
         runner_up_confidence,
         city,
         state,
+        box,
     ) = cells
     try:
         row = Row(
@@ -501,12 +542,17 @@ def _from_cells(cells: list[str], *, where: str) -> Row:
             else None,
             city=from_cell(city),
             state=from_cell(state),
+            box=to_box([int(side) for side in box.split(";")]) if box else None,
         )
         check_row(row)
     except ValueError as error:
         message = f"{where}: {str(error).rstrip('.')}. {_CURE}"
         raise InputError(message) from error
     return row
+
+
+def _other_columns(cells: Sequence[str], where: str) -> str:
+    return f"{where}: {len(cells)} cells where there are {len(COLUMNS)} columns. {_CURE}"
 
 
 def _from_probability(cell: str) -> float:

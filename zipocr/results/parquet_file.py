@@ -16,10 +16,19 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from zipocr.errors import InputError
-from zipocr.results.csv_file import COLUMNS, Row, check_row, from_cell, to_cell
+from zipocr.results.csv_file import (
+    COLUMNS,
+    FEWEST_COLUMNS,
+    Row,
+    check_row,
+    corners,
+    from_cell,
+    to_box,
+    to_cell,
+)
 from zipocr.storage.atomic import WholeFile, written_whole
 from zipocr.storage.untrusted import open_plain, parse_json
-from zipocr.types import Reason, Status
+from zipocr.types import Box, Reason, Status
 
 _TYPES = {
     "page": pa.int32(),
@@ -27,10 +36,11 @@ _TYPES = {
     "reason": pa.list_(pa.string()),
     "digit_confidences": pa.list_(pa.float64()),
     "runner_up_confidence": pa.float64(),
+    "box": pa.list_(pa.int32()),
 }
-_AS_IT_IS = frozenset(_TYPES) | {"status"}
+_AS_IT_IS = frozenset(_TYPES) - {"box"} | {"status"}
 SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS])
-_MAY_BE_NULL = frozenset({"confidence", "runner_up_confidence"})
+_MAY_BE_NULL = frozenset({"confidence", "runner_up_confidence", "box"})
 _KEY, _CHECK = b"zipocr", b"zipocr_sha256"
 ROWS = "rows"
 """The fact that holds the number of rows and their checksum."""
@@ -161,8 +171,9 @@ def read_facts(path: Path) -> dict[str, Any] | None:
 
 
 def _checked_facts(file: Any) -> dict[str, Any]:
-    """Take the facts out of an open file, whose columns must be those of rows."""
-    if not file.schema_arrow.equals(SCHEMA):
+    """Take the facts out of an open file, whose columns must be those of rows, or earlier ones."""
+    count = len(file.schema_arrow)
+    if count < FEWEST_COLUMNS or not file.schema_arrow.equals(pa.schema(list(SCHEMA)[:count])):
         raise ValueError("it has other columns")
     metadata = file.metadata.metadata or {}
     if _KEY not in metadata:
@@ -199,9 +210,14 @@ def _to_table(rows: Iterable[Row]) -> Any:
     columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     for row in rows:
         for name, values in columns.items():
-            value = getattr(row, name)
-            values.append(value if name in _AS_IT_IS else to_cell(value))
+            values.append(_to_value(name, getattr(row, name)))
     return pa.table(columns, schema=SCHEMA)
+
+
+def _to_value(name: str, value: Any) -> Any:
+    if isinstance(value, Box):
+        return corners(value)
+    return value if value is None or name in _AS_IT_IS else to_cell(value)
 
 
 def _from_values(values: dict[str, Any]) -> Row:
@@ -209,12 +225,16 @@ def _from_values(values: dict[str, Any]) -> Row:
     if empty or None in values["reason"] or None in values["digit_confidences"]:
         message = f"nothing where {empty[0] if empty else 'a value of a list'} should be"
         raise ValueError(message)
-    plain: dict[str, Any] = {
-        name: value if name in _AS_IT_IS else from_cell(value) for name, value in values.items()
-    }
+    plain: dict[str, Any] = {name: _from_value(name, value) for name, value in values.items()}
     plain["status"] = Status(plain["status"])
     plain["reason"] = tuple(map(Reason, plain["reason"]))
     plain["digit_confidences"] = tuple(plain["digit_confidences"])
     row = Row(**plain)
     check_row(row)
     return row
+
+
+def _from_value(name: str, value: Any) -> Any:
+    if name == "box":
+        return value and to_box(value)
+    return value if name in _AS_IT_IS else from_cell(value)
