@@ -18,13 +18,12 @@ from zipocr.results.csv_file import (
     Row,
     format_rows,
     from_cell,
-    open_results,
     read_lines,
-    read_results,
     to_cell,
     to_row,
     unread_row,
 )
+from zipocr.results.formats import open_results, read_results
 from zipocr.types import Box, Reason, Status, Unread
 
 any_text = st.text(
@@ -326,7 +325,8 @@ def test_a_missing_results_file_is_an_input_error(tmp_path: Path) -> None:
 
 
 WRITE_TO_STDOUT = r"""
-from zipocr.results.csv_file import open_results, unread_row
+from zipocr.results.csv_file import unread_row
+from zipocr.results.formats import open_results
 from zipocr.types import Reason
 with open_results("-") as results:
     for page in range({pages}):

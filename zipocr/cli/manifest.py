@@ -36,7 +36,7 @@ TICK_SECONDS = 0.5
 TELL_AFTER, TELL_AGAIN = 5.0, 60.0
 """Seconds of waiting after which it is said for what, and said again."""
 FOREVER = float("inf")
-_OF_OTHER_SCANS = {"output": "--output", "resume": "--resume"}
+_OF_OTHER_SCANS = {"output": "--output", "format": "--format", "resume": "--resume"}
 
 
 def check_manifest(ctx: click.Context, paths: Sequence[Path], config: ScanConfig) -> None:
