@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from zipocr.cli.backends import check_backend, choose_backend
+from zipocr.cli.config_file import rank, without_overruled
 from zipocr.cli.formats import check_format
 from zipocr.cli.interrupts import graceful_shutdown
 from zipocr.cli.logs import LOG, log_outcome, logs
@@ -220,7 +220,8 @@ def scan(ctx: click.Context, /, *, paths: tuple[Path, ...], **options: Any) -> N
     rows stand and say why); 2 for wrong usage; 3, 4, 5 and 6 for trouble with the list of ZIP
     codes, the model, the output or the processes; 130 if interrupted.
     """
-    config = ScanConfig(**options)  # every option is a field of its name
+    # Every option is a field of its name.
+    config = without_overruled(ctx, ScanConfig(**options))
     check_threshold(ctx, config)
     check_backend(config)
     if config.manifest or config.out_dir or not paths:
@@ -237,9 +238,8 @@ def scan(ctx: click.Context, /, *, paths: tuple[Path, ...], **options: Any) -> N
 
 def check_threshold(ctx: click.Context, config: ScanConfig) -> None:
     """Refuse what contradicts itself about when a ZIP counts as read, and what is no number."""
-    if (
-        ctx.get_parameter_source("max_error") is not ParameterSource.DEFAULT
-        and config.min_confidence is not None
+    if config.min_confidence is not None and 0 < rank(ctx, "max_error") == rank(
+        ctx, "min_confidence"
     ):
         raise click.UsageError(
             "--max-error and --min-confidence both choose the threshold; give one of them."

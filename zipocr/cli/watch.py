@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zipocr.cli.backends import make_workers
+from zipocr.cli.config_file import without_overruled
 from zipocr.cli.interrupts import graceful_shutdown
 from zipocr.cli.logs import LOG, log_outcome, logs
 from zipocr.cli.runs import Tally, exit_code, facts_of, limits_of, settings_of, tell, to_text
@@ -88,7 +89,7 @@ def watch(
 
     Exit status: as of scan; 0 or 1 after Ctrl-C.
     """
-    config = ScanConfig(**options)
+    config = without_overruled(ctx, ScanConfig(**options))
     check_threshold(ctx, config)
     check_places((folder,), config)
     if config.output == "-":
