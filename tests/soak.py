@@ -16,7 +16,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from zipocr.results.csv_file import read_results
+from zipocr.results.formats import read_results
 
 COUNT = 20_000
 PER_FOLDER = 1_000

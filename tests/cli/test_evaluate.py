@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from zipocr.cli import main
-from zipocr.results.csv_file import open_results
+from zipocr.results.formats import open_results
 from zipocr.types import Model, Place
 
 TIME = "2026-11-24T08:00:00+00:00"

@@ -31,7 +31,8 @@ from zipocr.config import ScanConfig
 from zipocr.errors import InputError, ModelError, OutputError, ZipocrError
 from zipocr.images.decode import ImageFile, Listing, list_inputs
 from zipocr.output.run import FileOutput
-from zipocr.results.csv_file import COLUMNS, read_results
+from zipocr.results.csv_file import COLUMNS
+from zipocr.results.formats import read_results
 from zipocr.types import Model, Reason, Status
 
 HEADER = ",".join(COLUMNS)

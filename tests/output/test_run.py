@@ -30,7 +30,8 @@ from zipocr.output.run import (
     open_output,
     strangeness,
 )
-from zipocr.results.csv_file import format_rows, read_results, to_row
+from zipocr.results.csv_file import format_rows, to_row
+from zipocr.results.formats import read_results
 from zipocr.types import Place, Reason, Unread
 
 IDENTITY: dict[str, Any] = {"zipocr": "1", "options": {"max_pixels": 100}}

@@ -127,7 +127,7 @@ def _evaluated(
     """Read, match, evaluate."""
     from zipocr.evaluate import metrics as craft
     from zipocr.evaluate.labels import group_by, match, read_labels, to_batch, to_cases
-    from zipocr.results.csv_file import read_results
+    from zipocr.results.formats import read_results
 
     found = read_labels(labels)
     if by:

@@ -92,7 +92,7 @@ def review(*, results: Path, **options: Any) -> None:
             "To review takes another package: pip install 'zipocr[review]'."
         ) from None
     from zipocr.results.corrections import open_corrections
-    from zipocr.results.csv_file import read_results
+    from zipocr.results.formats import read_results
     from zipocr.review.queue import line_up
 
     items = line_up(read_results(results), audit=config.audit, seed=config.seed)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zipocr.cli.config_file import origins
 from zipocr.cli.logs import LOG, console
 from zipocr.cli.terminal import say
 from zipocr.errors import ExitCode
@@ -65,6 +66,7 @@ def limits_of(config: ScanConfig) -> dict[str, object]:
 def facts_of(config: ScanConfig) -> dict[str, object]:
     """Give what decides no row but is worth knowing years later."""
     return {
+        **origins(),
         "model_name": config.model,
         "directory_file": config.directory and to_text(config.directory),
         "jobs": config.jobs,

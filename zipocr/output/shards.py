@@ -9,7 +9,7 @@ made at any time, and merged when all are there.
 import os
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
@@ -19,12 +19,11 @@ from zipocr.images.decode import ImageFile, stamped
 from zipocr.images.manifest import Manifest
 from zipocr.images.s3 import PATIENCE
 from zipocr.output.run import stamps_digest
-from zipocr.results.csv_file import Row, open_results
+from zipocr.results.csv_file import Row
+from zipocr.results.formats import open_results
 from zipocr.results.parquet_file import (
     ROWS,
     Metadata,
-    RowWriter,
-    open_parquet,
     read_facts,
     read_rows,
     write_part,
@@ -294,10 +293,11 @@ class Merger:
     identity: Metadata
     counts: Mapping[str, int]
 
-    def write(self, target: str, *, force: bool = False) -> int:
+    def write(self, target: str, *, name: str | None = None, force: bool = False) -> int:
         """Write all rows to one file, which appears whole, and count them.
 
-        Only with ``force`` it may replace one.
+        Only with ``force`` it may replace one. ``name`` is that of the format, where the target
+        does not tell it.
 
         Raises
         ------
@@ -306,25 +306,13 @@ class Merger:
         OutputError
             If the file cannot be written.
         """
-        written = 0
-        with ExitStack() as stack:
-            results = stack.enter_context(self._open(target, force=force))
+        written, facts = 0, {"identity": self.identity, "counts": self.counts}
+        with open_results(target, name=name, force=force, facts=facts) as results:
             for part in self.parts:
                 rows = list(read_rows(part))
                 results.write(rows)
                 written += len(rows)
         return written
-
-    @contextmanager
-    def _open(self, target: str, *, force: bool) -> Iterator[RowWriter]:
-        if Path(target).suffix == PARQUET:
-            with open_parquet(
-                Path(target), {"identity": self.identity, "counts": self.counts}, force=force
-            ) as rows:
-                yield rows
-        else:
-            with open_results(target, force=force) as results:
-                yield results
 
 
 def find_parts(folder: Path) -> Merger:

@@ -6,6 +6,7 @@ the end has learnt from all parts.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -43,6 +44,12 @@ GUARDS = 2000
 GUARDED = 0.5
 WAYS = ("listed", "unlisted")
 Report: TypeAlias = Callable[[str], None]
+Progress: TypeAlias = Callable[[int], AbstractContextManager[Callable[[], None]]]
+"""Begins work of some steps, and gives what to call after each."""
+
+
+def _unseen(_: int) -> AbstractContextManager[Callable[[], None]]:
+    return nullcontext(lambda: None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,7 +78,15 @@ def is_better(found: Change) -> bool:
     return found.difference > found.half_width
 
 
-def learn(base: Model, crops: Sequence[Crop], *, jobs: int, seed: int, report: Report) -> Learnt:
+def learn(
+    base: Model,
+    crops: Sequence[Crop],
+    *,
+    jobs: int,
+    seed: int,
+    report: Report,
+    progress: Progress = _unseen,
+) -> Learnt:
     """Teaches a model pages whose ZIP is known.
 
     Parameters
@@ -86,6 +101,8 @@ def learn(base: Model, crops: Sequence[Crop], *, jobs: int, seed: int, report: R
         Deals the pages into parts.
     report : callable
         Told what is being done, in a line each.
+    progress : callable
+        Told how far that is.
 
     Returns
     -------
@@ -97,7 +114,8 @@ def learn(base: Model, crops: Sequence[Crop], *, jobs: int, seed: int, report: R
         If there are too few pages to learn from and to measure on.
     """
     report(f"reading {len(crops)} pages")
-    lessons = study(judges(base), crops, jobs=jobs)
+    with progress(len(crops)) as advance:
+        lessons = study(judges(base), crops, jobs=jobs, advance=advance)
     known = [
         (crop, lesson) for crop, lesson in zip(crops, lessons, strict=True) if lesson is not None
     ]
@@ -111,23 +129,16 @@ def learn(base: Model, crops: Sequence[Crop], *, jobs: int, seed: int, report: R
     lore = _to_lore(base, [lesson for _, lesson in known])
     parts = deal([crop.truth.kind for crop, _ in known], seed)
     report(f"learning {len(lore)} regions, without each of {FOLDS} parts in turn")
-    trials = map_strings(
-        _Trial(arrays=base.arrays, lore=lore, parts=parts), range(FOLDS), jobs=jobs
-    )
+    with progress(FOLDS) as advance:
+        work = _Trial(arrays=base.arrays, lore=lore, parts=parts)
+        trials = map_strings(work, range(FOLDS), jobs=jobs, advance=advance)
     losses = np.stack([trial.losses for trial in trials])
     lines = LineAdaptationSet.of(
         [lesson.features for _, lesson in known], [lesson.text for _, lesson in known]
     )
-    after = _read_apart(
-        base,
-        (lore, lines),
-        parts,
-        trials,
-        losses,
-        [crop for crop, _ in known],
-        jobs=jobs,
-        report=report,
-    )
+    read = [crop for crop, _ in known]
+    apart = _Apart(base=base, lore=lore, lines=lines, parts=parts, trials=trials, losses=losses)
+    after = apart.read(read, jobs=jobs, report=report, progress=progress)
     weight = WEIGHTS[int(losses.sum(axis=0).argmin())]
     arrays = with_adaptation(
         base.arrays,
@@ -265,40 +276,41 @@ def rehearsal_set(arrays: Mapping[str, NDArray[Any]]) -> AdaptationSet:
     )
 
 
-def _read_apart(
-    base: Model,
-    taught: tuple[AdaptationSet, LineAdaptationSet],
-    parts: NDArray[np.intp],
-    trials: Sequence[_Tried],
-    losses: NDArray[np.float64],
-    crops: Sequence[Crop],
-    *,
-    jobs: int,
-    report: Report,
-) -> tuple[list[Answer], list[Answer]]:
-    """Reads each part with the model that did not learn from it, at the weight that is best for the other parts."""
-    lore, lines = taught
-    found: tuple[dict[int, Answer], dict[int, Answer]] = ({}, {})
-    for part, trial in enumerate(trials):
-        pages = np.flatnonzero(parts == part).tolist()
-        report(
-            f"reading part {part + 1} of {len(trials)}, {len(pages)} pages that the model did not learn from"
-        )
-        best = int(np.delete(losses, part, axis=0).sum(axis=0).argmin())
-        arrays = with_adaptation(
-            base.arrays, lore.take(parts[lore.owners] != part), trial.coefficients[best]
-        )
-        others = lines.take(parts[lines.owners] != part)
-        if len(others):
-            arrays = with_lines(
-                arrays, others, best_pull(base.arrays, others, parts[others.owners])
-            )
-        answers = read_crops(
-            judges(Model(arrays=arrays, card=base.card)),
-            [crops[page] for page in pages],
-            jobs=jobs,
-        )
-        for way, some in zip(found, answers, strict=True):
-            way.update(zip(pages, some, strict=True))
-    with_directory, without = ([way[page] for page in range(len(crops))] for way in found)
-    return with_directory, without
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Apart:
+    """Models that each learnt without one of the parts; ``losses`` are those of the trials."""
+
+    base: Model
+    lore: AdaptationSet
+    lines: LineAdaptationSet
+    parts: NDArray[np.intp]
+    trials: Sequence[_Tried]
+    losses: NDArray[np.float64]
+
+    def read(
+        self, crops: Sequence[Crop], *, jobs: int, report: Report, progress: Progress
+    ) -> tuple[list[Answer], list[Answer]]:
+        """Read each part with the model that did not learn from it."""
+        found: tuple[dict[int, Answer], dict[int, Answer]] = ({}, {})
+        for part in range(len(self.trials)):
+            pages = np.flatnonzero(self.parts == part).tolist()
+            told = f"{len(pages)} pages that the model did not learn from"
+            report(f"reading part {part + 1} of {len(self.trials)}, {told}")
+            model, some = judges(self._without(part)), [crops[page] for page in pages]
+            with progress(len(pages)) as advance:
+                answers = read_crops(model, some, jobs=jobs, advance=advance)
+            for way, those in zip(found, answers, strict=True):
+                way.update(zip(pages, those, strict=True))
+        listed, unlisted = ([way[page] for page in range(len(crops))] for way in found)
+        return listed, unlisted
+
+    def _without(self, part: int) -> Model:
+        """Make the model that learnt without a part, at the weight best for the other parts."""
+        best = int(np.delete(self.losses, part, axis=0).sum(axis=0).argmin())
+        taught = self.lore.take(self.parts[self.lore.owners] != part)
+        arrays = with_adaptation(self.base.arrays, taught, self.trials[part].coefficients[best])
+        lines = self.lines.take(self.parts[self.lines.owners] != part)
+        if len(lines):
+            pull = best_pull(self.base.arrays, lines, self.parts[lines.owners])
+            arrays = with_lines(arrays, lines, pull)
+        return Model(arrays=arrays, card=self.base.card)
