@@ -375,7 +375,8 @@ def lines(figures: Mapping[str, Any]) -> list[str]:
         for one in figures["runs"]
     ]
     return [
-        f"On {machine['cores']} cores of {machine['processor']}, with Python {machine['python']} and a load of {machine['load']:.1f} when"
+        f"On {machine['cores']} cores of {machine['processor']}, with Python "
+        f"{machine['python']} and a load of {machine['load']:.1f} when"
         " this began, which should be near 0:",
         "",
         *markdown(heads, [*rows, *stages]),
@@ -396,7 +397,8 @@ def gains(runs: Sequence[Mapping[str, Any]]) -> list[str]:
         if run["jobs"] == 1 and run["crops"] > FEW
     }
     found = [
-        f"{alone[run['crops']] / run['seconds']['median']:.2f} times as fast on {run['crops']:,} crops"
+        f"{alone[run['crops']] / run['seconds']['median']:.2f} times as fast on "
+        f"{run['crops']:,} crops"
         for run in runs
         if run["jobs"] > 1 and run["crops"] in alone
     ]

@@ -114,7 +114,8 @@ def written_pdf(
     bodies = [
         "<</Type/Catalog/Pages 2 0 R>>",
         f"<</Type/Pages/Kids[{kids}]/Count {len(pages) if count is None else count}>>",
-        f"<</Type/XObject/Subtype/Image/BitsPerComponent 8/ColorSpace/DeviceGray/Length 3{picture}>>stream\nabc\nendstream",
+        "<</Type/XObject/Subtype/Image/BitsPerComponent 8/ColorSpace/DeviceGray/Length "
+        f"3{picture}>>stream\nabc\nendstream",
         "<</Length 26>>stream\nq 60 0 0 20 0 0 cm /P Do Q\nendstream",
         *(
             f"<</Type/Page/Parent 2 0 R/Resources<</XObject<</P 3 0 R>>>>/Contents 4 0 R{page}>>"
@@ -202,8 +203,14 @@ def hidden_picture_pdf(place: str, side: int) -> bytes:
         "pattern": ("/Resources<</Pattern<</T 9 0 R>>>>", "/Pattern cs /T scn 0 0 60 20 re f"),
     }[place]
     shown = "q 60 0 0 20 0 0 cm /M Do Q"
-    inside = f"/Resources<</XObject<</M 6 0 R>>>>/BBox[0 0 60 20]/Length {len(shown)}>>stream\n{shown}\nendstream"
-    glyph = "<</Type/Font/Subtype/Type3/FontBBox[0 0 1 1]/FontMatrix[1 0 0 1 0 0]/FirstChar 97/LastChar 97/Widths[1]"
+    inside = (
+        "/Resources<</XObject<</M 6 0 R>>>>/BBox[0 0 60 20]/Length "
+        f"{len(shown)}>>stream\n{shown}\nendstream"
+    )
+    glyph = (
+        "<</Type/Font/Subtype/Type3/FontBBox[0 0 1 1]/FontMatrix[1 0 0 1 0 0]/FirstChar "
+        "97/LastChar 97/Widths[1]"
+    )
     return pdf_of(
         [
             "<</Type/Catalog/Pages 2 0 R>>",
@@ -213,7 +220,8 @@ def hidden_picture_pdf(place: str, side: int) -> bytes:
             f"<<{picture}/Width 3/Height 1/SMask 6 0 R>>stream\nabc\nendstream",
             f"<<{picture}/Width {side}/Height {side}>>stream\nabc\nendstream",
             f"<</Type/XObject/Subtype/Form{inside}",
-            f"{glyph}/Encoding<</Differences[97/a]>>/CharProcs<</a 7 0 R>>/Resources<</XObject<</M 6 0 R>>>>>>",
+            f"{glyph}/Encoding<</Differences[97/a]>>/CharProcs<</a 7 0 "
+            "R>>/Resources<</XObject<</M 6 0 R>>>>>>",
             f"<</Type/Pattern/PatternType 1/PaintType 1/TilingType 1/XStep 60/YStep 20{inside}",
         ]
     )
@@ -230,7 +238,10 @@ def endless_pdf() -> bytes:
         f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 60 20]/Contents 4 0 R/Resources<<{shown[0]}>>>>"
     ]
     bodies += ["<</Length 6>>stream\n/F Do \nendstream"]
-    form = "<</Type/XObject/Subtype/Form/BBox[0 0 60 20]/Resources<<{}>>/Length 60>>stream\n{}\nendstream"
+    form = (
+        "<</Type/XObject/Subtype/Form/BBox[0 0 60 20]/Resources<<{}>>/Length "
+        "60>>stream\n{}\nendstream"
+    )
     bodies += [form.format(resources, "/F Do " * 10) for resources in shown[1:]]
     bodies += [form.format("", "0 0 m 9 9 l S".ljust(60))]
     return pdf_of(bodies)

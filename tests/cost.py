@@ -90,7 +90,8 @@ def lines(figures: Mapping[str, Any], assumed: Assumed | None = None) -> Iterato
         ("memory of their workers", f"{cost.memory_gb:,.0f} GB"),
         (
             "bytes in",
-            f"{cost.bytes_in / 1e12:.1f} TB, {8 * cost.bytes_in / assumed.hours / 3600 / 1e9:.2f} Gbit/s all the time",
+            f"{cost.bytes_in / 1e12:.1f} TB, "
+            f"{8 * cost.bytes_in / assumed.hours / 3600 / 1e9:.2f} Gbit/s all the time",
         ),
         (f"bytes out, at {assumed.row_bytes:g} a row", f"{cost.bytes_out / 1e9:.0f} GB"),
         (f"parts of {ScanConfig().shard_size:,}", f"{cost.parts:,}"),
@@ -111,7 +112,10 @@ def lines(figures: Mapping[str, Any], assumed: Assumed | None = None) -> Iterato
             f"{mean / (mean + assumed.fetch_ms):.0%}",
         ),
     ]
-    yield "Assumed, not measured: all that is said to be so much a row, a second or a request. The rest follows from the table above."
+    yield (
+        "Assumed, not measured: all that is said to be so much a row, a second or a request. The "
+        "rest follows from the table above."
+    )
     yield ""
     yield from markdown((f"{assumed.images / 1e6:,.0f} million crops", ""), rows)
     yield ""
@@ -131,8 +135,14 @@ def weakest(cost: Cost) -> str:
         if shares[name] > 1
         else "One run would do. What breaks first is"
     )
-    loss = f"A run that is killed loses the crops that it has read of one part, {ScanConfig().shard_size:,} at most."
-    return f"{breaks} {name}, at {fits:,.0f} crops a second; from there on cut the manifest, and give each piece a run. {loss}"
+    loss = (
+        "A run that is killed loses the crops that it has read of one part, "
+        f"{ScanConfig().shard_size:,} at most."
+    )
+    return (
+        f"{breaks} {name}, at {fits:,.0f} crops a second; from there on cut the manifest, and give "
+        f"each piece a run. {loss}"
+    )
 
 
 def main() -> None:

@@ -295,7 +295,8 @@ def main() -> None:
             sys.exit(fuzz_all(int(sys.argv[1]) if len(sys.argv) > 1 else 60))
         case _:
             sys.exit(
-                f"usage: fuzz.py [SECONDS] | TARGET SECONDS | TARGET FILE, TARGET one of {', '.join(TARGETS)}"
+                "usage: fuzz.py [SECONDS] | TARGET SECONDS | TARGET FILE, TARGET one of "
+                f"{', '.join(TARGETS)}"
             )
 
 

@@ -69,7 +69,8 @@ def test_two_workers_are_compared_with_one_where_that_says_something() -> None:
     ]
     assert bench.gains(runs) == [
         "",
-        "Against one worker, two are 2.00 times as fast on 1,000 crops, 2.00 times as fast on 9,999 crops.",
+        "Against one worker, two are 2.00 times as fast on 1,000 crops, 2.00 times as fast on "
+        "9,999 crops.",
     ]
     assert bench.gains(runs[:2]) == []
 

@@ -130,7 +130,10 @@ finally:
 
 
 def test_what_begins_the_program_costs_the_processes_that_begin_with_it_nothing() -> None:
-    program = "import sys, zipocr.__main__; print(*{'click', 'zipocr.cli', 'numpy'}.intersection(sys.modules))"
+    program = (
+        "import sys, zipocr.__main__; "
+        "print(*{'click', 'zipocr.cli', 'numpy'}.intersection(sys.modules))"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-P", "-c", program], check=True, capture_output=True, text=True

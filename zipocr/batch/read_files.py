@@ -369,7 +369,10 @@ def start_reading(settings: BatchSettings) -> FileReader:
     try:
         reader = Reader(model, use_directory=settings.use_directory, directory=settings.directory)
     except (ValueError, IndexError, TypeError) as error:
-        message = f"The parts of the model {settings.model} do not fit together ({error}); make it anew with 'zipocr train'"
+        message = (
+            f"The parts of the model {settings.model} do not fit together ({error}); make it anew "
+            "with 'zipocr train'"
+        )
         raise ModelError(message) from error
     return FileReader(
         reader=reader,

@@ -196,5 +196,8 @@ def summary(session: Session, then: str) -> Iterator[str]:
         if counts.get(verdict)
     )
     pace = f"; {session.pace.seconds:.1f} s each" if session.pace.seconds is not None else ""
-    yield f"decided {decided} of {len(session.items)}{f' ({told})' if told else ''}; {session.pace.decided} in this sitting{pace}"
+    yield (
+        f"decided {decided} of {len(session.items)}{f' ({told})' if told else ''}; "
+        f"{session.pace.decided} in this sitting{pace}"
+    )
     yield f"next: {then}"

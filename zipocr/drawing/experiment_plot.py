@@ -116,7 +116,10 @@ def new_figure(
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
     except ImportError as error:
-        message = f"Plotting needs matplotlib, which is not installed. Install it with: pip install 'zipocr[{extra}]'"
+        message = (
+            "Plotting needs matplotlib, which is not installed. Install it with: pip install "
+            f"'zipocr[{extra}]'"
+        )
         raise InputError(message) from error
     inside = 1 - 2 * margin
     layout = ConstrainedLayoutEngine(

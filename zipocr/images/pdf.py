@@ -120,7 +120,8 @@ def _draw_all(
         except pypdfium2.PdfiumError:
             lost += 1
             yield _unreadable(
-                f"page {number + 1}{' and what follows' if lost == MAX_LOST_PAGES else ''} is damaged"
+                f"page {number + 1}{' and what follows' if lost == MAX_LOST_PAGES else ''} is "
+                "damaged"
             )
             if lost == MAX_LOST_PAGES:
                 return

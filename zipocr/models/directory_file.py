@@ -88,7 +88,8 @@ def _header_length(cells: list[str], where: str) -> int:
         return 0
     if names != HEADER[: len(names)]:
         raise InputError(
-            f"{where}: the columns are {','.join(names)[:60]!r}. They have to be zip, or zip,city, or zip,city,state."
+            f"{where}: the columns are {','.join(names)[:60]!r}. They have to be zip, or "
+            "zip,city, or zip,city,state."
         )
     return len(names)
 

@@ -67,11 +67,13 @@ def load_model(name_or_path: str) -> Model:
         found = unpack(path, most=MAX_BYTES)
     except FileNotFoundError:
         raise ModelError(
-            f"no model {name_or_path!r}: give {', '.join(SHIPPED)} or the path of a file made by 'zipocr train'"
+            f"no model {name_or_path!r}: give {', '.join(SHIPPED)} or the path of a file made "
+            "by 'zipocr train'"
         ) from None
     except ValueError as error:
         raise ModelError(
-            f"{path} is no model file ({error}): give {', '.join(SHIPPED)} or a file made by 'zipocr train'"
+            f"{path} is no model file ({error}): give {', '.join(SHIPPED)} or a file made by "
+            "'zipocr train'"
         ) from None
     return _checked(path, found)
 
@@ -94,7 +96,8 @@ def model_digest(name_or_path: str) -> str:
         return hashlib.sha256(read_plain(path)).hexdigest()
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"{path} cannot be read ({_told(error)}): give {', '.join(SHIPPED)} or a file made by 'zipocr train'"
+            f"{path} cannot be read ({_told(error)}): give {', '.join(SHIPPED)} or a file made "
+            "by 'zipocr train'"
         ) from None
 
 
@@ -136,7 +139,8 @@ def _checked(path: Path, found: dict[str, NDArray[Any]]) -> Model:
     missing = [name for name in ("passport", *ARRAYS, *NETWORK) if name not in found]
     if missing:
         raise ModelError(
-            f"{path} is no model of zipocr: it lacks {', '.join(missing)}; make one with 'zipocr train'"
+            f"{path} is no model of zipocr: it lacks {', '.join(missing)}; make one with "
+            "'zipocr train'"
         )
     try:
         card = parse_json(str(found.pop("passport")))
@@ -147,7 +151,8 @@ def _checked(path: Path, found: dict[str, NDArray[Any]]) -> Model:
         ) from None
     if version != FORMAT:
         raise ModelError(
-            f"{path} has model format {str(version)[:_SHOWN]}, this program reads {FORMAT}; make the model anew with 'zipocr train'"
+            f"{path} has model format {str(version)[:_SHOWN]}, this program reads {FORMAT}; "
+            "make the model anew with 'zipocr train'"
         )
     if trouble := _trouble(card, found):
         raise ModelError(f"{path} {trouble}; make the model anew with 'zipocr train'")

@@ -220,7 +220,10 @@ class PreviewLoader:
             return f"It is not opened here. {' '.join(WHY[reason] for reason in barred)}"
         path = self._finder.find(row.file)
         if path is None:
-            return "There is no such file in the folder of the images. Another one can be given with --images."
+            return (
+                "There is no such file in the folder of the images. Another one can be given with "
+                "--images."
+            )
         from zipocr.images.decode import read_pages, silence_decoders
 
         silence_decoders()

@@ -140,7 +140,8 @@ class Session:
                 raise Refused("There is nothing to take back.")
             if revision != self.revision:
                 raise Conflict(
-                    f"Another window went on meanwhile. {self._already(latest)} Press u again to take that back."
+                    f"Another window went on meanwhile. {self._already(latest)} Press u again "
+                    "to take that back."
                 )
             self._write(latest, Verdict.UNDONE, "")
 

@@ -226,7 +226,10 @@ class ProcessBackend:
             with interrupts_held_back():
                 process.start()
         except OSError as error:
-            message = f"A worker process could not be started: {error.strerror}. Run again with fewer --jobs."
+            message = (
+                f"A worker process could not be started: {error.strerror}. Run again with fewer "
+                "--jobs."
+            )
             raise BackendError(message) from error
         finally:
             theirs.close()

@@ -98,7 +98,10 @@ def _start(start: bytes, max_memory: int | None) -> Work[Any, Any]:
     except ZipocrError:
         raise
     except Exception as error:  # noqa: BLE001 - too little memory shows in many ways
-        message = f"A worker process cannot start within {max_memory >> 20} MB ({error!r}). Give it more with --max-memory-per-worker."
+        message = (
+            f"A worker process cannot start within {max_memory >> 20} MB ({error!r}). Give it more "
+            "with --max-memory-per-worker."
+        )
         raise BackendError(message) from None
 
 

@@ -121,10 +121,14 @@ def learn(
     ]
     taught = sum(lesson.samples is not None for _, lesson in known)
     report(
-        f"{len(crops) - len(known)} pages cannot be opened; on {len(known) - taught} the known ZIP was not found in the ink"
+        f"{len(crops) - len(known)} pages cannot be opened; on {len(known) - taught} the known "
+        "ZIP was not found in the ink"
     )
     if taught < MIN_PAGES:
-        message = f"{taught} pages to learn from are too few: it takes {MIN_PAGES} to learn, and some hundreds to see that it helped."
+        message = (
+            f"{taught} pages to learn from are too few: it takes {MIN_PAGES} to learn, and some "
+            "hundreds to see that it helped."
+        )
         raise InputError(message)
     lore = _to_lore(base, [lesson for _, lesson in known])
     parts = deal([crop.truth.kind for crop, _ in known], seed)

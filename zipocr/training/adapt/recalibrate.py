@@ -55,7 +55,8 @@ def recalibrated(
         rest = f"for errors below {table[0, 0]:g}" if len(table) else "for all errors"
         bent = f"its log odds times {slope:.2f}, {shift:+.2f}, fitted to {len(right)} pages"
         notes.append(
-            f"confidence {name}: {bent}; thresholds {rest} are the base model's, so many pages cannot tell them"
+            f"confidence {name}: {bent}; thresholds {rest} are the base model's, so many pages "
+            "cannot tell them"
         )
     return found, tuple(notes)
 

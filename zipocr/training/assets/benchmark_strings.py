@@ -93,7 +93,10 @@ class _DigitPool:
             if len(set(rows.tolist())) == len(text):
                 self._left[rest[rows]] = False
                 return self._digits.take(rest[rows])
-        message = f"{len(self._digits)} digits are too few for strings in which none stands twice: give more"
+        message = (
+            f"{len(self._digits)} digits are too few for strings in which none stands twice: give "
+            "more"
+        )
         raise InputError(message)
 
 

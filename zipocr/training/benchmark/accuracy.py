@@ -76,7 +76,8 @@ def ablation(labels: Sequence[Path], measured: Sequence[Measured], *, jobs: int)
     without = ablate(load_model(BEST), sets[name][::step], jobs=jobs)
     table = report.ablation_table(_every(full, step), without)
     return [
-        f"`{BEST}` on {len(sets[name][::step])} crops of `{name}`, with one part switched off at a time:",
+        f"`{BEST}` on {len(sets[name][::step])} crops of `{name}`, with one part switched off "
+        "at a time:",
         "",
         *table,
     ]
@@ -127,7 +128,10 @@ def sideways(labels: Sequence[Path], *, jobs: int) -> list[str]:
 def digit_line(test: DigitSet) -> str:
     """How the models do on isolated digits of writers that trained nothing."""
     shares = ", ".join(f"`{name}` {digit_accuracy(load_model(name), test):.4f}" for name in MODELS)
-    return f"Isolated NIST digits of the 31 writers that trained and calibrated nothing ({len(test)} digits), share right: {shares}."
+    return (
+        f"Isolated NIST digits of the 31 writers that trained and calibrated nothing ({len(test)} "
+        f"digits), share right: {shares}."
+    )
 
 
 def floors(measured: Sequence[Measured]) -> str:
@@ -144,7 +148,10 @@ def floors(measured: Sequence[Measured]) -> str:
 
 def false_read_floor(*, jobs: int) -> str:
     """The same for pages without a ZIP."""
-    return f"FALSE_READS = {false_reads.floor(judges(load_model(BEST))[0], load_digits_set(), jobs=jobs)}"
+    return (
+        "FALSE_READS = "
+        f"{false_reads.floor(judges(load_model(BEST))[0], load_digits_set(), jobs=jobs)}"
+    )
 
 
 def _every(answers: Pair, step: int) -> Pair:
