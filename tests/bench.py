@@ -309,7 +309,7 @@ def whole_runs(crops: Sequence[Path], sizes: Sequence[int], rounds: int) -> list
 
 
 def measure(sizes: Sequence[int], rounds: int, *, step: int = 1) -> dict[str, Any]:
-    """Measure everything on every so many of the sample scans that are one crop, and not a stack of pages."""
+    """Measure everything on some of the sample scans that are one crop."""
     with (SAMPLES / "labels.csv").open(encoding="utf-8", newline="") as file:
         pages = Counter(row["file"] for row in csv.DictReader(file))
     crops = [(SAMPLES / name).resolve() for name, count in pages.items() if count == 1][::step]

@@ -1,4 +1,4 @@
-"""Bad and odd inputs by name, built the same on every run: what scanners, file systems and ill will leave in a folder of scans.
+"""Bad and odd inputs by name, built the same on every run.
 
 Every entry has the rows it must end as. `SAME` is the row of the plain page, but for its name;
 `ZIP` is its ZIP with whatever confidence (lossy kinds); `PAGE` is anything that was opened; `ANY`
@@ -31,7 +31,7 @@ SPECK = Image.new("1", (8, 8), 1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """An input: how it gets under its name in a folder, and the rows that must come of it (none is an input that is passed over)."""
+    """An input: how it gets into a folder, and the rows that it must have."""
 
     name: str
     make: Callable[[Path], object]
@@ -109,7 +109,7 @@ def written_pdf(
     picture: str = "",
     trailer: str = "",
 ) -> bytes:
-    """A PDF by hand, whose pages have these entries and may show object 3, a picture with these entries."""
+    """A PDF by hand, with these entries of its pages and of object 3, a picture."""
     kids = " ".join(f"{5 + place} 0 R" for place in range(len(pages)))
     bodies = [
         "<</Type/Catalog/Pages 2 0 R>>",
@@ -191,7 +191,7 @@ def png_with(data: bytes, name: bytes, body: bytes) -> bytes:
 
 
 def hidden_picture_pdf(place: str, side: int) -> bytes:
-    """A PDF whose page shows a picture ``side`` pixels square as a mask, in an annotation, by a glyph or in a pattern."""
+    """A PDF whose page shows a large picture as a mask, in an annotation, a glyph or a pattern."""
     picture = "/Type/XObject/Subtype/Image/BitsPerComponent 8/ColorSpace/DeviceGray/Length 3"
     own, contents = {
         "mask": ("/Resources<</XObject<</P 5 0 R>>>>", "q 60 0 0 20 0 0 cm /P Do Q"),
@@ -444,7 +444,7 @@ def stroke_every(page: GrayImage, step: int) -> GrayImage:
 
 
 def damaged_files(page: GrayImage) -> dict[str, tuple[bytes, str]]:
-    """Files that are no image any more or never were, by name, each with what must become of its one row."""
+    """Files that are no image, by name, each with what its one row must say."""
     whole = {**whole_files(page), **lossy_files(page)}
     halved = [
         "gray.png",

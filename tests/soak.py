@@ -1,4 +1,4 @@
-"""Scans very many inputs and shows how much memory that takes: ``python tests/soak.py [COUNT] [FILE...]``.
+"""Scans very many inputs and shows the memory it takes: ``tests/soak.py [COUNT] [FILE...]``.
 
 The inputs are links to the few FILEs; without any, to two crops that leave no doubt, blank pages of
 several sizes, a damaged file and a TIFF of three pages: quick ones, so that many are read. Fails if

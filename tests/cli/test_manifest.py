@@ -42,7 +42,7 @@ def _fake_reader(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def scans(tmp_path: Path) -> Path:
-    """A folder of crops, one of them damaged and one of three pages, with a manifest of them beside it."""
+    """A folder of crops, one damaged and one of three pages, with a manifest."""
     return make_scans(tmp_path / "in", gray=None)
 
 

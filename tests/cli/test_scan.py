@@ -265,7 +265,7 @@ def test_rows_go_to_standard_output_without_a_file(tmp_path: Path, words: list[s
     result = invoke("scan", save(tmp_path / "a.png"), *words)
     assert result.stdout.splitlines() == [
         HEADER,
-        "a.png,1,00007,,0.6000,read,,0.9900;0.9900;0.9900;0.9900;0.9900,,,,",
+        "a.png,1,00007,,0.6000,read,,0.9900;0.9900;0.9900;0.9900;0.9900,,,,,",
     ]
 
 
@@ -610,7 +610,7 @@ def test_names_are_the_same_whatever_the_locale(tmp_path: Path) -> None:
 def test_standard_error_may_be_closed_or_full_and_nothing_meant_for_it_gets_into_the_rows(
     tmp_path: Path,
 ) -> None:
-    """Whatever is opened first takes the number of a closed standard error, and decoders write of damage to that number."""
+    """A file that is opened takes the number of a closed standard error, where decoders write."""
     folder = tmp_path / "in"
     folder.mkdir()
     for name in ("half gray.jpg", "flipped lzw.tif", "flipped g3.tif", "half gray.png"):

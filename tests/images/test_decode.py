@@ -305,7 +305,7 @@ def test_a_jpeg_of_scans_without_end_is_not_decoded(
 def test_a_page_of_a_tiff_is_decoded_as_if_it_were_the_only_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A decoder goes through all pages that it sees, so that each would take the longer the more there are."""
+    """A decoder that goes through all pages takes longer the more there are."""
     decode, behind = cv2.imdecode, []
 
     def note(data: NDArray[np.uint8], flags: int) -> object:

@@ -31,7 +31,7 @@ COMMANDS = {
 
 
 class CommandGroup(click.Group):
-    """A group that imports a command when it is asked for, and the one place where errors become messages and exit codes."""
+    """A group that imports commands on demand and turns errors into messages and exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Name the commands, the main one first."""

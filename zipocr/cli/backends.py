@@ -1,4 +1,4 @@
-"""What the options --backend, --scheduler, --jobs, --timeout and --max-memory-per-worker of the reading commands ask for."""
+"""Backends from --backend, --scheduler, --jobs, --timeout and --max-memory-per-worker."""
 
 from __future__ import annotations
 

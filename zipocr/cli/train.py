@@ -77,7 +77,10 @@ def _ending(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | 
     "--corrections",
     metavar="FILE.csv",
     type=FILE,
-    help="Pages whose ZIP a person knows, to teach to a model: corrections of zipocr review, or labels with file and zip.",
+    help=(
+        "Pages whose ZIP a person knows, to teach to a model: corrections of zipocr review, or "
+        "labels with file and zip."
+    ),
 )
 @click.option(
     "--images",

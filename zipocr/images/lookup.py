@@ -65,8 +65,8 @@ def safe_join(folder: Path, name: str) -> Path | None:
     --------
     >>> safe_join(Path("in"), "a/b.png") == Path("in/a/b.png")
     True
-    >>> safe_join(Path("in"), "../b.png"), safe_join(Path("in"), "/b.png"), safe_join(Path("in"), "C:b.png")
-    (None, None, None)
+    >>> [safe_join(Path("in"), name) for name in ("../b.png", "/b.png", "C:b.png")]
+    [None, None, None]
     """
     parts = PurePosixPath(name).parts
     leads_out = not parts or ".." in parts or PurePosixPath(name).is_absolute() or "\0" in name

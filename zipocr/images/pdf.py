@@ -144,7 +144,10 @@ def _draw(
         if width * height > max_pixels:
             return Unread(
                 reason=Reason.TOO_LARGE,
-                detail=f"{width} x {height} at {DPI} dpi is more than {max_pixels} pixels (--max-pixels)",
+                detail=(
+                    f"{width} x {height} at {DPI} dpi is more than {max_pixels} pixels "
+                    "(--max-pixels)"
+                ),
             )
         return np.array(page.render(scale=SCALE, grayscale=True).to_numpy(), dtype=np.uint8)
     except MemoryError:

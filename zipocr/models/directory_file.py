@@ -74,7 +74,7 @@ def _entries(text: str, shown: str) -> Iterator[tuple[str, Place]]:
 
 
 def _tidied(cells: list[str]) -> list[str]:
-    """Cells without stray blanks, and without the empty ones that spreadsheets leave at the end of a line."""
+    """Strip cells, and drop the empty ones that spreadsheets leave at the end of a line."""
     tidy = [" ".join(cell.split()) for cell in cells]
     while tidy and not tidy[-1]:
         tidy.pop()

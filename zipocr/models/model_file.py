@@ -31,15 +31,17 @@ A small file can be packed so that it fills the memory.
 """
 ARRAYS = (
     "from_grid", "mean", "projection", "support", "support_counts", "dual", "intercepts", "gamma",
-    "votes", "whole", "fusion", "orientation", "rotation", "confidence_listed", "confidence_unlisted",
-    "acceptance_listed", "acceptance_unlisted",
+    "votes", "whole", "fusion", "orientation", "rotation",
+    "confidence_listed", "confidence_unlisted", "acceptance_listed", "acceptance_unlisted",
 )  # fmt: skip
 TABLES = ("acceptance_listed", "acceptance_unlisted")
 NETWORK = {
-    "network_1_weights": (16, 18), "network_2_weights": (32, 144), "network_3_weights": (64, 288), "network_4_weights": (96, 576),
-    "network_5_weights": (128, 576), "network_6_weights": (192, 384), "network_out_weights": (12, 96),
-    "network_1_biases": (16,), "network_2_biases": (32,), "network_3_biases": (64,), "network_4_biases": (96,),
-    "network_5_biases": (128,), "network_6_biases": (192,), "network_out_biases": (12,),
+    "network_1_weights": (16, 18), "network_2_weights": (32, 144), "network_3_weights": (64, 288),
+    "network_4_weights": (96, 576), "network_5_weights": (128, 576),
+    "network_6_weights": (192, 384), "network_out_weights": (12, 96),
+    "network_1_biases": (16,), "network_2_biases": (32,), "network_3_biases": (64,),
+    "network_4_biases": (96,), "network_5_biases": (128,),
+    "network_6_biases": (192,), "network_out_biases": (12,),
 }  # fmt: skip
 """Arrays of the network that reads lines, and their shapes (`zipocr.line.network.LAYERS`)."""
 SHAPES = {

@@ -1,4 +1,4 @@
-"""Where outcomes go: through a journal into a file that appears whole, or straight to standard output.
+"""Outputs of a run: a file that appears whole, with a journal, or standard output.
 
 While a run goes on ``results.csv.journal`` stands there; from its end on ``results.csv`` and
 ``results.csv.json``, which says what made it.

@@ -1,4 +1,4 @@
-"""Runs too large for one file: each shard of a manifest becomes one Parquet part, and the parts that are missing are what is left to do.
+"""Runs too large for one file: each shard of a manifest becomes one Parquet part.
 
 A part carries what its run is (the manifest, the model, options, versions), the number of its
 shard, how many there are, how the pages came out, and a digest of the stamps that its files had: if
@@ -160,7 +160,7 @@ def open_parts(
     force: bool,
     patience: float = PATIENCE,
 ) -> Iterator[Parts]:
-    """Open a folder for the parts of a run; it is made if need be, and kept from other runs meanwhile.
+    """Open a folder for the parts of a run, made if need be and locked against other runs.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The door to corrections: what a person decided about pages, a line of CSV for each decision, the last one of a page counting.
+"""Corrections: what people decided about pages, one line of CSV each, the last one counting.
 
 The columns are the fields of `Decision`. Lines are only ever added: a decision that is taken back
 gets a line that says so. A last line that was cut short, as by a loss of power, is no decision and
@@ -249,7 +249,7 @@ class CorrectionsFile:
         self._end = 0
 
     def begin(self) -> None:
-        """Read what there is, cut off a line that has no end, and write the header where there is none."""
+        """Read the file, cut off an unfinished line, and write the header of a new one."""
         found = _survey(self._path)
         self.last, self._end = found.last, found.whole
         with self._translated():

@@ -289,7 +289,7 @@ def _to_preview(trace: Trace) -> Preview:
 
 
 def draw_tiles(page: GrayImage, regions: Sequence[Region]) -> GrayImage:
-    """Cut the digits out of a page, all enlarged alike, each in the middle of a white square: -> ``(TILE, TILE * n) uint8``.
+    """Cut the digits out of a page, equally enlarged, on white squares: ``(TILE, TILE * n)`` uint8.
 
     The paper is made white and the ink black, so that a digit has no edges but its own and faint
     writing is seen.

@@ -1,4 +1,4 @@
-"""A sitting: what is decided goes to the disk, what comes next comes from the queue, and the pace is kept."""
+"""A review session: decisions go to disk, pages come from the queue, and the pace is kept."""
 
 import time
 from collections import deque

@@ -303,7 +303,10 @@ def _brief(value: Json) -> str:
 def _take(path: Path) -> FileIO:
     return take(
         path,
-        busy=f"Another run is writing beside {printable(path)}. Wait for its end, or choose another output.",
+        busy=(
+            f"Another run is writing beside {printable(path)}. Wait for its end, or choose another "
+            "output."
+        ),
     )
 
 

@@ -431,7 +431,7 @@ def _same(job: _Job) -> _Job:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _ThreadWorker:
-    """A process below this Dask worker, which does what one of its threads is told to, and the map that it belongs to."""
+    """A child process of this Dask worker, which works for one of its threads, and its map."""
 
     number: str
     backend: ProcessBackend

@@ -1,7 +1,7 @@
 """Measure the shipped models, and write the results into the manual.
 
-Run as ``python -m zipocr.training.benchmark.accuracy ROOT LABELS.csv... [--digits DATA]``, where ROOT is
-a checkout.
+Run as ``python -m zipocr.training.benchmark.accuracy ROOT LABELS.csv... [--digits DATA]``, where
+ROOT is a checkout.
 Each LABELS.csv (file, zip; page where files have several, plus4 where there is one, stratum or kind
 to group by) lies beside its crops. Crops of `TURNED` are read turned as well. With the NIST digits
 DATA strings and pages without a ZIP are composed on the fly from digits of the test writers: whole

@@ -76,7 +76,7 @@ def count_false_reads(
     jobs: int,
     kinds: Sequence[str] = tuple(QUOTAS),
 ) -> list[Tally]:
-    """Reads so many pages of each kind, of the test part and digits of test writers, at the judge's threshold."""
+    """Read pages of each kind, of the test part, at the judge's threshold."""
     sources = [
         Negatives(test, seed=_SEED + list(QUOTAS).index(kind), part="test", kinds={kind: 1})
         for kind in kinds

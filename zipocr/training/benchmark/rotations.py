@@ -1,4 +1,4 @@
-"""Turns labelled crops by quarters and tells whether the reader notices, and reads them all the same; and whether it turns upright ones."""
+"""Readings of labelled crops turned by quarters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
