@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from zipocr.reader import Reader
-from zipocr.training.benchmark.measure import Judge
 from zipocr.training.benchmark.figures import markdown
+from zipocr.training.benchmark.measure import Judge
 from zipocr.training.data.datasets import DigitSet
 from zipocr.training.fit.region_samples import map_strings
 from zipocr.training.synthesis.negatives import QUOTAS, Negatives
