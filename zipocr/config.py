@@ -6,6 +6,9 @@ from pathlib import Path
 BACKENDS = ("auto", "serial", "processes", "dask")
 """What can read."""
 
+RESULT_FORMATS = ("csv", "jsonl", "parquet", "sqlite")
+"""What results can be written as."""
+
 MAX_PIXELS_LIMIT = 178_956_970
 """Where Pillow refuses to open an image at all; no crop comes near."""
 
@@ -17,7 +20,9 @@ class ScanConfig:
     Attributes
     ----------
     output : str
-        File to write the rows to, or ``-`` for standard output.
+        File to write the rows to, whose ending tells its format, or ``-`` for standard output.
+    format : str or None
+        Format of what is written to standard output; None stands for CSV.
     backend : str
         What reads: ``serial``, ``processes``, ``dask``, or ``auto`` for one of the first two. The
         rows do not depend on it.
@@ -68,6 +73,7 @@ class ScanConfig:
     """
 
     output: str = "-"
+    format: str | None = None
     backend: str = "auto"
     scheduler: str | None = None
     manifest: Path | None = None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zipocr.cli.backends import make_workers
+from zipocr.cli.config_file import without_overruled
 from zipocr.cli.interrupts import graceful_shutdown
 from zipocr.cli.logs import LOG, log_outcome, logs
 from zipocr.cli.runs import Tally, exit_code, facts_of, limits_of, settings_of, tell, to_text
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 DEFAULTS = WatchConfig()
 OF_MANIFESTS = frozenset({"manifest", "out_dir", "shard_size", "patience"})
-NOT_OF_WATCH = frozenset({"paths", "resume", "backend", "scheduler"}) | OF_MANIFESTS
+NOT_OF_WATCH = frozenset({"paths", "format", "resume", "backend", "scheduler"}) | OF_MANIFESTS
 # Writing the whole CSV anew may not take more than this share of the time.
 MAX_SHARE = 0.05
 
@@ -88,11 +89,11 @@ def watch(
 
     Exit status: as of scan; 0 or 1 after Ctrl-C.
     """
-    config = ScanConfig(**options)
+    config = without_overruled(ctx, ScanConfig(**options))
     check_threshold(ctx, config)
     check_places((folder,), config)
     if config.output == "-":
-        raise click.UsageError("Name the CSV file to write with --output.")
+        raise click.UsageError("Name the file to write with --output.")
     if find_spec("watchfiles") is None:
         raise click.UsageError(
             "To watch a folder takes another package: pip install 'zipocr[watch]'."
@@ -118,8 +119,8 @@ def _watch(
     inputs = {"folder": to_text(folder.resolve())}
     identity = identify("watch", settings, limits_of(config), inputs)
     began = time.monotonic()
-    how = {"resume": not config.force, "force": config.force}
-    with open_output(config.output, identity, **how) as output:
+    resume, force = not config.force, config.force
+    with open_output(config.output, identity, resume=resume, force=force) as output:
         if not isinstance(output, FileOutput):
             raise click.UsageError(f"{config.output} is no file.")
         facts = {**facts_of(config), "paths": [to_text(folder)]}
@@ -215,7 +216,7 @@ class Results:
             return
         began = time.monotonic()
         facts = {**self.facts, "counts": dict(self.tally.counts)}
-        self.output.publish(sorted(self._positions.values()), facts)
+        self.output.publish(sorted(self._positions.values()), facts, in_place=True)
         self._published = self.output.readings
         self.next_time = time.monotonic() + (time.monotonic() - began) / MAX_SHARE
 
