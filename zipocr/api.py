@@ -101,8 +101,8 @@ class Reader:
 
     Notes
     -----
-    The numerical libraries of this process are bound to one thread each, so that the same page gives
-    the same confidence everywhere. `read_files` reads in processes.
+    The numerical libraries of this process are bound to one thread each: the same page has the same
+    confidence everywhere. `read_files` reads in processes.
     """
 
     _settings: BatchSettings
