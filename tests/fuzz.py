@@ -1,4 +1,4 @@
-"""Throws made-up bytes at everything that reads foreign files: ``python tests/fuzz.py SECONDS``, or ``make fuzz``.
+"""Made-up bytes for everything that reads foreign files: ``tests/fuzz.py SECONDS``.
 
 One target after the other has its share of the time, in a process of its own. An exception that is
 none of ours, more rows than a file can have pages, a page of the wrong kind, a crash, a hang of
@@ -295,7 +295,8 @@ def main() -> None:
             sys.exit(fuzz_all(int(sys.argv[1]) if len(sys.argv) > 1 else 60))
         case _:
             sys.exit(
-                f"usage: fuzz.py [SECONDS] | TARGET SECONDS | TARGET FILE, TARGET one of {', '.join(TARGETS)}"
+                "usage: fuzz.py [SECONDS] | TARGET SECONDS | TARGET FILE, TARGET one of "
+                f"{', '.join(TARGETS)}"
             )
 
 

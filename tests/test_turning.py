@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import fakes
 import numpy as np
 import pytest
@@ -137,6 +138,10 @@ class Told(Reader):
         """Lines that are asked for before they are read are those upside down."""
         return [line_of(self.odds.get(180, 0.0)) for _ in pages]
 
+    def versions(self, upright: Attempt) -> tuple[GrayImage, ...]:  # noqa: ARG002
+        """No other versions of a page: only its orientation is in question."""
+        return ()
+
     def expected(self, *rotations: int) -> list[float]:
         """Probabilities of these orientations."""
         model = OrientationModel.from_model(Model(arrays=ORIENTATION, card={}))
@@ -269,3 +274,43 @@ def test_turning_does_not_change_the_page():
     before = page.copy()
     Told({90: 0.999}).read(page)
     assert np.array_equal(page, before)
+
+
+@pytest.mark.real
+def test_pages_in_negative_are_read_as_they_are_in_positive(reader):
+    pages = [page_of(path) for path in sorted((SAMPLES / "shaded").iterdir())]
+    # As the reader gets them where nothing was inverted before.
+    pairs = [(reader.read(page), reader.read(cv2.bitwise_not(page))) for page in pages]
+    read = [(one, other) for one, other in pairs if getattr(one, "confidence", 0) > RETRY_BELOW]
+    assert len(read) >= 4
+    assert sum(getattr(other, "zip", "") == one.zip for one, other in read) >= len(read) - 1
+
+
+@pytest.mark.real
+def test_a_page_that_is_read_surely_is_not_tried_in_negative(reader, monkeypatch):
+    tried = []
+    monkeypatch.setattr("zipocr.reader.negative", lambda page: tried.append(page) or page)
+    page = page_of(SAMPLES / "white" / "white-02.png")
+    assert reader.attempt(page).confidence > RETRY_BELOW
+    assert not tried
+
+
+def dotted(text: str) -> GrayImage:
+    """A line of type as a needle printer leaves it: dots with paper between them."""
+    rows, (width, _) = 9, cv2.getTextSize(text, cv2.FONT_HERSHEY_PLAIN, 1, 1)[0]
+    drawn = np.zeros((rows + 4, width + 6), np.uint8)
+    cv2.putText(drawn, text, (3, rows + 2), cv2.FONT_HERSHEY_PLAIN, 1, 1)
+    page = np.full((13 * len(drawn), 13 * drawn.shape[1]), 240, np.uint8)
+    for row, column in np.argwhere(drawn):
+        cv2.circle(page, (int(column) * 13 + 6, int(row) * 13 + 6), 4, 40, -1, cv2.LINE_AA)
+    return page
+
+
+@pytest.mark.real
+def test_dots_are_joined_to_strokes_where_nothing_else_is_read(reader, monkeypatch):
+    pages = [dotted(text) for text in ("27262", "58436", "46205", "90210")]
+    read = [getattr(reader.read(page), "zip", "") for page in pages]
+    monkeypatch.setattr("zipocr.reader.CLOSE_BELOW", 0.0)
+    without = [getattr(reader.read(page), "zip", "") for page in pages]
+    assert read == ["27262", "58436", "46205", "90210"]
+    assert without != read

@@ -104,8 +104,8 @@ def test_a_row_that_zipocr_does_not_write_is_refused_with_its_line(
 def test_a_zero_that_a_spreadsheet_ate_is_named_with_its_cure(folder: Path) -> None:
     save([replace(GOOD, zip="3123")])
     assert (
-        "line 2: 3123 has less than five digits. A spreadsheet takes leading zeros away: write 03123"
-        in invoke(*READERS[2]).stderr
+        "line 2: 3123 has less than five digits. A spreadsheet takes leading zeros away: "
+        "write 03123" in invoke(*READERS[2]).stderr
     )
     assert (folder / "results.csv").exists()
 

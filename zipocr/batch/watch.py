@@ -1,4 +1,4 @@
-"""New files in a folder, each given once it rests: a scanner may still be writing it.
+"""New files in a folder, each given once it is no longer being written.
 
 Some scanners pause for longer than all files should have to wait. A file that lacks the end that
 its format promises waits longer.
@@ -107,7 +107,7 @@ class Watcher:
         return not waiting.ends_early or now - waiting.since >= self.settle_limit
 
     def arrivals(self) -> Generator[list[Arrival], None, None]:
-        """Look whenever something happens, and now and then in any case, since networks do not tell and systems forget.
+        """Look when something happens, and at intervals, since networks send no notice.
 
         Yields
         ------

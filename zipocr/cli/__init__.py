@@ -26,11 +26,12 @@ COMMANDS = {
     "inspect": "zipocr.cli.inspect:inspect",
     "model": "zipocr.cli.model:model",
     "train": "zipocr.cli.train:train",
+    "manual": "zipocr.cli.manual:manual",
 }
 
 
 class CommandGroup(click.Group):
-    """A group that imports a command when it is asked for, and the one place where errors become messages and exit codes."""
+    """A group that imports commands on demand and turns errors into messages and exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Name the commands, the main one first."""

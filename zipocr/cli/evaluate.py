@@ -82,7 +82,7 @@ def evaluate(
     max_pixels: int,
     force: bool,
 ) -> None:
-    """Tell how well pages were read: accuracy, what can be accepted at which error, and the worst errors.
+    """Compare results with labels: accuracy, coverage at an error rate, the worst errors.
 
     LABELS is a CSV with the columns file and zip; page, plus4 and others are used where they are
     there. Files match by their names, and by their paths where names repeat. It may also be the

@@ -8,7 +8,7 @@ import click
 
 
 def check_format(target: str, name: str | None = None) -> None:
-    """Refuse what cannot be written, before any work: an unknown ending, a package that is missing."""
+    """Refuse before any work what cannot be written: unknown endings, missing packages."""
     from zipocr.errors import OutputError
     from zipocr.results.csv_file import STDOUT
     from zipocr.results.formats import format_of

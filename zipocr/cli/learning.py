@@ -46,7 +46,10 @@ def learn_from(
     for line in lines_of(found):
         show(line)
     if only_if_better and not is_better(found.without):
-        message = f"{out} is not written, for want of a measurable gain. Correct more pages, or go without"
+        message = (
+            f"{out} is not written, for want of a measurable gain. Correct more pages, or go "
+            "without"
+        )
         raise ModelError(f"{message} --only-if-better.")
     save_model(out, card_of(found, base=base, digest=digest))
     say(f"wrote {out}")
@@ -68,10 +71,16 @@ def _crops(corrections: Path, images: Path) -> list[Crop]:
 
 def lines_of(found: Learnt) -> Iterator[str]:
     """Say what was gained, and what the confidence rests on."""
-    yield f"pages read exactly by models that had not learnt from them, of {found.pages}; difference at 95 %"
+    yield (
+        f"pages read exactly by models that had not learnt from them, of {found.pages}; difference "
+        "at 95 %"
+    )
     yield "                     before   after  difference"
     for name, one in (("with a directory", found.with_directory), ("without", found.without)):
-        share = f"{one.now - one.difference:9.4f}{one.now:8.4f}   {one.difference:+.4f} ± {one.half_width:.4f}"
+        share = (
+            f"{one.now - one.difference:9.4f}{one.now:8.4f}   {one.difference:+.4f} ± "
+            f"{one.half_width:.4f}"
+        )
         yield f"{name:18}{share}  {verdict(one)}"
     yield f"taught by {found.taught} pages, at weight {found.weight:g}"
     yield from found.notes

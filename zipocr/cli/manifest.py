@@ -49,7 +49,10 @@ def check_manifest(ctx: click.Context, paths: Sequence[Path], config: ScanConfig
         raise click.UsageError("Give either PATHs or a --manifest.")
     for name, option in _OF_OTHER_SCANS.items():
         if is_on_command_line(ctx, name):
-            message = f"{option} does not go with --manifest: its parts go to --out-dir, and what is there is always gone on with."
+            message = (
+                f"{option} does not go with --manifest: its parts go to --out-dir, and what is "
+                "there is always gone on with."
+            )
             raise click.UsageError(message)
     check_patience(config)
     if find_spec("pyarrow") is None:

@@ -168,7 +168,10 @@ class Tally:
         pages = counts.total()
         yield from (f"failed: {name}: {failure}" for name, failure in self.named)
         if failed > len(self.named):
-            yield f"failed: {failed - len(self.named)} more, see the rows with one of the reasons {', '.join(sorted(FAILURES))}"
+            yield (
+                f"failed: {failed - len(self.named)} more, see the rows with one of the reasons "
+                f"{', '.join(sorted(FAILURES))}"
+            )
         if not pages:
             yield "warning: no images found"
         found = counts["read"] + counts["review"]
@@ -179,6 +182,12 @@ class Tally:
             yield f"skipped {self.skipped} other files"
         if self.changed:
             yield f"read anew, since they had changed: {self.changed} files"
-        parts = f"read {counts['read']}, to review {counts['review']}, unread {counts['unread']}, failed {failed}"
+        parts = (
+            f"read {counts['read']}, to review {counts['review']}, unread {counts['unread']}, "
+            f"failed {failed}"
+        )
         before = f", {self.earlier} of them before," if self.earlier else ""
-        yield f"{parts}; {pages} crops{before} in {seconds:.1f} s ({(pages - self.earlier) / max(seconds, 1e-9):.1f} crops per second)"
+        yield (
+            f"{parts}; {pages} crops{before} in {seconds:.1f} s "
+            f"({(pages - self.earlier) / max(seconds, 1e-9):.1f} crops per second)"
+        )

@@ -92,13 +92,19 @@ if TYPE_CHECKING:
     show_default=True,
     type=click.Choice(BACKENDS),
     metavar="NAME",
-    help="What reads: serial, processes, dask, or auto for processes but none for up to 12 small images.",
+    help=(
+        "What reads: serial, processes, dask, or auto for processes but none for up to 12 small "
+        "images."
+    ),
 )
 @click.option(
     "--scheduler",
     default=DEFAULTS.scheduler,
     metavar="ADDRESS",
-    help="Where the scheduler of the Dask cluster is, like tcp://host:8786; without it one is started on this machine.",
+    help=(
+        "Where the scheduler of the Dask cluster is, like tcp://host:8786; without it one is "
+        "started on this machine."
+    ),
 )
 @click.option(
     "--jobs",
@@ -120,7 +126,10 @@ if TYPE_CHECKING:
     show_default=True,
     type=click.FloatRange(0, 1, min_open=True),
     metavar="E",
-    help="Share of ZIPs that may be wrong among those that count as read; the model knows the confidence it takes.",
+    help=(
+        "Share of ZIPs that may be wrong among those that count as read; the model knows the "
+        "confidence it takes."
+    ),
 )
 @click.option(
     "--min-confidence",
@@ -176,14 +185,20 @@ if TYPE_CHECKING:
     default=DEFAULTS.max_memory_per_worker,
     type=to_size,
     metavar="SIZE",
-    help="What a worker process may take, like 800M or 4G; a page that needs more is given up. The default is 2G.",
+    help=(
+        "What a worker process may take, like 800M or 4G; a page that needs more is given up. The "
+        "default is 2G."
+    ),
 )
 @click.option(
     "--patience",
     default=DEFAULTS.patience,
     type=click.FloatRange(0, min_open=True),
     metavar="SECONDS",
-    help="How long to wait for a file on S3 before the run ends; the default is 30, or half of --timeout.",
+    help=(
+        "How long to wait for a file on S3 before the run ends; the default is 30, or half of "
+        "--timeout."
+    ),
 )
 @click.option(
     "-v",

@@ -1,4 +1,4 @@
-"""The only door to image files: which files are images, their pages as gray arrays, pictures written.
+"""Image files: which files are images, their pages as gray arrays, pictures written.
 
 Headers are read with Pillow before anything is decoded, since a small file can hold a picture that
 fills the memory. Pixels are decoded with OpenCV, which is right about 16 bit, MinIsWhite, CMYK and
@@ -76,6 +76,8 @@ LIGHT_BYTES, LIGHT_PIXELS = 4_000_000, 1_000_000
 # Scans of a progressive JPEG: encoders write some ten, and each takes as long as a picture of its
 # own.
 MAX_SCANS = 40
+# Ink lighter than this does not show on white paper.
+LIGHT_INK = 191
 # Pixels that are composited at a time, so that a page is not held several times over in full
 # colour.
 BAND_PIXELS = 1_000_000
@@ -106,7 +108,7 @@ Buffer: TypeAlias = bytes | memoryview
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFile:
-    """An image file to read, and the name its rows bear: a posix path relative to the PATH that it was found under.
+    """An image file to read, and the name in its rows, relative to the PATH it was found under.
 
     ``place`` is its path or URL as plain text, which takes half the memory of a `Path`: 215 instead
     of 411 MB for a million files.
@@ -123,7 +125,7 @@ class ImageFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """The image files found, in the order to read them, and how many other files were passed over."""
+    """The image files found, in reading order, and the number of other files."""
 
     files: tuple[ImageFile, ...]
     skipped: int
@@ -333,7 +335,7 @@ def _fetch(url: Url) -> bytes | Unread:
 
 
 def is_light(path: Path | Url) -> bool:
-    """Tell whether a file is so small and plain that decoding it can neither hang nor take much memory.
+    """Tell whether a file is small and plain: decoding it cannot hang or take much memory.
 
     Parameters
     ----------
@@ -521,7 +523,7 @@ def _read_page(image: Image.Image, data: Buffer, *, max_pixels: int) -> GrayImag
             warnings.simplefilter("ignore")
             _refuse_swindle(image, data)
             if image.format == "HEIF" or _has_alpha(image):
-                return _composite_on_white(image)
+                return _composite(image)
             if _has_few_bits(image):
                 return np.array(ImageOps.exif_transpose(image).convert("L"), dtype=np.uint8)
             if image.info.get("compression") in _UNCHECKED_BY_OPENCV:
@@ -534,7 +536,7 @@ def _read_page(image: Image.Image, data: Buffer, *, max_pixels: int) -> GrayImag
 
 
 def _sizes(image: Image.Image) -> Iterator[tuple[int, int]]:
-    """Sizes of a picture and of its tiles, each of which is decoded whole, however small the picture is."""
+    """Yield the sizes of a picture and of its tiles, each of which is decoded whole."""
     yield image.size
     if isinstance(image, TiffImageFile) and _TILE_WIDTH in image.tag_v2:
         yield int(image.tag_v2[_TILE_WIDTH]), int(image.tag_v2.get(_TILE_LENGTH, 0))
@@ -615,16 +617,26 @@ def _has_few_bits(image: Image.Image) -> bool:
     return isinstance(image, TiffImageFile) and image.tag_v2.get(BITSPERSAMPLE) in _FEW_BITS
 
 
-def _composite_on_white(image: Image.Image) -> GrayImage:
-    """Decode with Pillow, upright, with white paper behind what is transparent."""
+def _composite(image: Image.Image) -> GrayImage:
+    """Decode with Pillow, upright, with white paper behind what is transparent, or black.
+
+    On white paper light ink would not show.
+    """
+    page = _composite_on(image, "white")
+    if _has_alpha(image) and page.min() > LIGHT_INK:
+        page = _composite_on(image, "black")
+    return _upright(page, image.getexif().get(_ORIENTATION, 1))
+
+
+def _composite_on(image: Image.Image, colour: str) -> GrayImage:
     width, height = image.size
     page = np.empty((height, width), np.uint8)
     rows = max(1, BAND_PIXELS // width)
     for top in range(0, height, rows):
         band = image.crop((0, top, width, min(top + rows, height))).convert("RGBA")
-        paper = Image.new("RGBA", band.size, "white")
+        paper = Image.new("RGBA", band.size, colour)
         page[top : top + rows] = np.asarray(Image.alpha_composite(paper, band).convert("L"))
-    return _upright(page, image.getexif().get(_ORIENTATION, 1))
+    return page
 
 
 def _upright(page: GrayImage, orientation: int) -> GrayImage:
@@ -684,7 +696,7 @@ def write_png(path: Path, image: NDArray[np.uint8]) -> None:
 
 
 def encode_webp(image: NDArray[np.uint8]) -> bytes:
-    """Encode a picture as WebP without loss, a quarter the size of PNG: ``(H, W)`` gray or ``(H, W, 3)`` BGR, uint8.
+    """Encode a picture as lossless WebP: ``(H, W)`` gray or ``(H, W, 3)`` BGR, uint8.
 
     Raises
     ------

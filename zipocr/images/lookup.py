@@ -65,10 +65,10 @@ def safe_join(folder: Path, name: str) -> Path | None:
 
     Examples
     --------
-    >>> inside(Path("in"), "a/b.png") == Path("in/a/b.png")
+    >>> safe_join(Path("in"), "a/b.png") == Path("in/a/b.png")
     True
-    >>> inside(Path("in"), "../b.png"), inside(Path("in"), "/b.png"), inside(Path("in"), "C:b.png")
-    (None, None, None)
+    >>> [safe_join(Path("in"), name) for name in ("../b.png", "/b.png", "C:b.png")]
+    [None, None, None]
     """
     parts = PurePosixPath(name).parts
     leads_out = not parts or ".." in parts or PurePosixPath(name).is_absolute() or "\0" in name

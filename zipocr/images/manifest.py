@@ -1,4 +1,4 @@
-"""The door to manifests: lists of the files to read, by path or URL, of any length. They are never in memory as a whole.
+"""Manifests: lists of files to read, by path or URL, never in memory as a whole.
 
 A manifest is a Parquet file with a column ``path`` or ``file`` (with the extra ``parquet``), CSV
 with such a column, or a text of one path a line. Relative paths are meant from the manifest's own

@@ -84,7 +84,10 @@ def check(results: Path, decisions: Decisions) -> None:
         if seen[row.file, row.page] > 1:
             raise InputError(f"{where}, is in the results twice. Write them anew with zipocr scan.")
         if decision.read_zip != read:
-            told = f"{decision.read_zip or 'nothing'} was read when it was decided about, and these results have {read or 'nothing'}"
+            told = (
+                f"{decision.read_zip or 'nothing'} was read when it was decided about, and these "
+                f"results have {read or 'nothing'}"
+            )
             cure = "Apply the corrections to the results they were made of, or review these."
             raise InputError(f"{where}: {told}. {cure}")
     lost = [f"{to_cell(file)} page {page}" for file, page in decisions if not seen[file, page]]
@@ -92,7 +95,8 @@ def check(results: Path, decisions: Decisions) -> None:
         named = ", ".join(lost[:_NAMED]) + (" and others" if len(lost) > _NAMED else "")
         cure = "Apply the corrections to the results they were made of."
         raise InputError(
-            f"{len(lost)} of {len(decisions)} decisions are about pages that are not in the results: {named}. {cure}"
+            f"{len(lost)} of {len(decisions)} decisions are about pages that are not in the "
+            f"results: {named}. {cure}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Where outcomes go: through a journal into a file that appears whole, or straight to standard output.
+"""Outputs of a run: a file that appears whole, with a journal, or standard output.
 
 While a run goes on ``results.csv.journal`` stands there; from its end on ``results.csv`` and
 ``results.csv.json``, which says what made it.
@@ -183,7 +183,10 @@ class FileOutput:
         try:
             yield
         except (InputError, LookupError, TypeError) as error:
-            message = f"The journal of {self._target} holds what zipocr did not write ({error!r}). Start anew with --force."
+            message = (
+                f"The journal of {self._target} holds what zipocr did not write ({error!r}). Start "
+                "anew with --force."
+            )
             raise OutputError(message) from error
 
     def write(self, outcome: FileResult, *, read: int | str, stamp: str) -> int:
@@ -361,7 +364,10 @@ def completed(
     except (OSError, ValueError, KeyError, TypeError):
         return None
     if is_its and changes:
-        message = f"{target} is complete, and was made otherwise: {'; '.join(changes)}. Replace it with --force, or write to another file."
+        message = (
+            f"{target} is complete, and was made otherwise: {'; '.join(changes)}. Replace it with "
+            "--force, or write to another file."
+        )
         raise OutputError(message)
     if is_its and versions != stamps_digest(stamp for _, stamp in stamped(files)):
         changed = f"{target} is complete, and inputs have changed since they were read."

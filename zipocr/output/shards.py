@@ -1,4 +1,4 @@
-"""Runs too large for one file: each shard of a manifest becomes one Parquet part, and the parts that are missing are what is left to do.
+"""Runs too large for one file: each shard of a manifest becomes one Parquet part.
 
 A part carries what its run is (the manifest, the model, options, versions), the number of its
 shard, how many there are, how the pages came out, and a digest of the stamps that its files had: if
@@ -160,7 +160,7 @@ def open_parts(
     force: bool,
     patience: float = PATIENCE,
 ) -> Iterator[Parts]:
-    """Open a folder for the parts of a run; it is made if need be, and kept from other runs meanwhile.
+    """Open a folder for the parts of a run, made if need be and locked against other runs.
 
     Parameters
     ----------
@@ -191,7 +191,10 @@ def open_parts(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        message = f"Cannot make the folder {folder}: {error.strerror}. Choose another place with --out-dir."
+        message = (
+            f"Cannot make the folder {folder}: {error.strerror}. Choose another place with "
+            "--out-dir."
+        )
         raise OutputError(message) from error
     # For its lock; what is finished, the parts say.
     with open_journal(folder / "parts.journal", identity, resume=True, force=force):
@@ -268,7 +271,10 @@ def _facts_of_own(path: Path, identity: Metadata, shard: int) -> PartFacts | Non
         )
         raise OutputError(message)
     if changes := differences(facts.identity, identity):
-        message = f"{path} was made otherwise: {'; '.join(changes)}. Give the same again, or start anew with --force."
+        message = (
+            f"{path} was made otherwise: {'; '.join(changes)}. Give the same again, or start anew "
+            "with --force."
+        )
         raise OutputError(message)
     return facts
 
@@ -277,7 +283,10 @@ def _refuse_others(folder: Path, shards: int) -> None:
     own = {part_path(folder, shard) for shard in range(1, shards + 1)}
     for path in _parquet_files(folder):
         if path not in own:
-            message = f"{path} is no part of this run. Choose another --out-dir, or start anew with --force."
+            message = (
+                f"{path} is no part of this run. Choose another --out-dir, or start anew with "
+                "--force."
+            )
             raise OutputError(message)
 
 
@@ -327,16 +336,25 @@ def find_parts(folder: Path) -> Merger:
     for path in _parquet_files(folder):
         facts = _read_part(path)
         if facts is None:
-            message = f"{path} is no part that 'zipocr scan --manifest' wrote, or damaged. Take it away, or scan again."
+            message = (
+                f"{path} is no part that 'zipocr scan --manifest' wrote, or damaged. Take it away, "
+                "or scan again."
+            )
             raise InputError(message)
         first = next(iter(found.values()), (path, facts))
         _refuse_unlike(first, (path, facts))
         if facts.shard in found:
-            message = f"{found[facts.shard][0].name} and {path.name} are the same part. Take one of them away."
+            message = (
+                f"{found[facts.shard][0].name} and {path.name} are the same part. Take one of them "
+                "away."
+            )
             raise InputError(message)
         found[facts.shard] = path, facts
     if not found:
-        message = f"There are no parts in {folder}. Make some with 'zipocr scan --manifest FILE --out-dir DIR'."
+        message = (
+            f"There are no parts in {folder}. Make some with 'zipocr scan --manifest FILE "
+            "--out-dir DIR'."
+        )
         raise InputError(message)
     return _merger([found[shard] for shard in sorted(found)])
 
@@ -349,7 +367,10 @@ def _refuse_unlike(first: tuple[Path, PartFacts], other: tuple[Path, PartFacts])
     )
     if changes:
         told = "; ".join(change.removeprefix("run ") for change in changes)
-        message = f"{other[0].name} is of another run than {first[0].name}: {told}. Merge one run at a time."
+        message = (
+            f"{other[0].name} is of another run than {first[0].name}: {told}. Merge one run at a "
+            "time."
+        )
         raise InputError(message)
 
 
@@ -373,7 +394,10 @@ def _refuse_gaps(found: Sequence[int], shards: int) -> None:
         if after - before > 1
     ]
     if gaps:
-        message = f"Of {shards} parts {shards - len(found)} are missing: {_ranges(gaps)}. The scan that made the others makes these, too."
+        message = (
+            f"Of {shards} parts {shards - len(found)} are missing: {_ranges(gaps)}. The scan that "
+            "made the others makes these, too."
+        )
         raise InputError(message)
 
 

@@ -297,7 +297,7 @@ class CsvWriter:
 
 
 @contextmanager
-def open_writer(sink: Sink, *, header: str, facts: Mapping[str, Any]) -> Iterator[LineWriter]:  # noqa: ARG001 - CSV has no place for facts
+def open_writer(sink: Sink, *, header: str, facts: Mapping[str, Any]) -> Iterator[LineWriter]:  # noqa: ARG001
     """Begin CSV."""
     yield CsvWriter(sink, header)
 
@@ -306,10 +306,12 @@ class Stdout:
     """Standard output as bytes, whatever the locale."""
 
     def write(self, data: bytes, /) -> None:
+        """Hand on bytes."""
         with standard_output() as stream:
             stream.buffer.write(data)
 
     def flush(self) -> None:
+        """Hand on what is buffered."""
         with standard_output() as stream:
             stream.buffer.flush()
 

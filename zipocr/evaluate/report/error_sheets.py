@@ -64,4 +64,7 @@ def _note(case: Case, trace: Trace) -> str:
     now = "" if isinstance(trace.reading, Unread) else trace.reading.zip + trace.reading.plus4
     if now == case.read:
         return ""
-    return f"Read anew this is {dashed(now) or 'unread'}: the results were made with another model, directory or version."
+    return (
+        f"Read anew this is {dashed(now) or 'unread'}: the results were made with another model, "
+        "directory or version."
+    )

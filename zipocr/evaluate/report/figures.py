@@ -138,7 +138,7 @@ HALF_A_PAGE = 0.5
 
 
 def plot_curve(axes: "Axes", evaluation: Evaluation, theme: Theme) -> None:
-    """Plot the share of errors, its upper bound, what is asked for, and where the reader and the suggestion stand."""
+    """Plot the risk-coverage curve, its upper bound, the promise and the chosen thresholds."""
     curve, suggestion = evaluation.curve, evaluation.suggestion
     axes.set_yscale("function", functions=(lambda share: np.sqrt(np.maximum(share, 0)), np.square))
     top = _top(evaluation)

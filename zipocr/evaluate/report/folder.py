@@ -37,7 +37,8 @@ def check_folder(folder: Path, *, force: bool) -> None:
         ) from error
     if not force and any(os.path.lexists(folder / name) for name in (PAGE, FACTS, PICTURE)):
         raise OutputError(
-            f"There is a report in {shown} already. Replace it with --force, or choose another folder."
+            f"There is a report in {shown} already. Replace it with --force, or choose another "
+            "folder."
         )
 
 

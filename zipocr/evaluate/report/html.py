@@ -131,7 +131,8 @@ def to_html(
 _FIGURES: Sequence[tuple[Callable[[Evaluation, Theme], "Figure"], str]] = (
     (
         curve_figure,
-        "The share of wrong ZIPs among the accepted over the share of pages that is accepted, with its upper bound",
+        "The share of wrong ZIPs among the accepted over the share of pages that is accepted, "
+        "with its upper bound",
     ),
     (
         reliability_figure,
@@ -145,7 +146,10 @@ def _environment() -> "Environment":
     try:
         from jinja2 import Environment, StrictUndefined
     except ImportError as error:
-        message = "A report needs Jinja2, which is not installed. Install it with: pip install 'zipocr[report]'"
+        message = (
+            "A report needs Jinja2, which is not installed. Install it with: pip install "
+            "'zipocr[report]'"
+        )
         raise InputError(message) from error
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

@@ -41,7 +41,7 @@ NON_DIGITS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Lesson:
-    """What a corrected page taught: how a model read it with a directory and without, and its regions, None where they are uncertain.
+    """What a corrected page taught: both answers, and its regions, None where uncertain.
 
     ``features`` is what the last layer of its network saw of the line, (T, F); None where there is
     none. ``text`` stands on the page.

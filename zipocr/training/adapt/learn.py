@@ -1,4 +1,4 @@
-"""Learns from pages whose ZIP a person confirmed or corrected, and measures on pages that taught nothing whether that helps.
+"""Learning from corrected pages, and measuring on held-out pages whether it helps.
 
 The pages are dealt into parts. In turn each part is read by a model that learnt from all others, so
 every page is read once before and once after, by models that never saw it; what is handed out in
@@ -121,10 +121,14 @@ def learn(
     ]
     taught = sum(lesson.samples is not None for _, lesson in known)
     report(
-        f"{len(crops) - len(known)} pages cannot be opened; on {len(known) - taught} the known ZIP was not found in the ink"
+        f"{len(crops) - len(known)} pages cannot be opened; on {len(known) - taught} the known "
+        "ZIP was not found in the ink"
     )
     if taught < MIN_PAGES:
-        message = f"{taught} pages to learn from are too few: it takes {MIN_PAGES} to learn, and some hundreds to see that it helped."
+        message = (
+            f"{taught} pages to learn from are too few: it takes {MIN_PAGES} to learn, and some "
+            "hundreds to see that it helped."
+        )
         raise InputError(message)
     lore = _to_lore(base, [lesson for _, lesson in known])
     parts = deal([crop.truth.kind for crop, _ in known], seed)
@@ -162,7 +166,7 @@ def learn(
 
 
 def card_of(found: Learnt, *, base: str, digest: str) -> Model:
-    """Gives the model a model card that names its base, by name and SHA-256, and says what it learnt and what that was worth."""
+    """Give the model a card that names its base and tells what it learnt and gained."""
     old = dict(found.model.card)
     measured = {
         name: {
@@ -227,7 +231,7 @@ class _Tried:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Trial:
-    """Learns without a part, at every weight, and looks at that part's digits and at what the base would forget."""
+    """Learn without a part, at every weight, and score that part and the rehearsal set."""
 
     arrays: Mapping[str, NDArray[Any]]
     lore: AdaptationSet

@@ -1,4 +1,4 @@
-"""Figures for a reader of ZIPs: how much it reads, how much of that may be accepted at which error, and whether its confidence is true.
+"""Metrics of a reader: accuracy, coverage at a risk, and calibration.
 
 Equal confidences stand or fall together everywhere: no threshold can part them.
 """

@@ -199,7 +199,10 @@ def load_npz(path: Path) -> DigitSet:
         images.shape[1:] != (GLYPH_SIZE, GLYPH_SIZE)
         or not labels.shape == writers.shape == images.shape[:1]
     ):
-        message = f"{path}: X has to be (N, 28, 28), y and writer (N,); found {images.shape}, {labels.shape} and {writers.shape}"
+        message = (
+            f"{path}: X has to be (N, 28, 28), y and writer (N,); found {images.shape}, "
+            f"{labels.shape} and {writers.shape}"
+        )
         raise InputError(message)
     for name, most in (("X", 255), ("y", 9), ("writer", np.iinfo(np.int32).max)):
         if not _are_whole_numbers(found[name], most):
@@ -227,7 +230,10 @@ def load_openml(fetch: Callable[..., Any] | None = None) -> DigitSet:
     try:
         found = fetch("mnist_784", version=1, as_frame=False, parser="liac-arff")
     except OSError as error:
-        message = f"Cannot download mnist_784 from OpenML ({error}). Try again later, or give an .npz with X, y and writer."
+        message = (
+            f"Cannot download mnist_784 from OpenML ({error}). Try again later, or give an .npz "
+            "with X, y and writer."
+        )
         raise InputError(message) from error
     rows, writers, digest = nist_rows()
     return select_rows(np.asarray(found.data), np.asarray(found.target), rows, writers, digest)
@@ -238,11 +244,17 @@ def select_rows(
 ) -> DigitSet:
     """Pick ``rows`` out of ``data (M, 784)`` and ``target (M,)``, and refuse them where their pixels do not hash to ``digest``."""
     if data.shape[1:] != (GLYPH_SIZE**2,) or len(data) <= int(rows.max()):
-        message = f"mnist_784 has an unexpected shape {data.shape}: delete scikit-learn's cached copy and fetch it again"
+        message = (
+            f"mnist_784 has an unexpected shape {data.shape}: delete scikit-learn's cached copy "
+            "and fetch it again"
+        )
         raise InputError(message)
     pixels = np.ascontiguousarray(data[rows].astype(np.uint8))
     if pixels_digest(pixels) != digest:
-        message = "mnist_784 is not in the order the writers are listed for: delete scikit-learn's cached copy, or give an .npz"
+        message = (
+            "mnist_784 is not in the order the writers are listed for: delete scikit-learn's "
+            "cached copy, or give an .npz"
+        )
         raise InputError(message)
     return _nist(pixels.reshape(-1, GLYPH_SIZE, GLYPH_SIZE), target[rows].astype(np.uint8), writers)
 

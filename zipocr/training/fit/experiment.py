@@ -175,7 +175,8 @@ def folds(digits: DigitSet) -> Iterator[NDArray[np.bool_]]:
     count = min(FOLDS, len(names))
     if count == 1:
         raise InputError(
-            "Cross-validation needs digits of two writers or more, but all are by one. Give more digits, or C and gamma."
+            "Cross-validation needs digits of two writers or more, but all are by one. Give "
+            "more digits, or C and gamma."
         )
     if len(digits.grids):
         dealt = places * count // len(names)

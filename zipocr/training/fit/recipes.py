@@ -128,14 +128,16 @@ def build_model(
         about: dict[str, Any] = {"digits": _about_digits()}
         if network:
             raise InputError(
-                "A model of Digits has networks of its own, one that never saw what is held out: leave out --network"
+                "A model of Digits has networks of its own, one that never saw what is held "
+                "out: leave out --network"
             )
         fold = _halves(digits)
         networks = [
             train_network(part, None, recipe, jobs, report) for part in (fold.train, digits)
         ]
         about["network"] = (
-            f"networks trained for {FEW_EPOCHS} rounds on {FEW_LINES} lines composed of the same digits, of words and scribbles"
+            f"networks trained for {FEW_EPOCHS} rounds on {FEW_LINES} lines composed of the "
+            "same digits, of words and scribbles"
         )
         model = _build(fold, digits, digits, recipe, about, networks, jobs, report)
         return with_accuracy(
@@ -179,7 +181,10 @@ def train_network(
     try:
         from zipocr.training.fit.network import fit_network
     except ModuleNotFoundError as error:
-        message = f"A network is trained with PyTorch ({error}): pip install 'zipocr[network]', or take over another model's with --network"
+        message = (
+            f"A network is trained with PyTorch ({error}): pip install 'zipocr[network]', or take "
+            "over another model's with --network"
+        )
         raise InputError(message) from None
     report("composing lines")
     composer = LineComposer(digits=train, extra=extra, seed=LINE_SEED + recipe.seed)
@@ -200,7 +205,8 @@ def taken_network(model: Model) -> dict[str, NDArray[Any]]:
     names = (*array_names("weights"), *array_names("biases"))
     if not set(names) <= set(model.arrays):
         raise InputError(
-            "The model whose network is to be taken over has none: name one of NIST digits, such as mail"
+            "The model whose network is to be taken over has none: name one of NIST digits, "
+            "such as mail"
         )
     return {name: np.asarray(model.arrays[name]) for name in names}
 
@@ -383,10 +389,14 @@ def _about_nist(nist: DigitSet, train: DigitSet) -> dict[str, Any]:
 
 def _about_network() -> str:
     return (
-        f"a network trained for {EPOCHS} rounds on {LINES} lines composed of the same digits and typefaces, of digits drawn in"
+        f"a network trained for {EPOCHS} rounds on {LINES} lines composed of the same digits "
+        "and typefaces, of digits drawn in"
         " shapes of other countries, and of words and scribbles"
     )
 
 
 def _about_digits() -> str:
-    return "scikit-learn's Digits: 1,797 digits of the test part of UCI optdigits, writers unknown, in contiguous blocks"
+    return (
+        "scikit-learn's Digits: 1,797 digits of the test part of UCI optdigits, writers unknown, "
+        "in contiguous blocks"
+    )

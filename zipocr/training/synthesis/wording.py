@@ -85,7 +85,10 @@ def _capitals(rng: Rng, part: Part) -> str:
 
 
 def _street(rng: Rng, part: Part) -> str:
-    text = f"{number_text(rng, 1, 2, 3, 3, 4, 4)} {one_of(rng, town_words(part))} {one_of(rng, _FIXED[part]['street'])}"
+    text = (
+        f"{number_text(rng, 1, 2, 3, 3, 4, 4)} {one_of(rng, town_words(part))} "
+        f"{one_of(rng, _FIXED[part]['street'])}"
+    )
     return (
         f"{text} {'Apt' if part == 'train' else 'Unit'} {number_text(rng, 1, 2)}"
         if rng.random() < 0.2
