@@ -18,18 +18,6 @@ SECONDS ?= 60
 BIN := .venv/bin
 SOURCES := pyproject.toml LICENSE $(wildcard README.md) $(shell find zipocr -type f -not -name '*.pyc')
 
-# The rows of a results file as a table that fits a terminal.
-define TABLE
-import csv, sys
-rows = list(csv.DictReader(open(sys.argv[1], encoding="utf-8")))
-line = "{file:32.32} {page:>4} {zip:5} {plus4:5} {confidence:>10} {status:6} {reason}".format
-print(line(**{name: name for name in rows[0]}).rstrip())
-for row in rows[:12]:
-    print(line(**row).rstrip())
-print("...", len(rows), "rows")
-endef
-export TABLE
-
 .PHONY: help scan test golden soak bench cost fuzz check samples strings listing model accuracy pictures clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -41,8 +29,6 @@ help: ## Show this list
 
 scan: .venv/installed ## Read the sample scans and show what was read
 	$(BIN)/zipocr scan sample_scans/ -o results.csv --force
-	@$(BIN)/python -c "$$TABLE" results.csv
-	@echo "The results are in $(CURDIR)/results.csv"
 
 test: .venv/with-test ## Run the tests against the installed package
 	$(BIN)/pytest

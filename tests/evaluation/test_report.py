@@ -145,7 +145,7 @@ def test_the_worst_errors_are_shown_with_their_wrong_digits(found: Evaluation) -
     sheet = Sheet(crop=b"crop", sheet=b"sheet", note="Seen otherwise.")
     page = page_of(found, sheets={("crop-075.png", 1): sheet})
     assert (
-        "read 939 3 1 stands there 93925 confidence 0.8300 , read crop-075.png, page 1 Seen "
+        "read 939 3 1 true 93925 confidence 0.8300 , read crop-075.png, page 1 Seen "
         "otherwise." in page.text
     )
     assert page.text.count("The image was not found") == 2

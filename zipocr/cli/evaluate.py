@@ -97,6 +97,7 @@ def evaluate(
     or the report.
     """
     from zipocr.cli.directories import own_directory
+    from zipocr.cli.formats import check_extra
     from zipocr.cli.tables import print_evaluation
     from zipocr.evaluation.report.folder import check_folder
 
@@ -104,6 +105,7 @@ def evaluate(
         raise click.UsageError("--max-error needs a number above 0 and up to 1.")
     places = own_directory(directory, no_directory=no_directory)
     if output:
+        check_extra("report", "jinja2", "matplotlib", need="To write a report")
         check_folder(output, force=force)
     pairs, evaluation = _evaluated(results, labels, by=by, max_error=max_error, worst=worst)
     print_evaluation(evaluation, by=by)

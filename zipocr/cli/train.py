@@ -14,6 +14,7 @@ from zipfile import is_zipfile
 import click
 from click.core import ParameterSource
 
+from zipocr.cli.formats import check_extra
 from zipocr.cli.options import FILE, FOLDER, NEW_FILE
 from zipocr.cli.terminal import say, show
 from zipocr.errors import OutputError
@@ -203,6 +204,11 @@ def train(
         tuning = _tune(digits, holdout, c, gamma, recipe)
         recipe = replace(recipe, C=tuning.best[0], gamma=tuning.best[1]) if tune else recipe
     if digits is not None and holdout:
+        if tuning and not tune:
+            best = f"C {tuning.best[0]:.4g} and gamma {tuning.best[1]:.4g}"
+            say(
+                f"the plot's best is {best}; the recipe's values are used, give --tune for the best"
+            )
         experiment = _predict(digits, holdout, recipe)
         if plot and tuning:
             _plot(plot, experiment, tuning)
@@ -264,6 +270,8 @@ def _check_request(
         raise click.UsageError(
             "--plot draws the digits held out: give --holdout 6 or half with it."
         )
+    if plot:
+        check_extra("plots", "matplotlib", need="To plot")
     if model_out and model_out.exists() and data not in NAMED and model_out.samefile(data):
         raise click.UsageError(
             f"{model_out} is the data to train on; write the model to another file."

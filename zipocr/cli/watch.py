@@ -35,12 +35,20 @@ if TYPE_CHECKING:
 
 DEFAULTS = WatchConfig()
 OF_MANIFESTS = frozenset({"manifest", "out_dir", "shard_size", "patience"})
-NOT_OF_WATCH = frozenset({"paths", "format", "resume", "backend", "scheduler"}) | OF_MANIFESTS
+NOT_OF_WATCH = (
+    frozenset({"paths", "output", "format", "resume", "backend", "scheduler"}) | OF_MANIFESTS
+)
 # Writing the whole CSV anew may not take more than this share of the time.
 MAX_SHARE = 0.05
 
 FOLDER = click.Argument(
     ["folder"], metavar="FOLDER", type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
+OUTPUT = click.Option(
+    ["-o", "--output"],
+    required=True,
+    metavar="FILE",
+    help="File to write, whose name ends in .csv, .jsonl, .parquet, .sqlite or .db.",
 )
 SETTLE = click.Option(
     ["--settle"],
@@ -99,7 +107,7 @@ EXEC_TIMEOUT = click.Option(
 
 @click.command(
     params=[
-        *(FOLDER, SETTLE, SETTLE_LIMIT, POLL, DONE, DONE_LINK, EXEC, EXEC_TIMEOUT),
+        *(FOLDER, OUTPUT, SETTLE, SETTLE_LIMIT, POLL, DONE, DONE_LINK, EXEC, EXEC_TIMEOUT),
         *(param for param in scan.params if param.name not in NOT_OF_WATCH),
     ]
 )

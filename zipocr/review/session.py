@@ -48,13 +48,13 @@ class Pace:
         if self._latest is None:
             self._latest = self.clock()
 
-    def tick(self) -> None:
-        """Count a decision."""
+    def tick(self, *, is_decision: bool = True) -> None:
+        """Count an answer: a decision, or a page skipped."""
         now = self.clock()
         if self._latest is not None and now - self._latest <= PAUSE:
             self._taken.append(now - self._latest)
         self._latest = now
-        self.decided += 1
+        self.decided += is_decision
 
     @property
     def seconds(self) -> float | None:
@@ -120,7 +120,7 @@ class Session:
             self._write(
                 number, self._judge(number, answer, zip_), zip_ if answer is Answer.ACCEPT else ""
             )
-            self.pace.tick()
+            self.pace.tick(is_decision=answer is not Answer.SKIP)
 
     def undo(self, revision: int) -> None:
         """Take the latest decision back.
@@ -143,6 +143,7 @@ class Session:
                     f"Another window went on meanwhile. {self._already(latest)} Press u again "
                     "to take that back."
                 )
+            self.pace.decided -= self._queue.verdict(latest) is not Verdict.SKIPPED
             self._write(latest, Verdict.UNDONE, "")
 
     def reopen_skipped(self) -> None:

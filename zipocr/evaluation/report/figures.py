@@ -127,7 +127,7 @@ def confusion_figure(evaluation: Evaluation, theme: Theme = LIGHT) -> "Figure":
     axes.grid(which="minor", color=theme.line, linewidth=0.7)
     axes.set_xticks(range(10), [str(digit) for digit in range(10)])
     axes.set_yticks(range(10), [str(digit) for digit in range(10)])
-    _dress(axes, theme, "read as", "stands there")
+    _dress(axes, theme, "read", "true")
     for spine in axes.spines.values():
         spine.set_visible(False)
     return figure
