@@ -183,9 +183,10 @@ def test_every_option_reaches_the_settings(tmp_path: Path, monkeypatch: pytest.M
         require_listed=True,
         patience=2.0,
     )
+    stdout = ScanConfig(format="jsonl")
     defaults = ScanConfig()
     assert all(
-        len({getattr(one, field.name) for one in (given, other, defaults)}) >= 2
+        len({getattr(one, field.name) for one in (given, other, stdout, defaults)}) >= 2
         for field in fields(ScanConfig)
     )
     words = [
@@ -237,8 +238,9 @@ def test_every_option_reaches_the_settings(tmp_path: Path, monkeypatch: pytest.M
     ]
     words += ["--require-listed", "--patience", "2"]
     invoke("scan", *words)
+    invoke("scan", tmp_path / "x.png", "--format", "jsonl")
     invoke("scan", tmp_path / "x.png")
-    assert seen == [given, other, defaults]
+    assert seen == [given, other, stdout, defaults]
 
 
 def test_a_scan_writes_rows_to_the_file_and_talk_to_stderr(tmp_path: Path) -> None:

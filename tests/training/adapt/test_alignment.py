@@ -8,7 +8,7 @@ import pytest
 from zipocr.classify.normalize import draw_regions
 from zipocr.classify.svc import NON_DIGIT
 from zipocr.errors import InputError
-from zipocr.evaluate.labels import Label
+from zipocr.evaluation.labels import Label
 from zipocr.segment.regions import divide
 from zipocr.training.adapt.alignment import NON_DIGITS, align, study, to_crops
 from zipocr.training.benchmark.measure import judges

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from zipocr.drawing.experiment_plot import new_figure
-from zipocr.evaluate.error_rates import wilson
-from zipocr.evaluate.metrics import Evaluation, Point, RiskCoverageCurve
-from zipocr.evaluate.report.text import plain
+from zipocr.evaluation.error_rates import wilson
+from zipocr.evaluation.metrics import Evaluation, Point, RiskCoverageCurve
+from zipocr.evaluation.report.text import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
