@@ -294,6 +294,7 @@ def test_a_file_that_came_under_the_name_meanwhile_stays_to_be_read(
     assert "another file came under its name" in place.said[0]
 
 
+@pytest.mark.posix
 def test_a_link_stays_where_it_is_and_a_full_folder_is_told(place: Place) -> None:
     place.save("b.png")
     (place.folder / "in" / "a.png").symlink_to("b.png")

@@ -212,6 +212,7 @@ def test_results_are_never_replaced_by_what_is_made_of_them(apply, results: Path
     assert (done.exit_code, results.read_bytes()) == (5, before)
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("name", ["corrections.csv", "zips.txt", "link.csv"])
 def test_no_file_that_is_read_is_replaced_even_by_force(apply, tmp_path: Path, name: str) -> None:
     (tmp_path / "zips.txt").write_text("10001\n")
@@ -223,6 +224,7 @@ def test_no_file_that_is_read_is_replaced_even_by_force(apply, tmp_path: Path, n
     assert (tmp_path / "zips.txt").read_text() == "10001\n"
 
 
+@pytest.mark.posix
 def test_the_json_beside_the_output_replaces_no_input(apply, results: Path, tmp_path: Path) -> None:
     (tmp_path / "final.csv.json").symlink_to(results)
     before = results.read_bytes()
