@@ -16,6 +16,7 @@ import waiting
 from zipocr.batch import hand_off as module
 from zipocr.batch.hand_off import HandOff, Orders, folder_of, run_program
 from zipocr.batch.read_files import FileResult
+from zipocr.errors import OutputError
 from zipocr.images.decode import ImageFile, stamp_of
 from zipocr.results.csv_file import to_row, unread_row
 from zipocr.storage.journal import Journal, open_journal
@@ -294,6 +295,7 @@ def test_a_file_that_came_under_the_name_meanwhile_stays_to_be_read(
     assert "another file came under its name" in place.said[0]
 
 
+@pytest.mark.posix
 def test_a_link_stays_where_it_is_and_a_full_folder_is_told(place: Place) -> None:
     place.save("b.png")
     (place.folder / "in" / "a.png").symlink_to("b.png")
@@ -311,3 +313,31 @@ def test_a_file_that_has_changed_since_it_was_read_is_left_alone(place: Place) -
     with place.open(place.orders(program=NOTE)) as hands:
         hands.hand_over(file, "7-7", result("a.png", "read"))
     assert (set(place.files()), place.told(), place.said) == ({"in/a.png"}, [], [])
+
+
+def test_a_disk_that_keeps_times_less_exactly_takes_files_too(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = place.save(text="the page")
+    with monkeypatch.context() as patched:
+        killed_at(patched, 99, is_other_disk=True)
+        patched.setattr(module.shutil, "copystat", lambda *_: None)
+        place.hand_over(file, place.orders())
+    assert (place.files(), place.said) == ({"done/read/a.png": "the page"}, [])
+
+
+def test_a_full_disk_costs_no_file_and_does_not_end_the_watch(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OutputError("Cannot write it: No space left on device.")
+
+    file = place.save(text="the page")
+    with monkeypatch.context() as patched:
+        killed_at(patched, 99, is_other_disk=True)
+        patched.setattr(module.shutil, "copyfileobj", full)
+        place.hand_over(file, place.orders())
+    assert place.files() == {"in/a.png": "the page"}
+    assert "No space left on device" in place.said[0]
+    place.hand_over(file, place.orders())
+    assert place.files() == {"done/read/a.png": "the page"}

@@ -163,6 +163,7 @@ def test_listing_takes_a_fifth_of_the_time_however_much_happens(
     assert 0.15 < 3 * len(lists) / clock[0] < 0.205
 
 
+@pytest.mark.posix
 def test_a_link_to_nowhere_and_a_file_in_a_folder_are_given_other_files_are_not(
     tmp_path: Path,
 ) -> None:
@@ -224,6 +225,7 @@ def zips(output: Path) -> list[tuple[str, str]]:
     return [(row.file, row.zip) for row in read_results(output)] if output.exists() else []
 
 
+@pytest.mark.posix
 def test_files_are_read_as_they_arrive_and_none_twice_across_restarts(tmp_path: Path) -> None:
     folder, output = tmp_path / "in", tmp_path / "out.csv"
     folder.mkdir()
@@ -358,6 +360,7 @@ def test_a_watch_on_a_full_disk_leaves_what_its_journal_holds_in_the_results(
     assert zips(output) == [("1.png", "00001"), ("2.png", "00002"), ("3.png", "00003")]
 
 
+@pytest.mark.posix
 def test_a_file_that_is_still_written_waits(tmp_path: Path) -> None:
     folder, output = tmp_path / "in", tmp_path / "out.csv"
     folder.mkdir()
@@ -374,6 +377,7 @@ def test_a_file_that_is_still_written_waits(tmp_path: Path) -> None:
         assert end(process)[0] == 0
 
 
+@pytest.mark.posix
 def test_a_folder_that_tells_nothing_is_listed(tmp_path: Path) -> None:
     folder, output = tmp_path / "in", tmp_path / "out.csv"
     folder.mkdir()
@@ -388,6 +392,7 @@ def test_a_folder_that_tells_nothing_is_listed(tmp_path: Path) -> None:
         assert end(process)[0] == 0
 
 
+@pytest.mark.posix
 def test_a_bad_file_costs_its_row_and_the_watch_goes_on(tmp_path: Path) -> None:
     folder, output = tmp_path / "in", tmp_path / "out.csv"
     folder.mkdir()
@@ -401,6 +406,7 @@ def test_a_bad_file_costs_its_row_and_the_watch_goes_on(tmp_path: Path) -> None:
     assert reasons == {"a.png": "worker_died", "b.png": "unreadable_file", "c.png": ""}
 
 
+@pytest.mark.posix
 def test_a_watch_is_not_gone_on_with_otherwise_and_two_do_not_meet(tmp_path: Path) -> None:
     folder, output = tmp_path / "in", tmp_path / "out.csv"
     folder.mkdir()
@@ -419,6 +425,7 @@ def test_a_watch_is_not_gone_on_with_otherwise_and_two_do_not_meet(tmp_path: Pat
     )
 
 
+@pytest.mark.posix
 def test_a_watch_reads_with_the_list_and_the_error_it_is_told_and_goes_on_only_with_these(
     tmp_path: Path,
 ) -> None:
@@ -552,6 +559,7 @@ def test_orders_that_cannot_be_followed_are_wrong_usage(
     assert (result.exit_code, said in " ".join(result.stderr.split())) == (2, True)
 
 
+@pytest.mark.posix
 def test_a_kill_while_files_are_handed_over_loses_none_and_does_nothing_twice(
     tmp_path: Path,
 ) -> None:

@@ -101,6 +101,7 @@ def test_a_log_file_that_cannot_be_opened_is_an_output_error(folder: Path, tmp_p
     assert result.stderr.startswith("zipocr: Cannot write")
 
 
+@pytest.mark.posix
 def test_a_log_file_on_a_full_disk_does_not_end_the_run(folder: Path, tmp_path: Path) -> None:
     result = scan(folder, "-o", tmp_path / "o.csv", "--log-file", "/dev/full")
     assert result.exit_code == 1

@@ -642,6 +642,7 @@ def test_standard_error_may_be_closed_or_full_and_nothing_meant_for_it_gets_into
     assert rows == (tmp_path / "closed.csv").read_bytes() == (tmp_path / "full.csv").read_bytes()
 
 
+@pytest.mark.posix
 def test_a_full_standard_output_is_an_output_error(tmp_path: Path) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(

@@ -24,6 +24,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from zipocr.batch.read_files import FileResult
+from zipocr.errors import OutputError
 from zipocr.images.decode import ImageFile, stamp_of
 from zipocr.results.csv_file import to_cell
 from zipocr.results.jsonl_file import to_json_lines
@@ -84,6 +85,9 @@ def folder_of(result: FileResult) -> str:
     """Name the folder of a file: the status of its pages, ``review`` where they differ."""
     statuses = {row.status for row in result.rows}
     return statuses.pop().value if len(statuses) == 1 else Status.REVIEW.value
+
+
+_OVER: Mapping[str, Any] = {"step": Step.PLACED}
 
 
 class Trouble(Exception):  # noqa: N818 - told, and the watch goes on
@@ -191,7 +195,7 @@ class HandOff:
         last = self._last.get((file.name, stamp), {})
         if last.get("step") == Step.PLACING and self.orders.done is not None:
             place = last["place"]
-            if stamp_of(str(self.orders.done / place)) == stamp:
+            if _has_size(self.orders.done / place, stamp):
                 self._note(file.name, stamp, Step.PLACED, place=place)
         return False
 
@@ -206,6 +210,8 @@ class HandOff:
     def _keep(self, record: Mapping[str, Any]) -> None:
         self._last[record["name"], record["stamp"]] = record
         name, is_placed = record["name"], record["step"] == Step.PLACED
+        if is_placed:  # there may be very many
+            self._last[name, record["stamp"]] = _OVER
         if is_placed and not record.get("is_link"):
             self.moved.add(name)
         (self._unfinished.discard if is_placed else self._unfinished.add)(name)
@@ -267,7 +273,7 @@ class HandOff:
         if self.orders.is_link or last.get("step") != Step.PLACING:
             return False
         target = done / last["place"]
-        if stamp_of(str(target)) != stamp or target.is_symlink() or target.samefile(file.place):
+        if not _has_size(target, stamp) or target.is_symlink() or target.samefile(file.place):
             return False
         return filecmp.cmp(file.place, target, shallow=False)
 
@@ -309,7 +315,10 @@ def move(source: Path, target: Path, stamp: str) -> bool:
         if error.errno != EXDEV:
             target.unlink()
             raise
-        _copy_over(source, target, stamp)
+        try:
+            _copy_over(source, target, stamp)
+        except OutputError as trouble:
+            raise Trouble(str(trouble)) from trouble
     else:
         if stamp_of(str(target)) != stamp:
             _put_back(target, source)
@@ -351,8 +360,13 @@ def _copy_over(source: Path, target: Path, stamp: str) -> None:
     source.unlink()
 
 
+def _has_size(path: Path, stamp: str) -> bool:
+    """Tell whether a file is as large as one was; not all disks keep its time as exactly."""
+    return stamp_of(str(path)).partition("-")[0] == stamp.partition("-")[0]
+
+
 def _refuse_changed(source: Path, copied: Path, stamp: str) -> None:
-    if {stamp_of(str(source)), stamp_of(str(copied))} != {stamp}:
+    if stamp_of(str(source)) != stamp or not _has_size(copied, stamp):
         raise Trouble("it changed while it was copied, and will be read again")
 
 

@@ -120,6 +120,7 @@ def test_pages_are_read_in_their_order_and_missing_ones_are_told(tmp_path: Path,
         assert [answer.confidence for answer in lesson.answers] == confidences
 
 
+@pytest.mark.posix
 def test_a_page_that_a_name_or_a_link_leads_out_to_is_refused(tmp_path: Path):
     (tmp_path / "in").mkdir()
     (tmp_path / "secret.png").touch()
