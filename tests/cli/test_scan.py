@@ -755,7 +755,7 @@ def test_the_model_of_the_mail_is_shown_when_none_is_named(monkeypatch: pytest.M
         "model: mail",
         "called: mail",
         f"sha256 of the file: {digest}",
-        "sha256 of the contents: ",
+        "sha256 of the contents:",
         "confidence for --max-error:",
         "  with a directory: 0.01 from 0.9000, 0.1 from 0.5000",
         "  without: none",
