@@ -15,10 +15,10 @@ from zipocr.training.compose import (
     composed_strings,
 )
 from zipocr.training.datasets import DigitSet
-from zipocr.training.scene import KINDS, draw_kind, draw_scene
+from zipocr.training.scene import KINDS, PRINTED_KINDS, draw_kind, draw_scene
 from zipocr.training.typefaces import Typeface
 
-ALL_KINDS = sorted({*KINDS, "mixed"} - {"printed"})
+ALL_KINDS = sorted({*KINDS, "mixed"} - set(PRINTED_KINDS))
 ZIPS = ("02108", "90210", "60614", "33301")
 
 

@@ -14,8 +14,10 @@ from zipocr.training.augment import augment_glyph
 from zipocr.training.datasets import INK_HEIGHT, DigitSet
 from zipocr.training.marks import draw_clutter, draw_ligature, draw_rule, draw_separator
 from zipocr.training.paper import draw_paper, lay_ink, scan_page
-from zipocr.training.scene import Chance, Hand, Pen, Scene, draw_kind, draw_scene, with_dash
+from zipocr.training.scene import PRINTED_KINDS, Chance, Hand, Pen, Scene, draw_kind, draw_scene, with_dash
 from zipocr.training.strokes import INKED, Cover, Piece, draw_strokes, set_side_by_side
+from zipocr.training.synthesis.machine_type import draw_face
+from zipocr.training.synthesis.print_wear import wear_off
 from zipocr.training.typefaces import LETTER_SIZE, Typeface, render_word
 from zipocr.types import PLUS4_LENGTH, ZIP_LENGTH, Box, GrayImage
 
@@ -83,6 +85,11 @@ class Drawing:
         """With foreign ink entered in the map of owners, but not drawn: it is of another colour."""
         return replace(self.under(cover, FOREIGN), cover=self.cover)
 
+    def redrawn(self, cover: Cover) -> "Drawing":
+        """With the ink that a printer made of it; of what is left everybody keeps their own."""
+        there = cover > INKED
+        return Drawing(cover=cover, owners=self.owners * there, shared=self.shared & there)
+
     def erased(self, kept: Cover) -> "Drawing":
         """With only the share ``kept`` (0 to 1) of the ink left."""
         there = kept > INKED
@@ -102,14 +109,14 @@ def compose(
     return set_page(rng, covers, owners, scene, text=text, writer=writer, kind=kind)
 
 
-def compose_printed(rng: Chance, face: Typeface, text: str, *, scene: Scene | None = None) -> Composed:
+def compose_printed(rng: Chance, face: Typeface, text: str, *, kind: str = "printed", scene: Scene | None = None) -> Composed:
     """Compose a crop with a number in type, nine digits as a ZIP+4; the typeface stands for the writer."""
-    scene = scene or draw_scene(rng, "printed")
+    scene = scene or draw_scene(rng, kind)
     if len(text) > ZIP_LENGTH:
         scene = with_dash(rng, scene)
     tracking = float(rng.uniform(0.97, 1.12))
     scene = replace(scene, hand=replace(scene.hand, pitch=face.pitch * scene.hand.aspect * tracking))
-    return compose(rng, [face.glyphs[int(letter)] for letter in text], "printed", text, writer=face.writer, scene=scene)
+    return compose(rng, [face.glyphs[int(letter)] for letter in text], kind, text, writer=face.writer, scene=scene)
 
 
 def compose_negative(rng: Chance, kind: str, digits: DigitSet, *, scene: Scene | None = None) -> Composed:
@@ -236,6 +243,8 @@ def _edge_point(piece: Piece, level: float, *, rightmost: bool) -> tuple[float, 
 
 def _spoil(rng: Chance, drawing: Drawing, pen: Pen, height: float) -> Drawing:
     """Erase gaps where the pen skipped, scratches as of a ball pen, and patches where the ink did not take."""
+    if pen.wear:
+        drawing = drawing.redrawn(wear_off(rng, drawing.cover, pen.wear, height))
     if not (pen.breaks or pen.splits or pen.streaks or pen.dropout):
         return drawing
     rubber = np.zeros(drawing.cover.shape, np.uint8)
@@ -306,6 +315,8 @@ class Composer:
     unlisted: ClassVar[float] = 0.3
     printed_plus4: ClassVar[float] = 0.25
     """Share of printed ZIPs that are ZIP+4: who prints addresses knows them."""
+    machine_faces: ClassVar[float] = 0.45
+    """Share of machines' type that is drawn by chance; the rest is printed in typefaces."""
 
     def __init__(
         self,
@@ -319,7 +330,7 @@ class Composer:
         each_once: bool = False,
         faces: Sequence[Typeface] = (),
     ) -> None:
-        if kinds.get("printed") and not faces:
+        if any(kinds.get(kind) for kind in PRINTED_KINDS) and not faces:
             message = "printed strings need typefaces"
             raise ValueError(message)
         self.digits, self.seed, self.kinds, self.zips, self.faces = digits, seed, kinds, zips, faces
@@ -335,10 +346,10 @@ class Composer:
         """The string of this number."""
         rng = np.random.default_rng((self.seed, number))
         kind = draw_kind(rng, self.kinds)
-        if kind == "printed":
+        if kind in PRINTED_KINDS:
             more = PLUS4_LENGTH if rng.random() < self.printed_plus4 else 0
             text = draw_zip(rng, self.zips, unlisted=self.unlisted) + _any_digits(rng, more)
-            return compose_printed(rng, self.faces[int(rng.integers(len(self.faces)))], text)
+            return compose_printed(rng, self._face(rng, kind), text, kind=kind)
         more = PLUS4_LENGTH if kind == "plus4" else 0
         chosen = self._dealt(number, more) if self.each_once else self._drawn(rng, more)
         labels, writer = self.digits.labels[chosen], int(self.digits.writers[chosen[0]])
@@ -348,6 +359,12 @@ class Composer:
             for row, label in zip(chosen, labels, strict=True)
         ]
         return compose(rng, glyphs, kind, "".join(map(str, labels)), writer=writer)
+
+    def _face(self, rng: Chance, kind: str) -> Typeface:
+        """A typeface, or, where a machine may print it, one that is drawn by chance."""
+        if kind != "printed" and rng.random() < self.machine_faces:
+            return draw_face(rng)
+        return self.faces[int(rng.integers(len(self.faces)))]
 
     def _drawn(self, rng: Chance, more: int) -> NDArray[np.int_]:
         """Rows of digits that spell a drawn ZIP and ``more`` digits."""

@@ -51,6 +51,7 @@ class Pen:
     ``edge`` is the width of a stroke's edge in pixels; ``weight`` is added to the threshold: negative is bolder. ``texture`` 0 to 1 is
     the share of the ink that comes and goes, ``streaks`` the number of scratches a ball pen leaves, ``breaks`` the number of gaps erased
     from the strokes, ``splits`` that of gaps long enough to part a digit, mostly across as a scanner's dead line or a fold does.
+    ``wear`` names what a printer leaves of the ink (see `zipocr.training.synthesis.print_wear`).
     """
 
     gray: float
@@ -63,6 +64,7 @@ class Pen:
     splits: int = 0
     break_width: float = 0.05
     dropout: float = 0.0
+    wear: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,6 +333,39 @@ def _printed(rng: Chance, scene: Scene) -> Scene:
     return replace(scene, hand=hand, pen=pen)
 
 
+def _far_cells(rng: Chance, scene: Scene) -> Scene:
+    """Small digits in large cells."""
+    scene = _celled(rng, scene)
+    hand = replace(scene.hand, pitch=float(rng.uniform(1.4, 2.6)), pitch_jitter=0.12, height=float(rng.uniform(16, 40)))
+    return replace(scene, hand=hand)
+
+
+def _machine(rng: Chance, scene: Scene, wear: str = "") -> Scene:
+    """Type of any weight and width, of which a printer leaves this or that."""
+    scene = _printed(rng, scene)
+    height = float(rng.uniform(14, 60))
+    hand = replace(scene.hand, aspect=float(np.exp(rng.normal(-0.05, 0.2))), height=height)
+    weight = float(np.clip(rng.normal(0, 0.12), -0.25, 0.2))
+    return replace(scene, hand=hand, pen=replace(scene.pen, weight=weight, wear=wear))
+
+
+def _thermal(rng: Chance, scene: Scene) -> Scene:
+    scene = _machine(rng, scene, "thermal")
+    gray = scene.paper.gray - float(rng.uniform(45, 190))
+    return replace(scene, pen=replace(scene.pen, gray=max(0.0, gray)))
+
+
+def _tiny(rng: Chance, scene: Scene) -> Scene:
+    """Type of 6 to 11 pixels, as faxes and previews have it, from time to time enlarged."""
+    scene = _machine(rng, scene)
+    hand = replace(scene.hand, height=float(rng.uniform(6, 11)), aspect=float(rng.uniform(0.8, 1.2)))
+    zoom = float(rng.choice([1.0, rng.uniform(1.5, 3)], p=[0.7, 0.3]))
+    jpeg = int(rng.integers(25, 80)) if rng.random() < 0.4 else 0
+    scan = replace(scene.scan, zoom=zoom, jpeg=jpeg, blur=float(rng.uniform(0, 0.6)), noise=float(rng.uniform(0, 8)))
+    pen = replace(scene.pen, edge=1.0, weight=0.0, gray=min(scene.pen.gray, 90.0), breaks=0, splits=0)
+    return replace(scene, hand=hand, pen=pen, scan=scan, marks=replace(scene.marks, rule="", specks=0, strokes=0))
+
+
 KINDS: Mapping[str, Callable[[Chance, Scene], Scene]] = {
     "plain": lambda _rng, scene: scene,
     "white": _white,
@@ -359,9 +394,17 @@ KINDS: Mapping[str, Callable[[Chance, Scene], Scene]] = {
     "faint": _faint,
     "blurred": _blurred,
     "plus4": _plus4,
+    "far_cells": _far_cells,
     "printed": _printed,
+    "machine": _machine,
+    "thermal": _thermal,
+    "ink_jet": lambda rng, scene: _machine(rng, scene, "ink_jet"),
+    "worn": lambda rng, scene: _machine(rng, scene, "worn"),
+    "tiny": _tiny,
 }
-_MIXABLE = [name for name in KINDS if name not in {"plain", "printed", "plus4", "lowres", "cheque", "faint"}]
+PRINTED_KINDS = ("printed", "machine", "thermal", "ink_jet", "worn", "tiny")
+_UNMIXED = {*PRINTED_KINDS, "far_cells", "plain", "plus4", "lowres", "cheque", "faint"}
+_MIXABLE = [name for name in KINDS if name not in _UNMIXED]
 _PAPERS = (
     "white", "kraft", "shaded", "shadow", "noisy", "underlined", "boxed", "clutter", "jpeg", "bilevel", "lowres", "skewed", "broken",
     "faint", "blurred", "security",

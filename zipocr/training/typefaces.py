@@ -51,7 +51,7 @@ _FILES: dict[Part, dict[str, tuple[str, ...]]] = {
 }  # fmt: skip
 _MATRICES: dict[Part, dict[str, str]] = {"train": {"5x7": "", "9-pin": "DejaVuSansMono.ttf"}, "test": {"12-pin": "cmtt10.ttf"}}
 _PINS = {"5x7": 7, "9-pin": 9, "12-pin": 12}
-_FIVE_BY_SEVEN = (
+FIVE_BY_SEVEN = (
     "01110 10001 10011 10101 11001 10001 01110", "00100 01100 00100 00100 00100 00100 01110", "01110 10001 00001 00010 00100 01000 11111",
     "11111 00010 00100 00010 00001 10001 01110", "00010 00110 01010 10010 11111 00010 00010", "11111 10000 11110 00001 00001 10001 01110",
     "00110 01000 10000 11110 10001 10001 01110", "11111 00001 00010 00100 01000 01000 01000", "01110 10001 10001 01110 10001 10001 01110",
@@ -167,14 +167,15 @@ def _dots(pins: int, source: str) -> tuple[tuple[NDArray[np.uint8], ...], float]
     """Digits as a needle printer makes them: round dots on a grid ``pins`` high, from the 5x7 letters or from a typeface made coarse."""
     if source:
         outlines, pitch = _outlines(_font_path("matplotlib", source))
-        grids = [_coarse(glyph, pins) for glyph in outlines]
+        grids = [dot_grid(glyph, pins) for glyph in outlines]
     else:
-        grids = [np.array([[int(dot) for dot in row] for row in rows.split()], np.uint8) for rows in _FIVE_BY_SEVEN]
+        grids = [np.array([[int(dot) for dot in row] for row in rows.split()], np.uint8) for rows in FIVE_BY_SEVEN]
         pitch = 6 / 7
     return _scaled([_as_dots(grid) for grid in grids]), pitch
 
 
-def _coarse(glyph: NDArray[np.uint8], pins: int) -> NDArray[np.uint8]:
+def dot_grid(glyph: NDArray[np.uint8], pins: int) -> NDArray[np.uint8]:
+    """The pins that print a glyph: ``(pins, w) uint8``, 1 where one strikes."""
     small = cv2.resize(glyph, (max(1, round(glyph.shape[1] * pins / glyph.shape[0])), pins), interpolation=cv2.INTER_AREA)
     return np.asarray(small > _DOTTED, np.uint8)
 
