@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.prepare import prepare
+from zipocr.prepare import InkPage, prepare
 from zipocr.sequence.network import FIRST_DIGIT, OTHER
 from zipocr.sequence.strip import straighten
-from zipocr.training.compose import HANDWRITTEN_QUOTAS, Composer
+from zipocr.training.compose import HANDWRITTEN_QUOTAS, LIGATURE, Composed, Composer
 from zipocr.training.datasets import DigitSet
-from zipocr.training.foreign import ForeignComposer
+from zipocr.training.foreign import AmountComposer, ForeignComposer
 from zipocr.training.gather import map_strings
 from zipocr.training.negatives import COUNTS, QUOTAS, WORDLESS, Negatives
 from zipocr.training.typefaces import typefaces
@@ -32,6 +32,14 @@ OTHER_KINDS: Mapping[str, float] = {kind: weight for kind, weight in QUOTAS.item
 # Where digits are few, none of them in type, and each written more differently from time to time.
 OTHER_FEW_KINDS: Mapping[str, float] = {kind: QUOTAS[kind] for kind in (*COUNTS, *WORDLESS, "blank") if kind not in _UNKNOWN}
 FEW_STRENGTH = 1.0
+# Shares of the lines of a network that has learnt from those above: hands of US mail, amounts, and
+# type as cheap and worn machines print it.
+OF_MAIL, AMOUNTS, MACHINES = 0.12, 0.24, 0.22
+WIDE_KINDS: Mapping[str, float] = {**KINDS, "far_cells": 5.0}
+MACHINE_KINDS: Mapping[str, float] = {"machine": 3, "thermal": 4, "ink_jet": 2, "worn": 3, "tiny": 4, "printed": 2}
+OTHER_WIDE_KINDS: Mapping[str, float] = {**OTHER_KINDS, "town_line": 18.0}
+# A line teaches nothing if its height was misjudged by more than this factor.
+MOST_MISJUDGED = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,18 +54,25 @@ class Line:
 class LineComposer:
     """Makes lines by number; the n-th is the same in every process. ``nth`` gives None where a page showed no ink.
 
-    Where there are no ``extra`` digits the lines know ``digits`` alone: none in type, and none drawn.
+    Where there are no ``extra`` digits the lines know ``digits`` alone: none in type, and none drawn. With ``is_wide`` fewer are composed
+    of NIST digits: more are amounts, machines' type, and written by the hands of ``mail``, where there are some.
     """
 
     digits: DigitSet
     extra: DigitSet | None
     seed: int
+    mail: DigitSet | None = None
+    is_wide: bool = False
     _sources: tuple[tuple[float, Composer | Negatives], ...] = field(init=False)
 
     def __post_init__(self) -> None:
         """Set up what lines are drawn from."""
-        sources = self._few() if self.extra is None else self._many(self.extra)
-        object.__setattr__(self, "_sources", sources)
+        object.__setattr__(self, "_sources", self._all_sources())
+
+    def _all_sources(self) -> tuple[tuple[float, Composer | Negatives], ...]:
+        if self.extra is None:
+            return self._few()
+        return self._wide(self.extra) if self.is_wide else self._many(self.extra)
 
     def _few(self) -> tuple[tuple[float, Composer | Negatives], ...]:
         own = Composer(self.digits, seed=self.seed, kinds=FEW_KINDS, european=EUROPEAN, strength=FEW_STRENGTH, each_once=True)
@@ -76,6 +91,21 @@ class LineComposer:
         foreign = ForeignComposer(self.digits, seed=self.seed + 6)
         return (WITHOUT_ZIP, rest), (OF_DIGITS, other), (FOREIGN, foreign), (1.0, own)
 
+    def _wide(self, extra: DigitSet) -> tuple[tuple[float, Composer | Negatives], ...]:
+        faces, mail = typefaces("train"), self.mail or self.digits
+        own, other, of_mail = (
+            Composer(digits, seed=self.seed + more, kinds=WIDE_KINDS, european=european, each_once=True, faces=faces)
+            for digits, more, european in ((self.digits, 0, EUROPEAN), (extra, 4, 0.0), (mail, 7, 0.1))
+        )
+        rest = Negatives(
+            self.digits, seed=self.seed + 5, part="train", faces=faces, kinds=OTHER_WIDE_KINDS, strength=STRENGTH, european=EUROPEAN
+        )
+        amounts = AmountComposer(self.digits, seed=self.seed + 6)
+        machines = Composer(self.digits, seed=self.seed + 8, kinds=MACHINE_KINDS, faces=faces)
+        return (
+            (WITHOUT_ZIP, rest), (OF_DIGITS, other), (AMOUNTS, amounts), (OF_MAIL, of_mail), (MACHINES, machines), (1.0, own)
+        )  # fmt: skip
+
     def holds_zip(self, number: int) -> bool:
         """Whether the line of a number shows a ZIP."""
         return self._chance(number) >= WITHOUT_ZIP
@@ -84,7 +114,7 @@ class LineComposer:
         """The line of a number."""
         composed = self._source(self._chance(number)).nth(number)
         page = prepare(composed.image).ink
-        if page is None:
+        if page is None or is_misjudged(composed, page):
             return None
         strip = straighten(page, page.text_height)
         return Line(pixels=strip.pixels, labels=to_labels(composed.text or composed.letters))
@@ -98,6 +128,17 @@ class LineComposer:
 
     def _chance(self, number: int) -> float:
         return float(np.random.default_rng((_DEAL, number, 0)).random())
+
+
+def is_misjudged(composed: Composed, page: InkPage) -> bool:
+    """Whether the digits of a line were taken for much higher or lower than they are."""
+    owners = composed.owners
+    places = [place for place in np.unique(owners).tolist() if 0 < place < LIGATURE]
+    if not places:
+        return False
+    rows = [np.flatnonzero((owners == place).any(axis=1)) for place in places]
+    height = float(np.median([row[-1] - row[0] + 1 for row in rows])) * page.scaled.page.shape[0] / owners.shape[0]
+    return not 1 / MOST_MISJUDGED < page.text_height / max(height, 1.0) < MOST_MISJUDGED
 
 
 def to_labels(text: str) -> NDArray[np.uint8]:

@@ -25,6 +25,7 @@ from zipocr.training.compose import (
     Composed,
     Drawing,
     compose,
+    draw_zip,
     finish,
     set_page,
     write,
@@ -36,7 +37,7 @@ from zipocr.training.paper import scan_page
 from zipocr.training.scene import Chance, Scene, draw_kind, draw_scene
 from zipocr.training.strokes import INKED, Cover, draw_strokes
 from zipocr.training.typefaces import Typeface, font_files, typefaces
-from zipocr.training.wording import TEXTS, Part, draw_address, draw_lines, draw_text, one_of, town_words
+from zipocr.training.wording import TEXTS, Part, draw_address, draw_lines, draw_text, draw_town_line, one_of, town_words
 from zipocr.types import Box, GrayImage, Unread
 
 COUNTS: Mapping[str, tuple[int, ...]] = {
@@ -134,6 +135,12 @@ def _printed_number(own: Negatives, rng: Chance, kind: str) -> Composed:
 
 def _text(own: Negatives, rng: Chance, kind: str) -> Composed:
     text = draw_text(rng, kind, own.part)
+    return replace(_typed(own, rng, [text], kind), letters=text)
+
+
+def _town_line(own: Negatives, rng: Chance, kind: str) -> Composed:
+    """A ZIP in type beside its town."""
+    text = draw_town_line(rng, own.part, draw_zip(rng, unlisted=0.3))
     return replace(_typed(own, rng, [text], kind), letters=text)
 
 
@@ -357,6 +364,7 @@ MAKERS: Mapping[str, Maker] = {
     **dict.fromkeys(COUNTS, _number),
     **dict.fromkeys((f"printed_{kind}" for kind in COUNTS), _printed_number),
     **dict.fromkeys(TEXTS, _text),
+    "town_line": _town_line,
     "numbered_word": _numbered_word,
     "crossed_out": _crossed_out,
     "rows": _rows,

@@ -138,6 +138,14 @@ def draw_text(rng: Chance, kind: str, part: Part) -> str:
             return text
 
 
+def draw_town_line(rng: Chance, part: Part, zip_code: str) -> str:
+    """The last line of an address, or a ZIP before its town."""
+    if rng.random() < 0.3:
+        return f"{zip_code} {_word(rng, part)}"
+    town = _town(rng, part)
+    return f"{town if rng.random() < 0.7 else town.upper().replace(',', '')} {zip_code}"
+
+
 def draw_lines(rng: Chance, part: Part) -> list[str]:
     """Two or three lines without a digit."""
     return [(_name, _town, _words)[int(rng.integers(3))](rng, part) for _ in range(int(rng.integers(2, 4)))]
