@@ -73,13 +73,13 @@ check: .venv/with-dev ## Check style, types, layers and the README
 	$(BIN)/python tests/readme.py
 
 samples: .venv/with-train ## Remake sample_scans/, pixel for pixel (DATA=FILE.npz or openml)
-	$(BIN)/python -m zipocr.training.samples $(DATA) sample_scans
+	$(BIN)/python -m zipocr.training.assets.sample_scans $(DATA) sample_scans
 
 strings: .venv/with-train ## Remake tests/strings/, the composed strings to measure on (DATA=FILE.npz or openml)
-	$(BIN)/python -m zipocr.training.frozen $(DATA) tests/strings
+	$(BIN)/python -m zipocr.training.assets.benchmark_strings $(DATA) tests/strings
 
 listing: .venv/with-train ## Take over the list of ZIPs that ships with the package anew
-	$(BIN)/python -m zipocr.training.listing zipocr/places.csv.gz
+	$(BIN)/python -m zipocr.training.assets.zip_list zipocr/models/places.csv.gz
 
 model: .venv/with-train ## Retrain the shipped models (DATA=FILE.npz or openml)
 	$(BIN)/python -m pip install --quiet '.[network]'
@@ -87,7 +87,7 @@ model: .venv/with-train ## Retrain the shipped models (DATA=FILE.npz or openml)
 	$(BIN)/zipocr train --data $(DATA) --model-out zipocr/models/mail.npz
 
 accuracy: .venv/with-train ## Measure the models and write the README's results (BENCH=folders with labels.csv)
-	$(BIN)/python -m zipocr.training.accuracy README.md sample_scans/labels.csv tests/strings/labels.csv $(wildcard $(BENCH:=/labels.csv)) --digits $(DATA)
+	$(BIN)/python -m zipocr.training.benchmark.accuracy README.md sample_scans/labels.csv tests/strings/labels.csv $(wildcard $(BENCH:=/labels.csv)) --digits $(DATA)
 
 pictures: .venv/with-test ## Redraw the README's pictures (the review's needs chromium)
 	$(BIN)/zipocr inspect sample_scans/touching/touching-03.png -o .venv/pictures

@@ -1,8 +1,9 @@
 """Measures how long reading takes, part by part and as a whole: ``python tests/bench.py [--sizes 1,12,1000] [--rounds 5] [--write]``.
 
-The crops are the sample scans; many crops are links to them. What is compared is done in turn within one run, so that a busy machine is
-busy for all. Nothing here judges a time. The figures go to bench.json and bench.png; with --write also to tests/bench.json, which the
-README's figures come from, and into the README.
+The crops are the sample scans; many crops are links to them. What is compared is done in turn
+within one run, so that a busy machine is busy for all. Nothing here judges a time. The figures go
+to bench.json and bench.png; with --write also to tests/bench.json, which the README's figures come
+from, and into the README.
 """
 
 import argparse
@@ -31,12 +32,12 @@ import numpy as np
 import soak
 
 from zipocr import __version__
-from zipocr.atomic import write_whole
-from zipocr.batch import AT_ONCE, use_one_thread
-from zipocr.images import read_pages
-from zipocr.model_file import load_model, model_digest
+from zipocr.batch.read_files import AT_ONCE, use_one_thread
+from zipocr.images.decode import read_pages
+from zipocr.models.model_file import load_model, model_digest
 from zipocr.reader import Reader
-from zipocr.training.report import markdown, put
+from zipocr.storage.atomic import write_whole
+from zipocr.training.benchmark.report import markdown, put
 from zipocr.types import GrayImage, Unread
 
 ROOT = Path(__file__).parents[1]
@@ -60,7 +61,10 @@ STAGES = {
     "fuse": "zipocr.reader:Reader.fuse",
     "answer": "zipocr.reader:Reader.read_prepared",
 }
-"""The parts of a reading, by the functions that do them; what one spends in another counts for that other. Rename them here, too."""
+"""The parts of a reading, by the functions that do them.
+
+What one spends in another counts for that other. Rename them here, too.
+"""
 
 Spread = dict[str, float]
 
@@ -68,7 +72,13 @@ Spread = dict[str, float]
 def spread(values: Sequence[float]) -> Spread:
     """Give median, quartiles, mean and number of values."""
     low, middle, high = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
-    return {"median": middle, "low": low, "high": high, "mean": statistics.fmean(values), "count": len(values)}
+    return {
+        "median": middle,
+        "low": low,
+        "high": high,
+        "mean": statistics.fmean(values),
+        "count": len(values),
+    }
 
 
 class Clock:
@@ -105,13 +115,17 @@ class Clock:
                 owner: Any = importlib.import_module(room)
                 for word in owners:
                     owner = getattr(owner, word)
-                stack.enter_context(mock.patch.object(owner, last, self.around(name, getattr(owner, last))))
+                stack.enter_context(
+                    mock.patch.object(owner, last, self.around(name, getattr(owner, last)))
+                )
             yield
 
 
 def decode_only(crop: Path) -> list[GrayImage]:
     """Do what must be done to see the pixels."""
-    return [page for page in read_pages(crop, max_pixels=MAX_PIXELS) if not isinstance(page, Unread)]
+    return [
+        page for page in read_pages(crop, max_pixels=MAX_PIXELS) if not isinstance(page, Unread)
+    ]
 
 
 def floor(crop: Path) -> None:
@@ -150,7 +164,10 @@ def one_by_one(kind: Callable[[Path], object], crops: Sequence[Path]) -> list[fl
 
 
 def in_groups(reader: Reader, crops: Sequence[Path]) -> list[float]:
-    """Read as a scan does, several at once: milliseconds for each crop, as much for all of a group."""
+    """Read as a scan does, several at once.
+
+    Milliseconds for each crop, as much for all of a group.
+    """
     taken: list[float] = []
     for first in range(0, len(crops), AT_ONCE):
         some = crops[first : first + AT_ONCE]
@@ -166,7 +183,10 @@ def milliseconds(work: Callable[[], object]) -> float:
 
 
 def on_one_core(crops: Sequence[Path], rounds: int) -> dict[str, dict[str, Spread]]:
-    """Time single crops, in milliseconds: all kinds in turn, each for all crops, so that it finds its own in the processor's caches."""
+    """Time single crops, in milliseconds.
+
+    All kinds in turn, each for all crops, so that it finds its own in the processor's caches.
+    """
     use_one_thread()
     reader = Reader(load_model("mail"))
     kinds = {
@@ -174,7 +194,11 @@ def on_one_core(crops: Sequence[Path], rounds: int) -> dict[str, dict[str, Sprea
         "floor": partial(one_by_one, floor),
         "read": partial(one_by_one, partial(read_whole, reader)),
         "read together": partial(in_groups, reader),
-        **{name: partial(one_by_one, make(crops)) for name, make in OTHERS.items() if is_there(name)},
+        **{
+            name: partial(one_by_one, make(crops))
+            for name, make in OTHERS.items()
+            if is_there(name)
+        },
     }
     times: dict[str, list[float]] = defaultdict(list)
     stages: dict[str, list[float]] = defaultdict(list)
@@ -202,23 +226,50 @@ def tesseract(_: Sequence[Path]) -> Callable[[Path], object]:
     """Read a line with Tesseract, whose process starts for each crop as it does for its users."""
     words = ["--psm", "7", "-c", "tessedit_char_whitelist=0123456789-"]
     env = {**os.environ, "OMP_THREAD_LIMIT": "1"}
-    return lambda crop: subprocess.run(["tesseract", str(crop), "-", *words], capture_output=True, check=False, env=env).stdout
+    return lambda crop: (
+        subprocess.run(
+            ["tesseract", str(crop), "-", *words], capture_output=True, check=False, env=env
+        ).stdout
+    )
 
 
 def rapidocr(_: Sequence[Path]) -> Callable[[Path], object]:
-    """Read with RapidOCR in this process, on one core and without looking for lines first: a crop is one."""
+    """Read with RapidOCR in this process, on one core and without looking for lines first.
+
+    A crop is one.
+    """
     threads = {f"EngineConfig.onnxruntime.{kind}_op_num_threads": 1 for kind in ("intra", "inter")}
-    engine = importlib.import_module("rapidocr").RapidOCR(params={**threads, "Global.log_level": "critical"})
+    engine = importlib.import_module("rapidocr").RapidOCR(
+        params={**threads, "Global.log_level": "critical"}
+    )
     return lambda crop: engine(str(crop), use_det=False, use_cls=False, use_rec=True)
 
 
-OTHERS: dict[str, Callable[[Sequence[Path]], Callable[[Path], object]]] = {"tesseract": tesseract, "rapidocr": rapidocr}
+OTHERS: dict[str, Callable[[Sequence[Path]], Callable[[Path], object]]] = {
+    "tesseract": tesseract,
+    "rapidocr": rapidocr,
+}
 
 
 def whole_run(folder: Path, jobs: int) -> dict[str, float]:
-    """Scan a folder in a process of its own: seconds, and the most memory of the scan and of one worker, in MB."""
+    """Scan a folder in a process of its own.
+
+    Seconds, and the most memory of the scan and of one worker, in MB.
+    """
     output = folder.with_suffix(".csv")
-    command = [sys.executable, "-m", "zipocr", "scan", folder, "-o", output, "--force", "--quiet", "--jobs", str(jobs)]
+    command = [
+        sys.executable,
+        "-m",
+        "zipocr",
+        "scan",
+        folder,
+        "-o",
+        output,
+        "--force",
+        "--quiet",
+        "--jobs",
+        str(jobs),
+    ]
     began, peaks = time.perf_counter(), {"parent": 0.0, "worker": 0.0}
     with subprocess.Popen(command) as process:
         while process.poll() is None:
@@ -240,7 +291,11 @@ def whole_runs(crops: Sequence[Path], sizes: Sequence[int], rounds: int) -> list
             for _ in range(rounds if size < LONG else -(-rounds // 2)):
                 for jobs in JOBS:
                     runs[size, jobs].append(whole_run(Path(made) / f"{size}", jobs))
-                    print(f"{size:>8} crops, {jobs} workers: {runs[size, jobs][-1]['seconds']:.2f} s", file=sys.stderr, flush=True)
+                    print(
+                        f"{size:>8} crops, {jobs} workers: {runs[size, jobs][-1]['seconds']:.2f} s",
+                        file=sys.stderr,
+                        flush=True,
+                    )
     return [
         {
             "crops": size,
@@ -261,7 +316,12 @@ def measure(sizes: Sequence[int], rounds: int, *, step: int = 1) -> dict[str, An
     return {
         "zipocr": __version__,
         "model": model_digest("mail"),
-        "machine": {"processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version(), "load": load},
+        "machine": {
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "load": load,
+        },
         "input_bytes": statistics.fmean(crop.stat().st_size for crop in crops),
         **on_one_core(crops, rounds),
         "runs": whole_runs(crops, sizes, rounds),
@@ -271,7 +331,10 @@ def measure(sizes: Sequence[int], rounds: int, *, step: int = 1) -> dict[str, An
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
 
 
 LABELS = {
@@ -281,7 +344,15 @@ LABELS = {
     "read together": f"zipocr, the whole reading, {AT_ONCE} crops at once, each",
 }
 
-RUN_HEADS = ("crops", "workers", "seconds, start to end", "crops per second", "ms for one more", "MB of the scan", "MB of a worker")
+RUN_HEADS = (
+    "crops",
+    "workers",
+    "seconds, start to end",
+    "crops per second",
+    "ms for one more",
+    "MB of the scan",
+    "MB of a worker",
+)
 
 
 def lines(figures: Mapping[str, Any]) -> list[str]:
@@ -314,8 +385,15 @@ def lines(figures: Mapping[str, Any]) -> list[str]:
 
 
 def gains(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Say how much sooner more workers are done than one; nothing of runs that are hardly more than their start."""
-    alone = {run["crops"]: run["seconds"]["median"] for run in runs if run["jobs"] == 1 and run["crops"] > FEW}
+    """Say how much sooner more workers are done than one.
+
+    Nothing of runs that are hardly more than their start.
+    """
+    alone = {
+        run["crops"]: run["seconds"]["median"]
+        for run in runs
+        if run["jobs"] == 1 and run["crops"] > FEW
+    }
     found = [
         f"{alone[run['crops']] / run['seconds']['median']:.2f} times as fast on {run['crops']:,} crops"
         for run in runs
@@ -325,8 +403,15 @@ def gains(runs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def for_more(run: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> str:
-    """Milliseconds for each crop by which a run has more than the next smaller one: what a crop costs without the start."""
-    smaller = [other for other in runs if other["jobs"] == run["jobs"] and FEW < other["crops"] < run["crops"]]
+    """Milliseconds for each crop by which a run has more than the next smaller one.
+
+    What a crop costs without the start.
+    """
+    smaller = [
+        other
+        for other in runs
+        if other["jobs"] == run["jobs"] and FEW < other["crops"] < run["crops"]
+    ]
     if not smaller:
         return ""
     next_smaller = max(smaller, key=lambda other: other["crops"])
@@ -349,10 +434,16 @@ def plot(figures: Mapping[str, Any], path: Path) -> None:
 
     figure = Figure(figsize=(11, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    named = {**{LABELS.get(name, name): one for name, one in _in_order(figures["crop"])}, **figures["stage"]}
+    named = {
+        **{LABELS.get(name, name): one for name, one in _in_order(figures["crop"])},
+        **figures["stage"],
+    }
     places = range(len(named), 0, -1)
     medians = [one["median"] for one in named.values()]
-    reach = [[one["median"] - one["low"] for one in named.values()], [one["high"] - one["median"] for one in named.values()]]
+    reach = [
+        [one["median"] - one["low"] for one in named.values()],
+        [one["high"] - one["median"] for one in named.values()],
+    ]
     colours = ["#202226"] * len(figures["crop"]) + ["#70747a"] * len(figures["stage"])
     left.barh(places, medians, xerr=reach, color=colours, ecolor="#b8460a")
     left.set_yticks(places, list(named))
@@ -360,7 +451,10 @@ def plot(figures: Mapping[str, Any], path: Path) -> None:
     for jobs in sorted({one["jobs"] for one in figures["runs"]}):
         own = [one for one in figures["runs"] if one["jobs"] == jobs]
         right.loglog(
-            [one["crops"] for one in own], [one["seconds"]["median"] for one in own], "o-", label=f"{jobs} worker{'s'[: jobs > 1]}"
+            [one["crops"] for one in own],
+            [one["seconds"]["median"] for one in own],
+            "o-",
+            label=f"{jobs} worker{'s'[: jobs > 1]}",
         )
     right.set_xlabel("crops")
     right.set_ylabel("seconds of a whole scan")
@@ -371,10 +465,16 @@ def plot(figures: Mapping[str, Any], path: Path) -> None:
 def main(words: Sequence[str] | None = None) -> None:
     """Measure, and write what was found."""
     parser = argparse.ArgumentParser(description="Measure how long reading takes.")
-    parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="crops of the whole runs")
+    parser.add_argument(
+        "--sizes", default=",".join(map(str, SIZES)), help="crops of the whole runs"
+    )
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--step", type=int, default=1, help="take every so many of the sample scans")
-    parser.add_argument("--into", type=Path, default=Path(), help="folder for bench.json and bench.png")
+    parser.add_argument(
+        "--step", type=int, default=1, help="take every so many of the sample scans"
+    )
+    parser.add_argument(
+        "--into", type=Path, default=Path(), help="folder for bench.json and bench.png"
+    )
     parser.add_argument("--write", action="store_true", help="make them the README's figures")
     asked = parser.parse_args(words)
     figures = measure([int(size) for size in asked.sizes.split(",")], asked.rounds, step=asked.step)
@@ -385,7 +485,9 @@ def main(words: Sequence[str] | None = None) -> None:
     if asked.write:
         write_whole(RECORD, data)
         readme = ROOT / "README.md"
-        write_whole(readme, put(readme.read_text(encoding="utf-8"), "bench", lines(figures)).encode())
+        write_whole(
+            readme, put(readme.read_text(encoding="utf-8"), "bench", lines(figures)).encode()
+        )
 
 
 if __name__ == "__main__":

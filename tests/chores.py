@@ -1,4 +1,7 @@
-"""Work for the processes of a backend, of the kinds that go wrong; a module of its own, without anything heavy, that they can import."""
+"""Work for the processes of a backend, of the kinds that go wrong.
+
+A module of its own, without anything heavy, that they can import.
+"""
 
 import os
 import re
@@ -10,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from zipocr.backends import Loss
+from zipocr.batch.backends import Loss
 
 STRANGE = "ZIPOCR_TEST_STRANGE"
 """Name of what makes a process one of another installation."""
@@ -27,7 +30,11 @@ class _Together:
     at_once = 16
 
     def together(self, tasks: Sequence[Any]) -> Iterator[list[tuple[int, Any]]]:
-        results = ((place, result) for place, task in enumerate(tasks) for result in self.steps(task, first=1, begin=lambda: None))
+        results = (
+            (place, result)
+            for place, task in enumerate(tasks)
+            for result in self.steps(task, first=1, begin=lambda: None)
+        )
         while some := list(islice(results, 3)):
             yield some
 
@@ -45,9 +52,14 @@ class Each(_Together):
 
 
 class Script(_Together):
-    """Does what the words of a task say: the first while it is opened, each of the others as a step; gives the process and the word."""
+    """Does what the words of a task say.
 
-    def steps(self, task: tuple[str, ...], *, first: int, begin: Callable[[], None]) -> Iterator[tuple[int, str]]:
+    The first while it is opened, each of the others as a step; gives the process and the word.
+    """
+
+    def steps(
+        self, task: tuple[str, ...], *, first: int, begin: Callable[[], None]
+    ) -> Iterator[tuple[int, str]]:
         do(task[0])
         for word in task[first:]:
             begin()
@@ -56,7 +68,10 @@ class Script(_Together):
 
 
 def do(word: str) -> None:
-    """Do nothing special, or what ends a process; ``kill once:PATH`` does so only if there is no such file yet."""
+    """Do nothing special, or what ends a process.
+
+    ``kill once:PATH`` does so only if there is no such file yet.
+    """
     word, _, mark = word.partition(" once:")
     if mark and Path(mark).exists():
         return
@@ -104,11 +119,12 @@ def sleep_and_return(seconds: float) -> float:
 
 
 if __name__ == "__main__":
-    # A program that works for ever, for tests that end it: prints the processes of its workers, and then a line for each task.
+    # A program that works for ever, for tests that end it: prints the processes of its workers, and
+    # then a line for each task.
     import sys
     from itertools import repeat
 
-    from zipocr.backends.processes import ProcessBackend
+    from zipocr.batch.backends.processes import ProcessBackend
 
     backend = ProcessBackend(jobs=2)
     results = backend.map(Script, repeat(("open", *sys.argv[1:])), lost=lost)

@@ -33,17 +33,34 @@ class Cluster:
 
 @contextmanager
 def running(folder: Path, *, workers: int = 2, strangers: int = 0) -> Iterator[Cluster]:
-    """Start a cluster; it ends with the block. The workers that come last may be strangers, see `chores.strangeness`."""
+    """Start a cluster.
+
+    It ends with the block. The workers that come last may be strangers, see `chores.strangeness`.
+    """
     roots = [Path(__file__).parents[1], Path(__file__).parent]
     path = os.pathsep.join([*map(str, roots), os.environ.get("PYTHONPATH", "")])
-    env = {**os.environ, "PYTHONPATH": path, "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(ALLOWED_FAILURES)}
+    env = {
+        **os.environ,
+        "PYTHONPATH": path,
+        "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(ALLOWED_FAILURES),
+    }
     place = folder / "scheduler.json"
     local = ["--host", "127.0.0.1", "--no-dashboard"]
     with ExitStack() as stack:
         words = ["dask_scheduler", *local, "--port", "0", "--scheduler-file", str(place)]
         scheduler = stack.enter_context(_started(words, env))
         address = _address(place)
-        words = ["dask_worker", address, *local, "--nthreads", "1", "--memory-limit", "0", "--local-directory", str(folder)]
+        words = [
+            "dask_worker",
+            address,
+            *local,
+            "--nthreads",
+            "1",
+            "--memory-limit",
+            "0",
+            "--local-directory",
+            str(folder),
+        ]
         environments = [env] * workers + [{**env, STRANGE: "other libraries"}] * strangers
         started = tuple(stack.enter_context(_started(words, each)) for each in environments)
         yield Cluster(address=address, scheduler=scheduler, workers=started)
@@ -52,7 +69,13 @@ def running(folder: Path, *, workers: int = 2, strangers: int = 0) -> Iterator[C
 @contextmanager
 def _started(words: list[str], env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     program = [sys.executable, "-m", f"distributed.cli.{words[0]}", *words[1:]]
-    with subprocess.Popen(program, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) as process:
+    with subprocess.Popen(
+        program,
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
         try:
             yield process
         finally:

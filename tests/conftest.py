@@ -16,19 +16,23 @@ if TYPE_CHECKING:
     from clusters import Cluster
     from tiny import Tiny
 
-    from zipocr.training.datasets import DigitSet
+    from zipocr.training.data.datasets import DigitSet
 
 # The same examples on every run: a red test stays red, and a green one does not depend on luck.
 settings.register_profile("steady", derandomize=True, deadline=None, max_examples=100)
 settings.load_profile("steady")
 
-# What a shell starts in the background ignores Ctrl-C, and so would all that the tests start to interrupt it: they would wait for ever.
+# What a shell starts in the background ignores Ctrl-C, and so would all that the tests start to
+# interrupt it: they would wait for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a `system` test whose program is missing, saying so; in CI that is a failure, since nobody would notice the skip."""
+    """Skip a `system` test whose program is missing, saying so.
+
+    In CI that is a failure, since nobody would notice the skip.
+    """
     for marker in item.iter_markers("system"):
         missing = [program for program in marker.args if shutil.which(program) is None]
         if missing and os.environ.get("CI"):
@@ -49,7 +53,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def all_digits() -> DigitSet:
     """All of scikit-learn's Digits, loaded once: undoing their stretching takes seconds."""
-    from zipocr.training.datasets import load_digits_set
+    from zipocr.training.data.datasets import load_digits_set
 
     return load_digits_set()
 

@@ -1,8 +1,8 @@
 """Bad and odd inputs by name, built the same on every run: what scanners, file systems and ill will leave in a folder of scans.
 
-Every entry has the rows it must end as. `SAME` is the row of the plain page, but for its name; `ZIP` is its ZIP with whatever
-confidence (lossy kinds); `PAGE` is anything that was opened; `ANY` is anything at all (damage that may or may not show); a `Reason` is the
-reason of an unread page.
+Every entry has the rows it must end as. `SAME` is the row of the plain page, but for its name;
+`ZIP` is its ZIP with whatever confidence (lossy kinds); `PAGE` is anything that was opened; `ANY`
+is anything at all (damage that may or may not show); a `Reason` is the reason of an unread page.
 """
 
 import io
@@ -52,7 +52,9 @@ def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def tiff(*pages: Image.Image, compression: str = "group4", **options: Any) -> bytes:
-    return encode(pages[0], "TIFF", save_all=True, append_images=pages[1:], compression=compression, **options)
+    return encode(
+        pages[0], "TIFF", save_all=True, append_images=pages[1:], compression=compression, **options
+    )
 
 
 def bilevel(page: GrayImage) -> Image.Image:
@@ -73,7 +75,15 @@ def transparent_palette(page: GrayImage) -> Image.Image:
 
 def turned(page: GrayImage, orientation: int) -> tuple[GrayImage, Image.Exif]:
     """The page as it is stored under an EXIF orientation, and the EXIF that says so."""
-    back = {2: page[:, ::-1], 3: page[::-1, ::-1], 4: page[::-1], 5: page.T, 6: page.T[::-1], 7: page.T[::-1, ::-1], 8: page.T[:, ::-1]}
+    back = {
+        2: page[:, ::-1],
+        3: page[::-1, ::-1],
+        4: page[::-1],
+        5: page.T,
+        6: page.T[::-1],
+        7: page.T[::-1, ::-1],
+        8: page.T[:, ::-1],
+    }
     exif = Image.Exif()
     exif[0x112] = orientation
     return np.ascontiguousarray(back[orientation]), exif
@@ -93,7 +103,11 @@ def scanned_pdf(*pages: Image.Image) -> bytes:
 
 
 def written_pdf(
-    *, pages: Sequence[str] = ("/MediaBox[0 0 60 20]",), count: int | None = None, picture: str = "", trailer: str = ""
+    *,
+    pages: Sequence[str] = ("/MediaBox[0 0 60 20]",),
+    count: int | None = None,
+    picture: str = "",
+    trailer: str = "",
 ) -> bytes:
     """A PDF by hand, whose pages have these entries and may show object 3, a picture with these entries."""
     kids = " ".join(f"{5 + place} 0 R" for place in range(len(pages)))
@@ -102,7 +116,10 @@ def written_pdf(
         f"<</Type/Pages/Kids[{kids}]/Count {len(pages) if count is None else count}>>",
         f"<</Type/XObject/Subtype/Image/BitsPerComponent 8/ColorSpace/DeviceGray/Length 3{picture}>>stream\nabc\nendstream",
         "<</Length 26>>stream\nq 60 0 0 20 0 0 cm /P Do Q\nendstream",
-        *(f"<</Type/Page/Parent 2 0 R/Resources<</XObject<</P 3 0 R>>>>/Contents 4 0 R{page}>>" for page in pages),
+        *(
+            f"<</Type/Page/Parent 2 0 R/Resources<</XObject<</P 3 0 R>>>>/Contents 4 0 R{page}>>"
+            for page in pages
+        ),
     ]
     return pdf_of(bodies, trailer)
 
@@ -124,20 +141,46 @@ def xfa_pdf() -> bytes:
 
 
 def packed_tiff(page: GrayImage, *, bits: int, photometric: int) -> bytes:
-    """A gray TIFF of a few bits a pixel: white is 0 (photometric 0), black is 0 (1), or with a palette of grays (3)."""
+    """A gray TIFF of a few bits a pixel.
+
+    White is 0 (photometric 0), black is 0 (1), or with a palette of grays (3).
+    """
     levels = (1 << bits) - 1
     values = page.astype(np.uint16) * levels // 255
     values = levels - values if photometric == 0 else values
     values = np.pad(values, ((0, 0), (0, -page.shape[1] % (8 // bits))))
     shifts = range(8 - bits, -1, -bits)
-    rows = sum((values[:, place :: 8 // bits] << shift for place, shift in enumerate(shifts)), np.zeros((), np.uint16)).astype(np.uint8)
-    palette = struct.pack(f"<{3 * (levels + 1)}H", *[value * 0xFFFF // levels for value in range(levels + 1)] * 3)
-    tags = {256: page.shape[1], 257: page.shape[0], 258: bits, 259: 1, 262: photometric, 277: 1, 278: page.shape[0], 279: rows.size}
+    rows = sum(
+        (values[:, place :: 8 // bits] << shift for place, shift in enumerate(shifts)),
+        np.zeros((), np.uint16),
+    ).astype(np.uint8)
+    palette = struct.pack(
+        f"<{3 * (levels + 1)}H", *[value * 0xFFFF // levels for value in range(levels + 1)] * 3
+    )
+    tags = {
+        256: page.shape[1],
+        257: page.shape[0],
+        258: bits,
+        259: 1,
+        262: photometric,
+        277: 1,
+        278: page.shape[0],
+        279: rows.size,
+    }
     begin = 8 + 2 + 12 * (len(tags) + 2) + 4
     entries = {tag: (4, 1, value) for tag, value in tags.items()}
     entries |= {273: (4, 1, begin + len(palette)), 320: (3, 3 * (levels + 1), begin)}
-    directory = b"".join(struct.pack("<HHII", tag, *entry) for tag, entry in sorted(entries.items()))
-    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(4) + palette + rows.tobytes()
+    directory = b"".join(
+        struct.pack("<HHII", tag, *entry) for tag, entry in sorted(entries.items())
+    )
+    return (
+        b"II*\0"
+        + struct.pack("<IH", 8, len(entries))
+        + directory
+        + bytes(4)
+        + palette
+        + rows.tobytes()
+    )
 
 
 def png_with(data: bytes, name: bytes, body: bytes) -> bytes:
@@ -151,7 +194,10 @@ def hidden_picture_pdf(place: str, side: int) -> bytes:
     picture = "/Type/XObject/Subtype/Image/BitsPerComponent 8/ColorSpace/DeviceGray/Length 3"
     own, contents = {
         "mask": ("/Resources<</XObject<</P 5 0 R>>>>", "q 60 0 0 20 0 0 cm /P Do Q"),
-        "annotation": ("/Annots[<</Type/Annot/Subtype/Stamp/F 4/Rect[0 0 60 20]/AP<</N 7 0 R>>>>]", ""),
+        "annotation": (
+            "/Annots[<</Type/Annot/Subtype/Stamp/F 4/Rect[0 0 60 20]/AP<</N 7 0 R>>>>]",
+            "",
+        ),
         "font": ("/Resources<</Font<</T 8 0 R>>>>", "BT /T 20 Tf (a) Tj ET"),
         "pattern": ("/Resources<</Pattern<</T 9 0 R>>>>", "/Pattern cs /T scn 0 0 60 20 re f"),
     }[place]
@@ -174,10 +220,15 @@ def hidden_picture_pdf(place: str, side: int) -> bytes:
 
 
 def endless_pdf() -> bytes:
-    """A PDF whose one page takes for ever to draw: each of its forms shows the next one ten times."""
+    """A PDF whose one page takes for ever to draw.
+
+    Each of its forms shows the next one ten times.
+    """
     shown = [f"/XObject<</F {number} 0 R>>" for number in range(5, 15)]
     bodies = ["<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Kids[3 0 R]/Count 1>>"]
-    bodies += [f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 60 20]/Contents 4 0 R/Resources<<{shown[0]}>>>>"]
+    bodies += [
+        f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 60 20]/Contents 4 0 R/Resources<<{shown[0]}>>>>"
+    ]
     bodies += ["<</Length 6>>stream\n/F Do \nendstream"]
     form = "<</Type/XObject/Subtype/Form/BBox[0 0 60 20]/Resources<<{}>>/Length 60>>stream\n{}\nendstream"
     bodies += [form.format(resources, "/F Do " * 10) for resources in shown[1:]]
@@ -187,17 +238,26 @@ def endless_pdf() -> bytes:
 
 def encrypted_pdf() -> bytes:
     key = "00" * 32
-    return written_pdf(trailer=f"/ID[<{key}><{key}>]/Encrypt<</Filter/Standard/V 1/R 2/O<{key}>/U<{key}>/P -4>>")
+    return written_pdf(
+        trailer=f"/ID[<{key}><{key}>]/Encrypt<</Filter/Standard/V 1/R 2/O<{key}>/U<{key}>/P -4>>"
+    )
 
 
 def png_bomb(side: int) -> bytes:
     """A PNG that claims to be ``side`` pixels square and holds next to nothing."""
 
     def part(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        return (
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        )
 
     header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + part(b"IHDR", header) + part(b"IDAT", zlib.compress(b"\0" * 1_000)) + part(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + part(b"IHDR", header)
+        + part(b"IDAT", zlib.compress(b"\0" * 1_000))
+        + part(b"IEND", b"")
+    )
 
 
 def tiff_bomb(side: int, *, page: int = 0, pages: Sequence[Image.Image] = ()) -> bytes:
@@ -214,7 +274,17 @@ def tiff_bomb(side: int, *, page: int = 0, pages: Sequence[Image.Image] = ()) ->
 
 def tile_bomb(side: int) -> bytes:
     """A small TIFF whose tiles claim to be ``side`` pixels square."""
-    entries = [(256, 20), (257, 20), (258, 8), (259, 1), (262, 1), (322, side), (323, side), (324, 8), (325, 100)]
+    entries = [
+        (256, 20),
+        (257, 20),
+        (258, 8),
+        (259, 1),
+        (262, 1),
+        (322, side),
+        (323, side),
+        (324, 8),
+        (325, 100),
+    ]
     directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
     return b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(4)
 
@@ -276,7 +346,9 @@ def whole_files(page: GrayImage) -> dict[str, bytes]:
         "gray alpha.png": encode(ink_only_in_alpha(page, "LA"), "PNG"),
         "transparent palette.png": encode(transparent_palette(page), "PNG", transparency=0),
         "white on black.png": encode(Image.fromarray(PAPER - page), "PNG"),
-        "animated.png": encode(colour, "PNG", save_all=True, append_images=[Image.new("RGB", colour.size)]),
+        "animated.png": encode(
+            colour, "PNG", save_all=True, append_images=[Image.new("RGB", colour.size)]
+        ),
         "gray.bmp": encode(gray, "BMP"),
         "bilevel.bmp": encode(bilevel(page), "BMP"),
         "lossless.webp": encode(colour, "WEBP", lossless=True),
@@ -285,7 +357,9 @@ def whole_files(page: GrayImage) -> dict[str, bytes]:
         "big.tif": encode(gray, "TIFF", big_tiff=True),
         "palette.tif": encode(gray.convert("P"), "TIFF"),
         "16 bit.tif": encode(deep, "TIFF"),
-        "16 bit, white is 0.tif": encode(Image.fromarray((PAPER - page).astype(np.uint16) * 257), "TIFF", **white_is_0),
+        "16 bit, white is 0.tif": encode(
+            Image.fromarray((PAPER - page).astype(np.uint16) * 257), "TIFF", **white_is_0
+        ),
         "cmyk.tif": encode(colour.convert("CMYK"), "TIFF"),
         "alpha.tif": encode(ink_only_in_alpha(page, "RGBA"), "TIFF"),
         "gray alpha.tif": encode(ink_only_in_alpha(page, "LA"), "TIFF"),
@@ -298,7 +372,10 @@ def whole_files(page: GrayImage) -> dict[str, bytes]:
         "deflate.tif": tiff(gray, compression="tiff_adobe_deflate"),
         "packbits.tif": tiff(gray, compression="packbits"),
         "circle.tif": tiff_in_a_circle(bilevel(page)),
-        **{f"orientation {number}.png": encode(Image.fromarray(pixels), "PNG", exif=exif) for number, (pixels, exif) in stored.items()},
+        **{
+            f"orientation {number}.png": encode(Image.fromarray(pixels), "PNG", exif=exif)
+            for number, (pixels, exif) in stored.items()
+        },
         "orientation 6.tif": encode(Image.fromarray(stored[6][0]), "TIFF", exif=stored[6][1]),
         "a bmp.png": encode(gray, "BMP"),
         "LOUD.PNG": encode(gray, "PNG"),
@@ -315,7 +392,9 @@ def lossy_files(page: GrayImage) -> dict[str, bytes]:
         "progressive.jpg": encode(colour, "JPEG", quality=95, progressive=True),
         "cmyk.jpg": encode(colour.convert("CMYK"), "JPEG", quality=95),
         "orientation 6.jpg": encode(Image.fromarray(pixels), "JPEG", quality=95, exif=exif),
-        "two pictures.jpg": encode(colour, "MPO", quality=95, save_all=True, append_images=[Image.new("RGB", colour.size)]),
+        "two pictures.jpg": encode(
+            colour, "MPO", quality=95, save_all=True, append_images=[Image.new("RGB", colour.size)]
+        ),
         "lossy.webp": encode(colour, "WEBP", quality=95),
         "jpeg.tif": tiff(gray, compression="jpeg"),
         "photo.heic": heic(colour),
@@ -327,11 +406,24 @@ def lossy_files(page: GrayImage) -> dict[str, bytes]:
 def odd_pages() -> dict[str, bytes]:
     """Pages of strange sizes and contents, by name."""
     noise = np.random.default_rng(SEED).integers(0, 256, (90, 200), dtype=np.uint8)
-    shapes = {"pixel": (1, 1), "flat strip": (1, 10_000), "tall strip": (10_000, 1), "long strip": (40, 10_000), "two rows": (2, 300)}
+    shapes = {
+        "pixel": (1, 1),
+        "flat strip": (1, 10_000),
+        "tall strip": (10_000, 1),
+        "long strip": (40, 10_000),
+        "two rows": (2, 300),
+    }
     empty = {name: np.full(shape, PAPER, np.uint8) for name, shape in shapes.items()}
     dotted = {f"dotted {name}": stroke_every(page, 7) for name, page in empty.items()}
-    others = {"noise": noise, "black": np.zeros((60, 90), np.uint8), "checks": np.indices((64, 64)).sum(axis=0).astype(np.uint8) % 2 * 255}
-    return {f"{name}.png": encode(Image.fromarray(page), "PNG") for name, page in {**empty, **dotted, **others}.items()}
+    others = {
+        "noise": noise,
+        "black": np.zeros((60, 90), np.uint8),
+        "checks": np.indices((64, 64)).sum(axis=0).astype(np.uint8) % 2 * 255,
+    }
+    return {
+        f"{name}.png": encode(Image.fromarray(page), "PNG")
+        for name, page in {**empty, **dotted, **others}.items()
+    }
 
 
 def stroke_every(page: GrayImage, step: int) -> GrayImage:
@@ -343,7 +435,18 @@ def stroke_every(page: GrayImage, step: int) -> GrayImage:
 def damaged_files(page: GrayImage) -> dict[str, tuple[bytes, str]]:
     """Files that are no image any more or never were, by name, each with what must become of its one row."""
     whole = {**whole_files(page), **lossy_files(page)}
-    halved = ["gray.png", "alpha.png", "gray.jpg", "gray.bmp", "lossless.webp", "raw.tif", "g4.tif", "lzw.tif", "photo.heic", "scan.pdf"]
+    halved = [
+        "gray.png",
+        "alpha.png",
+        "gray.jpg",
+        "gray.bmp",
+        "lossless.webp",
+        "raw.tif",
+        "g4.tif",
+        "lzw.tif",
+        "photo.heic",
+        "scan.pdf",
+    ]
     zipped = b"PK\x03\x04" + bytes(60)
     return {
         "empty.png": (b"", BAD),
@@ -396,10 +499,36 @@ def cut_after_first_page(data: bytes) -> bytes:
 
 def named_files() -> list[str]:
     """Names that trip up programs, spreadsheets and people."""
-    plain = ["two  spaces.png", " space before.png", "line\nend.png", 'quote".png', "it's.png", "a,b;c.png", "tab\t.png", "back\\slash.png"]
+    plain = [
+        "two  spaces.png",
+        " space before.png",
+        "line\nend.png",
+        'quote".png',
+        "it's.png",
+        "a,b;c.png",
+        "tab\t.png",
+        "back\\slash.png",
+    ]
     formulas = ["=cmd.png", "+cmd.png", "-cmd.png", "@cmd.png", "＝cmd.png"]  # noqa: RUF001 - full-width on purpose
-    foreign = ["Grüße 日本.png", "\U0001f4ee.png", "\u202egnp.exe.png", "$(reboot).png", "%s%n.png", "--help.png", "*.png"]
-    return [*plain, *formulas, *foreign, os.fsdecode(b"\xff\xfe.png"), "x" * 251 + ".png", "\x1b[2J.png", "a.png.png", "..png"]
+    foreign = [
+        "Grüße 日本.png",
+        "\U0001f4ee.png",
+        "\u202egnp.exe.png",
+        "$(reboot).png",
+        "%s%n.png",
+        "--help.png",
+        "*.png",
+    ]
+    return [
+        *plain,
+        *formulas,
+        *foreign,
+        os.fsdecode(b"\xff\xfe.png"),
+        "x" * 251 + ".png",
+        "\x1b[2J.png",
+        "a.png.png",
+        "..png",
+    ]
 
 
 def not_files() -> dict[str, tuple[Callable[[Path], object], tuple[str, ...]]]:
@@ -413,7 +542,10 @@ def not_files() -> dict[str, tuple[Callable[[Path], object], tuple[str, ...]]]:
         "endless.png": (lambda path: path.symlink_to("/dev/zero"), (BAD,)),
         "device.png": (lambda path: path.symlink_to("/dev/tty"), (BAD,)),
         "folder link.png": (lambda path: path.symlink_to(".", target_is_directory=True), (BAD,)),
-        "broken disk.png": (lambda path: path.symlink_to("/proc/self/mem"), (BAD,)),  # opens, and fails to read
+        "broken disk.png": (
+            lambda path: path.symlink_to("/proc/self/mem"),
+            (BAD,),
+        ),  # opens, and fails to read
         "empty folder.png": (Path.mkdir, (BAD,)),
         "huge.png": (make_huge, (LARGE,)),
         "notes.txt": (Path.touch, ()),
@@ -449,10 +581,14 @@ def inputs() -> Iterable[Input]:
     yield from (file(name, data, SAME) for name, data in whole_files(page).items())
     yield from (file(name, data, ZIP) for name, data in lossy_files(page).items())
     yield from (file(name, data, PAGE) for name, data in odd_pages().items())
-    yield from (file(name, data, expected) for name, (data, expected) in damaged_files(page).items())
+    yield from (
+        file(name, data, expected) for name, (data, expected) in damaged_files(page).items()
+    )
     yield from (file(name, data, *rows) for name, (data, rows) in pages_apart(page).items())
     yield from (file(name, plain, SAME) for name in named_files())
-    yield from (Input(name=name, make=make, rows=rows) for name, (make, rows) in not_files().items())
+    yield from (
+        Input(name=name, make=make, rows=rows) for name, (make, rows) in not_files().items()
+    )
     yield file("full folder.png/inside.png", plain, SAME)
     yield file(os.fsdecode(b"\xe9t\xe9/a b.png"), plain, SAME)
 

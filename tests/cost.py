@@ -1,6 +1,7 @@
 """Reckons what very much mail would cost: ``python tests/cost.py [--write]``, from the figures that tests/bench.py wrote last.
 
-What is measured comes from tests/bench.json; what is assumed stands below, and all of it in the README, where --write puts the answer.
+What is measured comes from tests/bench.json; what is assumed stands below, and all of it in the
+README, where --write puts the answer.
 """
 
 import json
@@ -10,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zipocr.atomic import write_whole
 from zipocr.config import ScanConfig
-from zipocr.training.report import markdown, put
+from zipocr.storage.atomic import write_whole
+from zipocr.training.benchmark.report import markdown, put
 
 ROOT = Path(__file__).parents[1]
 RECORD = ROOT / "tests" / "bench.json"
@@ -87,13 +88,28 @@ def lines(figures: Mapping[str, Any], assumed: Assumed | None = None) -> Iterato
         ("core hours", f"{cost.core_hours:,.0f}"),
         (f"cores, to be done in {assumed.hours:g} hours", f"{cost.cores:,.0f}"),
         ("memory of their workers", f"{cost.memory_gb:,.0f} GB"),
-        ("bytes in", f"{cost.bytes_in / 1e12:.1f} TB, {8 * cost.bytes_in / assumed.hours / 3600 / 1e9:.2f} Gbit/s all the time"),
+        (
+            "bytes in",
+            f"{cost.bytes_in / 1e12:.1f} TB, {8 * cost.bytes_in / assumed.hours / 3600 / 1e9:.2f} Gbit/s all the time",
+        ),
         (f"bytes out, at {assumed.row_bytes:g} a row", f"{cost.bytes_out / 1e9:.0f} GB"),
         (f"parts of {ScanConfig().shard_size:,}", f"{cost.parts:,}"),
-        (f"messages of a Dask scheduler, {assumed.messages} for {SHARD} crops", f"{cost.messages / 1e6:,.0f} million"),
-        (f"of the {assumed.messages_per_second:,.0f} a second that it keeps up with", f"{cost.scheduler_share:.0%}"),
-        (f"of the {assumed.rows_per_second:,.0f} rows a second that one process takes in", f"{cost.client_share:.0%}"),
-        (f"of a core that waits {assumed.fetch_ms:g} ms for each object of S3, in use", f"{mean / (mean + assumed.fetch_ms):.0%}"),
+        (
+            f"messages of a Dask scheduler, {assumed.messages} for {SHARD} crops",
+            f"{cost.messages / 1e6:,.0f} million",
+        ),
+        (
+            f"of the {assumed.messages_per_second:,.0f} a second that it keeps up with",
+            f"{cost.scheduler_share:.0%}",
+        ),
+        (
+            f"of the {assumed.rows_per_second:,.0f} rows a second that one process takes in",
+            f"{cost.client_share:.0%}",
+        ),
+        (
+            f"of a core that waits {assumed.fetch_ms:g} ms for each object of S3, in use",
+            f"{mean / (mean + assumed.fetch_ms):.0%}",
+        ),
     ]
     yield "Assumed, not measured: all that is said to be so much a row, a second or a request. The rest follows from the table above."
     yield ""
@@ -104,10 +120,17 @@ def lines(figures: Mapping[str, Any], assumed: Assumed | None = None) -> Iterato
 
 def weakest(cost: Cost) -> str:
     """Name what would break first, and what to do about it."""
-    shares = {"the process that takes all results": cost.client_share, "the Dask scheduler": cost.scheduler_share}
+    shares = {
+        "the process that takes all results": cost.client_share,
+        "the Dask scheduler": cost.scheduler_share,
+    }
     name = max(shares, key=lambda name: shares[name])
     fits = cost.images_per_second / shares[name]
-    breaks = "Too much for one run, because of" if shares[name] > 1 else "One run would do. What breaks first is"
+    breaks = (
+        "Too much for one run, because of"
+        if shares[name] > 1
+        else "One run would do. What breaks first is"
+    )
     loss = f"A run that is killed loses the crops that it has read of one part, {ScanConfig().shard_size:,} at most."
     return f"{breaks} {name}, at {fits:,.0f} crops a second; from there on cut the manifest, and give each piece a run. {loss}"
 

@@ -9,13 +9,27 @@ from pathlib import Path
 import chores
 import numpy as np
 
-from zipocr.batch import BatchSettings, FileReader
-from zipocr.model_file import ARRAYS, SHAPES
-from zipocr.types import ZIP_LENGTH, DigitReading, GrayImage, Model, Reason, Trace, Unread, ZipReading
+from zipocr.batch.read_files import BatchSettings, FileReader
+from zipocr.models.model_file import ARRAYS, SHAPES
+from zipocr.types import (
+    ZIP_LENGTH,
+    DigitReading,
+    GrayImage,
+    Model,
+    Reason,
+    Trace,
+    Unread,
+    ZipReading,
+)
 
 
 def digit(value: int, *, probability: float = 0.99) -> DigitReading:
-    return DigitReading(digit=value, probability=probability, runner_up=(value + 1) % 10, runner_up_probability=1 - probability)
+    return DigitReading(
+        digit=value,
+        probability=probability,
+        runner_up=(value + 1) % 10,
+        runner_up_probability=1 - probability,
+    )
 
 
 def bare_model(passport: Mapping[str, object]) -> Model:
@@ -25,7 +39,9 @@ def bare_model(passport: Mapping[str, object]) -> Model:
     return Model(arrays={**arrays, **shaped}, passport=passport)
 
 
-def zip_reading(text: str, *, confidence: float = 0.95, reasons: tuple[Reason, ...] = ()) -> ZipReading:
+def zip_reading(
+    text: str, *, confidence: float = 0.95, reasons: tuple[Reason, ...] = ()
+) -> ZipReading:
     return ZipReading(
         zip=text[:ZIP_LENGTH],
         plus4=text[ZIP_LENGTH:],
@@ -40,7 +56,10 @@ def zip_reading(text: str, *, confidence: float = 0.95, reasons: tuple[Reason, .
 
 
 class FakeReader:
-    """Reads a page's darkest gray as a ZIP with the confidence of its height in hundredths; a white page holds no ink."""
+    """Reads a page's darkest gray as a ZIP with the confidence of its height in hundredths.
+
+    A white page holds no ink.
+    """
 
     def read(self, page: GrayImage) -> ZipReading | Unread:
         darkest = int(page.min())
@@ -52,7 +71,9 @@ class FakeReader:
         return [self.read(page) for page in pages]
 
     def trace(self, page: GrayImage) -> Trace:
-        return Trace(page=page, ink=page < 128, candidates=(), regions=(), grids=(), reading=self.read(page))
+        return Trace(
+            page=page, ink=page < 128, candidates=(), regions=(), grids=(), reading=self.read(page)
+        )
 
 
 def start_fake(settings: BatchSettings) -> FileReader:

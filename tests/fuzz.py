@@ -1,9 +1,10 @@
 """Throws made-up bytes at everything that reads foreign files: ``python tests/fuzz.py SECONDS``, or ``make fuzz``.
 
-One target after the other has its share of the time, in a process of its own. An exception that is none of ours, more rows than a file can
-have pages, a page of the wrong kind, a crash, a hang of `LONGEST` seconds or more than `MOST_MEMORY` megabytes end a target, and the input
-is kept as ``TARGET-crash-*``, ``TARGET-timeout-*`` or ``TARGET-oom-*``; ``python tests/fuzz.py TARGET FILE`` runs it again. A table
-tells what each target was given and found.
+One target after the other has its share of the time, in a process of its own. An exception that is
+none of ours, more rows than a file can have pages, a page of the wrong kind, a crash, a hang of
+`LONGEST` seconds or more than `MOST_MEMORY` megabytes end a target, and the input is kept as
+``TARGET-crash-*``, ``TARGET-timeout-*`` or ``TARGET-oom-*``; ``python tests/fuzz.py TARGET FILE``
+runs it again. A table tells what each target was given and found.
 """
 
 import contextlib
@@ -25,14 +26,20 @@ import numpy as np
 
 with atheris.instrument_imports(include=["zipocr", "PIL"]):
     import corpus
-    from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401 - to be followed inside
+    from PIL import (  # noqa: F401 - to be followed inside
+        BmpImagePlugin,
+        JpegImagePlugin,
+        PngImagePlugin,
+        TiffImagePlugin,
+        WebPImagePlugin,
+    )
 
-    from zipocr.directory_file import read_directory
     from zipocr.errors import InputError, ModelError, OutputError
-    from zipocr.images import read_pages, silence_decoders
-    from zipocr.journal import open_journal
-    from zipocr.model_file import ARRAYS, load_model, save_model
-    from zipocr.results import from_cell, open_results, read_results, to_cell
+    from zipocr.images.decode import read_pages, silence_decoders
+    from zipocr.models.directory_file import read_directory
+    from zipocr.models.model_file import ARRAYS, load_model, save_model
+    from zipocr.results.csv_file import from_cell, open_results, read_results, to_cell
+    from zipocr.storage.journal import open_journal
     from zipocr.types import Model, Unread
 
 MAX_PIXELS = 1_000_000
@@ -50,7 +57,8 @@ INPUT = FOLDER / "input"
 def read_image(data: bytes) -> None:
     """The image door gives pages or says why not: not more than there can be.
 
-    What is drawn by libraries that may end their process is read by workers alone, as `mutants` does.
+    What is drawn by libraries that may end their process is read by workers alone, as `mutants`
+    does.
     """
     if b"%PDF-" in data[:1024] or data[4:8] == b"ftyp":
         return
@@ -95,7 +103,10 @@ def read_model(data: bytes) -> None:
 
 
 def resume_journal(data: bytes) -> None:
-    """A journal is refused, or gone on with: what it held before is still there behind a new record."""
+    """A journal is refused, or gone on with.
+
+    What it held before is still there behind a new record.
+    """
     INPUT.write_bytes(data)
     try:
         with open_journal(INPUT, IDENTITY, resume=True) as journal:
@@ -140,7 +151,12 @@ def image_seeds() -> list[bytes]:
     page = corpus.draw_page()[:40, :60]
     damaged = [data for data, _ in corpus.damaged_files(page).values()]
     several = [data for data, _ in corpus.pages_apart(page).values()]
-    return [*corpus.whole_files(page).values(), *corpus.lossy_files(page).values(), *damaged, *several]
+    return [
+        *corpus.whole_files(page).values(),
+        *corpus.lossy_files(page).values(),
+        *damaged,
+        *several,
+    ]
 
 
 def results_seed() -> bytes:
@@ -155,7 +171,13 @@ def results_seed() -> bytes:
 def model_seed() -> bytes:
     """A model of little arrays."""
     model = FOLDER / "model.npz"
-    save_model(model, Model(arrays={name: np.zeros(2, np.float32) for name in ARRAYS}, passport={"min_confidence": 0.5}))
+    save_model(
+        model,
+        Model(
+            arrays={name: np.zeros(2, np.float32) for name in ARRAYS},
+            passport={"min_confidence": 0.5},
+        ),
+    )
     return model.read_bytes()
 
 
@@ -176,7 +198,10 @@ def seeds_of(name: str) -> list[bytes]:
         "cell": lambda: [b"=a \xff\n.png"],
         "journal": lambda: [journal_seed()],
         "model": lambda: [model_seed()],
-        "directory": lambda: [b"02108\n10001\n", b"\xef\xbb\xbfzip,city,state\r\n02108,Boston,MA\r\n"],
+        "directory": lambda: [
+            b"02108\n10001\n",
+            b"\xef\xbb\xbfzip,city,state\r\n02108,Boston,MA\r\n",
+        ],
     }[name]()
 
 
@@ -187,30 +212,51 @@ def fuzz(name: str, seconds: int) -> None:
     seeds.mkdir()
     for number, data in enumerate(seeds_of(name)):
         (seeds / f"{number:03d}").write_bytes(data)
-    limits = [f"-max_total_time={seconds}", f"-timeout={LONGEST}", f"-rss_limit_mb={MOST_MEMORY}", f"-max_len={LONGEST_INPUT}"]
-    atheris.Setup([sys.argv[0], *limits, f"-artifact_prefix={name}-", "-print_final_stats=1", str(seeds)], TARGETS[name].test)
+    limits = [
+        f"-max_total_time={seconds}",
+        f"-timeout={LONGEST}",
+        f"-rss_limit_mb={MOST_MEMORY}",
+        f"-max_len={LONGEST_INPUT}",
+    ]
+    atheris.Setup(
+        [sys.argv[0], *limits, f"-artifact_prefix={name}-", "-print_final_stats=1", str(seeds)],
+        TARGETS[name].test,
+    )
     atheris.Fuzz()
 
 
 def was_starved(name: str) -> bool:
-    """Whether what a target hung on is quick by the processor's clock: then the machine was busy, and the input is no finding."""
+    """Whether what a target hung on is quick by the processor's clock.
+
+    Then the machine was busy, and the input is no finding.
+    """
     kept = sorted(Path().glob(f"{name}-timeout-*"), key=lambda path: path.stat().st_mtime)
     if not kept:
         return False
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    again = subprocess.run([sys.executable, __file__, name, kept[-1]], capture_output=True, check=False)
+    again = subprocess.run(
+        [sys.executable, __file__, name, kept[-1]], capture_output=True, check=False
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if again.returncode or after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime > LONGEST:
+    if (
+        again.returncode
+        or after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime > LONGEST
+    ):
         return False
     kept[-1].unlink()
     return True
 
 
 def fuzz_one(name: str, seconds: int) -> tuple[int, bool]:
-    """Fuzz a target in processes of its own: how many inputs it was given, and whether one of them is a finding."""
+    """Fuzz a target in processes of its own.
+
+    How many inputs it was given, and whether one of them is a finding.
+    """
     end, count = time.monotonic() + seconds, 0
     while (left := round(end - time.monotonic())) > 0:
-        done = subprocess.run([sys.executable, __file__, name, str(left)], stderr=subprocess.PIPE, check=False)
+        done = subprocess.run(
+            [sys.executable, __file__, name, str(left)], stderr=subprocess.PIPE, check=False
+        )
         talk = done.stderr.decode(errors="replace")
         executed = re.search(r"number_of_executed_units: *([0-9]+)", talk)
         count += int(executed[1]) if executed else 0
@@ -221,7 +267,10 @@ def fuzz_one(name: str, seconds: int) -> tuple[int, bool]:
 
 
 def fuzz_all(seconds: int) -> int:
-    """Give every target its share of the time, and tell what came of it; 1 if anything was found."""
+    """Give every target its share of the time, and tell what came of it.
+
+    1 if anything was found.
+    """
     shares = sum(target.share for target in TARGETS.values())
     print(f"{'target':10}{'seconds':>9}{'executions':>12}{'findings':>10}", flush=True)
     any_found = False
@@ -244,7 +293,9 @@ def main() -> None:
         case [] | [_]:
             sys.exit(fuzz_all(int(sys.argv[1]) if len(sys.argv) > 1 else 60))
         case _:
-            sys.exit(f"usage: fuzz.py [SECONDS] | TARGET SECONDS | TARGET FILE, TARGET one of {', '.join(TARGETS)}")
+            sys.exit(
+                f"usage: fuzz.py [SECONDS] | TARGET SECONDS | TARGET FILE, TARGET one of {', '.join(TARGETS)}"
+            )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 from threadpoolctl import threadpool_info
 
-from zipocr.model_file import SHIPPED
+from zipocr.models.model_file import SHIPPED
 
 Row = dict[str, str]
 

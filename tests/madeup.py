@@ -1,12 +1,15 @@
-"""Made-up results and labels: every kind of page, ties in confidence, groups of different quality."""
+"""Made-up results and labels.
+
+Every kind of page, ties in confidence, groups of different quality.
+"""
 
 from dataclasses import replace
 
 import fakes
 import numpy as np
 
-from zipocr.evaluate import Case
-from zipocr.results import Row, to_row, unread_row
+from zipocr.evaluate.metrics import Case
+from zipocr.results.csv_file import Row, to_row, unread_row
 from zipocr.types import GrayImage, Reason, Trace
 
 THRESHOLD = 0.6
@@ -26,11 +29,15 @@ def file_of(number: int) -> str:
     return f"crop-{number:03d}.png"
 
 
-def row(file: str, digits: str, confidence: float, *, page: int = 1, threshold: float = THRESHOLD) -> Row:
+def row(
+    file: str, digits: str, confidence: float, *, page: int = 1, threshold: float = THRESHOLD
+) -> Row:
     """A page on which so many digits were read; none stand for unread."""
     if not digits:
         return unread_row(file, page, Reason.NO_INK)
-    return to_row(file, page, fakes.zip_reading(digits, confidence=confidence), min_confidence=threshold)
+    return to_row(
+        file, page, fakes.zip_reading(digits, confidence=confidence), min_confidence=threshold
+    )
 
 
 def rows() -> list[Row]:
@@ -50,7 +57,9 @@ def _row(number: int) -> Row:
 
 def labels_csv() -> str:
     """What stands on the crops, as a file of labels."""
-    lines = (f"{file_of(number)},{truth_of(number)},{group_of(number)}\n" for number in range(COUNT))
+    lines = (
+        f"{file_of(number)},{truth_of(number)},{group_of(number)}\n" for number in range(COUNT)
+    )
     return "file,zip,group\n" + "".join(lines)
 
 

@@ -1,8 +1,9 @@
 """Reads files that were damaged at random in worker processes: ``python tests/mutants.py SECONDS``, or ``make fuzz``.
 
-PDFium, libheif and others may hang, crash or ask for gigabytes on such files, which a scan survives: every
-file gets at least one row, no page takes longer than the timeout, and this process stays small. A table
-tells what the rows said. What comes out wrong ends the run, and the files are kept.
+PDFium, libheif and others may hang, crash or ask for gigabytes on such files, which a scan
+survives: every file gets at least one row, no page takes longer than the timeout, and this process
+stays small. A table tells what the rows said. What comes out wrong ends the run, and the files are
+kept.
 """
 
 import resource
@@ -15,9 +16,9 @@ from pathlib import Path
 import corpus
 import numpy as np
 
-from zipocr.backends.processes import DEFAULT_MAX_MEMORY, ProcessBackend
-from zipocr.batch import BatchSettings, read_files
-from zipocr.images import ImageFile
+from zipocr.batch.backends.processes import DEFAULT_MAX_MEMORY, ProcessBackend
+from zipocr.batch.read_files import BatchSettings, read_files
+from zipocr.images.decode import ImageFile
 
 AT_ONCE, JOBS, TIMEOUT = 100, 2, 5.0
 MOST_CHANGES = 12
@@ -25,7 +26,13 @@ MOST_CHANGES = 12
 MOST_MEMORY = 400_000
 PLACES = ("mask", "annotation", "font", "pattern")
 SETTINGS = BatchSettings(
-    model="digits", max_error=0.5, min_confidence=0.5, use_directory=False, directory=None, max_pixels=1_000_000, debug=None
+    model="digits",
+    max_error=0.5,
+    min_confidence=0.5,
+    use_directory=False,
+    directory=None,
+    max_pixels=1_000_000,
+    debug=None,
 )
 
 
@@ -33,7 +40,11 @@ def seeds() -> list[bytes]:
     """Files of all kinds, several of them PDFs."""
     page = corpus.draw_page()[:40, :60]
     files = [*corpus.whole_files(page).values(), *corpus.lossy_files(page).values()]
-    return [*files, *(corpus.hidden_picture_pdf(place, 90) for place in PLACES), corpus.written_pdf()]
+    return [
+        *files,
+        *(corpus.hidden_picture_pdf(place, 90) for place in PLACES),
+        corpus.written_pdf(),
+    ]
 
 
 def damaged(data: bytes, chance: np.random.Generator) -> bytes:
@@ -57,13 +68,21 @@ def run(folder: Path, seconds: int) -> Counter[str]:
     until = time.monotonic() + seconds
     with ProcessBackend(jobs=JOBS, timeout=TIMEOUT, max_memory=DEFAULT_MAX_MEMORY) as backend:
         while time.monotonic() < until:
-            files = [ImageFile(place=str(folder / f"{number}"), name=f"{number}") for number in range(AT_ONCE)]
+            files = [
+                ImageFile(place=str(folder / f"{number}"), name=f"{number}")
+                for number in range(AT_ONCE)
+            ]
             for file in files:
                 Path(file.place).write_bytes(damaged(whole[chance.integers(len(whole))], chance))
             outcomes = list(read_files(files, SETTINGS, backend=backend))
             assert len(outcomes) == len(files)
             assert all(outcome.counts for outcome in outcomes)
-            found.update(str(reason) for outcome in outcomes for row in outcome.rows for reason in row.reason or ["read"])
+            found.update(
+                str(reason)
+                for outcome in outcomes
+                for row in outcome.rows
+                for reason in row.reason or ["read"]
+            )
             found["files"] += len(files)
     return found
 

@@ -1,7 +1,7 @@
 """Keeps the README's help texts true: ``python tests/readme.py`` checks them, ``--fix`` writes them anew.
 
-Between ``<!-- help: scan -->`` and ``<!-- end -->`` stands what ``zipocr scan --help`` prints; ``<!-- help: -->`` has the help of zipocr
-itself. Every command must have its place.
+Between ``<!-- help: scan -->`` and ``<!-- end -->`` stands what ``zipocr scan --help`` prints;
+``<!-- help: -->`` has the help of zipocr itself. Every command must have its place.
 """
 
 import re
@@ -18,9 +18,14 @@ WIDTH = 100
 
 
 def help_text(command: str | None) -> str:
-    """Print a command's help as it looks in a terminal of `WIDTH` columns, in a fence; None is zipocr itself."""
+    """Print a command's help as it looks in a terminal of `WIDTH` columns, in a fence.
+
+    None is zipocr itself.
+    """
     arguments = [command, "--help"] if command else ["--help"]
-    result = CliRunner().invoke(main, arguments, prog_name="zipocr", terminal_width=WIDTH, catch_exceptions=False)
+    result = CliRunner().invoke(
+        main, arguments, prog_name="zipocr", terminal_width=WIDTH, catch_exceptions=False
+    )
     return f"```console\n$ zipocr {' '.join(arguments)}\n{result.output.rstrip()}\n```\n"
 
 
@@ -35,7 +40,11 @@ def problems(text: str) -> list[str]:
     wanted = {mark(command) for command in (None, *COMMANDS)}
     missing = [f"{place} is missing" for place in sorted(wanted - places.keys())]
     unknown = [f"{place} is of no command" for place in sorted(places.keys() - wanted)]
-    stale = [f"{place} has changed" for place in sorted(places.keys() & wanted) if renewed(places[place]) != places[place]]
+    stale = [
+        f"{place} has changed"
+        for place in sorted(places.keys() & wanted)
+        if renewed(places[place]) != places[place]
+    ]
     return missing + unknown + stale
 
 

@@ -1,7 +1,7 @@
 """Reviews the sample scans in a browser, by keys alone, and tells how long a page takes: ``python tests/replay.py [PICTURE.png]``.
 
-A person's time is not in it: only that of the page and of keeping each decision. With a path, the page is also drawn there, for the README.
-Needs Debian's chromium.
+A person's time is not in it: only that of the page and of keeping each decision. With a path, the
+page is also drawn there, for the README. Needs Debian's chromium.
 """
 
 import csv
@@ -16,7 +16,14 @@ from reviewing import DEADLINE, serving
 
 from zipocr.cli import main
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-sync",
+]
 SCANS = Path(__file__).parents[1] / "sample_scans"
 PAGES = 100
 WINDOW = {"width": 1180, "height": 820}
@@ -27,7 +34,9 @@ def press(page: Page, key: str) -> None:
     """Presses a key and waits for the next page, and for the decision to be kept."""
     number = page.get_attribute("#review", "data-number")
     page.keyboard.press(key)
-    page.wait_for_function("number => !busy && document.querySelector('#review').dataset.number !== number", arg=number)
+    page.wait_for_function(
+        "number => !busy && document.querySelector('#review').dataset.number !== number", arg=number
+    )
 
 
 def replay(page: Page) -> list[float]:

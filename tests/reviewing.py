@@ -16,7 +16,7 @@ import fakes
 from PIL import Image
 
 import zipocr
-from zipocr.results import Row, open_results, unread_row
+from zipocr.results.csv_file import Row, open_results, unread_row
 from zipocr.types import Reason, Status
 
 CHROMIUM = "/usr/bin/chromium"
@@ -28,7 +28,14 @@ ROOT = Path(zipocr.__file__).parents[1]
 DEADLINE = 60.0
 
 
-def row(file: str = "a.png", zip_: str = "02108", confidence: float = 0.5, *, page: int = 1, status: Status = Status.REVIEW) -> Row:
+def row(
+    file: str = "a.png",
+    zip_: str = "02108",
+    confidence: float = 0.5,
+    *,
+    page: int = 1,
+    status: Status = Status.REVIEW,
+) -> Row:
     """A row with a ZIP of five digits or nine."""
     reason = (Reason.LOW_CONFIDENCE,) if status is Status.REVIEW else ()
     return Row(
@@ -87,10 +94,22 @@ class Server:
 @contextmanager
 def serving(results: Path, labels: Path, *options: str) -> Iterator[Server]:
     """Start a review and give it when it has told its address."""
-    command = [sys.executable, "-m", "zipocr", "review", str(results), "--labels-out", str(labels), "--no-browser", *options]
+    command = [
+        sys.executable,
+        "-m",
+        "zipocr",
+        "review",
+        str(results),
+        "--labels-out",
+        str(labels),
+        "--no-browser",
+        *options,
+    ]
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     began = time.monotonic()
-    with subprocess.Popen(command, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path}, cwd=labels.parent) as process:
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path}, cwd=labels.parent
+    ) as process:
         try:
             yield Server(process=process, address=_address(process), began=began)
         finally:

@@ -1,8 +1,8 @@
 """Scans very many inputs and shows how much memory that takes: ``python tests/soak.py [COUNT] [FILE...]``.
 
-The inputs are links to the few FILEs; without any, to two crops that leave no doubt, blank pages of several sizes, a damaged file and a
-TIFF of three pages: quick ones, so that many are read. Fails if a row is missing, or if after the first tenth any process grows by more
-than a twentieth.
+The inputs are links to the few FILEs; without any, to two crops that leave no doubt, blank pages of
+several sizes, a damaged file and a TIFF of three pages: quick ones, so that many are read. Fails if
+a row is missing, or if after the first tenth any process grows by more than a twentieth.
 """
 
 import os
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from zipocr.results import read_results
+from zipocr.results.csv_file import read_results
 
 COUNT = 20_000
 PER_FOLDER = 1_000
@@ -44,35 +44,55 @@ def usual_files(folder: Path) -> list[Path]:
     for height, blank in enumerate(blanks, start=60):
         Image.new("L", (4 * height, height), 255).save(blank)
     damaged.write_bytes(blanks[0].read_bytes()[:40])
-    Image.new("L", (300, 80), 255).save(pages, save_all=True, append_images=[Image.new("L", (300, 80), 255)] * 2)
-    crops = [(Path(__file__).parents[1] / "sample_scans" / "white" / f"white-0{number}.png").resolve() for number in (1, 2)]
+    Image.new("L", (300, 80), 255).save(
+        pages, save_all=True, append_images=[Image.new("L", (300, 80), 255)] * 2
+    )
+    crops = [
+        (Path(__file__).parents[1] / "sample_scans" / "white" / f"white-0{number}.png").resolve()
+        for number in (1, 2)
+    ]
     return [*crops, *blanks, damaged, pages]
 
 
 def memory(process: int, kind: str = "VmRSS") -> float:
-    """Tell how many MB of memory a process holds, or with VmHWM the most it ever held; 0 if it has ended."""
+    """Tell how many MB of memory a process holds, or with VmHWM the most it ever held.
+
+    0 if it has ended.
+    """
     try:
         status = Path(f"/proc/{process}/status").read_text()
     except OSError:
         return 0
-    return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith(kind)), 0)
+    return next(
+        (int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith(kind)), 0
+    )
 
 
 def levels(parent: int, kind: str = "VmRSS") -> Levels:
     """Tell the memory of a process and of its workers."""
     try:
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-        workers = [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+        workers = [
+            child
+            for child in children
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+        ]
     except OSError:
         return {}
     return {
         "parent": memory(parent, kind),
-        **{f"worker {number}": memory(int(worker), kind) for number, worker in enumerate(workers, start=1)},
+        **{
+            f"worker {number}": memory(int(worker), kind)
+            for number, worker in enumerate(workers, start=1)
+        },
     }
 
 
 def watch(process: subprocess.Popen[bytes], journal: Path) -> Iterator[tuple[int, Levels]]:
-    """Look at a scan until it ends: how many inputs are finished, and the memory of its processes."""
+    """Look at a scan until it ends.
+
+    How many inputs are finished, and the memory of its processes.
+    """
     finished, file = 0, None
     while process.poll() is None:
         time.sleep(SECONDS)
@@ -113,18 +133,32 @@ def soak(count: int, files: Sequence[Path], folder: Path) -> bool:
                 continue
             speed = speed_since(pace, curve[-1][0] if curve else 0)
             curve.append((finished, now))
-            print(f"{finished:>8}   {speed:8.1f} crops/s", *(f"{name} {size:7.1f} MB" for name, size in now.items()), sep="   ", flush=True)
+            print(
+                f"{finished:>8}   {speed:8.1f} crops/s",
+                *(f"{name} {size:7.1f} MB" for name, size in now.items()),
+                sep="   ",
+                flush=True,
+            )
     names = {row.file for row in read_results(output)}
-    print(f"{count} inputs in {time.monotonic() - began:.0f} s, exit status {process.returncode}, rows of {len(names)} inputs")
+    print(
+        f"{count} inputs in {time.monotonic() - began:.0f} s, exit status {process.returncode}, rows of {len(names)} inputs"
+    )
     print(*cost_lines(pace), sep="\n")
     later = [now for finished, now in curve if finished >= count / 10]
-    grown = {name: max(now.get(name, 0) for now in later) / size - 1 for name, size in later[0].items()}
-    print("grown after the first tenth:", *(f"{name} {share:+.1%}" for name, share in grown.items()))
+    grown = {
+        name: max(now.get(name, 0) for now in later) / size - 1 for name, size in later[0].items()
+    }
+    print(
+        "grown after the first tenth:", *(f"{name} {share:+.1%}" for name, share in grown.items())
+    )
     return len(names) == count and max(grown.values()) <= GROWTH
 
 
 if __name__ == "__main__":
-    number, chosen = int(sys.argv[1]) if len(sys.argv) > 1 else COUNT, [Path(name).resolve() for name in sys.argv[2:]]
+    number, chosen = (
+        int(sys.argv[1]) if len(sys.argv) > 1 else COUNT,
+        [Path(name).resolve() for name in sys.argv[2:]],
+    )
     os.nice(max(0, 10 - os.nice(0)))
     with tempfile.TemporaryDirectory() as made:
         sys.exit(not soak(number, chosen, Path(made)))

@@ -10,7 +10,9 @@ from pathlib import Path
 def seen_on_a_terminal(command: Sequence[str | Path], *, status: int) -> str:
     """Run a command, which is to end with this status, and give what the terminal saw."""
     terminal, end = pty.openpty()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=end, env={**os.environ, "TERM": "xterm"}) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=end, env={**os.environ, "TERM": "xterm"}
+    ) as process:
         os.close(end)
         seen = b""
         try:

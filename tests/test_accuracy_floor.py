@@ -4,22 +4,26 @@ from pathlib import Path
 
 import pytest
 
-from zipocr.backends import usable_cores
-from zipocr.model_file import SHIPPED, load_model
-from zipocr.training import false_reads
-from zipocr.training.accuracy import BEST, FLOOR_STEPS
-from zipocr.training.measure import judges, load_labels, read_crops
-from zipocr.training.metrics import score
+from zipocr.batch.backends import usable_cores
+from zipocr.models.model_file import SHIPPED, load_model
+from zipocr.training.benchmark import false_reads
+from zipocr.training.benchmark.accuracy import BEST, FLOOR_STEPS
+from zipocr.training.benchmark.measure import judges, load_labels, read_crops
+from zipocr.training.benchmark.metrics import score
 
 LABELS = Path(__file__).parent / "strings" / "labels.csv"
-# As `make accuracy` prints it: exact with the directory and without it, and the wrong share of those accepted with it.
+# As `make accuracy` prints it: exact with the directory and without it, and the wrong share of
+# those accepted with it.
 MEASURED = {"mail": (0.9381, 0.9257, 0.0029), "digits": (0.7228, 0.6337, 0.3333)}
 # Likewise the share of pages with too few or too many digits that counted as read.
 FALSE_READS = 0.0
 
 
 def slack(share: float, count: int) -> float:
-    """Three standard errors of a share measured on so many; of none or of all, too, one more could have been otherwise."""
+    """Three standard errors of a share measured on so many.
+
+    Of none or of all, too, one more could have been otherwise.
+    """
     share = min(max(share, 1 / count), 1 - 1 / count)
     return 3 * (share * (1 - share) / count) ** 0.5
 
@@ -28,7 +32,10 @@ def slack(share: float, count: int) -> float:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_model_reads_no_worse_than_measured(name):
     crops = load_labels(LABELS)[:: FLOOR_STEPS[name]]
-    with_it, without = (score(answers) for answers in read_crops(judges(load_model(name)), crops, jobs=usable_cores()))
+    with_it, without = (
+        score(answers)
+        for answers in read_crops(judges(load_model(name)), crops, jobs=usable_cores())
+    )
     exact, exact_without, wrong = MEASURED[name]
     assert with_it.exact >= exact - slack(exact, with_it.count)
     assert without.exact >= exact_without - slack(exact_without, without.count)
@@ -38,7 +45,9 @@ def test_a_shipped_model_reads_no_worse_than_measured(name):
 @pytest.mark.real
 def test_no_more_pages_without_a_zip_count_as_read_than_measured(all_digits):
     share = false_reads.floor(judges(load_model(BEST))[0], all_digits, jobs=usable_cores())
-    assert share <= FALSE_READS + slack(FALSE_READS, false_reads.FLOOR_EACH * len(false_reads.FLOOR_KINDS))
+    assert share <= FALSE_READS + slack(
+        FALSE_READS, false_reads.FLOOR_EACH * len(false_reads.FLOOR_KINDS)
+    )
 
 
 def test_slack_is_three_standard_errors_and_never_none():

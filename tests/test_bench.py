@@ -6,19 +6,27 @@ import bench
 import cost
 import pytest
 
-from zipocr.backends.processes import UNDER_WAY
+from zipocr.batch.backends.processes import UNDER_WAY
 
 
-def test_a_short_run_measures_everything_and_draws_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_short_run_measures_everything_and_draws_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bench.main(["--sizes", "1", "--rounds", "1", "--step", "6", "--into", str(tmp_path)])
     figures = json.loads((tmp_path / "bench.json").read_text())
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
     assert {"decode only", "floor", "read", "read together"} <= figures["crop"].keys()
     assert figures["stage"].keys() == {"open", *bench.STAGES, "rest"}
-    assert all(one["low"] <= one["median"] <= one["high"] for part in ("crop", "stage") for one in figures[part].values())
+    assert all(
+        one["low"] <= one["median"] <= one["high"]
+        for part in ("crop", "stage")
+        for one in figures[part].values()
+    )
     # A stage whose function is no longer called would take no time at all.
     assert all(figures["stage"][name]["mean"] > 0 for name in bench.STAGES)
-    assert [(run["crops"], run["jobs"]) for run in figures["runs"]] == [(1, jobs) for jobs in bench.JOBS]
+    assert [(run["crops"], run["jobs"]) for run in figures["runs"]] == [
+        (1, jobs) for jobs in bench.JOBS
+    ]
     assert all(run["parent_mb"] > 10 and run["seconds"]["median"] > 0 for run in figures["runs"])
     said = capsys.readouterr().out
     assert "decode, Otsu, connected components" in said
@@ -34,18 +42,34 @@ def test_a_stage_does_not_count_what_it_spends_in_others() -> None:
 
 
 def test_the_spread_is_that_of_the_values() -> None:
-    assert bench.spread([1.0, 2.0, 3.0, 4.0, 10.0]) == {"median": 3, "low": 2, "high": 4, "mean": 4, "count": 5}
+    assert bench.spread([1.0, 2.0, 3.0, 4.0, 10.0]) == {
+        "median": 3,
+        "low": 2,
+        "high": 4,
+        "mean": 4,
+        "count": 5,
+    }
 
 
 def test_a_further_crop_costs_what_a_larger_run_takes_longer() -> None:
-    runs = [{"crops": size, "jobs": 1, "seconds": {"median": 0.5 + 0.002 * size}} for size in (10, 1_000, 10_000)]
+    runs = [
+        {"crops": size, "jobs": 1, "seconds": {"median": 0.5 + 0.002 * size}}
+        for size in (10, 1_000, 10_000)
+    ]
     other = {"crops": 5_000, "jobs": 2, "seconds": {"median": 1.0}}
     assert [bench.for_more(run, [*runs, other]) for run in (*runs, other)] == ["", "", "2.00", ""]
 
 
 def test_two_workers_are_compared_with_one_where_that_says_something() -> None:
-    runs = [{"crops": size, "jobs": jobs, "seconds": {"median": 1 + size / jobs}} for size in (10, 1_000, 9_999) for jobs in (1, 2)]
-    assert bench.gains(runs) == ["", "Against one worker, two are 2.00 times as fast on 1,000 crops, 2.00 times as fast on 9,999 crops."]
+    runs = [
+        {"crops": size, "jobs": jobs, "seconds": {"median": 1 + size / jobs}}
+        for size in (10, 1_000, 9_999)
+        for jobs in (1, 2)
+    ]
+    assert bench.gains(runs) == [
+        "",
+        "Against one worker, two are 2.00 times as fast on 1,000 crops, 2.00 times as fast on 9,999 crops.",
+    ]
     assert bench.gains(runs[:2]) == []
 
 
@@ -88,7 +112,7 @@ def test_what_breaks_first_is_named_with_its_limit() -> None:
 
 def test_the_shard_that_is_reckoned_with_is_that_of_the_backend() -> None:
     pytest.importorskip("distributed")
-    from zipocr.backends import dask
+    from zipocr.batch.backends import dask
 
     assert dask.SHARD == cost.SHARD
     assert dask.SHARD * dask.SHARDS_UNDER_WAY == UNDER_WAY

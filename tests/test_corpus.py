@@ -12,8 +12,8 @@ from pathlib import Path
 import corpus
 import pytest
 
-from zipocr.images import LARGEST_FILE
-from zipocr.results import read_results
+from zipocr.images.decode import LARGEST_FILE
+from zipocr.results.csv_file import read_results
 from zipocr.types import Reason, Status
 
 MOST_MEMORY = 1 << 29
@@ -43,7 +43,9 @@ def scanned(tmp_path_factory: pytest.TempPathFactory) -> Scanned:
     expected = corpus.build(folder / "in")
     done = scan(folder / "in", folder / "results.csv", jobs=1)
     assert done.stdout == ""
-    return Scanned(expected=expected, results=folder / "results.csv", code=done.returncode, stderr=done.stderr)
+    return Scanned(
+        expected=expected, results=folder / "results.csv", code=done.returncode, stderr=done.stderr
+    )
 
 
 @pytest.mark.real
@@ -60,20 +62,28 @@ def test_every_page_of_every_input_has_the_row_it_should(scanned: Scanned) -> No
         for row, wanted in zip(rows[name], expected, strict=True):
             failed = row.reason in {(Reason.UNREADABLE_FILE,), (Reason.TOO_LARGE,)}
             found = {
-                corpus.SAME: (row.zip, row.confidence, row.status) == (plain.zip, plain.confidence, plain.status),
+                corpus.SAME: (row.zip, row.confidence, row.status)
+                == (plain.zip, plain.confidence, plain.status),
                 corpus.ZIP: row.zip == corpus.TEXT,
                 corpus.PAGE: not failed,
                 corpus.ANY: failed or row.status in Status,
             }
-            assert found.get(wanted, row.reason == (wanted,)), f"{name!r} page {row.page} should be {wanted}: {row}"
+            assert found.get(wanted, row.reason == (wanted,)), (
+                f"{name!r} page {row.page} should be {wanted}: {row}"
+            )
 
 
 @pytest.mark.real
-def test_the_exit_code_and_the_talk_tell_of_the_failures_and_nothing_else_is_said(scanned: Scanned) -> None:
+def test_the_exit_code_and_the_talk_tell_of_the_failures_and_nothing_else_is_said(
+    scanned: Scanned,
+) -> None:
     assert scanned.code == 1
     assert [line for line in scanned.stderr.splitlines() if not TALK.match(line)] == []
     assert "skipped 2 other files" in scanned.stderr
-    failed = sum(row.reason in {(Reason.UNREADABLE_FILE,), (Reason.TOO_LARGE,)} for row in read_results(scanned.results))
+    failed = sum(
+        row.reason in {(Reason.UNREADABLE_FILE,), (Reason.TOO_LARGE,)}
+        for row in read_results(scanned.results)
+    )
     assert f"failed {failed};" in scanned.stderr
 
 
@@ -94,12 +104,15 @@ def test_two_processes_write_the_same_bytes(scanned: Scanned) -> None:
 
 
 def test_no_input_takes_the_memory_it_claims(tmp_path: Path) -> None:
-    """In a process of its own, whose memory is limited: far below the bombs and the file of 64 GB."""
+    """In a process of its own, whose memory is limited.
+
+    Far below the bombs and the file of 64 GB.
+    """
     corpus.build(tmp_path / "in")
     program = f"""
 import resource
 from pathlib import Path
-from zipocr.images import list_inputs, read_pages
+from zipocr.images.decode import list_inputs, read_pages
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + {MOST_MEMORY},) * 2)
 for file in list_inputs([Path({os.fspath(tmp_path / "in")!r})]).files:
@@ -107,6 +120,8 @@ for file in list_inputs([Path({os.fspath(tmp_path / "in")!r})]).files:
         print(ascii(file.name), getattr(page, "reason", "page"), getattr(page, "detail", ""))
 """
     assert min(32_000 * 32_000, LARGEST_FILE) > MOST_MEMORY
-    done = subprocess.run([sys.executable, "-P", "-c", program], check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program], check=False, capture_output=True, text=True
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert "emory" not in done.stdout

@@ -1,4 +1,7 @@
-"""What a scan promises when the worst happens: each test makes it happen for real, to processes of their own."""
+"""What a scan promises when the worst happens.
+
+Each test makes it happen for real, to processes of their own.
+"""
 
 import csv
 import os
@@ -66,7 +69,11 @@ def lines_in(path: Path) -> int:
 def workers_of(process: int) -> list[int]:
     """Processes that were started by one, the newest last, without Python's own helper."""
     children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [
+        int(child)
+        for child in children
+        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
 
 
 def rows_of(path: Path) -> list[tuple[str, int, str]]:
@@ -79,7 +86,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own with room for very little."""
     place = tmp_path / "disk"
     place.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", place], check=False, capture_output=True)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "none", place], check=False, capture_output=True
+    )
     if done.returncode:
         pytest.skip(f"cannot mount: {done.stderr.decode().strip()}")
     yield place
@@ -87,7 +96,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_one_file_that_hangs_does_not_keep_a_run_from_ending(tmp_path: Path, number: signal.Signals) -> None:
+def test_one_file_that_hangs_does_not_keep_a_run_from_ending(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     (tmp_path / "a.pdf").write_bytes(corpus.endless_pdf())
     with start(tmp_path / "a.pdf") as process:
         assert wait_until(lambda: bool(workers_of(process.pid)))
@@ -97,7 +108,11 @@ def test_one_file_that_hangs_does_not_keep_a_run_from_ending(tmp_path: Path, num
 
 
 def test_a_killed_run_is_gone_on_with_and_reads_nothing_twice(tmp_path: Path) -> None:
-    folder, output, journal = save_many(tmp_path / "in"), tmp_path / "out.csv", tmp_path / "out.csv.journal"
+    folder, output, journal = (
+        save_many(tmp_path / "in"),
+        tmp_path / "out.csv",
+        tmp_path / "out.csv.journal",
+    )
     assert scan(folder, "-o", tmp_path / "whole.csv").returncode == 0
     finished = 0
     for _ in range(3):
@@ -116,10 +131,18 @@ def test_a_killed_run_is_gone_on_with_and_reads_nothing_twice(tmp_path: Path) ->
 
 
 def test_a_killed_worker_costs_at_most_the_page_it_was_at(tmp_path: Path) -> None:
-    folder, output, journal = save_many(tmp_path / "in"), tmp_path / "out.csv", tmp_path / "out.csv.journal"
+    folder, output, journal = (
+        save_many(tmp_path / "in"),
+        tmp_path / "out.csv",
+        tmp_path / "out.csv.journal",
+    )
     with start(folder, "-o", output, "--jobs", "2") as process:
         for finished in (10, 30, 50):
-            assert wait_until(lambda finished=finished: lines_in(journal) > finished and len(workers_of(process.pid)) == 2)
+            assert wait_until(
+                lambda finished=finished: (
+                    lines_in(journal) > finished and len(workers_of(process.pid)) == 2
+                )
+            )
             os.kill(workers_of(process.pid)[0], signal.SIGKILL)
         assert process.wait(DEADLINE) in {0, 1}
     rows = rows_of(output)
@@ -128,7 +151,9 @@ def test_a_killed_worker_costs_at_most_the_page_it_was_at(tmp_path: Path) -> Non
     assert {reason for _, _, reason in rows} <= {"", "worker_died"}
 
 
-def test_a_page_that_ends_its_worker_costs_one_row_whatever_the_number_of_processes(tmp_path: Path) -> None:
+def test_a_page_that_ends_its_worker_costs_one_row_whatever_the_number_of_processes(
+    tmp_path: Path,
+) -> None:
     folder = save_many(tmp_path / "in", gray=7, count=10)
     save(folder / "0003-pages.tif", 7, fakes.KILL, 8, fakes.ALLOCATE, 9)
     save(folder / "0005-kill.png", fakes.KILL)
@@ -139,7 +164,9 @@ def test_a_page_that_ends_its_worker_costs_one_row_whatever_the_number_of_proces
         done = scan(folder, "-o", tmp_path / f"{jobs}.csv", "--jobs", jobs, *options)
         assert done.returncode == 1
         assert b"failed: 0005-spin.tif: not read within 4 s (--timeout)" in done.stderr
-        assert b"failed: 0007-fault.png: KeyError('a fault of the reader') at fakes.py:" in done.stderr
+        assert (
+            b"failed: 0007-fault.png: KeyError('a fault of the reader') at fakes.py:" in done.stderr
+        )
     failed = {(name, page): reason for name, page, reason in rows_of(tmp_path / "1.csv") if reason}
     assert failed == {
         ("0003-pages.tif", 2): "worker_died",
@@ -157,17 +184,24 @@ def test_a_limit_that_is_asked_for_holds_for_a_single_file_too(tmp_path: Path) -
     assert (done.returncode, done.stdout.splitlines()[1]) == (1, b"a.png,1,,,,unread,timeout,,,,,")
 
 
-def test_a_page_that_needs_too_much_memory_costs_one_row_in_this_process_too(tmp_path: Path) -> None:
+def test_a_page_that_needs_too_much_memory_costs_one_row_in_this_process_too(
+    tmp_path: Path,
+) -> None:
     limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (4 << 30, resource.RLIM_INFINITY))  # noqa: E731 - the shell's ulimit -v
     words = [save(tmp_path / "a.png", fakes.ALLOCATE), save(tmp_path / "b.png", 7)]
-    done = subprocess.run(command(*words), check=False, capture_output=True, preexec_fn=limit, timeout=DEADLINE)
-    assert [line.split(b",")[5:7] for line in done.stdout.splitlines()[1:]] == [[b"unread", b"out_of_memory"], [b"read", b""]]
+    done = subprocess.run(
+        command(*words), check=False, capture_output=True, preexec_fn=limit, timeout=DEADLINE
+    )
+    assert [line.split(b",")[5:7] for line in done.stdout.splitlines()[1:]] == [
+        [b"unread", b"out_of_memory"],
+        [b"read", b""],
+    ]
 
 
 TIGHT = """
 import resource, sys
 from pathlib import Path
-from zipocr.images import read_pages
+from zipocr.images.decode import read_pages
 from zipocr.types import Unread
 held = next(int(line.split()[1]) << 10 for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmData"))
 resource.setrlimit(resource.RLIMIT_DATA, (held + (20 << 20),) * 2)
@@ -176,10 +210,19 @@ for path in sys.argv[1:]:
 """
 
 
-def test_a_picture_that_does_not_fit_into_the_memory_is_told_from_a_damaged_one(tmp_path: Path) -> None:
-    sizes = {"gray.png": ("L", 6000), "alpha.png": ("RGBA", 4000), "lzw.tif": ("L", 6000), "small.png": ("L", 60)}
+def test_a_picture_that_does_not_fit_into_the_memory_is_told_from_a_damaged_one(
+    tmp_path: Path,
+) -> None:
+    sizes = {
+        "gray.png": ("L", 6000),
+        "alpha.png": ("RGBA", 4000),
+        "lzw.tif": ("L", 6000),
+        "small.png": ("L", 60),
+    }
     for name, (mode, side) in sizes.items():
-        Image.new(mode, (side, side)).save(tmp_path / name, **({"compression": "tiff_lzw"} if name.endswith("tif") else {}))
+        Image.new(mode, (side, side)).save(
+            tmp_path / name, **({"compression": "tiff_lzw"} if name.endswith("tif") else {})
+        )
     command = [sys.executable, "-c", TIGHT, *(tmp_path / name for name in sizes)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=DEADLINE)
     assert done.stdout.splitlines() == ["out_of_memory"] * 3 + ["(60, 60)"]
@@ -189,19 +232,28 @@ def test_too_little_memory_for_any_page_is_a_backend_error(tmp_path: Path) -> No
     done = scan(save(tmp_path / "a.png", 7), "--max-memory-per-worker", "50M")
     assert done.returncode == BackendError.exit_code
     # What of the libraries fails first, and how loudly, depends on the machine.
-    cure = rb"(Run again with fewer --jobs, or give each|Give it) more with --max-memory-per-worker\."
+    cure = (
+        rb"(Run again with fewer --jobs, or give each|Give it) more with --max-memory-per-worker\."
+    )
     assert re.fullmatch(rb"zipocr: A worker process .*\. " + cure, done.stderr.splitlines()[-1])
 
 
 def test_an_interruption_ends_in_order_and_can_be_gone_on_with(tmp_path: Path) -> None:
-    folder, output, journal = save_many(tmp_path / "in"), tmp_path / "out.csv", tmp_path / "out.csv.journal"
+    folder, output, journal = (
+        save_many(tmp_path / "in"),
+        tmp_path / "out.csv",
+        tmp_path / "out.csv.journal",
+    )
     with start(folder, "-o", output, "--jobs", "2") as process:
         assert wait_until(lambda: lines_in(journal) > 10)
         os.killpg(process.pid, signal.SIGINT)
         _, talk = process.communicate(timeout=DEADLINE)
     assert process.returncode == 130
     kept, interrupted = talk.decode().splitlines()
-    assert kept == f"{lines_in(journal) - 1} of {MANY} inputs are finished; go on with the same command and --resume"
+    assert (
+        kept
+        == f"{lines_in(journal) - 1} of {MANY} inputs are finished; go on with the same command and --resume"
+    )
     assert interrupted == "zipocr: interrupted"
     assert wait_until(lambda: not group_is_alive(process.pid))
     done = scan(folder, "-o", output, "--resume")
@@ -214,7 +266,8 @@ def test_an_interruption_ends_in_order_and_can_be_gone_on_with(tmp_path: Path) -
 def test_a_second_interruption_ends_at_once(tmp_path: Path) -> None:
     folder, journal = save_many(tmp_path / "in", gray=7, count=20), tmp_path / "out.csv.journal"
     save(folder / "0010-hang.png", fakes.HANG)
-    # Pages that were held together with the one that hangs are done when that has taken too long, and then it hangs once more.
+    # Pages that were held together with the one that hangs are done when that has taken too long,
+    # and then it hangs once more.
     with start(folder, "-o", tmp_path / "out.csv", "--jobs", "1", "--timeout", "10") as process:
         assert wait_until(lambda: lines_in(journal) > 10)
         os.killpg(process.pid, signal.SIGINT)
@@ -231,11 +284,17 @@ def test_a_second_interruption_ends_at_once(tmp_path: Path) -> None:
 def signal_handler_is_second(process: int) -> bool:
     """Tell whether the first signal has been taken: nothing is pending any more."""
     status = Path(f"/proc/{process}/status").read_text().splitlines()
-    return all(int(line.split()[1], 16) == 0 for line in status if line.startswith(("SigPnd", "ShdPnd")))
+    return all(
+        int(line.split()[1], 16) == 0 for line in status if line.startswith(("SigPnd", "ShdPnd"))
+    )
 
 
 def test_an_order_to_terminate_leaves_no_process_and_can_be_gone_on_with(tmp_path: Path) -> None:
-    folder, output, journal = save_many(tmp_path / "in"), tmp_path / "out.csv", tmp_path / "out.csv.journal"
+    folder, output, journal = (
+        save_many(tmp_path / "in"),
+        tmp_path / "out.csv",
+        tmp_path / "out.csv.journal",
+    )
     with start(folder, "-o", output, "--jobs", "2") as process:
         assert wait_until(lambda: lines_in(journal) > 10)
         # As a service is stopped: all its processes are told at the same time.
@@ -277,11 +336,16 @@ def test_a_full_disk_is_told_and_when_there_is_room_the_run_goes_on(
     for path in sorted(folder.iterdir())[: finished - 1]:
         fakes.spoil(path)
     done = scan(folder, "-o", output, "--resume")
-    assert (done.returncode, sorted(path.name for path in small_disk.iterdir())) == (0, ["out.csv", "out.csv.json"])
+    assert (done.returncode, sorted(path.name for path in small_disk.iterdir())) == (
+        0,
+        ["out.csv", "out.csv.json"],
+    )
     assert [reason for _, _, reason in rows_of(output)] == [""] * MANY
 
 
-def test_a_limit_to_the_size_of_files_is_told_and_without_it_the_run_goes_on(tmp_path: Path) -> None:
+def test_a_limit_to_the_size_of_files_is_told_and_without_it_the_run_goes_on(
+    tmp_path: Path,
+) -> None:
     folder, output = save_many(tmp_path / "in", gray=7), tmp_path / "out.csv"
     limited = ["sh", "-c", 'ulimit -f 16; exec "$@"', "sh", *command(folder, "-o", output)]
     done = subprocess.run(limited, check=False, capture_output=True, timeout=DEADLINE)
@@ -293,7 +357,11 @@ def test_a_limit_to_the_size_of_files_is_told_and_without_it_the_run_goes_on(tmp
 
 
 def test_of_two_runs_on_one_output_the_second_stops(tmp_path: Path) -> None:
-    folder, output, journal = save_many(tmp_path / "in"), tmp_path / "out.csv", tmp_path / "out.csv.journal"
+    folder, output, journal = (
+        save_many(tmp_path / "in"),
+        tmp_path / "out.csv",
+        tmp_path / "out.csv.journal",
+    )
     with start(folder, "-o", output, "--jobs", "1") as process:
         assert wait_until(lambda: lines_in(journal) > 1)
         # It must not be through before the others have begun.
@@ -301,12 +369,18 @@ def test_of_two_runs_on_one_output_the_second_stops(tmp_path: Path) -> None:
         others = [scan(folder, "-o", output, *words) for words in ([], ["--force"], ["--resume"])]
         process.send_signal(signal.SIGCONT)
         assert process.wait(DEADLINE) == 0
-    assert [(done.returncode, done.stdout, b"Another run" in done.stderr) for done in others] == [(OutputError.exit_code, b"", True)] * 3
+    assert [(done.returncode, done.stdout, b"Another run" in done.stderr) for done in others] == [
+        (OutputError.exit_code, b"", True)
+    ] * 3
     assert len(rows_of(output)) == MANY
 
 
 def test_a_run_is_not_gone_on_with_otherwise_than_it_was_begun(tmp_path: Path) -> None:
-    folder, output, journal = save_many(tmp_path / "in"), tmp_path / "out.csv", tmp_path / "out.csv.journal"
+    folder, output, journal = (
+        save_many(tmp_path / "in"),
+        tmp_path / "out.csv",
+        tmp_path / "out.csv.journal",
+    )
     with start(folder, "-o", output, "--jobs", "2") as process:
         assert wait_until(lambda: lines_in(journal) > 10)
         process.kill()

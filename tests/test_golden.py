@@ -3,7 +3,7 @@
 import golden
 import pytest
 
-from zipocr.model_file import SHIPPED
+from zipocr.models.model_file import SHIPPED
 
 SHOWN = 10
 HEAD = "file,page,zip,confidence,digit_confidences\n"

@@ -1,4 +1,7 @@
-"""No command talks to a network unless it is told to: Python's own events tell of every socket, in worker processes too."""
+"""No command talks to a network unless it is told to.
+
+Python's own events tell of every socket, in worker processes too.
+"""
 
 import os
 import subprocess
@@ -12,7 +15,8 @@ from waiting import running, wait_until
 
 import zipocr
 
-# Python runs this at its start, in every process: what would leave the machine ends it, with a word in a file.
+# Python runs this at its start, in every process: what would leave the machine ends it, with a word
+# in a file.
 GUARD = """
 import os, socket, sys
 
@@ -60,7 +64,9 @@ def guarded(tmp_path: Path) -> dict[str, str]:
 
 
 def run(guarded: dict[str, str], *words: str | Path) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([sys.executable, *words], check=False, capture_output=True, env=guarded, timeout=DEADLINE)
+    return subprocess.run(
+        [sys.executable, *words], check=False, capture_output=True, env=guarded, timeout=DEADLINE
+    )
 
 
 def save(folder: Path, count: int) -> Path:
@@ -85,7 +91,9 @@ def test_the_guard_sees_what_it_is_there_for(guarded: dict[str, str], what: str)
 
 
 @pytest.mark.real
-def test_scan_merge_inspect_model_and_train_use_no_network(guarded: dict[str, str], tmp_path: Path) -> None:
+def test_scan_merge_inspect_model_and_train_use_no_network(
+    guarded: dict[str, str], tmp_path: Path
+) -> None:
     folder, zipocr_, listed = save(tmp_path / "in", 10), ("-m", "zipocr"), tmp_path / "list.txt"
     listed.write_text("".join(f"{path}\n" for path in sorted(folder.iterdir())))
     for words in (
@@ -102,12 +110,30 @@ def test_scan_merge_inspect_model_and_train_use_no_network(guarded: dict[str, st
 
 
 @pytest.mark.real
-def test_a_dask_cluster_of_its_own_stays_on_this_machine(guarded: dict[str, str], tmp_path: Path) -> None:
+def test_a_dask_cluster_of_its_own_stays_on_this_machine(
+    guarded: dict[str, str], tmp_path: Path
+) -> None:
     pytest.importorskip("distributed")
     (tmp_path / "guard" / "sitecustomize.py").write_text(HOME_GUARD)
-    assert run(guarded, "-c", "import socket; socket.socket(type=socket.SOCK_DGRAM).connect(('192.0.2.1', 80))").returncode == 99
+    assert (
+        run(
+            guarded,
+            "-c",
+            "import socket; socket.socket(type=socket.SOCK_DGRAM).connect(('192.0.2.1', 80))",
+        ).returncode
+        == 99
+    )
     Path(guarded["ZIPOCR_TEST_SOCKETS"]).unlink()
-    words = ["scan", save(tmp_path / "in", 3), "--backend", "dask", "--jobs", "1", "-o", tmp_path / "out.csv"]
+    words = [
+        "scan",
+        save(tmp_path / "in", 3),
+        "--backend",
+        "dask",
+        "--jobs",
+        "1",
+        "-o",
+        tmp_path / "out.csv",
+    ]
     done = run(guarded, "-m", "zipocr", *words)
     assert done.returncode == 0, done.stderr
     assert not Path(guarded["ZIPOCR_TEST_SOCKETS"]).exists()

@@ -9,11 +9,11 @@ from drawings import lay, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zipocr.decode.directory import places
 from zipocr.decode.fusion import posterior
-from zipocr.directory import places
 from zipocr.errors import ModelError
-from zipocr.model_file import load_model
-from zipocr.prepare import prepare
+from zipocr.models.model_file import load_model
+from zipocr.preprocess.page import prepare
 from zipocr.reader import ALIGNED, SECOND_PASS_BELOW, Attempt, Reader, draw_regions
 from zipocr.types import GrayImage, Model, Place, Reason, Unread, ZipReading
 
@@ -32,7 +32,9 @@ def printed(text: str) -> GrayImage:
     """Digits in OpenCV's own type."""
     page = np.full((90, 60 + 40 * len(text)), 240, np.uint8)
     for place, letter in enumerate(text):
-        cv2.putText(page, letter, (30 + 40 * place, 68), cv2.FONT_HERSHEY_SIMPLEX, 2, 20, 4, cv2.LINE_AA)
+        cv2.putText(
+            page, letter, (30 + 40 * place, 68), cv2.FONT_HERSHEY_SIMPLEX, 2, 20, 4, cv2.LINE_AA
+        )
     return page
 
 
@@ -82,7 +84,10 @@ def test_nine_digits_are_a_zip_and_four_more_wherever_they_are_looked_up(reader,
     assert len(trace.regions) == len(trace.grids) == len(reading.digits) == 9
     assert "".join(str(one.digit) for one in reading.digits) == reading.zip + reading.plus4
     listed = places().get(reading.zip)
-    assert (reading.city, Reason.NOT_IN_DIRECTORY in reading.reasons) == (listed.city if listed else "", listed is None)
+    assert (reading.city, Reason.NOT_IN_DIRECTORY in reading.reasons) == (
+        listed.city if listed else "",
+        listed is None,
+    )
     assert reading.runner_up == "" or len(reading.runner_up.replace("-", "")) in {5, 9}
     assert min(one.probability for one in reading.digits) >= reading.confidence - 1e-6
     regions = [region.box for region in trace.regions]
@@ -104,7 +109,10 @@ def test_written_digits_are_found_where_they_are(reader, page):
 def test_most_written_digits_are_read_right(reader):
     texts = ["02346", "90210", "33301", "60614", "78735"]
     read = [reader.read(lay(write(text).cover, 235)).zip for text in texts]
-    assert np.mean([one == other for one, other in zip("".join(read), "".join(texts), strict=True)]) > 0.6
+    assert (
+        np.mean([one == other for one, other in zip("".join(read), "".join(texts), strict=True)])
+        > 0.6
+    )
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -192,19 +200,25 @@ def test_a_choice_of_the_directory_is_owned_up_to(model, plain_reader):
     """What came second is put on the list, and what came first is not."""
     pages = [doubtful(number) for number in range(12)]
     plain = [plain_reader.read(page) for page in pages]
-    own = {one.runner_up: Place(city="Here", state="QQ") for one in plain if len(one.runner_up) == 5}
+    own = {
+        one.runner_up: Place(city="Here", state="QQ") for one in plain if len(one.runner_up) == 5
+    }
     reader = Reader(model, directory=own)
     for page in pages:
         attempt = reader.attempt(page)
         reading, before = attempt.reading, attempt.fused.without_prior[0].text
-        assert (Reason.DIRECTORY_CHOICE in reading.reasons) == (reading.zip + reading.plus4 != before)
+        assert (Reason.DIRECTORY_CHOICE in reading.reasons) == (
+            reading.zip + reading.plus4 != before
+        )
         assert (Reason.NOT_IN_DIRECTORY in reading.reasons) == (reading.zip not in own)
         assert (reading.city, reading.state) == (("Here", "QQ") if reading.zip in own else ("", ""))
 
 
 def test_the_packaged_directory_as_a_list_of_one_s_own_reads_alike(model, reader):
     own = Reader(model, directory=dict(places()))
-    assert [own.read(page) for page in PAGES.values()] == [reader.read(page) for page in PAGES.values()]
+    assert [own.read(page) for page in PAGES.values()] == [
+        reader.read(page) for page in PAGES.values()
+    ]
 
 
 def doubtful(number: int) -> GrayImage:
@@ -253,7 +267,9 @@ def test_a_second_pass_shows_the_network_larger_digits(plain_reader):
     assert ratio == pytest.approx(1 / 1.5)
 
 
-def test_regions_are_drawn_with_the_rims_of_their_strokes_but_not_with_their_neighbours(plain_reader):
+def test_regions_are_drawn_with_the_rims_of_their_strokes_but_not_with_their_neighbours(
+    plain_reader,
+):
     ink = prepare(PAGES["written"]).ink
     fused = plain_reader.attempt(PAGES["written"]).fused
     regions = [fused.classified.segmentation.regions[one] for one in fused.best.regions]
@@ -263,12 +279,16 @@ def test_regions_are_drawn_with_the_rims_of_their_strokes_but_not_with_their_nei
     assert draw_regions(ink, []).shape == (0, 32, 32)
     # A half of a digit shows nothing of the other one.
     box, half = regions[3].box, (regions[3].box.width + 1) // 2
-    piece = replace(regions[3], box=replace(box, right=box.left + half), ink=regions[3].ink[:, :half])
+    piece = replace(
+        regions[3], box=replace(box, right=box.left + half), ink=regions[3].ink[:, :half]
+    )
     whole = plain_reader.attempt(PAGES["written"]).fused.classified.ink
     alone = np.zeros_like(whole.coverage)
     columns = slice(max(box.left - 1, 0), box.left + half)
     alone[:, columns] = whole.coverage[:, columns]
-    assert np.array_equal(draw_regions(whole, [piece])[0], draw_regions(replace(whole, coverage=alone), [piece])[0])
+    assert np.array_equal(
+        draw_regions(whole, [piece])[0], draw_regions(replace(whole, coverage=alone), [piece])[0]
+    )
 
 
 def test_no_regions_have_no_scores(plain_reader):
@@ -277,10 +297,19 @@ def test_no_regions_have_no_scores(plain_reader):
 
 def test_a_reading_says_nothing_of_a_page_that_others_say_beside_it(reader):
     """Pages that need another look, another way up or none at all do not shift each other."""
-    pages = [doubtful(1), np.full((40, 90), 255, np.uint8), PAGES["kraft"], doubtful(3), PAGES["small"], lay(write("7").cover, 235)]
+    pages = [
+        doubtful(1),
+        np.full((40, 90), 255, np.uint8),
+        PAGES["kraft"],
+        doubtful(3),
+        PAGES["small"],
+        lay(write("7").cover, 235),
+    ]
     alone = [reader.read(page) for page in pages]
     for order in ([0, 1, 2, 3, 4, 5], [5, 3, 1, 0, 2, 4], [2, 2, 0]):
-        assert reader.read_each([pages[place] for place in order]) == [alone[place] for place in order]
+        assert reader.read_each([pages[place] for place in order]) == [
+            alone[place] for place in order
+        ]
     assert reader.read_each([]) == []
 
 
@@ -314,7 +343,9 @@ def test_an_even_page_holds_no_ink(reader, shape, gray):
     trace = reader.trace(np.full(shape, gray, np.uint8))
     assert isinstance(trace.reading, Unread)
     # A black page may be taken for ink from end to end.
-    assert trace.reading.reason is Reason.NO_INK or (gray == 0 and trace.reading.reason is Reason.NOT_FIVE_DIGITS)
+    assert trace.reading.reason is Reason.NO_INK or (
+        gray == 0 and trace.reading.reason is Reason.NOT_FIVE_DIGITS
+    )
     assert (trace.regions, trace.grids) == ((), ())
     assert trace.ink.shape == trace.page.shape
 
@@ -342,7 +373,9 @@ def test_one_digit_is_not_read(reader, text):
 @given(shape=shapes, seed=st.integers(0, 99), levels=st.sampled_from([2, 256]))
 @settings(max_examples=15)
 def test_any_page_is_read_or_is_not_but_never_fails(reader, shape, seed, levels):
-    page = np.random.default_rng(seed).integers(0, levels, shape, dtype=np.uint8) * np.uint8(255 // (levels - 1))
+    page = np.random.default_rng(seed).integers(0, levels, shape, dtype=np.uint8) * np.uint8(
+        255 // (levels - 1)
+    )
     before = page.copy()
     trace = reader.trace(page)
     assert np.array_equal(page, before)
@@ -355,7 +388,9 @@ def test_any_page_is_read_or_is_not_but_never_fails(reader, shape, seed, levels)
 
 def test_a_model_for_other_settings_is_refused_with_the_cure(model):
     with pytest.raises(ModelError, match="zipocr train"):
-        Reader(Model(arrays=model.arrays, passport={**model.passport, "settings": "0123456789abcdef"}))
+        Reader(
+            Model(arrays=model.arrays, passport={**model.passport, "settings": "0123456789abcdef"})
+        )
 
 
 @pytest.fixture(scope="module")
@@ -383,16 +418,29 @@ def test_the_shipped_model_reads_nine_in_ten_of_the_plain_samples(shipped, kind)
     samples = Path(__file__).parents[1] / "sample_scans"
     with (samples / "labels.csv").open(encoding="utf-8", newline="") as table:
         rows = [row for row in csv.DictReader(table) if row["file"].startswith(f"{kind}/")]
-    pages = [cv2.imdecode(np.frombuffer((samples / row["file"]).read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE) for row in rows]
+    pages = [
+        cv2.imdecode(
+            np.frombuffer((samples / row["file"]).read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE
+        )
+        for row in rows
+    ]
     read = [shipped.read(page) for page in pages]
     assert len(rows) >= 10
-    assert np.mean([getattr(one, "zip", "") == row["zip"] for one, row in zip(read, rows, strict=True)]) >= 0.9
+    assert (
+        np.mean(
+            [getattr(one, "zip", "") == row["zip"] for one, row in zip(read, rows, strict=True)]
+        )
+        >= 0.9
+    )
     assert not any(getattr(one, "plus4", "") for one in read)
 
 
 @pytest.mark.real
 def test_the_shipped_model_reads_nine_digits_off_every_sample_of_them(shipped):
     crops = sorted((Path(__file__).parents[1] / "sample_scans" / "plus4").iterdir())
-    pages = [cv2.imdecode(np.frombuffer(crop.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE) for crop in crops]
+    pages = [
+        cv2.imdecode(np.frombuffer(crop.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
+        for crop in crops
+    ]
     assert len(crops) >= 6
     assert all(len(shipped.read(page).digits) == 9 for page in pages)

@@ -2,7 +2,9 @@ import readme
 
 from zipocr.cli import COMMANDS
 
-EMPTY_PLACES = "".join(f"Text.\n\n{readme.mark(command)}\n<!-- end -->\n" for command in (None, *COMMANDS))
+EMPTY_PLACES = "".join(
+    f"Text.\n\n{readme.mark(command)}\n<!-- end -->\n" for command in (None, *COMMANDS)
+)
 
 
 def test_a_renewed_readme_is_true_and_keeps_its_text() -> None:
@@ -20,4 +22,7 @@ def test_a_changed_help_is_found() -> None:
 
 def test_a_command_without_a_place_and_a_place_without_a_command_are_found() -> None:
     text = readme.renewed(EMPTY_PLACES).replace("<!-- help: model -->", "<!-- help: modell -->")
-    assert readme.problems(text) == ["<!-- help: model --> is missing", "<!-- help: modell --> is of no command"]
+    assert readme.problems(text) == [
+        "<!-- help: model --> is missing",
+        "<!-- help: modell --> is of no command",
+    ]

@@ -38,7 +38,9 @@ def test_values_are_plain_so_that_every_platform_writes_them_alike():
 
 
 @pytest.mark.parametrize("key", sorted(SETTINGS))
-def test_another_value_of_any_setting_is_another_hash(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_value_of_any_setting_is_another_hash(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = settings_hash()
     monkeypatch.setitem(SETTINGS, key, (SETTINGS[key], 1))  # type: ignore[arg-type]
     assert settings_hash() != before

@@ -11,12 +11,12 @@ from drawings import lay, write
 
 from zipocr.attempt import Attempt
 from zipocr.decode.orientation import CERTAIN, OrientationModel, Oriented
-from zipocr.images import read_pages
-from zipocr.model_file import load_model
-from zipocr.prepare import InkPage, PreparedPage, prepare
+from zipocr.images.decode import read_pages
+from zipocr.line.line_image import Strip
+from zipocr.line.recognize import LineReading
+from zipocr.models.model_file import load_model
+from zipocr.preprocess.page import InkPage, PreparedPage, prepare
 from zipocr.reader import MIN_ROTATED_CONFIDENCE, RETRY_BELOW, Reader, rotate
-from zipocr.sequence.reading import LineReading
-from zipocr.sequence.strip import Strip
 from zipocr.types import GrayImage, Model, Reason, Unread, ZipReading
 
 SAMPLES = Path(__file__).parents[1] / "sample_scans"
@@ -108,13 +108,17 @@ def line_of(log_odds: float) -> LineReading:
     nothing = np.zeros((1, 1), np.float32)
     strip = Strip(pixels=nothing, to_page=np.zeros((2, 3)))
     frames = np.zeros((1, 12), np.float32)
-    return LineReading(strip=strip, features=log_odds * np.eye(1, 96), frames=frames, strings={}, shaped=1.0)
+    return LineReading(
+        strip=strip, features=log_odds * np.eye(1, 96), frames=frames, strings={}, shaped=1.0
+    )
 
 
 class Told(Reader):
     """Reads with the confidence and the log odds of a line that it is told for each rotation."""
 
-    def __init__(self, confidences: dict[int, float], log_odds: dict[int, float] | None = None) -> None:
+    def __init__(
+        self, confidences: dict[int, float], log_odds: dict[int, float] | None = None
+    ) -> None:
         super().__init__(Model(arrays={**MODEL.arrays, **ORIENTATION}, passport=MODEL.passport))
         self.confidences, self.odds = confidences, log_odds or {}
         self.seen: list[tuple[int, GrayImage]] = []
@@ -209,7 +213,9 @@ def test_a_line_that_looks_certainly_upright_is_not_read_upside_down(odds, count
     assert (found.confidence == 0.9) == (count == 1)
 
 
-@pytest.mark.parametrize(("confidence", "is_tried"), [(RETRY_BELOW - 0.01, True), (RETRY_BELOW, False)])
+@pytest.mark.parametrize(
+    ("confidence", "is_tried"), [(RETRY_BELOW - 0.01, True), (RETRY_BELOW, False)]
+)
 def test_a_tall_page_is_tried_in_quarter_turns_where_it_is_in_doubt(confidence, is_tried):
     reader = Told({0: confidence}, {0: CERTAIN})
     reader.read(rotate(PAGE, 90))
@@ -223,7 +229,9 @@ def test_a_page_that_is_not_taller_than_wide_is_not_turned_on_its_side(shape):
     assert [rotation for rotation, _ in reader.seen] == [0]
 
 
-@pytest.mark.parametrize(("reason", "seen"), [(Reason.NO_INK, [0, 90, 270]), (Reason.SEVERAL_LINES, [0])])
+@pytest.mark.parametrize(
+    ("reason", "seen"), [(Reason.NO_INK, [0, 90, 270]), (Reason.SEVERAL_LINES, [0])]
+)
 def test_of_pages_without_a_line_those_without_ink_may_be_on_their_side(reason, seen):
     class Bare(Told):
         def told(self, page: PreparedPage, rotation: int) -> Attempt:

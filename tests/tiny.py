@@ -9,15 +9,15 @@ from typing import Any
 from numpy.typing import NDArray
 
 from zipocr.classify.svc import Classifier
-from zipocr.model_file import load_model
-from zipocr.training.calibrate import calibrate
-from zipocr.training.compose import Composer
-from zipocr.training.datasets import DigitSet
-from zipocr.training.fit import Recipe, decide_all, fit_calibration, fit_classifier
-from zipocr.training.gather import Samples, gather
-from zipocr.training.negatives import Negatives
-from zipocr.training.orientation import fit_orientation
-from zipocr.training.recipes import taken_network
+from zipocr.models.model_file import load_model
+from zipocr.training.data.datasets import DigitSet
+from zipocr.training.fit.calibrate import calibrate
+from zipocr.training.fit.orientation import fit_orientation
+from zipocr.training.fit.recipes import taken_network
+from zipocr.training.fit.region_samples import Samples, gather
+from zipocr.training.fit.svm import Recipe, decide_all, fit_calibration, fit_classifier
+from zipocr.training.synthesis.compose import Composer
+from zipocr.training.synthesis.negatives import Negatives
 from zipocr.types import Floats, Model
 
 RECIPE = Recipe(components=30)

@@ -72,7 +72,9 @@ def ended_within(seconds: float) -> Iterator[None]:
 def held_elsewhere(opening: str, path: Path) -> Iterator[None]:
     """While another process is inside a ``with`` statement, given with its imports, that opens ``Path(sys.argv[1])``; then it is killed."""
     program = _HOLDER.format(opening=opening)
-    with subprocess.Popen([sys.executable, "-P", "-c", program, path], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", program, path], stdout=subprocess.PIPE
+    ) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == b"held\n"

@@ -1,6 +1,7 @@
 """Where the command ``zipocr`` and ``python -m zipocr`` begin.
 
-Processes that are started afresh import what began the program. This is next to nothing; they have no use for click.
+Processes that are started afresh import what began the program. This is next to nothing; they have
+no use for click.
 """
 
 import os

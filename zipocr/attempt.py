@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from zipocr.decode.confidence import digit_marginals, distribute_probability
 from zipocr.decode.fusion import Candidate
-from zipocr.prepare import InkPage, PreparedPage
+from zipocr.line.recognize import LineReading
+from zipocr.preprocess.page import InkPage, PreparedPage
 from zipocr.segment.regions import Segmentation
-from zipocr.sequence.reading import LineReading
 from zipocr.types import ZIP_LENGTH, DigitReading, Floats, Place, Reason, Unread, ZipReading, dashed
 
 
@@ -68,7 +68,9 @@ class Attempt:
         return replace(self, reading=self.reading.weighed(probability))
 
 
-def to_reading(fused: Fused, confidence: float, listed: Mapping[str, Place], *, rotation: int) -> ZipReading:
+def to_reading(
+    fused: Fused, confidence: float, listed: Mapping[str, Place], *, rotation: int
+) -> ZipReading:
     """Report the best string of a page.
 
     Parameters

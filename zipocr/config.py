@@ -19,7 +19,8 @@ class ScanConfig:
     output : str
         File to write the rows to, or ``-`` for standard output.
     backend : str
-        What reads: ``serial``, ``processes``, ``dask``, or ``auto`` for one of the first two. The rows do not depend on it.
+        What reads: ``serial``, ``processes``, ``dask``, or ``auto`` for one of the first two. The
+        rows do not depend on it.
     scheduler : str or None
         Address of the scheduler of a Dask cluster; None starts a cluster on this machine.
     manifest : Path or None
@@ -33,7 +34,8 @@ class ScanConfig:
     model : str
         Name of a shipped model or path of a model file.
     max_error : float
-        Largest share of wrong ZIPs among those that count as read, above 0; the model knows the confidence it takes.
+        Largest share of wrong ZIPs among those that count as read, above 0; the model knows the
+        confidence it takes.
     min_confidence : float or None
         Confidence from which a ZIP counts as read; None leaves it to `max_error`.
     directory : Path or None
@@ -126,9 +128,11 @@ class ReviewConfig:
     seed : int
         Seed of the chance that chooses them.
     images : Path or None
-        Folder that the files of the results are in; None stands for where they were when they were read.
+        Folder that the files of the results are in; None stands for where they were when they were
+        read.
     model : str or None
-        Name of a shipped model or path of a model file; None stands for the one that the results were read with.
+        Name of a shipped model or path of a model file; None stands for the one that the results
+        were read with.
     """
 
     labels_out: Path = Path("corrections.csv")

@@ -1,13 +1,16 @@
 """Troubles a user can cure, each with the exit code it ends the program with.
 
-Every constructor takes one string, the message with its cure, so that the errors survive pickling on their way out of a worker process.
+Every constructor takes one string, the message with its cure, so that the errors survive pickling
+on their way out of a worker process.
 """
 
 import os
 import re
 from enum import IntEnum
 
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def printable(text: str | os.PathLike[str]) -> str:

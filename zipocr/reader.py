@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.attempt import Attempt, Classified, Fused, to_reading
-from zipocr.classify.scores import Calibration
+from zipocr.classify.normalize import draw_regions, to_grids
+from zipocr.classify.probabilities import Calibration
 from zipocr.classify.svc import DIGITS, Classifier
 from zipocr.decode.confidence import (
     LISTED_COUNT,
@@ -18,16 +19,15 @@ from zipocr.decode.confidence import (
     confidence_features,
     directory_log_prior,
 )
+from zipocr.decode.directory import places
 from zipocr.decode.fusion import Fusion, apply_prior, posterior, propose, to_candidates
 from zipocr.decode.orientation import CERTAIN, OrientationModel, Oriented
-from zipocr.directory import places
 from zipocr.errors import ModelError
-from zipocr.normalize import draw_regions, to_grids
-from zipocr.prepare import InkPage, PreparedPage, prepare
+from zipocr.line.line_image import straighten
+from zipocr.line.network import Network
+from zipocr.line.recognize import LineReading, merge_passes, read_lines
+from zipocr.preprocess.page import InkPage, PreparedPage, prepare
 from zipocr.segment.regions import segment
-from zipocr.sequence.network import Network
-from zipocr.sequence.reading import LineReading, merge_passes, read_lines
-from zipocr.sequence.strip import straighten
 from zipocr.settings import settings_hash
 from zipocr.trace import to_trace
 from zipocr.types import (
@@ -115,7 +115,10 @@ class Reader:
         doubtful = [place for place, one in enumerate(upright) if self.may_be_upside_down(one)]
         turned = [pages[place].rotated_180() for place in doubtful]
         others = dict(zip(doubtful, self.read_upright(turned, rotation=180), strict=True))
-        return [self._best([one, *filter(None, [others.get(place)]), *self.quarter_turns(one)]) for place, one in enumerate(upright)]
+        return [
+            self._best([one, *filter(None, [others.get(place)]), *self.quarter_turns(one)])
+            for place, one in enumerate(upright)
+        ]
 
     def read_upright(self, pages: Sequence[PreparedPage], *, rotation: int = 0) -> list[Attempt]:
         """Read prepared pages as they are; they were turned by `rotation` before."""
@@ -125,8 +128,14 @@ class Reader:
         attempts = []
         for page in pages:
             line, fused = (None, None) if page.reason else next(found)
-            reading = self._report(fused, rotation) if fused else Unread(reason=page.reason or Reason.NOT_FIVE_DIGITS)
-            attempts.append(Attempt(prepared=page, rotation=rotation, line=line, fused=fused, reading=reading))
+            reading = (
+                self._report(fused, rotation)
+                if fused
+                else Unread(reason=page.reason or Reason.NOT_FIVE_DIGITS)
+            )
+            attempts.append(
+                Attempt(prepared=page, rotation=rotation, line=line, fused=fused, reading=reading)
+            )
         return attempts
 
     def read_lines(self, pages: Sequence[InkPage], *, scale: float = 1.0) -> list[LineReading]:
@@ -134,13 +143,17 @@ class Reader:
         images = [straighten(page, page.text_height / scale) for page in pages]
         return read_lines(self._network, images)
 
-    def fuse_each(self, pages: Sequence[InkPage], lines: Sequence[LineReading]) -> list[Fused | None]:
+    def fuse_each(
+        self, pages: Sequence[InkPage], lines: Sequence[LineReading]
+    ) -> list[Fused | None]:
         """Let both readers tell the string of each line; where that leaves doubt, once more."""
         fused = [self.fuse(one) for one in self.classify_each(pages, lines)]
         doubtful = [place for place, one in enumerate(fused) if one and self.needs_second_pass(one)]
         again = [pages[place] for place in doubtful]
         larger = self.read_lines(again, scale=SECOND_PASS_SCALE)
-        second = [merge_passes(lines[place], line) for place, line in zip(doubtful, larger, strict=True)]
+        second = [
+            merge_passes(lines[place], line) for place, line in zip(doubtful, larger, strict=True)
+        ]
         for place, one in zip(doubtful, self.classify_each(again, second), strict=True):
             fused[place] = self.fuse(one)
         return fused
@@ -149,10 +162,15 @@ class Reader:
         """Tell whether both readers together leave doubt."""
         return posterior(fused.ranked)[0] < SECOND_PASS_BELOW
 
-    def classify_each(self, pages: Sequence[InkPage], lines: Sequence[LineReading]) -> list[Classified]:
+    def classify_each(
+        self, pages: Sequence[InkPage], lines: Sequence[LineReading]
+    ) -> list[Classified]:
         """Find the regions of the likeliest strings of each line, and classify all in one go."""
         seen = list(zip(pages, lines, strict=True))
-        divided = [segment(page.components, page.text_height, line.centres(line.likeliest(ALIGNED))) for page, line in seen]
+        divided = [
+            segment(page.components, page.text_height, line.centres(line.likeliest(ALIGNED)))
+            for page, line in seen
+        ]
         drawn = [draw_regions(page, one.regions) for page, one in zip(pages, divided, strict=True)]
         ends = np.cumsum([len(bitmaps) for bitmaps in drawn])[:-1]
         likelihoods = np.split(self.classify(np.concatenate(drawn)), ends) if drawn else []
@@ -164,7 +182,9 @@ class Reader:
                 bitmaps=bitmaps,
                 log_likelihoods=own,
             )
-            for (page, line), one, bitmaps, own in zip(seen, divided, drawn, likelihoods, strict=True)
+            for (page, line), one, bitmaps, own in zip(
+                seen, divided, drawn, likelihoods, strict=True
+            )
         ]
 
     def classify(self, bitmaps: NDArray[np.uint8]) -> Floats:

@@ -7,10 +7,14 @@ when a constant or its module is renamed.
 from collections.abc import Mapping
 from hashlib import sha256
 
-from zipocr import clean, normalize, prepare, threshold
-from zipocr.classify import features, scores, svc
+from zipocr.classify import gradients as features
+from zipocr.classify import normalize, svc
+from zipocr.classify import probabilities as scores
+from zipocr.line import line_image as strip
+from zipocr.preprocess import binarize as threshold
+from zipocr.preprocess import clean
+from zipocr.preprocess import page as prepare
 from zipocr.segment import regions, seams
-from zipocr.sequence import strip
 
 SETTINGS: Mapping[str, object] = {
     "background.shrink": threshold.BACKGROUND_SHRINK,

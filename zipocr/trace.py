@@ -3,8 +3,8 @@
 import numpy as np
 
 from zipocr.attempt import Attempt, Fused
+from zipocr.classify.normalize import to_grids
 from zipocr.decode.confidence import distribute_probability
-from zipocr.normalize import to_grids
 from zipocr.types import Trace, Unread, ZipReading, dashed
 
 # Strings that a trace keeps.
@@ -38,5 +38,8 @@ def _to_trace(fused: Fused, reading: ZipReading) -> Trace:
         regions=tuple(regions[number] for number in chosen),
         grids=tuple(to_grids(seen.bitmaps[chosen])),
         reading=reading,
-        strings=tuple((dashed(one.text), min(share, reading.confidence)) for one, share in zip(fused.ranked, shares, strict=False)),
+        strings=tuple(
+            (dashed(one.text), min(share, reading.confidence))
+            for one, share in zip(fused.ranked, shares, strict=False)
+        ),
     )

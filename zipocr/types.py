@@ -1,7 +1,8 @@
 """The words the stages pass to each other.
 
-Arrays carry their axes and ranges in their names: a `GrayImage` is ``(H, W) uint8``, 0 black to 255 white; an `InkMask` is
-``(H, W) bool``, True where there is ink; a `DigitGrid` is ``(8, 8) uint8``, 0 paper to 16 ink, as in scikit-learn's Digits.
+Arrays carry their axes and ranges in their names: a `GrayImage` is ``(H, W) uint8``, 0 black to 255
+white; an `InkMask` is ``(H, W) bool``, True where there is ink; a `DigitGrid` is ``(8, 8) uint8``,
+0 paper to 16 ink, as in scikit-learn's Digits.
 """
 
 import re
@@ -53,7 +54,10 @@ def eaten_zeros(text: str) -> str:
 
 
 class Reason(StrEnum):
-    """Why a page was not simply read: the closed list of the words in the CSV's ``reason`` column."""
+    """Why a page was not simply read.
+
+    The closed list of the words in the CSV's ``reason`` column.
+    """
 
     LOW_CONFIDENCE = "low_confidence"
     DIRECTORY_CHOICE = "directory_choice"
@@ -87,7 +91,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Box:
-    """A half-open rectangle of pixels: rows ``top <= y < bottom``, columns ``left <= x < right``."""
+    """A half-open rectangle of pixels.
+
+    Rows ``top <= y < bottom``, columns ``left <= x < right``.
+    """
 
     top: int
     left: int
@@ -115,7 +122,10 @@ class Box:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Region:
-    """Ink taken for one character: where it lies and which pixels of its box belong to it (``ink`` has the box's shape)."""
+    """Ink taken for one character.
+
+    Where it lies and which pixels of its box belong to it (``ink`` has the box's shape).
+    """
 
     box: Box
     ink: InkMask
@@ -135,10 +145,12 @@ class DigitReading:
 class ZipReading:
     """A ZIP read from a page; ``confidence`` is the probability that all its digits are right.
 
-    ``zip`` is the first five digits and ``plus4`` the four behind them, empty where only five were read; ``digits`` holds all of them.
-    ``runner_up`` is the second best string as `dashed` writes it, empty where there is none. ``city`` and ``state`` are empty where the
-    directory does not list the ZIP or was not asked. ``reasons`` holds what the decoder and the directory have to say; the threshold is
-    not applied yet. ``rotation`` is by how many degrees clockwise the page was turned to be read: 0, 90, 180 or 270.
+    ``zip`` is the first five digits and ``plus4`` the four behind them, empty where only five were
+    read; ``digits`` holds all of them. ``runner_up`` is the second best string as `dashed` writes
+    it, empty where there is none. ``city`` and ``state`` are empty where the directory does not
+    list the ZIP or was not asked. ``reasons`` holds what the decoder and the directory have to say;
+    the threshold is not applied yet. ``rotation`` is by how many degrees clockwise the page was
+    turned to be read: 0, 90, 180 or 270.
     """
 
     zip: str
@@ -191,10 +203,10 @@ class Trace:
     """Everything one reading saw, from the page to its ZIP; what the debug pictures show.
 
     All coordinates are in ``page``, which is the crop at the size at which it was read (see
-    `zipocr.prepare`). ``regions`` and ``grids`` hold the digits of the ZIP from left to right and are
-    empty when the page is unread; ``candidates`` are the boxes of all regions that were classified.
-    ``strings`` are the best few strings as `dashed` writes them, each with its probability, the ZIP
-    itself first.
+    `zipocr.preprocess.page`). ``regions`` and ``grids`` hold the digits of the ZIP from left to
+    right and are empty when the page is unread; ``candidates`` are the boxes of all regions that
+    were classified. ``strings`` are the best few strings as `dashed` writes them, each with its
+    probability, the ZIP itself first.
     """
 
     page: GrayImage
@@ -208,7 +220,10 @@ class Trace:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Model:
-    """A trained model: its named arrays and its passport (plain JSON values that say what it was made from and how)."""
+    """A trained model.
+
+    Its named arrays and its passport (plain JSON values that say what it was made from and how).
+    """
 
     arrays: Mapping[str, NDArray[Any]]
     passport: Mapping[str, Any]

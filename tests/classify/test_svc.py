@@ -6,10 +6,17 @@ import pytest
 from drawings import write
 from sklearn.svm import SVC
 
+from zipocr.classify.normalize import to_bitmap, to_grids
 from zipocr.classify.svc import CLASSES, NON_DIGIT, PAIRS, Classifier, by_class
-from zipocr.model_file import SHIPPED, load_model
-from zipocr.normalize import to_bitmap, to_grids
-from zipocr.training.fit import Recipe, decide_all, fit_machine, fit_reduction, to_arrays, to_features
+from zipocr.models.model_file import SHIPPED, load_model
+from zipocr.training.fit.svm import (
+    Recipe,
+    decide_all,
+    fit_machine,
+    fit_reduction,
+    to_arrays,
+    to_features,
+)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +115,9 @@ def test_one_sees_the_grid_alone_and_the_other_the_bitmap_alone():
     grids, blank = to_grids(bitmaps), np.zeros_like(bitmaps)
     shipped = Classifier.from_model(load_model("mail"))
     by_bitmap, by_grid = (replace(shipped, from_grid=used) for used in (False, True))
-    assert np.array_equal(by_bitmap.features(bitmaps, np.zeros_like(grids)), by_bitmap.features(bitmaps, grids))
+    assert np.array_equal(
+        by_bitmap.features(bitmaps, np.zeros_like(grids)), by_bitmap.features(bitmaps, grids)
+    )
     assert np.array_equal(by_grid.features(blank, grids), by_grid.features(bitmaps, grids))
     assert not np.array_equal(by_grid.features(bitmaps, grids), by_bitmap.features(bitmaps, grids))
 
@@ -126,7 +135,12 @@ def test_coefficients_by_class_give_the_decisions_of_scikit_learn(classes):
     machine = SVC(kernel="linear", decision_function_shape="ovo").fit(points, labels)
     parts = by_class(machine.dual_coef_.astype(np.float32), machine.n_support_)
     assert [part.shape for part in parts] == [(count, classes - 1) for count in machine.n_support_]
-    kernels = np.split(points @ machine.support_vectors_.T, np.cumsum(machine.n_support_)[:-1], axis=1)
+    kernels = np.split(
+        points @ machine.support_vectors_.T, np.cumsum(machine.n_support_)[:-1], axis=1
+    )
     sums = [kernel @ part for kernel, part in zip(kernels, parts, strict=True)]
-    found = np.stack([sums[one][:, two - 1] + sums[two][:, one] for one, two in combinations(range(classes), 2)], axis=1)
+    found = np.stack(
+        [sums[one][:, two - 1] + sums[two][:, one] for one, two in combinations(range(classes), 2)],
+        axis=1,
+    )
     assert found + machine.intercept_ == pytest.approx(machine.decision_function(points), abs=1e-4)

@@ -37,17 +37,23 @@ def strings(draw: st.DrawFn) -> list[Candidate]:
     """Distinct strings, best first, as decoding gives them."""
     spelled = draw(st.lists(texts, min_size=1, max_size=12, unique=True))
     worth = draw(st.lists(st.floats(-60, 0), min_size=len(spelled), max_size=len(spelled)))
-    return [candidate(text, score) for text, score in zip(spelled, sorted(worth)[::-1], strict=True)]
+    return [
+        candidate(text, score) for text, score in zip(spelled, sorted(worth)[::-1], strict=True)
+    ]
 
 
-def features(*ranked: Candidate, shape: float = 0.9, chosen: bool = False, second: bool = False) -> list[float]:
+def features(
+    *ranked: Candidate, shape: float = 0.9, chosen: bool = False, second: bool = False
+) -> list[float]:
     found = confidence_features(ranked, shape=shape, chosen_by_directory=chosen, second_pass=second)
     assert (found.shape, found.dtype) == ((FEATURES,), np.float32)
     return found.tolist()
 
 
 def test_being_on_the_packaged_directory_is_worth_what_it_is_by_the_share_of_listed_mail():
-    assert exp(directory_log_prior(LISTED_COUNT)) == pytest.approx((0.98 / 42_789) / (0.02 / 57_211))
+    assert exp(directory_log_prior(LISTED_COUNT)) == pytest.approx(
+        (0.98 / 42_789) / (0.02 / 57_211)
+    )
     assert 1 < directory_log_prior(LISTED_COUNT) < 8
 
 
@@ -114,7 +120,9 @@ def test_features_of_a_string_are_log_odds_and_what_the_classifier_says():
     best = candidate("02108", 0.0, log(0.75), -0.1, -0.2, -0.3, -0.4, 0.0)
     rival = candidate("02188", -log(3))
     found = features(best, rival, shape=0.25)
-    assert found == pytest.approx([*[log(3)] * 4, *[-log(3)] * 2, -1.0, -0.4, -0.5, *[0] * 6], abs=1e-5)
+    assert found == pytest.approx(
+        [*[log(3)] * 4, *[-log(3)] * 2, -1.0, -0.4, -0.5, *[0] * 6], abs=1e-5
+    )
 
 
 def test_the_weakest_digit_counts_beyond_its_knot():
@@ -161,7 +169,9 @@ def test_log_odds_of_certainty_are_finite_and_of_the_impossible_as_low_as_it_is(
 @given(st.floats(-1e3, 1e3), st.floats(-1e3, 1e3))
 def test_a_probability_stays_between_0_and_1_and_rises_with_its_features(one, other):
     model = ConfidenceModel(weights=np.array([1.0, -1.0], np.float32), bias=0.5)
-    low, high = (model.probability(np.array([value, 0.0], np.float32)) for value in sorted((one, other)))
+    low, high = (
+        model.probability(np.array([value, 0.0], np.float32)) for value in sorted((one, other))
+    )
     assert 0 <= low <= high <= 1
 
 
@@ -177,6 +187,8 @@ def test_reading_with_and_without_a_directory_have_their_own_weights():
         "confidence_unlisted": np.array([4, 5, 6], np.float32),
     }
     model = Model(arrays=arrays, passport={})
-    listed, unlisted = (ConfidenceModel.from_model(model, use_directory=used) for used in (True, False))
+    listed, unlisted = (
+        ConfidenceModel.from_model(model, use_directory=used) for used in (True, False)
+    )
     assert (listed.weights.tolist(), listed.bias) == ([1, 2], 3)
     assert (unlisted.weights.tolist(), unlisted.bias) == ([4, 5], 6)

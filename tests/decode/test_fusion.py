@@ -26,7 +26,9 @@ texts = st.text("0123456789", min_size=5, max_size=5)
 
 
 def seen(text: str, line: float = -1.0, *digits: float) -> Candidate:
-    return Candidate(text=text, line_score=line, regions=tuple(range(len(digits))), log_likelihoods=digits)
+    return Candidate(
+        text=text, line_score=line, regions=tuple(range(len(digits))), log_likelihoods=digits
+    )
 
 
 def scored(text: str, score: float) -> Candidate:
@@ -49,7 +51,9 @@ def table(*rows: dict[int, float]) -> np.ndarray:
 
 
 def test_what_is_weighed_is_the_line_the_digits_the_weakest_and_whether_regions_are_missing():
-    assert fusion_features(seen("02108", -2.5, -0.1, -0.2, -0.3, -1.4, 0.0)) == pytest.approx((-2.5, -2.0, -1.4, 0))
+    assert fusion_features(seen("02108", -2.5, -0.1, -0.2, -0.3, -1.4, 0.0)) == pytest.approx(
+        (-2.5, -2.0, -1.4, 0)
+    )
     assert fusion_features(seen("02108", -2.5)) == (-2.5, 0, 0, 1)
 
 
@@ -123,7 +127,9 @@ def test_each_segmentation_proposes_a_limited_number_of_strings():
 def test_a_string_takes_the_regions_of_its_length_in_which_it_fits_best():
     found = table(*[{1: -1.0}] * 5, *[{1: -0.5}] * 5, *[{1: -0.1}] * 9)
     strings = [tuple(range(5)), tuple(range(5, 10)), tuple(range(10, 19))]
-    five, nine, other = to_candidates({"11111": -0.3, "111111111": -4.0, "11112": -2.0}, strings, found)
+    five, nine, other = to_candidates(
+        {"11111": -0.3, "111111111": -4.0, "11112": -2.0}, strings, found
+    )
     assert (five.text, five.line_score, five.regions) == ("11111", -0.3, strings[1])
     assert five.log_likelihoods == pytest.approx([-0.5] * 5)
     assert (nine.line_score, nine.regions) == (-4.0, strings[2])

@@ -30,7 +30,9 @@ def oriented(rotation: int, confidence: float = 0.5, line: float = 0.0) -> Orien
 def test_log_odds_of_a_line_are_its_features_by_their_weights_and_the_bias_which_stands_last():
     fitted = np.zeros(97)
     fitted[[0, 95, 96]] = 2.0, -3.0, 0.5
-    found = OrientationModel.from_model(Model(arrays={"orientation": fitted, "rotation": np.array([0.7, 0.2])}, passport={}))
+    found = OrientationModel.from_model(
+        Model(arrays={"orientation": fitted, "rotation": np.array([0.7, 0.2])}, passport={})
+    )
     pooled = np.zeros(96, np.float32)
     pooled[[0, 95]] = 1.0, 0.25
     assert found.log_odds(pooled) == pytest.approx(2.0 - 0.75 + 0.5)
@@ -63,7 +65,10 @@ def test_the_better_an_orientation_reads_and_looks_the_likelier_it_is(one, other
     low, high = sorted((one, other))
     little, much = sorted((line, more))
     upright = oriented(0, 0.6, 1.0)
-    found = [model().posterior([upright, oriented(180, *seen)])[1] for seen in ((low, little), (high, much))]
+    found = [
+        model().posterior([upright, oriented(180, *seen)])[1]
+        for seen in ((low, little), (high, much))
+    ]
     assert found[0] <= found[1] + 1e-12
 
 
@@ -82,5 +87,9 @@ def test_log_odds_are_those_of_a_probability(confidence, expected):
 
 
 def test_log_odds_of_certainty_are_finite():
-    assert log_odds(0.0, MIN_CONFIDENCE) == log_odds(MIN_CONFIDENCE / 2, MIN_CONFIDENCE) == pytest.approx(-log_odds(1.0, MIN_CONFIDENCE))
+    assert (
+        log_odds(0.0, MIN_CONFIDENCE)
+        == log_odds(MIN_CONFIDENCE / 2, MIN_CONFIDENCE)
+        == pytest.approx(-log_odds(1.0, MIN_CONFIDENCE))
+    )
     assert log_odds(0.0, MIN_CONFIDENCE) == pytest.approx(log(MIN_CONFIDENCE), abs=1e-3)

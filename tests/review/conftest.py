@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from zipocr.corrections import CorrectionsFile, open_corrections
+from zipocr.results.corrections import CorrectionsFile, open_corrections
 
 
 @pytest.fixture

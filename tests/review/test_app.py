@@ -13,14 +13,14 @@ from flask.testing import FlaskClient
 from reviewing import DEADLINE, row, unread, write_page
 from werkzeug.test import TestResponse
 
-from zipocr.corrections import CorrectionsFile
 from zipocr.errors import OutputError
+from zipocr.images.lookup import Origin, Root, Sources
+from zipocr.results.corrections import CorrectionsFile
 from zipocr.review import app
 from zipocr.review.app import COOKIE, LARGEST_BODY, Entrance, Review, bind, make_app, serve_at
-from zipocr.review.looks import Looker
+from zipocr.review.preview import Looker
 from zipocr.review.queue import line_up
 from zipocr.review.session import Session
-from zipocr.sources import Origin, Root, Sources
 from zipocr.types import Reason, Status
 
 TOKEN = "t0ken"
@@ -39,8 +39,18 @@ def review(tmp_path: Path, corrections: CorrectionsFile) -> Iterator[Review]:
     write_page(tmp_path / "in" / "a.png")
     write_page(tmp_path / "secret.png")
     items = line_up(ROWS)
-    looker = Looker([item.row for item in items], Sources(roots=(Root(path=tmp_path / "in"),)), Origin(), "digits")
-    yield Review(session=Session(items, corrections), looker=looker, entrance=Entrance(token=TOKEN), next_command="zipocr apply")
+    looker = Looker(
+        [item.row for item in items],
+        Sources(roots=(Root(path=tmp_path / "in"),)),
+        Origin(),
+        "digits",
+    )
+    yield Review(
+        session=Session(items, corrections),
+        looker=looker,
+        entrance=Entrance(token=TOKEN),
+        next_command="zipocr apply",
+    )
     looker.close()
 
 
@@ -60,14 +70,21 @@ def get(client: FlaskClient, path: str, **headers: str) -> TestResponse:
     return client.get(f"/{TOKEN}/{path}", base_url=BASE, headers=headers)
 
 
-def post(client: FlaskClient, path: str, body: object, token: str = TOKEN, **headers: str) -> TestResponse:
+def post(
+    client: FlaskClient, path: str, body: object, token: str = TOKEN, **headers: str
+) -> TestResponse:
     sent = {"Origin": BASE, "Content-Type": "application/json", **headers}
     return client.post(
-        f"/{token}/{path}", base_url=BASE, data=json.dumps(body), headers={name.replace("_", "-"): value for name, value in sent.items()}
+        f"/{token}/{path}",
+        base_url=BASE,
+        data=json.dumps(body),
+        headers={name.replace("_", "-"): value for name, value in sent.items()},
     )
 
 
-def decision(number: int = 1, answer: str = "accept", zip_: str = "02108", **more: object) -> dict[str, object]:
+def decision(
+    number: int = 1, answer: str = "accept", zip_: str = "02108", **more: object
+) -> dict[str, object]:
     return {"number": number, "answer": answer, "zip": zip_, **more}
 
 
@@ -75,8 +92,12 @@ def told(response: TestResponse) -> Any:
     return json.loads(response.data)
 
 
-@pytest.mark.parametrize("address", ["", "review.css", "review.js", "state", "items/1/crop", "places/10001"])
-def test_what_the_page_needs_is_there_and_says_what_browsers_may_do(client: FlaskClient, address: str) -> None:
+@pytest.mark.parametrize(
+    "address", ["", "review.css", "review.js", "state", "items/1/crop", "places/10001"]
+)
+def test_what_the_page_needs_is_there_and_says_what_browsers_may_do(
+    client: FlaskClient, address: str
+) -> None:
     response = get(client, address)
     assert response.status_code == 200
     assert "default-src 'none'" in response.headers["Content-Security-Policy"]
@@ -94,9 +115,21 @@ def test_the_page_loads_nothing_from_elsewhere_and_runs_nothing_inline(client: F
     assert " onclick=" not in page
     script = get(client, "review.js").get_data(as_text=True)
     assert not any(
-        word in script for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "http:", "https:")
+        word in script
+        for word in (
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+            "http:",
+            "https:",
+        )
     )
-    assert not any(word in get(client, "review.css").get_data(as_text=True) for word in ("url(", "@import", "http"))
+    assert not any(
+        word in get(client, "review.css").get_data(as_text=True)
+        for word in ("url(", "@import", "http")
+    )
 
 
 @pytest.mark.parametrize("token", ["", "x", TOKEN[:-1], f"{TOKEN}x", TOKEN.upper(), "%00", "é"])
@@ -147,9 +180,19 @@ def test_the_start_of_the_server_tells_nothing(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:8123", "127.0.0.1", "127.0.0.1:80", "localhost.evil.example:8123", "[::1]:8123"]
+    "host",
+    [
+        "evil.example",
+        "evil.example:8123",
+        "127.0.0.1",
+        "127.0.0.1:80",
+        "localhost.evil.example:8123",
+        "[::1]:8123",
+    ],
 )
-def test_another_host_name_is_refused_even_with_the_token(client: FlaskClient, path: Path, host: str) -> None:
+def test_another_host_name_is_refused_even_with_the_token(
+    client: FlaskClient, path: Path, host: str
+) -> None:
     assert get(client, "state", Host=host).status_code == 403
     assert post(client, "decide", decision(), Host=host, Origin=f"http://{host}").status_code == 403
     assert path.read_text().count("\n") == 1
@@ -164,10 +207,20 @@ def test_localhost_is_this_machine_too(review: Review) -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["", "null", "http://evil.example", "https://127.0.0.1:8123", "http://127.0.0.1:8124", "http://127.0.0.1"]
+    "origin",
+    [
+        "",
+        "null",
+        "http://evil.example",
+        "https://127.0.0.1:8123",
+        "http://127.0.0.1:8124",
+        "http://127.0.0.1",
+    ],
 )
 @pytest.mark.parametrize("where", ["decide", "undo", "reopen"])
-def test_a_page_of_another_origin_changes_nothing(client: FlaskClient, path: Path, origin: str, where: str) -> None:
+def test_a_page_of_another_origin_changes_nothing(
+    client: FlaskClient, path: Path, origin: str, where: str
+) -> None:
     assert post(client, where, decision(), Origin=origin).status_code == 403
     assert path.read_text().count("\n") == 1
 
@@ -181,10 +234,18 @@ def test_a_form_and_another_site_change_nothing(client: FlaskClient, path: Path)
 
 @pytest.mark.parametrize("where", ["decide", "undo", "reopen", "state", "", "items/1/look"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_only_post_changes_anything(client: FlaskClient, path: Path, where: str, method: str) -> None:
+def test_only_post_changes_anything(
+    client: FlaskClient, path: Path, where: str, method: str
+) -> None:
     before = told(get(client, "state"))["revision"]
     headers = {"Origin": BASE, "Content-Type": "application/json"}
-    client.open(f"/{TOKEN}/{where}", base_url=BASE, method=method, headers=headers, data=json.dumps(decision()))
+    client.open(
+        f"/{TOKEN}/{where}",
+        base_url=BASE,
+        method=method,
+        headers=headers,
+        data=json.dumps(decision()),
+    )
     assert told(get(client, "state"))["revision"] == before
     assert path.read_text().count("\n") == 1
 
@@ -230,7 +291,9 @@ def test_names_are_data_never_markup(client: FlaskClient) -> None:
         decision(number=-1), decision(number=10**30), decision(zip_="1234"), decision(zip_="../x"),
     ],
 )  # fmt: skip
-def test_what_the_page_does_not_send_changes_nothing(client: FlaskClient, path: Path, body: object) -> None:
+def test_what_the_page_does_not_send_changes_nothing(
+    client: FlaskClient, path: Path, body: object
+) -> None:
     assert post(client, "decide", body).status_code == 400
     assert path.read_text().count("\n") == 1
 
@@ -238,11 +301,18 @@ def test_what_the_page_does_not_send_changes_nothing(client: FlaskClient, path: 
 def test_bodies_are_bounded(client: FlaskClient, path: Path) -> None:
     assert post(client, "decide", decision(zip_="1" * LARGEST_BODY)).status_code == 413
     headers = {"Origin": BASE, "Content-Type": "application/json"}
-    assert client.post(f"/{TOKEN}/decide", base_url=BASE, data="[" * (LARGEST_BODY - 1), headers=headers).status_code == 400
+    assert (
+        client.post(
+            f"/{TOKEN}/decide", base_url=BASE, data="[" * (LARGEST_BODY - 1), headers=headers
+        ).status_code
+        == 400
+    )
     assert path.read_text().count("\n") == 1
 
 
-def test_a_decision_is_in_the_file_when_it_is_answered_and_the_next_page_comes(client: FlaskClient, path: Path) -> None:
+def test_a_decision_is_in_the_file_when_it_is_answered_and_the_next_page_comes(
+    client: FlaskClient, path: Path
+) -> None:
     state = told(get(client, "state"))
     assert [item["number"] for item in state["items"]] == [0, 1, 2]
     response = post(client, "decide", decision(zip_="02109-1234"))
@@ -254,7 +324,9 @@ def test_a_decision_is_in_the_file_when_it_is_answered_and_the_next_page_comes(c
     assert "a.png,1,02108,,undone,doubt," in path.read_text()
 
 
-def test_a_page_decided_elsewhere_is_told_and_not_decided_again(client: FlaskClient, path: Path) -> None:
+def test_a_page_decided_elsewhere_is_told_and_not_decided_again(
+    client: FlaskClient, path: Path
+) -> None:
     post(client, "decide", decision())
     again = post(client, "decide", decision(zip_="99999"))
     assert again.status_code == 409
@@ -282,25 +354,43 @@ def test_skipped_pages_come_again_when_asked_for(client: FlaskClient) -> None:
     for number in range(3):
         post(client, "decide", decision(number, "skip", ""))
     assert told(get(client, "state"))["items"] == []
-    assert [item["number"] for item in told(post(client, "reopen", {}))["state"]["items"]] == [0, 1, 2]
+    assert [item["number"] for item in told(post(client, "reopen", {}))["state"]["items"]] == [
+        0,
+        1,
+        2,
+    ]
 
 
-def test_a_page_of_an_audit_cannot_be_told_from_the_others(tmp_path: Path, corrections: CorrectionsFile) -> None:
+def test_a_page_of_an_audit_cannot_be_told_from_the_others(
+    tmp_path: Path, corrections: CorrectionsFile
+) -> None:
     rows = [row("doubt.png", confidence=0.2), row("sure.png", confidence=0.99, status=Status.READ)]
     items = line_up(rows, audit=1)
-    looker = Looker([item.row for item in items], Sources(roots=(Root(path=tmp_path),)), Origin(), "digits")
-    review = Review(session=Session(items, corrections), looker=looker, blind=True, entrance=Entrance(token=TOKEN))
+    looker = Looker(
+        [item.row for item in items], Sources(roots=(Root(path=tmp_path),)), Origin(), "digits"
+    )
+    review = Review(
+        session=Session(items, corrections),
+        looker=looker,
+        blind=True,
+        entrance=Entrance(token=TOKEN),
+    )
     shown = told(get(visitor(review), "state"))["items"]
     looker.close()
     assert len(shown) == 2
-    one, other = ({name: value for name, value in item.items() if name not in {"number", "file"}} for item in shown)
+    one, other = (
+        {name: value for name, value in item.items() if name not in {"number", "file"}}
+        for item in shown
+    )
     assert one == other
     assert "0.2" not in json.dumps(shown)
     assert "0.99" not in json.dumps(shown)
 
 
 def test_tokens_are_long_and_differ(review: Review) -> None:
-    tokens = {Review(session=review.session, looker=review.looker).entrance.token for _ in range(20)}
+    tokens = {
+        Review(session=review.session, looker=review.looker).entrance.token for _ in range(20)
+    }
     assert len(tokens) == 20
     assert min(map(len, tokens)) >= 32
 
@@ -334,14 +424,22 @@ def start_page(address: tuple[str, int]) -> int:
     return connection.getresponse().status
 
 
-HALVES = [b"", b"GET / HT", f"POST /{TOKEN}/decide HTTP/1.1\r\nContent-Length: 99\r\n\r\n{{".encode()]
+HALVES = [
+    b"",
+    b"GET / HT",
+    f"POST /{TOKEN}/decide HTTP/1.1\r\nContent-Length: 99\r\n\r\n{{".encode(),
+]
 
 
 @pytest.mark.parametrize("half", HALVES)
-def test_silent_connections_make_room(review: Review, monkeypatch: pytest.MonkeyPatch, half: bytes) -> None:
+def test_silent_connections_make_room(
+    review: Review, monkeypatch: pytest.MonkeyPatch, half: bytes
+) -> None:
     monkeypatch.setattr(app, "MAX_CONNECTIONS", 4)
     with served(review) as address, ExitStack() as stack:
-        silent = [stack.enter_context(socket.create_connection(address, DEADLINE)) for _ in range(4)]
+        silent = [
+            stack.enter_context(socket.create_connection(address, DEADLINE)) for _ in range(4)
+        ]
         for one in silent:
             one.sendall(half)
         assert start_page(address) == 200
@@ -356,7 +454,9 @@ def test_a_silent_connection_is_closed(review: Review, monkeypatch: pytest.Monke
         assert silent.recv(4096) == b""
 
 
-def test_nothing_is_told_of_a_request_that_is_none(review: Review, caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_is_told_of_a_request_that_is_none(
+    review: Review, caplog: pytest.LogCaptureFixture
+) -> None:
     with served(review) as address, socket.create_connection(address, DEADLINE) as odd:
         odd.sendall(b"\x1b[2J\r\n\r\n")
         while odd.recv(4096):

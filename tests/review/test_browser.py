@@ -6,10 +6,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from reviewing import ARGUMENTS, CHROMIUM, DEADLINE, Server, row, serving, unread, write_page, write_results
+from reviewing import (
+    ARGUMENTS,
+    CHROMIUM,
+    DEADLINE,
+    Server,
+    row,
+    serving,
+    unread,
+    write_page,
+    write_results,
+)
 
-from zipocr.corrections import read_corrections
-from zipocr.results import Row
+from zipocr.results.corrections import read_corrections
+from zipocr.results.csv_file import Row
 from zipocr.types import Reason, Status
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -30,7 +40,9 @@ ROWS = [
 @pytest.fixture(scope="module")
 def browser() -> Iterator[playwright.Browser]:
     with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, timeout=MILLISECONDS)
+        opened = driver.chromium.launch(
+            executable_path=CHROMIUM, args=ARGUMENTS, timeout=MILLISECONDS
+        )
         yield opened
         opened.close()
 
@@ -85,7 +97,10 @@ def press(page: playwright.Page, *keys: str) -> None:
 
 
 def decided(labels: Path) -> dict[str, str]:
-    return {file: decision.zip or decision.decision.value for (file, _), decision in read_corrections(labels).items()}
+    return {
+        file: decision.zip or decision.decision.value
+        for (file, _), decision in read_corrections(labels).items()
+    }
 
 
 def open_second(page: playwright.Page, server: Server) -> None:
@@ -96,7 +111,9 @@ def open_second(page: playwright.Page, server: Server) -> None:
     at(page, "a.png")
 
 
-def test_a_whole_review_takes_nothing_but_keys(page: playwright.Page, server: Server, labels: Path) -> None:
+def test_a_whole_review_takes_nothing_but_keys(
+    page: playwright.Page, server: Server, labels: Path
+) -> None:
     page.goto(server.address)
     at(page, "missing.png")
     playwright.expect(page.locator("#trouble")).to_contain_text("no such file")
@@ -125,7 +142,13 @@ def test_a_whole_review_takes_nothing_but_keys(page: playwright.Page, server: Se
     at(page, "d.png")
     press(page, *"902101234".replace("902101", "90210-1"), "Enter")
     playwright.expect(page.locator("#end-title")).to_have_text("All decided")
-    assert decided(labels) == {"missing.png": "not_a_zip", "a.png": "02108", "b.png": "19001", "c.png": "02108-1235", "d.png": "90210-1234"}
+    assert decided(labels) == {
+        "missing.png": "not_a_zip",
+        "a.png": "02108",
+        "b.png": "19001",
+        "c.png": "02108-1235",
+        "d.png": "90210-1234",
+    }
     assert "decided 5 of 5 (1 confirmed, 3 corrected, 1 not a zip)" in server.end()
 
 
@@ -146,7 +169,9 @@ def test_backspace_takes_back_what_was_typed(page: playwright.Page, server: Serv
     assert digits(page) == "92378"
 
 
-def test_another_reading_is_taken_by_its_key(page: playwright.Page, server: Server, labels: Path) -> None:
+def test_another_reading_is_taken_by_its_key(
+    page: playwright.Page, server: Server, labels: Path
+) -> None:
     open_second(page, server)
     playwright.expect(page.locator("#strings")).to_contain_text("02109")
     key = page.locator("#strings button", has_text="02109").locator("kbd").inner_text()
@@ -157,7 +182,9 @@ def test_another_reading_is_taken_by_its_key(page: playwright.Page, server: Serv
     assert decided(labels)["a.png"] == "02109"
 
 
-def test_undo_goes_back_one_page_after_the_other(page: playwright.Page, server: Server, labels: Path) -> None:
+def test_undo_goes_back_one_page_after_the_other(
+    page: playwright.Page, server: Server, labels: Path
+) -> None:
     open_second(page, server)
     press(page, "Enter")
     at(page, "b.png")
@@ -169,7 +196,9 @@ def test_undo_goes_back_one_page_after_the_other(page: playwright.Page, server: 
     playwright.expect(page.locator("#actions .undo")).to_be_disabled()
 
 
-def test_a_page_that_is_loaded_anew_goes_on_where_it_stopped(page: playwright.Page, server: Server, labels: Path) -> None:
+def test_a_page_that_is_loaded_anew_goes_on_where_it_stopped(
+    page: playwright.Page, server: Server, labels: Path
+) -> None:
     open_second(page, server)
     press(page, "9")
     page.reload()
@@ -180,7 +209,9 @@ def test_a_page_that_is_loaded_anew_goes_on_where_it_stopped(page: playwright.Pa
     assert decided(labels) == {"missing.png": "not_a_zip", "a.png": "02108"}
 
 
-def test_two_tabs_decide_nothing_twice_and_lose_nothing(page: playwright.Page, server: Server, labels: Path) -> None:
+def test_two_tabs_decide_nothing_twice_and_lose_nothing(
+    page: playwright.Page, server: Server, labels: Path
+) -> None:
     open_second(page, server)
     other = page.context.new_page()
     other.goto(server.address)
@@ -189,16 +220,22 @@ def test_two_tabs_decide_nothing_twice_and_lose_nothing(page: playwright.Page, s
     at(page, "b.png")
     press(other, *"99999", "Enter")
     at(other, "b.png")
-    playwright.expect(other.locator("#alarm-text")).to_contain_text(re.compile("a.png, page 1, is already decided: 02108|another window"))
+    playwright.expect(other.locator("#alarm-text")).to_contain_text(
+        re.compile("a.png, page 1, is already decided: 02108|another window")
+    )
     assert labels.read_text().count("a.png") == 1
     press(other, "Enter")
     at(other, "c.png")
     press(page, "u")
-    playwright.expect(page.locator("#alarm-text")).to_contain_text("another window", ignore_case=True)
+    playwright.expect(page.locator("#alarm-text")).to_contain_text(
+        "another window", ignore_case=True
+    )
     assert decided(labels) == {"missing.png": "not_a_zip", "a.png": "02108", "b.png": "10001"}
 
 
-def test_a_killed_server_loses_nothing_and_the_next_goes_on(page: playwright.Page, tmp_path: Path, labels: Path) -> None:
+def test_a_killed_server_loses_nothing_and_the_next_goes_on(
+    page: playwright.Page, tmp_path: Path, labels: Path
+) -> None:
     results = make(tmp_path)
     with serving(results, labels, "--model", "digits") as server:
         open_second(page, server)
@@ -206,7 +243,9 @@ def test_a_killed_server_loses_nothing_and_the_next_goes_on(page: playwright.Pag
         at(page, "b.png")
         server.kill()
     press(page, "Enter")
-    playwright.expect(page.locator("#alarm-text")).to_contain_text("does not answer any more, and this page was not decided")
+    playwright.expect(page.locator("#alarm-text")).to_contain_text(
+        "does not answer any more, and this page was not decided"
+    )
     assert decided(labels) == {"missing.png": "not_a_zip", "a.png": "02108"}
     port = server.address.split(":")[2].split("/")[0]
     with serving(results, labels, "--model", "digits", "--port", port) as again:
@@ -219,16 +258,23 @@ def test_a_killed_server_loses_nothing_and_the_next_goes_on(page: playwright.Pag
     assert decided(labels) == {"missing.png": "not_a_zip", "a.png": "02108", "b.png": "10001"}
 
 
-def test_ten_thousand_rows_are_there_at_once(page: playwright.Page, tmp_path: Path, labels: Path) -> None:
+def test_ten_thousand_rows_are_there_at_once(
+    page: playwright.Page, tmp_path: Path, labels: Path
+) -> None:
     write_page(tmp_path / "a.png")
-    rows = [row("a.png", f"{number:05d}", 0.1 + number / 20_000, page=number + 1) for number in range(10_000)]
+    rows = [
+        row("a.png", f"{number:05d}", 0.1 + number / 20_000, page=number + 1)
+        for number in range(10_000)
+    ]
     results = write_results(tmp_path / "r.csv", rows)
     with serving(results, labels, "--model", "digits") as server:
         began = time.monotonic()
         page.goto(server.address)
         page.locator("#review:visible").wait_for()
         took = time.monotonic() - began
-        paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null")
+        paint = page.evaluate(
+            "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
+        )
         at(page, "a.png")
         press(page, "x")
         playwright.expect(page.locator("#done")).to_have_text("1 of 10000")
@@ -245,7 +291,10 @@ def test_names_are_shown_as_text(page: playwright.Page, tmp_path: Path, labels: 
 
 
 def test_an_audit_tells_no_confidence(page: playwright.Page, tmp_path: Path, labels: Path) -> None:
-    rows = [*ROWS, *(row(f"sure-{number}.png", confidence=0.99, status=Status.READ) for number in range(3))]
+    rows = [
+        *ROWS,
+        *(row(f"sure-{number}.png", confidence=0.99, status=Status.READ) for number in range(3)),
+    ]
     with serving(make(tmp_path, rows), labels, "--model", "digits", "--audit", "2") as server:
         page.goto(server.address)
         playwright.expect(page.locator("#done")).to_have_text("0 of 7", timeout=MILLISECONDS)
@@ -255,23 +304,34 @@ def test_an_audit_tells_no_confidence(page: playwright.Page, tmp_path: Path, lab
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 640, 320])
-def test_letters_stand_out_and_nothing_is_wider_than_the_window(page: playwright.Page, server: Server, scheme: str, width: int) -> None:
+def test_letters_stand_out_and_nothing_is_wider_than_the_window(
+    page: playwright.Page, server: Server, scheme: str, width: int
+) -> None:
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     page.set_viewport_size({"width": width, "height": 400})
     open_second(page, server)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(CONTRASTS) == []
-    assert page.evaluate("getComputedStyle(document.getElementById('bar-done')).transitionDuration") == "0s"
+    assert (
+        page.evaluate("getComputedStyle(document.getElementById('bar-done')).transitionDuration")
+        == "0s"
+    )
 
 
-def test_everything_can_be_reached_by_tab_and_has_a_name(page: playwright.Page, server: Server) -> None:
+def test_everything_can_be_reached_by_tab_and_has_a_name(
+    page: playwright.Page, server: Server
+) -> None:
     open_second(page, server)
     names = []
     for _ in range(14):
-        names.append(page.evaluate("document.activeElement.ariaLabel || document.activeElement.innerText"))
+        names.append(
+            page.evaluate("document.activeElement.ariaLabel || document.activeElement.innerText")
+        )
         press(page, "Tab")
     assert names[:5] == [f"Digit {number} of 5" for number in range(1, 6)]
-    assert {"Accept", "Not a ZIP", "Skip", "Undo", "Keys"} <= {name.rpartition(" ")[0] for name in names if name}
+    assert {"Accept", "Not a ZIP", "Skip", "Undo", "Keys"} <= {
+        name.rpartition(" ")[0] for name in names if name
+    }
     assert page.get_by_role("progressbar").get_attribute("aria-valuenow") == "1"
     press(page, "?")
     playwright.expect(page.get_by_role("dialog", name="Keys")).to_be_visible()

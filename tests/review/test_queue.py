@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reviewing import row, unread
 
-from zipocr.corrections import Drawn, Verdict
+from zipocr.results.corrections import Drawn, Verdict
 from zipocr.review.queue import Queue, line_up
 from zipocr.types import Reason, Status
 
@@ -14,13 +14,25 @@ DOUBTFUL = [row(f"{number}.png", confidence=number / 100) for number in range(40
 
 
 def test_the_least_confident_come_first_and_pages_without_a_zip_before_them() -> None:
-    rows = [row("b.png", confidence=0.7), row("c.png", confidence=0.2), READ[0], unread("a.png"), row("d.png", confidence=0.2)]
+    rows = [
+        row("b.png", confidence=0.7),
+        row("c.png", confidence=0.2),
+        READ[0],
+        unread("a.png"),
+        row("d.png", confidence=0.2),
+    ]
     assert [item.row.file for item in line_up(rows)] == ["a.png", "c.png", "d.png", "b.png"]
     assert {item.drawn for item in line_up(rows)} == {Drawn.DOUBT}
 
 
 def test_of_several_rows_about_a_page_the_last_counts() -> None:
-    rows = [row("a.png", "02108"), row("a.png", "02109"), row("a.png", "10001", page=2), row("b.png"), READ[0]]
+    rows = [
+        row("a.png", "02108"),
+        row("a.png", "02109"),
+        row("a.png", "10001", page=2),
+        row("b.png"),
+        READ[0],
+    ]
     again = row("b.png", "10001", confidence=1.0, status=Status.READ)
     assert [item.read_zip for item in line_up([*rows, again])] == ["02109", "10001"]
 
@@ -31,7 +43,9 @@ def test_nine_digits_are_shown_with_a_dash() -> None:
 
 
 @given(st.integers(0, 80), st.integers(0, 5), st.integers(0, 40))
-def test_the_sample_is_drawn_from_what_was_read_and_disturbs_no_order(audit: int, seed: int, doubtful: int) -> None:
+def test_the_sample_is_drawn_from_what_was_read_and_disturbs_no_order(
+    audit: int, seed: int, doubtful: int
+) -> None:
     items = line_up([*READ, *DOUBTFUL[:doubtful]], audit=audit, seed=seed)
     drawn = [item.row for item in items if item.drawn is Drawn.AUDIT]
     assert len({each.file for each in drawn}) == len(drawn) == min(audit, len(READ))
@@ -43,7 +57,10 @@ def test_the_sample_is_drawn_from_what_was_read_and_disturbs_no_order(audit: int
 @pytest.mark.parametrize("seed", range(5))
 def test_the_sample_is_spread_over_the_whole_order(seed: int) -> None:
     items = line_up([*READ, *DOUBTFUL], audit=10, seed=seed)
-    assert [sum(item.drawn is Drawn.AUDIT for item in items[first : first + 5]) for first in range(0, 50, 5)] == [1] * 10
+    assert [
+        sum(item.drawn is Drawn.AUDIT for item in items[first : first + 5])
+        for first in range(0, 50, 5)
+    ] == [1] * 10
 
 
 def test_no_place_in_the_order_tells_the_sample() -> None:
@@ -58,7 +75,10 @@ def test_no_place_in_the_order_tells_the_sample() -> None:
 
 def test_the_sample_does_not_favour_any_page() -> None:
     chosen = Counter(
-        item.row.file for seed in range(300) for item in line_up([*READ, *DOUBTFUL], audit=6, seed=seed) if item.drawn is Drawn.AUDIT
+        item.row.file
+        for seed in range(300)
+        for item in line_up([*READ, *DOUBTFUL], audit=6, seed=seed)
+        if item.drawn is Drawn.AUDIT
     )
     assert len(chosen) == len(READ)
     assert max(chosen.values()) < 3 * 300 * 6 / len(READ)

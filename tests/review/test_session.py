@@ -4,13 +4,26 @@ from threading import Barrier, Thread
 import pytest
 from reviewing import row, unread
 
-from zipocr.corrections import CorrectionsFile, Drawn, Verdict, open_corrections, read_corrections
 from zipocr.errors import OutputError
+from zipocr.results.corrections import (
+    CorrectionsFile,
+    Drawn,
+    Verdict,
+    open_corrections,
+    read_corrections,
+)
 from zipocr.review.queue import line_up
 from zipocr.review.session import PAUSE, Answer, Conflict, Pace, Refused, Session
 from zipocr.types import Status
 
-ITEMS = line_up([unread("a.png"), row("b.png", "02108", 0.1), row("c.png", "02108-1234", 0.2), row("d.png", "10001", 0.3)])
+ITEMS = line_up(
+    [
+        unread("a.png"),
+        row("b.png", "02108", 0.1),
+        row("c.png", "02108-1234", 0.2),
+        row("d.png", "10001", 0.3),
+    ]
+)
 
 
 @pytest.fixture
@@ -101,7 +114,19 @@ def test_an_old_view_takes_back_nothing(session: Session) -> None:
     assert session.coming(9) == [0, 2, 3]
 
 
-@pytest.mark.parametrize("zip_", ["", "1234", "123456", "12345-", "12345-678", "1234567890", "abcde", "１２３４５"])  # noqa: RUF001
+@pytest.mark.parametrize(
+    "zip_",
+    [
+        "",
+        "1234",
+        "123456",
+        "12345-",
+        "12345-678",
+        "1234567890",
+        "abcde",
+        "\uff11\uff12\uff13\uff14\uff15",
+    ],
+)
 def test_what_is_no_zip_is_not_accepted(session: Session, path: Path, zip_: str) -> None:
     with pytest.raises(Refused, match="no ZIP"):
         session.decide(0, Answer.ACCEPT, zip_)
@@ -119,7 +144,9 @@ def test_with_nothing_decided_nothing_is_taken_back(session: Session) -> None:
         session.undo(0)
 
 
-def test_what_cannot_be_written_is_not_decided(session: Session, corrections: CorrectionsFile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_written_is_not_decided(
+    session: Session, corrections: CorrectionsFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(_: object) -> None:
         message = "full"
         raise OutputError(message)

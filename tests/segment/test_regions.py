@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from drawings import HEIGHT, box_of, write
 
-from zipocr.components import Components
+from zipocr.preprocess.components import Components
 from zipocr.segment.regions import MAX_DISTANCE, MIN_AREA, REACH, SAME_PLACE, divide, segment
 from zipocr.types import InkMask, Region
 
@@ -106,7 +106,9 @@ def test_a_string_one_of_whose_centres_has_no_ink_in_reach_has_no_regions(beside
 
 def test_a_string_one_of_whose_digits_has_hardly_any_ink_has_no_regions():
     side = int((MIN_AREA * 40.0 * 40.0) ** 0.5)
-    small, large = (blocks((10, 10, 50, 30), (20, 60, 20 + size, 60 + size)) for size in (side, side + 1))
+    small, large = (
+        blocks((10, 10, 50, 30), (20, 60, 20 + size, 60 + size)) for size in (side, side + 1)
+    )
     centres = np.array([20.0, 62.0])
     assert divide(Components(small), 40.0, centres) == ()
     assert len(divide(Components(large), 40.0, centres)) == 2

@@ -1,6 +1,6 @@
 import pytest
 
-from zipocr.training.datasets import DigitSet, WriterSplit, split_writers
+from zipocr.training.data.datasets import DigitSet, WriterSplit, split_writers
 
 
 @pytest.fixture(scope="session")

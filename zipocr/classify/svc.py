@@ -1,7 +1,8 @@
 """The support vector classifier at reading time: plain arrays, one matrix product for many characters.
 
-scikit-learn trains it (see `zipocr.training`); reading only needs the support vectors and coefficients, and evaluates them an order of
-magnitude faster than the library does for a handful of characters.
+scikit-learn trains it (see `zipocr.training`); reading only needs the support vectors and
+coefficients, and evaluates them an order of magnitude faster than the library does for a handful of
+characters.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.classify.features import directions, enlarge
+from zipocr.classify.gradients import directions, enlarge
 from zipocr.types import Floats, Model
 
 DIGITS = 10
@@ -20,8 +21,9 @@ NON_DIGIT = 10
 CLASSES = 11
 PAIRS = tuple(combinations(range(CLASSES), 2))
 _FIRST, _SECOND = np.array(PAIRS).T
-# Characters of one matrix product. Each has this many, some of them blank: the last bits of a sum may depend on the shape of a product,
-# and what is read beside a page must not change its confidence.
+# Characters of one matrix product. Each has this many, some of them blank: the last bits of a sum
+# may depend on the shape of a product, and what is read beside a page must not change its
+# confidence.
 BLOCK = 16
 
 
@@ -29,10 +31,11 @@ BLOCK = 16
 class Classifier:
     """A one-against-one RBF support vector classifier of ten digits and the non-digit.
 
-    ``from_grid`` says whether it sees the 8x8 grid alone or the 32x32 bitmap. ``mean`` (336,) and ``projection`` (336, P) reduce the
-    gradient directions. ``support_columns`` has for each class its support vectors times twice gamma, their squared lengths times -gamma,
-    and ones, (P + 2, S of the class); ``weights`` their coefficients against every other class, (S of the class, 10); ``intercepts`` is
-    (55,).
+    ``from_grid`` says whether it sees the 8x8 grid alone or the 32x32 bitmap. ``mean`` (336,) and
+    ``projection`` (336, P) reduce the gradient directions. ``support_columns`` has for each class
+    its support vectors times twice gamma, their squared lengths times -gamma, and ones, (P + 2, S
+    of the class); ``weights`` their coefficients against every other class, (S of the class, 10);
+    ``intercepts`` is (55,).
     """
 
     from_grid: bool
@@ -53,7 +56,9 @@ class Classifier:
         """Unfolds the arrays that training made."""
         support, gamma = arrays["support"].astype(np.float32), float(arrays["gamma"])
         lengths = (support * support).sum(axis=1)
-        columns = np.vstack([support.T * np.float32(2 * gamma), lengths * np.float32(-gamma), np.ones_like(lengths)])
+        columns = np.vstack(
+            [support.T * np.float32(2 * gamma), lengths * np.float32(-gamma), np.ones_like(lengths)]
+        )
         parts = np.split(columns, np.cumsum(arrays["support_counts"])[:-1], axis=1)
         return cls(
             from_grid=bool(arrays["from_grid"]),
@@ -83,19 +88,27 @@ class Classifier:
         return _by_block(self._project, centred)
 
     def decide(self, features: Floats) -> Floats:
-        """Decisions of all pairs of classes: (N, P) -> (N, 55) float32, in the order of `PAIRS`; positive for the first of a pair."""
+        """Decisions of all pairs of classes.
+
+        (N, P) -> (N, 55) float32, in the order of `PAIRS`; positive for the first of a pair.
+        """
         return _by_block(self._decide_some, features)
 
     def _decide_some(self, rows: Floats) -> Floats:
-        # The exponent of the kernel, -gamma |x - s|^2, by one product; class by class, so that the kernel stays in the processor's cache.
+        # The exponent of the kernel, -gamma |x - s|^2, by one product; class by class, so that the
+        # kernel stays in the processor's cache.
         lengths = (rows * rows).sum(axis=1, keepdims=True)
         long = np.hstack([rows, np.ones_like(lengths), np.float32(-self.gamma) * lengths])
         sums = np.empty((len(rows), CLASSES, CLASSES - 1), np.float32)
-        for one, (columns, weights) in enumerate(zip(self.support_columns, self.weights, strict=True)):
+        for one, (columns, weights) in enumerate(
+            zip(self.support_columns, self.weights, strict=True)
+        ):
             kernel: Floats = long @ columns
             np.exp(kernel, out=kernel)
             np.matmul(kernel, weights, out=sums[:, one])
-        decisions: Floats = sums[:, _FIRST, _SECOND - 1] + sums[:, _SECOND, _FIRST] + self.intercepts
+        decisions: Floats = (
+            sums[:, _FIRST, _SECOND - 1] + sums[:, _SECOND, _FIRST] + self.intercepts
+        )
         return decisions
 
     def _project(self, centred: Floats) -> Floats:
@@ -117,4 +130,7 @@ def by_class(dual: Floats, counts: NDArray[np.int32]) -> tuple[Floats, ...]:
     The coefficient against class j stands in column j - 1 for classes before j, else in column j.
     """
     last = np.cumsum(counts)
-    return tuple(np.ascontiguousarray(dual[:, end - count : end].T) for count, end in zip(counts, last, strict=True))
+    return tuple(
+        np.ascontiguousarray(dual[:, end - count : end].T)
+        for count, end in zip(counts, last, strict=True)
+    )

@@ -1,4 +1,8 @@
-"""The command line: the only room that knows click. Commands import what they work with inside their functions: help stays quick."""
+"""The command line.
+
+The only room that knows click. Commands import what they work with inside their functions: help
+stays quick.
+"""
 
 from importlib import import_module
 from typing import Any
@@ -42,7 +46,10 @@ class CommandGroup(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; trouble the user can cure ends with one line on standard error, an interruption with 130."""
+        """Run a command.
+
+        Trouble the user can cure ends with one line on standard error, an interruption with 130.
+        """
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
@@ -55,9 +62,10 @@ class CommandGroup(click.Group):
             say("zipocr: interrupted")
             ctx.exit(ExitCode.INTERRUPTED)
         except BrokenPipeError:
-            from zipocr.results import abandon_stdout
+            from zipocr.results.csv_file import abandon_stdout
 
-            # Whoever read standard output has seen enough. Python would complain about it once more on its way out.
+            # Whoever read standard output has seen enough. Python would complain about it once more
+            # on its way out.
             abandon_stdout()
             ctx.exit(ExitCode.DONE)
 

@@ -13,26 +13,39 @@ from zipocr.cli.terminal import say
 @click.command()
 @results_argument
 @click.argument("corrections", metavar="CORRECTIONS.csv", type=FILE)
-@click.option("-o", "--output", metavar="FILE", required=True, type=NEW_FILE, help="CSV file to write.")
+@click.option(
+    "-o", "--output", metavar="FILE", required=True, type=NEW_FILE, help="CSV file to write."
+)
 @directory_option
 @click.option("--no-directory", is_flag=True, help="Leave city and state empty.")
 @click.option("--force", is_flag=True, help="Replace an output that is there.")
-def apply(*, results: Path, corrections: Path, output: Path, directory: Path | None, no_directory: bool, force: bool) -> None:
+def apply(
+    *,
+    results: Path,
+    corrections: Path,
+    output: Path,
+    directory: Path | None,
+    no_directory: bool,
+    force: bool,
+) -> None:
     """Put what was decided in zipocr review into the results, as a new file.
 
-    A row that was decided about gets the right ZIP, the status read and the confidence 1, with city and state from the directory; or it
-    becomes unread where there is no ZIP. Its reason says that a person decided. All other rows stay as they are, to the byte.
+    A row that was decided about gets the right ZIP, the status read and the confidence 1, with city
+    and state from the directory; or it becomes unread where there is no ZIP. Its reason says that a
+    person decided. All other rows stay as they are, to the byte.
 
-    Nothing is written if a decision is about a page that is not in the results, or on which something else was read.
+    Nothing is written if a decision is about a page that is not in the results, or on which
+    something else was read.
 
-    Exit status: 0; 2 for wrong usage; 3 for trouble with the results, the corrections or the list of ZIP codes, 5 with the output.
+    Exit status: 0; 2 for wrong usage; 3 for trouble with the results, the corrections or the list
+    of ZIP codes, 5 with the output.
     """
-    from zipocr.applying import apply as put_in
-    from zipocr.applying import write_provenance
     from zipocr.cli.directories import own_directory
-    from zipocr.corrections import read_corrections
-    from zipocr.directory import places
-    from zipocr.sources import read_provenance
+    from zipocr.decode.directory import places
+    from zipocr.images.lookup import read_provenance
+    from zipocr.output.apply_corrections import apply as put_in
+    from zipocr.output.apply_corrections import write_provenance
+    from zipocr.results.corrections import read_corrections
 
     own = own_directory(directory, no_directory=no_directory)
     listed = {} if no_directory else places() if own is None else own
@@ -40,6 +53,8 @@ def apply(*, results: Path, corrections: Path, output: Path, directory: Path | N
     inputs = [corrections] if directory is None else [corrections, directory]
     decisions = read_corrections(corrections)
     counts = put_in(results, decisions, output, places=listed, inputs=inputs, force=force)
-    write_provenance(output, results=results, made=made, corrections=corrections, counts=counts, force=force)
+    write_provenance(
+        output, results=results, made=made, corrections=corrections, counts=counts, force=force
+    )
     told = ", ".join(f"{word.replace('_', ' ')} {count}" for word, count in sorted(counts.items()))
     say(f"wrote {output}: {told or 'no rows'}")

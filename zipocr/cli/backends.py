@@ -13,11 +13,11 @@ from zipocr.cli.runs import tell
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from zipocr.backends import Backend
-    from zipocr.backends.dask import DaskBackend
-    from zipocr.backends.processes import ProcessBackend
+    from zipocr.batch.backends import Backend
+    from zipocr.batch.backends.dask import DaskBackend
+    from zipocr.batch.backends.processes import ProcessBackend
     from zipocr.config import ScanConfig
-    from zipocr.images import ImageFile
+    from zipocr.images.decode import ImageFile
 
 # At most this many small images are read sooner than further processes have started.
 SERIAL_UP_TO = 12
@@ -28,11 +28,17 @@ def check_backend(config: ScanConfig) -> None:
     if config.scheduler is not None and config.backend != "dask":
         raise click.UsageError("--scheduler is for --backend dask.")
     if config.scheduler is not None and config.jobs:
-        raise click.UsageError("--jobs is for processes on this machine; those of a --scheduler are its workers.")
+        raise click.UsageError(
+            "--jobs is for processes on this machine; those of a --scheduler are its workers."
+        )
     if config.backend == "serial" and _is_limited(config):
-        raise click.UsageError("--backend serial cannot keep --timeout and --max-memory-per-worker; that takes --backend processes.")
+        raise click.UsageError(
+            "--backend serial cannot keep --timeout and --max-memory-per-worker; that takes --backend processes."
+        )
     if config.backend == "dask" and find_spec("distributed") is None:
-        raise click.UsageError("To read on a Dask cluster takes another package: pip install 'zipocr[dask]'.")
+        raise click.UsageError(
+            "To read on a Dask cluster takes another package: pip install 'zipocr[dask]'."
+        )
 
 
 def choose_backend(config: ScanConfig, files: Iterable[ImageFile], count: int) -> Backend:
@@ -45,7 +51,7 @@ def choose_backend(config: ScanConfig, files: Iterable[ImageFile], count: int) -
         return make_cluster(config)
     is_free = config.backend == "auto" and not _is_limited(config)
     if config.backend == "serial" or (is_free and _are_light(files, count)):
-        from zipocr.backends.serial import SerialBackend
+        from zipocr.batch.backends.serial import SerialBackend
 
         return SerialBackend()
     return make_workers(config, count)
@@ -53,9 +59,9 @@ def choose_backend(config: ScanConfig, files: Iterable[ImageFile], count: int) -
 
 def make_cluster(config: ScanConfig) -> DaskBackend:
     """Make the backend of a Dask cluster, whose workers have to read as this process would."""
-    from zipocr.backends.dask import DaskBackend
-    from zipocr.backends.processes import DEFAULT_TIMEOUT
-    from zipocr.outputs import identify_process, strangeness
+    from zipocr.batch.backends.dask import DaskBackend
+    from zipocr.batch.backends.processes import DEFAULT_TIMEOUT
+    from zipocr.output.run import identify_process, strangeness
 
     return DaskBackend(
         scheduler=config.scheduler,
@@ -69,8 +75,8 @@ def make_cluster(config: ScanConfig) -> DaskBackend:
 
 def make_workers(config: ScanConfig, most: int) -> ProcessBackend:
     """Make the backend of several processes, at most so many."""
-    from zipocr.backends import usable_cores
-    from zipocr.backends.processes import DEFAULT_TIMEOUT, ProcessBackend
+    from zipocr.batch.backends import usable_cores
+    from zipocr.batch.backends.processes import DEFAULT_TIMEOUT, ProcessBackend
 
     jobs = max(1, min(config.jobs or usable_cores(), most))
     timeout = config.timeout or DEFAULT_TIMEOUT
@@ -83,13 +89,13 @@ def _is_limited(config: ScanConfig) -> bool:
 
 def _are_light(files: Iterable[ImageFile], count: int) -> bool:
     """Tell whether files are few, and none can hang or blow up the process that reads it."""
-    from zipocr.images import is_light
+    from zipocr.images.decode import is_light
 
     return count <= SERIAL_UP_TO and all(is_light(file.path) for file in files)
 
 
 def _max_memory(config: ScanConfig) -> int | None:
     """Give the limit to a worker's memory: the default only where the system can set one."""
-    from zipocr.backends.processes import DEFAULT_MAX_MEMORY
+    from zipocr.batch.backends.processes import DEFAULT_MAX_MEMORY
 
     return config.max_memory_per_worker or (DEFAULT_MAX_MEMORY if find_spec("resource") else None)

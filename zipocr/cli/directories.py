@@ -14,11 +14,16 @@ if TYPE_CHECKING:
 
 
 def own_directory(file: Path | None, *, no_directory: bool) -> Mapping[str, Place] | None:
-    """Reads the user's own list of ZIPs; None where there is none, and a usage error where both options are given."""
+    """Reads the user's own list of ZIPs.
+
+    None where there is none, and a usage error where both options are given.
+    """
     if file is None:
         return None
     if no_directory:
-        raise click.UsageError("--directory and --no-directory contradict each other; give one of them.")
-    from zipocr.directory_file import read_directory
+        raise click.UsageError(
+            "--directory and --no-directory contradict each other; give one of them."
+        )
+    from zipocr.models.directory_file import read_directory
 
     return read_directory(file)

@@ -26,12 +26,12 @@ from zipocr.cli.terminal import say
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from zipocr.evaluate import Case, Evaluation
-    from zipocr.labels import Label
-    from zipocr.report.page import Sheet
-    from zipocr.report.sheets import Tracer
-    from zipocr.results import Row
-    from zipocr.sources import Sources
+    from zipocr.evaluate.labels import Label
+    from zipocr.evaluate.metrics import Case, Evaluation
+    from zipocr.evaluate.report.error_sheets import Tracer
+    from zipocr.evaluate.report.html import Sheet
+    from zipocr.images.lookup import Sources
+    from zipocr.results.csv_file import Row
     from zipocr.types import Place
 
 
@@ -48,8 +48,20 @@ if TYPE_CHECKING:
     metavar="E",
     help="Share of wrong ZIPs among the accepted, to suggest a --min-confidence for.",
 )
-@click.option("--images", metavar="DIR", type=FOLDER, help="Folder of the images; the default is that of the labels.")
-@click.option("--worst", metavar="N", default=12, show_default=True, type=click.IntRange(0), help="How many errors to show.")
+@click.option(
+    "--images",
+    metavar="DIR",
+    type=FOLDER,
+    help="Folder of the images; the default is that of the labels.",
+)
+@click.option(
+    "--worst",
+    metavar="N",
+    default=12,
+    show_default=True,
+    type=click.IntRange(0),
+    help="How many errors to show.",
+)
 @model_option
 @directory_option
 @no_directory_option
@@ -72,18 +84,21 @@ def evaluate(
 ) -> None:
     """Tell how well pages were read: accuracy, what can be accepted at which error, and the worst errors.
 
-    LABELS is a CSV with the columns file and zip; page, plus4 and others are used where they are there. Files match by their names, and
-    by their paths where names repeat. It may also be the corrections.csv of zipocr review: with pages that were audited in it, the
-    figures are an estimate for the whole batch.
+    LABELS is a CSV with the columns file and zip; page, plus4 and others are used where they are
+    there. Files match by their names, and by their paths where names repeat. It may also be the
+    corrections.csv of zipocr review: with pages that were audited in it, the figures are an
+    estimate for the whole batch.
 
-    Figures are printed. With --output a folder gets report.html, one page with everything in it, report.json and report.png. It shows
-    how the worst errors come about: their pages are read anew, with --model and the directory, where the images are found.
+    Figures are printed. With --output a folder gets report.html, one page with everything in it,
+    report.json and report.png. It shows how the worst errors come about: their pages are read anew,
+    with --model and the directory, where the images are found.
 
-    Exit status: 0; 2 for wrong usage; 3, 4 and 5 for trouble with the results or labels, the model or the report.
+    Exit status: 0; 2 for wrong usage; 3, 4 and 5 for trouble with the results or labels, the model
+    or the report.
     """
     from zipocr.cli.directories import own_directory
     from zipocr.cli.tables import print_evaluation
-    from zipocr.report.folder import check_folder
+    from zipocr.evaluate.report.folder import check_folder
 
     if isnan(max_error):
         raise click.UsageError("--max-error needs a number above 0 and up to 1.")
@@ -94,11 +109,15 @@ def evaluate(
     print_evaluation(evaluation, by=by)
     if not output:
         return
-    from zipocr.report.folder import PAGE, write_report
+    from zipocr.evaluate.report.folder import PAGE, write_report
 
     find = _finder(pairs, results, labels, images)
-    sheets = _sheets(evaluation.worst, find, model, places, use_directory=not no_directory, max_pixels=max_pixels)
-    write_report(output, evaluation, by=by, about=_about(results, labels), sheets=sheets, force=force)
+    sheets = _sheets(
+        evaluation.worst, find, model, places, use_directory=not no_directory, max_pixels=max_pixels
+    )
+    write_report(
+        output, evaluation, by=by, about=_about(results, labels), sheets=sheets, force=force
+    )
     say(f"wrote {output / PAGE}")
 
 
@@ -106,16 +125,18 @@ def _evaluated(
     results: Path, labels: Path, *, by: str | None, max_error: float, worst: int
 ) -> tuple[Sequence[tuple[Label, Row]], Evaluation]:
     """Read, match, evaluate."""
-    from zipocr import evaluate as craft
-    from zipocr.labels import group_by, match, read_labels, to_batch, to_cases
-    from zipocr.results import read_results
+    from zipocr.evaluate import metrics as craft
+    from zipocr.evaluate.labels import group_by, match, read_labels, to_batch, to_cases
+    from zipocr.results.csv_file import read_results
 
     found = read_labels(labels)
     if by:
         group_by(found, by)
     rows = list(read_results(results))
     pairs = match(found, rows)
-    return pairs, craft.evaluate(to_cases(pairs, by=by), max_error=max_error, batch=to_batch(rows), worst=worst)
+    return pairs, craft.evaluate(
+        to_cases(pairs, by=by), max_error=max_error, batch=to_batch(rows), worst=worst
+    )
 
 
 def _sheets(
@@ -128,10 +149,10 @@ def _sheets(
     max_pixels: int,
 ) -> dict[tuple[str, int], Sheet]:
     """Read anew what went wrong worst; no model is loaded where none of its images is found."""
-    from zipocr.images import silence_decoders
-    from zipocr.model_file import load_model
+    from zipocr.evaluate.report.error_sheets import draw_sheets
+    from zipocr.images.decode import silence_decoders
+    from zipocr.models.model_file import load_model
     from zipocr.reader import Reader
-    from zipocr.report.sheets import draw_sheets
 
     silence_decoders()
     if not any(find(case) for case in worst):
@@ -140,9 +161,14 @@ def _sheets(
     return draw_sheets(worst, find, reader, max_pixels=max_pixels)
 
 
-def _finder(pairs: Sequence[tuple[Label, Row]], results: Path, labels: Path, images: Path | None) -> Callable[[Case], Path | None]:
-    """Look for images by the names that the labels have and by those of the results: where one is told, or else beside the labels first."""
-    from zipocr.sources import Root, Sources, sources_of
+def _finder(
+    pairs: Sequence[tuple[Label, Row]], results: Path, labels: Path, images: Path | None
+) -> Callable[[Case], Path | None]:
+    """Look for images by the names that the labels have and by those of the results.
+
+    Where one is told, or else beside the labels first.
+    """
+    from zipocr.images.lookup import Root, Sources, sources_of
 
     labelled = {(row.file, row.page): label.file for label, row in pairs}
     near = Sources(roots=(Root(path=images or labels.parent),))
@@ -150,15 +176,22 @@ def _finder(pairs: Sequence[tuple[Label, Row]], results: Path, labels: Path, ima
     return partial(_find, labelled=labelled, near=near, told=told)
 
 
-def _find(case: Case, *, labelled: Mapping[tuple[str, int], str], near: Sources, told: Sources) -> Path | None:
+def _find(
+    case: Case, *, labelled: Mapping[tuple[str, int], str], near: Sources, told: Sources
+) -> Path | None:
     name = labelled[case.file, case.page]
-    return near.find(name) or near.find(case.file) or near.find(Path(case.file).name) or told.find(case.file)
+    return (
+        near.find(name)
+        or near.find(case.file)
+        or near.find(Path(case.file).name)
+        or told.find(case.file)
+    )
 
 
 def _about(results: Path, labels: Path) -> dict[str, Any]:
     """What is evaluated, for those who find the report years later."""
     from zipocr import __version__
-    from zipocr.sources import named, read_provenance
+    from zipocr.images.lookup import named, read_provenance
 
     made = read_provenance(results)
     return {

@@ -6,33 +6,51 @@ from pathlib import Path
 import click
 
 from zipocr.cli.interrupts import orderly_end
-from zipocr.cli.options import FILE, NEW_FOLDER, directory_option, max_pixels_option, model_option, no_directory_option
+from zipocr.cli.options import (
+    FILE,
+    NEW_FOLDER,
+    directory_option,
+    max_pixels_option,
+    model_option,
+    no_directory_option,
+)
 from zipocr.cli.terminal import say, show
 from zipocr.errors import ExitCode, OutputError
 
 
 @click.command()
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=FILE)
-@click.option("-o", "--output", metavar="DIR", default=".", type=NEW_FOLDER, help="Folder for the sheets.")
+@click.option(
+    "-o", "--output", metavar="DIR", default=".", type=NEW_FOLDER, help="Folder for the sheets."
+)
 @model_option
 @directory_option
 @no_directory_option
 @max_pixels_option
-@click.option("--text", is_flag=True, help="Print the 8x8 grids and readings instead of drawing sheets.")
+@click.option(
+    "--text", is_flag=True, help="Print the 8x8 grids and readings instead of drawing sheets."
+)
 def inspect(
-    images: tuple[Path, ...], *, output: Path, model: str, directory: Path | None, no_directory: bool, max_pixels: int, text: bool
+    images: tuple[Path, ...],
+    *,
+    output: Path,
+    model: str,
+    directory: Path | None,
+    no_directory: bool,
+    max_pixels: int,
+    text: bool,
 ) -> None:
     """Draw one sheet per page that shows how it was read.
 
-    A sheet shows the crop, its ink, the regions of the digits, the 8x8 grids of the digits and the ZIP. Sheets are PNG files
-    named after image and page; the path of each is printed.
+    A sheet shows the crop, its ink, the regions of the digits, the 8x8 grids of the digits and the
+    ZIP. Sheets are PNG files named after image and page; the path of each is printed.
     """
     from zipocr.cli.directories import own_directory
-    from zipocr.draw import TEXT_COLUMNS, draw_sheet, grids_as_text
-    from zipocr.images import read_pages, silence_decoders, write_png
-    from zipocr.model_file import load_model
+    from zipocr.drawing.debug_sheet import TEXT_COLUMNS, draw_sheet, grids_as_text
+    from zipocr.images.decode import read_pages, silence_decoders, write_png
+    from zipocr.models.model_file import load_model
     from zipocr.reader import Reader
-    from zipocr.results import to_cell
+    from zipocr.results.csv_file import to_cell
     from zipocr.types import Unread
 
     click.get_current_context().with_resource(orderly_end())
@@ -63,13 +81,18 @@ def _made(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        message = f"Cannot make the folder {folder}: {error.strerror}. Choose another place with -o."
+        message = (
+            f"Cannot make the folder {folder}: {error.strerror}. Choose another place with -o."
+        )
         raise OutputError(message) from error
     return folder
 
 
 def _free_path(folder: Path, stem: str, taken: set[Path]) -> Path:
-    """Return a path for a sheet that is neither an input nor a sheet of this run, and take it: ``a/x.png`` and ``b/x.tif`` share a stem."""
+    """Return a path for a sheet that is neither an input nor a sheet of this run, and take it.
+
+    ``a/x.png`` and ``b/x.tif`` share a stem.
+    """
     sheet, count = folder / f"{stem}.zipocr.png", 1
     while sheet.resolve() in taken:
         count += 1

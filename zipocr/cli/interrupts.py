@@ -21,8 +21,8 @@ def orderly_end() -> Iterator[Callable[[], None]]:
     Yields
     ------
     callable
-        Raises what was raised once more, if the command goes on in spite of it: what is raised while Python tidies up is lost. For those
-        that run until they are told to end.
+        Raises what was raised once more, if the command goes on in spite of it: what is raised
+        while Python tidies up is lost. For those that run until they are told to end.
 
     Raises
     ------
@@ -49,7 +49,11 @@ def orderly_end() -> Iterator[Callable[[], None]]:
         yield ask
         return
     # What was told to ignore Ctrl-C, like a job in the background of a script, goes on doing so.
-    before = {number: signal.getsignal(number) for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN}
+    before = {
+        number: signal.getsignal(number)
+        for number in SIGNALS
+        if signal.getsignal(number) != signal.SIG_IGN
+    }
     try:
         for number in before:
             signal.signal(number, first)

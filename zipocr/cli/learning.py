@@ -11,16 +11,25 @@ from zipocr.errors import InputError, ModelError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from zipocr.training.learn import Learnt
-    from zipocr.training.measure import Crop
-    from zipocr.training.metrics import Change
+    from zipocr.training.adapt.learn import Learnt
+    from zipocr.training.benchmark.measure import Crop
+    from zipocr.training.benchmark.metrics import Change
 
 
-def learn_from(corrections: Path, images: Path, base: str, out: Path, *, only_if_better: bool, jobs: int, seed: int) -> None:
+def learn_from(
+    corrections: Path,
+    images: Path,
+    base: str,
+    out: Path,
+    *,
+    only_if_better: bool,
+    jobs: int,
+    seed: int,
+) -> None:
     """Teach, print what that did to pages it had not learnt from, and write the model."""
-    from zipocr.backends import usable_cores
-    from zipocr.model_file import load_model, model_digest, save_model
-    from zipocr.training.learn import is_better, learn, passport_of
+    from zipocr.batch.backends import usable_cores
+    from zipocr.models.model_file import load_model, model_digest, save_model
+    from zipocr.training.adapt.learn import is_better, learn, passport_of
 
     model, digest = load_model(base), model_digest(base)
     crops = _crops(corrections, images)
@@ -36,8 +45,8 @@ def learn_from(corrections: Path, images: Path, base: str, out: Path, *, only_if
 
 def _crops(corrections: Path, images: Path) -> list[Crop]:
     """Find the pages that bear a ZIP; none at all is most likely a wrong folder."""
-    from zipocr.corrections import read_corrections
-    from zipocr.training.corrected import to_crops
+    from zipocr.results.corrections import read_corrections
+    from zipocr.training.adapt.alignment import to_crops
 
     decisions = read_corrections(corrections)
     crops = to_crops(decisions, images)
@@ -64,7 +73,7 @@ def verdict(found: Change) -> str:
 
     Examples
     --------
-    >>> from zipocr.training.metrics import Change
+    >>> from zipocr.training.benchmark.metrics import Change
     >>> [verdict(Change(now=0.9, difference=step, half_width=0.02)) for step in (0.03, 0.02, -0.03)]
     ['better', 'no measurable gain', 'worse']
     """

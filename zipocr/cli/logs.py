@@ -1,4 +1,7 @@
-"""What happens, told twice: to people on standard error, and to programs as JSON lines in a file."""
+"""What happens, told twice.
+
+To people on standard error, and to programs as JSON lines in a file.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from zipocr.batch import Outcome
+    from zipocr.batch.read_files import Outcome
     from zipocr.config import ScanConfig
 
 LOG = logging.getLogger("zipocr")
@@ -29,7 +32,10 @@ FIELDS = ("file", "page", "reason", "zip")
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level and message, and file, page and reason where the message is about a page."""
+    """One JSON object a line.
+
+    Time, level and message, and file, page and reason where the message is about a page.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """Write a record."""
@@ -43,7 +49,10 @@ class JsonLines(logging.Formatter):
 
 
 class LogFile(logging.FileHandler):
-    """A log file. One that can no longer be written is given up with a word, since the results matter more."""
+    """A log file.
+
+    One that can no longer be written is given up with a word, since the results matter more.
+    """
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's signature
         """Say so, once."""
@@ -58,7 +67,10 @@ class LogFile(logging.FileHandler):
 
 @cache
 def console() -> Console:
-    """Standard error as rich sees it; the bar and the log share it, so that neither writes over the other."""
+    """Standard error as rich sees it.
+
+    The bar and the log share it, so that neither writes over the other.
+    """
     from rich.console import Console
 
     return Console(stderr=True)
@@ -126,8 +138,8 @@ def log_outcome(outcome: Outcome) -> None:
     """Tell what became of each page: a warning where it could not be had."""
     if not (outcome.failures or LOG.isEnabledFor(logging.DEBUG)):
         return
-    from zipocr.batch import FAILURES
-    from zipocr.results import to_cell
+    from zipocr.batch.read_files import FAILURES
+    from zipocr.results.csv_file import to_cell
 
     failures = iter(outcome.failures)
     for row in outcome.rows:

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from zipocr.batch import BatchSettings
+    from zipocr.batch.read_files import BatchSettings
     from zipocr.config import ScanConfig
     from zipocr.errors import ExitCode
-    from zipocr.images import ImageFile
-    from zipocr.parts import Parts
-    from zipocr.results import Row
+    from zipocr.images.decode import ImageFile
+    from zipocr.output.shards import Parts
+    from zipocr.results.csv_file import Row
 
 T = TypeVar("T")
 
@@ -53,12 +53,14 @@ def check_manifest(ctx: click.Context, paths: Sequence[Path], config: ScanConfig
             raise click.UsageError(message)
     check_patience(config)
     if find_spec("pyarrow") is None:
-        raise click.UsageError("Parts are Parquet, which takes another package: pip install 'zipocr[parquet]'.")
+        raise click.UsageError(
+            "Parts are Parquet, which takes another package: pip install 'zipocr[parquet]'."
+        )
 
 
 def check_patience(config: ScanConfig) -> None:
     """Refuse to wait for a file as long as a page may take: it would count as one that hangs."""
-    from zipocr.backends.processes import DEFAULT_TIMEOUT
+    from zipocr.batch.backends.processes import DEFAULT_TIMEOUT
 
     allowed = config.timeout or DEFAULT_TIMEOUT
     if config.backend != "serial" and config.patience is not None and config.patience >= allowed:
@@ -105,8 +107,8 @@ class WaitNotice:
                 self._not_before = now + TELL_AGAIN
 
     def _tell(self) -> None:
-        from zipocr.remote import is_url
-        from zipocr.results import to_cell
+        from zipocr.images.s3 import is_url
+        from zipocr.results.csv_file import to_cell
 
         with suppress(IndexError):  # it may just have come
             file = self._expected[0]
@@ -116,16 +118,19 @@ class WaitNotice:
 
 def scan_manifest(file: Path, folder: Path, config: ScanConfig) -> ExitCode:
     """Make the parts that are missing."""
-    from zipocr.batch import least_confidence
-    from zipocr.manifest import open_manifest
-    from zipocr.model_file import load_model
-    from zipocr.outputs import identify
-    from zipocr.parts import open_parts
+    from zipocr.batch.read_files import least_confidence
+    from zipocr.images.manifest import open_manifest
+    from zipocr.models.model_file import load_model
+    from zipocr.output.run import identify
+    from zipocr.output.shards import open_parts
 
     settings = settings_of(config)
     least_confidence(load_model(config.model), settings)
     manifest = open_manifest(file)
-    inputs = {"manifest": {"count": manifest.count, "sha256": manifest.sha256}, "shard_size": config.shard_size}
+    inputs = {
+        "manifest": {"count": manifest.count, "sha256": manifest.sha256},
+        "shard_size": config.shard_size,
+    }
     identity = identify("scan", settings, limits_of(config), inputs)
     with open_parts(
         folder,
@@ -142,8 +147,11 @@ def scan_manifest(file: Path, folder: Path, config: ScanConfig) -> ExitCode:
 
 
 def _read(parts: Parts, settings: BatchSettings, config: ScanConfig) -> ExitCode:
-    """Read the missing shards, one after the other, and write, count, tell. Backends are kept busy from one to the next."""
-    from zipocr.batch import read_stamped
+    """Read the missing shards, one after the other, and write, count, tell.
+
+    Backends are kept busy from one to the next.
+    """
+    from zipocr.batch.read_files import read_stamped
 
     began = time.monotonic()
     tally = Tally(skipped=0)

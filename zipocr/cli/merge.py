@@ -14,23 +14,33 @@ from zipocr.cli.terminal import say
 
 @click.command()
 @click.argument("parts", metavar="PARTS", type=FOLDER)
-@click.option("-o", "--output", required=True, metavar="FILE", help="File to write: Parquet if its name ends in .parquet, else CSV.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    help="File to write: Parquet if its name ends in .parquet, else CSV.",
+)
 @click.option("--force", is_flag=True, help="Replace an output that is there.")
 def merge(parts: Path, *, output: str, force: bool) -> None:
     """Put the parts of a large scan together.
 
-    PARTS is the folder that 'zipocr scan --manifest FILE --out-dir PARTS' filled. All parts of one run must be there, and no others; the
-    CSV is then, byte for byte, that of a scan in one go.
+    PARTS is the folder that 'zipocr scan --manifest FILE --out-dir PARTS' filled. All parts of one
+    run must be there, and no others; the CSV is then, byte for byte, that of a scan in one go.
     """
     if find_spec("pyarrow") is None:
-        raise click.UsageError("Parts are Parquet, which takes another package: pip install 'zipocr[parquet]'.")
-    from zipocr.atomic import refuse_existing
-    from zipocr.parts import find_parts
-    from zipocr.results import STDOUT
+        raise click.UsageError(
+            "Parts are Parquet, which takes another package: pip install 'zipocr[parquet]'."
+        )
+    from zipocr.output.shards import find_parts
+    from zipocr.results.csv_file import STDOUT
+    from zipocr.storage.atomic import refuse_existing
 
     target = Path(output)
     if target.resolve().parent == parts.resolve():
-        raise click.UsageError("--output would stand among the parts; name a file in another folder.")
+        raise click.UsageError(
+            "--output would stand among the parts; name a file in another folder."
+        )
     if output != STDOUT:
         refuse_existing(target, force=force)
     with orderly_end():

@@ -24,18 +24,24 @@ def model(name: str) -> None:
 
     NAME is one of the shipped models, digits or mail (the default); PATH is a model file.
     """
-    from zipocr.model_file import load_model
+    from zipocr.models.model_file import load_model
 
     found = load_model(name)
     show(f"model: {name}")
-    for line in passport_lines({**found.passport, "confidence for --max-error": acceptance_table(found)}):
+    for line in passport_lines(
+        {**found.passport, "confidence for --max-error": acceptance_table(found)}
+    ):
         show(line)
 
 
 def acceptance_table(model: Model) -> dict[str, list[str]]:
     """The confidence from which a ZIP counts as read, for each share of errors the model can promise."""
     ways = {"with a directory": "acceptance_listed", "without": "acceptance_unlisted"}
-    return {way: [f"{error:g} from {least:.4f}" for error, least in model.arrays[name].tolist()] or ["none"] for way, name in ways.items()}
+    return {
+        way: [f"{error:g} from {least:.4f}" for error, least in model.arrays[name].tolist()]
+        or ["none"]
+        for way, name in ways.items()
+    }
 
 
 def passport_lines(passport: Mapping[str, object], *, indent: str = "") -> Iterator[str]:
@@ -60,4 +66,9 @@ def passport_lines(passport: Mapping[str, object], *, indent: str = "") -> Itera
         else:
             values = value if isinstance(value, list | tuple) else [value]
             text = ", ".join(printable(str(one)) for one in values)
-            yield fill(f"{printable(key)}: {text}", WIDTH, initial_indent=indent, subsequent_indent=indent + "  ")
+            yield fill(
+                f"{printable(key)}: {text}",
+                WIDTH,
+                initial_indent=indent,
+                subsequent_indent=indent + "  ",
+            )

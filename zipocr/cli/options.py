@@ -12,7 +12,13 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 NEW_FILE = click.Path(dir_okay=False, path_type=Path)
 NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
 
-model_option = click.option("--model", metavar="digits|mail|PATH", default=DEFAULTS.model, show_default=True, help="Model to read with.")
+model_option = click.option(
+    "--model",
+    metavar="digits|mail|PATH",
+    default=DEFAULTS.model,
+    show_default=True,
+    help="Model to read with.",
+)
 directory_option = click.option(
     "--directory",
     metavar="FILE",
@@ -21,7 +27,10 @@ directory_option = click.option(
     help="Your own list of ZIP codes, to be used instead of the packaged directory.",
 )
 no_directory_option = click.option(
-    "--no-directory", default=DEFAULTS.no_directory, is_flag=True, help="Read without any directory of ZIP codes."
+    "--no-directory",
+    default=DEFAULTS.no_directory,
+    is_flag=True,
+    help="Read without any directory of ZIP codes.",
 )
 max_pixels_option = click.option(
     "--max-pixels",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from socket import socket
 
-    from zipocr.corrections import CorrectionsFile
+    from zipocr.results.corrections import CorrectionsFile
     from zipocr.review.queue import Item
     from zipocr.review.session import Session
 
@@ -43,7 +43,9 @@ SWITCH_SECONDS = 0.0005
     metavar="N",
     help="Port to serve the page at, on this machine alone; the default, 0, takes one that is free.",
 )
-@click.option("--no-browser", default=DEFAULTS.no_browser, is_flag=True, help="Only print the address.")
+@click.option(
+    "--no-browser", default=DEFAULTS.no_browser, is_flag=True, help="Only print the address."
+)
 @click.option(
     "--audit",
     default=DEFAULTS.audit,
@@ -51,7 +53,14 @@ SWITCH_SECONDS = 0.0005
     metavar="N",
     help="Mix in so many rows, chosen by chance, that count as read; no confidence is shown then.",
 )
-@click.option("--seed", default=DEFAULTS.seed, show_default=True, type=int, metavar="S", help="Seed of that chance.")
+@click.option(
+    "--seed",
+    default=DEFAULTS.seed,
+    show_default=True,
+    type=int,
+    metavar="S",
+    help="Seed of that chance.",
+)
 @click.option(
     "--images",
     default=DEFAULTS.images,
@@ -68,8 +77,9 @@ SWITCH_SECONDS = 0.0005
 def review(*, results: Path, **options: Any) -> None:
     """Go through what zipocr is not sure of, in the browser, from the keyboard.
 
-    Shows every page of RESULTS.csv with the status review or unread, least confident first. Each decision is in the file of --labels-out
-    before the next page appears; another review with the same file goes on where this one ended, however that was.
+    Shows every page of RESULTS.csv with the status review or unread, least confident first. Each
+    decision is in the file of --labels-out before the next page appears; another review with the
+    same file goes on where this one ended, however that was.
 
     The page can be reached from this machine alone, by the first browser that opens its address.
     Ctrl-C ends it.
@@ -78,25 +88,31 @@ def review(*, results: Path, **options: Any) -> None:
     try:
         import flask as _  # noqa: F401
     except ImportError:
-        raise click.UsageError("To review takes another package: pip install 'zipocr[review]'.") from None
-    from zipocr.corrections import open_corrections
-    from zipocr.results import read_results
+        raise click.UsageError(
+            "To review takes another package: pip install 'zipocr[review]'."
+        ) from None
+    from zipocr.results.corrections import open_corrections
+    from zipocr.results.csv_file import read_results
     from zipocr.review.queue import line_up
 
     items = line_up(read_results(results), audit=config.audit, seed=config.seed)
     if not items:
-        say("nothing to review: every row counts as read; --audit N shows some of them all the same")
+        say(
+            "nothing to review: every row counts as read; --audit N shows some of them all the same"
+        )
         return
     with open_corrections(config.labels_out) as corrections, orderly_end():
         _serve(results, items, corrections, config)
 
 
-def _serve(results: Path, items: Sequence[Item], corrections: CorrectionsFile, config: ReviewConfig) -> None:
+def _serve(
+    results: Path, items: Sequence[Item], corrections: CorrectionsFile, config: ReviewConfig
+) -> None:
     """Serve the page until Ctrl-C."""
+    from zipocr.images.lookup import read_origin, sources_of
     from zipocr.review.app import Review, make_app, serve_at
-    from zipocr.review.looks import Looker
+    from zipocr.review.preview import Looker
     from zipocr.review.session import Session
-    from zipocr.sources import read_origin, sources_of
 
     origin = read_origin(results)
     model = usable_model(config.model, origin.model)
@@ -134,7 +150,7 @@ def usable_model(asked: str | None, recorded: str) -> str:
     """
     from zipocr.config import ScanConfig
     from zipocr.errors import ModelError
-    from zipocr.model_file import model_digest
+    from zipocr.models.model_file import model_digest
 
     if asked is not None:
         model_digest(asked)
@@ -168,11 +184,15 @@ def open_browser(address: str) -> None:
 
 def summary(session: Session, then: str) -> Iterator[str]:
     """Say how far the review is and what to do next."""
-    from zipocr.corrections import Verdict
+    from zipocr.results.corrections import Verdict
 
     counts = session.counts
     decided = sum(counts.values()) - counts[Verdict.SKIPPED]
-    told = ", ".join(f"{counts[verdict]} {verdict.replace('_', ' ')}" for verdict in Verdict if counts.get(verdict))
+    told = ", ".join(
+        f"{counts[verdict]} {verdict.replace('_', ' ')}"
+        for verdict in Verdict
+        if counts.get(verdict)
+    )
     pace = f"; {session.pace.seconds:.1f} s each" if session.pace.seconds is not None else ""
     yield f"decided {decided} of {len(session.items)}{f' ({told})' if told else ''}; {session.pace.decided} in this sitting{pace}"
     yield f"next: {then}"

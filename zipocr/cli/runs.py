@@ -16,7 +16,7 @@ from zipocr.errors import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from zipocr.batch import BatchSettings, Outcome
+    from zipocr.batch.read_files import BatchSettings, Outcome
     from zipocr.config import ScanConfig
 
 FAILURES_NAMED = 20
@@ -25,8 +25,11 @@ UPSIDE_DOWN_SHARE, MIN_UPSIDE_DOWN = 0.5, 10
 
 
 def settings_of(config: ScanConfig) -> BatchSettings:
-    """Give what the reading processes need to know. The user's list of ZIPs is read here and now; it may change while the run goes on."""
-    from zipocr.batch import BatchSettings
+    """Give what the reading processes need to know.
+
+    The user's list of ZIPs is read here and now; it may change while the run goes on.
+    """
+    from zipocr.batch.read_files import BatchSettings
     from zipocr.cli.directories import own_directory
 
     return BatchSettings(
@@ -47,7 +50,7 @@ def patience_of(config: ScanConfig) -> float:
 
     Else a service that does not answer would cost pages, as one that hangs does.
     """
-    from zipocr.remote import PATIENCE
+    from zipocr.images.s3 import PATIENCE
 
     if config.patience is not None:
         return config.patience
@@ -72,14 +75,14 @@ def facts_of(config: ScanConfig) -> dict[str, object]:
 
 def to_text(path: Path) -> str:
     """Write a path as the rows write names."""
-    from zipocr.results import to_cell
+    from zipocr.results.csv_file import to_cell
 
     return to_cell(str(path))
 
 
 def exit_code(counts: Mapping[str, int]) -> ExitCode:
     """Tell whether all inputs could be opened."""
-    from zipocr.batch import FAILED
+    from zipocr.batch.read_files import FAILED
 
     return ExitCode.SOME_INPUTS_FAILED if counts.get(FAILED) else ExitCode.DONE
 
@@ -131,19 +134,22 @@ class Tally:
         self.earlier = self.counts.total()
 
     def add(self, outcome: Outcome) -> None:
-        """Count a file's pages; a page that could not be opened is ``failed`` and not ``unread``."""
+        """Count a file's pages.
+
+        A page that could not be opened is ``failed`` and not ``unread``.
+        """
         self.counts.update(outcome.counts)
         self.upside_down += _count_upside_down(outcome)
         room = FAILURES_NAMED - len(self.named)
         if outcome.failures and room:
-            from zipocr.results import to_cell
+            from zipocr.results.csv_file import to_cell
 
             name = to_cell(outcome.rows[0].file)
             self.named.extend((name, failure) for failure in outcome.failures[:room])
 
     def take_back(self, outcome: Outcome, *, is_earlier: bool) -> None:
         """Count a file's pages no longer, since it has changed and was read again."""
-        from zipocr.results import to_cell
+        from zipocr.results.csv_file import to_cell
 
         self.changed += 1
         self.counts -= Counter(outcome.counts)
@@ -154,7 +160,7 @@ class Tally:
 
     def lines(self, *, seconds: float) -> Iterator[str]:
         """Say it in a few lines, the failures first and the totals last."""
-        from zipocr.batch import FAILED, FAILURES
+        from zipocr.batch.read_files import FAILED, FAILURES
 
         counts, failed = self.counts, self.counts[FAILED]
         pages = counts.total()

@@ -15,8 +15,24 @@ from zipocr.cli.backends import check_backend, choose_backend
 from zipocr.cli.interrupts import orderly_end
 from zipocr.cli.logs import LOG, log_outcome, logs
 from zipocr.cli.manifest import check_manifest, scan_manifest
-from zipocr.cli.options import DEFAULTS, FILE, NEW_FILE, NEW_FOLDER, directory_option, no_directory_option
-from zipocr.cli.runs import Tally, exit_code, facts_of, limits_of, progress, settings_of, tell, to_text
+from zipocr.cli.options import (
+    DEFAULTS,
+    FILE,
+    NEW_FILE,
+    NEW_FOLDER,
+    directory_option,
+    no_directory_option,
+)
+from zipocr.cli.runs import (
+    Tally,
+    exit_code,
+    facts_of,
+    limits_of,
+    progress,
+    settings_of,
+    tell,
+    to_text,
+)
 from zipocr.cli.sizes import to_size
 from zipocr.cli.terminal import say
 from zipocr.config import BACKENDS, LARGEST_MAX_PIXELS, ScanConfig
@@ -24,14 +40,20 @@ from zipocr.config import BACKENDS, LARGEST_MAX_PIXELS, ScanConfig
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zipocr.batch import BatchSettings
+    from zipocr.batch.read_files import BatchSettings
     from zipocr.errors import ExitCode
-    from zipocr.outputs import Output, Progress
+    from zipocr.output.run import Output, Progress
 
 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="PATH...", type=click.Path(exists=True, path_type=Path))
-@click.option("-o", "--output", default=DEFAULTS.output, metavar="FILE", help="CSV file to write; the default, -, is standard output.")
+@click.option(
+    "-o",
+    "--output",
+    default=DEFAULTS.output,
+    metavar="FILE",
+    help="CSV file to write; the default, -, is standard output.",
+)
 @click.option(
     "--manifest",
     default=DEFAULTS.manifest,
@@ -68,8 +90,20 @@ if TYPE_CHECKING:
     metavar="ADDRESS",
     help="Where the scheduler of the Dask cluster is, like tcp://host:8786; without it one is started on this machine.",
 )
-@click.option("--jobs", default=DEFAULTS.jobs, type=click.IntRange(min=0), metavar="N", help="Processes; the default, 0, is one per core.")
-@click.option("--model", default=DEFAULTS.model, show_default=True, metavar="NAME|PATH", help="Model: digits, mail or a model file.")
+@click.option(
+    "--jobs",
+    default=DEFAULTS.jobs,
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Processes; the default, 0, is one per core.",
+)
+@click.option(
+    "--model",
+    default=DEFAULTS.model,
+    show_default=True,
+    metavar="NAME|PATH",
+    help="Model: digits, mail or a model file.",
+)
 @click.option(
     "--max-error",
     default=DEFAULTS.max_error,
@@ -109,9 +143,17 @@ if TYPE_CHECKING:
     help="Pages with more pixels are not opened.",
 )
 @click.option(
-    "--resume", default=DEFAULTS.resume, is_flag=True, help="Go on with a run that did not end, without reading again what it read."
+    "--resume",
+    default=DEFAULTS.resume,
+    is_flag=True,
+    help="Go on with a run that did not end, without reading again what it read.",
 )
-@click.option("--force", default=DEFAULTS.force, is_flag=True, help="Replace an output or journal that is there.")
+@click.option(
+    "--force",
+    default=DEFAULTS.force,
+    is_flag=True,
+    help="Replace an output or journal that is there.",
+)
 @click.option(
     "--timeout",
     default=DEFAULTS.timeout,
@@ -133,7 +175,13 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="How long to wait for a file on S3 before the run ends; the default is 30, or half of --timeout.",
 )
-@click.option("-v", "--verbose", default=DEFAULTS.verbose, count=True, help="Say what happens as it happens; twice: every page.")
+@click.option(
+    "-v",
+    "--verbose",
+    default=DEFAULTS.verbose,
+    count=True,
+    help="Say what happens as it happens; twice: every page.",
+)
 @click.option(
     "--log-file",
     default=DEFAULTS.log_file,
@@ -141,21 +189,26 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Append what happens to this file as JSON lines.",
 )
-@click.option("--quiet", default=DEFAULTS.quiet, is_flag=True, help="No progress, summary or warnings.")
+@click.option(
+    "--quiet", default=DEFAULTS.quiet, is_flag=True, help="No progress, summary or warnings."
+)
 @click.pass_context
 def scan(ctx: click.Context, /, *, paths: tuple[Path, ...], **options: Any) -> None:
     """Read the ZIP code on every page of image files and folders.
 
-    PATHs are PNG, JPEG, TIFF (all pages), BMP, WebP, PDF and HEIC files, and folders, which are searched recursively for such files. Every
-    page gets one row of CSV, in the order of the input. An output file appears when it is complete; until then what is finished is kept in
-    a journal beside it, FILE.journal, that --resume goes on with. What made the rows is told in FILE.json.
+    PATHs are PNG, JPEG, TIFF (all pages), BMP, WebP, PDF and HEIC files, and folders, which are
+    searched recursively for such files. Every page gets one row of CSV, in the order of the input.
+    An output file appears when it is complete; until then what is finished is kept in a journal
+    beside it, FILE.journal, that --resume goes on with. What made the rows is told in FILE.json.
 
-    Of very many files, --manifest FILE --out-dir DIR makes parts instead, which 'zipocr merge DIR' puts together.
+    Of very many files, --manifest FILE --out-dir DIR makes parts instead, which 'zipocr merge DIR'
+    puts together.
 
     --directory takes one ZIP a line, or CSV with the header zip, zip,city or zip,city,state.
 
-    Exit status: 0 if every input could be opened, whatever was read; 1 if some could not (their rows stand and say why); 2 for wrong
-    usage; 3, 4, 5 and 6 for trouble with the list of ZIP codes, the model, the output or the processes; 130 if interrupted.
+    Exit status: 0 if every input could be opened, whatever was read; 1 if some could not (their
+    rows stand and say why); 2 for wrong usage; 3, 4, 5 and 6 for trouble with the list of ZIP
+    codes, the model, the output or the processes; 130 if interrupted.
     """
     config = ScanConfig(**options)  # every option is a field of its name
     check_threshold(ctx, config)
@@ -165,29 +218,46 @@ def scan(ctx: click.Context, /, *, paths: tuple[Path, ...], **options: Any) -> N
     else:
         check_places(paths, config)
     with orderly_end(), logs(config):
-        ctx.exit(scan_manifest(config.manifest, config.out_dir, config) if config.manifest and config.out_dir else _scan(paths, config))
+        ctx.exit(
+            scan_manifest(config.manifest, config.out_dir, config)
+            if config.manifest and config.out_dir
+            else _scan(paths, config)
+        )
 
 
 def check_threshold(ctx: click.Context, config: ScanConfig) -> None:
     """Refuse what contradicts itself about when a ZIP counts as read, and what is no number."""
-    if ctx.get_parameter_source("max_error") is not ParameterSource.DEFAULT and config.min_confidence is not None:
-        raise click.UsageError("--max-error and --min-confidence both choose the threshold; give one of them.")
-    if isnan(config.max_error) or (config.min_confidence is not None and isnan(config.min_confidence)):
+    if (
+        ctx.get_parameter_source("max_error") is not ParameterSource.DEFAULT
+        and config.min_confidence is not None
+    ):
+        raise click.UsageError(
+            "--max-error and --min-confidence both choose the threshold; give one of them."
+        )
+    if isnan(config.max_error) or (
+        config.min_confidence is not None and isnan(config.min_confidence)
+    ):
         raise click.UsageError("--max-error and --min-confidence need a number from 0 to 1.")
     if config.require_listed and config.no_directory:
-        raise click.UsageError("--require-listed needs a list of ZIP codes; do without --no-directory.")
+        raise click.UsageError(
+            "--require-listed needs a list of ZIP codes; do without --no-directory."
+        )
 
 
 def check_places(paths: Sequence[Path], config: ScanConfig) -> None:
     """Refuse outputs that would destroy or mix with the inputs, before anything is read."""
-    from zipocr.images import SUFFIXES
+    from zipocr.images.decode import SUFFIXES
 
     if config.resume and (config.force or config.output == "-"):
-        raise click.UsageError("--resume goes on with the journal of an --output FILE, --force throws it away.")
+        raise click.UsageError(
+            "--resume goes on with the journal of an --output FILE, --force throws it away."
+        )
     if not config.output:
         raise click.UsageError("--output needs a file name, or - for standard output.")
     output = Path(config.output)
-    if output.suffix.lower() in SUFFIXES or any(output.exists() and output.samefile(path) for path in paths if path.is_file()):
+    if output.suffix.lower() in SUFFIXES or any(
+        output.exists() and output.samefile(path) for path in paths if path.is_file()
+    ):
         message = f"{config.output} is an image; name the CSV file to write."
         raise click.BadParameter(message, param_hint="'--output'")
     if config.directory and output.exists() and output.samefile(config.directory):
@@ -200,13 +270,14 @@ def check_places(paths: Sequence[Path], config: ScanConfig) -> None:
 
 def _scan(paths: Sequence[Path], config: ScanConfig) -> ExitCode:
     """Find what to read, and what of it is read already."""
-    from zipocr.batch import least_confidence
-    from zipocr.images import list_inputs
-    from zipocr.model_file import load_model
-    from zipocr.outputs import completed, identify, list_digest, open_output
+    from zipocr.batch.read_files import least_confidence
+    from zipocr.images.decode import list_inputs
+    from zipocr.models.model_file import load_model
+    from zipocr.output.run import completed, identify, list_digest, open_output
 
     settings = settings_of(config)
-    # A model that cannot be used, or cannot promise so few errors, is refused before a header is out.
+    # A model that cannot be used, or cannot promise so few errors, is refused before a header is
+    # out.
     least_confidence(load_model(config.model), settings)
     listing = list_inputs(paths, exclude=config.debug)
     identity = identify("scan", settings, limits_of(config), list_digest(listing.files))
@@ -238,7 +309,7 @@ def _read(
     config: ScanConfig,
 ) -> None:
     """Read what is to be read, write, count."""
-    from zipocr.batch import read_stamped
+    from zipocr.batch.read_files import read_stamped
 
     files, finished = so_far.files, so_far.finished
     LOG.info("reading %d files, of which %d are finished", len(files), finished)

@@ -21,7 +21,9 @@ def to_size(text: str) -> int:
     >>> to_size("800M"), to_size("1.5GiB")
     (838860800, 1610612736)
     """
-    found = re.fullmatch(r"([0-9]{1,20}(?:\.[0-9]{1,9})?)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    found = re.fullmatch(
+        r"([0-9]{1,20}(?:\.[0-9]{1,9})?)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE
+    )
     size = int(float(found[1]) * UNITS[found[2].upper()]) if found else 0
     if not 0 < size <= LARGEST:
         message = f"{text!r} is no size; write one like 800M or 2G."

@@ -13,7 +13,7 @@ from zipocr.cli.terminal import say, show
 from zipocr.errors import ExitCode
 
 if TYPE_CHECKING:
-    from zipocr.sorting import Plan
+    from zipocr.output.sort import Plan
 
 BY = ("status", "zip3", "zip5", "state")
 NAMED = 20
@@ -21,34 +21,61 @@ NAMED = 20
 
 @click.command()
 @results_argument
-@click.option("--into", metavar="DIR", required=True, type=NEW_FOLDER, help="Folder for the folders.")
-@click.option("--by", type=click.Choice(BY), default=BY[0], show_default=True, help="What the folders are made by.")
-@click.option("--images", metavar="DIR", type=FOLDER, help="Folder that the names in the results are relative to.")
+@click.option(
+    "--into", metavar="DIR", required=True, type=NEW_FOLDER, help="Folder for the folders."
+)
+@click.option(
+    "--by",
+    type=click.Choice(BY),
+    default=BY[0],
+    show_default=True,
+    help="What the folders are made by.",
+)
+@click.option(
+    "--images",
+    metavar="DIR",
+    type=FOLDER,
+    help="Folder that the names in the results are relative to.",
+)
 @click.option("--copy", is_flag=True, help="Copy the files instead of linking them.")
 @click.option("--dry-run", is_flag=True, help="Print what would be put where, and do nothing.")
 @click.pass_context
-def sort(ctx: click.Context, *, results: Path, into: Path, by: str, images: Path | None, copy: bool, dry_run: bool) -> None:
+def sort(
+    ctx: click.Context,
+    *,
+    results: Path,
+    into: Path,
+    by: str,
+    images: Path | None,
+    copy: bool,
+    dry_run: bool,
+) -> None:
     """Put the images of results into folders, by status or by ZIP.
 
-    Only pages with the status read go into the folder of their ZIP or state; the others go to review and unread. Files are linked (hard
-    links: the same file under another name, which takes no room), or copied with --copy. Nothing is overwritten; of several files with
-    one name the first keeps it, and the next ones get -2, -3 and so on. A file of several pages is put into the folder of each of them,
-    with the number of the page in its name.
+    Only pages with the status read go into the folder of their ZIP or state; the others go to
+    review and unread. Files are linked (hard links: the same file under another name, which takes
+    no room), or copied with --copy. Nothing is overwritten; of several files with one name the
+    first keeps it, and the next ones get -2, -3 and so on. A file of several pages is put into the
+    folder of each of them, with the number of the page in its name.
 
-    Images are looked for where RESULTS.csv.json says that they were scanned, and in the current folder; or in --images.
+    Images are looked for where RESULTS.csv.json says that they were scanned, and in the current
+    folder; or in --images.
 
-    Exit status: 0; 1 if some images were not found; 2 for wrong usage; 3 for trouble with the results, 5 with the folder.
+    Exit status: 0; 1 if some images were not found; 2 for wrong usage; 3 for trouble with the
+    results, 5 with the folder.
     """
-    from zipocr.results import read_results, to_cell
-    from zipocr.sorting import By, check, plan, put
-    from zipocr.sources import sources_of
+    from zipocr.images.lookup import sources_of
+    from zipocr.output.sort import By, check, plan, put
+    from zipocr.results.csv_file import read_results, to_cell
 
     planned = plan(list(read_results(results)), sources_of(results, images), by=By(by))
     check(planned, into, copy=copy)
     done: Counter[bool] = Counter()
     for entry in planned.entries:
         if dry_run:
-            show(f"{to_cell(str(entry.source))} -> {to_cell(str(into / entry.folder / entry.name))}")
+            show(
+                f"{to_cell(str(entry.source))} -> {to_cell(str(into / entry.folder / entry.name))}"
+            )
         else:
             done[put(entry, into, copy=copy)] += 1
         if entry.is_renamed:
@@ -60,14 +87,16 @@ def sort(ctx: click.Context, *, results: Path, into: Path, by: str, images: Path
 
 def _tell(planned: Plan, would: str, done: Counter[bool], *, copy: bool) -> None:
     """Name what was not found, and say in one line what was done."""
-    from zipocr.results import to_cell
+    from zipocr.results.csv_file import to_cell
 
     for name in planned.missing[:NAMED]:
         say(f"not found: {to_cell(name)}")
     if len(planned.missing) > NAMED:
         say(f"not found: {len(planned.missing) - NAMED} more; say where they are with --images")
     folders = Counter(entry.folder for entry in planned.entries)
-    named = ", ".join(f"{folder} {count}" for folder, count in sorted(folders.items())[:NAMED]) + (", ..." if len(folders) > NAMED else "")
+    named = ", ".join(f"{folder} {count}" for folder, count in sorted(folders.items())[:NAMED]) + (
+        ", ..." if len(folders) > NAMED else ""
+    )
     count = len(planned.entries) if would else done[True]
     verb = " ".join(part for part in (would, "copied" if copy else "linked") if part)
     there = f", {done[False]} were there already" if done[False] else ""

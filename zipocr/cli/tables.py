@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from zipocr.cli.terminal import show, show_as_it_is
-from zipocr.report.words import advice, basis
-from zipocr.results import to_cell
+from zipocr.evaluate.report.text import advice, basis
+from zipocr.results.csv_file import to_cell
 from zipocr.types import dashed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from zipocr.evaluate import Evaluation, Figures
+    from zipocr.evaluate.metrics import Evaluation, Figures
 
 NARROWEST = 100
 """Columns of a table where there is no terminal to say."""
@@ -27,7 +27,12 @@ HEADS = ("labelled", "exact", "95 %", "read", "wrong|read", "@1%", "@0.1%", "ece
 def print_evaluation(evaluation: Evaluation, *, by: str | None) -> None:
     """Print the figures, then what they are of, then what to do."""
     # Names are printed as they are, not as markup.
-    console = Console(markup=False, highlight=False, emoji=False, width=None if sys.stdout and sys.stdout.isatty() else NARROWEST)
+    console = Console(
+        markup=False,
+        highlight=False,
+        emoji=False,
+        width=None if sys.stdout and sys.stdout.isatty() else NARROWEST,
+    )
     tables = [_figures(evaluation, by=by), _places(evaluation), _confusion(evaluation)]
     with console.capture() as drawn:
         console.print(*tables, *([_worst(evaluation)] if evaluation.worst else []), sep="\n")
@@ -39,9 +44,13 @@ def print_evaluation(evaluation: Evaluation, *, by: str | None) -> None:
 
 def _table(title: str, heads: Iterable[str]) -> Table:
     """A table whose first column is text and whose others are figures."""
-    table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
+    table = Table(
+        box=SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False
+    )
     for place, head in enumerate(heads):
-        table.add_column(head, justify="right" if place else "left", overflow="fold", no_wrap=bool(place))
+        table.add_column(
+            head, justify="right" if place else "left", overflow="fold", no_wrap=bool(place)
+        )
     return table
 
 
@@ -58,7 +67,12 @@ def _figures(evaluation: Evaluation, *, by: str | None) -> Table:
 def _cells(figures: Figures) -> list[str]:
     interval = f"{figures.exact_interval.low:.3f}-{figures.exact_interval.high:.3f}"
     shares = (figures.accepted, figures.wrong, *figures.at_risk, figures.ece, figures.unread)
-    return [str(figures.count), f"{figures.exact:.3f}", interval, *(f"{share:.3f}" for share in shares)]
+    return [
+        str(figures.count),
+        f"{figures.exact:.3f}",
+        interval,
+        *(f"{share:.3f}" for share in shares),
+    ]
 
 
 def _places(evaluation: Evaluation) -> Table:
@@ -69,7 +83,9 @@ def _places(evaluation: Evaluation) -> Table:
 
 
 def _confusion(evaluation: Evaluation) -> Table:
-    table = _table("Digits that stand there, and what they were read as", ("", *map(str, range(10))))
+    table = _table(
+        "Digits that stand there, and what they were read as", ("", *map(str, range(10)))
+    )
     for true, row in enumerate(evaluation.confusion):
         table.add_row(str(true), *(f"{count:.0f}" if count >= 0.5 else "" for count in row))
     return table
@@ -80,5 +96,12 @@ def _worst(evaluation: Evaluation) -> Table:
     table = _table(title, ("file", "page", "read", "stands there", "confidence", "status"))
     for case in evaluation.worst:
         truth = dashed(case.truth) or "no ZIP"
-        table.add_row(to_cell(case.file), str(case.page), dashed(case.read), truth, f"{case.confidence or 0:.4f}", case.status.value)
+        table.add_row(
+            to_cell(case.file),
+            str(case.page),
+            dashed(case.read),
+            truth,
+            f"{case.confidence or 0:.4f}",
+            case.status.value,
+        )
     return table

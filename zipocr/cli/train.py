@@ -1,4 +1,7 @@
-"""``zipocr train``: fit a model, tune it, repeat the experiment with isolated digits, or teach a model corrected pages."""
+"""``zipocr train``.
+
+Fit a model, tune it, repeat the experiment with isolated digits, or teach a model corrected pages.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,9 @@ from zipocr.errors import OutputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zipocr.training.datasets import DigitSet
-    from zipocr.training.experiment import Experiment, Holdout, Tuning
-    from zipocr.training.fit import Recipe
+    from zipocr.training.data.datasets import DigitSet
+    from zipocr.training.fit.experiment import Experiment, Holdout, Tuning
+    from zipocr.training.fit.svm import Recipe
 
 NAMED = ("digits", "openml")
 LEARNING = frozenset({"corrections", "images", "base", "only_if_better"})
@@ -54,8 +57,22 @@ def _ending(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | 
 
 
 @click.command()
-@click.option("--data", default="digits", show_default=True, metavar="digits|openml|PATH.npz", callback=_check_data, help="Training data.")
-@click.option("-o", "--model-out", metavar="FILE.npz", type=NEW_FILE, callback=_ending(".npz"), help="Model file to write.")
+@click.option(
+    "--data",
+    default="digits",
+    show_default=True,
+    metavar="digits|openml|PATH.npz",
+    callback=_check_data,
+    help="Training data.",
+)
+@click.option(
+    "-o",
+    "--model-out",
+    metavar="FILE.npz",
+    type=NEW_FILE,
+    callback=_ending(".npz"),
+    help="Model file to write.",
+)
 @click.option(
     "--corrections",
     metavar="FILE.csv",
@@ -68,12 +85,43 @@ def _ending(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | 
     type=FOLDER,
     help="The folder that was scanned, where the pages of --corrections are.",
 )
-@click.option("--base", default="mail", show_default=True, metavar="digits|mail|PATH", help="Model that learns from --corrections.")
-@click.option("--only-if-better", is_flag=True, help="Write no model unless what it learnt from --corrections measurably helped.")
-@click.option("--C", type=POSITIVE, metavar="C", callback=_check_finite, help="Penalty of the SVC; the default is the recipe's.")
-@click.option("--gamma", type=POSITIVE, metavar="G", callback=_check_finite, help="Its kernel's gamma, times features and variance.")
-@click.option("--tune", is_flag=True, help="Try a grid over C and gamma and use the best; one that is given stays fixed.")
-@click.option("--holdout", metavar="6|half", type=click.Choice(["6", "half"]), help="Predict the last six Digits, or their second half.")
+@click.option(
+    "--base",
+    default="mail",
+    show_default=True,
+    metavar="digits|mail|PATH",
+    help="Model that learns from --corrections.",
+)
+@click.option(
+    "--only-if-better",
+    is_flag=True,
+    help="Write no model unless what it learnt from --corrections measurably helped.",
+)
+@click.option(
+    "--C",
+    type=POSITIVE,
+    metavar="C",
+    callback=_check_finite,
+    help="Penalty of the SVC; the default is the recipe's.",
+)
+@click.option(
+    "--gamma",
+    type=POSITIVE,
+    metavar="G",
+    callback=_check_finite,
+    help="Its kernel's gamma, times features and variance.",
+)
+@click.option(
+    "--tune",
+    is_flag=True,
+    help="Try a grid over C and gamma and use the best; one that is given stays fixed.",
+)
+@click.option(
+    "--holdout",
+    metavar="6|half",
+    type=click.Choice(["6", "half"]),
+    help="Predict the last six Digits, or their second half.",
+)
 @click.option(
     "--plot",
     metavar="FILE",
@@ -82,10 +130,25 @@ def _ending(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | 
     help="Draw the experiment of --holdout and the accuracy over C and gamma, as PNG, SVG or PDF.",
 )
 @click.option(
-    "--network", metavar="NAME|PATH", help="Take over the network of this model; else one is trained, which takes PyTorch and time."
+    "--network",
+    metavar="NAME|PATH",
+    help="Take over the network of this model; else one is trained, which takes PyTorch and time.",
 )
-@click.option("--jobs", default=0, type=click.IntRange(min=0), metavar="N", help="Processes; the default, 0, is one per core.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), metavar="N", help="Seed of all chance.")
+@click.option(
+    "--jobs",
+    default=0,
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Processes; the default, 0, is one per core.",
+)
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Seed of all chance.",
+)
 @click.pass_context
 def train(
     ctx: click.Context,
@@ -107,24 +170,29 @@ def train(
 ) -> None:
     """Fit a model to labelled digits, or teach it pages whose ZIP a person knows.
 
-    A model can also be tuned, and it can be seen how well one predicts digits held out. Give at least one of --model-out, --tune and
-    --holdout; or --corrections with --images and --model-out.
+    A model can also be tuned, and it can be seen how well one predicts digits held out. Give at
+    least one of --model-out, --tune and --holdout; or --corrections with --images and --model-out.
 
-    The data are scikit-learn's Digits, NIST digits out of OpenML's mnist_784, or those of an .npz file with the arrays X (N, 28, 28),
-    y and writer. A model of Digits sees the 8x8 grid alone, one of NIST digits the character's 32x32 bitmap.
+    The data are scikit-learn's Digits, NIST digits out of OpenML's mnist_784, or those of an .npz
+    file with the arrays X (N, 28, 28), y and writer. A model of Digits sees the 8x8 grid alone, one
+    of NIST digits the character's 32x32 bitmap.
 
-    --holdout trains on the first Digits in their original order, predicts the rest and prints the accuracy. --tune cross-validates by
-    writer, with Digits by contiguous blocks, and never sees the digits of --holdout. The model file of --model-out appears when it is
-    complete and replaces an older one; it is fitted to all the data that are not set aside to calibrate and test it, also with
-    --holdout.
+    --holdout trains on the first Digits in their original order, predicts the rest and prints the
+    accuracy. --tune cross-validates by writer, with Digits by contiguous blocks, and never sees the
+    digits of --holdout. The model file of --model-out appears when it is complete and replaces an
+    older one; it is fitted to all the data that are not set aside to calibrate and test it, also
+    with --holdout.
 
-    --corrections teaches the model --base pages whose ZIP is known, and prints how many pages it reads exactly before and after, each
-    read by a model that did not learn from it. The model is written whatever comes of that, unless --only-if-better is given.
+    --corrections teaches the model --base pages whose ZIP is known, and prints how many pages it
+    reads exactly before and after, each read by a model that did not learn from it. The model is
+    written whatever comes of that, unless --only-if-better is given.
     """
     if _is_learning(ctx, corrections, images):
         _learn(ctx, base)
         return
-    _check_request(data, model_out, plot, wanted=bool(model_out or tune or holdout), holdout=holdout)
+    _check_request(
+        data, model_out, plot, wanted=bool(model_out or tune or holdout), holdout=holdout
+    )
     recipe = _recipe(data, c, gamma, seed)
     digits = _load(data) if tune or holdout else None
     tuning = None
@@ -140,22 +208,34 @@ def train(
 
 
 def _is_learning(ctx: click.Context, corrections: Path | None, images: Path | None) -> bool:
-    """Whether corrected pages are to be learnt from; options of the other job, or half of this one's, are refused."""
-    given = {name for name in ctx.params if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    """Whether corrected pages are to be learnt from.
+
+    Options of the other job, or half of this one's, are refused.
+    """
+    given = {
+        name for name in ctx.params if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
     if not given & LEARNING:
         return False
     if corrections is None or images is None or "model_out" not in given:
-        raise click.UsageError("To learn from corrected pages give --corrections FILE.csv, --images DIR and --model-out FILE.npz.")
+        raise click.UsageError(
+            "To learn from corrected pages give --corrections FILE.csv, --images DIR and --model-out FILE.npz."
+        )
     if others := sorted(given - LEARNING - {"model_out", "jobs", "seed"}):
         option = next(each.opts[-1] for each in ctx.command.params if each.name == others[0])
-        raise click.UsageError(f"{option} has no part in learning from --corrections; leave it out.")
+        raise click.UsageError(
+            f"{option} has no part in learning from --corrections; leave it out."
+        )
     return True
 
 
 def _learn(ctx: click.Context, base: str) -> None:
     from zipocr.cli.learning import learn_from
 
-    asked = {name: ctx.params[name] for name in ("corrections", "images", "only_if_better", "jobs", "seed")}
+    asked = {
+        name: ctx.params[name]
+        for name in ("corrections", "images", "only_if_better", "jobs", "seed")
+    }
     out: Path = ctx.params["model_out"]
     _check_folder(out)
     if out.exists() and Path(base).exists() and out.samefile(base):
@@ -163,16 +243,26 @@ def _learn(ctx: click.Context, base: str) -> None:
     learn_from(base=base, out=out, **asked)
 
 
-def _check_request(data: str, model_out: Path | None, plot: Path | None, *, wanted: bool, holdout: Holdout | None) -> None:
+def _check_request(
+    data: str, model_out: Path | None, plot: Path | None, *, wanted: bool, holdout: Holdout | None
+) -> None:
     """Refuse what could only fail after minutes of work, or would destroy the data."""
     if not wanted:
-        raise click.UsageError("Nothing to do: give --model-out FILE.npz to write a model, --tune, or --holdout 6 or half.")
+        raise click.UsageError(
+            "Nothing to do: give --model-out FILE.npz to write a model, --tune, or --holdout 6 or half."
+        )
     if holdout and data != "digits":
-        raise click.UsageError("--holdout predicts the last of scikit-learn's Digits: give --data digits with it.")
+        raise click.UsageError(
+            "--holdout predicts the last of scikit-learn's Digits: give --data digits with it."
+        )
     if plot and not holdout:
-        raise click.UsageError("--plot draws the digits held out: give --holdout 6 or half with it.")
+        raise click.UsageError(
+            "--plot draws the digits held out: give --holdout 6 or half with it."
+        )
     if model_out and model_out.exists() and data not in NAMED and model_out.samefile(data):
-        raise click.UsageError(f"{model_out} is the data to train on; write the model to another file.")
+        raise click.UsageError(
+            f"{model_out} is the data to train on; write the model to another file."
+        )
     for path in (model_out, plot):
         if path:
             _check_folder(path)
@@ -186,28 +276,37 @@ def _check_folder(path: Path) -> None:
 
 def _recipe(data: str, c: float | None, gamma: float | None, seed: int) -> Recipe:
     """Apply what is given to the recipe of the data."""
-    from zipocr.training.fit import Recipe
+    from zipocr.training.fit.svm import Recipe
 
     recipe = Recipe(from_grid=data == "digits", seed=seed)
-    return replace(recipe, C=recipe.C if c is None else c, gamma=recipe.gamma if gamma is None else gamma)
+    return replace(
+        recipe, C=recipe.C if c is None else c, gamma=recipe.gamma if gamma is None else gamma
+    )
 
 
 def _load(data: str) -> DigitSet:
     """Load what may train: of NIST digits those of the writers that are not set aside."""
-    from zipocr.training.datasets import load_digits_set, load_npz, load_openml, split_writers
+    from zipocr.training.data.datasets import load_digits_set, load_npz, load_openml, split_writers
 
     if data == "digits":
         return load_digits_set()
     return split_writers(load_openml() if data == "openml" else load_npz(Path(data))).train
 
 
-def _tune(digits: DigitSet, holdout: Holdout | None, c: float | None, gamma: float | None, recipe: Recipe) -> Tuning:
+def _tune(
+    digits: DigitSet, holdout: Holdout | None, c: float | None, gamma: float | None, recipe: Recipe
+) -> Tuning:
     """Tune on what is not held out; print the grid and the best."""
-    from zipocr.training.experiment import C_VALUES, GAMMA_VALUES, split_in_order, tune
+    from zipocr.training.fit.experiment import C_VALUES, GAMMA_VALUES, split_in_order, tune
 
     trained = split_in_order(digits, holdout)[0] if holdout else digits
     say("trying values of C and gamma")
-    tuning = tune(trained, C_VALUES if c is None else (c,), GAMMA_VALUES if gamma is None else (gamma,), recipe)
+    tuning = tune(
+        trained,
+        C_VALUES if c is None else (c,),
+        GAMMA_VALUES if gamma is None else (gamma,),
+        recipe,
+    )
     show("cross-validated accuracy by C (rows) and gamma (columns)")
     show(" " * 8 + "".join(f"{value:8.4g}" for value in tuning.gamma_values))
     for value, row in zip(tuning.c_values, tuning.accuracy, strict=True):
@@ -218,7 +317,7 @@ def _tune(digits: DigitSet, holdout: Holdout | None, c: float | None, gamma: flo
 
 def _predict(digits: DigitSet, split: Holdout, recipe: Recipe) -> Experiment:
     """Hold out and predict; print predicted beside actual where they are few, and the accuracy."""
-    from zipocr.training.experiment import holdout
+    from zipocr.training.fit.experiment import holdout
 
     experiment = holdout(digits, split, recipe)
     held = len(experiment.actual)
@@ -227,27 +326,36 @@ def _predict(digits: DigitSet, split: Holdout, recipe: Recipe) -> Experiment:
     say(f"trained on the first {first} digits with {settings}, predicted the other {held}")
     if held <= PRINTED_UP_TO:
         show("digit  predicted  actual")
-        for number, (predicted, actual) in enumerate(zip(experiment.predicted, experiment.actual, strict=True), start=first + 1):
-            show(f"{number:5d}{predicted:11d}{actual:8d}" + ("" if predicted == actual else "  wrong"))
+        for number, (predicted, actual) in enumerate(
+            zip(experiment.predicted, experiment.actual, strict=True), start=first + 1
+        ):
+            show(
+                f"{number:5d}{predicted:11d}{actual:8d}"
+                + ("" if predicted == actual else "  wrong")
+            )
     show(f"accuracy {experiment.accuracy:.4f}")
     return experiment
 
 
 def _plot(path: Path, experiment: Experiment, tuning: Tuning) -> None:
-    from zipocr.atomic import written_whole
-    from zipocr.plots import TuningMap, plot_experiment
+    from zipocr.drawing.experiment_plot import TuningMap, plot_experiment
+    from zipocr.storage.atomic import written_whole
 
-    tried = TuningMap(c_values=tuning.c_values, gamma_values=tuning.gamma_values, accuracy=tuning.accuracy)
-    figure = plot_experiment(experiment.images, experiment.actual, experiment.predicted, experiment.confusion, tried)
+    tried = TuningMap(
+        c_values=tuning.c_values, gamma_values=tuning.gamma_values, accuracy=tuning.accuracy
+    )
+    figure = plot_experiment(
+        experiment.images, experiment.actual, experiment.predicted, experiment.confusion, tried
+    )
     with written_whole(path) as file:
         figure.savefig(file, format=path.suffix[1:].lower())
     say(f"wrote {path}")
 
 
 def _build(path: Path, data: str, recipe: Recipe, network: str | None, jobs: int) -> None:
-    from zipocr.backends import usable_cores
-    from zipocr.model_file import load_model, save_model
-    from zipocr.training.recipes import build_model
+    from zipocr.batch.backends import usable_cores
+    from zipocr.models.model_file import load_model, save_model
+    from zipocr.training.fit.recipes import build_model
 
     taken = load_model(network) if network else None
     model = build_model(data, recipe=recipe, jobs=jobs or usable_cores(), report=say, network=taken)

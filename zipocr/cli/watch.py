@@ -21,11 +21,11 @@ from zipocr.config import ScanConfig, WatchConfig
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zipocr.backends import Backend
-    from zipocr.batch import BatchSettings, Outcome
+    from zipocr.batch.backends import Backend
+    from zipocr.batch.read_files import BatchSettings, Outcome
+    from zipocr.batch.watch import Arrival, Watcher
     from zipocr.errors import ExitCode
-    from zipocr.outputs import FileOutput
-    from zipocr.watching import Arrival, Watcher
+    from zipocr.output.run import FileOutput
 
 DEFAULTS = WatchConfig()
 OF_MANIFESTS = frozenset({"manifest", "out_dir", "shard_size", "patience"})
@@ -33,7 +33,9 @@ NOT_OF_WATCH = frozenset({"paths", "resume", "backend", "scheduler"}) | OF_MANIF
 # Writing the whole CSV anew may not take more than this share of the time.
 LARGEST_SHARE = 0.05
 
-FOLDER = click.Argument(["folder"], metavar="FOLDER", type=click.Path(exists=True, file_okay=False, path_type=Path))
+FOLDER = click.Argument(
+    ["folder"], metavar="FOLDER", type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
 SETTLE = click.Option(
     ["--settle"],
     default=DEFAULTS.settle,
@@ -79,9 +81,10 @@ def watch(
 ) -> None:
     """Read image files as they arrive in a folder or in folders in it, until Ctrl-C.
 
-    Rows come in the order of arrival. The output FILE is made anew, whole, as they come. What has been read is kept in FILE.journal:
-    another watch with the same FILE goes on where this one ended, however that was, and reads no file twice. A file that has changed
-    since is read again, and its rows are replaced.
+    Rows come in the order of arrival. The output FILE is made anew, whole, as they come. What has
+    been read is kept in FILE.journal: another watch with the same FILE goes on where this one
+    ended, however that was, and reads no file twice. A file that has changed since is read again,
+    and its rows are replaced.
 
     Exit status: as of scan; 0 or 1 after Ctrl-C.
     """
@@ -91,7 +94,9 @@ def watch(
     if config.output == "-":
         raise click.UsageError("Name the CSV file to write with --output.")
     if find_spec("watchfiles") is None:
-        raise click.UsageError("To watch a folder takes another package: pip install 'zipocr[watch]'.")
+        raise click.UsageError(
+            "To watch a folder takes another package: pip install 'zipocr[watch]'."
+        )
     timing = WatchConfig(settle=settle, settle_limit=settle_limit, poll=poll)
     with orderly_end() as ask, logs(config):
         ctx.exit(_watch(folder, config, timing, ask))
@@ -104,9 +109,9 @@ def _watch(
     ask: Callable[[], None],
 ) -> ExitCode:
     """Take up what an earlier watch has read, watch, and make the results whole at the end."""
-    from zipocr.batch import least_confidence
-    from zipocr.model_file import load_model
-    from zipocr.outputs import FileOutput, identify, open_output
+    from zipocr.batch.read_files import least_confidence
+    from zipocr.models.model_file import load_model
+    from zipocr.output.run import FileOutput, identify, open_output
 
     settings = settings_of(config)
     least_confidence(load_model(config.model), settings)
@@ -132,7 +137,7 @@ def _watcher(
     *,
     known: dict[str, str],
 ) -> Watcher:
-    from zipocr.watching import Watcher
+    from zipocr.batch.watch import Watcher
 
     return Watcher(
         folder=folder,
@@ -152,7 +157,7 @@ def _watch_until_told(
     ask: Callable[[], None],
 ) -> None:
     """Watch. However that ends, what has been read is in the results then if it can be."""
-    from zipocr.backends import usable_cores
+    from zipocr.batch.backends import usable_cores
     from zipocr.errors import OutputError
 
     watched = f"{to_text(watcher.folder)}, where {len(watcher.known)} files have been read"
@@ -223,7 +228,7 @@ def _read_arrivals(
     ask: Callable[[], None],
 ) -> None:
     """Read until told to end, which is asked now and then."""
-    from zipocr.batch import read_files
+    from zipocr.batch.read_files import read_files
 
     for arrivals in watcher.arrivals():
         ask()

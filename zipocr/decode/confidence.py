@@ -28,8 +28,8 @@ FEATURES = 15
 def directory_log_prior(count: int) -> float:
     """Return what being on a list of this many ZIPs (1 or more) is worth, in nats.
 
-    log [P(string | listed mail) / P(string | other)]. A list of nearly all strings says nothing, and
-    never speaks against what it holds.
+    log [P(string | listed mail) / P(string | other)]. A list of nearly all strings says nothing,
+    and never speaks against what it holds.
     """
     if count >= P_LISTED * STRINGS:
         return 0.0
@@ -43,7 +43,9 @@ def distribute_probability(candidates: Sequence[Candidate], confidence: float) -
     return [confidence, *((1 - confidence) * share for share in posterior(candidates[1:]))]
 
 
-def digit_marginals(candidates: Sequence[Candidate], probabilities: Sequence[float]) -> list[list[float]]:
+def digit_marginals(
+    candidates: Sequence[Candidate], probabilities: Sequence[float]
+) -> list[list[float]]:
     """Sum the probabilities of strings with each digit at each place: 5 or 9 rows of 10."""
     table = [[0.0] * 10 for _ in candidates[0].text]
     for one, probability in zip(candidates, probabilities, strict=True):
@@ -52,7 +54,9 @@ def digit_marginals(candidates: Sequence[Candidate], probabilities: Sequence[flo
     return table
 
 
-def confidence_features(ranked: Sequence[Candidate], *, shape: float, chosen_by_directory: bool, second_pass: bool) -> Floats:
+def confidence_features(
+    ranked: Sequence[Candidate], *, shape: float, chosen_by_directory: bool, second_pass: bool
+) -> Floats:
     """Return what speaks for and against the best string.
 
     Parameters

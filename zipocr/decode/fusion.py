@@ -21,9 +21,9 @@ MAX_PROPOSED, MAX_LOSS = 6, 4.0
 class Candidate:
     """A string of five or nine digits, and what was seen of it.
 
-    ``line_score`` is the network's log probability of it; ``regions`` are the numbers of its regions
-    and ``log_likelihoods`` what the classifier says of its digits there, both empty where the
-    string has no regions; ``score`` is its fused log probability up to a constant.
+    ``line_score`` is the network's log probability of it; ``regions`` are the numbers of its
+    regions and ``log_likelihoods`` what the classifier says of its digits there, both empty where
+    the string has no regions; ``score`` is its fused log probability up to a constant.
     """
 
     text: str
@@ -71,7 +71,12 @@ class Fusion:
 
     def _score(self, one: Candidate) -> float:
         line, digits, weakest, no_regions = fusion_features(one)
-        return self.line * line + self.digits * digits + self.weakest * weakest + self.no_regions * no_regions
+        return (
+            self.line * line
+            + self.digits * digits
+            + self.weakest * weakest
+            + self.no_regions * no_regions
+        )
 
 
 def fusion_features(one: Candidate) -> tuple[float, float, float, float]:
@@ -130,12 +135,19 @@ def to_candidates(
     found = []
     for text, line_score in line_scores.items():
         fits = [
-            (tuple(table[region][int(digit)] for region, digit in zip(regions, text, strict=True)), regions)
+            (
+                tuple(
+                    table[region][int(digit)] for region, digit in zip(regions, text, strict=True)
+                ),
+                regions,
+            )
             for regions in dict.fromkeys(strings)
             if len(regions) == len(text)
         ]
         best, regions = max(fits, key=lambda fit: sum(fit[0]), default=((), ()))
-        found.append(Candidate(text=text, line_score=line_score, regions=regions, log_likelihoods=best))
+        found.append(
+            Candidate(text=text, line_score=line_score, regions=regions, log_likelihoods=best)
+        )
     return found
 
 
@@ -152,9 +164,14 @@ def _sorted(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
     return tuple(sorted(candidates, key=lambda one: (-one.score, one.text)))
 
 
-def apply_prior(candidates: Sequence[Candidate], listed: Mapping[str, object], weight: float) -> tuple[Candidate, ...]:
+def apply_prior(
+    candidates: Sequence[Candidate], listed: Mapping[str, object], weight: float
+) -> tuple[Candidate, ...]:
     """Add the directory's log prior to strings whose first five digits it lists; best first."""
-    weighed = [replace(one, score=one.score + weight) if one.text[:ZIP_LENGTH] in listed else one for one in candidates]
+    weighed = [
+        replace(one, score=one.score + weight) if one.text[:ZIP_LENGTH] in listed else one
+        for one in candidates
+    ]
     return _sorted(weighed)
 
 

@@ -35,8 +35,8 @@ class Oriented:
 class OrientationModel:
     """Logistic models of "this is the right way up".
 
-    Of one line: ``weights`` (96,) and ``bias`` on the network's features. Of several orientations of
-    a page: the slopes of the confidence's log odds and of the line's.
+    Of one line: ``weights`` (96,) and ``bias`` on the network's features. Of several orientations
+    of a page: the slopes of the confidence's log odds and of the line's.
     """
 
     weights: Floats
@@ -63,7 +63,9 @@ class OrientationModel:
     def posterior(self, orientations: Sequence[Oriented]) -> list[float]:
         """Return the probability of each orientation of a page."""
         scores = [
-            self.confidence_slope * log_odds(one.confidence, MIN_CONFIDENCE) + self.line_slope * one.log_odds + LOG_PRIOR[one.rotation]
+            self.confidence_slope * log_odds(one.confidence, MIN_CONFIDENCE)
+            + self.line_slope * one.log_odds
+            + LOG_PRIOR[one.rotation]
             for one in orientations
         ]
         weights = [exp(score - max(scores)) for score in scores]

@@ -23,10 +23,10 @@ from flask import Flask, Request, Response, abort, after_this_request, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.serving import BaseWSGIServer, ThreadedWSGIServer, WSGIRequestHandler
 
-from zipocr.corrections import is_zip
 from zipocr.errors import OutputError
-from zipocr.results import to_cell
-from zipocr.review.looks import Looker
+from zipocr.results.corrections import is_zip
+from zipocr.results.csv_file import to_cell
+from zipocr.review.preview import Looker
 from zipocr.review.queue import Item
 from zipocr.review.session import Answer, Conflict, Refused, Session
 from zipocr.review.words import WHY
@@ -47,7 +47,11 @@ USED = (
     "If that was not yours, end the review with Ctrl-C and look at what was decided. "
     "Start it again for another address."
 )
-FILES = {"": ("index.html", "text/html"), "review.css": ("review.css", "text/css"), "review.js": ("review.js", "text/javascript")}
+FILES = {
+    "": ("index.html", "text/html"),
+    "review.css": ("review.css", "text/css"),
+    "review.js": ("review.js", "text/javascript"),
+}
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -117,7 +121,8 @@ class Review:
     looker : Looker
         What pages look like; its numbers are those of the session.
     blind : bool
-        Whether to keep back what tells a page of the audit from the others: confidence, and that it is low.
+        Whether to keep back what tells a page of the audit from the others: confidence, and that it
+        is low.
     next_command : str
         What to do when all is decided.
     entrance : Entrance
@@ -162,7 +167,10 @@ def _guard(asked: Request, entrance: Entrance) -> None:
         abort(HTTPStatus.FORBIDDEN, "This address is not the one that zipocr review printed.")
     given = asked.path.removeprefix("/").partition("/")[0]
     if not _is_same(given, entrance.token):
-        abort(HTTPStatus.FORBIDDEN, "This is not the address that zipocr review printed, or that of an earlier review.")
+        abort(
+            HTTPStatus.FORBIDDEN,
+            "This is not the address that zipocr review printed, or that of an earlier review.",
+        )
     if not entrance.is_known(asked):
         if not entrance.is_first(asked):
             abort(HTTPStatus.FORBIDDEN, USED)
@@ -212,7 +220,9 @@ class Pages:
     def file(self, name: str = "") -> Response:
         """Give the page itself, its style or its script."""
         file, kind = FILES[name]
-        return Response((resources.files("zipocr.review") / "page" / file).read_bytes(), mimetype=kind)
+        return Response(
+            (resources.files("zipocr.review") / "page" / file).read_bytes(), mimetype=kind
+        )
 
     def state(self) -> Response:
         """Tell what comes next and how far it is."""
@@ -221,19 +231,35 @@ class Pages:
     def crop(self, number: int) -> Response:
         """Give a page as PNG, or the reason why it cannot be shown."""
         crop = self._looker.crop(self._known(number))
-        return _json({"trouble": crop}) if isinstance(crop, str) else Response(crop, mimetype="image/png")
+        return (
+            _json({"trouble": crop})
+            if isinstance(crop, str)
+            else Response(crop, mimetype="image/png")
+        )
 
     def look(self, number: int) -> Response:
         """Tell what reading a page once more shows."""
         look = self._looker.look(self._known(number))
         strings = [[text, None if self._review.blind else share] for text, share in look.strings]
         shapes = [asdict(shape) for shape in look.shapes]
-        return _json({"zip": look.zip, "shapes": shapes, "strings": strings, "tiles": bool(look.tiles), "trouble": look.trouble})
+        return _json(
+            {
+                "zip": look.zip,
+                "shapes": shapes,
+                "strings": strings,
+                "tiles": bool(look.tiles),
+                "trouble": look.trouble,
+            }
+        )
 
     def tiles(self, number: int) -> Response:
         """Give the digits of a page as PNG."""
         look = self._looker.look(self._known(number))
-        return Response(look.tiles, mimetype="image/png") if look.tiles else abort(HTTPStatus.NOT_FOUND)
+        return (
+            Response(look.tiles, mimetype="image/png")
+            if look.tiles
+            else abort(HTTPStatus.NOT_FOUND)
+        )
 
     def place(self, zip_: str) -> Response:
         """Tell whose ZIP it is."""
@@ -245,7 +271,9 @@ class Pages:
         body = _body(number=int, answer=str, zip=str)
         if body["answer"] not in set(Answer):
             abort(HTTPStatus.BAD_REQUEST, "There is no such answer.")
-        return self._change(lambda: self._session.decide(body["number"], Answer(body["answer"]), body["zip"]))
+        return self._change(
+            lambda: self._session.decide(body["number"], Answer(body["answer"]), body["zip"])
+        )
 
     def undo(self) -> Response:
         """Take the latest decision back."""

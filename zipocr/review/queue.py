@@ -1,4 +1,8 @@
-"""What comes next: the order of the pages, the audit's sample among them, and what is settled. Pure: no files, no clock."""
+"""What comes next.
+
+The order of the pages, the audit's sample among them, and what is settled. Pure: no files, no
+clock.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,8 +10,8 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from random import Random
 
-from zipocr.corrections import Drawn, Verdict
-from zipocr.results import Row
+from zipocr.results.corrections import Drawn, Verdict
+from zipocr.results.csv_file import Row
 from zipocr.types import Status, dashed
 
 
@@ -44,14 +48,19 @@ def line_up(rows: Iterable[Row], *, audit: int = 0, seed: int = 0) -> list[Item]
     Returns
     -------
     list of Item
-        The sample is spread evenly, in no order of its own, so that nobody can tell by the place of a page whether it belongs to it.
+        The sample is spread evenly, in no order of its own, so that nobody can tell by the place of
+        a page whether it belongs to it.
     """
     latest = {(row.file, row.page): row for row in rows}
-    doubtful = [Item(row=row, drawn=Drawn.DOUBT) for row in latest.values() if row.status is not Status.READ]
+    doubtful = [
+        Item(row=row, drawn=Drawn.DOUBT) for row in latest.values() if row.status is not Status.READ
+    ]
     doubtful.sort(key=lambda item: item.row.confidence or 0.0)
     read = [row for row in latest.values() if row.status is Status.READ]
     chance = Random(seed)
-    sample = [Item(row=row, drawn=Drawn.AUDIT) for row in chance.sample(read, min(audit, len(read)))]
+    sample = [
+        Item(row=row, drawn=Drawn.AUDIT) for row in chance.sample(read, min(audit, len(read)))
+    ]
     return list(_spread(doubtful, sample, chance))
 
 
@@ -88,7 +97,9 @@ class Queue:
 
     def reopen_skipped(self) -> None:
         """Bring back the pages that were skipped."""
-        self._reopened = {number for number, verdict in self._settled.items() if verdict is Verdict.SKIPPED}
+        self._reopened = {
+            number for number, verdict in self._settled.items() if verdict is Verdict.SKIPPED
+        }
 
     def verdict(self, number: int) -> Verdict | None:
         """Tell what was said of a page that does not come again; None if it is to come."""
@@ -101,7 +112,9 @@ class Queue:
 
     def coming(self, most: int) -> list[int]:
         """Name the next pages, at most so many."""
-        return list(islice((number for number in range(self._count) if self.verdict(number) is None), most))
+        return list(
+            islice((number for number in range(self._count) if self.verdict(number) is None), most)
+        )
 
     @property
     def counts(self) -> Counter[Verdict]:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from statistics import median
 from threading import Lock
 
-from zipocr.corrections import CorrectionsFile, Decision, Verdict, is_zip
+from zipocr.results.corrections import CorrectionsFile, Decision, Verdict, is_zip
 from zipocr.review.queue import Item, Queue
 
 PAUSE = 60.0
@@ -75,7 +75,9 @@ class Session:
         For tests that know the time.
     """
 
-    def __init__(self, items: Sequence[Item], corrections: CorrectionsFile, pace: Pace | None = None) -> None:
+    def __init__(
+        self, items: Sequence[Item], corrections: CorrectionsFile, pace: Pace | None = None
+    ) -> None:
         self.items = items
         self.pace = pace or Pace()
         self.revision = 0
@@ -115,7 +117,9 @@ class Session:
         with self._lock:
             if self._queue.verdict(number) is not None:
                 raise Conflict(self._already(number))
-            self._write(number, self._judge(number, answer, zip_), zip_ if answer is Answer.ACCEPT else "")
+            self._write(
+                number, self._judge(number, answer, zip_), zip_ if answer is Answer.ACCEPT else ""
+            )
             self.pace.tick()
 
     def undo(self, revision: int) -> None:
@@ -135,7 +139,9 @@ class Session:
             if latest is None:
                 raise Refused("There is nothing to take back.")
             if revision != self.revision:
-                raise Conflict(f"Another window went on meanwhile. {self._already(latest)} Press u again to take that back.")
+                raise Conflict(
+                    f"Another window went on meanwhile. {self._already(latest)} Press u again to take that back."
+                )
             self._write(latest, Verdict.UNDONE, "")
 
     def reopen_skipped(self) -> None:
@@ -155,7 +161,11 @@ class Session:
         """How many pages got which verdict, each verdict named."""
         with self._lock:
             counts = self._queue.counts
-            return {verdict.value: counts[verdict] for verdict in Verdict if verdict is not Verdict.UNDONE}
+            return {
+                verdict.value: counts[verdict]
+                for verdict in Verdict
+                if verdict is not Verdict.UNDONE
+            }
 
     @property
     def can_undo(self) -> bool:
@@ -173,7 +183,15 @@ class Session:
         file, page = item.key
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self._corrections.append(
-            Decision(file=file, page=page, read_zip=item.read_zip, zip=zip_, decision=verdict, drawn=item.drawn, time=now)
+            Decision(
+                file=file,
+                page=page,
+                read_zip=item.read_zip,
+                zip=zip_,
+                decision=verdict,
+                drawn=item.drawn,
+                time=now,
+            )
         )
         self._queue.settle(number, verdict)
         self.revision += 1
@@ -182,5 +200,7 @@ class Session:
         """Say what was decided about a page."""
         item = self.items[number]
         decided = self._corrections.last[item.key]
-        said = {Verdict.NOT_A_ZIP: "not a ZIP", Verdict.SKIPPED: "skipped"}.get(decided.decision, decided.zip)
+        said = {Verdict.NOT_A_ZIP: "not a ZIP", Verdict.SKIPPED: "skipped"}.get(
+            decided.decision, decided.zip
+        )
         return f"{item.row.file}, page {item.row.page}, is already decided: {said}."

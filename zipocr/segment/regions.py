@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.components import Components, Extent
+from zipocr.preprocess.components import Components, Extent
 from zipocr.segment.seams import find_seam
 from zipocr.types import Box, InkMask, Region
 
@@ -37,7 +37,9 @@ class Segmentation:
     strings: tuple[tuple[int, ...], ...]
 
 
-def segment(components: Components, height: float, centres: Sequence[NDArray[np.float64]]) -> Segmentation:
+def segment(
+    components: Components, height: float, centres: Sequence[NDArray[np.float64]]
+) -> Segmentation:
     """Find the regions of the digits of several strings.
 
     Parameters
@@ -80,7 +82,9 @@ def _same(
     return None
 
 
-def divide(components: Components, height: float, centres: NDArray[np.float64]) -> tuple[Region, ...]:
+def divide(
+    components: Components, height: float, centres: NDArray[np.float64]
+) -> tuple[Region, ...]:
     """Divide ink among digits.
 
     Parameters
@@ -116,12 +120,16 @@ def divide(components: Components, height: float, centres: NDArray[np.float64]) 
     return regions if enough else ()
 
 
-def _owners(components: Components, centres: NDArray[np.float64], reach: float) -> NDArray[np.intp] | None:
+def _owners(
+    components: Components, centres: NDArray[np.float64], reach: float
+) -> NDArray[np.intp] | None:
     """Return the component with the most ink near each centre; None if one has no ink near it."""
     first = components.window[1].start
     owners = np.empty(len(centres), np.intp)
     for place, centre in enumerate(centres - first):
-        near = components.labels[:, max(round(centre - reach), 0) : max(round(centre + reach), 0) + 1]
+        near = components.labels[
+            :, max(round(centre - reach), 0) : max(round(centre + reach), 0) + 1
+        ]
         counts = np.bincount(near.ravel())
         counts[:1] = 0
         if not counts.any():
@@ -130,7 +138,9 @@ def _owners(components: Components, centres: NDArray[np.float64], reach: float) 
     return components.places[owners]
 
 
-def _cut(ink: InkMask, box: Extent, height: float, centres: NDArray[np.float64]) -> Iterator[Region]:
+def _cut(
+    ink: InkMask, box: Extent, height: float, centres: NDArray[np.float64]
+) -> Iterator[Region]:
     """Cut a component along the cheapest seam between each two of its centres."""
     rest, first = ink, box.left
     if len(centres) == 1:

@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from zipocr.types import Floats, InkMask
 
-# Columns a seam may stray from its middle line, and how far apart middle lines lie, in digit heights.
+# Columns a seam may stray from its middle line, and how far apart middle lines lie, in digit
+# heights.
 STRAY = 0.16
 STEP = 0.05
 # Columns the middle lines move left per row downwards.
@@ -66,7 +67,9 @@ def _middle_lines(rows: int, height: float, near: float) -> NDArray[np.intp]:
     return np.asarray(np.rint(np.concatenate(lines)), np.intp)
 
 
-def _cheapest(sheet: Floats, middles: NDArray[np.intp], reach: int) -> tuple[NDArray[np.intp], Floats]:
+def _cheapest(
+    sheet: Floats, middles: NDArray[np.intp], reach: int
+) -> tuple[NDArray[np.intp], Floats]:
     """Find the cheapest way down each band: (h, w) prices, (n, h) -> (n, h) columns, (n,) costs."""
     count, rows = middles.shape
     band = np.arange(-reach, reach + 1)

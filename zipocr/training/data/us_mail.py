@@ -1,7 +1,7 @@
 """Digits cut from US mail, in the order of their envelopes: most runs of five are one ZIP by one hand.
 
-They are the USPS digits of LeCun et al. (1989), as "The Elements of Statistical Learning" hands them
-out: 16x16 pixels, the longer side of the ink filling them.
+They are the USPS digits of LeCun et al. (1989), as "The Elements of Statistical Learning" hands
+them out: 16x16 pixels, the longer side of the ink filling them.
 """
 
 from pathlib import Path
@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.directory import places
+from zipocr.decode.directory import places
 from zipocr.errors import InputError
-from zipocr.model_file import unpack
-from zipocr.training.datasets import GLYPH_SIZE, INK_HEIGHT, LARGEST, DigitSet
+from zipocr.models.model_file import unpack
+from zipocr.training.data.datasets import GLYPH_SIZE, INK_HEIGHT, LARGEST, DigitSet
 from zipocr.types import ZIP_LENGTH
 
 SIDE = 16

@@ -7,9 +7,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.training.scene import Chance
-from zipocr.training.skeletons import smooth_curve
-from zipocr.training.typefaces import DIGIT_HEIGHT, FIVE_BY_SEVEN, Typeface, dot_grid, typefaces
+from zipocr.training.synthesis.scene_parameters import Chance
+from zipocr.training.synthesis.skeletons import smooth_curve
+from zipocr.training.synthesis.typefaces import (
+    DIGIT_HEIGHT,
+    FIVE_BY_SEVEN,
+    Typeface,
+    dot_grid,
+    typefaces,
+)
 
 Glyph = NDArray[np.uint8]
 # Strokes as in `skeletons`: points "x,y" in hundredths of a height, strokes parted by "/".
@@ -78,7 +84,9 @@ def _plotted(strokes: str, width: float, aspect: float, *, is_smooth: bool) -> G
     inner = DIGIT_HEIGHT - thick
     canvas = np.zeros((DIGIT_HEIGHT, 2 * DIGIT_HEIGHT), np.uint8)
     for stroke in strokes.split("/"):
-        points = np.array([[float(one) / 100 for one in point.split(",")] for point in stroke.split()])
+        points = np.array(
+            [[float(one) / 100 for one in point.split(",")] for point in stroke.split()]
+        )
         points = smooth_curve(points) if is_smooth else points
         placed = points * [inner * aspect, inner] + [DIGIT_HEIGHT / 2, thick / 2]
         fixed = np.round(placed * 16).astype(np.int32)[:, None]
@@ -88,7 +96,10 @@ def _plotted(strokes: str, width: float, aspect: float, *, is_smooth: bool) -> G
 
 
 def _dotted(rng: Chance) -> tuple[Glyph, ...]:
-    """Dots of one size, parted or run together, on the grid of one printer; some pins print pale."""
+    """Dots of one size, parted or run together, on the grid of one printer.
+
+    Some pins print pale.
+    """
     grids = _pin_grids(rng)
     radius = float(rng.uniform(0.3, 0.62))
     force = np.clip(rng.normal(1.05, 0.2, max(grid.shape[0] for grid in grids)), 0.45, 1)
@@ -98,13 +109,18 @@ def _dotted(rng: Chance) -> tuple[Glyph, ...]:
 
 def _pin_grids(rng: Chance) -> list[Glyph]:
     if rng.random() < 0.4:
-        return [np.array([[int(dot) for dot in row] for row in rows.split()], np.uint8) for rows in FIVE_BY_SEVEN]
+        return [
+            np.array([[int(dot) for dot in row] for row in rows.split()], np.uint8)
+            for rows in FIVE_BY_SEVEN
+        ]
     faces = typefaces("train")
     face, pins = faces[int(rng.integers(len(faces)))], int(rng.integers(7, 17))
     return [dot_grid(glyph, pins) for glyph in face.glyphs]
 
 
-def _as_dots(rng: Chance, grid: Glyph, radius: float, force: NDArray[np.float64], wide: float) -> Glyph:
+def _as_dots(
+    rng: Chance, grid: Glyph, radius: float, force: NDArray[np.float64], wide: float
+) -> Glyph:
     page = np.zeros((grid.shape[0] * _UNIT, round(grid.shape[1] * _UNIT * wide)), np.uint8)
     for row, column in np.argwhere(grid):
         x, y = (column + 0.5) * _UNIT * wide, (row + 0.5) * _UNIT

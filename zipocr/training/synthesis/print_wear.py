@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.training.scene import Chance
+from zipocr.training.synthesis.scene_parameters import Chance
 
 Cover = NDArray[np.float32]
 
@@ -88,7 +88,9 @@ def _shifted(rng: Chance, cover: Cover, height: float) -> Cover:
 
 def _worn(rng: Chance, cover: Cover, height: float) -> Cover:
     """A dry ribbon or a worn plate: fine holes, pale patches, one side stronger than the other."""
-    grain = cv2.GaussianBlur(rng.random(cover.shape, np.float32), (0, 0), float(rng.uniform(0.6, 1.4)))
+    grain = cv2.GaussianBlur(
+        rng.random(cover.shape, np.float32), (0, 0), float(rng.uniform(0.6, 1.4))
+    )
     holes = np.clip((grain - np.quantile(grain, float(rng.uniform(0.02, 0.3)))) * 20 + 0.5, 0, 1)
     side = np.linspace(1, float(rng.uniform(0.4, 1)), cover.shape[0], dtype=np.float32)[:, None]
     side = side if rng.random() < 0.5 else side[::-1]

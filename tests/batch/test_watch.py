@@ -1,0 +1,480 @@
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from types import SimpleNamespace
+
+import fakes
+import pytest
+import scanner
+import waiting
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from zipocr.batch.backends.serial import SerialBackend
+from zipocr.batch.watch import Arrival, Watcher
+from zipocr.cli import main
+from zipocr.cli.interrupts import orderly_end
+from zipocr.errors import OutputError
+from zipocr.images.decode import stamp_of
+from zipocr.results.csv_file import read_results
+from zipocr.storage.journal import Journal
+
+pytest.importorskip("watchfiles")
+
+DEADLINE = 120
+SETTLE = 0.5
+
+wait_until = partial(waiting.wait_until, deadline=DEADLINE)
+
+
+def watcher(folder: Path, *, limit: float = 2, **known: str) -> Watcher:
+    return Watcher(folder=folder, known=dict(known), settle=2, settle_limit=limit, poll=10)
+
+
+def names(found: Watcher, now: float) -> list[str]:
+    return [arrival.file.name for arrival in found.look(now)]
+
+
+def test_a_file_is_given_once_and_only_after_it_rests(tmp_path: Path) -> None:
+    found = watcher(tmp_path)
+    (tmp_path / "a.png").write_bytes(b"1")
+    assert [names(found, now) for now in (0, 1, 1.9)] == [[], [], []]
+    (tmp_path / "a.png").write_bytes(b"12")
+    assert [names(found, now) for now in (2, 3.9, 4, 5, 99)] == [[], [], ["a.png"], [], []]
+
+
+def test_a_file_whose_size_rests_but_not_its_time_is_not_given(tmp_path: Path) -> None:
+    found = watcher(tmp_path)
+    (tmp_path / "a.png").write_bytes(bytes(9))
+    for now in range(5):
+        os.utime(tmp_path / "a.png", (now, now))
+        assert names(found, now) == []
+    assert names(found, 6) == ["a.png"]
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 3)), max_size=3),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_every_state_of_a_file_that_rests_is_given_exactly_once(
+    tmp_path_factory: pytest.TempPathFactory, rounds: list[list[tuple[str, int]]]
+) -> None:
+    folder = tmp_path_factory.mktemp("in")
+    found, given_already, expected = watcher(folder), [], []
+    for number, writes in enumerate(rounds):
+        for name, size in writes:
+            (folder / f"{name}.png").write_bytes(bytes(size))
+            os.utime(folder / f"{name}.png", (size, size))
+        state = {path.name: path.stat().st_size for path in folder.iterdir()}
+        found.look(10 * number)
+        now_given = found.look(10 * number + 5)
+        given_already += [(new.file.name, int(new.stamp.split("-")[0])) for new in now_given]
+        now = {
+            name: size
+            for name, size in state.items()
+            if not expected or dict(expected).get(name) != size
+        }
+        expected += sorted(now.items())
+    assert given_already == expected
+
+
+def test_what_an_earlier_watch_has_read_is_not_given_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"1")
+    found = watcher(tmp_path, **{"a.png": stamp_of(str(path))})
+    assert [names(found, now) for now in (0, 5)] == [[], []]
+    os.utime(path, (1, 1))
+    assert [names(found, now) for now in (6, 9)] == [[], ["a.png"]]
+
+
+def test_a_file_that_lacks_its_end_waits_longer_but_not_for_ever(tmp_path: Path) -> None:
+    found, path = watcher(tmp_path, limit=60), tmp_path / "a.png"
+    whole = save(tmp_path / "whole.png").read_bytes()
+    path.write_bytes(whole[:-1])
+    assert [names(found, now) for now in (0, 2, 59)] == [[], ["whole.png"], []]
+    assert names(found, 60) == ["a.png"]
+    path.write_bytes(whole[:-2])
+    assert [names(found, now) for now in (61, 63, 70)] == [[], [], []]
+    path.write_bytes(whole)
+    assert [names(found, now) for now in (71, 72, 73)] == [[], [], ["a.png"]]
+
+
+def test_a_file_that_waits_is_looked_into_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[Path] = []
+    monkeypatch.setattr("zipocr.batch.watch.ends_early", lambda path: looks.append(path) or True)
+    found = watcher(tmp_path, limit=60)
+    save(tmp_path / "a.png")
+    assert [names(found, now) for now in range(0, 60, 3)] == [[]] * 20
+    assert looks == [tmp_path / "a.png"]
+
+
+def test_a_folder_that_comes_back_brings_nothing_twice(tmp_path: Path) -> None:
+    share = tmp_path / "share"
+    share.mkdir()
+    (share / "a.png").write_bytes(b"1")
+    found = watcher(share)
+    found.look(0)
+    assert names(found, 5) == ["a.png"]
+    share.rename(tmp_path / "gone")
+    assert names(found, 10) == []
+    (tmp_path / "gone").rename(share)
+    assert [names(found, now) for now in (15, 20)] == [[], []]
+
+
+def test_listing_takes_a_fifth_of_the_time_however_much_happens(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, lists = [0.0], []
+
+    def ticks(_: Path) -> Iterator[bool]:
+        while clock[0] < 1000:
+            clock[0] += 0.5
+            yield True
+
+    def look(_: Watcher, now: float) -> list[Arrival]:
+        lists.append(now)
+        clock[0] += 3
+        return []
+
+    monkeypatch.setattr("zipocr.batch.watch.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("zipocr.batch.watch._ticks", ticks)
+    monkeypatch.setattr(Watcher, "look", look)
+    assert list(watcher(tmp_path).arrivals())
+    assert 0.15 < 3 * len(lists) / clock[0] < 0.205
+
+
+def test_a_link_to_nowhere_and_a_file_in_a_folder_are_given_other_files_are_not(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "deep" / "deeper").mkdir(parents=True)
+    (tmp_path / "deep" / "deeper" / "a.tif").touch()
+    (tmp_path / "link.png").symlink_to("nowhere")
+    (tmp_path / "a.png.part").touch()
+    found = watcher(tmp_path)
+    found.look(0)
+    assert names(found, 2) == ["deep/deeper/a.tif", "link.png"]
+
+
+def save(path: Path, *grays: int) -> Path:
+    """Write an image with a page of each gray, at once."""
+    first, *others = (Image.fromarray(fakes.page(ink=gray)) for gray in grays or (7,))
+    whole = path.with_name(f"{path.name}.new")
+    kind = Image.registered_extensions()[path.suffix]
+    first.save(whole, kind, **({"save_all": True, "append_images": others} if others else {}))
+    whole.replace(path)
+    return path
+
+
+def watching(
+    folder: Path, output: Path, *words: str, environment: dict[str, str] | None = None
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    command = [
+        sys.executable,
+        "-P",
+        scanner.__file__,
+        "watch",
+        folder,
+        "-o",
+        output,
+        "--settle",
+        str(SETTLE),
+        *words,
+    ]
+    return waiting.running(command, env={**os.environ, **(environment or {})})
+
+
+def end(process: subprocess.Popen[bytes]) -> tuple[int, str]:
+    """Press Ctrl-C."""
+    os.killpg(process.pid, signal.SIGINT)
+    _, talk = process.communicate(timeout=DEADLINE)
+    return process.returncode, talk.decode()
+
+
+def is_whole(output: Path) -> bool:
+    """Whether what is told beside it is told of this very file: it is written last."""
+    told = output.with_name(f"{output.name}.json")
+    return (
+        told.exists()
+        and json.loads(told.read_bytes())["results"]["sha256"]
+        == sha256(output.read_bytes()).hexdigest()
+    )
+
+
+def zips(output: Path) -> list[tuple[str, str]]:
+    return [(row.file, row.zip) for row in read_results(output)] if output.exists() else []
+
+
+def test_files_are_read_as_they_arrive_and_none_twice_across_restarts(tmp_path: Path) -> None:
+    folder, output = tmp_path / "in", tmp_path / "out.csv"
+    folder.mkdir()
+    save(folder / "b.png", 1)
+    with watching(folder, output) as process:
+        assert wait_until(lambda: zips(output) == [("b.png", "00001")])
+        (folder / "new").mkdir()
+        save(folder / "new" / "a.png", 2)
+        assert wait_until(
+            lambda: (
+                zips(output) == [("b.png", "00001"), ("new/a.png", "00002")] and is_whole(output)
+            )
+        )
+        process.kill()  # which would leave behind what it was writing
+    save(folder / "c.png", 3)
+    with watching(folder, output) as process:
+        assert wait_until(lambda: len(zips(output)) == 3)
+        code, talk = end(process)
+    assert (code, zips(output)[2]) == (0, ("c.png", "00003"))
+    assert "where 2 files have been read" in talk
+    assert "read 3, to review 0, unread 0, failed 0; 3 crops, 2 of them before," in talk
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "in",
+        "out.csv",
+        "out.csv.journal",
+        "out.csv.json",
+    ]
+    with watching(folder, output) as process:
+        save(folder / "b.png", 4)
+        assert wait_until(lambda: zips(output)[-1] == ("b.png", "00004"))
+        code, talk = end(process)
+    assert zips(output) == [("new/a.png", "00002"), ("c.png", "00003"), ("b.png", "00004")]
+    assert "read anew, since they had changed: 1 files" in talk
+    assert "read 3, to review 0, unread 0, failed 0; 3 crops, 2 of them before," in talk
+    told = json.loads((tmp_path / "out.csv.json").read_text())
+    assert (told["counts"], told["input_versions"]["superseded"]) == ({"read": 3}, 1)
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read with a stand-in, in this process."""
+    monkeypatch.setattr("zipocr.batch.read_files.start_reading", fakes.start_fake)
+    monkeypatch.setattr("zipocr.cli.watch.make_workers", lambda *_: nullcontext(SerialBackend()))
+
+
+def run(
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    output: Path,
+    *steps: Callable[[], object],
+) -> Result:
+    """Watch, take each step, look after it, and press Ctrl-C."""
+    folder.mkdir(exist_ok=True)
+
+    def arrivals(found: Watcher) -> Iterator[list[Arrival]]:
+        for step in steps:
+            step()
+            yield found.look(0)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Watcher, "arrivals", arrivals)
+    words = [str(word) for word in ("watch", folder, "-o", output, "--settle", 0)]
+    return CliRunner().invoke(main, words)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_file_that_grows_by_pages_has_one_set_of_rows(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder, output = tmp_path / "in", tmp_path / "out.csv"
+    pages = [partial(save, folder / "a.tif", *range(count)) for count in (1, 2, 3)]
+    result = run(monkeypatch, folder, output, *pages, partial(save, folder / "b.png", 9))
+    expected = [("a.tif", "00000"), ("a.tif", "00001"), ("a.tif", "00002"), ("b.png", "00009")]
+    assert zips(output) == expected
+    assert "read anew, since they had changed: 2 files" in result.stderr
+    assert "read 4, to review 0, unread 0, failed 0; 4 crops in " in result.stderr
+
+
+@pytest.mark.usefixtures("here")
+def test_a_file_that_is_replaced_is_counted_once_and_by_what_it_is_now(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder, output = tmp_path / "in", tmp_path / "out.csv"
+    result = run(monkeypatch, folder, output, partial((folder / "a.png").write_text, "no image"))
+    assert (result.exit_code, "failed: a.png: " in result.stderr) == (1, True)
+    result = run(monkeypatch, folder, output, partial(save, folder / "a.png"))
+    assert (result.exit_code, "failed: a.png: " in result.stderr) == (0, False)
+    assert json.loads((tmp_path / "out.csv.json").read_text())["counts"] == {"read": 1}
+    assert "read 1, to review 0, unread 0, failed 0; 1 crops in " in result.stderr
+
+
+@pytest.mark.usefixtures("here")
+def test_what_the_journal_holds_reaches_the_results_though_nothing_new_comes(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder, output = tmp_path / "in", tmp_path / "out.csv"
+    run(monkeypatch, folder, output, partial(save, folder / "a.png", 1))
+    for path in (output, tmp_path / "out.csv.json"):  # as if killed between journal and results
+        path.unlink()
+    for steps in ([], [lambda: None]):
+        assert run(monkeypatch, folder, output, *steps).exit_code == 0
+        assert is_whole(output)
+        assert zips(output) == [("a.png", "00001")]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_watch_on_a_full_disk_leaves_what_its_journal_holds_in_the_results(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder, output = tmp_path / "in", tmp_path / "out.csv"
+    real, left = Journal._write, [3]  # the head and two records
+
+    def write(journal: Journal, line: bytes, *, records: int) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(journal, line, records=records)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "_write", write)
+        paths = [folder / f"{number}.png" for number in (1, 2, 3)]
+        result = run(patch, folder, output, lambda: [*map(save, paths, (1, 2, 3))])
+    assert result.exit_code == OutputError.exit_code
+    assert "No space left on device" in result.stderr
+    assert zips(output) == [("1.png", "00001"), ("2.png", "00002")]
+    assert run(monkeypatch, folder, output, lambda: None).exit_code == 0
+    assert zips(output) == [("1.png", "00001"), ("2.png", "00002"), ("3.png", "00003")]
+
+
+def test_a_file_that_is_still_written_waits(tmp_path: Path) -> None:
+    folder, output = tmp_path / "in", tmp_path / "out.csv"
+    folder.mkdir()
+    data = save(tmp_path / "whole.png", 5).read_bytes()
+    with watching(folder, output) as process, (folder / "a.png").open("wb", buffering=0) as file:
+        until = time.monotonic() + 5 * SETTLE
+        for byte in data[:-1]:
+            file.write(bytes([byte]))
+            time.sleep(max(0, until - time.monotonic()) / len(data))
+        save(folder / "b.png", 6)
+        file.write(data[-1:])
+        assert wait_until(lambda: len(zips(output)) == 2)
+        assert sorted(zips(output)) == [("a.png", "00005"), ("b.png", "00006")]
+        assert end(process)[0] == 0
+
+
+def test_a_folder_that_tells_nothing_is_listed(tmp_path: Path) -> None:
+    folder, output = tmp_path / "in", tmp_path / "out.csv"
+    folder.mkdir()
+    # As on a network: the library hears of nothing for an hour.
+    deaf = {"WATCHFILES_FORCE_POLLING": "true", "WATCHFILES_POLL_DELAY_MS": "3600000"}
+    with watching(folder, output, "--poll", "0.5", environment=deaf) as process:
+        assert wait_until(
+            lambda: b"watching" in (process.stderr.readline() if process.stderr else b"")
+        )
+        save(folder / "a.png", 8)
+        assert wait_until(lambda: zips(output) == [("a.png", "00008")])
+        assert end(process)[0] == 0
+
+
+def test_a_bad_file_costs_its_row_and_the_watch_goes_on(tmp_path: Path) -> None:
+    folder, output = tmp_path / "in", tmp_path / "out.csv"
+    folder.mkdir()
+    save(folder / "a.png", fakes.KILL)
+    (folder / "b.png").touch()
+    save(folder / "c.png", 9)
+    with watching(folder, output, "--settle-limit", "1") as process:
+        assert wait_until(lambda: len(zips(output)) == 3)
+        assert end(process)[0] == 1
+    reasons = {row.file: "".join(row.reason) for row in read_results(output)}
+    assert reasons == {"a.png": "worker_died", "b.png": "unreadable_file", "c.png": ""}
+
+
+def test_a_watch_is_not_gone_on_with_otherwise_and_two_do_not_meet(tmp_path: Path) -> None:
+    folder, output = tmp_path / "in", tmp_path / "out.csv"
+    folder.mkdir()
+    save(folder / "a.png")
+    with watching(folder, output) as process:
+        assert wait_until(lambda: len(zips(output)) == 1)
+        with watching(folder, output) as second:
+            _, talk = second.communicate(timeout=DEADLINE)
+        assert (second.returncode, b"Another run" in talk) == (OutputError.exit_code, True)
+        assert end(process)[0] == 0
+    with watching(folder, output, "--max-pixels", "10") as process:
+        _, talk = process.communicate(timeout=DEADLINE)
+    assert (process.returncode, b"max_pixels was 50000000 and is 10" in talk) == (
+        OutputError.exit_code,
+        True,
+    )
+
+
+def test_a_watch_reads_with_the_list_and_the_error_it_is_told_and_goes_on_only_with_these(
+    tmp_path: Path,
+) -> None:
+    folder, output, listed = tmp_path / "in", tmp_path / "out.csv", tmp_path / "list.txt"
+    folder.mkdir()
+    save(folder / "a.png")
+    listed.write_text("02108\n")
+    words = ("--max-error", "0.1", "--directory", str(listed))
+    with watching(folder, output, *words) as process:
+        assert wait_until(lambda: len(zips(output)) == 1)
+        assert end(process)[0] == 0
+    told = json.loads((tmp_path / "out.csv.json").read_text())
+    assert (told["options"]["max_error"], told["directory"]["count"], told["directory_file"]) == (
+        0.1,
+        1,
+        str(listed),
+    )
+    listed.write_text("02109\n")
+    for changed, said in (
+        (words, b"directory sha256 was"),
+        (("--max-error", "0.2"), b"max_error was 0.1 and is 0.2"),
+    ):
+        with watching(folder, output, *changed) as process:
+            _, talk = process.communicate(timeout=DEADLINE)
+        assert (process.returncode, said in talk) == (OutputError.exit_code, True)
+
+
+@pytest.mark.parametrize(
+    ("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+)
+def test_an_interruption_that_was_lost_is_raised_once_more_when_asked(
+    number: int, raised: type[BaseException]
+) -> None:
+    before = signal.getsignal(number)
+    with orderly_end() as ask:
+        ask()
+        with suppress(raised):  # as Python does where it tidies up
+            os.kill(os.getpid(), number)
+            time.sleep(60)
+        with pytest.raises(raised):
+            ask()
+    assert signal.getsignal(number) == before
+
+
+def test_a_watch_takes_one_way_to_choose_the_threshold(tmp_path: Path) -> None:
+    words = [
+        "watch",
+        str(tmp_path),
+        "-o",
+        str(tmp_path / "out.csv"),
+        "--max-error",
+        "0.1",
+        "--min-confidence",
+        "0.5",
+    ]
+    result = CliRunner().invoke(main, words)
+    assert (result.exit_code, "give one of them" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("words", [[], ["-o", "-"], ["-o", os.devnull]])
+def test_a_watch_needs_a_file_to_write(tmp_path: Path, words: list[str]) -> None:
+    assert CliRunner().invoke(main, ["watch", str(tmp_path), *words]).exit_code == 2

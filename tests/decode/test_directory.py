@@ -1,0 +1,50 @@
+import gzip
+from importlib import resources
+from importlib.metadata import version
+
+from zipcodes import list_all
+
+from zipocr.decode.directory import LISTED, places
+from zipocr.training.assets.zip_list import listing
+
+
+def test_boston_is_listed_with_its_leading_zero():
+    assert (places()["02108"].city, places()["02108"].state) == ("Boston", "MA")
+    assert "2108" not in places()
+
+
+def test_every_listed_zip_is_five_digits_as_text():
+    assert all(len(one) == 5 and one.isascii() and one.isdigit() for one in places())
+    assert sum(one.startswith("0") for one in places()) > 3000
+    assert "00501" in places()
+
+
+def test_there_are_42_000_zips_and_far_from_all_strings():
+    assert 42_000 < len(places()) < 60_000
+    assert "00000" not in places()
+
+
+def test_the_shipped_list_is_that_of_the_package_that_it_names():
+    packed = (resources.files("zipocr.models") / LISTED).read_bytes()
+    assert (
+        gzip.decompress(packed)
+        .decode()
+        .partition("\n")[0]
+        .endswith(f"entries of zipcodes {version('zipcodes')}")
+    )
+    assert gzip.decompress(packed) == gzip.decompress(listing())
+
+
+def test_zips_that_are_no_longer_active_count():
+    inactive = {entry["zip_code"] for entry in list_all() if not entry["active"]}
+    assert inactive
+    assert inactive <= places().keys()
+
+
+def test_every_place_has_a_city_and_a_state_of_two_letters():
+    assert all(place.city.strip() for place in places().values())
+    assert all(len(place.state) == 2 and place.state.isupper() for place in places().values())
+
+
+def test_the_directory_is_read_once():
+    assert places() is places()

@@ -1,0 +1,288 @@
+"""What the door to labels takes, what it refuses, and which row it finds for a label."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from madeup import row
+
+from zipocr.errors import InputError
+from zipocr.evaluate.labels import Label, group_by, match, read_labels, to_batch, to_cases
+from zipocr.results.csv_file import Row, to_cell
+from zipocr.types import Status
+
+CORRECTIONS = "file,page,read_zip,zip,decision,drawn,time\n"
+TIME = "2026-11-24T08:00:00+00:00"
+
+
+@pytest.fixture
+def read(tmp_path: Path):
+    def read(text: str | bytes) -> list[Label]:
+        path = tmp_path / "labels.csv"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return read_labels(path)
+
+    return read
+
+
+def pages_of(labels: list[Label]) -> list[tuple[str, int, str, bool]]:
+    return [(label.file, label.page, label.truth, label.is_whole) for label in labels]
+
+
+def test_file_and_zip_are_enough(read):
+    assert pages_of(read("file,zip\na.png,02108\nb/c.tif,\n")) == [
+        ("a.png", 1, "02108", False),
+        ("b/c.tif", 1, "", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "truth", "is_whole"),
+    [
+        ("file,zip\na,02108-1234\n", "021081234", True),
+        ("file,zip,plus4\na,02108,0234\n", "021080234", True),
+        ("file,zip,plus4\na,02108,\n", "02108", True),
+        ("file,zip,plus4\na,02108-0234,0234\n", "021080234", True),
+        ("file,zip,plus4\na,,\n", "", True),
+    ],
+)
+def test_a_zip_plus4_stands_in_one_column_or_in_two(read, text, truth, is_whole):
+    assert pages_of(read(text)) == [("a", 1, truth, is_whole)]
+
+
+def test_what_spreadsheets_do_to_a_file_does_no_harm(read):
+    text = "\ufeffFile, Page ,ZIP,kind,\r\n a.png , 2 ,02108,white,,,\r\n\r\n,,,\r\n"
+    found = read(text)
+    assert pages_of(found) == [("a.png", 2, "02108", False)]
+    assert found[0].columns["kind"] == "white"
+
+
+def test_names_are_read_as_results_write_them(read):
+    name = "=1\udcff\n.png"
+    assert read(f"file,zip\n{to_cell(name)},02108\n")[0].file == name
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "name,zip\na,02108\n",
+            "no column file. Its first line has to name the columns, at least file,zip",
+        ),
+        ("a.png,02108\n", "no column file and no column zip"),
+        ("file;zip\na;02108\n", "save it as CSV with commas"),
+        ("file,zip,zip\na,02108,02108\n", "two columns 'zip'"),
+        ("", "no column file"),
+        ("file,zip\n", "labels no page"),
+        (
+            "file,zip\na,2108\n",
+            "line 2: 2108 has less than five digits. A spreadsheet takes leading zeros away: write 02108",
+        ),
+        ("file,zip\na,2108-0001\n", "write 02108-0001"),
+        ("file,zip\na,021081234\n", "nine as 12345-6789"),
+        ("file,zip\na,O2108\n", "'O2108' is no ZIP"),
+        (
+            "file,zip,plus4\na,02108,34\n",
+            "line 2: '34' in the column plus4 is not four digits. A spreadsheet takes leading zeros away: write 0034",
+        ),
+        ("file,zip,plus4\na,02108,x\n", "'x' in the column plus4 is not four digits"),
+        ("file,zip,plus4\na,02108-1234,4321\n", "contradict each other"),
+        ("file,zip,plus4\na,,1234\n", "'' is no ZIP"),
+        ("file,zip,page\na,02108,0\n", "'0' is no page"),
+        ("file,zip,page\na,02108,one\n", "'one' is no page"),
+        ("file,zip\n,02108\n", "the file has no name"),
+        ("file,zip\na,b,02108\n", "3 cells under a header of 2. Put quotes around"),
+        ("file,zip,drawn\na,02108,chance\n", "'chance' in the column drawn"),
+        (
+            "file,zip\na,02108\nb,02108\na,02109\n",
+            "line 4: page 1 of a is labelled above, .*line 2. Keep one of the lines",
+        ),
+        ('file,zip\n"a,02108\n', "this is no CSV"),
+        (b"file,zip\na,02108\n\xff,02108\n", "line 3: this is not UTF-8"),
+    ],
+)
+def test_what_is_no_label_is_refused_with_its_line_and_the_cure(read, text, told):
+    with pytest.raises(InputError, match=told.replace("(", r"\(")):
+        read(text)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"Cannot read .*nowhere\.csv"):
+        read_labels(tmp_path / "nowhere.csv")
+
+
+def test_corrections_are_labels(read):
+    lines = [
+        f"./=a.png,1,02109,02108,corrected,doubt,{TIME}",
+        f"b.tif,2,02109-1234,02109-1234,confirmed,audit,{TIME}",
+        f"c.png,1,02109,,not_a_zip,doubt,{TIME}",
+        f"d.png,1,02109,,skipped,doubt,{TIME}",
+        f"c.png,1,02109,02107,corrected,doubt,{TIME}",
+    ]
+    found = read(CORRECTIONS + "\n".join(lines) + "\n")
+    assert pages_of(found) == [
+        ("=a.png", 1, "02108", True),
+        ("b.tif", 2, "021091234", True),
+        ("c.png", 1, "02107", True),
+    ]
+    assert [(label.drawn, label.read) for label in found] == [
+        ("doubt", "02109"),
+        ("audit", "021091234"),
+        ("doubt", "02109"),
+    ]
+    group_by(found, "decision")
+
+
+def test_a_column_to_group_by_has_to_be_there(read):
+    found = read("file,zip,kind,writer\na,02108,white,7\n")
+    group_by(found, "kind")
+    with pytest.raises(
+        InputError, match=r"no column stratum to group by\. Further columns: kind, writer"
+    ):
+        group_by(found, "stratum")
+
+
+def files(*names: str) -> list[Row]:
+    return [row(name, "02108", 0.9) for name in names]
+
+
+def matched(read, labelled: list[str], there: list[str]) -> list[str]:
+    return [
+        row.file
+        for _, row in match(
+            read("file,zip\n" + "".join(f"{name},02108\n" for name in labelled)), files(*there)
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("labelled", "there", "found"),
+    [
+        (["b.png", "a.png"], ["a.png", "b.png", "c.png"], ["b.png", "a.png"]),
+        (["labels/a.png"], ["scans/a.png"], ["scans/a.png"]),
+        (["x/a.png", "y/a.png"], ["y/a.png", "x/a.png"], ["x/a.png", "y/a.png"]),
+        (["x/a.png", "y/a.png"], ["in/y/a.png", "in/x/a.png"], ["in/x/a.png", "in/y/a.png"]),
+        (["in/x/a.png", "in/y/a.png"], ["x/a.png", "y/a.png"], ["x/a.png", "y/a.png"]),
+        (["a.png", "x/a.png"], ["a.png", "x/a.png"], ["a.png", "x/a.png"]),
+        (["x\\\\a.png", "y\\\\a.png"], ["y/a.png", "x/a.png"], ["x/a.png", "y/a.png"]),
+        (["x/a.png"], ["x/a.png", "y/a.png"], ["x/a.png"]),
+    ],
+)
+def test_files_match_by_base_name_and_by_path_where_that_is_shared(read, labelled, there, found):
+    assert matched(read, labelled, there) == found
+
+
+@pytest.mark.parametrize(
+    ("labelled", "there", "told"),
+    [
+        (["a.png"], ["x/a.png", "y/a.png"], "a.png may be any of x/a.png, y/a.png. Write its path"),
+        (
+            ["x/a.png", "y/a.png"],
+            ["a.png"],
+            "x/a.png and y/a.png would both be a.png in the results",
+        ),
+        (
+            ["x/a.png", "y/a.png"],
+            ["x/a.png"],
+            "1 of 2 labelled pages have no row in the results: y/a.png page 1",
+        ),
+        (
+            ["a.png", *"bcde"],
+            ["a.png"],
+            "4 of 5 labelled pages have no row in the results: b page 1, c page 1, d page 1 and others. Scan them too",
+        ),
+        (["A.png"], ["a.png"], "1 of 1 labelled pages have no row"),
+    ],
+)
+def test_what_cannot_be_told_is_refused_with_the_cure(read, labelled, there, told):
+    with pytest.raises(InputError, match=told):
+        matched(read, labelled, there)
+
+
+def test_pages_of_one_file_are_kept_apart(read):
+    there = [row("a.tif", "02108", 0.9, page=1), row("a.tif", "02109", 0.8, page=2)]
+    found = match(read("file,zip,page\na.tif,02109,2\na.tif,02108,1\n"), there)
+    assert [row.page for _, row in found] == [2, 1]
+    with pytest.raises(InputError, match=r"a\.tif page 3"):
+        match(read("file,zip,page\na.tif,02109,3\n"), there)
+
+
+def test_results_with_a_page_twice_are_refused(read):
+    with pytest.raises(InputError, match=r"page 1 of a\.png twice"):
+        matched(read, ["a.png"], ["a.png", "a.png"])
+
+
+def test_a_case_holds_what_was_read_and_what_stands_there(read):
+    found = match(
+        read("file,zip,kind\na.png,02108-1234,white\nb.png,02108,kraft\n"),
+        [row("a.png", "021081234", 0.7), row("b.png", "", 0)],
+    )
+    nine, none = to_cases(found, by="kind")
+    assert (nine.read, nine.truth, nine.is_whole, nine.confidence, nine.status, nine.group) == (
+        "021081234",
+        "021081234",
+        True,
+        0.7,
+        Status.READ,
+        "white",
+    )
+    assert (none.read, none.confidence, none.status, none.is_right) == (
+        "",
+        None,
+        Status.UNREAD,
+        False,
+    )
+    assert {one.group for one in to_cases(found, by=None)} == {""}
+
+
+AUDIT = f"a.png,1,02108,02108,confirmed,audit,{TIME}\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (
+            AUDIT + f"b.png,1,02109,02108,corrected,audit,{TIME}\n",
+            "b.png, page 1, was drawn as audit, and its status is review",
+        ),
+        (
+            f"a.png,1,02108,02108,confirmed,doubt,{TIME}\nb.png,1,02109,02108,corrected,audit,{TIME}\n",
+            "a.png, page 1, was drawn as doubt, and its status is read",
+        ),
+        (
+            AUDIT + f"b.png,1,02107,02108,corrected,doubt,{TIME}\n",
+            "b.png, page 1, was read as 02107 then, and as 02109 now",
+        ),
+        (
+            AUDIT + f"b.png,1,,02108,corrected,doubt,{TIME}\n",
+            "b.png, page 1, was read as nothing then, and as 02109 now",
+        ),
+    ],
+)
+def test_an_audit_of_other_results_is_refused(read, lines, told):
+    there = [row("a.png", "02108", 0.9), row("b.png", "02109", 0.3)]
+    with pytest.raises(
+        InputError,
+        match=f"These labels were drawn from other results: {told}. Evaluate the results",
+    ):
+        to_cases(match(read(CORRECTIONS + lines), there), by=None)
+
+
+def test_in_an_audit_every_label_says_why_it_was_drawn(read):
+    found = read("file,zip,drawn\na.png,02108,audit\nb.png,02109,\n")
+    with pytest.raises(InputError, match="line 3: the column drawn is empty"):
+        to_cases(match(found, files("a.png", "b.png")), by=None)
+
+
+def test_without_an_audit_why_pages_were_drawn_means_nothing(read):
+    cases = to_cases(
+        match(read("file,zip,drawn\na.png,02108,doubt\nb.png,02109,\n"), files("a.png", "b.png")),
+        by=None,
+    )
+    assert [(one.is_audit, one.is_doubt) for one in cases] == [(False, True), (False, False)]
+
+
+def test_a_batch_holds_every_page_of_the_results():
+    found = to_batch([row("a", "02108", 0.9), row("b", "02108", 0.3), row("c", "", 0)])
+    assert found.read.tolist() == [0.9]
+    assert np.array_equal(found.doubtful, [0.3, np.nan], equal_nan=True)

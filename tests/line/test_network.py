@@ -1,0 +1,164 @@
+import hashlib
+import os
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.signal import correlate
+
+from zipocr.line.network import (
+    CLASSES,
+    COLUMNS,
+    FEATURES,
+    LAYERS,
+    PIXELS_PER_STEP,
+    PLANES,
+    Layer,
+    Network,
+    array_names,
+)
+from zipocr.types import Model
+
+
+def arrays(seed: int = 0) -> dict[str, np.ndarray]:
+    """A network of random weights that keeps values of one size from layer to layer."""
+    rng = np.random.default_rng(seed)
+    found, before = {}, PLANES
+    for name, bias, layer in zip(
+        array_names("weights"), array_names("biases"), LAYERS, strict=False
+    ):
+        size = before * layer.rows * COLUMNS
+        found[name] = (rng.normal(size=(layer.channels, size)) * np.sqrt(2 / size)).astype(
+            np.float16
+        )
+        found[bias] = rng.normal(size=layer.channels).astype(np.float32) * 0.1
+        before = layer.channels
+    found[array_names("weights")[-1]] = rng.normal(size=(CLASSES, FEATURES)).astype(np.float16)
+    found[array_names("biases")[-1]] = rng.normal(size=CLASSES).astype(np.float32)
+    return found
+
+
+def layer_by_hand(
+    image: np.ndarray, weights: np.ndarray, bias: np.ndarray, layer: Layer
+) -> np.ndarray:
+    """One layer by scipy's correlation and plain maxima."""
+    kernels = (
+        weights.astype(float)
+        .reshape(layer.channels, layer.rows, COLUMNS, len(image))
+        .transpose(0, 3, 1, 2)
+    )
+    down, (rows, columns) = layer.padding, layer.pool
+    padded = np.pad(image, ((0, 0), (down, down), (1, 1)))
+    out = np.concatenate(
+        [correlate(padded, kernel, mode="valid", method="direct") for kernel in kernels]
+    )
+    out = np.maximum(out + bias[:, None, None], 0)
+    height, width = out.shape[1] // rows, out.shape[2] // columns
+    return out.reshape(len(out), height, rows, width, columns).max(axis=(2, 4))
+
+
+def strips(*widths: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(1)
+    return [rng.integers(0, 256, (2, 32, width)).astype(np.uint8) for width in widths]
+
+
+@pytest.mark.parametrize("width", [16, 36, 112])
+def test_features_are_those_of_convolutions_by_another_hand(width):
+    (pixels,) = strips(width)
+    found = arrays()
+    image = pixels / 255
+    for name, bias, layer in zip(
+        array_names("weights"), array_names("biases"), LAYERS, strict=False
+    ):
+        image = layer_by_hand(image, found[name], found[bias], layer)
+    assert image.shape == (LAYERS[-1].channels, 1, width // PIXELS_PER_STEP)
+    features = Network.from_arrays(found).features(pixels)
+    # Each step of four columns holds two frames, one behind the other.
+    assert features[0::2] == pytest.approx(image[:FEATURES, 0].T, rel=1e-3, abs=1e-4)
+    assert features[1::2] == pytest.approx(image[FEATURES:, 0].T, rel=1e-3, abs=1e-4)
+
+
+def test_frames_are_probabilities():
+    network = Network.from_arrays(arrays())
+    frames = network.frames(network.features(np.zeros((2, 32, 40), np.uint8)))
+    assert frames.shape == (20, CLASSES)
+    assert frames.dtype == np.float32
+    assert (frames >= 0).all()
+    assert frames.sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_strip_is_not_changed():
+    (pixels,) = strips(60)
+    before = pixels.copy()
+    Network.from_arrays(arrays()).features(pixels)
+    assert np.array_equal(pixels, before)
+
+
+def test_the_network_of_a_model_is_the_one_of_its_arrays():
+    (pixels,) = strips(60)
+    model = Model(arrays={**arrays(), "gamma": np.array(1.0)}, passport={})
+    found = Network.from_model(model).features(pixels)
+    assert np.array_equal(found, Network.from_arrays(arrays()).features(pixels))
+
+
+def test_a_pickled_network_sees_the_same_to_the_last_bit():
+    (pixels,) = strips(60)
+    network = Network.from_arrays(arrays())
+    again = pickle.loads(pickle.dumps(network))
+    assert np.array_equal(again.features(pixels), network.features(pixels))
+
+
+def test_what_was_read_before_and_beside_a_strip_changes_no_bit_of_it():
+    lines = strips(*range(16, 176, 8))
+    network = Network.from_arrays(arrays())
+    alone = [Network.from_arrays(arrays()).features(line) for line in lines]
+    with ThreadPoolExecutor(4) as threads:
+        orders = [
+            [network.features(line) for line in lines],
+            [network.features(line) for line in reversed(lines)][::-1],
+            list(threads.map(network.features, lines)),
+        ]
+    for found in orders:
+        assert all(map(np.array_equal, found, alone))
+
+
+# Prints what a network sees that came as a pickle, and how many threads it has started.
+FRESH = """
+import hashlib, os, pickle, sys
+from pathlib import Path
+
+def threads():
+    return len(os.listdir("/proc/self/task")) if Path("/proc/self/task").exists() else 0
+
+import numpy as np
+import zipocr.line.network
+before = threads()
+network, pixels = pickle.loads(sys.stdin.buffer.read())
+print(hashlib.sha256(network.features(pixels).tobytes()).hexdigest(), threads() - before)
+"""
+
+
+def test_another_process_sees_the_same_and_starts_no_thread_says_nothing_and_keeps_nothing(
+    tmp_path: Path,
+):
+    (pixels,) = strips(60)
+    network = Network.from_arrays(arrays())
+    homes = {
+        name: str(tmp_path)
+        for name in ("HOME", "USERPROFILE", "LOCALAPPDATA", "XDG_CACHE_HOME", "TMPDIR")
+    }
+    environment = {
+        name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"
+    } | homes
+    words, given = [sys.executable, "-W", "error", "-c", FRESH], pickle.dumps((network, pixels))
+    done = subprocess.run(
+        words, check=True, capture_output=True, env=environment, input=given, timeout=60
+    )
+    digest = hashlib.sha256(network.features(pixels).tobytes()).hexdigest()
+    assert done.stdout.decode().split() == [digest, "0"]
+    assert done.stderr == b""
+    assert not any(tmp_path.iterdir())

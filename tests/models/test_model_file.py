@@ -1,0 +1,458 @@
+import io
+import json
+import pickle
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from zipocr.batch.read_files import BatchSettings, start_reading
+from zipocr.config import ScanConfig
+from zipocr.decode.acceptance import acceptance_threshold
+from zipocr.errors import ModelError, OutputError
+from zipocr.line.network import CLASSES, COLUMNS, FEATURES, LAYERS, PLANES, Network, array_names
+from zipocr.models.model_file import (
+    ARRAYS,
+    FORMAT,
+    LARGEST,
+    NETWORK,
+    SHAPES,
+    SHIPPED,
+    TABLES,
+    load_model,
+    save_model,
+)
+from zipocr.settings import settings_hash
+from zipocr.types import Model
+
+CURE = "zipocr train"
+
+
+def small_model(**passport: Any) -> Model:
+    arrays = {name: np.arange(place + 1, dtype=np.float32) for place, name in enumerate(ARRAYS)}
+    tables = dict.fromkeys(TABLES, np.array([[0.01, 0.9], [0.1, 0.5]]))
+    shaped = {
+        name: np.full(shape, place, np.float32)
+        for place, (name, shape) in enumerate(SHAPES.items())
+    }
+    arrays = {**arrays, **tables, **shaped, "from_grid": np.array(True)}
+    return Model(arrays=arrays, passport={"data": "nothing", **passport})
+
+
+def saved(folder: Path, model: Model | None = None) -> Path:
+    path = folder / "model.npz"
+    save_model(path, model or small_model())
+    return path
+
+
+def write_npz(path: Path, **arrays: Any) -> Path:
+    """Write what `save_model` would not: the arrays of a model, with others in their place."""
+    passport = np.array(json.dumps({"format": FORMAT}))
+    np.savez(path, **{"passport": passport, **dict(small_model().arrays), **arrays})
+    return path
+
+
+def assert_refused(path: Path) -> str:
+    with pytest.raises(ModelError) as caught:
+        load_model(str(path))
+    message = str(caught.value)
+    assert CURE in message
+    assert path.name in message
+    assert "\n" not in message
+    return message
+
+
+class Trap:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, spring: Path) -> None:
+        self.spring = spring
+
+    def __reduce__(self):
+        return (Path.touch, (self.spring,))
+
+
+def test_a_model_is_loaded_as_it_was_saved(tmp_path: Path, tiny):
+    path = saved(tmp_path, tiny.model)
+    found = load_model(str(path))
+    assert found.arrays.keys() == tiny.model.arrays.keys()
+    for name, array in tiny.model.arrays.items():
+        assert found.arrays[name].dtype == np.asarray(array).dtype
+        assert np.array_equal(found.arrays[name], array)
+    assert {**found.passport, **tiny.model.passport} == found.passport
+
+
+def test_the_passport_keeps_text_numbers_and_lists(tmp_path: Path):
+    passport = {
+        "data": "Ziffern für Köln",
+        "writers": [1, 2],
+        "accuracy": {"digits": 0.975},
+        "none": None,
+    }
+    found = load_model(str(saved(tmp_path, small_model(**passport)))).passport
+    assert {name: found[name] for name in passport} == passport
+    assert found["format"] == FORMAT
+
+
+def test_the_same_model_gives_the_same_bytes(tmp_path: Path):
+    (tmp_path / "other").mkdir()
+    one = saved(tmp_path).read_bytes()
+    assert saved(tmp_path / "other").read_bytes() == one
+    again = tmp_path / "again.npz"
+    save_model(again, load_model(str(tmp_path / "model.npz")))
+    assert again.read_bytes() == one
+
+
+def test_a_saved_model_holds_nothing_pickled(tmp_path: Path):
+    with zipfile.ZipFile(saved(tmp_path)) as archive:
+        for name in archive.namelist():
+            array = np.lib.format.read_array(io.BytesIO(archive.read(name)), allow_pickle=False)
+            assert not array.dtype.hasobject
+
+
+def test_an_array_of_objects_is_not_saved(tmp_path: Path):
+    model = Model(arrays={**small_model().arrays, "mean": np.array([{}], object)}, passport={})
+    with pytest.raises(ValueError, match="allow_pickle"):
+        save_model(tmp_path / "model.npz", model)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_replaces_an_older_one_whole(tmp_path: Path):
+    path = saved(tmp_path, small_model(data="old"))
+    save_model(path, small_model(data="new"))
+    assert load_model(str(path)).passport["data"] == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_model_that_cannot_be_written_says_so(tmp_path: Path):
+    with pytest.raises(OutputError, match="model"):
+        save_model(tmp_path / "missing" / "model.npz", small_model())
+
+
+@pytest.mark.parametrize("name", ["missing.npz", "mial", "no/such/folder/model.npz", ""])
+def test_a_model_that_is_not_there_is_refused_with_what_there_is(
+    name, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError) as caught:
+        load_model(name)
+    assert all(shipped in str(caught.value) for shipped in SHIPPED)
+    assert CURE in str(caught.value)
+
+
+def test_a_folder_is_refused(tmp_path: Path):
+    assert_refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"hello\n",
+        b"file,page,zip\na.png,1,02108\n",
+        b"PK\x03\x04",
+        b"\x89PNG\r\n\x1a\n",
+        b"\x93NUMPY",
+        b"\x80\x04.",
+    ],
+)
+def test_a_file_of_another_kind_is_refused(data, tmp_path: Path):
+    path = tmp_path / "model.npz"
+    path.write_bytes(data)
+    assert_refused(path)
+
+
+def test_a_single_array_is_refused(tmp_path: Path):
+    path = tmp_path / "array.npy"
+    np.save(path, np.zeros(3))
+    assert_refused(path)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.9, 0.999])
+def test_a_file_cut_short_is_refused(share, tmp_path: Path):
+    path = saved(tmp_path)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    assert_refused(path)
+
+
+@given(place=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_flipped_byte_is_noticed_or_does_no_harm(tmp_path: Path, place, flip):
+    path = saved(tmp_path)
+    model = load_model(str(path))
+    data = bytearray(path.read_bytes())
+    data[int(place * len(data))] ^= flip
+    path.write_bytes(data)
+    try:
+        found = load_model(str(path))
+    except ModelError:
+        return
+    assert found.passport == model.passport
+    assert all(np.array_equal(found.arrays[name], array) for name, array in model.arrays.items())
+
+
+HEADERS = [
+    "",
+    "{",
+    "((((((((((",
+    "{[]: 1}",
+    "(" * 9_000,
+    "'",
+    "{'descr': '<f8', 'fortran_order': False, 'shape': (10**12,)}",
+    "1L",
+    "\n\tx\n y",
+]
+LARGE = "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000000,)}"
+
+
+def with_header(path: Path, header: str) -> Path:
+    """A model one of whose arrays begins with this header, in an archive that is whole."""
+    data = header.encode("latin-1", "replace")
+    with zipfile.ZipFile(saved(path.parent), "a") as archive:
+        archive.writestr(
+            "extra.npy", b"\x93NUMPY\x01\0" + len(data).to_bytes(2, "little") + data + bytes(64)
+        )
+    return path.parent / "model.npz"
+
+
+@pytest.mark.parametrize(
+    "header", [*HEADERS, LARGE, LARGE.replace("(1", "(-1"), LARGE.replace("<f8", "|O")]
+)
+def test_an_array_with_a_foreign_header_is_refused(header: str, tmp_path: Path):
+    assert_refused(with_header(tmp_path / "model.npz", header))
+
+
+@given(st.text(st.sampled_from("{}()[]'\",:\\ \n\t1Lxdescr<f8|Oshape"), max_size=60))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_header_whatever_is_a_traceback(tmp_path: Path, header: str):
+    assert_refused(with_header(tmp_path / "model.npz", header))
+
+
+def test_pickled_objects_are_refused_and_never_run(tmp_path: Path):
+    spring = tmp_path / "sprung"
+    for name in ("passport", "mean", "extra"):
+        path = write_npz(tmp_path / f"{name}.npz", **{name: np.array([Trap(spring)], object)})
+        assert_refused(path)
+    plain = tmp_path / "pickle.npz"
+    plain.write_bytes(pickle.dumps(Trap(spring)))
+    assert_refused(plain)
+    assert not spring.exists()
+    pickle.loads(plain.read_bytes())
+    assert spring.exists()
+
+
+def repack(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change what a model file holds, as somebody would who knows how it is made."""
+    with np.load(path) as found:
+        members = dict(found)
+    change(members)
+    np.savez_compressed(path, **members)
+
+
+def change_passport(members: dict[str, Any], **changes: object) -> None:
+    members["passport"] = np.array(json.dumps({**json.loads(str(members["passport"])), **changes}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda members: members.update(gamma=members["gamma"] * 2),
+        lambda members: members.update(support=members["support"][::-1]),
+        lambda members: members.update(mean=members["mean"].astype(np.float64)),
+        lambda members: members.update(extra=np.zeros(1)),
+        lambda members: change_passport(members, min_confidence=0.0),
+        lambda members: change_passport(members, sha256="0" * 64),
+    ],
+    ids=["value", "order", "kind", "addition", "passport", "digest"],
+)
+def test_a_model_that_was_tampered_with_is_refused(
+    tmp_path: Path, change: Callable[[dict[str, Any]], object]
+):
+    path = saved(tmp_path)
+    repack(path, lambda _: None)
+    load_model(str(path))
+    repack(path, change)
+    assert "changed after it was made" in assert_refused(path)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.array([np.nan]), np.array([np.inf]), np.array(["1"]), np.array([b"1"]), np.array([1j])],
+)
+def test_what_is_no_number_is_refused(tmp_path: Path, array: NDArray[Any]):
+    assert "no number" in assert_refused(write_npz(tmp_path / "model.npz", gamma=array))
+
+
+def test_a_model_that_would_fill_the_memory_is_refused(tmp_path: Path):
+    path = write_npz(tmp_path / "model.npz")
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("mean.npy", "w") as member,
+    ):
+        np.lib.format.write_array_header_1_0(
+            member, {"descr": "|u1", "fortran_order": False, "shape": (LARGEST,)}
+        )
+        for _ in range(LARGEST >> 20):
+            member.write(bytes(1 << 20))
+    assert path.stat().st_size < LARGEST / 100
+    assert "MB" in assert_refused(path)
+    with zipfile.ZipFile(path, "w") as archive, archive.open("mean.npy", "w") as member:
+        # A header that promises what the file does not hold.
+        np.lib.format.write_array_header_1_0(
+            member, {"descr": "|u1", "fortran_order": False, "shape": (1 << 60,)}
+        )
+    assert_refused(path)
+
+
+def test_a_model_whose_parts_do_not_fit_is_refused_before_anything_is_read(tmp_path: Path):
+    settings = BatchSettings(
+        model=str(saved(tmp_path)),
+        max_error=0.01,
+        min_confidence=0.5,
+        use_directory=False,
+        directory=None,
+        max_pixels=99,
+        debug=None,
+    )
+    with pytest.raises(ModelError, match="do not fit together"):
+        start_reading(settings)
+
+
+def test_the_network_a_file_may_hold_is_the_one_that_reads():
+    shapes, before = {}, PLANES
+    for layer, weights, biases in zip(
+        LAYERS, array_names("weights"), array_names("biases"), strict=False
+    ):
+        shapes |= {
+            weights: (layer.channels, before * layer.rows * COLUMNS),
+            biases: (layer.channels,),
+        }
+        before = layer.channels
+    assert {
+        **shapes,
+        array_names("weights")[-1]: (CLASSES, FEATURES),
+        array_names("biases")[-1]: (CLASSES,),
+    } == NETWORK
+
+
+def test_the_network_of_a_file_reads(tmp_path: Path):
+    network = Network.from_model(load_model(str(saved(tmp_path))))
+    features = network.features(np.zeros((PLANES, 32, 20), np.uint8))
+    assert network.frames(features).shape == (10, CLASSES)
+
+
+@pytest.mark.parametrize("name", NETWORK)
+def test_a_model_that_lacks_a_part_of_its_network_is_refused(name, tmp_path: Path):
+    arrays = dict(small_model().arrays)
+    del arrays[name]
+    passport = np.array(json.dumps({"format": FORMAT}))
+    np.savez(tmp_path / "model.npz", passport=passport, **arrays)
+    assert f"lacks {name};" in assert_refused(tmp_path / "model.npz")
+
+
+def test_all_parts_of_a_fixed_shape_are_parts_that_every_model_has():
+    assert SHAPES.keys() <= {*ARRAYS, *NETWORK}
+    assert NETWORK.items() <= SHAPES.items()
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_part_of_another_build_is_refused_and_both_shapes_are_told(name, tmp_path: Path):
+    found = np.ones(SHAPES[name])
+    for other in (found[1:], found.T[..., None], np.ones(()), found[..., :0]):
+        message = assert_refused(write_npz(tmp_path / "model.npz", **{name: other}))
+        assert f"{name} is {other.shape} and not {SHAPES[name]}" in message
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, "1", 1j])
+@pytest.mark.parametrize("name", ["network_3_weights", "fusion", "orientation"])
+def test_a_part_of_what_is_no_number_is_refused(name, value, tmp_path: Path):
+    damaged = np.full(SHAPES[name], value)
+    assert "no number" in assert_refused(write_npz(tmp_path / "model.npz", **{name: damaged}))
+
+
+@pytest.mark.parametrize("name", ["passport", *ARRAYS])
+def test_a_missing_array_is_named(name, tmp_path: Path):
+    path = tmp_path / "model.npz"
+    arrays = {"passport": np.array(json.dumps({"format": FORMAT})), **dict(small_model().arrays)}
+    del arrays[name]
+    np.savez(path, **arrays)
+    assert f"lacks {name};" in assert_refused(path)
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("rows", [[], [[0.01, 1.0]], [[0.01, 0.9], [0.02, 0.9], [0.03, 0.0]]])
+def test_a_table_of_thresholds_may_have_any_number_of_rows(name, rows, tmp_path: Path):
+    table = np.array(rows, np.float64).reshape(-1, 2)
+    assert np.array_equal(
+        load_model(str(write_npz(tmp_path / "model.npz", **{name: table}))).arrays[name], table
+    )
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize(
+    "table",
+    [
+        np.array([0.01, 0.9]),
+        np.zeros((2, 3)),
+        np.array([["0.01", "0.9"]]),
+        np.array([[0.01, 0.9]], np.float32),
+        np.array([[0.01, np.nan]]),
+        np.array([[0.0, 0.9]]),
+        np.array([[1.0, 0.9]]),
+        np.array([[0.01, 1.1]]),
+        np.array([[0.01, -0.1]]),
+        np.array([[0.02, 0.9], [0.01, 0.8]]),
+        np.array([[0.01, 0.9], [0.01, 0.8]]),
+        np.array([[0.01, 0.8], [0.02, 0.9]]),
+    ],
+)
+def test_a_damaged_table_of_thresholds_is_refused(name, table, tmp_path: Path):
+    assert name in assert_refused(write_npz(tmp_path / "model.npz", **{name: table}))
+
+
+def test_the_digits_of_another_data_set_are_no_model(tmp_path: Path):
+    path = tmp_path / "digits.npz"
+    np.savez(path, X=np.zeros((2, 28, 28), np.uint8), y=np.zeros(2), writer=np.zeros(2))
+    assert_refused(path)
+
+
+@pytest.mark.parametrize("version", [FORMAT + 1, 0, "1", None])
+def test_another_format_is_refused(version, tmp_path: Path):
+    path = write_npz(tmp_path / "model.npz", passport=np.array(json.dumps({"format": version})))
+    assert str(FORMAT) in assert_refused(path)
+
+
+@pytest.mark.parametrize("passport", ["", "{", "[]", "3", "null", '"text"', "{}", "NaN"])
+def test_a_damaged_passport_is_refused(passport, tmp_path: Path):
+    assert_refused(write_npz(tmp_path / "model.npz", passport=np.array(passport)))
+
+
+def test_a_passport_that_is_no_text_is_refused(tmp_path: Path):
+    assert_refused(write_npz(tmp_path / "model.npz", passport=np.arange(3)))
+
+
+@pytest.mark.real
+def test_the_shipped_model_is_of_this_program_and_says_what_it_was_made_from():
+    passport = load_model("mail").passport
+    assert passport["settings"] == settings_hash()
+    assert {"data", "recipe", "versions"} <= passport.keys()
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("use_directory", [True, False])
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_shipped_models_promise_what_a_scan_asks_for_by_default(name, use_directory):
+    assert (
+        0
+        < acceptance_threshold(
+            load_model(name), ScanConfig().max_error, use_directory=use_directory
+        )
+        < 1
+    )

@@ -1,0 +1,259 @@
+"""Where crops are put, and that nothing else is touched."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from madeup import row
+
+from zipocr.cli import main
+from zipocr.cli.sort import BY
+from zipocr.output.sort import By, folder_of
+from zipocr.results.csv_file import Row, open_results
+from zipocr.types import Status
+
+BOSTON = replace(row("a.png", "02108", 0.9), city="Boston", state="MA")
+DOUBTFUL = replace(row("b.png", "02108", 0.3), state="MA")
+UNREAD = row("c.png", "", 0)
+UNLISTED = row("d.png", "99999", 0.9)
+
+
+class Sorter:
+    """Runs the command in a folder of its own, on images whose contents are their names."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.images = folder / "images"
+        self.into = folder / "sorted"
+        self.images.mkdir()
+
+    def save(self, *names: str) -> None:
+        for name in names:
+            path = self.images / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(os.fsencode(name))
+
+    def run(self, rows: list[Row], *options: str) -> Result:
+        with open_results(str(self.folder / "results.csv")) as writer:
+            writer.write(rows)
+        words = [
+            "sort",
+            str(self.folder / "results.csv"),
+            "--into",
+            str(self.into),
+            "--images",
+            str(self.images),
+            *options,
+        ]
+        return CliRunner().invoke(main, words)
+
+    def found(self) -> dict[str, str]:
+        """What lies where below the folder."""
+        files = (path for path in self.into.rglob("*") if path.is_file())
+        return {path.relative_to(self.into).as_posix(): path.read_text() for path in sorted(files)}
+
+
+@pytest.fixture
+def sorter(tmp_path: Path) -> Sorter:
+    return Sorter(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("by", "folders"),
+    [
+        ("status", ["read", "review", "unread", "read"]),
+        ("zip3", ["021", "review", "unread", "999"]),
+        ("zip5", ["02108", "review", "unread", "99999"]),
+        ("state", ["MA", "review", "unread", "unlisted"]),
+    ],
+)
+def test_only_what_was_read_goes_by_its_zip(sorter: Sorter, by: str, folders: list[str]) -> None:
+    rows = [BOSTON, DOUBTFUL, UNREAD, UNLISTED]
+    sorter.save(*(one.file for one in rows))
+    done = sorter.run(rows, "--by", by)
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert sorter.found() == {
+        f"{folder}/{one.file}": one.file for folder, one in zip(folders, rows, strict=True)
+    }
+
+
+def test_the_command_offers_what_the_room_can_do() -> None:
+    assert list(BY) == [by.value for by in By]
+
+
+@pytest.mark.parametrize("state", ["..", "../x", "/", "M", "", "ma", "MA/..", "."])
+def test_no_state_of_a_foreign_file_names_a_folder_elsewhere(state: str) -> None:
+    assert folder_of(replace(BOSTON, state=state), By.STATE) == "unlisted"
+
+
+@pytest.mark.parametrize("digits", ["../..", "/etc", ".."])
+def test_no_zip_of_a_foreign_file_names_a_folder_elsewhere(digits: str) -> None:
+    for by in (By.ZIP3, By.ZIP5):
+        assert folder_of(replace(BOSTON, zip=digits), by) == "unread"
+
+
+def test_files_are_linked_and_take_no_room(sorter: Sorter) -> None:
+    sorter.save("a.png")
+    sorter.run([BOSTON])
+    assert (sorter.into / "read" / "a.png").samefile(sorter.images / "a.png")
+
+
+def test_copies_are_files_of_their_own_with_the_time_of_the_first(sorter: Sorter) -> None:
+    sorter.save("a.png")
+    os.utime(sorter.images / "a.png", (1e9, 1e9))
+    sorter.run([BOSTON], "--copy")
+    copy = sorter.into / "read" / "a.png"
+    assert not copy.samefile(sorter.images / "a.png")
+    assert (copy.read_text(), copy.stat().st_mtime) == ("a.png", 1e9)
+    assert os.listdir(sorter.into / "read") == ["a.png"]  # noqa: PTH208 - nothing is left beside it
+
+
+def test_a_link_to_an_image_gives_the_image(sorter: Sorter) -> None:
+    sorter.save("real/a.png")
+    (sorter.images / "a.png").symlink_to("real/a.png")
+    sorter.run([BOSTON])
+    assert not (sorter.into / "read" / "a.png").is_symlink()
+    assert sorter.found() == {"read/a.png": "real/a.png"}
+
+
+def test_of_files_with_one_name_the_first_keeps_it(sorter: Sorter) -> None:
+    names = ["x/a.png", "y/a.png", "y/a-2.png", "z/A.png"]
+    sorter.save(*names)
+    done = sorter.run([replace(BOSTON, file=name) for name in names])
+    assert sorter.found() == {
+        "read/a.png": "x/a.png",
+        "read/a-2.png": "y/a.png",
+        "read/a-2-2.png": "y/a-2.png",
+        "read/A-3.png": "z/A.png",
+    }
+    assert [line for line in done.stderr.splitlines() if line.startswith("renamed: ")] == [
+        f"renamed: {sorter.images / 'y/a.png'} to read/a-2.png",
+        f"renamed: {sorter.images / 'y/a-2.png'} to read/a-2-2.png",
+        f"renamed: {sorter.images / 'z/A.png'} to read/A-3.png",
+    ]
+
+
+def test_files_of_one_name_in_different_folders_keep_it(sorter: Sorter) -> None:
+    sorter.save("x/a.png", "y/a.png")
+    sorter.run([replace(BOSTON, file="x/a.png"), replace(DOUBTFUL, file="y/a.png")])
+    assert sorter.found() == {"read/a.png": "x/a.png", "review/a.png": "y/a.png"}
+
+
+def test_a_file_of_several_pages_is_put_into_the_folder_of_each(sorter: Sorter) -> None:
+    sorter.save("a.tif")
+    pages = [
+        replace(one, file="a.tif", page=page)
+        for page, one in enumerate([BOSTON, DOUBTFUL, BOSTON], start=1)
+    ]
+    sorter.run(pages)
+    assert sorter.found() == {
+        "read/a-p1.tif": "a.tif",
+        "review/a-p2.tif": "a.tif",
+        "read/a-p3.tif": "a.tif",
+    }
+
+
+def test_what_is_missing_is_named_and_the_rest_is_sorted(sorter: Sorter) -> None:
+    sorter.save("a.png")
+    done = sorter.run([BOSTON, DOUBTFUL])
+    assert (done.exit_code, sorter.found()) == (1, {"read/a.png": "a.png"})
+    assert "not found: b.png\n1 linked, 1 not found; read 1\n" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "/etc/passwd", "x/../../secret.png"])
+def test_names_in_results_lead_nowhere_else(sorter: Sorter, name: str) -> None:
+    (sorter.folder / "secret.png").write_text("secret")
+    done = sorter.run([replace(BOSTON, file=name)], "--copy")
+    assert (done.exit_code, sorter.found()) == (1, {})
+
+
+def test_nothing_is_overwritten_and_nothing_done_by_half(sorter: Sorter) -> None:
+    sorter.save("a.png", "b.png")
+    (sorter.into / "review").mkdir(parents=True)
+    (sorter.into / "review" / "b.png").write_text("mine")
+    done = sorter.run([BOSTON, DOUBTFUL])
+    assert (done.exit_code, "1 of the names are taken by other files" in done.stderr) == (5, True)
+    assert sorter.found() == {"review/b.png": "mine"}
+
+
+@pytest.mark.parametrize("options", [[], ["--copy"]])
+def test_sorting_again_does_no_harm(sorter: Sorter, options: list[str]) -> None:
+    sorter.save("a.png", "b.png")
+    sorter.run([BOSTON], *options)
+    done = sorter.run([BOSTON, DOUBTFUL], *options)
+    assert done.exit_code == 0
+    assert (
+        f"1 {'copied' if options else 'linked'}, 1 were there already, 0 not found" in done.stderr
+    )
+    assert sorter.found() == {"read/a.png": "a.png", "review/b.png": "b.png"}
+
+
+def test_a_link_in_the_place_of_a_folder_is_not_followed(sorter: Sorter) -> None:
+    sorter.save("a.png")
+    (sorter.folder / "elsewhere").mkdir()
+    sorter.into.mkdir()
+    (sorter.into / "read").symlink_to(sorter.folder / "elsewhere")
+    assert sorter.run([BOSTON]).exit_code == 5
+    assert not any((sorter.folder / "elsewhere").iterdir())
+
+
+def test_a_link_in_the_place_of_a_file_is_not_followed(sorter: Sorter) -> None:
+    sorter.save("a.png")
+    (sorter.into / "read").mkdir(parents=True)
+    (sorter.into / "read" / "a.png").symlink_to(sorter.folder / "target")
+    assert sorter.run([BOSTON], "--copy").exit_code == 5
+    assert not (sorter.folder / "target").exists()
+
+
+def test_a_dry_run_prints_and_does_nothing(sorter: Sorter) -> None:
+    sorter.save("a.png", "b.png")
+    done = sorter.run([BOSTON, DOUBTFUL], "--dry-run")
+    assert done.stdout.splitlines() == [
+        f"{sorter.images / 'a.png'} -> {sorter.into / 'read' / 'a.png'}",
+        f"{sorter.images / 'b.png'} -> {sorter.into / 'review' / 'b.png'}",
+    ]
+    assert "2 would be linked, 0 not found; read 1, review 1" in done.stderr
+    assert not sorter.into.exists()
+
+
+def test_where_links_are_not_possible_the_cure_is_to_copy(
+    sorter: Sorter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    sorter.save("a.png")
+    monkeypatch.setattr("os.link", refuse)
+    done = sorter.run([BOSTON])
+    assert (done.exit_code, "give --copy" in done.stderr) == (5, True)
+    assert sorter.run([BOSTON], "--copy").exit_code == 0
+    assert sorter.found() == {"read/a.png": "a.png"}
+
+
+def test_results_without_rows_are_sorted_at_once(sorter: Sorter) -> None:
+    done = sorter.run([])
+    assert (done.exit_code, done.stderr) == (0, "0 linked, 0 not found; nothing\n")
+
+
+def test_folders_are_named_by_every_status() -> None:
+    assert {folder_of(one, By.STATUS) for one in (BOSTON, DOUBTFUL, UNREAD)} == {
+        status.value for status in Status
+    }
+
+
+@pytest.mark.parametrize("options", [[], ["--copy"], ["--dry-run"]])
+def test_a_link_that_leads_out_of_the_images_is_not_followed(
+    sorter: Sorter, options: list[str]
+) -> None:
+    secret = sorter.folder / "secret"
+    secret.write_text("secret")
+    sorter.save("b.png")
+    (sorter.images / "a.png").symlink_to(secret)
+    done = sorter.run([BOSTON, DOUBTFUL], *options)
+    assert done.exit_code == 1
+    assert "not found: a.png" in done.stderr
+    assert "secret" not in done.output
+    assert sorter.found() == ({} if "--dry-run" in options else {"review/b.png": "b.png"})
+    assert secret.stat().st_nlink == 1

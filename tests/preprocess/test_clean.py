@@ -1,0 +1,262 @@
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+from drawings import HEIGHT, write
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from zipocr.preprocess.clean import digit_height, mend_gaps, remove_rules, remove_specks
+from zipocr.preprocess.components import Components
+from zipocr.types import InkMask
+
+TEXT = "02346"
+WRITTEN = write(TEXT)
+SHAPE = WRITTEN.ink.shape
+# What a rule shares with a stroke, or leaves beside one where they cross, is nobody's fault.
+NEAR = cv2.dilate(WRITTEN.ink.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(bool)
+FOOT = max(box.bottom for box in WRITTEN.boxes)
+LEFT, RIGHT = WRITTEN.boxes[0].left, WRITTEN.boxes[-1].right
+masks = arrays(np.bool_, st.tuples(st.integers(1, 40), st.integers(1, 60)))
+
+
+def height_of(ink: InkMask) -> float:
+    return digit_height(Components(ink))
+
+
+def without_rules(ink: InkMask, height: float) -> InkMask:
+    return remove_rules(Components(ink), height).ink
+
+
+def without_specks(ink: InkMask, height: float) -> InkMask:
+    return remove_specks(Components(ink), height).ink
+
+
+def with_gaps_closed(ink: InkMask, height: float) -> InkMask:
+    return mend_gaps(Components(ink), height).ink
+
+
+def line(start: tuple[int, int], end: tuple[int, int], thickness: int = 2) -> InkMask:
+    drawn = np.zeros(SHAPE, np.uint8)
+    cv2.line(drawn, start, end, 1, thickness)
+    return drawn.astype(bool)
+
+
+def frame(left: int, top: int, right: int, bottom: int, thickness: int = 2) -> InkMask:
+    drawn = np.zeros(SHAPE, np.uint8)
+    cv2.rectangle(drawn, (left, top), (right, bottom), 1, thickness)
+    return drawn.astype(bool)
+
+
+def cells() -> InkMask:
+    sides = [(one.right + other.left) // 2 for one, other in pairwise(WRITTEN.boxes)]
+    drawn = frame(LEFT - 8, 12, RIGHT + 8, FOOT + 8)
+    return np.any([drawn, *(line((side, 12), (side, FOOT + 8)) for side in sides)], axis=0)
+
+
+def own_boxes() -> InkMask:
+    return np.any(
+        [frame(box.left - 5, 14, box.right + 4, FOOT + 6) for box in WRITTEN.boxes], axis=0
+    )
+
+
+def skewed(level: int, degrees: float) -> InkMask:
+    rise = round(np.tan(np.radians(degrees)) * SHAPE[1])
+    return line((0, level), (SHAPE[1] - 1, level - rise))
+
+
+RULES = {
+    "an underline": line((0, FOOT + 6), (SHAPE[1] - 1, FOOT + 6)),
+    "a short underline": line((LEFT - 4, FOOT + 5), (RIGHT + 4, FOOT + 5)),
+    "a thick underline": line((LEFT - 4, FOOT + 6), (RIGHT + 4, FOOT + 6), 4),
+    "an underline that touches": line((0, FOOT), (SHAPE[1] - 1, FOOT)),
+    "a skewed underline": skewed(FOOT + 14, 3),
+    "an underline skewed the other way": skewed(FOOT + 3, -2),
+    "a line through the digits": line((0, 40), (SHAPE[1] - 1, 40)),
+    "two ruled lines": line((0, 10), (SHAPE[1] - 1, 10))
+    | line((0, FOOT + 8), (SHAPE[1] - 1, FOOT + 8)),
+    "a box": frame(LEFT - 8, 12, RIGHT + 8, FOOT + 8),
+    "a box with a cell for each digit": cells(),
+    "a box of its own around each digit": own_boxes(),
+    "a border around the crop": frame(0, 0, SHAPE[1] - 1, SHAPE[0] - 1),
+}
+
+
+def clean(ink: InkMask) -> InkMask:
+    height = height_of(ink)
+    return without_specks(without_rules(ink, height), height)
+
+
+def kept(part: InkMask, cleaned: InkMask) -> float:
+    return float((part & cleaned).sum() / part.sum())
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rules_go_and_digits_stay(rule):
+    cleaned = clean(WRITTEN.ink | RULES[rule])
+    assert kept(RULES[rule] & ~NEAR, cleaned) < 0.05
+    for digit in WRITTEN.digits:
+        assert kept(digit, cleaned) > 0.9
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rules_do_not_change_the_height_of_the_writing(rule):
+    assert height_of(WRITTEN.ink | RULES[rule]) == pytest.approx(HEIGHT, rel=0.25)
+
+
+@pytest.mark.parametrize("height", [24, 44, 90])
+def test_the_height_of_the_writing_is_that_of_its_digits(height):
+    assert height_of(write("90210", height=height, width=height * 5 // 8).ink) == pytest.approx(
+        height, rel=0.1
+    )
+
+
+def test_specks_and_dashes_do_not_change_the_height():
+    ink = WRITTEN.ink.copy()
+    ink[5:8, 10::25] = True
+    ink[40:43, 2:12] = True
+    assert height_of(ink) == pytest.approx(HEIGHT, rel=0.1)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1), (80, 300)])
+def test_a_blank_page_has_no_height_and_stays_blank(shape):
+    blank = np.zeros(shape, bool)
+    assert height_of(blank) == 0
+    assert not without_rules(blank, 44.0).any()
+    assert not without_specks(blank, 44.0).any()
+
+
+@pytest.mark.parametrize("text", ["11111", "41017", "02346", "78111"])
+def test_digits_without_rules_are_left_alone(text):
+    written = write(text)
+    cleaned = clean(written.ink)
+    assert np.array_equal(cleaned, written.ink)
+
+
+@pytest.mark.parametrize("margin", [0, 1, 3])
+@pytest.mark.parametrize("text", ["41213", "11111", "23451", "12345"])
+def test_a_one_stays_in_a_tight_crop(text, margin):
+    written = write(text, margin=margin)
+    cleaned = clean(written.ink)
+    for digit in written.digits:
+        assert kept(digit, cleaned) > 0.9
+
+
+def test_a_one_taller_than_its_neighbours_stays_from_border_to_border():
+    written = write("52323", margin=11)
+    one = np.zeros_like(written.ink)
+    box = written.boxes[0]
+    one[:, box.left + 8 : box.left + 13] = True
+    ink = np.any([one, *written.digits[1:]], axis=0)
+    assert kept(one, clean(ink)) > 0.9
+
+
+def test_a_leaning_one_stays():
+    written = write("21714", slant=0.25)
+    assert np.array_equal(clean(written.ink), written.ink)
+
+
+def test_specks_go():
+    specks = np.zeros(SHAPE, bool)
+    for row, column in ((4, 9), (10, 90), (40, 5), (SHAPE[0] - 6, 120), (SHAPE[0] - 9, 60)):
+        specks[row : row + 2, column : column + 2] = True
+    specks &= ~NEAR
+    cleaned = clean(WRITTEN.ink | specks)
+    assert specks.sum() >= 12
+    assert not (cleaned & specks).any()
+    assert np.array_equal(cleaned, WRITTEN.ink)
+
+
+def test_what_the_crop_cut_off_of_a_line_above_or_below_goes():
+    scraps = np.zeros(SHAPE, bool)
+    scraps[:6, 30:52] = True
+    scraps[-5:, 80:110] = True
+    cleaned = clean(WRITTEN.ink | scraps)
+    assert np.array_equal(cleaned, WRITTEN.ink)
+
+
+def test_inputs_are_not_changed():
+    ink = WRITTEN.ink | RULES["a box with a cell for each digit"] | RULES["a skewed underline"]
+    before = ink.copy()
+    without_specks(without_rules(ink, height_of(ink)), height_of(ink))
+    assert np.array_equal(ink, before)
+
+
+@given(ink=masks, height=st.floats(1, 60))
+def test_cleaning_only_takes_ink_away(ink, height):
+    before = ink.copy()
+    for craft in (without_rules, without_specks):
+        found = craft(ink, height)
+        assert (found.shape, found.dtype) == (ink.shape, np.bool_)
+        assert not (found & ~ink).any()
+        assert np.array_equal(ink, before)
+
+
+@given(ink=masks)
+def test_the_height_is_within_the_page(ink):
+    assert 0 <= height_of(ink) <= ink.shape[0]
+    assert ink.any() or height_of(ink) == 0
+
+
+@pytest.mark.parametrize("rule", ["an underline", "a box", "a skewed underline"])
+def test_cleaning_a_mask_out_of_a_larger_array_is_the_same(rule):
+    ink = WRITTEN.ink | RULES[rule]
+    wide = np.ones((SHAPE[0] + 4, SHAPE[1] + 6), bool)
+    wide[2:-2, 3:-3] = ink
+    assert np.array_equal(clean(wide[2:-2, 3:-3]), clean(ink))
+
+
+def parted(*levels: int, gap: int = 4) -> InkMask:
+    """The digits with dead scan lines through them."""
+    ink = WRITTEN.ink.copy()
+    for level in levels:
+        ink[level : level + gap] = False
+    return ink
+
+
+def components(ink: InkMask) -> int:
+    return cv2.connectedComponents(ink.astype(np.uint8), connectivity=8)[0] - 1
+
+
+@pytest.mark.parametrize("levels", [(35,), (30, 48), (28, 40, 52)])
+def test_digits_that_dead_lines_part_are_mended_and_nothing_else_is_drawn(levels: tuple[int, ...]):
+    mended = with_gaps_closed(parted(*levels), HEIGHT)
+    assert components(mended) == len(TEXT)
+    assert not (mended & ~NEAR).any()
+
+
+def test_the_height_of_parted_digits_is_that_of_whole_ones():
+    assert height_of(parted(30, 48)) == pytest.approx(height_of(WRITTEN.ink), abs=2)
+
+
+def test_loops_and_the_spaces_between_digits_stay_open():
+    np.testing.assert_array_equal(with_gaps_closed(WRITTEN.ink, HEIGHT), WRITTEN.ink)
+
+
+def test_a_line_is_not_mended_onto_the_digits_when_their_height_is_measured():
+    assert height_of(WRITTEN.ink | line((0, FOOT + 4), (SHAPE[1] - 1, FOOT + 4))) == pytest.approx(
+        height_of(WRITTEN.ink), abs=2
+    )
+
+
+@given(masks, st.floats(0, 60))
+def test_mending_only_adds_ink_and_changes_no_input(ink: InkMask, height: float):
+    before = ink.copy()
+    mended = with_gaps_closed(ink, height)
+    assert (mended >= ink).all()
+    assert components(mended) <= components(ink)
+    np.testing.assert_array_equal(ink, before)
+
+
+def test_what_has_too_many_components_is_no_writing(monkeypatch):
+    assert height_of(WRITTEN.ink) > 0
+    monkeypatch.setattr("zipocr.preprocess.clean._MOST_COMPONENTS", len(WRITTEN.boxes) - 1)
+    assert height_of(WRITTEN.ink) == 0
+
+
+def test_no_height_whatever_closes_gaps_without_bounds():
+    ink = np.zeros((600, 20), bool)
+    ink[:100], ink[400:] = True, True
+    assert with_gaps_closed(ink, 1e6).tolist() == ink.tolist()

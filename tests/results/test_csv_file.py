@@ -1,0 +1,333 @@
+import csv
+import io
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import fakes
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from zipocr.errors import InputError, OutputError
+from zipocr.results.csv_file import (
+    COLUMNS,
+    Row,
+    format_rows,
+    from_cell,
+    open_results,
+    read_results,
+    to_cell,
+    to_row,
+    unread_row,
+)
+from zipocr.types import Reason, Status, Unread
+
+any_text = st.text(
+    st.characters(exclude_categories=()) | st.sampled_from("=+-@\t\r\n./\\xu09af\uff1d\udcff\ud800")
+)
+file_names = st.binary(min_size=1).filter(lambda name: b"\0" not in name).map(os.fsdecode)
+probabilities = st.integers(0, 10_000).map(lambda value: value / 10_000)
+unread_rows = st.builds(
+    unread_row, any_text | file_names, st.integers(1, 10_000), st.sampled_from(Reason)
+)
+rows = unread_rows | st.builds(
+    Row,
+    file=any_text | file_names,
+    page=st.integers(1, 10_000),
+    zip=st.from_regex(r"[0-9]{5}", fullmatch=True),
+    plus4=st.from_regex(r"([0-9]{4})?", fullmatch=True),
+    confidence=probabilities,
+    status=st.sampled_from([Status.READ, Status.REVIEW]),
+    reason=st.lists(st.sampled_from(Reason), unique=True).map(tuple),
+    digit_confidences=st.lists(probabilities, max_size=9).map(tuple),
+    runner_up=st.from_regex(r"([0-9]{5}(-[0-9]{4})?)?", fullmatch=True),
+    runner_up_confidence=st.none() | probabilities,
+    city=any_text,
+    state=any_text,
+)
+ROW = to_row("x.png", 1, fakes.zip_reading("02108"), min_confidence=0.5)
+
+
+@given(any_text | file_names)
+@example("./=x")
+@example("././x")
+@example("\\xff")
+@example("\\\\udc80\udc80")
+def test_a_cell_gives_its_text_back(text: str) -> None:
+    assert from_cell(to_cell(text)) == text
+
+
+@given(any_text | file_names)
+def test_a_cell_is_one_line_of_utf8_and_no_formula(text: str) -> None:
+    cell = to_cell(text)
+    cell.encode()
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f]", cell)
+    assert not cell.startswith(tuple("=+-@\t\r\n＝＋－＠"))  # noqa: RUF001 - full-width formula starts
+
+
+@given(
+    st.text(st.sampled_from("=./\\xf\udcff\t"), max_size=6),
+    st.text(st.sampled_from("=./\\xf\udcff\t"), max_size=6),
+)
+def test_different_names_have_different_cells(one: str, other: str) -> None:
+    assert (to_cell(one) == to_cell(other)) == (one == other)
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("a/b c.png", "a/b c.png"),
+        ("Grüße 日本.png", "Grüße 日本.png"),
+        ("=x.png", "./=x.png"),
+        ("+x", "./+x"),
+        ("-x", "./-x"),
+        ("@x", "./@x"),
+        ("\tx", "./\\x09x"),
+        ("\rx", "./\\x0dx"),
+        ("a=b", "a=b"),
+        ("a\nb", "a\\x0ab"),
+        ("a\\b", "a\\\\b"),
+        (os.fsdecode(b"\xff.png"), "\\xff.png"),
+    ],
+)
+def test_names_are_shown_plainly(name: str, cell: str) -> None:
+    assert to_cell(name) == cell
+
+
+def write(target: Path, *groups: list[Row]) -> None:
+    with open_results(str(target)) as results:
+        for group in groups:
+            results.write(group)
+
+
+@given(st.lists(rows, max_size=4))
+def test_results_are_read_back_as_they_were_written(
+    tmp_path_factory: pytest.TempPathFactory, expected: list[Row]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "results.csv"
+    write(path, expected)
+    assert list(read_results(path)) == expected
+    assert path.read_bytes().count(b"\n") == len(expected) + 1
+
+
+def test_a_row_is_what_the_manual_says(tmp_path: Path) -> None:
+    reading = replace(
+        fakes.zip_reading("02108", confidence=0.912349, reasons=(Reason.DIRECTORY_CHOICE,)),
+        runner_up="02103",
+        runner_up_confidence=0.04,
+        city="Boston",
+        state="MA",
+    )
+    path = tmp_path / "results.csv"
+    write(
+        path,
+        [to_row("a b.tif", 3, reading, min_confidence=0.95)],
+        [to_row("c.png", 1, Unread(reason=Reason.NO_INK), min_confidence=0.95)],
+    )
+    assert path.read_text().splitlines() == [
+        "file,page,zip,plus4,confidence,status,reason,digit_confidences,runner_up,runner_up_confidence,city,state",
+        "a b.tif,3,02108,,0.9123,review,low_confidence;directory_choice,0.9900;0.9900;0.9900;0.9900;0.9900,02103,0.0400,Boston,MA",
+        "c.png,1,,,,unread,no_ink,,,,,",
+    ]
+
+
+def test_nine_digits_fill_two_columns_and_each_has_its_probability(tmp_path: Path) -> None:
+    reading = replace(
+        fakes.zip_reading("021081234"), runner_up="02108-1284", runner_up_confidence=0.04
+    )
+    path = tmp_path / "results.csv"
+    write(path, [to_row("x.png", 1, reading, min_confidence=0.5)])
+    (row,) = csv.DictReader(path.read_text().splitlines())
+    assert (row["zip"], row["plus4"], row["runner_up"]) == ("02108", "1234", "02108-1284")
+    assert row["digit_confidences"].count(";") == 8
+    (back,) = read_results(path)
+    assert (back.zip, back.plus4, back.runner_up, len(back.digit_confidences)) == (
+        "02108",
+        "1234",
+        "02108-1284",
+        9,
+    )
+
+
+def test_cells_from_the_directory_are_no_formulas() -> None:
+    (cells,) = csv.reader(
+        io.StringIO(format_rows([replace(ROW, city="=HYPERLINK(1)", state="@x", runner_up="-1")]))
+    )
+    row = dict(zip(COLUMNS, cells, strict=True))
+    assert (row["city"], row["state"], row["runner_up"]) == ("./=HYPERLINK(1)", "./@x", "./-1")
+
+
+@pytest.mark.parametrize(
+    ("confidence", "status", "reasons"),
+    [
+        (0.9, Status.READ, ()),
+        (0.89996, Status.READ, ()),
+        (0.8999, Status.REVIEW, (Reason.LOW_CONFIDENCE,)),
+    ],
+)
+def test_the_threshold_is_held_against_what_the_row_shows(
+    confidence: float, status: Status, reasons: tuple[Reason, ...]
+) -> None:
+    row = to_row("x", 1, fakes.zip_reading("12345", confidence=confidence), min_confidence=0.9)
+    assert (row.status, row.reason) == (status, reasons)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "required", "status"),
+    [
+        ((Reason.NOT_IN_DIRECTORY,), False, Status.READ),
+        ((Reason.NOT_IN_DIRECTORY,), True, Status.REVIEW),
+        ((Reason.DIRECTORY_CHOICE,), True, Status.READ),
+    ],
+)
+def test_a_zip_that_is_not_listed_counts_as_read_unless_it_has_to_be(
+    reasons: tuple[Reason, ...],
+    required: bool,
+    status: Status,
+) -> None:
+    reading = fakes.zip_reading("00000", confidence=0.995, reasons=reasons)
+    row = to_row("x", 1, reading, min_confidence=0.9, require_listed=required)
+    assert (row.status, row.reason, row.confidence) == (status, reasons, 0.995)
+
+
+@given(st.lists(st.sampled_from(Reason), unique=True), st.booleans())
+def test_reasons_stand_in_one_order(reasons: list[Reason], low: bool) -> None:
+    reading = fakes.zip_reading("12345", confidence=0.1 if low else 0.9, reasons=tuple(reasons))
+    row = to_row("x", 1, reading, min_confidence=0.5)
+    assert set(row.reason) == {*reasons, *([Reason.LOW_CONFIDENCE] if low else [])}
+    assert list(row.reason) == sorted(row.reason, key=list(Reason).index)
+
+
+def test_a_runner_up_that_is_none_has_no_confidence() -> None:
+    assert ROW.runner_up_confidence is None
+    assert unread_row("x", 1, Reason.NO_INK).confidence is None
+
+
+def test_results_of_a_failed_run_do_not_replace_older_ones(tmp_path: Path) -> None:
+    path = tmp_path / "results.csv"
+    write(path, [ROW])
+    before = path.read_bytes()
+    with pytest.raises(RuntimeError), open_results(str(path)) as results:  # noqa: PT012 - what was written before the error matters
+        results.write([ROW, ROW])
+        raise RuntimeError
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_place_that_cannot_be_written_is_known_before_the_first_row(tmp_path: Path) -> None:
+    with pytest.raises(OutputError), open_results(str(tmp_path / "missing" / "results.csv")):
+        pytest.fail("opened")
+
+
+@given(st.lists(rows, min_size=1, max_size=3), st.data())
+def test_a_damaged_results_file_is_refused_or_read_as_rows_that_can_be_written(
+    tmp_path_factory: pytest.TempPathFactory, expected: list[Row], data: st.DataObject
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "damaged.csv"
+    write(path, expected)
+    damaged = bytearray(path.read_bytes())
+    header = damaged.index(b"\n") + 1
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(header, len(damaged)))
+        damaged[place : place + data.draw(st.integers(0, 9))] = data.draw(
+            st.binary(max_size=3) | st.sampled_from([b",", b'"', b"\n", b"\\x"])
+        )
+    path.write_bytes(damaged)
+    assert_refused_or_written_again(path)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_under_the_header_are_refused_or_rows(
+    tmp_path_factory: pytest.TempPathFactory, rest: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    path.write_bytes(",".join(COLUMNS).encode() + b"\n" + rest)
+    assert_refused_or_written_again(path)
+
+
+def assert_refused_or_written_again(path: Path) -> None:
+    try:
+        found = list(read_results(path))
+    except InputError:
+        return
+    write(path, found)
+    assert [(row.file, row.page, row.zip, row.reason) for row in read_results(path)] == [
+        (row.file, row.page, row.zip, row.reason) for row in found
+    ]
+
+
+@pytest.mark.parametrize("cell", ["nan", "inf", "-0.1", "1.5"])
+def test_what_is_no_probability_is_refused(tmp_path: Path, cell: str) -> None:
+    path = tmp_path / "results.csv"
+    write(path, [ROW])
+    path.write_text(path.read_text().replace(",0.9500,", f",{cell},"))
+    with pytest.raises(InputError, match="no probability"):
+        list(read_results(path))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"file,page\n",
+        ",".join(COLUMNS).encode() + b"\nx.png,1\n",
+        ",".join(COLUMNS).encode() + b"\nx.png,one,,,,unread,no_ink,,,,,\n",
+        ",".join(COLUMNS).encode() + b"\nx.png,1,,,,unread,tired,,,,,\n",
+        ",".join(COLUMNS).encode() + b"\n\xff,1,,,,unread,no_ink,,,,,\n",
+        ",".join(COLUMNS).encode() + b'\n"x.png,1,,,,unread,no_ink,,,,,\n',
+    ],
+)
+def test_a_file_that_is_no_results_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "other.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=re.escape(path.name)):
+        list(read_results(path))
+
+
+def test_a_missing_results_file_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No such file"):
+        list(read_results(tmp_path / "results.csv"))
+
+
+WRITE_TO_STDOUT = r"""
+from zipocr.results.csv_file import open_results, unread_row
+from zipocr.types import Reason
+with open_results("-") as results:
+    for page in range({pages}):
+        results.write([unread_row("\udcff \u00e4", page + 1, Reason.NO_INK)])
+"""
+
+
+def run(pages: int, stdout: int) -> subprocess.CompletedProcess[bytes]:
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
+    program = [sys.executable, "-P", "-c", WRITE_TO_STDOUT.format(pages=pages)]
+    return subprocess.run(
+        program, check=False, stdout=stdout, stderr=subprocess.PIPE, env=environment
+    )
+
+
+def test_standard_output_is_utf8_whatever_the_locale() -> None:
+    done = run(1, subprocess.PIPE)
+    assert done.stderr == b""
+    assert done.stdout.decode().splitlines()[1:] == ["\\xff ä,1,,,,unread,no_ink,,,,,"]
+
+
+def test_a_full_standard_output_is_an_output_error_told_once() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = run(1, full.fileno())
+    assert done.returncode == 1
+    assert done.stderr.count(b"zipocr.errors.OutputError") == 1
+    assert b"Exception ignored" not in done.stderr
+
+
+def test_a_closed_standard_output_is_told_once() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = run(1, writing)
+    os.close(writing)
+    assert done.stderr.strip().endswith(b"BrokenPipeError: [Errno 32] Broken pipe")
+    assert b"Exception ignored" not in done.stderr

@@ -1,0 +1,220 @@
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drawings import lay, write
+from PIL import Image
+from reviewing import ROOT, row, unread, write_page
+
+from zipocr.images.lookup import Origin, Root, Sources
+from zipocr.reader import Reader
+from zipocr.results.csv_file import Row
+from zipocr.review.preview import LARGEST_SIDE, TILE, Looker, Recent, Worker, draw_tiles
+from zipocr.review.words import NOT_OPENED, NOT_READ_AGAIN, WHY
+from zipocr.types import Box, Place, Reason, Region
+
+UNLIMITED = 10**9
+
+
+def looking(
+    folder: Path,
+    *rows: Row,
+    max_pixels: int = UNLIMITED,
+    model: str = "digits",
+    directory: Path | None = None,
+) -> Looker:
+    origin = Origin(max_pixels=max_pixels, directory=directory)
+    return Looker(rows, Sources(roots=(Root(path=folder),)), origin, model)
+
+
+@pytest.fixture
+def zip_scan(tmp_path: Path) -> Path:
+    path = tmp_path / "zip.png"
+    Image.fromarray(lay(write("10001").cover, 230)).save(path)
+    return path
+
+
+@pytest.fixture
+def looker(tmp_path: Path, zip_scan: Path) -> Iterator[Looker]:
+    looker = looking(
+        tmp_path, row(zip_scan.name, "10001"), unread("missing.png"), row(zip_scan.name, page=2)
+    )
+    yield looker
+    looker.close()
+
+
+def pixels(png: bytes) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+def test_every_reason_is_told_in_plain_english() -> None:
+    assert WHY.keys() == set(Reason)
+    assert all(words.endswith(".") and "_" not in words for words in WHY.values())
+
+
+@pytest.mark.real
+def test_a_page_is_shown_with_its_digits_and_other_readings(looker: Looker, zip_scan: Path) -> None:
+    crop, look = looker.crop(0), looker.look(0)
+    assert isinstance(crop, bytes)
+    assert np.array_equal(pixels(crop), np.asarray(Image.open(zip_scan)))
+    assert look.zip == "10001"
+    assert pixels(look.tiles).shape == (TILE, 5 * TILE)
+    lefts = [shape.left for shape in look.shapes]
+    assert lefts == sorted(lefts)
+    assert all(
+        0 <= shape.left < shape.left + shape.width <= 1
+        and 0 <= shape.top < shape.top + shape.height <= 1
+        for shape in look.shapes
+    )
+    assert look.strings[0][0] == "10001"
+    assert 1 <= len(look.strings) <= 5
+    assert len({text for text, _ in look.strings}) == len(look.strings)
+
+
+def test_what_cannot_be_shown_says_why(looker: Looker) -> None:
+    assert "no such file" in str(looker.crop(1))
+    assert "no such page" in str(looker.crop(2))
+    assert looker.look(1).trouble == looker.crop(1)
+
+
+@pytest.mark.parametrize("reason", sorted(NOT_OPENED))
+def test_what_may_end_the_server_is_not_opened(
+    tmp_path: Path, reason: Reason, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        pytest.fail("it was opened")
+
+    write_page(tmp_path / "a.png")
+    monkeypatch.setattr("zipocr.images.decode.read_pages", fail)
+    looker = looking(tmp_path, unread("a.png", reason))
+    assert WHY[reason] in str(looker.crop(0))
+    assert looker.look(0).trouble
+    looker.close()
+
+
+def test_what_is_a_fault_of_the_reader_is_shown_but_not_read_again(tmp_path: Path) -> None:
+    assert Reason.PROGRAM_ERROR in NOT_READ_AGAIN
+    write_page(tmp_path / "a.png")
+    looker = looking(tmp_path, unread("a.png", Reason.PROGRAM_ERROR), model="missing.npz")
+    assert isinstance(looker.crop(0), bytes)
+    assert "not read again" in looker.look(0).trouble
+    looker.close()
+
+
+def test_damaged_and_too_large_files_say_so(tmp_path: Path) -> None:
+    (tmp_path / "damaged.png").write_bytes(b"no image")
+    write_page(tmp_path / "large.png")
+    looker = looking(tmp_path, unread("damaged.png"), unread("large.png"), max_pixels=100)
+    assert str(looker.crop(0)).startswith(WHY[Reason.UNREADABLE_FILE])
+    assert str(looker.crop(1)).startswith(WHY[Reason.TOO_LARGE])
+    looker.close()
+
+
+def test_a_model_that_cannot_be_used_leaves_the_page_without_its_digits(
+    tmp_path: Path, zip_scan: Path
+) -> None:
+    looker = looking(tmp_path, row(zip_scan.name), model=str(tmp_path / "missing.npz"))
+    assert "no model" in looker.look(0).trouble
+    assert isinstance(looker.crop(0), bytes)
+    looker.close()
+
+
+def test_a_fault_while_reading_again_is_told_and_does_no_harm(
+    tmp_path: Path,
+    zip_scan: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*_: object) -> None:
+        message = "a fault"
+        raise KeyError(message)
+
+    monkeypatch.setattr("zipocr.reader.Reader.trace", fail)
+    looker = looking(tmp_path, row(zip_scan.name))
+    assert "fault" in looker.look(0).trouble
+    assert "zip.png" in caplog.text
+    looker.close()
+
+
+@pytest.mark.real
+def test_a_zip_that_was_read_without_regions_is_shown_without_digits(
+    tmp_path: Path, zip_scan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = Reader.trace
+    monkeypatch.setattr(
+        Reader, "trace", lambda reader, page: replace(trace(reader, page), regions=(), grids=())
+    )
+    looker = looking(tmp_path, row(zip_scan.name))
+    look = looker.look(0)
+    assert (look.zip, look.shapes, look.tiles, look.trouble) == ("10001", (), b"", "")
+    looker.close()
+
+
+def test_large_pages_are_shown_smaller(tmp_path: Path) -> None:
+    Image.new("L", (3 * LARGEST_SIDE, 60), 255).save(tmp_path / "wide.png")
+    looker = looking(tmp_path, unread("wide.png"))
+    crop = looker.crop(0)
+    assert isinstance(crop, bytes)
+    assert pixels(crop).shape == (20, LARGEST_SIDE)
+    looker.close()
+
+
+def test_places_are_those_of_the_users_own_list_where_there_is_one(tmp_path: Path) -> None:
+    (tmp_path / "ours.csv").write_text("zip,city,state\n02108,Ourtown,MA\n")
+    own, packaged = looking(tmp_path, directory=tmp_path / "ours.csv"), looking(tmp_path)
+    assert own.place("02108-1234") == Place(city="Ourtown", state="MA")
+    assert own.place("10001") is None
+    assert packaged.place("10001") == Place(city="New York", state="NY")
+    lost = looking(tmp_path, directory=tmp_path / "gone.csv")
+    assert lost.place("10001") == Place(city="New York", state="NY")
+
+
+def test_a_digit_is_cut_out_white_with_what_is_around_it_faint() -> None:
+    page = np.full((60, 80), 200, np.uint8)
+    page[10:50, 10:20] = page[10:50, 26:30] = 20
+    ink = np.zeros((40, 30), bool)
+    ink[:, :10] = True
+    tile = draw_tiles(page, [Region(box=Box(top=10, left=10, bottom=50, right=40), ink=ink)])
+    assert tile.shape == (TILE, TILE)
+    assert tile[TILE // 2, 30] < 60
+    assert 180 < tile[TILE // 2, 68] < 230
+    assert (tile[:4] == 255).all()
+
+
+def test_recent_values_are_made_once_and_old_ones_forgotten() -> None:
+    made: list[int] = []
+    recent: Recent[int, int] = Recent(lambda key: made.append(key) or key * 10, most=2)  # type: ignore[func-returns-value]
+    assert [recent.get(key) for key in (1, 2, 1, 3, 1, 2)] == [10, 20, 10, 30, 10, 20]
+    assert made == [1, 2, 3, 2]
+
+
+def test_a_worker_does_one_task_after_the_other_and_outlives_a_fault() -> None:
+    worker, done = Worker(), []
+    fault = worker.submit(lambda: done.append(1) or 1 / 0)
+    last = worker.submit(lambda: [*done, 2])
+    assert last.result(timeout=60) == [1, 2]
+    with pytest.raises(ZeroDivisionError):
+        fault.result(timeout=60)
+    worker.close()
+
+
+def test_the_program_ends_whatever_a_worker_is_at() -> None:
+    program = """
+import threading
+from zipocr.review.preview import Worker
+begun = threading.Event()
+Worker().submit(lambda: (begun.set(), threading.Event().wait()))
+begun.wait()
+"""
+    subprocess.run(
+        [sys.executable, "-c", program],
+        check=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from zipocr.line.network import FIRST_DIGIT, OTHER
+from zipocr.training.fit.line_samples import LineComposer, gather_lines, to_labels
+from zipocr.types import MOST_DIGITS, ZIP_LENGTH
+
+
+@pytest.fixture(scope="module")
+def composer(all_digits) -> LineComposer:
+    return LineComposer(digits=all_digits, extra=all_digits, seed=5)
+
+
+def test_labels_are_digits_and_one_class_for_all_letters():
+    assert to_labels("402 Elm-St.").tolist() == [
+        FIRST_DIGIT + 4,
+        FIRST_DIGIT,
+        FIRST_DIGIT + 2,
+        *[OTHER] * 5,
+    ]
+    assert to_labels("").tolist() == []
+
+
+def test_lines_are_strips_and_what_they_spell(composer):
+    lines = gather_lines(composer, range(40), jobs=1)
+    assert len(lines) > 30
+    for line in lines:
+        assert line.pixels.dtype == np.uint8
+        assert line.pixels.shape[:2] == (2, 32)
+        assert line.pixels.shape[2] % 2 == 0
+
+
+def test_lines_with_a_zip_come_first_and_only_the_others_spell_something_else(composer):
+    numbers = range(40)
+    zips = sum(composer.holds_zip(number) for number in numbers)
+    lines = gather_lines(composer, numbers, jobs=1)
+    assert 0 < zips < len(numbers)
+    shaped = [
+        len(line.labels) in {ZIP_LENGTH, MOST_DIGITS} and OTHER not in line.labels for line in lines
+    ]
+    first_other = shaped.index(False)
+    assert not any(shaped[first_other:])
+    assert first_other <= zips
+
+
+def test_a_line_is_the_same_whenever_it_is_made(composer):
+    one, other = composer.nth(7), composer.nth(7)
+    assert np.array_equal(one.pixels, other.pixels)
+    assert np.array_equal(one.labels, other.labels)
+
+
+def test_what_a_line_spells_is_what_was_composed(composer):
+    for number in range(12):
+        if composer.holds_zip(number) and (line := composer.nth(number)) is not None:
+            assert len(line.labels) in {ZIP_LENGTH, MOST_DIGITS}
+            assert all(FIRST_DIGIT <= label < OTHER for label in line.labels.tolist())
+    others = [
+        line
+        for number in range(120)
+        if not composer.holds_zip(number) and (line := composer.nth(number)) is not None
+    ]
+    assert any(OTHER in line.labels for line in others)
+    assert any(len(line.labels) and OTHER not in line.labels for line in others)
+
+
+def test_lines_are_the_same_for_any_number_of_processes(composer):
+    one, two = (gather_lines(composer, range(20), jobs=jobs) for jobs in (1, 2))
+    assert len(one) == len(two) > 15
+    for line, other in zip(one, two, strict=True):
+        assert np.array_equal(line.pixels, other.pixels)
+        assert np.array_equal(line.labels, other.labels)

@@ -1,0 +1,68 @@
+"""Training the network needs PyTorch, which is no part of the tests' installation.
+
+These run where it is there.
+"""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is only needed to train a network")
+
+from zipocr.line.ctc import best_labels  # noqa: E402
+from zipocr.line.network import PIXELS_PER_STEP, Network  # noqa: E402
+from zipocr.training.fit.line_samples import Line, to_labels  # noqa: E402
+from zipocr.training.fit.network import Trained, augment_line, fit_network, to_arrays  # noqa: E402
+
+
+def line(rng: np.random.Generator, text: str) -> Line:
+    """Each digit a bar of its own height and place, as a network can learn in seconds."""
+    pixels = np.zeros((2, 32, 20 * len(text) + 20), np.uint8)
+    for place, digit in enumerate(text):
+        left = 12 + 20 * place + int(rng.integers(-2, 3))
+        pixels[:, 4 + 2 * int(digit) : 9 + 2 * int(digit), left : left + 8] = 220
+    return Line(pixels=pixels, labels=to_labels(text))
+
+
+def test_normalization_is_folded_into_the_weights():
+    torch.manual_seed(0)
+    trained = Trained()
+    with torch.no_grad():
+        trained(
+            torch.rand(8, 2, 32, 40)
+        )  # gives the batches' means and variances something to remember
+        trained.eval()
+        pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 60)).astype(np.uint8)
+        expected = torch.softmax(
+            trained(torch.from_numpy(pixels[None].astype(np.float32) / 255)), 2
+        )[0].numpy()
+    network = Network.from_arrays(to_arrays(trained))
+    assert network.frames(network.features(pixels)) == pytest.approx(expected, abs=2e-3)
+
+
+def test_a_network_learns_what_is_easy(monkeypatch):
+    monkeypatch.setattr("zipocr.training.fit.network.BATCH", 8)
+    monkeypatch.setattr(
+        "zipocr.training.fit.network.augment_line", lambda _, pixels: pixels.astype(np.float32)
+    )
+    rng = np.random.default_rng(0)
+    lines = [line(rng, "".join(map(str, rng.integers(0, 10, 3)))) for _ in range(120)]
+    told: list[str] = []
+    network = Network.from_arrays(fit_network(lines, 14, seed=0, jobs=1, report=told.append))
+    assert len(told) == 14
+    right = sum(
+        next(iter(best_labels(network.frames(network.features(one.pixels))))) == tuple(one.labels)
+        for one in lines
+    )
+    assert right > 60
+
+
+def test_augmenting_keeps_height_and_whole_steps_and_the_line_itself():
+    rng = np.random.default_rng(0)
+    pixels = line(rng, "402").pixels
+    before = pixels.copy()
+    for _ in range(30):
+        found = augment_line(rng, pixels)
+        assert found.shape[:2] == (2, 32)
+        assert found.shape[2] % PIXELS_PER_STEP == 0
+        assert 0 <= found.min() <= found.max() <= 255
+    assert np.array_equal(pixels, before)

@@ -1,0 +1,58 @@
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from zipocr.errors import InputError
+from zipocr.line.network import Network
+from zipocr.models.model_file import NETWORK
+from zipocr.training.fit import recipes
+from zipocr.training.fit.svm import Recipe
+from zipocr.types import Model
+
+ARRAYS = {
+    name: np.full(shape, place, np.float32) for place, (name, shape) in enumerate(NETWORK.items())
+}
+
+
+def test_a_network_is_taken_over_as_it_is_and_nothing_else_of_the_model():
+    model = Model(arrays={**ARRAYS, "mean": np.zeros(3), "fusion": np.ones(4)}, passport={})
+    taken = recipes.taken_network(model)
+    assert taken.keys() == NETWORK.keys()
+    assert all(np.array_equal(taken[name], ARRAYS[name]) for name in NETWORK)
+    assert (
+        Network.from_model(replace(model, arrays=taken)).class_weights.shape
+        == NETWORK["network_out_weights"]
+    )
+
+
+@pytest.mark.parametrize("lacking", [set(NETWORK), {"network_3_biases"}, {"network_out_weights"}])
+def test_a_model_without_a_whole_network_has_none_to_take_over(lacking):
+    model = Model(
+        arrays={name: array for name, array in ARRAYS.items() if name not in lacking}, passport={}
+    )
+    with pytest.raises(InputError, match="such as mail"):
+        recipes.taken_network(model)
+
+
+def test_without_pytorch_a_network_is_refused_with_the_cure_before_any_line_is_composed(
+    all_digits, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
+    monkeypatch.delitem(sys.modules, "zipocr.training.fit.network", raising=False)
+    told: list[str] = []
+    with pytest.raises(InputError, match=r"pip install 'zipocr\[network\]'.*--network"):
+        recipes.train_network(all_digits, all_digits, Recipe(), 1, told.append)
+    assert not told
+
+
+def test_a_model_of_digits_takes_over_no_network():
+    with pytest.raises(InputError, match="--network"):
+        recipes.build_model(
+            "digits",
+            recipe=Recipe(),
+            jobs=1,
+            report=lambda _: None,
+            network=Model(arrays={}, passport={}),
+        )

@@ -1,0 +1,1 @@
+"""Reading of many files, in order and on any backend."""

@@ -1,0 +1,535 @@
+"""The backend of a Dask cluster: one that is there already, or one of a map's own on this machine.
+
+Below every thread of a Dask worker stands a process of ours, in which tasks are done by the very
+code of the backend of processes. So a step that hangs, dies or needs too much memory costs here
+what it costs there, and never the Dask worker, which others may share. What passes through
+scheduler and workers are bytes that they do not look into.
+
+Dask runs whatever its scheduler is sent: all who can reach a cluster without TLS can run programs
+on it.
+"""
+
+import logging
+import os
+import pickle
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import chain, islice, takewhile
+from multiprocessing import current_process, resource_tracker
+from time import monotonic
+from typing import Any, Generic
+from uuid import uuid4
+
+import distributed
+from distributed.comm.core import CommClosedError
+
+from zipocr import __version__
+from zipocr.batch.backends import Loss, LossKind, StepT, TaskT, Work, usable_cores
+from zipocr.batch.backends.processes import DEFAULT_TIMEOUT, ProcessBackend, interrupts_held_back
+from zipocr.errors import BackendError
+
+# Tasks that are sent together, and such shards under way for each thread of the cluster: as many as
+# a process has under way elsewhere.
+SHARD = 16
+SHARDS_UNDER_WAY = 6
+CONNECT_SECONDS = 10.0
+# How long a cluster may be without a worker.
+WORKERS_SECONDS = 60.0
+# How often it is asked how many there are.
+ASK_SECONDS = 2.0
+# A process below a Dask worker that has had nothing to do for so long is ended: its map may have
+# been killed.
+IDLE_SECONDS = 30.0
+_KILLS = "it ended one Dask worker after the other, perhaps for want of memory"
+_FOREIGN = (
+    "Install the same version of zipocr, with the same libraries, wherever its scheduler and workers "
+    "run; where processors differ, give all the same OPENBLAS_CORETYPE."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """What all shards of a map have in common.
+
+    ``start`` and ``check`` are pickled, and relative paths are meant from ``folder``.
+    """
+
+    number: str
+    version: str
+    folder: str
+    start: bytes
+    check: bytes
+    timeout: float
+    max_memory: int | None
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Shard(Generic[TaskT, StepT]):
+    """Tasks on their way together, and what became of them as soon as that has arrived.
+
+    ``workers`` are the only ones that may do them, None stands for any; ``moved`` says that others
+    were lost with it before, ``given_up`` that it was lost once more.
+    """
+
+    tasks: Sequence[TaskT]
+    future: "distributed.Future[Any]"
+    workers: frozenset[str] | None = None
+    moved: bool = False
+    given_up: bool = False
+    results: list[list[StepT]] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Refusal:
+    """What comes from a worker that is another installation than this one, instead of results."""
+
+    address: str
+    why: str
+
+
+class _StrangerError(BackendError):
+    """A process of another installation than that of the map; the message says what differs."""
+
+
+def _as_it_is() -> str:
+    """Take every worker as it is."""
+    return ""
+
+
+def _unheard(_: str) -> None:
+    """Say nothing."""
+
+
+class DaskBackend:
+    """Works in the processes of a Dask cluster.
+
+    Parameters
+    ----------
+    scheduler : str, optional
+        Where the cluster's scheduler is, like ``tcp://host:8786``; None starts a cluster on this
+        machine that lives as long as a map.
+    jobs : int
+        Number of workers of a cluster of its own; 0 is one per usable core.
+    timeout : float
+        Seconds after which a step counts as hanging.
+    max_memory : int, optional
+        Bytes of memory that a process which works may take.
+    check : callable
+        Called in each process before its first task; must be picklable. It gives what makes results
+        of this process differ from those of others, in words: then its worker gets no task.
+    tell : callable
+        Told of each worker that gets no task, in a sentence.
+    """
+
+    def __init__(
+        self,
+        *,
+        scheduler: str | None = None,
+        jobs: int = 0,
+        timeout: float = DEFAULT_TIMEOUT,
+        max_memory: int | None = None,
+        check: Callable[[], str] = _as_it_is,
+        tell: Callable[[str], None] = _unheard,
+    ) -> None:
+        self.scheduler = scheduler
+        self.jobs = jobs
+        self.timeout = timeout
+        self.max_memory = max_memory
+        self.check = check
+        self.tell = tell
+
+    def map(
+        self,
+        start: Callable[[], Work[TaskT, StepT]],
+        tasks: Iterable[TaskT],
+        *,
+        lost: Callable[[TaskT, int, Loss], StepT],
+    ) -> Iterator[list[StepT]]:
+        """Do the work that ``start`` makes on each task.
+
+        Parameters
+        ----------
+        start : callable
+            Called once in each process that works; must be picklable. What it raises is raised
+            here.
+        tasks : iterable
+            What to work on, picklable. At most ``SHARD * SHARDS_UNDER_WAY`` for each thread of the
+            cluster are taken before the results of the first are out.
+        lost : callable
+            Makes the result of a step whose process hung or died. The loss of a Dask worker costs
+            nothing, unless the same task ends one after the other: that is given up as soon as Dask
+            has seen enough of it.
+
+        Yields
+        ------
+        list
+            The results of a task's steps, in the order of the tasks.
+
+        Raises
+        ------
+        BackendError
+            If the scheduler cannot be reached or is lost, or has no workers, or none that is the
+            same installation as this one.
+        """
+        coming = iter(tasks)
+        for first in coming:
+            job = _Job(
+                number=uuid4().hex,
+                version=__version__,
+                folder=os.getcwd(),  # noqa: PTH109 - a plain string
+                start=pickle.dumps(start),
+                check=pickle.dumps(self.check),
+                timeout=self.timeout,
+                max_memory=self.max_memory,
+            )
+            with self._connected() as client, _translated():
+                mapped = _Map(client=client, job=job, lost=lost, tell=self.tell)
+                yield from mapped.run(chain((first,), coming))
+
+    @contextmanager
+    def _connected(self) -> Iterator["distributed.Client"]:
+        for name in ("distributed", "distributed.client"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        with ExitStack() as stack:
+            address = self.scheduler or stack.enter_context(self._own_cluster()).scheduler_address
+            try:
+                client = distributed.Client(
+                    address, timeout=CONNECT_SECONDS, set_as_default=False, name="zipocr"
+                )
+            except (OSError, ValueError, RuntimeError, ImportError) as error:
+                message = f"The Dask scheduler {address} cannot be reached ({error}). Start one with 'dask scheduler'."
+                raise BackendError(message) from error
+            with client:
+                yield client
+
+    @contextmanager
+    def _own_cluster(self) -> Iterator["distributed.LocalCluster"]:
+        """A cluster that nobody else can reach, and that leaves Ctrl-C to this process.
+
+        Also workers that it starts later inherit that.
+        """
+        # Where this has to start first, Python lets interrupts through again.
+        resource_tracker.ensure_running()
+        with interrupts_held_back():
+            cluster = distributed.LocalCluster(
+                n_workers=self.jobs or usable_cores(),
+                threads_per_worker=1,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
+                memory_limit=None,
+                silence_logs=logging.CRITICAL,
+            )
+        with cluster:
+            yield cluster
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Map(Generic[TaskT, StepT]):
+    """One map: keeps a bounded number of shards under way and gives their results in order."""
+
+    client: "distributed.Client"
+    job: _Job
+    lost: Callable[[TaskT, int, Loss], StepT]
+    tell: Callable[[str], None] = _unheard
+    strangers: dict[str, str] = field(default_factory=dict)
+    under_way: deque[_Shard[TaskT, StepT]] = field(default_factory=deque)
+    job_there: "distributed.Future[Any] | None" = None
+    threads: int = 0
+    asked: float = float("-inf")
+
+    def run(self, tasks: Iterator[TaskT]) -> Iterator[list[StepT]]:
+        """Do all tasks."""
+        # As the result of a task it is made again wherever it is lost.
+        self.job_there = self.client.submit(
+            _same, self.job, key=f"zipocr-{self.job.number}", pure=False
+        )
+        while True:
+            if monotonic() - self.asked >= ASK_SECONDS:
+                self._ask()
+            while len(self.under_way) < self.threads * SHARDS_UNDER_WAY and (
+                some := tuple(islice(tasks, SHARD))
+            ):
+                self.under_way.append(self._submit(some))
+            if not self.under_way:
+                return
+            self._await(self.under_way[0])
+            self._gather(takewhile(lambda shard: shard.future.done(), self.under_way))
+            first = self.under_way[0]
+            if first.results is None and (first.given_up or first.future.done()):
+                self._look_into(first)
+            while self.under_way and (results := self.under_way[0].results) is not None:
+                yield from results
+                self.under_way.popleft()
+
+    def _submit(self, tasks: Sequence[TaskT]) -> _Shard[TaskT, StepT]:
+        workers = self._choose()
+        return _Shard(tasks=tasks, future=self._send(tasks, workers), workers=workers)
+
+    def _send(
+        self, tasks: Sequence[TaskT], workers: frozenset[str] | None
+    ) -> "distributed.Future[Any]":
+        sealed = [pickle.dumps(task) for task in tasks]
+        key = f"zipocr-{self.job.number}-{uuid4().hex}"
+        if workers is None:
+            return self.client.submit(do_shard, self.job_there, sealed, key=key, pure=False)
+        # Where all of them are lost, results included, Dask would wait for these very workers: a
+        # stranger that is asked instead says so at once.
+        return self.client.submit(
+            do_shard,
+            self.job_there,
+            sealed,
+            key=key,
+            pure=False,
+            workers=sorted(workers),
+            allow_other_workers=True,
+        )
+
+    def _send_on(self, shard: _Shard[TaskT, StepT]) -> None:
+        """Give a shard to other workers."""
+        shard.workers = self._choose()
+        shard.future = self._send(shard.tasks, shard.workers)
+
+    def _choose(self) -> frozenset[str] | None:
+        """Name the workers that may do a shard: any, as long as no stranger is known."""
+        if self.strangers and not self._friends():
+            self._ask()
+        return self._friends() if self.strangers else None
+
+    def _friends(self) -> frozenset[str]:
+        return frozenset(self.client.nthreads()) - self.strangers.keys()
+
+    def _ask(self) -> None:
+        """Ask how many threads the cluster has for this work; without any, wait for some."""
+        until = monotonic() + WORKERS_SECONDS
+        while not (threads := self._count_threads()):
+            if monotonic() > until:
+                raise BackendError(self._no_workers())
+            with suppress(TimeoutError):
+                self.client.wait_for_workers(len(self.client.nthreads()) + 1, timeout=ASK_SECONDS)
+        self.threads, self.asked = threads, monotonic()
+
+    def _count_threads(self) -> int:
+        counts = self.client.nthreads().items()
+        return sum(count for address, count in counts if address not in self.strangers)
+
+    def _no_workers(self) -> str:
+        """Say that there is no worker for this work."""
+        where = self.client.scheduler_info()["address"]
+        waited = f"The Dask scheduler {where} has had no workers for {WORKERS_SECONDS:g} s"
+        if not self.strangers:
+            return f"{waited}. Start some with 'dask worker {where}'."
+        told = "; ".join(f"{address}: {why}" for address, why in self.strangers.items())
+        return f"{waited} that can do this work ({told}). {_FOREIGN}"
+
+    def _await(self, shard: _Shard[TaskT, StepT]) -> None:
+        """Wait for a shard, as long as there are workers."""
+        while not (shard.given_up or shard.future.done()):
+            try:
+                shard.future.exception(timeout=ASK_SECONDS)
+            except TimeoutError:
+                self._ask()
+                if shard.workers is not None and not shard.workers & self._friends():
+                    # Dask would wait for these very workers to come back.
+                    shard.given_up, shard.moved = shard.moved, True
+                    self._send_on(shard)
+
+    def _gather(self, shards: Iterable[_Shard[TaskT, StepT]]) -> None:
+        """Bring the results of shards that went well here, all in one go; send others on."""
+        fine = [
+            shard for shard in shards if shard.results is None and shard.future.status == "finished"
+        ]
+        found = self.client.gather([shard.future for shard in fine]) if fine else ()
+        for shard, results in zip(fine, found, strict=True):
+            if isinstance(results, _Refusal):
+                self._pass_on(shard, results)
+            else:
+                pairs = zip(shard.tasks, results, strict=True)
+                shard.results = [self._opened(task, steps) for task, steps in pairs]
+
+    def _pass_on(self, shard: _Shard[TaskT, StepT], refusal: _Refusal) -> None:
+        """Give a shard to others than the worker that has refused it."""
+        if refusal.address not in self.strangers:
+            self.strangers[refusal.address] = refusal.why
+            self.tell(f"The Dask worker {refusal.address} gets no work: {refusal.why}. {_FOREIGN}")
+        self._send_on(shard)
+
+    def _opened(self, task: TaskT, steps: Sequence[bytes | Loss]) -> list[StepT]:
+        return [
+            pickle.loads(step) if isinstance(step, bytes) else self.lost(task, number, step)
+            for number, step in enumerate(steps, start=1)
+        ]
+
+    def _look_into(self, shard: _Shard[TaskT, StepT]) -> None:
+        """Raise what went wrong, or find the task that ends Dask workers.
+
+        Each is done alone, so that no other is charged with it.
+        """
+        if not _killed_workers(shard):
+            return
+        for other in self.under_way:
+            self._await(other)
+        self._gather(self.under_way)
+        shard.results = [self._alone(task) for task in shard.tasks]
+
+    def _alone(self, task: TaskT) -> list[StepT]:
+        shard = self._submit((task,))
+        while shard.results is None:
+            self._await(shard)
+            if _killed_workers(shard):
+                return [self.lost(task, 1, Loss(kind=LossKind.DIED, detail=_KILLS))]
+            self._gather((shard,))
+        return shard.results[0]
+
+
+def _killed_workers(shard: _Shard[Any, Any]) -> bool:
+    """Tell whether Dask has given a shard up, since workers died of it.
+
+    Raise what else went wrong.
+    """
+    if shard.given_up:
+        return True
+    if shard.future.cancelled():
+        raise CancelledError
+    error = shard.future.exception()
+    if error is None or isinstance(error, distributed.KilledWorker):
+        return error is not None
+    raise error
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Tell of a cluster that is lost, or is of another installation, in words."""
+    try:
+        yield
+    except (CancelledError, CommClosedError, OSError) as error:
+        message = f"The Dask scheduler was lost ({type(error).__name__}). Start it anew, and go on with --resume."
+        raise BackendError(message) from error
+    except (ImportError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "deserialization" not in str(error):
+            raise
+        message = f"The Dask cluster cannot do this work ({error.__cause__ or error}). {_FOREIGN}"
+        raise BackendError(message) from error
+
+
+def _same(job: _Job) -> _Job:
+    return job
+
+
+# What runs on the workers of the cluster.
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Hand:
+    """A process below this Dask worker, which does what one of its threads is told to, and the map that it belongs to."""
+
+    number: str
+    backend: ProcessBackend
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    idle: threading.Timer | None = None
+
+    def work(self, start: "_Start", tasks: Sequence[bytes]) -> list[list[bytes | Loss]]:
+        """Do tasks; the process stays for the next ones, but not for ever."""
+        with self.lock:
+            if self.idle:
+                self.idle.cancel()
+            results: list[list[bytes | Loss]] = list(self.backend.map(start, tasks, lost=_loss))
+            self.idle = threading.Timer(IDLE_SECONDS, self.rest)
+            self.idle.daemon = True
+            self.idle.start()
+        return results
+
+    def rest(self) -> None:
+        """End the process, unless it is at work again; the next task will start another."""
+        if self.lock.acquire(blocking=False):
+            self.backend.__exit__()
+            self.backend.__enter__()
+            self.lock.release()
+
+
+_OWN = threading.local()
+"""Where each thread of this Dask worker has its hand."""
+
+
+def do_shard(job: _Job, tasks: Sequence[bytes]) -> list[list[bytes | Loss]] | _Refusal:
+    """Do pickled tasks in the process of this thread.
+
+    Returns
+    -------
+    list or _Refusal
+        For each task its pickled results, and what became of lost ones; or why this worker is none
+        for this job.
+    """
+    try:
+        return _own_hand(job).work(_Start(job=job), tasks)
+    except _StrangerError as stranger:
+        return _Refusal(address=distributed.get_worker().address, why=str(stranger))
+
+
+def _own_hand(job: _Job) -> _Hand:
+    # Dask's nannies make workers daemons, which Python allows no children; ours end with their
+    # parent however it ends.
+    current_process().daemon = False
+    hand: _Hand | None = getattr(_OWN, "hand", None)
+    if hand is None or hand.number != job.number:
+        if hand is not None:
+            hand.rest()
+        hand = _OWN.hand = _Hand(
+            number=job.number,
+            backend=ProcessBackend(jobs=1, timeout=job.timeout, max_memory=job.max_memory),
+        )
+        hand.backend.__enter__()
+    return hand
+
+
+def _loss(_task: bytes, _step: int, loss: Loss) -> bytes | Loss:
+    return loss
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Start:
+    """Makes the work of a job, where relative paths lead where they lead at home."""
+
+    job: _Job
+
+    def __call__(self) -> Work[bytes, bytes | Loss]:
+        """Begin in the folder of the map, if there is one of that name here."""
+        with suppress(OSError):
+            os.chdir(self.job.folder)
+        if why := self._strangeness():
+            raise _StrangerError(why)
+        return _Sealed(work=pickle.loads(self.job.start)())
+
+    def _strangeness(self) -> str:
+        if self.job.version != __version__:
+            return f"it has zipocr {__version__}, and this is {self.job.version}"
+        try:
+            return str(pickle.loads(self.job.check)())
+        except Exception as error:  # noqa: BLE001 - what cannot even be asked is of another kind
+            return f"it cannot tell what it is ({error!r})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sealed:
+    """Does pickled tasks and pickles their results."""
+
+    work: Work[Any, Any]
+
+    @property
+    def at_once(self) -> int:
+        """As many as of the work inside."""
+        return self.work.at_once
+
+    def steps(
+        self, task: bytes, *, first: int, begin: Callable[[], None]
+    ) -> Iterator[bytes | Loss]:
+        """As those of the work inside."""
+        yield from map(pickle.dumps, self.work.steps(pickle.loads(task), first=first, begin=begin))
+
+    def together(self, tasks: Sequence[bytes]) -> Iterator[Sequence[tuple[int, bytes | Loss]]]:
+        """As those of the work inside."""
+        for some in self.work.together([pickle.loads(task) for task in tasks]):
+            yield [(place, pickle.dumps(result)) for place, result in some]

@@ -1,0 +1,423 @@
+"""The backend of several processes on this machine, of which any may hang or die.
+
+A worker process sends each result as soon as it has it, and marks in shared memory what it has
+begun, so that it is known what a lost worker was at. Where it was at several tasks together they
+are done anew, one by one, and then it is. Pools of other libraries know at best the task: a scan of
+a hundred pages would be lost for one of them.
+"""
+
+import atexit
+import multiprocessing
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pickle import dumps
+from typing import Any, Generic, Self
+
+from zipocr.batch.backends import Loss, LossKind, StepT, TaskT, Work
+from zipocr.batch.backends.worker import NO_MEMORY, Marks, Message, serve
+from zipocr.errors import BackendError
+
+DEFAULT_TIMEOUT = 60.0
+DEFAULT_MAX_MEMORY = 2 << 30
+# Tasks that a worker holds, those at work included: enough that none ever waits for this process;
+# and fewer when there are no more than these left for each of several, so that all end together.
+HELD, HELD_LAST = 32, 3
+# Bytes of tasks that may lie before a worker. Of more than a pipe takes, on some systems 8 kB, both
+# its ends could wait for ever.
+MOST_SENT = 6_000
+# Tasks under way for each worker. Those behind one that hangs are finished meanwhile, but for those
+# that its worker holds.
+UNDER_WAY = 96
+STARTS = 3
+START_SECONDS = 120.0
+GRACE_SECONDS = 1.0
+# It is noted that this process runs once in a second at least, and this often within a timeout.
+TICK_SECONDS, TICKS = 1.0, 10
+_FOREVER = float("inf")
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Clock:
+    """Counts the seconds for which this process runs, and none while it is stopped, as by Ctrl-Z.
+
+    Its workers are stopped then, too. It has to be read once in ``tick`` seconds; of a longer while
+    no more than that counts.
+    """
+
+    tick: float
+    passed: float = 0.0
+    seen: float = field(default_factory=time.monotonic)
+
+    def now(self) -> float:
+        """Seconds since it was made."""
+        seen = time.monotonic()
+        self.passed += min(seen - self.seen, self.tick)
+        self.seen = seen
+        return self.passed
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Errand(Generic[TaskT, StepT]):
+    """A task on its way, and the results it has so far.
+
+    ``alone`` says that it is not to be done together with others, after a worker was lost that held
+    it; ``retried`` that it was lost once already when it was alone, before its next step had begun.
+    ``size`` is that of its last message, in bytes.
+    """
+
+    task: TaskT
+    results: list[StepT] = field(default_factory=list)
+    alone: bool = False
+    retried: bool = False
+    done: bool = False
+    size: int = 0
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Worker(Generic[TaskT, StepT]):
+    """A process, the errands it holds, of which it may have ended the first without telling yet, and when it was last heard of.
+
+    ``ended`` and ``steps`` are how many errands and steps of it were heard of.
+    """
+
+    process: SpawnProcess
+    connection: Connection
+    marks: Marks
+    heard: float
+    errands: deque[_Errand[TaskT, StepT]] = field(default_factory=deque)
+    ready: bool = False
+    ended: int = 0
+    steps: int = 0
+    killed: bool = False
+    # How many errands it had ended, and steps it had told of, when it was killed for taking too
+    # long.
+    overdue: tuple[int, int] | None = None
+
+    @property
+    def load(self) -> int:
+        """Bytes of the tasks that it holds."""
+        return sum(errand.size for errand in self.errands)
+
+    def waits_since(self) -> float:
+        """Since when it is at one thing.
+
+        The end of days where it has nothing to do, or is to end anyway.
+        """
+        return self.heard if not self.killed and (self.errands or not self.ready) else _FOREVER
+
+    def take(self, errand: _Errand[TaskT, StepT], now: float) -> bytes:
+        """Let it hold one more errand; what to send it."""
+        if not self.errands:
+            self.heard = now
+        self.errands.append(errand)
+        message = dumps((errand.task, len(errand.results) + 1, errand.alone))
+        errand.size = len(message)
+        return message
+
+    def end_errands(self, ended: int) -> None:
+        """Note that it has ended so many errands in all."""
+        while self.ended < ended:
+            self.errands.popleft().done = True
+            self.ended += 1
+
+
+class ProcessBackend:
+    """Works in ``jobs`` processes, each started afresh: forking a process that has used OpenCV can hang it.
+
+    The processes live as long as a map; within a ``with`` block as long as that, from map to map
+    with the same ``start``.
+
+    Parameters
+    ----------
+    jobs : int
+        Number of processes. No more are started than there are tasks.
+    timeout : float
+        Seconds after which a step counts as hanging: its process is killed.
+    max_memory : int, optional
+        Bytes of memory that a process may take.
+    """
+
+    def __init__(
+        self, *, jobs: int, timeout: float = DEFAULT_TIMEOUT, max_memory: int | None = None
+    ) -> None:
+        self.jobs = jobs
+        self.timeout = timeout
+        self.max_memory = max_memory
+        self._keeps = False
+        self._workers: list[_Worker[Any, Any]] = []
+        self._clock = _Clock(tick=min(TICK_SECONDS, timeout / TICKS))
+
+    def __enter__(self) -> Self:
+        """Keep the processes from now on."""
+        self._keeps = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End them."""
+        self._keeps = False
+        self._dismiss()
+
+    def map(
+        self,
+        start: Callable[[], Work[TaskT, StepT]],
+        tasks: Iterable[TaskT],
+        *,
+        lost: Callable[[TaskT, int, Loss], StepT],
+    ) -> Iterator[list[StepT]]:
+        """Do the work that ``start`` makes on each task.
+
+        Parameters
+        ----------
+        start : callable
+            Called once in each process; must be picklable. What it raises is raised here.
+        tasks : iterable
+            What to work on, picklable. At most ``UNDER_WAY`` for each process are taken before the
+            results of the first are out.
+        lost : callable
+            Makes the result of a step whose process hung or died. What was done together with
+            others is done anew, alone. A loss before a step has begun is tried once more; then it
+            costs one result and ends its task, since nobody knows what would follow.
+
+        Yields
+        ------
+        list
+            The results of a task's steps, in the order of the tasks.
+
+        Raises
+        ------
+        BackendError
+            If processes cannot be started.
+        """
+        crew = _Crew(
+            workers=self._workers,
+            launch=lambda: self._launch(dumps(start)),
+            timeout=self.timeout,
+            clock=self._clock,
+            lost=lost,
+        )
+        try:
+            yield from crew.run(iter(tasks), jobs=self.jobs)
+        except BaseException:
+            self._dismiss()
+            raise
+        if not self._keeps:
+            self._dismiss()
+
+    def _launch(self, start: bytes) -> _Worker[Any, Any]:
+        """Start a worker that ends with this process, however that ends."""
+        if not self._workers:
+            # Where a map is still open when Python exits: multiprocessing would ask its children to
+            # end, which they leave to this process.
+            atexit.register(self._dismiss)
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        try:
+            marks = context.RawValue(Marks)
+            process = context.Process(
+                target=serve, args=(theirs, marks, start, self.max_memory), daemon=True
+            )
+            with interrupts_held_back():
+                process.start()
+        except OSError as error:
+            message = f"A worker process could not be started: {error.strerror}. Run again with fewer --jobs."
+            raise BackendError(message) from error
+        finally:
+            theirs.close()
+        return _Worker(process=process, connection=ours, marks=marks, heard=self._clock.now())
+
+    def _dismiss(self) -> None:
+        """End all workers: those between two steps by themselves, the others by force."""
+        atexit.unregister(self._dismiss)
+        for worker in self._workers:
+            worker.connection.close()
+        until = time.monotonic() + GRACE_SECONDS
+        for worker in self._workers:
+            worker.process.join(max(0.0, until - time.monotonic()))
+            worker.process.kill()
+            worker.process.join()
+        self._workers.clear()
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Crew(Generic[TaskT, StepT]):
+    """One map: hands out errands, hears of results, and replaces workers that are lost."""
+
+    workers: list[_Worker[TaskT, StepT]]
+    launch: Callable[[], _Worker[TaskT, StepT]]
+    timeout: float
+    clock: _Clock
+    lost: Callable[[TaskT, int, Loss], StepT]
+    waiting: deque[_Errand[TaskT, StepT]] = field(default_factory=deque)
+    failed_starts: int = 0
+
+    def run(self, tasks: Iterator[TaskT], *, jobs: int) -> Iterator[list[StepT]]:
+        """Keep a bounded number of errands under way and give their results in order."""
+        under_way: deque[_Errand[TaskT, StepT]] = deque()
+        while True:
+            for task in islice(tasks, jobs * UNDER_WAY - len(under_way)):
+                errand: _Errand[TaskT, StepT] = _Errand(task=task)
+                under_way.append(errand)
+                self.waiting.append(errand)
+            if not under_way:
+                return
+            self._hand_out(jobs)
+            self._listen()
+            while under_way and under_way[0].done:
+                yield under_way.popleft().results
+
+    def _hand_out(self, jobs: int) -> None:
+        """Give every worker something to do, and one thing after the other, so that all have as much."""
+        while len(self.workers) < jobs and len(self.waiting) > sum(
+            not worker.errands for worker in self.workers
+        ):
+            self.workers.append(self.launch())
+        messages: list[list[bytes]] = [[] for _ in self.workers]
+        now = self.clock.now()
+        for held in range(HELD if jobs == 1 or len(self.waiting) > HELD * jobs else HELD_LAST):
+            for worker, message in zip(self.workers, messages, strict=True):
+                if self.waiting and len(worker.errands) == held and worker.load < MOST_SENT:
+                    message.append(worker.take(self.waiting.popleft(), now))
+        for worker, message in zip(self.workers, messages, strict=True):
+            # One that has just died is noticed when it is listened to; the errands come back then.
+            with suppress(OSError):
+                if message:
+                    worker.connection.send_bytes(b"".join(message))
+
+    def _listen(self) -> None:
+        """Wait for words of the workers, for one to be overdue, or for the clock to be read."""
+        now = self.clock.now()
+        due = min(worker.waits_since() + self._allowed(worker) for worker in self.workers)
+        longest = min(max(0.0, due - now), self.clock.tick)
+        speaking = wait([worker.connection for worker in self.workers], longest)
+        now = self.clock.now()
+        for worker in tuple(self.workers):
+            if worker.connection in speaking:
+                self._hear_out(worker)
+            elif now >= worker.waits_since() + self._allowed(worker):
+                # What it still said will be heard, and then its end.
+                worker.process.kill()
+                worker.killed = True
+                if worker.ready:
+                    worker.overdue = worker.marks.ended, worker.steps
+
+    def _allowed(self, worker: _Worker[TaskT, StepT]) -> float:
+        """Give the seconds that a worker may be at one thing."""
+        return self.timeout if worker.ready else max(self.timeout, START_SECONDS)
+
+    def _hear_out(self, worker: _Worker[TaskT, StepT]) -> None:
+        """Hear all that a worker has said."""
+        speaks = True
+        while speaks:
+            try:
+                words = worker.connection.recv()
+            except (EOFError, OSError):
+                self._bury(worker)
+                return
+            self._hear(worker, *words)
+            # `poll` fails on Windows where the other end is gone; this says that there is something
+            # to hear.
+            speaks = bool(wait([worker.connection], 0))
+
+    def _hear(
+        self, worker: _Worker[TaskT, StepT], message: Message, value: Any, ended: int
+    ) -> None:
+        worker.heard = self.clock.now()
+        worker.end_errands(ended)
+        match message:
+            case Message.READY:
+                worker.ready = True
+                self.failed_starts = 0
+            case Message.FAILED:
+                raise value
+            case Message.STEPS:
+                for place, result in value:
+                    worker.end_errands(ended + place)
+                    worker.steps += 1
+                    worker.errands[0].results.append(result)
+                    worker.errands[0].retried = False
+
+    def _bury(self, worker: _Worker[TaskT, StepT]) -> None:
+        """Settle what a worker was at and take back what it has not done."""
+        self.workers.remove(worker)
+        worker.connection.close()
+        worker.process.join()
+        worker.end_errands(worker.marks.ended)
+        if not worker.ready:
+            self._count_failed_start(worker)
+        elif worker.errands:
+            self._settle(worker, worker.errands[0])
+        back = [errand for errand in worker.errands if not errand.done]
+        for errand in back:
+            errand.alone = True
+        self.waiting.extendleft(reversed(back))
+
+    def _count_failed_start(self, worker: _Worker[TaskT, StepT]) -> None:
+        self.failed_starts += 1
+        if self.failed_starts == STARTS:
+            cure = "Run again with fewer --jobs, or give each more with --max-memory-per-worker."
+            end = _end(worker.process)
+            message = f"A worker process {end} before it could begin, {STARTS} times. {cure}"
+            raise BackendError(message)
+
+    def _settle(self, worker: _Worker[TaskT, StepT], errand: _Errand[TaskT, StepT]) -> None:
+        """Charge the step that the worker was at, if it is to blame for the worker's end."""
+        begun = worker.marks.begun > worker.steps
+        if not begun and not errand.alone:
+            # Perhaps all its steps were done already, and another task's were at work.
+            errand.results.clear()
+            return
+        if worker.overdue and worker.overdue != (worker.ended, worker.steps):
+            return
+        if not begun and not errand.retried:
+            errand.retried = True
+            return
+        loss = (
+            Loss(kind=LossKind.TIMEOUT, detail=f"not read within {self.timeout:g} s (--timeout)")
+            if worker.overdue
+            else _loss(worker.process)
+        )
+        errand.results.append(self.lost(errand.task, len(errand.results) + 1, loss))
+        errand.done = not begun
+        errand.retried = False
+
+
+def _loss(process: SpawnProcess) -> Loss:
+    if process.exitcode == NO_MEMORY:
+        return Loss(
+            kind=LossKind.OUT_OF_MEMORY, detail="needs more memory than a worker process may take"
+        )
+    return Loss(
+        kind=LossKind.DIED, detail=f"the worker process {_end(process)}, perhaps for want of memory"
+    )
+
+
+def _end(process: SpawnProcess) -> str:
+    """Say how a process ended."""
+    code = process.exitcode or 0
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"ended with status {code}"
+
+
+@contextmanager
+def interrupts_held_back() -> Iterator[None]:
+    """Processes started inside never see Ctrl-C.
+
+    The terminal sends it to all, but one alone should answer.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,188 @@
+"""What runs in a worker process."""
+
+import ctypes
+import io
+import os
+import pickle
+import signal
+import sys
+import threading
+import traceback
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from enum import Enum, auto
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection, wait
+from typing import Any, NoReturn
+
+from zipocr.batch.backends import Work
+from zipocr.errors import BackendError, ZipocrError
+
+NO_MEMORY = 77
+"""Exit status of a worker that ran out of memory."""
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""Environment of a worker. The processes share the cores already, and the threads that NumPy starts as it is loaded turn idly for a while:
+they took as much of the processor as the rest of a worker's start, 0.12 of 0.31 s."""
+
+_PR_SET_PDEATHSIG = 1
+# The parent wants nothing more.
+_HUNG_UP = (EOFError, BrokenPipeError, ConnectionResetError)
+
+
+class Message(Enum):
+    """What a worker can say; FAILED comes with the error, and ENDED tells only how many tasks are.
+
+    STEPS comes with some results, each after the place of its task among those at work: as many as
+    that are ended besides.
+    """
+
+    READY = auto()
+    FAILED = auto()
+    STEPS = auto()
+    ENDED = auto()
+
+
+class Marks(ctypes.Structure):
+    """Where a worker is, in memory that outlives it: waking its parent for every word would take as long as a tenth of reading.
+
+    ``ended`` is how many tasks it has ended, ``begun`` how many steps it has begun; a step that
+    never began, or one of tasks that are done together, counts once it has a result.
+    """
+
+    _fields_ = (("ended", ctypes.c_uint64), ("begun", ctypes.c_uint64))
+    ended: int
+    begun: int
+
+
+def serve(connection: Connection, marks: Marks, start: bytes, max_memory: int | None) -> NoReturn:
+    """Work until the other end of the connection closes.
+
+    Parameters
+    ----------
+    connection : Connection
+        Tasks come in as ``(task, first step, whether it is done alone)``, each pickled, one or more
+        in a message; messages go out as ``(message, value, tasks ended before)``.
+    marks : Marks
+        Shared with the parent, which looks at them when this process is no more.
+    start : bytes
+        Pickled, so that what it imports counts against the memory and may fail like anything else.
+    max_memory : int or None
+        Bytes of data this process may hold.
+    """
+    _live_no_longer_than_the_parent()
+    os.environ.update(ONE_THREAD)
+    with suppress(*_HUNG_UP):
+        try:
+            work = _start(start, max_memory)
+            connection.send((Message.READY, None, 0))
+            _do_all(work, connection, marks)
+        except _HUNG_UP:
+            raise
+        except MemoryError:
+            os._exit(NO_MEMORY)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the parent's
+            _report(connection, error)
+    os._exit(0)
+
+
+def _start(start: bytes, max_memory: int | None) -> Work[Any, Any]:
+    if max_memory is None:
+        work: Work[Any, Any] = pickle.loads(start)()
+        return work
+    try:
+        _limit_memory(max_memory)
+        return _start(start, None)
+    except ZipocrError:
+        raise
+    except Exception as error:  # noqa: BLE001 - too little memory shows in many ways
+        message = f"A worker process cannot start within {max_memory >> 20} MB ({error!r}). Give it more with --max-memory-per-worker."
+        raise BackendError(message) from None
+
+
+def _do_all(work: Work[Any, Any], connection: Connection, marks: Marks) -> None:
+    done = 0
+
+    def begin() -> None:
+        marks.begun = done + 1
+
+    for tasks, first in _coming(connection, work.at_once):
+        ended = marks.ended
+        results = (
+            work.together(tasks)
+            if len(tasks) > 1
+            else ([(0, result)] for result in work.steps(tasks[0], first=first, begin=begin))
+        )
+        for some in results:
+            connection.send((Message.STEPS, some, ended))
+            marks.ended = ended + some[-1][0]
+            done += len(some)
+        marks.ended = ended + len(tasks)
+        # What comes next may hang.
+        connection.send((Message.ENDED, None, marks.ended))
+
+
+def _coming(connection: Connection, at_once: int) -> Iterator[tuple[list[Any], int]]:
+    """Tasks as they come.
+
+    Those that are there already together, unless they are to be done alone; and the first step.
+    """
+    lying: deque[tuple[Any, int, bool]] = deque()
+    while True:
+        while not lying or (len(lying) < at_once and connection.poll()):
+            lying.extend(_unpacked(connection.recv_bytes()))
+        task, first, alone = lying.popleft()
+        tasks = [task]
+        while not alone and lying and len(tasks) < at_once and not lying[0][2]:
+            tasks.append(lying.popleft()[0])
+        yield tasks, first
+
+
+def _unpacked(message: bytes) -> Iterator[tuple[Any, int, bool]]:
+    file = io.BytesIO(message)
+    while file.tell() < len(message):
+        yield pickle.load(file)
+
+
+def _report(connection: Connection, error: Exception) -> None:
+    error.add_note(f"In a worker process:\n{traceback.format_exc()}")
+    try:
+        connection.send((Message.FAILED, error, 0))
+    except (TypeError, AttributeError, pickle.PicklingError):
+        connection.send((Message.FAILED, RuntimeError(repr(error)), 0))
+
+
+def _limit_memory(size: int) -> None:
+    """Limit the data of this process, not its addresses.
+
+    The libraries' code, some 200 MB shared by all workers, is not a page's fault.
+    """
+    try:
+        import resource
+    except ImportError:
+        message = (
+            "This system cannot limit the memory of a process. Do without --max-memory-per-worker."
+        )
+        raise BackendError(message) from None
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(
+        resource.RLIMIT_DATA, (size if hard == resource.RLIM_INFINITY else min(size, hard), hard)
+    )
+
+
+def _live_no_longer_than_the_parent() -> None:
+    """Leave signals meant for all processes to the parent, and end when it ends, even if it was killed and a step hangs here."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    if sys.platform == "linux":
+        # The thread needs the interpreter, which a hanging step may hold on to; this needs nothing.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)

@@ -1,0 +1,170 @@
+"""Figures for whoever says how sure it is: how much may be accepted at which error, whether the confidence is true, and exact bounds.
+
+Equal confidences stand or fall together everywhere: no threshold can part them. Where answers count
+differently, ``weights`` ``(N,)`` say for how many pages each of them stands.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betaincinv
+
+Confidences: TypeAlias = NDArray[np.float64]
+Truths: TypeAlias = NDArray[np.bool_]
+Weights: TypeAlias = NDArray[np.float64]
+
+Z95 = 1.96
+RISKS = (0.01, 0.001)
+ECE_BINS = 15  # of equal count
+RELIABILITY_BINS = 10  # of equal width
+CERTAINTY = 0.95
+"""How sure a bound is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """Where a share lies, 0 to 1."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bin:
+    """Answers of like confidence: how many, their mean confidence, and the share that is right."""
+
+    count: int
+    confidence: float
+    right: float
+
+
+def half_width(share: float, count: float) -> float:
+    """95 % half width of a share of so many (Wilson)."""
+    return (
+        Z95
+        * math.sqrt(share * (1 - share) / count + Z95**2 / (4 * count**2))
+        / (1 + Z95**2 / count)
+    )
+
+
+def wilson(share: float, count: float) -> Interval:
+    """95 % interval of a share of so many: Wilson, Journal of the American Statistical Association 22 (1927).
+
+    Examples
+    --------
+    >>> found = wilson(0.9, 100)
+    >>> round(found.low, 4), round(found.high, 4)
+    (0.8256, 0.9448)
+    """
+    centre = (share + Z95**2 / (2 * count)) / (1 + Z95**2 / count)
+    half = half_width(share, count)
+    return Interval(low=max(centre - half, 0.0), high=min(centre + half, 1.0))
+
+
+def upper_bound(
+    wrong: NDArray[np.float64], count: NDArray[np.float64], certainty: float = CERTAINTY
+) -> NDArray[np.float64]:
+    """One-sided upper bound of the share that ``wrong`` (N,) of ``count`` (N,), 1 or more, were drawn from.
+
+    Exact binomial: Clopper and Pearson, Biometrika 26 (1934).
+    """
+    right = count - wrong
+    return np.where(right > 0, betaincinv(wrong + 1, np.maximum(right, 1), certainty), 1.0)
+
+
+def exact_interval(wrong: int, count: int) -> Interval:
+    """Two-sided 95 % interval of the share that so many wrong ones were drawn from (Clopper and Pearson); all there is if of none."""
+    if not count:
+        return Interval(low=0.0, high=1.0)
+    side = 1 - (1 - CERTAINTY) / 2
+    high, low = upper_bound(
+        np.array([wrong, count - wrong], np.float64), np.full(2, float(count)), side
+    ).tolist()
+    return Interval(low=1 - low, high=high)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Accepting:
+    """What there is to accept from each confidence on: (L,) each, the highest first.
+
+    ``count`` answers are as sure as ``threshold`` or surer, ``wrong`` of them wrong; with weights,
+    they stand for as many pages.
+    """
+
+    threshold: NDArray[np.float64]
+    count: NDArray[np.float64]
+    wrong: NDArray[np.float64]
+
+
+def accepting(confidence: Confidences, right: Truths, weights: Weights | None = None) -> Accepting:
+    """Lower the threshold from one confidence to the next: (N,), (N,)."""
+    weights = np.ones(len(confidence)) if weights is None else weights
+    order = np.argsort(-confidence, kind="stable")
+    falling = confidence[order]
+    last = np.flatnonzero(np.append(np.diff(falling) != 0, True)[: len(order)])
+    count, wrong = np.cumsum(weights[order]), np.cumsum(np.where(right, 0.0, weights)[order])
+    return Accepting(threshold=falling[last], count=count[last], wrong=wrong[last])
+
+
+def acceptable(
+    confidence: Confidences, right: Truths, risk: float, weights: Weights | None = None
+) -> float:
+    """How many can be accepted, most confident first, while at most a share of ``risk`` is wrong: (N,), (N,)."""
+    found = accepting(confidence, right, weights)
+    fine = found.count[found.wrong <= risk * found.count]
+    return float(fine[-1]) if len(fine) else 0.0
+
+
+def calibration_error(
+    confidence: Confidences, right: Truths, weights: Weights | None = None
+) -> float:
+    """Mean distance of confidence from truth over `ECE_BINS` bins of equal weight.
+
+    (N,), (N,); equal confidences share their mean truth.
+    """
+    if not len(confidence):
+        return 0.0
+    weights = np.ones(len(confidence)) if weights is None else weights
+    _, of_value = np.unique(confidence, return_inverse=True)
+    truth = np.bincount(of_value, weights=weights * right) / np.bincount(of_value, weights=weights)
+    order = np.argsort(-confidence, kind="stable")
+    over = weights[order] * (confidence - truth[of_value])[order]
+    reached = np.cumsum(weights[order])
+    # An answer belongs to the bin in which it ends.
+    place = np.clip(np.ceil(ECE_BINS * reached / reached[-1]).astype(int) - 1, 0, ECE_BINS - 1)
+    return float(np.abs(np.bincount(place, weights=over)).sum() / reached[-1])
+
+
+def reliability(
+    confidence: Confidences, right: Truths, weights: Weights | None = None
+) -> list[Bin]:
+    """What was right where the confidence was so high.
+
+    `RELIABILITY_BINS` bins of equal width from 0 to 1, empty ones left out.
+    """
+    weights = np.ones(len(confidence)) if weights is None else weights
+    place = np.minimum((confidence * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
+    inside = [place == number for number in range(RELIABILITY_BINS)]
+    return [
+        Bin(
+            count=int(own.sum()),
+            confidence=float(np.average(confidence[own], weights=weights[own])),
+            right=float(np.average(right[own], weights=weights[own])),
+        )
+        for own in inside
+        if own.any()
+    ]
+
+
+def fewest(error: float) -> int:
+    """How many answers without a mistake it takes to promise that no more than a share of ``error``, above 0, is wrong.
+
+    Examples
+    --------
+    >>> fewest(0.01), fewest(0.001)
+    (299, 2995)
+    """
+    return math.ceil(math.log(1 - CERTAINTY) / math.log1p(-error)) if error < 1 else 1

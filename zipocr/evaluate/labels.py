@@ -1,0 +1,404 @@
+"""The door to labels.
+
+A CSV that says what stands on pages, or a person's corrections; and which row of the results each
+one is about.
+"""
+
+import csv
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+
+from zipocr.errors import InputError, printable
+from zipocr.evaluate.metrics import Batch, Case
+from zipocr.results.corrections import COLUMNS as CORRECTIONS
+from zipocr.results.corrections import Drawn, read_corrections
+from zipocr.results.csv_file import Row, from_cell, to_cell
+from zipocr.storage.untrusted import read_plain
+from zipocr.types import Status, dashed, eaten_zeros
+
+NEEDED = ("file", "zip")
+_ZIP = re.compile("([0-9]{5})(?:-([0-9]{4}))?")
+_SHOWN = 40  # letters of a wrong cell that an error repeats
+_NAMED = 3  # files that an error names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """What stands on a page: five or nine digits, or none.
+
+    ``is_whole`` says whether these are all digits; where it is False nobody said what follows the
+    five. ``drawn`` is why the page was labelled, empty where nobody said, and ``read`` the digits
+    it was labelled in view of, None where nobody said. ``columns`` holds all further cells, and
+    ``where`` is its place, for messages.
+    """
+
+    file: str
+    page: int
+    truth: str
+    is_whole: bool
+    drawn: str
+    read: str | None = None
+    columns: Mapping[str, str]
+    where: str
+
+
+def read_labels(path: Path) -> list[Label]:
+    """Read labels.
+
+    Parameters
+    ----------
+    path : Path
+        CSV in UTF-8 with the columns file and zip; page is 1 where there is none. A ZIP+4 stands in
+        zip with its dash, or its last four digits in a column plus4. Or what ``zipocr review``
+        wrote.
+
+    Returns
+    -------
+    list of Label
+        At least one, in the order of the lines, no page twice.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or something in it is no label; the message names the line and
+        the cure.
+    """
+    shown = printable(path)
+    try:
+        text = read_plain(path).decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"Cannot read {shown}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"{shown}, line {line}: this is not UTF-8. Save the labels as CSV in UTF-8."
+        ) from error
+    lines = _lines(text, shown)
+    header = next(lines, ("", []))[1]
+    labels = (
+        _decisions(path, shown)
+        if set(CORRECTIONS[:5]) <= set(header)
+        else _labels(header, lines, shown)
+    )
+    if not labels:
+        raise InputError(
+            f"{shown} labels no page. Give one page a line, under the header file,zip or file,page,zip."
+        )
+    return _once(labels)
+
+
+def _lines(text: str, shown: str) -> Iterator[tuple[str, list[str]]]:
+    """Lines that are not empty, and where they stand; the header first."""
+    lines = csv.reader(StringIO(text, newline=""), strict=True)
+    try:
+        for cells in lines:
+            if any(cell.strip() for cell in cells):
+                yield f"{shown}, line {lines.line_num}", [cell.strip() for cell in cells]
+    except csv.Error as error:
+        raise InputError(f"{shown}, line {lines.line_num}: this is no CSV ({error}).") from error
+
+
+def _labels(
+    header: Sequence[str], lines: Iterator[tuple[str, list[str]]], shown: str
+) -> list[Label]:
+    names = [
+        name.lower() if name.lower() in {*NEEDED, "page", "plus4", "drawn"} else name
+        for name in header
+    ]
+    missing = [name for name in NEEDED if name not in names]
+    if missing:
+        cure = "Its first line has to name the columns, at least file,zip."
+        if any(";" in name for name in header):
+            cure = "Its cells are parted by semicolons: save it as CSV with commas."
+        raise InputError(f"{shown} has no column {' and no column '.join(missing)}. {cure}")
+    twice = [name for name, count in Counter(names).items() if count > 1 and name]
+    if twice:
+        raise InputError(
+            f"{shown} has two columns {twice[0][:_SHOWN]!r}. Name one of them otherwise."
+        )
+    return [_label(names, cells, where) for where, cells in lines]
+
+
+def _label(names: Sequence[str], cells: Sequence[str], where: str) -> Label:
+    if any(cells[len(names) :]):
+        raise InputError(
+            f"{where}: {len(cells)} cells under a header of {len(names)}. Put quotes around a name that holds a comma."
+        )
+    found = dict(zip_longest(names, cells[: len(names)], fillvalue=""))
+    if not found["file"]:
+        raise InputError(f"{where}: the file has no name. Fill the column file.")
+    truth, has_four = _truth(found["zip"], found.get("plus4"), where)
+    return Label(
+        file=from_cell(found["file"]),
+        page=_page(found.get("page", ""), where),
+        truth=truth,
+        is_whole=has_four,
+        drawn=_drawn(found.get("drawn", ""), where),
+        columns={
+            name: cell for name, cell in found.items() if name not in {*NEEDED, "page", "plus4"}
+        },
+        where=where,
+    )
+
+
+def _page(cell: str, where: str) -> int:
+    if not cell:
+        return 1
+    if not re.fullmatch("[0-9]{1,9}", cell) or not int(cell):
+        raise InputError(
+            f"{where}: {cell[:_SHOWN]!r} is no page. Pages count from 1; the column page may also be left out."
+        )
+    return int(cell)
+
+
+def _drawn(cell: str, where: str) -> str:
+    if cell and cell not in set(Drawn):
+        raise InputError(
+            f"{where}: {cell[:_SHOWN]!r} in the column drawn; it has to be doubt or audit, or empty."
+        )
+    return cell
+
+
+def _truth(cell: str, plus4: str | None, where: str) -> tuple[str, bool]:
+    """All digits that are known to stand there, and whether these are all that do."""
+    if not cell and not plus4:
+        return "", True
+    found = _ZIP.fullmatch(cell)
+    if found is None:
+        raise InputError(f"{where}: {_no_zip(cell)}")
+    if plus4 and not re.fullmatch("[0-9]{4}", plus4):
+        eaten = (
+            f" A spreadsheet takes leading zeros away: write {plus4:0>4}."
+            if re.fullmatch("[0-9]{1,3}", plus4)
+            else ""
+        )
+        raise InputError(
+            f"{where}: {plus4[:_SHOWN]!r} in the column plus4 is not four digits.{eaten}"
+        )
+    if found[2] and plus4 and found[2] != plus4:
+        raise InputError(
+            f"{where}: {cell} and {plus4} in the column plus4 contradict each other. Keep one of them."
+        )
+    four = found[2] or plus4 or ""
+    return found[1] + four, plus4 is not None or bool(four)
+
+
+def _no_zip(cell: str) -> str:
+    """Say why a cell is no ZIP, and what to do about it."""
+    cure = (
+        "Write five digits, or nine as 12345-6789; leave it empty where no ZIP stands on the page."
+    )
+    return eaten_zeros(cell) or f"{cell[:_SHOWN]!r} is no ZIP. {cure}"
+
+
+def _decisions(path: Path, shown: str) -> list[Label]:
+    return [
+        Label(
+            file=one.file,
+            page=one.page,
+            truth=one.zip.replace("-", ""),
+            is_whole=True,
+            drawn=one.drawn,
+            read=one.read_zip.replace("-", ""),
+            columns={"decision": one.decision, "drawn": one.drawn},
+            where=f"{shown}, the decision about {to_cell(one.file)}, page {one.page}",
+        )
+        for one in read_corrections(path).values()
+    ]
+
+
+def _once(labels: list[Label]) -> list[Label]:
+    first: dict[tuple[str, int], Label] = {}
+    for label in labels:
+        earlier = first.setdefault((label.file, label.page), label)
+        if earlier is not label:
+            cure = "Keep one of the lines; pages of one file are told apart by a column page."
+            raise InputError(
+                f"{label.where}: page {label.page} of {to_cell(label.file)} is labelled above, {earlier.where}. {cure}"
+            )
+    return labels
+
+
+def group_by(labels: Sequence[Label], column: str) -> None:
+    """Check that labels can be grouped by a column.
+
+    Raises
+    ------
+    InputError
+        If they have no such column; the message names those they have.
+    """
+    if column not in labels[0].columns:
+        there = ", ".join(to_cell(name) for name in labels[0].columns if name) or "none"
+        raise InputError(
+            f"The labels have no column {to_cell(column)} to group by. Further columns: {there}."
+        )
+
+
+def match(labels: Sequence[Label], rows: Sequence[Row]) -> list[tuple[Label, Row]]:
+    """Find the row that each label is about.
+
+    Files match by their base names. Where several files share one, their paths decide: they have to
+    be the same, or one has to be the end of the other.
+
+    Parameters
+    ----------
+    labels : sequence of Label
+    rows : sequence of Row
+        All of the results.
+
+    Returns
+    -------
+    list of pairs
+        In the order of the labels.
+
+    Raises
+    ------
+    InputError
+        If a label is about no row, or it cannot be told about which one.
+    """
+    index = _by_page(rows)
+    names = defaultdict(list)
+    for name in dict.fromkeys(row.file for row in rows):
+        names[_parts(name)[-1]].append(name)
+    shared = Counter(_parts(name)[-1] for name in {label.file for label in labels})
+    files = {
+        label.file: _same_file(label, names, is_shared=shared[_parts(label.file)[-1]] > 1)
+        for label in labels
+    }
+    lost = [label for label in labels if (files[label.file], label.page) not in index]
+    if lost:
+        raise InputError(_unknown(lost, len(labels)))
+    pairs = [(label, index[str(files[label.file]), label.page]) for label in labels]
+    _check_one_to_one(pairs)
+    return pairs
+
+
+def _by_page(rows: Sequence[Row]) -> dict[tuple[str, int], Row]:
+    index: dict[tuple[str, int], Row] = {}
+    for row in rows:
+        if index.setdefault((row.file, row.page), row) is not row:
+            raise InputError(
+                f"The results have page {row.page} of {to_cell(row.file)} twice. Write them anew with zipocr scan."
+            )
+    return index
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """A name's folders and its base name, whichever way its slashes lean."""
+    return tuple(part for part in name.replace("\\", "/").split("/") if part not in {"", "."}) or (
+        "",
+    )
+
+
+def _same_file(label: Label, names: Mapping[str, list[str]], *, is_shared: bool) -> str | None:
+    own = _parts(label.file)
+    candidates = names.get(own[-1], [])
+    if is_shared or len(candidates) > 1:
+        same = [name for name in candidates if _parts(name) == own]
+        candidates = same or [
+            name for name in candidates if _is_end(_parts(name), own) or _is_end(own, _parts(name))
+        ]
+    if len(candidates) > 1:
+        these = ", ".join(to_cell(name) for name in candidates[:_NAMED])
+        cure = "Write its path in the column file as the results have it."
+        raise InputError(f"{label.where}: {to_cell(label.file)} may be any of {these}. {cure}")
+    return candidates[0] if candidates else None
+
+
+def _is_end(end: tuple[str, ...], of: tuple[str, ...]) -> bool:
+    return of[-len(end) :] == end
+
+
+def _unknown(lost: Sequence[Label], count: int) -> str:
+    these = ", ".join(f"{to_cell(label.file)} page {label.page}" for label in lost[:_NAMED])
+    more = " and others" if len(lost) > _NAMED else ""
+    cure = (
+        "Scan them too, leave them out of the labels, or give the results that these labels are of."
+    )
+    return (
+        f"{len(lost)} of {count} labelled pages have no row in the results: {these}{more}. {cure}"
+    )
+
+
+def _check_one_to_one(pairs: Sequence[tuple[Label, Row]]) -> None:
+    first: dict[tuple[str, int], Label] = {}
+    for label, row in pairs:
+        earlier = first.setdefault((row.file, row.page), label)
+        if earlier is not label:
+            both = f"{to_cell(earlier.file)} and {to_cell(label.file)}"
+            cure = "Scan the folder that the labels' names begin in, so that the results tell them apart."
+            raise InputError(
+                f"{label.where}: {both} would both be {to_cell(row.file)} in the results. {cure}"
+            )
+
+
+def to_cases(pairs: Sequence[tuple[Label, Row]], *, by: str | None) -> list[Case]:
+    """Put what was read beside what stands there.
+
+    Raises
+    ------
+    InputError
+        If pages were drawn for an audit of other results: then nobody knows what they are a sample
+        of.
+    """
+    is_audited = any(label.drawn == Drawn.AUDIT for label, _ in pairs)
+    if is_audited:
+        _check_drawn(pairs)
+    return [
+        Case(
+            file=row.file,
+            page=row.page,
+            read=row.zip + row.plus4,
+            truth=label.truth,
+            is_whole=label.is_whole,
+            confidence=row.confidence,
+            status=row.status,
+            group=label.columns[by] if by else "",
+            is_audit=label.drawn == Drawn.AUDIT,
+            is_doubt=label.drawn == Drawn.DOUBT,
+        )
+        for label, row in pairs
+    ]
+
+
+def _check_drawn(pairs: Sequence[tuple[Label, Row]]) -> None:
+    cure = "Evaluate the results they were drawn from, or leave the column drawn out to evaluate the labelled pages alone."
+    for label, row in pairs:
+        if not label.drawn:
+            raise InputError(
+                f"{label.where}: the column drawn is empty, and others say audit. Write doubt or audit into it."
+            )
+        if trouble := _drawn_otherwise(label, row):
+            raise InputError(
+                f"These labels were drawn from other results: {to_cell(row.file)}, page {row.page}, {trouble}. {cure}"
+            )
+
+
+def _drawn_otherwise(label: Label, row: Row) -> str:
+    """Say what shows that a page was drawn from other results; nothing where nothing does."""
+    if (row.status is Status.READ) != (label.drawn == Drawn.AUDIT):
+        return f"was drawn as {label.drawn}, and its status is {row.status}"
+    now = row.zip + row.plus4
+    if label.read not in {None, now}:
+        return f"was read as {dashed(label.read or '') or 'nothing'} then, and as {dashed(now) or 'nothing'} now"
+    return ""
+
+
+def to_batch(rows: Sequence[Row]) -> Batch:
+    """Give the confidences of all pages, those that were read and the others."""
+    read = [_confidence(row) for row in rows if row.status is Status.READ]
+    doubtful = [_confidence(row) for row in rows if row.status is not Status.READ]
+    return Batch(read=np.array(read, np.float64), doubtful=np.array(doubtful, np.float64))
+
+
+def _confidence(row: Row) -> float:
+    if not row.zip:
+        return np.nan
+    return row.confidence or 0.0

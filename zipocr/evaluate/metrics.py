@@ -1,0 +1,449 @@
+"""How well pages were read, from what was read and what stands there: figures, curves, the worst errors, and a threshold to choose.
+
+Labels are either of pages that were taken as they come, and then each counts for itself; or they
+are a person's decisions about a batch: all doubtful pages, and of the pages that were read a sample
+drawn by chance. Then every page stands for as many as it was drawn from, and the figures are an
+estimate for the whole batch. Nothing here opens a file.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr.evaluate.error_rates import (
+    RISKS,
+    Accepting,
+    Bin,
+    Confidences,
+    Interval,
+    Truths,
+    Weights,
+    acceptable,
+    accepting,
+    calibration_error,
+    exact_interval,
+    fewest,
+    reliability,
+    upper_bound,
+    wilson,
+)
+from zipocr.types import MOST_DIGITS, ZIP_LENGTH, Status
+
+WORST = 12
+"""How many errors are shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A labelled page.
+
+    ``read`` and ``truth`` are five or nine digits, empty where there are none. ``is_whole`` says
+    whether the label tells all digits; where it does not, nobody knows what follows the five.
+    ``confidence`` is None where nothing was read. ``is_audit`` says that chance chose the page
+    among those with the status ``read``, ``is_doubt`` that it was labelled because it was in doubt.
+    ``weight`` is for how many pages it stands.
+    """
+
+    file: str
+    page: int
+    read: str
+    truth: str
+    is_whole: bool = False
+    confidence: float | None
+    status: Status
+    group: str = ""
+    is_audit: bool = False
+    is_doubt: bool = False
+    weight: float = 1.0
+
+    @property
+    def is_right(self) -> bool:
+        """Whether all known digits are those that stand there.
+
+        For a page without a ZIP, whether none was read.
+        """
+        return self.read == self.truth if self.is_whole else self.read[:ZIP_LENGTH] == self.truth
+
+    @property
+    def digits(self) -> list[tuple[int, int]]:
+        """What stands there and what was read, digit by digit, as far as both go."""
+        return [(int(true), int(seen)) for true, seen in zip(self.truth, self.read, strict=False)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Batch:
+    """All pages that labelled ones were drawn from.
+
+    ``read`` and ``doubtful`` are the confidences of the pages with the status ``read`` and of the
+    others, ``(N,)`` each, NaN where no ZIP was found.
+    """
+
+    read: NDArray[np.float64]
+    doubtful: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """From how much the figures of a batch are estimated.
+
+    ``audited`` pages of the ``read`` ones, and ``decided`` of the ``doubtful`` ones; where none of
+    these is decided they are left out.
+    """
+
+    read: int
+    audited: int
+    doubtful: int
+    decided: int
+
+    @property
+    def undecided(self) -> int:
+        """Doubtful pages that the figures are of, but that nobody has decided about."""
+        return self.doubtful - self.decided if self.decided else 0
+
+    @property
+    def pages(self) -> int:
+        """How many pages the figures are of."""
+        return self.read + (self.doubtful if self.decided else 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """Shares over a set of pages, 0 to 1.
+
+    ``exact``: right, nothing rejected. ``at_risk``: for each of `RISKS` the largest share of all
+    pages that could be accepted, most confident first, while at most so many of them are wrong;
+    chosen on these very labels, so it flatters. ``accepted``: the status is ``read``; ``wrong``:
+    the share of these that is not right, 0 where there are none. ``ece``: expected calibration
+    error. ``unread``: no ZIP was found. ``count`` is how many pages were labelled.
+    """
+
+    count: int
+    exact: float
+    exact_interval: Interval
+    at_risk: tuple[float, ...]
+    accepted: float
+    wrong: float
+    wrong_interval: Interval
+    ece: float
+    unread: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """The digits at one place of the ZIP, from 1.
+
+    How many were compared, and the share of them that is right.
+    """
+
+    place: int
+    count: int
+    right: float
+    interval: Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Curve:
+    """What is accepted from each confidence on, (L,) each, the highest first.
+
+    ``accepted`` is a share of all pages, ``wrong`` the share of these that is wrong, ``bound`` its
+    upper bound, at 95 %.
+    """
+
+    threshold: NDArray[np.float64]
+    accepted: NDArray[np.float64]
+    wrong: NDArray[np.float64]
+    bound: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A point of a `Curve`."""
+
+    threshold: float
+    accepted: float
+    wrong: float
+    bound: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestion:
+    """The least confidence whose errors keep to ``max_error``, by their upper bound; None where the labels cannot promise that.
+
+    ``surest`` is the point with the least bound, None where nothing was read. ``checked`` labelled
+    pages could be accepted at all, and ``needed`` is how many it takes without a mistake.
+    """
+
+    max_error: float
+    point: Point | None
+    surest: Point | None
+    checked: int
+    needed: int
+
+    @property
+    def lacks_labels(self) -> bool:
+        """Whether there are too few labels, however right they are."""
+        return self.point is None and self.checked < self.needed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evaluation:
+    """Everything that is known of how well pages were read.
+
+    ``confusion`` is ``(10, 10)``: what stands there, what was read. ``errors`` is how many labelled
+    pages are wrong, ``worst`` some of them. ``is_of_doubt`` says that only doubtful pages were
+    labelled, so that the figures tell nothing of the others.
+    """
+
+    figures: Figures
+    groups: dict[str, Figures]
+    estimate: Estimate | None
+    places: tuple[Place, ...]
+    confusion: NDArray[np.float64]
+    bins: tuple[Bin, ...]
+    curve: Curve
+    suggestion: Suggestion
+    worst: tuple[Case, ...]
+    errors: int
+    is_of_doubt: bool
+
+
+def evaluate(
+    cases: Sequence[Case], *, max_error: float, batch: Batch | None = None, worst: int = WORST
+) -> Evaluation:
+    """Evaluate labelled pages.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        At least one. Each stands for itself; their weights are set here.
+    max_error : float
+        The share of wrong ZIPs that may be accepted, above 0.
+    batch : Batch or None
+        What the cases were drawn from. It counts where some of them are audits: then the figures
+        are an estimate for the batch.
+    worst : int
+        How many errors to name, the most confident first.
+
+    Returns
+    -------
+    Evaluation
+    """
+    estimate = (
+        _estimate(cases, batch)
+        if batch is not None and any(case.is_audit for case in cases)
+        else None
+    )
+    sample = _Sample(tuple(_weighted(cases, estimate) if estimate else cases))
+    curve = _curve(sample, batch if estimate else None)
+    wrong = [case for case in sample.cases if not case.is_right]
+    names = sorted({case.group for case in cases})
+    groups = {
+        name: _figures(_Sample(tuple(case for case in sample.cases if case.group == name)))
+        for name in names
+    }
+    figures = _figures(sample)
+    return Evaluation(
+        figures=figures
+        if estimate is None
+        else replace(figures, exact_interval=_stratified(sample, estimate)),
+        groups=groups if len(groups) > 1 else {},
+        estimate=estimate,
+        places=tuple(_places(sample)),
+        confusion=_confusion(sample),
+        bins=tuple(reliability(sample.confidence, sample.right, sample.weights)),
+        curve=curve,
+        suggestion=_suggest(
+            curve,
+            max_error,
+            checked=sum(case.is_audit for case in cases) if estimate else len(sample.confidence),
+        ),
+        worst=tuple(
+            sorted(
+                (case for case in wrong if case.read),
+                key=lambda case: (-(case.confidence or 0), case.file, case.page),
+            )[:worst]
+        ),
+        errors=len(wrong),
+        is_of_doubt=all(case.is_doubt for case in cases),
+    )
+
+
+class _Sample:
+    """Labelled pages, and of those on which a ZIP was found the confidence, the truth and the weight: (N,) each."""
+
+    def __init__(self, cases: tuple[Case, ...]) -> None:
+        self.cases = cases
+        self.found = [case for case in cases if case.read]
+        self.confidence: Confidences = np.array(
+            [case.confidence or 0.0 for case in self.found], np.float64
+        )
+        self.right: Truths = np.array([case.is_right for case in self.found], np.bool_)
+        self.weights: Weights = np.array([case.weight for case in self.found], np.float64)
+
+    @cached_property
+    def total(self) -> float:
+        """For how many pages all of them stand."""
+        return _sum(self.cases)
+
+
+def _sum(cases: Sequence[Case]) -> float:
+    return float(sum(case.weight for case in cases))
+
+
+def _effective(cases: Sequence[Case]) -> float:
+    """How many equally weighted pages tell as much: Kish, Survey Sampling (1965)."""
+    return _sum(cases) ** 2 / sum(case.weight**2 for case in cases)
+
+
+def _estimate(cases: Sequence[Case], batch: Batch) -> Estimate:
+    audited = sum(case.is_audit for case in cases)
+    return Estimate(
+        read=len(batch.read),
+        audited=audited,
+        doubtful=len(batch.doubtful),
+        decided=len(cases) - audited,
+    )
+
+
+def _weighted(cases: Sequence[Case], estimate: Estimate) -> list[Case]:
+    """Let every page stand for as many as it was drawn from.
+
+    Doubtful ones that are undecided are taken to be like the others.
+    """
+    audit, doubt = estimate.read / estimate.audited, estimate.doubtful / max(estimate.decided, 1)
+    return [replace(case, weight=audit if case.is_audit else doubt) for case in cases]
+
+
+def _figures(sample: _Sample) -> Figures:
+    cases, total = sample.cases, sample.total
+    accepted = [case for case in cases if case.status is Status.READ]
+    wrong = [case for case in accepted if not case.is_right]
+    exact = _sum([case for case in cases if case.is_right]) / total
+    return Figures(
+        count=len(cases),
+        exact=exact,
+        exact_interval=wilson(exact, _effective(cases)),
+        at_risk=tuple(
+            acceptable(sample.confidence, sample.right, risk, sample.weights) / total
+            for risk in RISKS
+        ),
+        accepted=_sum(accepted) / total,
+        wrong=_sum(wrong) / _sum(accepted) if accepted else 0.0,
+        # Accepted pages all have one weight.
+        wrong_interval=exact_interval(len(wrong), len(accepted)),
+        ece=calibration_error(sample.confidence, sample.right, sample.weights),
+        unread=1 - float(sample.weights.sum()) / total,
+    )
+
+
+def _stratified(sample: _Sample, estimate: Estimate) -> Interval:
+    """95 % interval of the share that is right in a batch.
+
+    Of the pages that were read, Clopper and Pearson's interval of the audit, no wider than what was
+    not seen allows; doubtful pages that were decided are known; those that were not may all be
+    wrong, or all right.
+    """
+    audits = [case for case in sample.cases if case.is_audit]
+    wrong = sum(not case.is_right for case in audits)
+    drawn = exact_interval(wrong, len(audits))
+    most_wrong = min(drawn.high * estimate.read, estimate.read - (len(audits) - wrong))
+    least_wrong = max(drawn.low * estimate.read, wrong)
+    known = sum(case.is_right for case in sample.cases if not case.is_audit)
+    low = estimate.read - most_wrong + known
+    return Interval(
+        low=low / estimate.pages,
+        high=(low + most_wrong - least_wrong + estimate.undecided) / estimate.pages,
+    )
+
+
+def _places(sample: _Sample) -> list[Place]:
+    """Compare digit by digit what stands there and what was read."""
+    found = []
+    for place in range(MOST_DIGITS):
+        cases = [case for case in sample.cases if len(case.digits) > place]
+        if cases:
+            right = _sum([case for case in cases if case.truth[place] == case.read[place]]) / _sum(
+                cases
+            )
+            found.append(
+                Place(
+                    place=place + 1,
+                    count=len(cases),
+                    right=right,
+                    interval=wilson(right, _effective(cases)),
+                )
+            )
+    return found
+
+
+def _confusion(sample: _Sample) -> NDArray[np.float64]:
+    counts = np.zeros((10, 10))
+    for case in sample.cases:
+        for true, seen in case.digits:
+            counts[true, seen] += case.weight
+    return counts
+
+
+def _curve(sample: _Sample, batch: Batch | None) -> Curve:
+    found = accepting(sample.confidence, sample.right, sample.weights)
+    bound = (
+        upper_bound(found.wrong, found.count)
+        if batch is None
+        else _batch_bound(sample, batch, found)
+    )
+    return Curve(
+        threshold=found.threshold,
+        accepted=found.count / sample.total,
+        wrong=found.wrong / found.count,
+        bound=bound,
+    )
+
+
+def _batch_bound(sample: _Sample, batch: Batch, found: Accepting) -> NDArray[np.float64]:
+    """Upper bound of the share of wrong ZIPs among all of a batch that are so sure.
+
+    Audits above a threshold are a sample, drawn by chance, of what was read above it. Doubtful
+    pages are wrong where a person said so or has said nothing.
+    """
+    audit = np.array([case.is_audit for case in sample.found], np.bool_)
+
+    def reach(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How many confidences are as high as each threshold."""
+        return np.searchsorted(np.sort(-confidence), -found.threshold, side="right").astype(
+            np.float64
+        )
+
+    seen, wrong = reach(sample.confidence[audit]), reach(sample.confidence[audit & ~sample.right])
+    share = np.where(seen > 0, upper_bound(wrong, np.maximum(seen, 1)), 1.0)
+    read, doubtful = (
+        reach(batch.read[np.isfinite(batch.read)]),
+        reach(batch.doubtful[np.isfinite(batch.doubtful)]),
+    )
+    doubtful_right = reach(sample.confidence[~audit & sample.right])
+    most = np.minimum(share * read, read - (seen - wrong)) + doubtful - doubtful_right
+    return np.asarray(most / (read + doubtful))
+
+
+def _suggest(curve: Curve, max_error: float, *, checked: int) -> Suggestion:
+    points = range(len(curve.threshold))
+    fine = np.flatnonzero(curve.bound <= max_error)
+    surest = min(points, key=lambda place: (curve.bound[place], -place), default=None)
+    return Suggestion(
+        max_error=max_error,
+        point=_point(curve, int(fine[-1])) if len(fine) else None,
+        surest=None if surest is None else _point(curve, surest),
+        checked=checked,
+        needed=fewest(max_error),
+    )
+
+
+def _point(curve: Curve, place: int) -> Point:
+    return Point(
+        threshold=float(curve.threshold[place]),
+        accepted=float(curve.accepted[place]),
+        wrong=float(curve.wrong[place]),
+        bound=float(curve.bound[place]),
+    )

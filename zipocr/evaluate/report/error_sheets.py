@@ -1,0 +1,67 @@
+"""Shows how the worst errors come about, by reading their pages anew."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Protocol
+
+from zipocr.drawing.debug_sheet import draw_sheet
+from zipocr.evaluate.metrics import Case
+from zipocr.evaluate.report.html import Sheet
+from zipocr.images.decode import encode_webp, read_pages
+from zipocr.results.csv_file import to_cell
+from zipocr.types import GrayImage, Trace, Unread, dashed
+
+
+class Tracer(Protocol):
+    """What is asked of a reader."""
+
+    def trace(self, page: GrayImage) -> Trace:
+        """Read a page and keep every step."""
+
+
+def draw_sheets(
+    cases: Iterable[Case], find: Callable[[Case], Path | None], reader: Tracer, *, max_pixels: int
+) -> dict[tuple[str, int], Sheet]:
+    """Draw a sheet for each page whose image can be had.
+
+    Parameters
+    ----------
+    cases : iterable of Case
+    find : callable
+        Says where a page's image lies; None where it was not found.
+    reader : Tracer
+    max_pixels : int
+        Larger pages are not decoded.
+
+    Returns
+    -------
+    dict
+        By file and page.
+    """
+    sheets = {}
+    for case in cases:
+        path = find(case)
+        page = (
+            None
+            if path is None
+            else next(read_pages(path, max_pixels=max_pixels, first=case.page), None)
+        )
+        if page is None or isinstance(page, Unread):
+            continue
+        trace = reader.trace(page)
+        sheets[case.file, case.page] = Sheet(
+            crop=encode_webp(trace.page),
+            sheet=encode_webp(
+                draw_sheet(trace, title=f"{to_cell(Path(case.file).name)}  page {case.page}")
+            ),
+            note=_note(case, trace),
+        )
+    return sheets
+
+
+def _note(case: Case, trace: Trace) -> str:
+    """Say where a page is no longer read as in the results: the sheet then shows something else."""
+    now = "" if isinstance(trace.reading, Unread) else trace.reading.zip + trace.reading.plus4
+    if now == case.read:
+        return ""
+    return f"Read anew this is {dashed(now) or 'unread'}: the results were made with another model, directory or version."

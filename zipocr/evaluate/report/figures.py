@@ -1,0 +1,320 @@
+"""The pictures of an evaluation, by matplotlib, each in light or in dark.
+
+Nothing here opens a file; a picture is given as the text of an SVG or as a figure.
+"""
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from zipocr.drawing.experiment_plot import new_figure
+from zipocr.evaluate.error_rates import wilson
+from zipocr.evaluate.metrics import Curve, Evaluation, Point
+from zipocr.evaluate.report.text import plain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+EXTRA = "report"
+# Errors are few: a square root spreads what is near to none, and keeps none itself on the axis.
+ERROR_TICKS = (0.0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
+TENTHS = np.linspace(0, 1, 6)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Theme:
+    """Colours of a picture.
+
+    ``good`` and ``bad`` stay apart for colour-blind readers, and never speak alone.
+    """
+
+    paper: str
+    ink: str
+    quiet: str
+    line: str
+    good: str
+    bad: str
+    shade: str
+
+
+LIGHT = Theme(
+    paper="#ffffff",
+    ink="#202226",
+    quiet="#63676d",
+    line="#dcdfe0",
+    good="#0a6ea8",
+    bad="#b8460a",
+    shade="#d9e8f2",
+)
+DARK = Theme(
+    paper="#1c1f24",
+    ink="#e8eaed",
+    quiet="#a3a9b1",
+    line="#363b43",
+    good="#5fb4e8",
+    bad="#ff9a5c",
+    shade="#24405a",
+)
+
+
+def _paper(width: float, height: float, theme: Theme) -> "Figure":
+    """An empty figure without margins: the page has its own."""
+    return new_figure(width, height, facecolor=theme.paper, extra=EXTRA, margin=0, gap=0.03)
+
+
+def curve_figure(evaluation: Evaluation, theme: Theme = LIGHT) -> "Figure":
+    """Plot how many are wrong among the accepted, from none accepted to all."""
+    figure = _paper(5.2, 4.0, theme)
+    plot_curve(figure.subplots(), evaluation, theme)
+    return figure
+
+
+def reliability_figure(evaluation: Evaluation, theme: Theme = LIGHT) -> "Figure":
+    """Plot how often the reader was right where it was so sure, and how often it was so sure."""
+    figure = _paper(5.2, 4.0, theme)
+    plot_reliability(figure, evaluation, theme)
+    return figure
+
+
+def overview_figure(evaluation: Evaluation, theme: Theme = LIGHT) -> "Figure":
+    """Plot both side by side."""
+    figure = new_figure(11, 4.4, facecolor=theme.paper, extra=EXTRA)
+    grid = figure.add_gridspec(1, 2)
+    left, right = figure.add_subfigure(grid[0]), figure.add_subfigure(grid[1])
+    plot_curve(left.subplots(), evaluation, theme)
+    plot_reliability(right, evaluation, theme)
+    return figure
+
+
+def confusion_figure(evaluation: Evaluation, theme: Theme = LIGHT) -> "Figure":
+    """Plot which digits were taken for which.
+
+    Counts, shaded by their share of the digit that stands there.
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    counts = evaluation.confusion
+    shares = np.sqrt(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
+    figure = _paper(5.2, 4.9, theme)
+    axes = figure.subplots()
+    # Digits read right are many and of less interest: only the others are coloured.
+    wrong = np.where(np.eye(10, dtype=bool), 0, shares)
+    axes.imshow(
+        wrong,
+        cmap=LinearSegmentedColormap.from_list("wrong", [theme.paper, theme.bad]),
+        vmin=0,
+        vmax=max(wrong.max(), 0.2),
+    )
+    for row, column in np.argwhere(counts >= HALF_A_PAGE):
+        is_right = row == column
+        colour = theme.quiet if is_right else theme.ink
+        number = f"{counts[row, column]:.0f}"
+        axes.text(
+            column,
+            row,
+            number,
+            ha="center",
+            va="center",
+            fontsize=10,
+            color=colour,
+            fontweight="normal" if is_right else "bold",
+        )
+    axes.set_xticks(np.arange(11) - 0.5, minor=True)
+    axes.set_yticks(np.arange(11) - 0.5, minor=True)
+    axes.grid(which="minor", color=theme.line, linewidth=0.7)
+    axes.set_xticks(range(10), [str(digit) for digit in range(10)])
+    axes.set_yticks(range(10), [str(digit) for digit in range(10)])
+    _dress(axes, theme, "read as", "stands there")
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return figure
+
+
+HALF_A_PAGE = 0.5
+"""Where pages stand for others, counts are no whole numbers; less is written as none."""
+
+
+def plot_curve(axes: "Axes", evaluation: Evaluation, theme: Theme) -> None:
+    """Plot the share of errors, its upper bound, what is asked for, and where the reader and the suggestion stand."""
+    curve, suggestion = evaluation.curve, evaluation.suggestion
+    axes.set_yscale("function", functions=(lambda share: np.sqrt(np.maximum(share, 0)), np.square))
+    top = _top(evaluation)
+    axes.axhline(suggestion.max_error, color=theme.quiet, linewidth=1, linestyle=(0, (1, 2)))
+    asked = f"{plain(suggestion.max_error)} asked for"
+    axes.annotate(
+        asked,
+        (0, suggestion.max_error),
+        (4, 3),
+        textcoords="offset points",
+        fontsize=9,
+        color=theme.quiet,
+    )
+    if len(curve.threshold):
+        axes.fill_between(
+            curve.accepted,
+            curve.wrong,
+            np.minimum(curve.bound, 1),
+            color=theme.shade,
+            linewidth=0,
+            label="up to the 95 % bound",
+        )
+        axes.plot(*_from_none(curve), color=theme.good, linewidth=2, label="wrong here")
+    figures = evaluation.figures
+    if figures.accepted:
+        axes.plot(
+            figures.accepted,
+            figures.wrong,
+            **_mark("o", theme.bad, theme),
+            label="read, as the results have it",
+        )
+    if suggestion.point:
+        _plot_suggestion(axes, suggestion.point, theme)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, top)
+    axes.set_xticks(TENTHS, [f"{100 * share:.0f} %" for share in TENTHS])
+    ticks = [share for share in ERROR_TICKS if share <= top]
+    axes.set_yticks(ticks, [plain(share) for share in ticks])
+    axes.grid(color=theme.line, linewidth=0.7)
+    _legend(axes, theme, "upper center")
+    axes.set_title("Wrong among the accepted", loc="left", fontsize=12, color=theme.ink)
+    _dress(axes, theme, "share of all pages that is accepted", "wrong")
+    axes.tick_params(axis="x", pad=7)
+
+
+def _plot_suggestion(axes: "Axes", point: Point, theme: Theme) -> None:
+    axes.plot(
+        point.accepted,
+        point.wrong,
+        **_mark("D", theme.ink, theme),
+        label=f"--min-confidence {point.threshold:.4f}",
+    )
+
+
+def _mark(shape: str, colour: str, theme: Theme) -> dict[str, Any]:
+    return {
+        "marker": shape,
+        "markersize": 8,
+        "color": colour,
+        "markeredgecolor": theme.paper,
+        "markeredgewidth": 1.5,
+        "linestyle": "none",
+        "clip_on": False,
+        "zorder": 5,
+    }
+
+
+def _top(evaluation: Evaluation) -> float:
+    """How high the axis of errors reaches.
+
+    To all that is accepted in the end, with room for what is said above it.
+    """
+    last = float(evaluation.curve.wrong[-1]) if len(evaluation.curve.wrong) else 0.0
+    return min(1.0, 1.9 * max(last, evaluation.figures.wrong, 3 * evaluation.suggestion.max_error))
+
+
+def _from_none(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
+    """Let the line begin where the first pages are accepted, at their share of errors."""
+    return np.append(0.0, curve.accepted), np.append(curve.wrong[:1], curve.wrong)
+
+
+def plot_reliability(figure: "Figure | SubFigure", evaluation: Evaluation, theme: Theme) -> None:
+    """Plot the share that is right over the confidence, and below it how many were so sure."""
+    upper, lower = figure.subplots(2, 1, height_ratios=[4, 1], sharex=True)
+    _plot_truth(upper, evaluation, theme)
+    _plot_counts(lower, evaluation, theme)
+
+
+def _plot_truth(upper: "Axes", evaluation: Evaluation, theme: Theme) -> None:
+    upper.plot(
+        [0, 1],
+        [0, 1],
+        color=theme.quiet,
+        linewidth=1,
+        linestyle=(0, (1, 2)),
+        label="what it says is true",
+    )
+    for place, one in enumerate(evaluation.bins):
+        reach = wilson(one.right, one.count)
+        upper.plot(
+            [one.confidence] * 2,
+            [reach.low, reach.high],
+            color=theme.good,
+            linewidth=5,
+            alpha=0.35,
+            solid_capstyle="butt",
+        )
+        upper.plot(
+            one.confidence,
+            one.right,
+            **_mark("o", theme.good, theme),
+            label="right here, with its 95 % interval" if not place else None,
+        )
+    upper.set_ylim(-0.02, 1.04)
+    upper.set_xlim(0, 1.03)
+    upper.set_yticks(TENTHS, [f"{100 * share:.0f} %" for share in TENTHS])
+    upper.grid(color=theme.line, linewidth=0.7)
+    _legend(upper, theme, "lower right")
+    upper.set_title(
+        f"Right where it was so sure: ece {evaluation.figures.ece:.3f}",
+        loc="left",
+        fontsize=12,
+        color=theme.ink,
+    )
+    _dress(upper, theme, "", "right")
+
+
+def _plot_counts(lower: "Axes", evaluation: Evaluation, theme: Theme) -> None:
+    counts = [one.count for one in evaluation.bins]
+    lower.bar([one.confidence for one in evaluation.bins], counts, width=0.05, color=theme.good)
+    for one in evaluation.bins:
+        top = (one.confidence, one.count)
+        lower.annotate(
+            f"{one.count}",
+            top,
+            (0, 2),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+            color=theme.quiet,
+        )
+    lower.set_ylim(0, 1.45 * max(counts, default=1))
+    lower.set_yticks([])
+    lower.set_xticks(TENTHS, [f"{share:.1f}" for share in TENTHS])
+    _dress(lower, theme, "confidence", "pages")
+
+
+def _legend(axes: "Axes", theme: Theme, place: Literal["upper center", "lower right"]) -> None:
+    if not axes.get_legend_handles_labels()[0]:
+        return
+    axes.legend(
+        loc=place,
+        fontsize=9,
+        frameon=True,
+        facecolor=theme.paper,
+        edgecolor=theme.line,
+        labelcolor=theme.ink,
+    )
+
+
+def _dress(axes: "Axes", theme: Theme, x: str, y: str) -> None:
+    axes.set_facecolor(theme.paper)
+    axes.set_xlabel(x, fontsize=10, color=theme.ink)
+    axes.set_ylabel(y, fontsize=10, color=theme.ink)
+    axes.tick_params(which="both", length=0, labelsize=9, labelcolor=theme.quiet)
+    axes.set_axisbelow(True)
+    for name, spine in axes.spines.items():
+        spine.set_visible(name in {"left", "bottom"})
+        spine.set_color(theme.line)
+
+
+def to_svg(figure: "Figure") -> bytes:
+    """Write a figure as SVG that needs no fonts, the same bytes for the same figure."""
+    from matplotlib import rc_context
+
+    file = io.BytesIO()
+    with rc_context({"svg.hashsalt": "zipocr", "svg.fonttype": "path"}):
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    return file.getvalue()

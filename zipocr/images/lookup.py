@@ -1,0 +1,205 @@
+"""What made results, and where their images are.
+
+They are in a folder given by the user, or where the JSON beside the results says they were.
+
+Names in results are not trusted: whoever wrote the file could have put any path there. What leads
+out of the folder it is looked for in, by ``..`` or by a link, is not opened by any command.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from zipocr.config import LARGEST_MAX_PIXELS, ScanConfig
+from zipocr.errors import InputError
+from zipocr.results.csv_file import beside, from_cell, row_names, to_cell
+from zipocr.storage.untrusted import open_plain, parse_json, read_plain
+
+DEFAULTS = ScanConfig()
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "zipocr": (str,),
+    "folder": (str,),
+    "paths": (list,),
+    "model_name": (str,),
+    "directory_file": (str, type(None)),
+    "options": (dict,),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """A folder, and what stands in front of the names that are looked for in it.
+
+    Or a file, and its name in the results.
+    """
+
+    path: Path
+    label: str = ""
+
+    def candidate(self, name: str) -> Path | None:
+        """Where a name would lie, or None where it cannot be of this root."""
+        if name == self.label and not self.path.is_dir():
+            return self.path
+        front = f"{self.label}/" if self.label else ""
+        return inside(self.path, name.removeprefix(front)) if name.startswith(front) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where to look for files, the first that is there."""
+
+    roots: tuple[Root, ...]
+
+    def find(self, name: str) -> Path | None:
+        """Find a file by its name in the results; None where there is none."""
+        candidates = (root.candidate(name) for root in self.roots)
+        return next((path for path in candidates if path is not None and _is_file(path)), None)
+
+
+def inside(folder: Path, name: str) -> Path | None:
+    """Join a folder and a name, unless the name, or a link on its way, leads out of it.
+
+    Examples
+    --------
+    >>> inside(Path("in"), "a/b.png") == Path("in/a/b.png")
+    True
+    >>> inside(Path("in"), "../b.png"), inside(Path("in"), "/b.png"), inside(Path("in"), "C:b.png")
+    (None, None, None)
+    """
+    parts = PurePosixPath(name).parts
+    leads_out = not parts or ".." in parts or PurePosixPath(name).is_absolute() or "\0" in name
+    # Windows would take a drive or a root anywhere in it for a new beginning.
+    if leads_out or PureWindowsPath(name).anchor:
+        return None
+    path = folder.joinpath(*parts)
+    try:
+        return path if path.resolve().is_relative_to(folder.resolve()) else None
+    except (OSError, ValueError, RuntimeError):  # names that no file can have, links in a circle
+        return None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def sources_of(results: Path, images: Path | None) -> Sources:
+    """Say where the crops of results lie.
+
+    Parameters
+    ----------
+    results : Path
+        The CSV file.
+    images : Path or None
+        The folder that its names are relative to; None leaves it to the JSON beside the results,
+        and without one to the current folder.
+
+    Raises
+    ------
+    InputError
+        As `read_provenance`.
+    """
+    if images is not None:
+        return Sources(roots=(Root(path=images),))
+    return Sources(roots=(*_told(read_provenance(results)), Root(path=Path())))
+
+
+def read_provenance(results: Path) -> dict[str, Any]:
+    """Read what made results from the JSON beside them; nothing without that file.
+
+    Raises
+    ------
+    InputError
+        If what is there cannot be read, or is none of zipocr's.
+    """
+    path = beside(results, ".json")
+    try:
+        found = parse_json(read_plain(path))
+        _check_kinds(found)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or error
+        cure = "Move it away, or write the results anew with zipocr scan."
+        raise InputError(f"{path} does not tell what made the results ({said}). {cure}") from error
+    return found
+
+
+def _check_kinds(facts: Mapping[str, Any]) -> None:
+    """See that what is told is of the kind that zipocr writes; not everything need be told."""
+    for name, kinds in _KINDS.items():
+        if name in facts and not isinstance(facts[name], kinds):
+            message = f"{name} is of another kind"
+            raise ValueError(message)
+    if not all(isinstance(path, str) for path in facts.get("paths", [])):
+        raise ValueError("paths are of another kind")
+
+
+def _told(provenance: Mapping[str, Any]) -> tuple[Root, ...]:
+    """The PATHs of a scan or watch, as its rows named them."""
+    if not {"folder", "paths"} <= provenance.keys():
+        return ()
+    given = [Path(from_cell(path)) for path in dict.fromkeys(provenance["paths"])]
+    folder = Path(from_cell(provenance["folder"]))
+    there = [folder / path for path in given]
+    names = row_names(given, folder=folder)
+    if len(given) == 1 and there[0].is_dir():
+        return (Root(path=there[0]),)
+    return tuple(Root(path=path, label=name) for path, name in zip(there, names, strict=True))
+
+
+def named(path: Path) -> dict[str, str]:
+    """Tell a file from any other: its name, and the SHA-256 of what is in it."""
+    with open_plain(path) as file:
+        return {
+            "file": to_cell(path.name),
+            "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """With what results were read, as far as that is known.
+
+    Attributes
+    ----------
+    model : str
+        The model, as given.
+    directory : Path or None
+        The user's own list of ZIPs, if there was one.
+    use_directory : bool
+        Whether any list of ZIPs took part.
+    max_pixels : int
+        The largest page that was opened.
+    """
+
+    model: str = DEFAULTS.model
+    directory: Path | None = None
+    use_directory: bool = True
+    max_pixels: int = DEFAULTS.max_pixels
+
+
+def read_origin(results: Path) -> Origin:
+    """Read what is told beside results; what is not told is as by default.
+
+    Raises
+    ------
+    InputError
+        As `read_provenance`.
+    """
+    facts = read_provenance(results)
+    folder, options = Path(from_cell(facts.get("folder", ""))), facts.get("options", {})
+    model, directory = facts.get("model_name", DEFAULTS.model), facts.get("directory_file")
+    max_pixels = options.get("max_pixels")
+    return Origin(
+        model=str(folder / model) if (folder / model).is_file() else model,
+        directory=folder / from_cell(directory) if directory else None,
+        use_directory=bool(options.get("use_directory", True)),
+        max_pixels=min(max(max_pixels, 1), LARGEST_MAX_PIXELS)
+        if isinstance(max_pixels, int)
+        else DEFAULTS.max_pixels,
+    )

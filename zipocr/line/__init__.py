@@ -1,0 +1,1 @@
+"""Recognition of a whole line: line image, network, CTC."""

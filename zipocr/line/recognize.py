@@ -1,0 +1,144 @@
+"""Reads a straightened line with the network.
+
+The strings it spells, and where their digits stand on the page.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr.line.ctc import FLOOR, align_digits, best_labels, log_probabilities
+from zipocr.line.line_image import STRIP_HEIGHT, Strip
+from zipocr.line.network import FIRST_DIGIT, OTHER, PIXELS_PER_FRAME, Network
+from zipocr.types import MOST_DIGITS, ZIP_LENGTH, Floats
+
+LENGTHS = (ZIP_LENGTH, MOST_DIGITS)
+MOST_STRINGS = 6
+# A string that is less likely than the best by this factor is not worth a look.
+FAR_BEHIND = 0.01
+# What all other strings have at least when two readings of a line are put together.
+LEAST_REST = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LineReading:
+    """What the network makes of a line.
+
+    ``features`` is (T, 96), what the network's last layer saw; ``frames`` is (T, 12), ``strings``
+    the most probable strings of five or nine digits with their probabilities, best first, perhaps
+    none; ``shaped`` is the probability that the line is one of such strings at all, and not of four
+    or six digits or a word. ``again`` is (T', 12), the frames of the line seen a second time, None
+    where it was seen once, and ``total`` the logarithm of what all strings have together then.
+    ``known`` are the log probabilities of other strings that were asked for.
+    """
+
+    strip: Strip
+    features: Floats
+    frames: Floats
+    strings: Mapping[str, float]
+    shaped: float
+    again: Floats | None = None
+    total: float = 0.0
+    known: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def is_twice(self) -> bool:
+        """Whether the line was seen a second time."""
+        return self.again is not None
+
+    def centres(self, texts: Sequence[str]) -> list[NDArray[np.float64]]:
+        """Align strings to the line: the columns of their digits, half-way up it.
+
+        (N,) for each string, in pixels of the page; empty for one that does not fit the line.
+        """
+        across, down, shift = self.strip.to_page[0]
+        middle = down * (STRIP_HEIGHT - 1) / 2 + shift
+        frames: dict[str, NDArray[np.float64]] = {}
+        for length in LENGTHS:
+            some = [text for text in texts if len(text) == length]
+            frames |= zip(some, align_digits(self.frames, some) if some else (), strict=True)
+        found = [
+            across * ((frames[text] + 0.5) * PIXELS_PER_FRAME - 0.5) + middle for text in texts
+        ]
+        return [columns if np.isfinite(columns).all() else _NOWHERE for columns in found]
+
+    def likeliest(self, count: int) -> list[str]:
+        """Return the likeliest strings, but none that is far less likely than the best."""
+        texts = list(self.strings)[:count]
+        return [text for text in texts if self.strings[text] > FAR_BEHIND * self.strings[texts[0]]]
+
+    @property
+    def pooled(self) -> Floats:
+        """Features of the line, averaged over the frames that show something: (96,)."""
+        shown = 1 - self.frames[:, :1]
+        pooled: Floats = (self.features * shown).sum(axis=0) / max(float(shown.sum()), 1e-3)
+        return pooled
+
+    def log_probabilities(self, texts: Sequence[str]) -> list[float]:
+        """Log probability of each of some strings, however improbable."""
+        if all(text in self.strings for text in texts):
+            return [log(max(self.strings[text], FLOOR)) for text in texts]
+        if unknown := [text for text in texts if text not in self.known]:
+            readings = [self.frames] if self.again is None else [self.frames, self.again]
+            found = log_probabilities(readings, unknown).mean(axis=0) - self.total
+            self.known.update(zip(unknown, found.tolist(), strict=True))
+        return [self.known[text] for text in texts]
+
+
+_NOWHERE = np.empty(0)
+
+
+def merge_passes(line: LineReading, again: LineReading) -> LineReading:
+    """A line that was read twice, each time otherwise straightened.
+
+    The geometric means of what either says.
+    """
+    texts = sorted({*line.strings, *again.strings})
+    scores = log_probabilities([line.frames, again.frames], texts).mean(axis=0)
+    others = np.mean(
+        [np.log(max(1 - sum(one.strings.values()), LEAST_REST)) for one in (line, again)]
+    )
+    total = float(np.logaddexp.reduce([*scores, others]))
+    strings = dict(zip(texts, np.exp(scores - total).tolist(), strict=True))
+    shaped = (line.shaped + again.shaped) / 2
+    return replace(
+        line, strings=_likeliest(strings), shaped=shaped, again=again.frames, total=total, known={}
+    )
+
+
+def _likeliest(strings: Mapping[str, float]) -> dict[str, float]:
+    return dict(sorted(strings.items(), key=lambda item: (-item[1], item[0]))[:MOST_STRINGS])
+
+
+def read_lines(network: Network, strips: Sequence[Strip]) -> list[LineReading]:
+    """Reads straightened lines, step by step for all of them.
+
+    Each step finds its own in the processor's caches.
+    """
+    features = [network.features(strip.pixels) for strip in strips]
+    frames = [network.frames(seen) for seen in features]
+    return list(map(_to_reading, strips, features, frames))
+
+
+def _to_reading(strip: Strip, features: Floats, frames: Floats) -> LineReading:
+    spelt = best_labels(frames)
+    total = max(sum(spelt.values()), 1e-30)
+    strings = {
+        _to_text(labels): share / total
+        for labels, share in spelt.items()
+        if len(labels) in LENGTHS and OTHER not in labels
+    }
+    return LineReading(
+        strip=strip,
+        features=features,
+        frames=frames,
+        strings=_likeliest(strings),
+        shaped=sum(strings.values()),
+    )
+
+
+def _to_text(labels: tuple[int, ...]) -> str:
+    return "".join(str(label - FIRST_DIGIT) for label in labels)

@@ -1,0 +1,1 @@
+"""The shipped models and the list of ZIPs, and how such files are read."""

@@ -1,0 +1,110 @@
+"""The door to a user's own list of ZIPs.
+
+A text file of one a line, or CSV with the columns zip, city and state under that header.
+"""
+
+import csv
+import re
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+from zipocr.errors import InputError, printable
+from zipocr.storage.untrusted import read_plain
+from zipocr.types import Place, eaten_zeros
+
+HEADER = ("zip", "city", "state")
+_SHOWN = 20  # letters of a wrong cell that an error repeats
+
+
+def read_directory(path: Path) -> dict[str, Place]:
+    """Reads a list of ZIPs.
+
+    Parameters
+    ----------
+    path : Path
+        UTF-8, with or without a byte order mark. Empty lines count for nothing; of the same ZIP
+        twice the first line counts.
+
+    Returns
+    -------
+    dict of str to Place
+        At least one ZIP, sorted; city and state are empty where the file does not tell.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, lists nothing, or has a line that is no ZIP; the message names
+        the line.
+    """
+    shown = printable(path)
+    try:
+        text = read_plain(path).decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"Cannot read {shown}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"{shown}, line {line}: this is not UTF-8. Save the list as text or CSV in UTF-8."
+        ) from error
+    places: dict[str, Place] = {}
+    for listed, place in _entries(text, shown):
+        places.setdefault(listed, place)
+    if not places:
+        raise InputError(f"{shown} lists no ZIP. Give one ZIP a line, or read without a list.")
+    return dict(sorted(places.items()))
+
+
+def _entries(text: str, shown: str) -> Iterator[tuple[str, Place]]:
+    """The ZIPs in the order of the lines."""
+    lines = csv.reader(StringIO(text, newline=""), strict=True)
+    columns: int | None = None
+    try:
+        for cells in map(_tidied, lines):
+            where = f"{shown}, line {lines.line_num}"
+            if not cells:
+                continue
+            if columns is None:
+                columns = _header_length(cells, where)
+                if columns:
+                    continue
+            yield _entry(cells, columns or 1, where)
+    except csv.Error as error:
+        raise InputError(f"{shown}, line {lines.line_num}: this is no CSV ({error}).") from error
+
+
+def _tidied(cells: list[str]) -> list[str]:
+    """Cells without stray blanks, and without the empty ones that spreadsheets leave at the end of a line."""
+    tidy = [" ".join(cell.split()) for cell in cells]
+    while tidy and not tidy[-1]:
+        tidy.pop()
+    return tidy
+
+
+def _header_length(cells: list[str], where: str) -> int:
+    """How many columns the first line names; 0 when it is no header but a ZIP already."""
+    names = tuple(cell.lower() for cell in cells)
+    if names[0] != HEADER[0]:
+        return 0
+    if names != HEADER[: len(names)]:
+        raise InputError(
+            f"{where}: the columns are {','.join(names)[:60]!r}. They have to be zip, or zip,city, or zip,city,state."
+        )
+    return len(names)
+
+
+def _entry(cells: list[str], columns: int, where: str) -> tuple[str, Place]:
+    if len(cells) > columns:
+        message = (
+            f"{where}: more columns than the header names."
+            if columns > 1
+            else f"{where}: more than a ZIP."
+        )
+        raise InputError(f"{message} Columns need the header zip,city,state on the first line.")
+    listed, city, state = (*cells, "", "")[: len(HEADER)]
+    if re.fullmatch("[0-9]{1,4}", listed):
+        raise InputError(f"{where}: {eaten_zeros(listed)}")
+    if not re.fullmatch("[0-9]{5}", listed):
+        cure = "Give one ZIP a line, or columns under the header zip,city,state."
+        raise InputError(f"{where}: {listed[:_SHOWN]!r} is no ZIP of five digits. {cure}")
+    return listed, Place(city=city, state=state)

@@ -1,0 +1,230 @@
+"""The door to model files.
+
+Plain ``.npz`` archives of arrays and a passport in JSON. Nothing in them is ever unpickled.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib import resources
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr.errors import ModelError
+from zipocr.storage.atomic import write_whole
+from zipocr.storage.untrusted import open_plain, parse_json, read_plain
+from zipocr.types import Model
+
+SHIPPED = ("digits", "mail")
+FORMAT = 2
+_SHOWN = 40  # letters of a wrong value that an error repeats
+DIGEST = "sha256"
+LARGEST = 1 << 28
+"""Bytes that the members of a model file may have.
+
+A small file can be packed so that it fills the memory.
+"""
+ARRAYS = (
+    "from_grid", "mean", "projection", "support", "support_counts", "dual", "intercepts", "gamma",
+    "votes", "whole", "fusion", "orientation", "rotation", "confidence_listed", "confidence_unlisted",
+    "acceptance_listed", "acceptance_unlisted",
+)  # fmt: skip
+TABLES = ("acceptance_listed", "acceptance_unlisted")
+NETWORK = {
+    "network_1_weights": (16, 18), "network_2_weights": (32, 144), "network_3_weights": (64, 288), "network_4_weights": (96, 576),
+    "network_5_weights": (128, 576), "network_6_weights": (192, 384), "network_out_weights": (12, 96),
+    "network_1_biases": (16,), "network_2_biases": (32,), "network_3_biases": (64,), "network_4_biases": (96,),
+    "network_5_biases": (128,), "network_6_biases": (192,), "network_out_biases": (12,),
+}  # fmt: skip
+"""Arrays of the network that reads lines, and their shapes (`zipocr.line.network.LAYERS`)."""
+SHAPES = {
+    **NETWORK,
+    "votes": (2,),
+    "whole": (2,),
+    "fusion": (4,),
+    "orientation": (97,),
+    "rotation": (2,),
+    "confidence_listed": (16,),
+    "confidence_unlisted": (16,),
+}
+
+
+def load_model(name_or_path: str) -> Model:
+    """Loads a shipped model by its name, or any model by its path.
+
+    Raises
+    ------
+    ModelError
+        When there is no such file, or it is no model of this version.
+    """
+    path = _find(name_or_path)
+    try:
+        found = unpack(path, most=LARGEST)
+    except FileNotFoundError:
+        raise ModelError(
+            f"no model {name_or_path!r}: give {', '.join(SHIPPED)} or the path of a file made by 'zipocr train'"
+        ) from None
+    except ValueError as error:
+        raise ModelError(
+            f"{path} is no model file ({error}): give {', '.join(SHIPPED)} or a file made by 'zipocr train'"
+        ) from None
+    return _checked(path, found)
+
+
+def _find(name_or_path: str) -> Path:
+    shipped = resources.files("zipocr") / "models" / f"{name_or_path}.npz"
+    return Path(str(shipped) if name_or_path in SHIPPED else name_or_path)
+
+
+def model_digest(name_or_path: str) -> str:
+    """The SHA-256 of a model file, in hexadecimal: tells any two models apart.
+
+    Raises
+    ------
+    ModelError
+        When there is no such file.
+    """
+    path = _find(name_or_path)
+    try:
+        return hashlib.sha256(read_plain(path)).hexdigest()
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{path} cannot be read ({_told(error)}): give {', '.join(SHIPPED)} or a file made by 'zipocr train'"
+        ) from None
+
+
+def unpack(path: Path, *, most: int) -> dict[str, NDArray[Any]]:
+    """Read the arrays of an ``.npz`` file; nothing in it is unpickled.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no file.
+    ValueError
+        If it cannot be read, is none, or would have more bytes unpacked; the message says why.
+    """
+    try:
+        with open_plain(path) as file, ZipFile(file) as members:
+            return _unpacked(members, most)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # noqa: BLE001 - foreign bytes raise more than is documented
+        raise ValueError(_told(error)) from None
+
+
+def _unpacked(members: ZipFile, most: int) -> dict[str, NDArray[Any]]:
+    if sum(member.file_size for member in members.infolist()) > most:
+        raise ValueError(f"unpacked it would have more than {most >> 20} MB")
+    return {
+        Path(name).stem: np.lib.format.read_array(members.open(name), allow_pickle=False)
+        for name in members.namelist()
+    }
+
+
+def _told(error: Exception) -> str:
+    """What an error says, on one line; some say nothing but their name."""
+    said = getattr(error, "strerror", None) or str(error)
+    return " ".join(said.split()) or type(error).__name__
+
+
+def _checked(path: Path, found: dict[str, NDArray[Any]]) -> Model:
+    missing = [name for name in ("passport", *ARRAYS, *NETWORK) if name not in found]
+    if missing:
+        raise ModelError(
+            f"{path} is no model of zipocr: it lacks {', '.join(missing)}; make one with 'zipocr train'"
+        )
+    try:
+        passport = parse_json(str(found.pop("passport")))
+        version = passport["format"]
+    except (ValueError, KeyError, TypeError):
+        raise ModelError(
+            f"{path} has a damaged passport; make the model anew with 'zipocr train'"
+        ) from None
+    if version != FORMAT:
+        raise ModelError(
+            f"{path} has model format {str(version)[:_SHOWN]}, this program reads {FORMAT}; make the model anew with 'zipocr train'"
+        )
+    if trouble := _trouble(passport, found):
+        raise ModelError(f"{path} {trouble}; make the model anew with 'zipocr train'")
+    return Model(arrays=found, passport=passport)
+
+
+def _trouble(passport: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
+    """What is wrong with a model that has all its parts; empty where nothing is."""
+    damaged = [name for name in TABLES if not _is_table(arrays[name])]
+    if damaged:
+        return f"has damaged thresholds in {', '.join(damaged)}"
+    if any(not _is_finite(arrays[name]) for name in (*ARRAYS, *NETWORK)):
+        return "holds what is no number"
+    unlike = [name for name in SHAPES if arrays[name].shape != SHAPES[name]]
+    if unlike:
+        shapes = f"{unlike[0]} is {arrays[unlike[0]].shape} and not {SHAPES[unlike[0]]}"
+        return f"has parts of another build: {shapes}"
+    digest = _digest(passport, arrays)
+    return "was changed after it was made" if passport.get(DIGEST, digest) != digest else ""
+
+
+def _is_finite(found: NDArray[Any]) -> bool:
+    return found.dtype.kind in "buif" and bool(np.isfinite(found).all())
+
+
+def _is_table(found: NDArray[Any]) -> bool:
+    """Whether an array is a table of thresholds.
+
+    (T, 2) float64 rows of an error and its least confidence, the stricter rows first.
+    """
+    if (
+        found.ndim != 2
+        or found.shape[1] != 2
+        or found.dtype != np.float64
+        or not np.isfinite(found).all()
+    ):
+        return False
+    errors, thresholds = found.T
+    within = (
+        (errors > 0).all()
+        and (errors < 1).all()
+        and (thresholds >= 0).all()
+        and (thresholds <= 1).all()
+    )
+    return bool(within and (np.diff(errors) > 0).all() and (np.diff(thresholds) <= 0).all())
+
+
+def _digest(passport: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
+    """The SHA-256 of all that a model file says, but for this very digest."""
+    digest = hashlib.sha256(
+        json.dumps(
+            {name: passport[name] for name in passport if name != DIGEST}, sort_keys=True
+        ).encode()
+    )
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}".encode())
+        digest.update(arrays[name].tobytes())
+    return digest.hexdigest()
+
+
+def save_model(path: Path, model: Model) -> None:
+    """Writes a model.
+
+    The file appears whole or not at all, and the same model gives the same bytes.
+    """
+    passport: Mapping[str, Any] = {"format": FORMAT, **model.passport}
+    if any(array.dtype.hasobject for array in model.arrays.values()):
+        raise ValueError(
+            "a model holds plain arrays: objects would need allow_pickle, which is never used"
+        )
+    passport = {
+        **passport,
+        DIGEST: _digest(
+            passport, {name: np.asarray(array) for name, array in model.arrays.items()}
+        ),
+    }
+    members: dict[str, Any] = {"passport": np.array(json.dumps(passport, indent=1)), **model.arrays}
+    archive = BytesIO()
+    np.savez_compressed(archive, **members)
+    write_whole(path, archive.getvalue())

@@ -1,0 +1,1 @@
+"""Runs over many inputs: one output, shards, and what is done with results."""

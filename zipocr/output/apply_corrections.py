@@ -1,0 +1,201 @@
+"""Puts a person's decisions into results.
+
+The rows they are about are written anew, all others stay as they are, to the byte.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from zipocr import __version__
+from zipocr.errors import InputError, OutputError
+from zipocr.images.lookup import named
+from zipocr.output.run import own_version, refuse_foreign_facts
+from zipocr.results.corrections import Decision, Verdict
+from zipocr.results.csv_file import Row, beside, format_rows, read_lines, to_cell, unread_row
+from zipocr.storage.atomic import WholeFile, refuse_existing, write_whole
+from zipocr.types import ZIP_LENGTH, Place, Reason, Status, dashed
+
+Decisions: TypeAlias = Mapping[tuple[str, int], Decision]
+
+_NAMED = 3  # files that an error names
+_REASONS = {
+    Verdict.CONFIRMED: Reason.CONFIRMED_BY_PERSON,
+    Verdict.CORRECTED: Reason.CORRECTED_BY_PERSON,
+}
+
+
+def decided(row: Row, decision: Decision, places: Mapping[str, Place]) -> Row:
+    """Write a row anew by a person's decision.
+
+    Its probabilities are 1: what the reader thought is in the old results. That a ZIP is not listed
+    is still said.
+
+    Parameters
+    ----------
+    row : Row
+    decision : Decision
+        About this page; it is none of those that leave it undecided.
+    places : mapping of str to Place
+        The directory; empty where there is none.
+    """
+    if decision.decision is Verdict.NOT_A_ZIP:
+        return unread_row(row.file, row.page, Reason.NOT_A_ZIP)
+    digits = decision.zip.replace("-", "")
+    listed = digits[:ZIP_LENGTH]
+    place = places.get(listed, Place(city="", state=""))
+    unlisted = [Reason.NOT_IN_DIRECTORY] if places and listed not in places else []
+    return replace(
+        row,
+        zip=listed,
+        plus4=digits[ZIP_LENGTH:],
+        confidence=1.0,
+        status=Status.READ,
+        reason=(*unlisted, _REASONS[decision.decision]),
+        digit_confidences=(1.0,) * len(digits),
+        runner_up="",
+        runner_up_confidence=None,
+        city=place.city,
+        state=place.state,
+    )
+
+
+def check(results: Path, decisions: Decisions) -> None:
+    """See that decisions are about these results.
+
+    Raises
+    ------
+    InputError
+        If the results cannot be read, lack a page that was decided about or have it twice, or
+        something else was read on it.
+    """
+    seen: Counter[tuple[str, int]] = Counter()
+    for _, row in read_lines(results):
+        if row is None or (row.file, row.page) not in decisions:
+            continue
+        decision, read = decisions[row.file, row.page], dashed(row.zip + row.plus4)
+        seen[row.file, row.page] += 1
+        where = f"{to_cell(row.file)}, page {row.page}"
+        if seen[row.file, row.page] > 1:
+            raise InputError(f"{where}, is in the results twice. Write them anew with zipocr scan.")
+        if decision.read_zip != read:
+            told = f"{decision.read_zip or 'nothing'} was read when it was decided about, and these results have {read or 'nothing'}"
+            cure = "Apply the corrections to the results they were made of, or review these."
+            raise InputError(f"{where}: {told}. {cure}")
+    lost = [f"{to_cell(file)} page {page}" for file, page in decisions if not seen[file, page]]
+    if lost:
+        named = ", ".join(lost[:_NAMED]) + (" and others" if len(lost) > _NAMED else "")
+        cure = "Apply the corrections to the results they were made of."
+        raise InputError(
+            f"{len(lost)} of {len(decisions)} decisions are about pages that are not in the results: {named}. {cure}"
+        )
+
+
+def apply(
+    results: Path,
+    decisions: Decisions,
+    target: Path,
+    *,
+    places: Mapping[str, Place],
+    inputs: Sequence[Path] = (),
+    force: bool = False,
+) -> Counter[str]:
+    """Write results with decisions put in, whole or not at all.
+
+    Parameters
+    ----------
+    results : Path
+        A file that zipocr wrote.
+    decisions : mapping
+        Those of `zipocr.results.corrections.read_corrections`.
+    target : Path
+        The file to write.
+    places : mapping of str to Place
+        The directory that city and state come from; empty where there is none.
+    inputs : sequence of Path
+        The files that decisions and directory were read from: like the results they are never
+        written to.
+    force : bool
+        Replace a file that is there.
+
+    Returns
+    -------
+    Counter
+        How many rows there are by the word of their decision, ``untouched`` for the others.
+
+    Raises
+    ------
+    InputError
+        If the decisions are not about these results.
+    OutputError
+        If the target is there already, it or what is written beside it is an input, or it cannot
+        be written.
+    """
+    refuse_inputs(target, (results, *inputs))
+    refuse_existing(target, force=force)
+    refuse_foreign_facts(target, force=force)
+    check(results, decisions)
+    counts: Counter[str] = Counter()
+    with WholeFile(target, force=force) as file:
+        for text, row in read_lines(results):
+            decision = None if row is None else decisions.get((row.file, row.page))
+            if row is None or decision is None:
+                file.write(text.encode())
+                counts["untouched"] += row is not None
+                continue
+            ending = text[len(text.rstrip("\r\n")) :]
+            file.write(
+                (format_rows([decided(row, decision, places)]).rstrip("\n") + ending).encode()
+            )
+            counts[decision.decision.value] += 1
+    return counts
+
+
+def refuse_inputs(target: Path, inputs: Sequence[Path]) -> None:
+    """See that neither the target nor the JSON beside it is a file that the new results come from.
+
+    Raises
+    ------
+    OutputError
+        If one is.
+    """
+    for written in filter(Path.exists, (target, beside(target, ".json"))):
+        for path in filter(written.samefile, inputs):
+            told = f"{written} would replace {path}, which is read."
+            raise OutputError(f"{told} Write to another file.")
+
+
+def write_provenance(
+    target: Path,
+    *,
+    results: Path,
+    made: Mapping[str, Any],
+    corrections: Path,
+    counts: Mapping[str, int],
+    force: bool = False,
+) -> None:
+    """Say beside the new results what made them.
+
+    That is all that is known of the old ones, ``made``, and what was applied.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    found = made or {"zipocr": __version__, "command": "apply"}
+    applied = {
+        "zipocr": __version__,
+        "results": named(results),
+        "corrections": named(corrections),
+        "rows": dict(counts),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    written = {**found, "applied": applied, "results": named(target)}
+    text = json.dumps(written, indent=1).encode() + b"\n"
+    known = {version} if (version := own_version(target)) else None
+    write_whole(beside(target, ".json"), text, force=force, known=known)

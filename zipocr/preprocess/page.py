@@ -1,0 +1,217 @@
+"""Prepares a page for reading: brings it to line size and separates its writing from paper."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr.preprocess.barcodes import find_bars, without_barcodes
+from zipocr.preprocess.binarize import flatten, has_ink, otsu
+from zipocr.preprocess.borders import without_borders
+from zipocr.preprocess.clean import digit_height, mend_gaps, remove_rules, remove_specks
+from zipocr.preprocess.components import Components
+from zipocr.preprocess.resize import halved, reduced
+from zipocr.preprocess.text_lines import LEAST_PIXELS, has_several_lines, is_sheet
+from zipocr.types import GrayImage, InkMask, Reason
+
+# Digits are brought to about this height in pixels, unless they are near enough already.
+TEXT_HEIGHT = 22
+MIN_TEXT_HEIGHT, MAX_TEXT_HEIGHT = 17, 31
+# Smoothing before the threshold, in pixels, and when a page seems to have no ink.
+SMOOTHING, BLANK_SMOOTHING = 0.5, 0.8
+MAX_ENLARGEMENT = 4.0
+# What would be enlarged to more pixels than this is dust on a large page.
+MAX_ENLARGED_PIXELS = 8_000_000
+# Digits lower than this on the halved page are looked for on the whole one.
+MIN_HALVED_HEIGHT = 7.0
+# A border is longer than this, in digit heights: a 1 may stand at the side of a tight crop.
+MIN_BORDER = 1.3
+_GRAYS = np.arange(256, dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ScaledPage:
+    """A page at some size, and its ink as the threshold has it.
+
+    ``normalized`` is the page divided by its paper; ``threshold`` is the grey up to which that is
+    ink; ``text_height`` is the digit height in pixels, 0 without ink; ``is_multi_line`` says that
+    the page, as it came, is a sheet of small writing.
+    """
+
+    page: GrayImage
+    normalized: GrayImage
+    threshold: float
+    components: Components
+    text_height: float
+    is_multi_line: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class InkPage:
+    """A page at line size, its cleaned writing, and the digit height in pixels.
+
+    ``coverage`` is (H, W) uint8, the share of each pixel that is ink, 0 to 255; ``paper`` is the
+    grey of the paper, and ``contrast`` how much darker ink is than that.
+    """
+
+    scaled: ScaledPage
+    components: Components
+    text_height: float
+    coverage: NDArray[np.uint8]
+    paper: float
+    contrast: float
+
+    @property
+    def ink(self) -> InkMask:
+        """The cleaned ink."""
+        return self.components.ink
+
+    def rotated_180(self) -> "InkPage":
+        """Return the writing upside down."""
+        scaled = self.scaled
+        page, normalized = (_upside_down(one) for one in (scaled.page, scaled.normalized))
+        drawn, ink = (
+            Components(_upside_down(one.ink)) for one in (scaled.components, self.components)
+        )
+        turned = replace(scaled, page=page, normalized=normalized, components=drawn)
+        coverage = _upside_down(self.coverage)
+        return replace(self, scaled=turned, components=ink, coverage=coverage)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PreparedPage:
+    """A page without barcodes, and its writing at line size; None without ink.
+
+    ``reason`` says why there is nothing to read, None where there is.
+    """
+
+    page: GrayImage
+    ink: InkPage | None
+    reason: Reason | None
+
+    def rotated_180(self) -> "PreparedPage":
+        """Return the page upside down: its writing is found alike either way."""
+        ink = self.ink.rotated_180() if self.ink else None
+        return replace(self, page=_upside_down(self.page), ink=ink)
+
+
+def prepare(page: GrayImage) -> PreparedPage:
+    """Find the writing on a page: (H, W) uint8, 0 black to 255 white."""
+    page = reduced(page)
+    scaled = to_line_size(page)
+    if find_bars(scaled.components).any():
+        bare = without_barcodes(page, Components(otsu(flatten(page))[1]))
+        page, scaled = (page, scaled) if bare is page else (bare, to_line_size(bare))
+    ink = extract_ink(scaled)
+    return PreparedPage(page=page, ink=ink, reason=_reason(scaled, ink))
+
+
+def _reason(scaled: ScaledPage, ink: InkPage | None) -> Reason | None:
+    """Tell why there is nothing to read: no ink, or more than the one line of a ZIP."""
+    if scaled.is_multi_line or (ink and has_several_lines(ink.components, ink.text_height)):
+        return Reason.SEVERAL_LINES
+    return None if ink else Reason.NO_INK
+
+
+def to_line_size(page: GrayImage) -> ScaledPage:
+    """Scale a page so that its digits are about `TEXT_HEIGHT` high; one near that stays as it is.
+
+    What half of the page shows is found there, which is quicker.
+    """
+    scaled = _threshold(halved(page), SMOOTHING)
+    if 0 < scaled.text_height < MIN_HALVED_HEIGHT:
+        scaled = _threshold(page, SMOOTHING)
+    if scaled.text_height == 0:
+        scaled = _threshold(page, BLANK_SMOOTHING)
+    return _fit(page, scaled)
+
+
+def _fit(page: GrayImage, scaled: ScaledPage) -> ScaledPage:
+    """Return a page as it was scaled if its digits are about as high as wanted, or scale it anew."""
+    if scaled.text_height == 0:
+        return scaled
+    scaled_by = scaled.page.shape[0] / page.shape[0]
+    if is_sheet(scaled.components, LEAST_PIXELS * scaled_by):
+        # Noise that the halving has smoothed may look like writing there.
+        whole = _threshold(page, BLANK_SMOOTHING)
+        return replace(whole, is_multi_line=whole.text_height > 0)
+    if MIN_TEXT_HEIGHT <= scaled.text_height <= MAX_TEXT_HEIGHT:
+        return scaled
+    scale = min(TEXT_HEIGHT / scaled.text_height * scaled_by, MAX_ENLARGEMENT)
+    if scale > 1 and scale * scale * page.size > MAX_ENLARGED_PIXELS:
+        return _without_ink(scaled)
+    size = max(1, round(page.shape[1] * scale)), max(1, round(page.shape[0] * scale))
+    interpolation = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
+    resized = cv2.resize(page, size, interpolation=interpolation)
+    return _threshold(resized.astype(page.dtype), SMOOTHING)
+
+
+def _without_ink(scaled: ScaledPage) -> ScaledPage:
+    nothing = Components(np.zeros_like(scaled.components.ink))
+    return replace(scaled, components=nothing, text_height=0.0)
+
+
+def _threshold(page: GrayImage, smoothing: float) -> ScaledPage:
+    """Separate ink from paper, without the borders of the scan.
+
+    These are kept if no ink is left without them, or if a digit is as long as the shortest.
+    """
+    bare, shortest = without_borders(page)
+    scaled = _binarize(page, bare, smoothing)
+    if bare is page or 0 < MIN_BORDER * scaled.text_height <= shortest:
+        return scaled
+    return _binarize(page, page, smoothing)
+
+
+def _binarize(page: GrayImage, bare: GrayImage, smoothing: float) -> ScaledPage:
+    normalized = cv2.GaussianBlur(flatten(bare), (0, 0), smoothing).astype(np.uint8, copy=False)
+    threshold, ink = otsu(normalized)
+    components = Components(ink)
+    scaled = ScaledPage(
+        page=page,
+        normalized=normalized,
+        threshold=threshold,
+        components=components,
+        text_height=0.0,
+    )
+    if not has_ink(normalized, ink):
+        return _without_ink(scaled)
+    return replace(scaled, text_height=digit_height(components))
+
+
+def extract_ink(scaled: ScaledPage) -> InkPage | None:
+    """Separate writing from rules and dirt, and bridge its gaps; None if none is left."""
+    if scaled.text_height == 0 or scaled.is_multi_line:
+        return None
+    height = scaled.text_height
+    bare = remove_rules(scaled.components, height)
+    if bare is not scaled.components:
+        height = digit_height(bare) or height
+    clean = mend_gaps(remove_specks(bare, height), height)
+    return to_ink_page(scaled, clean, height) if len(clean.boxes) else None
+
+
+def to_ink_page(scaled: ScaledPage, components: Components, height: float) -> InkPage:
+    """Measure how dark the writing is, and how much of each pixel it covers."""
+    drawn = components.ink.view(np.uint8)
+    sample = scaled.normalized[::3, ::3].ravel()
+    paper = float(np.partition(sample, len(sample) // 2)[len(sample) // 2])
+    contrast = max(paper - cv2.mean(scaled.normalized, mask=drawn)[0], 1.0)
+    # Half of a pixel at the threshold is ink.
+    shares = (scaled.threshold + 0.5 - _GRAYS) * 255 / contrast + 127.5
+    covered = cv2.LUT(scaled.normalized, shares.clip(0, 255).astype(np.uint8))
+    around = cv2.dilate(drawn, np.ones((3, 3), np.uint8))
+    return InkPage(
+        scaled=scaled,
+        components=components,
+        text_height=height,
+        coverage=np.asarray(cv2.bitwise_and(covered, covered, mask=around), np.uint8),
+        paper=paper,
+        contrast=contrast,
+    )
+
+
+def _upside_down(image: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(image[::-1, ::-1])

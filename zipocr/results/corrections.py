@@ -1,0 +1,333 @@
+"""The door to corrections: what a person decided about pages, a line of CSV for each decision, the last one of a page counting.
+
+The columns are the fields of `Decision`. Lines are only ever added: a decision that is taken back
+gets a line that says so. A last line that was cut short, as by a loss of power, is no decision and
+does no harm.
+"""
+
+import csv
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from io import FileIO, StringIO
+from pathlib import Path
+
+from zipocr.errors import InputError, OutputError, printable
+from zipocr.results.csv_file import from_cell, to_cell
+from zipocr.storage.atomic import sync_folder
+from zipocr.storage.locks import is_in_place, take
+from zipocr.storage.untrusted import read_plain
+from zipocr.types import eaten_zeros
+
+_ZIP = re.compile("[0-9]{5}(-[0-9]{4})?")
+_TIME = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+]00:00)")
+_MARK = b"\xef\xbb\xbf"  # some spreadsheets write it in front of UTF-8
+_SHOWN = 40
+
+
+class Verdict(StrEnum):
+    """What a person said of a page; `SKIPPED` and `UNDONE` leave it undecided."""
+
+    CONFIRMED = "confirmed"
+    CORRECTED = "corrected"
+    NOT_A_ZIP = "not_a_zip"
+    SKIPPED = "skipped"
+    UNDONE = "undone"
+
+
+class Drawn(StrEnum):
+    """Why a page was shown: zipocr was in doubt, or chance chose it among those that were read."""
+
+    DOUBT = "doubt"
+    AUDIT = "audit"
+
+
+UNDECIDED = frozenset({Verdict.SKIPPED, Verdict.UNDONE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a person decided about a page; the fields are the columns, in their order.
+
+    ``file`` is the name itself, not its cell. ``read_zip`` is the ZIP as read, with a dash if it
+    has nine digits, empty if there was none; ``zip`` is the right one, empty unless the page was
+    confirmed or corrected. ``time`` is ISO 8601 in UTC, to the second.
+    """
+
+    file: str
+    page: int
+    read_zip: str
+    zip: str
+    decision: Verdict
+    drawn: Drawn
+    time: str
+
+
+COLUMNS = tuple(each.name for each in fields(Decision))
+_HEADER = ",".join(COLUMNS)
+
+
+def is_zip(text: str) -> bool:
+    """Whether a text is five digits, or nine with a dash.
+
+    Examples
+    --------
+    >>> is_zip("02108"), is_zip("02108-1234"), is_zip("021081234")
+    (True, True, False)
+    """
+    return _ZIP.fullmatch(text) is not None
+
+
+def read_corrections(path: Path) -> dict[tuple[str, int], Decision]:
+    """Read what was decided about each page.
+
+    Parameters
+    ----------
+    path : Path
+        A file that `open_corrections` wrote; a person may have changed it.
+
+    Returns
+    -------
+    dict
+        The last decision of each file and page. Pages that were skipped, or whose decision was
+        taken back, are not in it.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is no such file, or a line is none; the message names the line.
+    """
+    last = _survey(path).last
+    return {key: decision for key, decision in last.items() if decision.decision not in UNDECIDED}
+
+
+@dataclass(slots=True, kw_only=True)
+class _Survey:
+    """What a file holds.
+
+    The last line about each page, and how many bytes of it are whole lines; ``ended`` if the last
+    has its end.
+    """
+
+    last: dict[tuple[str, int], Decision] = field(default_factory=dict)
+    whole: int = 0
+    ended: bool = True
+
+
+def _survey(path: Path) -> _Survey:
+    try:
+        data = read_plain(path)
+    except OSError as error:
+        message = f"Cannot read {printable(path)}: {error.strerror}."
+        raise InputError(message) from error
+    found = _Survey()
+    for number, line in enumerate(data.splitlines(keepends=True), start=1):
+        ended = line.endswith((b"\n", b"\r"))
+        where = f"{printable(path)}, line {number}"
+        if number == 1:
+            if not ended and _HEADER.encode().startswith(line) and line != _HEADER.encode():
+                break
+            _check_header(line.removeprefix(_MARK), printable(path))
+        elif (cells := _to_cells(line, where, ended=ended)) is None:
+            break
+        elif cells:
+            _keep(found.last, _from_cells(cells, where))
+        found.whole, found.ended = found.whole + len(line), ended
+    return found
+
+
+def _keep(last: dict[tuple[str, int], Decision], decision: Decision) -> None:
+    """Put a decision in its place, behind all others."""
+    last.pop((decision.file, decision.page), None)
+    last[decision.file, decision.page] = decision
+
+
+def _check_header(line: bytes, name: str) -> None:
+    names = line.decode(errors="backslashreplace").strip().split(",")
+    if names == list(COLUMNS):
+        return
+    unknown, missing = (
+        [each for each in names if each not in COLUMNS],
+        [each for each in COLUMNS if each not in names],
+    )
+    if len(missing) == len(COLUMNS):
+        message = f"{name} is not a file of corrections: its first line is not {_HEADER}. Give one that zipocr review wrote."
+        raise InputError(message)
+    told = [
+        f"{what} {', '.join(those)[:_SHOWN]}"
+        for what, those in (("unknown:", unknown), ("missing:", missing))
+        if those
+    ]
+    message = f"{name} has other columns than corrections ({'; '.join(told) or 'in another order'}). They have to be {_HEADER}."
+    raise InputError(message)
+
+
+def _to_cells(line: bytes, where: str, *, ended: bool) -> list[str] | None:
+    """Take a line apart: no cells where it is empty, None where it was cut short."""
+    try:
+        cells = next(csv.reader([line.decode()], strict=True), [])
+    except (UnicodeDecodeError, csv.Error) as error:
+        if not ended:
+            return None
+        message = f"{where}: this is no CSV in UTF-8 ({error})."
+        raise InputError(message) from error
+    is_cut = not ended and (len(cells) < len(COLUMNS) or not _TIME.fullmatch(cells[-1]))
+    return None if is_cut else cells
+
+
+def _from_cells(cells: list[str], where: str) -> Decision:
+    if len(cells) != len(COLUMNS):
+        message = f"{where}: {len(cells)} cells where there are {len(COLUMNS)} columns, {_HEADER}."
+        raise InputError(message)
+    file, page, read_zip, right, verdict, drawn, time = cells
+    try:
+        decision = Decision(
+            file=from_cell(file),
+            page=int(page),
+            read_zip=read_zip,
+            zip=right,
+            decision=Verdict(verdict),
+            drawn=Drawn(drawn),
+            time=time,
+        )
+    except ValueError as error:
+        message = f"{where}: {error}."
+        raise InputError(message) from error
+    if trouble := _trouble(decision):
+        message = f"{where}: {trouble}"
+        raise InputError(message)
+    return decision
+
+
+def _trouble(decision: Decision) -> str:
+    """What is wrong with a decision; empty where nothing is."""
+    for text in (decision.read_zip, decision.zip):
+        if text and not is_zip(text):
+            return (
+                eaten_zeros(text)
+                or f"{text[:_SHOWN]!r} is no ZIP: write five digits, or nine as 12345-6789."
+            )
+    if decision.page < 1 or not _TIME.fullmatch(decision.time):
+        return "pages count from 1, and times look like 2026-01-31T12:00:00+00:00."
+    decided = decision.decision in {Verdict.CONFIRMED, Verdict.CORRECTED}
+    if decided != bool(decision.zip):
+        return (
+            f"{decision.decision} goes {'with' if decided else 'without'} a ZIP in the column zip."
+        )
+    if decided and (decision.zip == decision.read_zip) != (decision.decision is Verdict.CONFIRMED):
+        right = Verdict.CORRECTED if decision.decision is Verdict.CONFIRMED else Verdict.CONFIRMED
+        return f"{decision.zip} where {decision.read_zip or 'nothing'} was read is not {decision.decision}; write {right}."
+    return ""
+
+
+class CorrectionsFile:
+    """An open file of corrections, locked against other reviews; `open_corrections` makes one.
+
+    Attributes
+    ----------
+    last : dict
+        The last decision of each file and page, also those that leave it undecided, the latest at
+        the end. It grows with what is written.
+    """
+
+    def __init__(self, path: Path, file: FileIO) -> None:
+        self.last: dict[tuple[str, int], Decision] = {}
+        self._path = path
+        self._file = file
+        self._end = 0
+
+    def begin(self) -> None:
+        """Read what there is, cut off a line that has no end, and write the header where there is none."""
+        found = _survey(self._path)
+        self.last, self._end = found.last, found.whole
+        with self._translated():
+            self._file.truncate(self._end)
+            self._write(b"" if found.ended else b"\n")
+            if not self._end:
+                self._write(f"{_HEADER}\n".encode())
+                sync_folder(self._path.resolve().parent)
+
+    def append(self, decision: Decision) -> None:
+        """Write a decision; when this returns it is on the disk.
+
+        Raises
+        ------
+        ValueError
+            If it is a decision that could not be read again: a fault of the program.
+        OutputError
+            If it cannot be written whole, and the file is as it was before; or if the file is no
+            longer the one that was opened, or was written to by others.
+        """
+        if trouble := _trouble(decision):
+            raise ValueError(trouble)
+        line = StringIO()
+        cells = replace(decision, file=to_cell(decision.file))
+        csv.writer(line, lineterminator="\n").writerow(getattr(cells, name) for name in COLUMNS)
+        with self._translated():
+            self._refuse_another_file()
+            self._write(line.getvalue().encode())
+        _keep(self.last, decision)
+
+    def _refuse_another_file(self) -> None:
+        """Many editors save by moving a new file into the place of the old one.
+
+        What is added to the old one then is lost.
+        """
+        is_own = is_in_place(self._file, self._path)
+        if not is_own or os.fstat(self._file.fileno()).st_size != self._end:
+            message = (
+                f"Another program has replaced, changed or removed {self._path} meanwhile. "
+                "End the review and start it again: it goes on with what the file holds then."
+            )
+            raise OutputError(message)
+
+    def _write(self, line: bytes) -> None:
+        rest = memoryview(line)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            os.fsync(self._file.fileno())
+        except OSError:
+            with suppress(OSError):
+                self._file.truncate(self._end)
+            raise
+        self._end += len(line)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            message = f"Cannot write {printable(self._path)}: {error.strerror}. What was decided before is safe in it."
+            raise OutputError(message) from error
+
+
+@contextmanager
+def open_corrections(path: Path) -> Iterator[CorrectionsFile]:
+    """Open corrections to add to them.
+
+    Parameters
+    ----------
+    path : Path
+        Where they stand; the file is made where there is none.
+
+    Yields
+    ------
+    CorrectionsFile
+        What takes the decisions.
+
+    Raises
+    ------
+    InputError
+        If there is a file, and it is none of corrections.
+    OutputError
+        If another review has it open, or it cannot be written.
+    """
+    busy = f"Another review is writing to {printable(path)}. Go on in its page, end it, or choose another file with --labels-out."
+    with take(path, busy=busy) as file:
+        corrections = CorrectionsFile(path, file)
+        corrections.begin()
+        yield corrections

@@ -1,0 +1,339 @@
+"""What is shown of a page.
+
+The crop, its digits cut out, and what else it may say. What is heavy is imported when it is first
+needed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
+from functools import cached_property
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from zipocr.errors import ZipocrError
+from zipocr.results.csv_file import Row, to_cell
+from zipocr.review.words import NOT_OPENED, NOT_READ_AGAIN, WHY
+from zipocr.types import ZIP_LENGTH, GrayImage, Place, Region, Trace, Unread
+
+if TYPE_CHECKING:
+    from zipocr.images.lookup import Origin, Sources
+    from zipocr.reader import Reader
+
+LOG = logging.getLogger("zipocr.review")
+LARGEST_SIDE = 2400
+"""Pixels; a larger page is shown at this size."""
+TILE = 128
+PADDING = 6
+FAINT = 0.25
+"""How much of the ink around a digit is shown."""
+BLACK = 225
+LEAST_CONTRAST = 32
+"""Grays between paper and ink.
+
+Less is not made more of, since that would show the paper's grain.
+"""
+KEPT = 24
+PATIENCE = 20.0
+"""Seconds after which a page is shown without its digits."""
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """Where a digit stands, in shares of the page's width and height."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What reading a page once more shows.
+
+    Attributes
+    ----------
+    zip : str
+        All digits that were read now, without a dash; empty if there are none.
+    shapes : tuple of Shape
+        Where they stand.
+    tiles : bytes
+        A PNG of squares side by side, one for each digit; empty if there are none.
+    strings : tuple of (str, float)
+        The best strings with their probabilities.
+    trouble : str
+        Why there is nothing of this.
+    """
+
+    zip: str = ""
+    shapes: tuple[Shape, ...] = ()
+    tiles: bytes = b""
+    strings: tuple[tuple[str, float], ...] = ()
+    trouble: str = ""
+
+
+class Recent(Generic[Key, Value]):
+    """Keeps the values that were asked for last, each made once, by whoever asks first."""
+
+    def __init__(self, make: Callable[[Key], Value], *, most: int) -> None:
+        self._make = make
+        self._most = most
+        self._values: OrderedDict[Key, Value] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: Key) -> Value:
+        """Give a value, made now if it is not there."""
+        with self._lock:
+            if key not in self._values:
+                self._values[key] = self._make(key)
+                while len(self._values) > self._most:
+                    self._values.popitem(last=False)
+            self._values.move_to_end(key)
+            return self._values[key]
+
+
+class Worker:
+    """A thread that does one task after the other.
+
+    The program may end whatever it is at, which an executor of Python would wait for.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._closed = False
+        Thread(target=self._work, name="zipocr-look", daemon=True).start()
+
+    def submit(self, task: Callable[[], Value]) -> Future[Value]:
+        """Put a task behind the others."""
+        future: Future[Value] = Future()
+        self._tasks.put((future, task))
+        return future
+
+    def close(self) -> None:
+        """Begin with no further task."""
+        self._closed = True
+        self._tasks.put(None)
+
+    def _work(self) -> None:
+        while (waiting := self._tasks.get()) is not None and not self._closed:
+            future, task = waiting
+            try:
+                future.set_result(task())
+            except Exception as error:  # noqa: BLE001 - who asks for the result gets it
+                future.set_exception(error)
+
+
+class Looker:
+    """Opens pages and reads them once more, the next ones ahead of time, in a thread.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        What may be asked for, by number.
+    finder : Sources
+        Where their files are.
+    origin : Origin
+        How they were read.
+    model : str
+        What to read them with.
+    """
+
+    def __init__(self, rows: Sequence[Row], finder: Sources, origin: Origin, model: str) -> None:
+        self._rows = rows
+        self._finder = finder
+        self._origin = origin
+        self._model = model
+        # One page at a time: decoders silence standard error while they work, and two at once would
+        # leave it silent.
+        self._pages: Recent[int, GrayImage | str] = Recent(self._open, most=KEPT)
+        self._crops: Recent[int, bytes | str] = Recent(self._draw, most=KEPT)
+        self._looks: Recent[int, Future[Look]] = Recent(self._begin, most=KEPT)
+        self._worker = Worker()
+
+    def warm_up(self) -> None:
+        """Load the model and the list of ZIPs, in the thread."""
+        self._worker.submit(lambda: (self._reader, self._places))
+
+    def close(self) -> None:
+        """Let go of what is not done yet."""
+        self._worker.close()
+
+    def crop(self, number: int) -> bytes | str:
+        """Give a page as PNG, or say why it cannot be shown."""
+        return self._crops.get(number)
+
+    def look(self, number: int) -> Look:
+        """Give what reading a page once more shows; waits for it, though not for ever."""
+        try:
+            return self._looks.get(number).result(timeout=PATIENCE)
+        except FutureTimeoutError:
+            return Look(trouble="Reading it once more takes too long.")
+
+    def prefetch(self, numbers: Sequence[int]) -> None:
+        """Begin with pages that will be asked for soon."""
+        for number in numbers:
+            self._looks.get(number)
+
+    def place(self, zip_: str) -> Place | None:
+        """Tell whose ZIP it is; None if it is not listed."""
+        return self._places.get(zip_[:ZIP_LENGTH])
+
+    @cached_property
+    def _places(self) -> Mapping[str, Place]:
+        from zipocr.decode.directory import places
+        from zipocr.models.directory_file import read_directory
+
+        if self._origin.directory is not None:
+            try:
+                return read_directory(self._origin.directory)
+            except ZipocrError as error:
+                LOG.warning("%s The packaged directory stands in.", error)
+        return places()
+
+    @cached_property
+    def _reader(self) -> Reader:
+        from zipocr.models.model_file import load_model
+        from zipocr.reader import Reader
+
+        own = (
+            self._places
+            if self._origin.directory is not None and self._origin.use_directory
+            else None
+        )
+        return Reader(
+            load_model(self._model), use_directory=self._origin.use_directory, directory=own
+        )
+
+    def _open(self, number: int) -> GrayImage | str:
+        row = self._rows[number]
+        if barred := NOT_OPENED.intersection(row.reason):
+            return f"It is not opened here. {' '.join(WHY[reason] for reason in barred)}"
+        path = self._finder.find(row.file)
+        if path is None:
+            return "There is no such file in the folder of the images. Another one can be given with --images."
+        from zipocr.images.decode import read_pages, silence_decoders
+
+        silence_decoders()
+        page = next(
+            iter(read_pages(path, max_pixels=self._origin.max_pixels, first=row.page)), None
+        )
+        if page is None:
+            return "The file has no such page."
+        return _told(page) if isinstance(page, Unread) else page
+
+    def _draw(self, number: int) -> bytes | str:
+        page = self._pages.get(number)
+        return page if isinstance(page, str) else _png(_shrunk(page))
+
+    def _begin(self, number: int) -> Future[Look]:
+        return self._worker.submit(lambda: self._look(number))
+
+    def _look(self, number: int) -> Look:
+        if NOT_READ_AGAIN.intersection(self._rows[number].reason):
+            return Look(trouble="It is not read again, for what became of it the first time.")
+        page = self._pages.get(number)
+        if isinstance(page, str):
+            return Look(trouble=page)
+        self._crops.get(number)
+        try:
+            return _to_look(self._reader.trace(page))
+        except ZipocrError as error:
+            return Look(trouble=str(error))
+        except Exception:
+            LOG.exception(
+                "%s, page %d could not be read again",
+                to_cell(self._rows[number].file),
+                self._rows[number].page,
+            )
+            return Look(
+                trouble="A fault of zipocr kept it from being read again; the terminal says more."
+            )
+
+
+def _told(page: Unread) -> str:
+    return f"{WHY[page.reason]} ({page.detail})" if page.detail else WHY[page.reason]
+
+
+def _to_look(trace: Trace) -> Look:
+    if isinstance(trace.reading, Unread):
+        return Look()
+    height, width = trace.page.shape
+    boxes = [region.box for region in trace.regions]
+    return Look(
+        zip=trace.reading.zip + trace.reading.plus4,
+        shapes=tuple(
+            Shape(
+                left=box.left / width,
+                top=box.top / height,
+                width=box.width / width,
+                height=box.height / height,
+            )
+            for box in boxes
+        ),
+        tiles=_png(draw_tiles(trace.page, trace.regions)) if trace.regions else b"",
+        strings=trace.strings,
+    )
+
+
+def draw_tiles(page: GrayImage, regions: Sequence[Region]) -> GrayImage:
+    """Cut the digits out of a page, all enlarged alike, each in the middle of a white square: -> ``(TILE, TILE * n) uint8``.
+
+    The paper is made white and the ink black, so that a digit has no edges but its own and faint
+    writing is seen.
+    """
+    import cv2
+    import numpy as np
+
+    largest = max(max(region.box.height, region.box.width) for region in regions)
+    scale = (TILE - 2 * PADDING) / largest
+    paper = float(np.median(page))
+    gain = BLACK / max(paper - float(np.percentile(page, 2)), LEAST_CONTRAST)
+    strip = np.full((TILE, TILE * len(regions)), 255, np.uint8)
+    for number, region in enumerate(regions):
+        own = cv2.dilate(region.ink.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        box = region.box
+        darker = (paper - page[box.top : box.bottom, box.left : box.right].astype(np.float32)).clip(
+            0
+        )
+        shown = (
+            (255 - gain * np.where(own, darker, FAINT * darker))
+            .clip(0, 255)
+            .round()
+            .astype(np.uint8)
+        )
+        size = max(1, round(box.width * scale)), max(1, round(box.height * scale))
+        digit = cv2.resize(shown, size, interpolation=cv2.INTER_CUBIC)
+        top, left = (TILE - size[1]) // 2, number * TILE + (TILE - size[0]) // 2
+        strip[top : top + size[1], left : left + size[0]] = digit
+    return strip
+
+
+def _shrunk(page: GrayImage) -> GrayImage:
+    import cv2
+
+    scale = LARGEST_SIDE / max(page.shape)
+    if scale >= 1:
+        return page
+    size = max(1, round(page.shape[1] * scale)), max(1, round(page.shape[0] * scale))
+    return cv2.resize(page, size, interpolation=cv2.INTER_AREA).astype(page.dtype)
+
+
+def _png(image: GrayImage) -> bytes:
+    import cv2
+
+    done, encoded = cv2.imencode(".png", image)
+    if not done:
+        message = f"cannot encode a picture of shape {image.shape} as PNG"
+        raise ValueError(message)
+    data: Any = encoded.tobytes()
+    return bytes(data)

@@ -1,0 +1,164 @@
+"""Reads pages whose ZIP a person knows, and collects what their regions turn out to be."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr.attempt import Attempt
+from zipocr.classify.normalize import draw_regions
+from zipocr.classify.svc import NON_DIGIT
+from zipocr.errors import InputError
+from zipocr.images.decode import read_pages
+from zipocr.images.lookup import inside
+from zipocr.preprocess.page import InkPage
+from zipocr.reader import Reader
+from zipocr.results.corrections import Decision
+from zipocr.segment.regions import divide
+from zipocr.training.benchmark.measure import MAX_PIXELS, Crop, Judge, Judges, Truth
+from zipocr.training.benchmark.metrics import Answer
+from zipocr.training.fit.region_samples import (
+    Samples,
+    join,
+    map_strings,
+    non_digit_regions,
+    to_samples,
+)
+from zipocr.types import PLUS4_LENGTH, ZIP_LENGTH, Floats, Region, Unread
+
+FOREIGN = 255
+# However sure a model is that a region shows another digit: to find the known ZIP, that counts this
+# many nats at most.
+MAX_DISBELIEF = 4.0
+# A page whose known digits are farther than this many nats each from what digits look like teaches
+# nothing: it was cut wrong, or mistyped.
+PLAUSIBLE = 3.0
+# Regions of a page that are no digits, those that look most like one first.
+NON_DIGITS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Lesson:
+    """What a corrected page taught: how a model read it with a directory and without, and its regions, None where they are uncertain.
+
+    ``features`` is what the last layer of its network saw of the line, (T, F); None where there is
+    none. ``text`` stands on the page.
+    """
+
+    answers: tuple[Answer, Answer]
+    samples: Samples | None
+    features: Floats | None
+    text: str
+
+
+def to_crops(corrections: Mapping[tuple[str, int], Decision], folder: Path) -> list[Crop]:
+    """Give the pages that were found to bear a ZIP, by file and page.
+
+    ``kind`` is the file, whose pages are likely of one hand.
+
+    Raises
+    ------
+    InputError
+        If a name, or a link on its way, leads out of the folder.
+    """
+    return [
+        Crop(
+            path=_within(folder, file),
+            page=page,
+            truth=Truth(
+                zip=decision.zip[:ZIP_LENGTH],
+                plus4=decision.zip[-PLUS4_LENGTH:] if "-" in decision.zip else "",
+                kind=file,
+            ),
+        )
+        for (file, page), decision in sorted(corrections.items())
+        if decision.zip
+    ]
+
+
+def _within(folder: Path, file: str) -> Path:
+    path = inside(folder, file)
+    if path is None:
+        cure = "Give the folder that was scanned, with the files themselves and no links to others."
+        raise InputError(f"{file} leads out of {folder}. {cure}")
+    return path
+
+
+def study(judging: Judges, crops: Sequence[Crop], *, jobs: int) -> list[Lesson | None]:
+    """Reads pages and aligns what they bear with their regions, in their order.
+
+    None for a page that cannot be opened.
+    """
+    return map_strings(_Study(judging=judging, crops=crops), range(len(crops)), jobs=jobs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Study:
+    """Studies one of the crops."""
+
+    judging: Judges
+    crops: Sequence[Crop]
+
+    def __call__(self, number: int) -> Lesson | None:
+        crop = self.crops[number]
+        pages = read_pages(crop.path, max_pixels=MAX_PIXELS, first=crop.page)
+        page = next(pages, None)
+        if page is None or isinstance(page, Unread):
+            return None
+        text = crop.truth.zip + (crop.truth.plus4 or "")
+        attempts = [judge.reader.attempt(page) for judge in self.judging]
+        listed, unlisted = map(Judge.judge, self.judging, attempts, (crop.truth, crop.truth))
+        line = attempts[0].line
+        return Lesson(
+            answers=(listed, unlisted),
+            samples=align(self.judging[0].reader, attempts[0], text),
+            features=line.features if line else None,
+            text=text,
+        )
+
+
+def align(reader: Reader, attempt: Attempt, text: str) -> Samples | None:
+    """Take the digits of a known ZIP, and regions that are none; None where it is not plausible.
+
+    Parameters
+    ----------
+    reader : Reader
+    attempt : Attempt
+        The page as it was read.
+    text : str
+        Five digits or nine.
+
+    Returns
+    -------
+    Samples or None
+        A region for each digit, and at most `NON_DIGITS` that are none.
+    """
+    page, line = attempt.prepared.ink, attempt.line
+    (centres,) = line.centres([text]) if line else (np.empty(0),)
+    regions = divide(page.components, page.text_height, centres) if page else ()
+    if page is None or not regions:
+        return None
+    likelihoods = reader.classify(draw_regions(page, regions))
+    best = likelihoods.max(axis=1)
+    own = likelihoods[np.arange(len(text)), [int(digit) for digit in text]]
+    # The model knows well what is a digit; that it misreads some is why it is taught.
+    if np.maximum(own, best - MAX_DISBELIEF).sum() < -PLAUSIBLE * len(text):
+        return None
+    digits = to_samples(page, regions, [int(digit) for digit in text])
+    return join([digits, _non_digits(reader, page, regions, centres)])
+
+
+def _non_digits(
+    reader: Reader, page: InkPage, digits: Sequence[Region], centres: NDArray[np.float64]
+) -> Samples:
+    """Take parts of digits and regions of several, the likeliest to be mistaken first."""
+    owners = np.where(page.ink, np.uint8(FOREIGN), np.uint8(0))
+    for place, region in enumerate(digits, start=1):
+        box = region.box
+        owners[box.top : box.bottom, box.left : box.right][region.ink] = place
+    others = non_digit_regions(page, centres, owners)
+    likely = np.logaddexp.reduce(reader.classify(draw_regions(page, others)), axis=1)
+    chosen = np.argsort(-likely, kind="stable")[:NON_DIGITS]
+    return to_samples(page, [others[number] for number in chosen], [NON_DIGIT] * len(chosen))

@@ -1,0 +1,195 @@
+"""Teaches a finished classifier a few more samples, without the data that it was made from.
+
+Every pair of classes keeps its decision function and gets a second one added to it, which is fitted
+to the new samples alone, as in Yang, Yan and Hauptmann, "Cross-domain video concept detection using
+adaptive SVMs", ACM Multimedia (2007). Fitting all anew to the old support vectors and the new
+samples takes a hundred times longer and learns less at the same weight: the old ones hold every
+boundary where it was.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
+
+from zipocr.classify.normalize import to_grids
+from zipocr.classify.svc import CLASSES, PAIRS, Classifier
+from zipocr.training.fit.region_samples import Samples
+from zipocr.types import Floats
+
+MOST_STEPS = 200
+# A coefficient below this share of the largest that is allowed makes no support vector.
+LEAST = 1e-4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Lore:
+    """Samples as a classifier sees them.
+
+    (N, P) features, (N,) classes, what it decides of them, (N, 55), and (N,) whose they are.
+    """
+
+    features: Floats
+    labels: NDArray[np.uint8]
+    decisions: Floats
+    owners: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        """How many samples there are."""
+        return len(self.labels)
+
+    def take(self, chosen: NDArray[np.bool_]) -> "Lore":
+        """The samples that a mask chooses."""
+        return Lore(
+            features=self.features[chosen],
+            labels=self.labels[chosen],
+            decisions=self.decisions[chosen],
+            owners=self.owners[chosen],
+        )
+
+
+def to_lore(arrays: Mapping[str, NDArray[Any]], samples: Samples, owners: NDArray[np.intp]) -> Lore:
+    """Show samples to a classifier."""
+    classifier = Classifier.from_arrays(arrays)
+    features = (
+        classifier.features(samples.bitmaps, to_grids(samples.bitmaps))
+        .astype(np.float16)
+        .astype(np.float32)
+    )
+    with threadpool_limits(1, user_api="blas"):
+        decisions = classifier.decide(features)
+    return Lore(features=features, labels=samples.labels, decisions=decisions, owners=owners)
+
+
+def learn_pairs(lore: Lore, gamma: float, bounds: Sequence[float]) -> list[Floats]:
+    """Fits what is to be added to the decision of each pair of classes, for each of several bounds.
+
+    Parameters
+    ----------
+    lore : Lore
+    gamma : float
+        Of the kernel.
+    bounds : sequence of float
+        What a sample may weigh at most, as C; rising, since each solution begins at the one before.
+
+    Returns
+    -------
+    list of (N, 55) float32
+        For each bound the coefficients of the samples, 0 where one is of neither class or was
+        decided with room to spare.
+    """
+    coefficients = [np.zeros((len(lore), len(PAIRS)), np.float32) for _ in bounds]
+    for column, pair in enumerate(PAIRS):
+        own = np.flatnonzero(np.isin(lore.labels, pair))
+        if not len(own):
+            continue
+        sides = np.where(lore.labels[own] == pair[0], 1, -1).astype(np.float32)
+        wanting = 1 - sides * lore.decisions[own, column]
+        found = np.zeros(len(own))
+        # Sums that are split over threads differ in their last digits, and with them the model.
+        with threadpool_limits(1, user_api="blas"):
+            matrix = kernel(lore.features[own], lore.features[own], gamma) * np.outer(sides, sides)
+            for bound, table in zip(bounds, coefficients, strict=True):
+                found = _solve(matrix, wanting, bound, found)
+                table[own, column] = sides * np.where(found > LEAST * bound, found, 0)
+    return coefficients
+
+
+def kernel(ones: Floats, others: Floats, gamma: float) -> Floats:
+    """Radial basis functions: (N, P), (M, P) -> (N, M)."""
+    distances = (
+        (ones * ones).sum(axis=1)[:, None] + (others * others).sum(axis=1) - 2 * (ones @ others.T)
+    )
+    values: Floats = np.exp(np.float32(-gamma) * np.maximum(distances, 0))
+    return values
+
+
+def _solve(
+    matrix: Floats, wanting: Floats, bound: float, start: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The dual of a support vector machine without a bias.
+
+    (N, N), and (N,) what each sample lacks to a margin of 1 -> (N,).
+    """
+
+    def loss(point: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        pulled = (matrix @ point.astype(np.float32)).astype(np.float64)
+        return float(point @ (pulled / 2 - wanting)), pulled - wanting
+
+    options = {"maxiter": MOST_STEPS}
+    return np.asarray(
+        minimize(
+            loss,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(0, bound)] * len(start),
+            options=options,
+        ).x
+    )
+
+
+def with_lore(
+    arrays: Mapping[str, NDArray[Any]], lore: Lore, coefficients: Floats
+) -> dict[str, NDArray[Any]]:
+    """A classifier with further support vectors.
+
+    Parameters
+    ----------
+    arrays : mapping
+        Of the model file.
+    lore : Lore
+    coefficients : (N, 55) float32
+
+    Returns
+    -------
+    dict
+        All arrays; the support vectors stand by class, in each the old ones first.
+    """
+    chosen = np.flatnonzero(coefficients.any(axis=1))
+    labels = np.concatenate(
+        [np.repeat(np.arange(CLASSES), arrays["support_counts"]), lore.labels[chosen]]
+    )
+    order = np.argsort(labels, kind="stable")
+    support = np.concatenate(
+        [arrays["support"], lore.features[chosen].astype(arrays["support"].dtype)]
+    )
+    dual = np.concatenate(
+        [
+            arrays["dual"],
+            _to_dual(coefficients[chosen], lore.labels[chosen]).astype(arrays["dual"].dtype),
+        ],
+        axis=1,
+    )
+    counts = np.bincount(labels, minlength=CLASSES).astype(arrays["support_counts"].dtype)
+    return {
+        **arrays,
+        "support": support[order],
+        "dual": np.ascontiguousarray(dual[:, order]),
+        "support_counts": counts,
+    }
+
+
+def _to_dual(coefficients: Floats, labels: NDArray[np.uint8]) -> Floats:
+    """Folds coefficients by pair, (N, 55), into libsvm's rows, (10, N).
+
+    See `zipocr.classify.svc.by_class`.
+    """
+    dual = np.zeros((CLASSES - 1, len(labels)), np.float32)
+    for column, (one, other) in enumerate(PAIRS):
+        first, second = labels == one, labels == other
+        dual[other - 1, first] = coefficients[first, column]
+        dual[one, second] = coefficients[second, column]
+    return dual
+
+
+def penalty(arrays: Mapping[str, NDArray[Any]]) -> float:
+    """The C that a machine was made with.
+
+    Its largest coefficient, where any sample of its data lay on the wrong side.
+    """
+    return float(np.abs(arrays["dual"]).max())

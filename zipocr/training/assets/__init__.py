@@ -1,0 +1,1 @@
+"""Makers of what ships: sample scans, test strings, the list of ZIPs."""

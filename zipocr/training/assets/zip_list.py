@@ -1,0 +1,36 @@
+"""Makes the list of ZIPs that ships with the package: ``python -m zipocr.training.assets.zip_list zipocr/models/places.csv.gz``.
+
+Reading takes ZIP, city and state of what the package ``zipcodes`` knows. It asks for them at every
+start, and that package takes longer to give them than a dozen pages take to be read.
+"""
+
+import gzip
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from zipocr.storage.atomic import write_whole
+
+
+def listing() -> bytes:
+    """The list as packed CSV.
+
+    A comment that names its source, then ZIP, city and state, sorted by ZIP.
+    """
+    from zipcodes import list_all
+
+    rows = sorted(
+        (str(entry["zip_code"]), str(entry["city"]), str(entry["state"])) for entry in list_all()
+    )
+    if any("," in cell or "\n" in cell for row in rows for cell in row):
+        message = "a city's name would need quotes"
+        raise ValueError(message)
+    lines = [
+        f"# zip, city and state of all {len(rows)} entries of zipcodes {version('zipcodes')}",
+        *(",".join(row) for row in rows),
+    ]
+    return gzip.compress("\n".join(lines).encode() + b"\n", mtime=0)
+
+
+if __name__ == "__main__":
+    write_whole(Path(sys.argv[1]), listing())

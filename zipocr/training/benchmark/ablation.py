@@ -1,0 +1,90 @@
+"""A reader that lacks some of its parts, to show what these are worth. It is not for use."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from zipocr.attempt import Attempt, Fused
+from zipocr.preprocess.clean import digit_height, mend_gaps, remove_rules, remove_specks
+from zipocr.preprocess.page import PreparedPage, prepare, to_ink_page
+from zipocr.reader import Reader
+from zipocr.training.benchmark.measure import Crop, Judge, default_threshold, read_crops
+from zipocr.training.benchmark.metrics import Pair
+from zipocr.types import GrayImage, Model
+
+PARTS = (
+    "network's say",
+    "support vectors' say",
+    "second pass",
+    "removal of rules",
+    "bridging of gaps",
+    "other orientations",
+)
+"""What can be left out, one part at a time."""
+
+
+class AblatedReader(Reader):
+    """A reader without one of `PARTS`.
+
+    Parameters
+    ----------
+    model : Model
+    without : str
+        The part to leave out.
+    use_directory : bool
+        Whether the packaged directory takes part.
+    """
+
+    def __init__(self, model: Model, *, without: str, use_directory: bool = True) -> None:
+        super().__init__(model, use_directory=use_directory)
+        self._without = without
+        if without == "network's say":
+            self._fusion = replace(self._fusion, line=0.0)
+        if without == "support vectors' say":
+            self._fusion = replace(self._fusion, digits=0.0, weakest=0.0)
+
+    def attempt_each(self, pages: Sequence[GrayImage]) -> list[Attempt]:
+        """Read pages as the reader does, with rules or gaps left where that is asked for."""
+        return self.read_prepared([self._clean(prepare(page)) for page in pages])
+
+    def needs_second_pass(self, fused: Fused) -> bool:
+        """Tell whether the network is to read a line twice."""
+        return self._without != "second pass" and super().needs_second_pass(fused)
+
+    def may_be_upside_down(self, upright: Attempt) -> bool:
+        """Tell whether a page is to be read the other way up."""
+        return self._without != "other orientations" and super().may_be_upside_down(upright)
+
+    def quarter_turns(self, upright: Attempt) -> Iterator[Attempt]:
+        """Read a page in both quarter turns."""
+        if self._without != "other orientations":
+            yield from super().quarter_turns(upright)
+
+    def _clean(self, page: PreparedPage) -> PreparedPage:
+        """Clean the ink of a page once more, without one of the steps."""
+        if self._without not in {"removal of rules", "bridging of gaps"} or page.ink is None:
+            return page
+        scaled = page.ink.scaled
+        components, height = scaled.components, scaled.text_height
+        if self._without == "bridging of gaps":
+            bare = remove_rules(components, height)
+            height = height if bare is components else digit_height(bare) or height
+            components = remove_specks(bare, height)
+        else:
+            components = mend_gaps(remove_specks(components, height), height)
+        return replace(page, ink=to_ink_page(scaled, components, height))
+
+
+def ablate(model: Model, crops: Sequence[Crop], *, jobs: int) -> dict[str, Pair]:
+    """Read crops without each of the parts, with the directory and without."""
+    return {part: read_crops(_judges(model, part), crops, jobs=jobs) for part in PARTS}
+
+
+def _judges(model: Model, without: str) -> tuple[Judge, Judge]:
+    listed, unlisted = (
+        Judge(
+            reader=AblatedReader(model, without=without, use_directory=used),
+            least=default_threshold(model, use_directory=used),
+        )
+        for used in (True, False)
+    )
+    return listed, unlisted

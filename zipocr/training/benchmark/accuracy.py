@@ -1,0 +1,200 @@
+"""Measures the shipped models and writes the README's results.
+
+Run as ``python -m zipocr.training.benchmark.accuracy README.md LABELS.csv... [--digits DATA]``.
+Each LABELS.csv (file, zip; page where files have several, plus4 where there is one, stratum or kind
+to group by) lies beside its crops. Crops of `TURNED` are read turned as well. With the NIST digits
+DATA strings and pages without a ZIP are composed on the fly from digits of the test writers: whole
+regions are counted on the strings, and false reads on the pages.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+from threadpoolctl import threadpool_limits
+
+from zipocr.batch.backends import usable_cores
+from zipocr.models.model_file import SHIPPED, load_model
+from zipocr.storage.atomic import write_whole
+from zipocr.training.assets.benchmark_strings import QUOTAS, MailComposer
+from zipocr.training.benchmark import false_reads, report
+from zipocr.training.benchmark import rotations as turned
+from zipocr.training.benchmark.ablation import ablate
+from zipocr.training.benchmark.measure import Recall, judges, load_labels, read_crops, read_strings
+from zipocr.training.benchmark.metrics import Pair
+from zipocr.training.benchmark.report import Measured
+from zipocr.training.data.datasets import (
+    DigitSet,
+    load_digits_set,
+    load_npz,
+    load_openml,
+    split_writers,
+)
+from zipocr.training.fit.recipes import digit_accuracy
+from zipocr.training.synthesis.typefaces import typefaces
+
+MODELS = tuple(reversed(SHIPPED))
+BEST = "mail"
+"""The model whose parts are switched off one by one."""
+ABLATED = 1000
+"""Crops that this is done on, at most: every second, third, ... of the largest set."""
+STRINGS = {"mail": 3000, "digits": 400}
+"""Strings composed on the fly for each model."""
+FROZEN = "strings"
+"""Folder of the composed strings that ship with the tests."""
+TURNED = ("sample_scans", FROZEN, "dev", "kinds", "cheques")
+"""Folders of crops that are read turned as well."""
+FLOOR_STEPS = {"mail": 1, "digits": 4}
+"""Each model is held to its figures on every so many of these: tests should be quick."""
+_SEED = 4711
+
+
+def measure(labels: Sequence[Path], *, jobs: int) -> list[Measured]:
+    """Reads every labelled set with every model, and prints all figures."""
+    measured = []
+    for path in labels:
+        crops = load_labels(path)
+        for name in MODELS:
+            _say(f"reading {path.parent.name} with {name}")
+            answers = read_crops(judges(load_model(name)), crops, jobs=jobs)
+            measured.append(Measured(crops=path.parent.name, model=name, answers=answers))
+            _show(measured[-1])
+    return measured
+
+
+def ablation(labels: Sequence[Path], measured: Sequence[Measured], *, jobs: int) -> list[str]:
+    """Switches off the parts one by one on the largest set: lines in Markdown."""
+    sets = {
+        path.parent.name: [crop for crop in load_labels(path) if crop.truth.zip] for path in labels
+    }
+    name = max(sets, key=lambda name: len(sets[name]))
+    step = -(-len(sets[name]) // ABLATED)
+    full = next(one.answers for one in measured if (one.crops, one.model) == (name, BEST))
+    _say(f"switching parts off on {name}")
+    without = ablate(load_model(BEST), sets[name][::step], jobs=jobs)
+    table = report.ablation_table(_every(full, step), without)
+    return [
+        f"`{BEST}` on {len(sets[name][::step])} crops of `{name}`, with one part switched off at a time:",
+        "",
+        *table,
+    ]
+
+
+def strings(test: DigitSet, *, jobs: int) -> list[str]:
+    """Composes strings of the test writers, reads them and counts whole regions.
+
+    Lines in Markdown.
+    """
+    composer = MailComposer(test, seed=_SEED, kinds=QUOTAS, strength=0, faces=typefaces("test"))
+    measured: list[Measured] = []
+    recalls: dict[str, tuple[Recall, ...]] = {}
+    for name in MODELS:
+        _say(f"reading {STRINGS[name]} composed strings with {name}")
+        answers, recalls[name] = read_strings(
+            judges(load_model(name)), composer, STRINGS[name], jobs=jobs
+        )
+        measured.append(Measured(crops="composed", model=name, answers=answers))
+        _show(measured[-1])
+    _print(
+        "composed: whole regions of all digits", report.recall_table(recalls[BEST], by_kind=True)
+    )
+    return [*report.strings_table(measured), "", *report.recall_table(recalls[BEST], by_kind=False)]
+
+
+def without_zip(test: DigitSet, *, jobs: int) -> list[str]:
+    """Reads composed pages without a ZIP: lines in Markdown."""
+    _say("reading pages without a ZIP")
+    tallies = false_reads.count_false_reads(judges(load_model(BEST))[0], test, jobs=jobs)
+    _print("pages without a ZIP", false_reads.full_table(tallies))
+    return false_reads.compact_table(tallies)
+
+
+def sideways(labels: Sequence[Path], *, jobs: int) -> list[str]:
+    """Reads crops turned by quarters: lines in Markdown."""
+    _say("reading turned crops")
+    judge = judges(load_model(BEST))[0]
+    sets = [path for path in labels if path.parent.name in TURNED]
+    return turned.turned_table(
+        [
+            (path.parent.name, turned.read_turned(judge, load_labels(path), jobs=jobs))
+            for path in sets
+        ]
+    )
+
+
+def digit_line(test: DigitSet) -> str:
+    """How the models do on isolated digits of writers that trained nothing."""
+    shares = ", ".join(f"`{name}` {digit_accuracy(load_model(name), test):.4f}" for name in MODELS)
+    return f"Isolated NIST digits of the 31 writers that trained and calibrated nothing ({len(test)} digits), share right: {shares}."
+
+
+def floors(measured: Sequence[Measured]) -> str:
+    """The line that ``tests/test_accuracy_floor.py`` holds the models to."""
+    frozen = {
+        one.model: report.floor(_every(one.answers, FLOOR_STEPS[one.model]))
+        for one in measured
+        if one.crops == FROZEN
+    }
+    return (
+        "MEASURED = {" + ", ".join(f'"{name}": {figures}' for name, figures in frozen.items()) + "}"
+    )
+
+
+def false_read_floor(*, jobs: int) -> str:
+    """The same for pages without a ZIP."""
+    return f"FALSE_READS = {false_reads.floor(judges(load_model(BEST))[0], load_digits_set(), jobs=jobs)}"
+
+
+def _every(answers: Pair, step: int) -> Pair:
+    return answers[0][::step], answers[1][::step]
+
+
+def _show(one: Measured) -> None:
+    for used, answers in zip(report.DIRECTORY, one.answers, strict=True):
+        title = f"{one.crops}, {one.model}, directory: {used}"
+        _print(title, [*report.full_table(answers), "", *report.reliability_table(answers)])
+
+
+def _print(title: str, lines: Sequence[str]) -> None:
+    print(f"\n{title}\n", *lines, sep="\n", flush=True)  # noqa: T201 - this is a command
+
+
+def _say(text: str) -> None:
+    print(f"{text} ...", file=sys.stderr, flush=True)  # noqa: T201 - this is a command
+
+
+def main() -> None:
+    """Measure, print everything, and write the README's part."""
+    parser = argparse.ArgumentParser(
+        description="Measure the shipped models and write the README's results."
+    )
+    parser.add_argument("readme", type=Path)
+    parser.add_argument("labels", type=Path, nargs="+")
+    parser.add_argument("--digits", help="NIST digits, an .npz file or openml")
+    asked = parser.parse_args()
+    cv2.setNumThreads(1)
+    jobs = usable_cores()
+    sections: dict[str, list[str]] = {}
+    with threadpool_limits(1):
+        measured = measure(asked.labels, jobs=jobs)
+        sections["results"] = report.compact_table(measured)
+        sections["ablation"] = ablation(asked.labels, measured, jobs=jobs)
+        sections["turned"] = sideways(asked.labels, jobs=jobs)
+        if asked.digits:
+            test = split_writers(
+                load_openml() if asked.digits == "openml" else load_npz(Path(asked.digits))
+            ).test
+            sections["strings"] = [*strings(test, jobs=jobs), "", digit_line(test)]
+            sections["without a zip"] = without_zip(test, jobs=jobs)
+    text = asked.readme.read_text(encoding="utf-8")
+    for name, lines in sections.items():
+        _print(name, lines)
+        text = report.put(text, name, lines)
+    write_whole(asked.readme, text.encode())
+    _print("for tests/test_accuracy_floor.py", [floors(measured), false_read_floor(jobs=jobs)])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+"""Reads labelled crops and composed strings with and without a directory, and keeps the answers."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr.attempt import Attempt
+from zipocr.config import ScanConfig
+from zipocr.decode.acceptance import acceptance_threshold
+from zipocr.errors import ModelError
+from zipocr.images.decode import read_pages
+from zipocr.reader import Reader
+from zipocr.segment.regions import divide
+from zipocr.training.benchmark.metrics import Answer, Pair
+from zipocr.training.fit.region_labels import label_regions
+from zipocr.training.fit.region_samples import map_strings, owners_of, true_centres
+from zipocr.training.synthesis.compose import Composed, Composer
+from zipocr.types import ZIP_LENGTH, GrayImage, Model, Unread
+
+MAX_PIXELS = 100_000_000
+GROUPS = ("stratum", "kind")
+"""Columns of the labels that group crops, the first that is there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truth:
+    """What stands on a page.
+
+    ``zip`` is empty where there is none; ``plus4`` is None where nobody said; ``kind`` groups
+    pages.
+    """
+
+    zip: str
+    plus4: str | None
+    kind: str
+
+    def is_spelt_by(self, text: str) -> bool:
+        """Whether five or nine digits are the ones that stand there.
+
+        All nine count where they are known, else the first five.
+        """
+        return text[:ZIP_LENGTH] == self.zip and self.plus4 in {None, text[ZIP_LENGTH:]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crop:
+    """A labelled page."""
+
+    path: Path
+    page: int
+    truth: Truth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Judge:
+    """A reader, and the confidence from which what it reads counts as ``read``."""
+
+    reader: Reader
+    least: float
+
+    def read(self, page: GrayImage, truth: Truth) -> Answer:
+        """Read a page that bears a ZIP, as in use.
+
+        The reader may turn it, or find several lines.
+        """
+        return self.judge(self.reader.attempt(page), truth)
+
+    def judge(self, attempt: Attempt, truth: Truth) -> Answer:
+        """Compare a reading with what is written on the page."""
+        reading, fused = attempt.reading, attempt.fused
+        if isinstance(reading, Unread) or fused is None:
+            return Answer(
+                kind=truth.kind, is_right=False, confidence=None, accepted=False, place=None
+            )
+        confidence = round(reading.confidence, 4)
+        places = (place for place, one in enumerate(fused.ranked) if truth.is_spelt_by(one.text))
+        place = next(places, None)
+        return Answer(
+            kind=truth.kind,
+            is_right=place == 0,
+            confidence=confidence,
+            accepted=confidence >= self.least,
+            place=place,
+        )
+
+
+Judges: TypeAlias = tuple[Judge, Judge]
+"""With the directory and without."""
+
+
+def judges(model: Model) -> Judges:
+    """A model's readers with and without the directory, at their default thresholds."""
+    with_it, without = (
+        Judge(
+            reader=Reader(model, use_directory=used),
+            least=default_threshold(model, use_directory=used),
+        )
+        for used in (True, False)
+    )
+    return with_it, without
+
+
+def default_threshold(model: Model, *, use_directory: bool) -> float:
+    """The confidence that keeps the default share of errors.
+
+    One that nothing reaches where the model cannot promise that.
+    """
+    try:
+        return acceptance_threshold(model, ScanConfig().max_error, use_directory=use_directory)
+    except ModelError:
+        return np.inf
+
+
+def load_labels(path: Path) -> list[Crop]:
+    """Labelled pages of a CSV; files lie beside it."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    group = next((name for name in GROUPS if rows and name in rows[0]), "")
+    return [
+        Crop(
+            path=path.parent / row["file"],
+            page=int(row.get("page") or 1),
+            truth=Truth(zip=row["zip"], plus4=row.get("plus4"), kind=row.get(group, "")),
+        )
+        for row in rows
+    ]
+
+
+def read_crops(judging: Judges, crops: Sequence[Crop], *, jobs: int) -> Pair:
+    """Reads the crops that hold a ZIP, in their order."""
+    crops = [crop for crop in crops if crop.truth.zip]
+    found = map_strings(_ReadCrop(judging=judging, crops=crops), range(len(crops)), jobs=jobs)
+    return _unzipped(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _ReadCrop:
+    """Reads one of the crops."""
+
+    judging: Judges
+    crops: Sequence[Crop]
+
+    def __call__(self, number: int) -> tuple[Answer, Answer]:
+        crop = self.crops[number]
+        page = next(
+            page
+            for place, page in enumerate(read_pages(crop.path, max_pixels=MAX_PIXELS), start=1)
+            if place == crop.page
+        )
+        if isinstance(page, Unread):
+            unread = Answer(
+                kind=crop.truth.kind, is_right=False, confidence=None, accepted=False, place=None
+            )
+            return unread, unread
+        with_it, without = self.judging
+        return with_it.read(page, crop.truth), without.read(page, crop.truth)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recall:
+    """Whether each digit of a string has a whole region of its own.
+
+    ``at_centres``: where the ink is divided at the true centres; ``as_read``: among the regions
+    that the reader classified.
+    """
+
+    kind: str
+    at_centres: bool
+    as_read: bool
+
+
+def read_strings(
+    judging: Judges, composer: Composer, count: int, *, jobs: int
+) -> tuple[Pair, tuple[Recall, ...]]:
+    """Read the first strings of a composer, and tell whether their digits have whole regions."""
+    work = _ReadString(judging=judging, composer=composer)
+    found = map_strings(work, range(count), jobs=jobs)
+    return _unzipped([answers for answers, _ in found]), tuple(recall for _, recall in found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _ReadString:
+    """Reads one composed string."""
+
+    judging: Judges
+    composer: Composer
+
+    def __call__(self, number: int) -> tuple[tuple[Answer, Answer], Recall]:
+        composed = self.composer.nth(number)
+        with_it, without = self.judging
+        attempt = with_it.reader.attempt(composed.image)
+        truth = Truth(
+            zip=composed.text[:ZIP_LENGTH], plus4=composed.text[ZIP_LENGTH:], kind=composed.kind
+        )
+        answers = with_it.judge(attempt, truth), without.read(composed.image, truth)
+        return answers, recall(attempt, composed)
+
+
+def _unzipped(answers: Sequence[tuple[Answer, Answer]]) -> Pair:
+    return [one for one, _ in answers], [other for _, other in answers]
+
+
+def recall(attempt: Attempt, composed: Composed) -> Recall:
+    """Look for whole regions of all digits of a string."""
+    page, owners, fused = attempt.prepared.ink, owners_of(composed), attempt.fused
+    count = len(composed.text)
+    centres = true_centres(page, owners, count) if page else None
+    if page is None or centres is None:
+        return Recall(kind=composed.kind, at_centres=False, as_read=False)
+    divided = divide(page.components, page.text_height, centres)
+    seen = fused.classified.segmentation.regions if fused and not attempt.rotation else ()
+    found = [
+        len(_whole(label_regions(some, page.ink, owners))) == count for some in (divided, seen)
+    ]
+    return Recall(kind=composed.kind, at_centres=found[0], as_read=found[1])
+
+
+def _whole(labels: NDArray[np.int8]) -> set[int]:
+    """Return the places of the digits of which there is a whole region."""
+    return set(labels[labels >= 0].tolist())

@@ -1,0 +1,131 @@
+"""Figures for a reader of ZIPs: how much it reads, how much of that may be accepted at which error, and whether its confidence is true.
+
+Equal confidences stand or fall together everywhere: no threshold can part them.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr.evaluate import error_rates as shares
+from zipocr.evaluate.error_rates import RISKS, Z95, Bin, acceptable, calibration_error, half_width
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What became of one crop that holds a ZIP.
+
+    ``kind`` groups crops. ``confidence`` is that of the results file, with four decimals; None
+    stands for unread. ``accepted`` says whether the reader called it ``read``. ``place`` is that of
+    the truth among the strings it weighed, 0 the best, None where it is not among them.
+    """
+
+    kind: str
+    is_right: bool
+    confidence: float | None
+    accepted: bool
+    place: int | None
+
+
+Pair: TypeAlias = tuple[Sequence[Answer], Sequence[Answer]]
+"""Answers to the same crops, with the directory and without."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """Shares over a set of crops.
+
+    ``exact``: read right, nothing rejected. ``at_risk``: for each of `RISKS` the largest share of
+    all crops that could be accepted, most confident first, while at most so many of them are wrong;
+    the threshold is chosen on these very answers, so it flatters. ``accepted`` and ``wrong``: the
+    reader's own decision, and the wrong share of these. ``ece``: expected calibration error over
+    the crops read; 0 when there are none. ``within``: the truth is among the two best strings, and
+    among all that were kept.
+    """
+
+    count: int
+    exact: float
+    at_risk: tuple[float, ...]
+    accepted: float
+    wrong: float
+    ece: float
+    unread: float
+    within: tuple[float, float]
+
+    @property
+    def half_width(self) -> float:
+        """95 % half width of ``exact`` (Wilson)."""
+        return half_width(self.exact, self.count)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A share now and before, over the same crops.
+
+    The difference, and its 95 % half width from the crops that changed.
+    """
+
+    now: float
+    difference: float
+    half_width: float
+
+
+def score(answers: Sequence[Answer]) -> Score:
+    """All figures of at least one answer."""
+    count = len(answers)
+    confidence, right = _read(answers)
+    taken = [one.is_right for one in answers if one.accepted]
+    kept = [one.place for one in answers if one.place is not None]
+    return Score(
+        count=count,
+        exact=sum(one.is_right for one in answers) / count,
+        at_risk=tuple(acceptable(confidence, right, risk) / count for risk in RISKS),
+        accepted=len(taken) / count,
+        wrong=1 - sum(taken) / len(taken) if taken else 0.0,
+        ece=calibration_error(confidence, right),
+        unread=1 - len(confidence) / count,
+        within=(sum(place < 2 for place in kept) / count, len(kept) / count),
+    )
+
+
+def score_by_kind(answers: Sequence[Answer]) -> dict[str, Score]:
+    """Scores of each kind, sorted by name; empty when there is but one."""
+    kinds = sorted({one.kind for one in answers})
+    return (
+        {kind: score([one for one in answers if one.kind == kind]) for kind in kinds}
+        if len(kinds) > 1
+        else {}
+    )
+
+
+def reliability(answers: Sequence[Answer]) -> list[Bin]:
+    """What was right where the reader was so sure.
+
+    See `zipocr.evaluate.error_rates.reliability`.
+    """
+    return shares.reliability(*_read(answers))
+
+
+def change(now: Sequence[Answer], before: Sequence[Answer]) -> Change:
+    """What happened to the share read exactly between two readings of the same crops."""
+    steps = np.array(
+        [int(one.is_right) - int(other.is_right) for one, other in zip(now, before, strict=True)]
+    )
+    share = sum(one.is_right for one in now) / len(now)
+    return Change(
+        now=share,
+        difference=float(steps.mean()),
+        half_width=Z95 * float(steps.std()) / math.sqrt(len(steps)),
+    )
+
+
+def _read(answers: Sequence[Answer]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Confidence and truth of the crops with five digits."""
+    pairs = [(one.confidence, one.is_right) for one in answers if one.confidence is not None]
+    return np.array([confidence for confidence, _ in pairs], np.float64), np.array(
+        [right for _, right in pairs], np.bool_
+    )

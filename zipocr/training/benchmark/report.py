@@ -1,0 +1,213 @@
+"""Puts what was measured into words.
+
+Tables for a terminal, and short ones in Markdown for the README.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from zipocr.training.benchmark.measure import Recall
+from zipocr.training.benchmark.metrics import (
+    Answer,
+    Pair,
+    Score,
+    change,
+    reliability,
+    score,
+    score_by_kind,
+)
+
+DIRECTORY = ("yes", "no")
+_SHOWN = ("exact", "+-", "@1%", "@0.1%", "read", "err|read", "ece", "unread", "best 2", "kept")
+_PLACE = r"(<!-- {} -->\n).*?(<!-- end -->)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What one model made of one set of crops."""
+
+    crops: str
+    model: str
+    answers: Pair
+
+
+def put(text: str, name: str, lines: Iterable[str]) -> str:
+    """A text with lines in its place of a name, from ``<!-- name -->`` to ``<!-- end -->``.
+
+    Without one it stays as it is.
+    """
+    content = "\n".join(lines) + "\n"
+    return re.sub(
+        _PLACE.format(re.escape(name)),
+        lambda place: place[1] + content + place[2],
+        text,
+        flags=re.DOTALL,
+    )
+
+
+def full_table(answers: Sequence[Answer]) -> list[str]:
+    """All figures by kind and over all, as aligned text."""
+    table = {**score_by_kind(answers), "all": score(answers)}
+    lines = [f"{'':14}{'n':>6}" + "".join(f"{name:>9}" for name in _SHOWN)]
+    return [
+        *lines,
+        *(
+            f"{kind:14}{one.count:6}" + "".join(f"{share:9.3f}" for share in _shares(one))
+            for kind, one in table.items()
+        ),
+    ]
+
+
+def _shares(one: Score) -> tuple[float, ...]:
+    return (
+        one.exact,
+        one.half_width,
+        *one.at_risk,
+        one.accepted,
+        one.wrong,
+        one.ece,
+        one.unread,
+        *one.within,
+    )
+
+
+def reliability_table(answers: Sequence[Answer]) -> list[str]:
+    """How often the reader was right where it was so sure, as aligned text."""
+    return [
+        f"{'confidence':>12}{'right':>9}{'n':>7}",
+        *(f"{one.confidence:12.3f}{one.right:9.3f}{one.count:7}" for one in reliability(answers)),
+    ]
+
+
+def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A table in Markdown."""
+    return [
+        f"| {' | '.join(row)} |" if row else "|---" * len(heads) + "|" for row in (heads, (), *rows)
+    ]
+
+
+def compact_table(measured: Sequence[Measured]) -> list[str]:
+    """The README's table of results on labelled crops."""
+    heads = (
+        "crops",
+        "model",
+        "directory",
+        "n",
+        "exact",
+        "± 95 %",
+        "@1 %",
+        "ece",
+        "`read`",
+        "wrong among these",
+    )
+    rows = []
+    for one in measured:
+        for used, answers in zip(DIRECTORY, one.answers, strict=True):
+            found = score(answers)
+            shares = (
+                found.exact,
+                found.half_width,
+                found.at_risk[0],
+                found.ece,
+                found.accepted,
+                found.wrong,
+            )
+            rows.append(
+                (
+                    f"`{one.crops}`",
+                    f"`{one.model}`",
+                    used,
+                    str(found.count),
+                    *(f"{share:.3f}" for share in shares),
+                )
+            )
+    return markdown(heads, rows)
+
+
+def ablation_table(full: Pair, without: Mapping[str, Pair]) -> list[str]:
+    """What each part is worth.
+
+    Shares read exactly without it, and the change in points over the same crops.
+    """
+    heads = ("without", "exact", "change, points", "exact, no directory", "change, points")
+    whole = [f"{score(answers).exact:.3f}" for answers in full]
+    rows = [
+        ("(nothing: all parts)", whole[0], "", whole[1], ""),
+        ("directory", whole[1], _points(full[1], full[0]), "", ""),
+    ]
+    for part, answers in without.items():
+        cells = [
+            (f"{score(now).exact:.3f}", _points(now, before))
+            for now, before in zip(answers, full, strict=True)
+        ]
+        rows.append((part, *cells[0], *cells[1]))
+    return markdown(heads, rows)
+
+
+def _points(now: Sequence[Answer], before: Sequence[Answer]) -> str:
+    found = change(now, before)
+    return f"{100 * found.difference:+.1f} ± {100 * found.half_width:.1f}"
+
+
+def strings_table(measured: Sequence[Measured]) -> list[str]:
+    """Figures on composed strings, where the kinds that a labelled set has few of are many."""
+    heads = (
+        "model",
+        "directory",
+        "n",
+        "exact",
+        "± 95 %",
+        "touching",
+        "printed",
+        "@1 %",
+        "ece",
+        "among the best two",
+        "among those kept",
+    )
+    rows = []
+    for one in measured:
+        for used, answers in zip(DIRECTORY, one.answers, strict=True):
+            found, kinds = score(answers), score_by_kind(answers)
+            alone = (kinds["touching"].exact, kinds["printed"].exact)
+            shares = (
+                found.exact,
+                found.half_width,
+                *alone,
+                found.at_risk[0],
+                found.ece,
+                *found.within,
+            )
+            rows.append(
+                (f"`{one.model}`", used, str(found.count), *(f"{share:.3f}" for share in shares))
+            )
+    return markdown(heads, rows)
+
+
+def recall_table(found: Sequence[Recall], *, by_kind: bool) -> list[str]:
+    """Tell the shares of strings with a whole region for each digit.
+
+    Of every kind, or with all but touching and printed ones together.
+    """
+    groups: dict[str, list[Recall]] = {}
+    for one in found:
+        groups.setdefault(
+            one.kind if by_kind or one.kind in {"touching", "printed"} else "other handwriting", []
+        ).append(one)
+    rows = []
+    for kind, some in [*sorted(groups.items()), ("all", list(found))]:
+        shares = (
+            sum(one.at_centres for one in some) / len(some),
+            sum(one.as_read for one in some) / len(some),
+        )
+        rows.append((kind, str(len(some)), *(f"{share:.3f}" for share in shares)))
+    return markdown(("strings", "n", "divided at the true centres", "as read"), rows)
+
+
+def floor(answers: Pair) -> tuple[float, float, float]:
+    """What a test holds a model to.
+
+    Exact with the directory and without it, and wrong among the accepted with it.
+    """
+    with_it, without = score(answers[0]), score(answers[1])
+    return round(with_it.exact, 4), round(without.exact, 4), round(with_it.wrong, 4)

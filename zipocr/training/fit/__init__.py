@@ -1,0 +1,1 @@
+"""Fitting of each part of a model."""

@@ -1,0 +1,394 @@
+"""The recipe both shipped models are made by, and what goes into each.
+
+Three groups of writers never mix: those the classifier learns from, those the odds of being a digit
+and the confidence are fitted on, and those kept for the sample scans and tests. Digits has too few
+writers for three groups: there, one half is held out, and the model learns from all in the end.
+"""
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr import __version__
+from zipocr.classify.probabilities import Calibration
+from zipocr.classify.svc import Classifier
+from zipocr.errors import InputError
+from zipocr.line.network import array_names
+from zipocr.settings import settings_hash
+from zipocr.training.data.datasets import (
+    DigitSet,
+    WriterSplit,
+    load_digits_set,
+    load_npz,
+    load_openml,
+    split_writers,
+)
+from zipocr.training.fit.calibrate import calibrate
+from zipocr.training.fit.experiment import holdout, isolated_bitmaps
+from zipocr.training.fit.line_samples import LineComposer, gather_lines
+from zipocr.training.fit.orientation import fit_orientation
+from zipocr.training.fit.region_samples import Samples, gather, join
+from zipocr.training.fit.svm import Recipe, decide_all, fit_calibration, fit_classifier
+from zipocr.training.synthesis.compose import HANDWRITTEN_QUOTAS, Composer
+from zipocr.training.synthesis.foreign_hands import ForeignComposer
+from zipocr.training.synthesis.negatives import Negatives
+from zipocr.training.synthesis.typefaces import printed_digits, typefaces
+from zipocr.types import Model
+
+EUROPEAN = 0.3
+PRINTED = 8.0
+# How often Digits are written for the model of NIST digits: their hands are European.
+EXTRA_ROUNDS = 3
+# Lines that the network sees, and how often; the same where digits are few, and so is what can be
+# learnt of them; and the seed of their composition. Half as many lines, seen 18 times, made a
+# network too sure of itself on cheques and on pages upside down.
+LINES, EPOCHS = 288_000, 6
+FEW_LINES, FEW_EPOCHS = 12_000, 8
+LINE_SEED = 4711
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amounts:
+    """Composed strings that each step sees.
+
+    ``rounds`` are how often each training digit is written; ``non_digits`` are learnt from each
+    string.
+    """
+
+    rounds: int
+    non_digits: int
+    printed: int
+    foreign: int
+    lattice: int
+    confidence: int
+    orientation: int
+
+
+LIBRARIES = ("numpy", "opencv-python-headless", "Pillow", "scikit-learn", "scipy")
+# As calibration names them; three in ten of these strings are any five digits, so the directory
+# misleads more than on mail.
+ACCURACIES = ("read with the directory", "read without it")
+AMOUNTS = {
+    False: Amounts(
+        rounds=1,
+        non_digits=1,
+        printed=900,
+        foreign=1500,
+        lattice=1500,
+        confidence=5000,
+        orientation=2000,
+    ),
+    True: Amounts(
+        rounds=6, non_digits=5, printed=0, foreign=0, lattice=800, confidence=4000, orientation=2000
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fold:
+    """Digits a classifier learns from, and digits of other writers its scores and confidence are fitted on."""
+
+    train: DigitSet
+    lattice: DigitSet
+    confidence: DigitSet
+
+
+def build_model(
+    data: str, *, recipe: Recipe, jobs: int, report: Report, network: Model | None = None
+) -> Model:
+    """Builds a whole model.
+
+    Parameters
+    ----------
+    data : str
+        ``digits``, ``openml`` or the path of an ``.npz`` of NIST digits.
+    recipe : Recipe
+        With ``from_grid`` the classifier sees the 8x8 grid alone.
+    jobs : int
+        Processes; the model does not depend on it.
+    report : callable
+        Told what is being done, in a line each.
+    network : Model, optional
+        A model whose network is taken over. Without one, a model gets a network of its own, which
+        takes PyTorch: an hour for NIST digits on two cores, a quarter of one for Digits.
+
+    Returns
+    -------
+    Model
+    """
+    if data == "digits":
+        digits, recipe = load_digits_set(), replace(recipe, from_grid=True)
+        about: dict[str, Any] = {"digits": _about_digits()}
+        if network:
+            raise InputError(
+                "A model of Digits has networks of its own, one that never saw what is held out: leave out --network"
+            )
+        fold = _halves(digits)
+        networks = [
+            train_network(part, None, recipe, jobs, report) for part in (fold.train, digits)
+        ]
+        about["network"] = (
+            f"networks trained for {FEW_EPOCHS} rounds on {FEW_LINES} lines composed of the same digits, of words and scribbles"
+        )
+        model = _build(fold, digits, digits, recipe, about, networks, jobs, report)
+        return with_accuracy(
+            model,
+            "Digits, first half predicts second half",
+            holdout(digits, "half", recipe).accuracy,
+        )
+    nist = load_openml() if data == "openml" else load_npz(Path(data))
+    split = split_writers(nist)
+    extra = load_digits_set()
+    fold = Fold(train=split.train, lattice=split.lattice, confidence=split.calibrate)
+    about = {
+        "nist": _about_nist(nist, split.train),
+        "digits": _about_digits(),
+        "typefaces": [face.name for face in typefaces("train")],
+    }
+    line_reader = (
+        taken_network(network)
+        if network
+        else train_network(split.train, extra, recipe, jobs, report)
+    )
+    about["network"] = network.passport["data"].get("network", "") if network else _about_network()
+    model = _build(fold, split.train, extra, recipe, about, [line_reader], jobs, report)
+    return with_accuracy(
+        model, "isolated NIST digits of the test writers", digit_accuracy(model, split.test)
+    )
+
+
+def train_network(
+    train: DigitSet, extra: DigitSet | None, recipe: Recipe, jobs: int, report: Report
+) -> dict[str, NDArray[Any]]:
+    """Trains the network that reads whole lines, on lines composed from digits of the writers that train.
+
+    Without ``extra`` digits, from these alone, in fewer lines.
+
+    Raises
+    ------
+    InputError
+        When PyTorch is not installed.
+    """
+    try:
+        from zipocr.training.fit.network import fit_network
+    except ModuleNotFoundError as error:
+        message = f"A network is trained with PyTorch ({error}): pip install 'zipocr[network]', or take over another model's with --network"
+        raise InputError(message) from None
+    report("composing lines")
+    composer = LineComposer(digits=train, extra=extra, seed=LINE_SEED + recipe.seed)
+    count, epochs = (FEW_LINES, FEW_EPOCHS) if extra is None else (LINES, EPOCHS)
+    lines = gather_lines(composer, range(count), jobs=jobs)
+    report("training the network")
+    return fit_network(lines, epochs, seed=recipe.seed, jobs=jobs, report=report)
+
+
+def taken_network(model: Model) -> dict[str, NDArray[Any]]:
+    """The arrays of a model's network.
+
+    Raises
+    ------
+    InputError
+        When it has none.
+    """
+    names = (*array_names("weights"), *array_names("biases"))
+    if not set(names) <= set(model.arrays):
+        raise InputError(
+            "The model whose network is to be taken over has none: name one of NIST digits, such as mail"
+        )
+    return {name: np.asarray(model.arrays[name]) for name in names}
+
+
+def with_accuracy(model: Model, measured_on: str, share: float) -> Model:
+    """The model with one more figure in its passport."""
+    accuracy = {**model.passport["accuracy"], measured_on: round(share, 4)}
+    return replace(model, passport={**model.passport, "accuracy": accuracy})
+
+
+def _halves(digits: DigitSet) -> Fold:
+    """One half of Digits, in their order, is held out, so that no writer is on both sides."""
+    first, _ = np.array_split(np.unique(digits.writers), 2)
+    held = np.isin(digits.writers, first)
+    return Fold(train=digits.take(~held), lattice=digits.take(held), confidence=digits.take(held))
+
+
+def _build(
+    fold: Fold,
+    everything: DigitSet,
+    extra: DigitSet,
+    recipe: Recipe,
+    about: Mapping[str, Any],
+    networks: Sequence[Mapping[str, NDArray[Any]]],
+    jobs: int,
+    report: Report,
+) -> Model:
+    """Fits everything.
+
+    The first network belongs to the fold, and the last to the model, which learns from all digits
+    in the end.
+    """
+    amounts = AMOUNTS[recipe.from_grid]
+    report("learning digits and non-digits")
+    samples = _learnable(
+        fold.train, fold.train if recipe.from_grid else extra, amounts, recipe, jobs
+    )
+    fitted = fit_classifier(samples, recipe)
+    report("calibrating the classifier")
+    held = gather(
+        _composer(fold.lattice, recipe, seed=_seed(recipe, 200)), amounts.lattice, jobs=jobs
+    )
+    calibrated = fit_calibration(
+        decide_all(Classifier.from_arrays(fitted), held.bitmaps), held.labels
+    )
+    report("fitting the confidence")
+    composer = _composer(fold.confidence, recipe, seed=_seed(recipe, 300))
+    negatives = Negatives(fold.confidence, seed=_seed(recipe, 400), part="train", european=EUROPEAN)
+    certain, facts = calibrate(
+        {**fitted, **calibrated, **networks[0]}, composer, negatives, amounts.confidence, jobs=jobs
+    )
+    report("telling which way up a page is")
+    oriented = fit_orientation(
+        {**fitted, **calibrated, **networks[0], **certain},
+        _oriented_lines(fold.lattice, recipe, amounts),
+        composer,
+        amounts.orientation,
+        jobs=jobs,
+    )
+    if everything is not fold.train:
+        report("learning from all digits")
+        fitted = fit_classifier(_learnable(everything, everything, amounts, recipe, jobs), recipe)
+    passport = {
+        "data": about,
+        "recipe": {
+            name: getattr(recipe, name)
+            for name in ("C", "gamma", "components", "from_grid", "seed")
+        },
+        "support_vectors": len(fitted["support"]),
+        "settings": settings_hash(),
+        "versions": {name: version(name) for name in LIBRARIES}
+        | {"python": platform.python_version(), "zipocr": __version__},
+        "accuracy": {
+            f"composed strings of held-out writers, {name}": facts.pop(name) for name in ACCURACIES
+        },
+        **facts,
+    }
+    return Model(
+        arrays={**fitted, **calibrated, **networks[-1], **certain, **oriented}, passport=passport
+    )
+
+
+def _seed(recipe: Recipe, purpose: int) -> int:
+    """Seed of the composed strings for one purpose; no two purposes share one."""
+    return 1000 * recipe.seed + purpose
+
+
+def _composer(
+    digits: DigitSet,
+    recipe: Recipe,
+    *,
+    seed: int,
+    each_once: bool = False,
+    printed: float = PRINTED,
+) -> Composer:
+    """Strings of a set's writers; also printed ones, unless the model is to know Digits alone."""
+    faces = () if recipe.from_grid or not printed else typefaces("train")
+    kinds = {**HANDWRITTEN_QUOTAS, "printed": printed} if faces else HANDWRITTEN_QUOTAS
+    return Composer(
+        digits, seed=seed, kinds=kinds, european=EUROPEAN, each_once=each_once, faces=faces
+    )
+
+
+def _oriented_lines(digits: DigitSet, recipe: Recipe, amounts: Amounts) -> list[Composer]:
+    """Strings that show which way up digits are, by hand, in foreign hands, and in type."""
+    lines = [_composer(digits, recipe, seed=_seed(recipe, 500), printed=0)]
+    if amounts.foreign:
+        lines.append(ForeignComposer(digits, seed=_seed(recipe, 501)))
+    if amounts.printed:
+        faces = typefaces("train")
+        seed = _seed(recipe, 502)
+        lines.append(Composer(digits, seed=seed, kinds={"printed": 1}, faces=faces))
+    return lines
+
+
+def _learnable(
+    digits: DigitSet, extra: DigitSet, amounts: Amounts, recipe: Recipe, jobs: int
+) -> Samples:
+    """What the classifier learns from.
+
+    Regions of composed strings, printed ones, and isolated Digits as they are.
+    """
+    handwritten = _composer(digits, recipe, seed=_seed(recipe, 100), each_once=True, printed=0)
+    parts = [
+        gather(
+            handwritten,
+            handwritten.round_length * amounts.rounds,
+            jobs=jobs,
+            non_digits=amounts.non_digits,
+        )
+    ]
+    if amounts.foreign:
+        parts.append(
+            gather(
+                ForeignComposer(digits, seed=_seed(recipe, 103)),
+                amounts.foreign,
+                jobs=jobs,
+                non_digits=amounts.non_digits,
+            )
+        )
+    if amounts.printed:
+        faces = typefaces("train")
+        printed = Composer(
+            printed_digits(faces), seed=_seed(recipe, 101), kinds={"printed": 1}, faces=faces
+        )
+        parts.append(gather(printed, amounts.printed, jobs=jobs))
+        composed = Composer(extra, seed=_seed(recipe, 102), each_once=True)
+        parts.append(gather(composed, EXTRA_ROUNDS * composed.round_length, jobs=jobs))
+    isolated = Samples(bitmaps=isolated_bitmaps(extra), labels=extra.labels)
+    return join([*parts, isolated])
+
+
+def digit_accuracy(model: Model, digits: DigitSet) -> float:
+    """Share of isolated digits read right when only digits are in question.
+
+    The non-digit has no say.
+    """
+    decisions = decide_all(Classifier.from_model(model), isolated_bitmaps(digits))
+    return float(
+        (
+            Calibration.from_model(model).digit_log_probabilities(decisions).argmax(axis=1)
+            == digits.labels
+        ).mean()
+    )
+
+
+def _about_nist(nist: DigitSet, train: DigitSet) -> dict[str, Any]:
+    split = WriterSplit()
+    return {
+        "source": "NIST digits of MNIST's training half by 431 known writers (QMNIST), CC BY-SA 3.0",
+        "digits": len(nist),
+        "writers": len(np.unique(nist.writers)),
+        "writers_train": len(np.unique(train.writers)),
+        "writers_held_out": {
+            "lattice": split.lattice,
+            "confidence": split.calibrate,
+            "test": split.test,
+            "seed": split.seed,
+        },
+    }
+
+
+def _about_network() -> str:
+    return (
+        f"a network trained for {EPOCHS} rounds on {LINES} lines composed of the same digits and typefaces, of digits drawn in"
+        " shapes of other countries, and of words and scribbles"
+    )
+
+
+def _about_digits() -> str:
+    return "scikit-learn's Digits: 1,797 digits of the test part of UCI optdigits, writers unknown, in contiguous blocks"
