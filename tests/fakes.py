@@ -32,11 +32,11 @@ def digit(value: int, *, probability: float = 0.99) -> DigitReading:
     )
 
 
-def bare_model(passport: Mapping[str, object]) -> Model:
+def bare_model(card: Mapping[str, object]) -> Model:
     """A model that has all its parts, and nothing in them."""
     arrays = {name: np.zeros((0, 2)) for name in ARRAYS}
     shaped = {name: np.zeros(shape, np.float32) for name, shape in SHAPES.items()}
-    return Model(arrays={**arrays, **shaped}, passport=passport)
+    return Model(arrays={**arrays, **shaped}, card=card)
 
 
 def zip_reading(

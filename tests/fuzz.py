@@ -175,7 +175,7 @@ def model_seed() -> bytes:
         model,
         Model(
             arrays={name: np.zeros(2, np.float32) for name in ARRAYS},
-            passport={"min_confidence": 0.5},
+            card={"min_confidence": 0.5},
         ),
     )
     return model.read_bytes()

@@ -6,7 +6,7 @@ import bench
 import cost
 import pytest
 
-from zipocr.batch.backends.processes import UNDER_WAY
+from zipocr.batch.backends.processes import MAX_IN_FLIGHT
 
 
 def test_a_short_run_measures_everything_and_draws_it(
@@ -115,4 +115,4 @@ def test_the_shard_that_is_reckoned_with_is_that_of_the_backend() -> None:
     from zipocr.batch.backends import dask
 
     assert dask.SHARD == cost.SHARD
-    assert dask.SHARD * dask.SHARDS_UNDER_WAY == UNDER_WAY
+    assert dask.SHARD * dask.SHARDS_UNDER_WAY == MAX_IN_FLIGHT

@@ -388,9 +388,7 @@ def test_any_page_is_read_or_is_not_but_never_fails(reader, shape, seed, levels)
 
 def test_a_model_for_other_settings_is_refused_with_the_cure(model):
     with pytest.raises(ModelError, match="zipocr train"):
-        Reader(
-            Model(arrays=model.arrays, passport={**model.passport, "settings": "0123456789abcdef"})
-        )
+        Reader(Model(arrays=model.arrays, card={**model.card, "settings": "0123456789abcdef"}))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from drawings import lay, write
 from zipocr.attempt import Attempt
 from zipocr.decode.orientation import CERTAIN, OrientationModel, Oriented
 from zipocr.images.decode import read_pages
-from zipocr.line.line_image import Strip
+from zipocr.line.line_image import LineImage
 from zipocr.line.recognize import LineReading
 from zipocr.models.model_file import load_model
 from zipocr.preprocess.page import InkPage, PreparedPage, prepare
@@ -106,7 +106,7 @@ ORIENTATION = {"orientation": np.eye(1, 97)[0], "rotation": np.array([1.0, 0.5])
 def line_of(log_odds: float) -> LineReading:
     """A line of one frame that is upright by these log odds."""
     nothing = np.zeros((1, 1), np.float32)
-    strip = Strip(pixels=nothing, to_page=np.zeros((2, 3)))
+    strip = LineImage(pixels=nothing, to_page=np.zeros((2, 3)))
     frames = np.zeros((1, 12), np.float32)
     return LineReading(
         strip=strip, features=log_odds * np.eye(1, 96), frames=frames, strings={}, shaped=1.0
@@ -119,7 +119,7 @@ class Told(Reader):
     def __init__(
         self, confidences: dict[int, float], log_odds: dict[int, float] | None = None
     ) -> None:
-        super().__init__(Model(arrays={**MODEL.arrays, **ORIENTATION}, passport=MODEL.passport))
+        super().__init__(Model(arrays={**MODEL.arrays, **ORIENTATION}, card=MODEL.card))
         self.confidences, self.odds = confidences, log_odds or {}
         self.seen: list[tuple[int, GrayImage]] = []
 
@@ -139,7 +139,7 @@ class Told(Reader):
 
     def expected(self, *rotations: int) -> list[float]:
         """Probabilities of these orientations."""
-        model = OrientationModel.from_model(Model(arrays=ORIENTATION, passport={}))
+        model = OrientationModel.from_model(Model(arrays=ORIENTATION, card={}))
         some = [
             Oriented(
                 rotation=one,

@@ -53,5 +53,5 @@ def make_tiny(digits: DigitSet) -> Tiny:
     certain, facts = calibrate(arrays, strings, others, CALIBRATED, jobs=1)
     arrays |= certain
     arrays |= fit_orientation(arrays, [learnt], strings, ORIENTED, jobs=1)
-    model = Model(arrays=arrays, passport={"data": "a test's"})
+    model = Model(arrays=arrays, card={"data": "a test's"})
     return Tiny(model=model, facts=facts, samples=samples, held=held, decisions=decisions)

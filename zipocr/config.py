@@ -6,7 +6,7 @@ from pathlib import Path
 BACKENDS = ("auto", "serial", "processes", "dask")
 """What can read."""
 
-LARGEST_MAX_PIXELS = 178_956_970
+MAX_PIXELS_LIMIT = 178_956_970
 """Where Pillow refuses to open an image at all; no crop comes near."""
 
 

@@ -23,7 +23,7 @@ from zipocr.decode.directory import places
 from zipocr.decode.fusion import Fusion, apply_prior, posterior, propose, to_candidates
 from zipocr.decode.orientation import CERTAIN, OrientationModel, Oriented
 from zipocr.errors import ModelError
-from zipocr.line.line_image import straighten
+from zipocr.line.line_image import rectify
 from zipocr.line.network import Network
 from zipocr.line.recognize import LineReading, merge_passes, read_lines
 from zipocr.preprocess.page import InkPage, PreparedPage, prepare
@@ -79,7 +79,7 @@ class Reader:
         use_directory: bool = True,
         directory: Mapping[str, Place] | None = None,
     ) -> None:
-        if model.passport.get("settings", settings_hash()) != settings_hash():
+        if model.card.get("settings", settings_hash()) != settings_hash():
             message = "The model was made for other settings of segmentation and features"
             raise ModelError(f"{message}; make it anew with 'zipocr train'")
         self._network = Network.from_model(model)
@@ -140,7 +140,7 @@ class Reader:
 
     def read_lines(self, pages: Sequence[InkPage], *, scale: float = 1.0) -> list[LineReading]:
         """Let the network read the line of each page, its digits larger by `scale`."""
-        images = [straighten(page, page.text_height / scale) for page in pages]
+        images = [rectify(page, page.text_height / scale) for page in pages]
         return read_lines(self._network, images)
 
     def fuse_each(
@@ -192,7 +192,7 @@ class Reader:
         if not len(bitmaps):
             return np.zeros((0, DIGITS), np.float32)
         features = self._classifier.features(bitmaps, to_grids(bitmaps))
-        return self._calibration.log_likelihoods(self._classifier.decide(features))
+        return self._calibration.log_likelihoods(self._classifier.decision_function(features))
 
     def fuse(self, one: Classified) -> Fused | None:
         """Fuse what both readers say of each string, and weigh it by the directory."""

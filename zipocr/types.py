@@ -21,7 +21,7 @@ Floats: TypeAlias = NDArray[np.float32]
 
 ZIP_LENGTH = 5
 PLUS4_LENGTH = 4
-MOST_DIGITS = ZIP_LENGTH + PLUS4_LENGTH
+MAX_DIGITS = ZIP_LENGTH + PLUS4_LENGTH
 
 
 def dashed(digits: str) -> str:
@@ -222,8 +222,8 @@ class Trace:
 class Model:
     """A trained model.
 
-    Its named arrays and its passport (plain JSON values that say what it was made from and how).
+    Its named arrays and its model card (plain JSON values that say what it was made from and how).
     """
 
     arrays: Mapping[str, NDArray[Any]]
-    passport: Mapping[str, Any]
+    card: Mapping[str, Any]

@@ -19,7 +19,7 @@ import waiting
 from waiting import group_is_alive, is_alive
 
 from zipocr.batch.backends import Backend, processes
-from zipocr.batch.backends.processes import STARTS, UNDER_WAY, ProcessBackend
+from zipocr.batch.backends.processes import MAX_IN_FLIGHT, STARTS, ProcessBackend
 from zipocr.batch.backends.serial import SerialBackend
 from zipocr.batch.backends.worker import ONE_THREAD
 from zipocr.errors import BackendError
@@ -89,7 +89,7 @@ def test_tasks_are_taken_only_as_fast_as_results(backend: Backend) -> None:
     results = backend.map(ADD_ONE, endless(), lost=chores.lost)
     assert [next(results) for _ in range(5)] == [[1], [2], [3], [4], [5]]
     results.close()  # type: ignore[attr-defined]
-    assert next(taken) <= 5 + JOBS * UNDER_WAY
+    assert next(taken) <= 5 + JOBS * MAX_IN_FLIGHT
 
 
 def test_the_work_is_made_once_in_each_process(backend: Backend, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from zipocr.batch.backends.serial import SerialBackend
 from zipocr.batch.read_files import (
     BatchSettings,
     FileReader,
-    Outcome,
+    FileResult,
     joined,
     read_files,
     sheet_name,
@@ -54,7 +54,7 @@ def save(path: Path, *pages: GrayImage) -> ImageFile:
     return ImageFile(place=str(path), name=path.name)
 
 
-def read(file: ImageFile, *, debug: Path | None = None) -> Outcome:
+def read(file: ImageFile, *, debug: Path | None = None) -> FileResult:
     return FileReader(
         reader=fakes.FakeReader(), min_confidence=0.5, max_pixels=10_000, debug=debug
     )(file)

@@ -24,7 +24,7 @@ from PIL import Image
 from zipocr.batch.backends.serial import SerialBackend
 from zipocr.batch.watch import Arrival, Watcher
 from zipocr.cli import main
-from zipocr.cli.interrupts import orderly_end
+from zipocr.cli.interrupts import graceful_shutdown
 from zipocr.errors import OutputError
 from zipocr.images.decode import stamp_of
 from zipocr.results.csv_file import read_results
@@ -450,7 +450,7 @@ def test_an_interruption_that_was_lost_is_raised_once_more_when_asked(
     number: int, raised: type[BaseException]
 ) -> None:
     before = signal.getsignal(number)
-    with orderly_end() as ask:
+    with graceful_shutdown() as ask:
         ask()
         with suppress(raised):  # as Python does where it tidies up
             os.kill(os.getpid(), number)

@@ -40,7 +40,7 @@ def against_non_digit() -> np.ndarray:
 
 def test_the_weights_of_a_model_are_unfolded_in_their_order():
     arrays = {"votes": np.array([1.5, 0.4]), "whole": np.array([2.0, -0.7])}
-    assert Calibration.from_model(Model(arrays=arrays, passport={})) == plain(
+    assert Calibration.from_model(Model(arrays=arrays, card={})) == plain(
         1.5, 0.4, slope=2.0, bias=-0.7
     )
 

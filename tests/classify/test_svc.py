@@ -95,7 +95,7 @@ def test_a_batch_of_any_size_has_the_bits_of_its_first_character_alone(name, reg
 
 def seen_by(classifier: Classifier, bitmaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     features = classifier.features(bitmaps, to_grids(bitmaps))
-    return features, classifier.decide(features)
+    return features, classifier.decision_function(features)
 
 
 def test_inputs_are_not_changed(fitted):
@@ -104,7 +104,7 @@ def test_inputs_are_not_changed(fitted):
     seen, counted = bitmaps.copy(), grids.copy()
     features = ours.features(bitmaps, grids)
     projected = features.copy()
-    ours.decide(features)
+    ours.decision_function(features)
     assert np.array_equal(features, projected)
     assert np.array_equal(bitmaps, seen)
     assert np.array_equal(grids, counted)

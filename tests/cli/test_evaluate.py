@@ -36,7 +36,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("zipocr.reader.Reader", Reader)
     monkeypatch.setattr(
         "zipocr.models.model_file.load_model",
-        lambda name: Model(arrays={}, passport={"name": name}),
+        lambda name: Model(arrays={}, card={"name": name}),
     )
     monkeypatch.chdir(tmp_path)
     with open_results("results.csv") as writer:
@@ -172,7 +172,7 @@ def test_a_report_shows_how_the_worst_errors_come_about(run, tmp_path: Path) -> 
     done = run("-o", "report", "--by", "group", "--no-directory", "--model", "digits")
     assert (done.exit_code, done.stderr) == (0, f"wrote {Path('report') / 'report.html'}\n")
     (reader,) = Reader.made
-    assert (reader.use_directory, reader.model.passport) == (False, {"name": "digits"})
+    assert (reader.use_directory, reader.model.card) == (False, {"name": "digits"})
     page = Path("report/report.html").read_text()
     assert page.count('class="sheet"') == 1
     assert "Read anew this is 00007" in page

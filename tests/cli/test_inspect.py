@@ -42,7 +42,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     FakeReader.made = []
     reader, model_file = ModuleType("zipocr.reader"), ModuleType("zipocr.models.model_file")
     reader.Reader = FakeReader  # type: ignore[attr-defined]
-    model_file.load_model = lambda name: Model(arrays={}, passport={"name": name})  # type: ignore[attr-defined]
+    model_file.load_model = lambda name: Model(arrays={}, card={"name": name})  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "zipocr.reader", reader)
     monkeypatch.setitem(sys.modules, "zipocr.models.model_file", model_file)
     monkeypatch.chdir(tmp_path)
@@ -167,7 +167,7 @@ def test_model_and_directory_reach_the_reader(run: Run, tmp_path: Path) -> None:
     run(image, "--model", "digits", "--no-directory")
     run(image, "--directory", tmp_path / "list.txt")
     assert [
-        (reader.model.passport["name"], reader.use_directory, reader.directory)
+        (reader.model.card["name"], reader.use_directory, reader.directory)
         for reader in FakeReader.made
     ] == [
         ("mail", True, None),

@@ -16,7 +16,7 @@ from zipocr.cli import main
 from zipocr.cli.learning import verdict
 from zipocr.errors import InputError, ModelError, OutputError
 from zipocr.models.model_file import load_model, model_digest, save_model
-from zipocr.results.corrections import Decision, Drawn, Verdict, open_corrections
+from zipocr.results.corrections import Decision, SampledAs, Verdict, open_corrections
 from zipocr.training.adapt.learn import Learnt
 from zipocr.training.benchmark.measure import Crop
 from zipocr.training.benchmark.metrics import Change
@@ -56,7 +56,7 @@ def corrections(tmp_path: Path) -> Path:
                     read_zip="",
                     zip=zip_code,
                     decision=decision,
-                    drawn=Drawn.DOUBT,
+                    drawn=SampledAs.DOUBT,
                     time=TIME,
                 )
             )
@@ -126,9 +126,9 @@ def test_what_was_gained_is_printed_and_the_model_names_its_base(
     ]
     assert [(crop.path.name, crop.truth.zip) for crop in asked["crops"]] == [("a.png", "02108")]
     assert (asked["jobs"], asked["seed"]) == (2, 3)
-    passport = load_model(str(tmp_path / "mine.npz")).passport
-    assert passport["accuracy of the base"] == {"somewhere": 0.9}
-    learnt = passport["learnt"]
+    card = load_model(str(tmp_path / "mine.npz")).card
+    assert card["accuracy of the base"] == {"somewhere": 0.9}
+    learnt = card["learnt"]
     assert learnt["base sha256"] == model_digest(str(base))
     assert learnt["corrected pages"] == 400
 

@@ -1,12 +1,12 @@
 from collections.abc import Sequence
 
-from zipocr.batch.read_files import Outcome
+from zipocr.batch.read_files import FileResult
 from zipocr.cli.runs import MIN_UPSIDE_DOWN, Tally
 from zipocr.results.csv_file import to_row
 from zipocr.types import Reason, ZipReading
 
 
-def outcome(number: int, reasons: Sequence[Reason] = (), name: str = "crop") -> Outcome:
+def outcome(number: int, reasons: Sequence[Reason] = (), name: str = "crop") -> FileResult:
     reading = ZipReading(
         zip="02108",
         confidence=0.99,
@@ -18,10 +18,10 @@ def outcome(number: int, reasons: Sequence[Reason] = (), name: str = "crop") -> 
         state="MA",
         rotation=180 if Reason.TURNED_180 in reasons else 0,
     )
-    return Outcome.of([to_row(f"{name}-{number}.png", 1, reading, min_confidence=0.9)])
+    return FileResult.of([to_row(f"{name}-{number}.png", 1, reading, min_confidence=0.9)])
 
 
-def told(outcomes: Sequence[Outcome]) -> str:
+def told(outcomes: Sequence[FileResult]) -> str:
     tally = Tally(skipped=0)
     for one in outcomes:
         tally.add(one)

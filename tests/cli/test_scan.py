@@ -738,7 +738,7 @@ def test_the_model_of_the_mail_is_shown_when_none_is_named(monkeypatch: pytest.M
     }
     monkeypatch.setattr(
         "zipocr.models.model_file.load_model",
-        lambda name: Model(arrays=arrays, passport={"called": name}),
+        lambda name: Model(arrays=arrays, card={"called": name}),
     )
     assert invoke("model").stdout.splitlines() == [
         "model: mail",
@@ -750,8 +750,8 @@ def test_the_model_of_the_mail_is_shown_when_none_is_named(monkeypatch: pytest.M
 
 
 def test_a_passport_is_laid_out_for_people() -> None:
-    passport = {"data": {"digits": 1_797, "writers": list(range(100))}, "note": "a\x1b[2Jb"}
-    lines = "\n".join(passport_lines(passport)).splitlines()
+    card = {"data": {"digits": 1_797, "writers": list(range(100))}, "note": "a\x1b[2Jb"}
+    lines = "\n".join(passport_lines(card)).splitlines()
     assert lines[:2] == ["data:", "  digits: 1797"]
     assert lines[2].startswith("  writers: 0, 1, 2")
     assert lines[-1] == r"note: a\x1b[2Jb"

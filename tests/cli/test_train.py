@@ -211,7 +211,7 @@ def test_a_model_is_built_as_told_and_replaces_an_older_one(
     assert built == [
         {"data": "digits", "recipe": Recipe(C=5, gamma=2, from_grid=True, seed=7), "jobs": 3}
     ]
-    assert load_model(str(path)).passport["data"] == "digits"
+    assert load_model(str(path)).card["data"] == "digits"
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -224,7 +224,7 @@ def test_a_network_is_taken_over_from_the_model_named(
         invoke("--data", nist, "--model-out", tmp_path / "model.npz", "--network", other).exit_code
         == 0
     )
-    assert built[0]["network"].passport["data"] == "another's"
+    assert built[0]["network"].card["data"] == "another's"
 
 
 def test_a_network_of_no_model_is_told_before_anything_is_trained(

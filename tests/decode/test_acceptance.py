@@ -9,7 +9,7 @@ from zipocr.types import Model
 
 LISTED = np.array([[0.01, 0.95], [0.02, 0.9], [0.1, 0.4]])
 UNLISTED = np.array([[0.02, 0.97]])
-MODEL = Model(arrays={"acceptance_listed": LISTED, "acceptance_unlisted": UNLISTED}, passport={})
+MODEL = Model(arrays={"acceptance_listed": LISTED, "acceptance_unlisted": UNLISTED}, card={})
 
 
 @pytest.mark.parametrize(("error", "threshold"), [(0.01, 0.95), (0.02, 0.9), (0.1, 0.4)])
@@ -47,6 +47,6 @@ def test_less_than_the_model_promises_is_refused_with_the_least_it_does(
 
 
 def test_a_model_that_promises_nothing_says_so():
-    model = Model(arrays={"acceptance_listed": np.zeros((0, 2))}, passport={})
+    model = Model(arrays={"acceptance_listed": np.zeros((0, 2))}, card={})
     with pytest.raises(ModelError, match=r"no share of errors.*--min-confidence"):
         acceptance_threshold(model, 0.2, use_directory=True)

@@ -186,7 +186,7 @@ def test_reading_with_and_without_a_directory_have_their_own_weights():
         "confidence_listed": np.array([1, 2, 3], np.float32),
         "confidence_unlisted": np.array([4, 5, 6], np.float32),
     }
-    model = Model(arrays=arrays, passport={})
+    model = Model(arrays=arrays, card={})
     listed, unlisted = (
         ConfidenceModel.from_model(model, use_directory=used) for used in (True, False)
     )

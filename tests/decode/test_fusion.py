@@ -71,7 +71,7 @@ def test_what_one_reader_holds_against_a_string_is_limited():
 
 
 def test_candidates_are_scored_by_the_weights_of_the_model_and_the_best_comes_first():
-    model = Model(arrays={"fusion": np.array([2.0, 0.5, 0.25, -3.0])}, passport={})
+    model = Model(arrays={"fusion": np.array([2.0, 0.5, 0.25, -3.0])}, card={})
     fusion = Fusion.from_model(model)
     ranked = fusion.rank([seen("11111", -2.0), seen("22222", -1.0, -1.0, -2.0, 0, 0, 0)])
     assert [one.text for one in ranked] == ["22222", "11111"]

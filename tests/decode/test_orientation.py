@@ -31,7 +31,7 @@ def test_log_odds_of_a_line_are_its_features_by_their_weights_and_the_bias_which
     fitted = np.zeros(97)
     fitted[[0, 95, 96]] = 2.0, -3.0, 0.5
     found = OrientationModel.from_model(
-        Model(arrays={"orientation": fitted, "rotation": np.array([0.7, 0.2])}, passport={})
+        Model(arrays={"orientation": fitted, "rotation": np.array([0.7, 0.2])}, card={})
     )
     pooled = np.zeros(96, np.float32)
     pooled[[0, 95]] = 1.0, 0.25

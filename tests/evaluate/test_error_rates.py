@@ -5,13 +5,13 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from zipocr.evaluate.error_rates import (
-    acceptable,
     accepting,
     calibration_error,
     exact_interval,
-    fewest,
     half_width,
+    labels_needed,
     reliability,
+    risk_coverage,
     upper_bound,
     wilson,
 )
@@ -53,7 +53,7 @@ def test_a_weight_is_as_many_equal_answers(found):
     times = weights.astype(int)
     repeated = np.repeat(confidence, times), np.repeat(right, times)
     for risk in (0.0, 0.1, 0.5):
-        assert acceptable(confidence, right, risk, weights) == acceptable(*repeated, risk)
+        assert risk_coverage(confidence, right, risk, weights) == risk_coverage(*repeated, risk)
     one, other = accepting(confidence, right, weights), accepting(*repeated)
     assert np.array_equal(one.threshold, other.threshold)
     assert np.array_equal(one.wrong / one.count, other.wrong / other.count)
@@ -70,8 +70,8 @@ def test_weights_that_are_all_the_same_change_no_share(found, weight):
     assert calibration_error(confidence, right, same) == pytest.approx(
         calibration_error(confidence, right)
     )
-    assert acceptable(confidence, right, 0.1, same) == pytest.approx(
-        weight * acceptable(confidence, right, 0.1)
+    assert risk_coverage(confidence, right, 0.1, same) == pytest.approx(
+        weight * risk_coverage(confidence, right, 0.1)
     )
 
 
@@ -88,7 +88,7 @@ def test_thresholds_fall_and_accept_ever_more(found):
 
 @pytest.mark.parametrize("error", [0.2, 0.01, 0.001])
 def test_the_fewest_labels_that_can_promise_are_enough_and_one_less_is_not(error):
-    count = fewest(error)
+    count = labels_needed(error)
     enough, less = upper_bound(np.zeros(2), np.array([count, count - 1.0]))
     assert enough <= error < less
-    assert fewest(1.0) == 1
+    assert labels_needed(1.0) == 1

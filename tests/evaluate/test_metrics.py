@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from zipocr.evaluate.error_rates import RISKS, wilson
-from zipocr.evaluate.metrics import Batch, Case, evaluate
+from zipocr.evaluate.metrics import Case, Population, evaluate
 from zipocr.types import Status
 
 # Printed by an independent scorer for the very same rows and labels.
@@ -202,8 +202,8 @@ def test_where_nothing_was_read_there_is_nothing_to_suggest():
     )
 
 
-def batch(read: int, doubtful: int, *, sure: float = 0.9) -> Batch:
-    return Batch(read=np.full(read, sure), doubtful=np.full(doubtful, 0.2))
+def batch(read: int, doubtful: int, *, sure: float = 0.9) -> Population:
+    return Population(read=np.full(read, sure), doubtful=np.full(doubtful, 0.2))
 
 
 def audited(count: int, wrong_ones: int, sure: float = 0.9) -> list[Case]:
@@ -289,7 +289,7 @@ def test_an_audit_promises_for_the_batch_what_its_own_number_can():
 
 def test_below_the_threshold_of_the_results_undecided_pages_count_as_wrong():
     decided = [right(0.5, status=Status.REVIEW, is_doubt=True)] * 30
-    all_of_them = Batch(
+    all_of_them = Population(
         read=np.full(1000, 0.9), doubtful=np.append(np.full(40, 0.5), np.full(10, np.nan))
     )
     found = evaluate([*audited(1000, 0), *decided], max_error=0.01, batch=all_of_them)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from zipocr.errors import InputError
-from zipocr.evaluate.metrics import Batch, Case, Evaluation, evaluate
+from zipocr.evaluate.metrics import Case, Evaluation, Population, evaluate
 from zipocr.evaluate.report.as_json import to_facts
 from zipocr.evaluate.report.error_sheets import draw_sheets
 from zipocr.evaluate.report.figures import (
@@ -61,7 +61,7 @@ def estimated() -> Evaluation:
     return evaluate(
         [*audited, *doubtful],
         max_error=0.2,
-        batch=Batch(read=np.resize(read, 5000), doubtful=np.resize(others, 100)),
+        batch=Population(read=np.resize(read, 5000), doubtful=np.resize(others, 100)),
     )
 
 
@@ -242,7 +242,7 @@ def test_an_audit_alone_says_that_doubtful_pages_are_left_out() -> None:
     found = evaluate(
         [one(is_audit=True)] * 4,
         max_error=0.01,
-        batch=Batch(read=np.full(9, 0.9), doubtful=np.full(1, 0.1)),
+        batch=Population(read=np.full(9, 0.9), doubtful=np.full(1, 0.1)),
     )
     assert list(basis(found)) == [
         "An estimate for the 9 pages that were read, from 4 of them that were audited.",

@@ -26,7 +26,7 @@ from PIL import Image
 from zipocr.errors import OutputError
 from zipocr.images.decode import (
     LIGHT_BYTES,
-    MOST_SCANS,
+    MAX_SCANS,
     SUFFIXES,
     is_light,
     list_inputs,
@@ -35,7 +35,7 @@ from zipocr.images.decode import (
     stamp_of,
     write_png,
 )
-from zipocr.images.pdf import MOST_LOST_PAGES
+from zipocr.images.pdf import MAX_LOST_PAGES
 from zipocr.images.s3 import Url
 from zipocr.results.csv_file import row_names
 from zipocr.types import GrayImage, Reason, Unread
@@ -290,7 +290,7 @@ def test_a_jpeg_of_scans_without_end_is_not_decoded(
 ) -> None:
     assert not isinstance(read(tmp_path, corpus.scanned_often(PAGE, 0))[0], Unread)
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
-    assert_unread(read(tmp_path, corpus.scanned_often(PAGE, MOST_SCANS)), Reason.UNREADABLE_FILE)
+    assert_unread(read(tmp_path, corpus.scanned_often(PAGE, MAX_SCANS)), Reason.UNREADABLE_FILE)
 
 
 def test_a_page_of_a_tiff_is_decoded_as_if_it_were_the_only_one(
@@ -407,7 +407,7 @@ def assert_read_or_unread(tmp_path_factory: pytest.TempPathFactory, data: bytes)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         pages = list(read_pages(path, max_pixels=LIMIT))
-    assert 1 <= len(pages) <= len(data) // 6 + 1 + MOST_LOST_PAGES
+    assert 1 <= len(pages) <= len(data) // 6 + 1 + MAX_LOST_PAGES
     for page in pages:
         assert isinstance(page, Unread) or (
             page.ndim == 2 and page.dtype == np.uint8 and 0 < page.size <= LIMIT
@@ -485,7 +485,7 @@ def test_what_is_no_file_gives_one_row_and_is_never_waited_for(tmp_path: Path, k
 def test_a_file_that_is_too_large_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zipocr.images.decode.LARGEST_FILE", 1_000)
+    monkeypatch.setattr("zipocr.images.decode.MAX_FILE_BYTES", 1_000)
     assert_unread(read(tmp_path, SAME_PAGE["gray.png"] + bytes(1_000)), Reason.TOO_LARGE)
 
 
@@ -582,7 +582,7 @@ def test_an_encrypted_pdf_says_that_it_is(tmp_path: Path) -> None:
 
 def test_a_pdf_that_claims_more_pages_than_it_has_ends(tmp_path: Path) -> None:
     pages = read(tmp_path, corpus.written_pdf(count=900_000))
-    assert_unread(pages[1:], *[Reason.UNREADABLE_FILE] * MOST_LOST_PAGES)
+    assert_unread(pages[1:], *[Reason.UNREADABLE_FILE] * MAX_LOST_PAGES)
     assert not isinstance(pages[0], Unread)
 
 

@@ -12,11 +12,11 @@ from zipocr.errors import InputError
 from zipocr.images.decode import list_inputs
 from zipocr.images.lookup import (
     Origin,
-    Root,
+    SearchRoot,
     Sources,
-    inside,
     read_origin,
     read_provenance,
+    safe_join,
     sources_of,
 )
 
@@ -105,7 +105,7 @@ def test_a_folder_that_is_given_is_the_only_one(here: Path) -> None:
 )
 def test_no_name_leads_out_of_its_folder(here: Path, name: str) -> None:
     save(here / "a.png")
-    assert inside(here / "work", name) in {None, here / "work"}
+    assert safe_join(here / "work", name) in {None, here / "work"}
     assert sources_of(here / "results.csv", here / "work").find(name) is None
     assert sources_of(tell(here / "results.csv", here, "work"), None).find(name) is None
 
@@ -142,7 +142,7 @@ def linked(tmp_path: Path) -> Sources:
         ("same.png", Path("a.png")),
     ):
         (tmp_path / "in" / name).symlink_to(target)
-    return Sources(roots=(Root(path=tmp_path / "in"),))
+    return Sources(roots=(SearchRoot(path=tmp_path / "in"),))
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_link_that_stays_inside_is_followed(linked: Sources, tmp_path: Path) -
 @given(st.text(st.sampled_from("./a\\\0px~ ")) | st.text())
 def test_whatever_is_found_is_below(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     base = tmp_path_factory.getbasetemp()
-    found = Sources(roots=(Root(path=base),)).find(
+    found = Sources(roots=(SearchRoot(path=base),)).find(
         name.encode("utf-8", "surrogatepass").decode(errors="surrogateescape")
     )
     assert found is None or found.resolve().is_relative_to(base.resolve())

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from zipocr.line.ctc import (
     BEAM,
     _align,
-    _condensed,
+    _collapse_blanks,
     _forward,
     _states,
     align_digits,
-    best_labels,
     log_probabilities,
+    prefix_beam_search,
 )
 from zipocr.line.network import CLASSES
 
@@ -57,7 +57,7 @@ def test_probabilities_are_the_sums_over_all_paths(seed, count):
 def test_where_all_are_kept_the_labellings_are_those_of_all_paths(seed, count):
     frames = frames_of(np.random.default_rng(seed), count, 3)
     expected = by_all_paths(frames, 3)
-    found = best_labels(frames)
+    found = prefix_beam_search(frames)
     assert len(found) <= BEAM
     if len(expected) <= BEAM:
         assert max(found, key=found.__getitem__) == max(expected, key=expected.__getitem__)
@@ -67,7 +67,7 @@ def test_where_all_are_kept_the_labellings_are_those_of_all_paths(seed, count):
 
 
 def test_labellings_stand_in_the_order_of_their_probability():
-    shares = list(best_labels(frames_of(np.random.default_rng(3), 9, 8)).values())
+    shares = list(prefix_beam_search(frames_of(np.random.default_rng(3), 9, 8)).values())
     assert shares == sorted(shares, reverse=True)
     assert all(0 < share <= 1 for share in shares)
 
@@ -149,7 +149,7 @@ def test_the_search_and_the_sum_over_all_ways_agree_on_what_is_clear(seed, text)
         spelt(text, 2) + np.random.default_rng(seed).random((22, CLASSES)).astype(np.float32) * 1e-3
     )
     frames /= frames.sum(axis=1, keepdims=True)
-    (labels, share), *_ = best_labels(frames).items()
+    (labels, share), *_ = prefix_beam_search(frames).items()
     assert "".join(str(label - 1) for label in labels) == text
     assert share == pytest.approx(
         float(np.exp(log_probabilities([frames], [text])[0][0])), rel=1e-2
@@ -181,7 +181,7 @@ def test_readings_of_any_lengths_are_looked_through_together_as_alone():
 def test_frames_are_not_changed():
     frames = frames_of(np.random.default_rng(4), 12, CLASSES)
     before = frames.copy()
-    best_labels(frames)
+    prefix_beam_search(frames)
     log_probabilities([frames], ["02108"])
     align_digits(frames, ["02108"])
     assert np.array_equal(frames, before)
@@ -196,7 +196,7 @@ def test_frames_that_hold_hardly_anything_but_a_blank_count_as_little_together_a
     frames /= frames.sum(axis=1, keepdims=True)
     # A digit that is shown nowhere must be found in such frames, one at a time.
     other = text[:2] + str((int(text[2]) + 1) % 10) + text[3:]
-    assert len(_condensed(frames)) < len(frames)
+    assert len(_collapse_blanks(frames)) < len(frames)
     alone = np.log(
         _forward(
             frames[None].astype(np.float64), np.stack([_states(one) for one in (text, other)])

@@ -4,13 +4,13 @@ from drawings import HEIGHT, lay, write
 
 from zipocr.line.line_image import (
     DIGIT_HEIGHT,
-    INK_LEVEL,
-    LEAST_LENGTH,
+    INK_DARKNESS,
+    LINE_HEIGHT,
     MARGIN,
-    MOST_LENGTH,
-    STRIP_HEIGHT,
-    Strip,
-    straighten,
+    MAX_LENGTH,
+    MIN_LENGTH,
+    LineImage,
+    rectify,
 )
 from zipocr.line.network import PIXELS_PER_STEP
 from zipocr.preprocess.components import Components
@@ -23,9 +23,9 @@ def ink_page(page: np.ndarray) -> InkPage:
     return found
 
 
-def strip_of(page: np.ndarray) -> Strip:
+def strip_of(page: np.ndarray) -> LineImage:
     found = ink_page(page)
-    return straighten(found, found.text_height)
+    return rectify(found, found.text_height)
 
 
 def page_of(ink: np.ndarray, *, paper: int = 230) -> InkPage:
@@ -45,16 +45,16 @@ def page_of(ink: np.ndarray, *, paper: int = 230) -> InkPage:
 @pytest.mark.parametrize("text", ["1", "02346", "123456789"])
 def test_strips_are_of_one_height_and_of_whole_steps(text):
     strip = strip_of(lay(write(text).cover, 235))
-    assert strip.pixels.shape[:2] == (2, STRIP_HEIGHT)
+    assert strip.pixels.shape[:2] == (2, LINE_HEIGHT)
     assert strip.pixels.shape[2] % PIXELS_PER_STEP == 0
-    assert LEAST_LENGTH <= strip.pixels.shape[2] <= MOST_LENGTH
+    assert MIN_LENGTH <= strip.pixels.shape[2] <= MAX_LENGTH
 
 
 def test_digits_stand_in_the_middle_at_their_height():
     strip = strip_of(lay(write("02346").cover, 235))
     rows = np.flatnonzero((strip.pixels[1] > 100).any(axis=1))
     assert rows[-1] - rows[0] + 1 == pytest.approx(DIGIT_HEIGHT, abs=2.5)
-    assert (rows[0] + rows[-1]) / 2 == pytest.approx((STRIP_HEIGHT - 1) / 2, abs=2)
+    assert (rows[0] + rows[-1]) / 2 == pytest.approx((LINE_HEIGHT - 1) / 2, abs=2)
 
 
 @pytest.mark.parametrize("slope", [-0.12, 0.12])
@@ -73,13 +73,13 @@ def test_a_line_that_climbs_or_falls_is_levelled(slope):
 @pytest.mark.parametrize("paper", [250, 200, 150])
 def test_ink_is_as_dark_on_any_paper(paper):
     strip = strip_of(lay(write("02346").cover, paper))
-    assert strip.pixels[0][strip.pixels[1] > 250].mean() == pytest.approx(INK_LEVEL, abs=25)
+    assert strip.pixels[0][strip.pixels[1] > 250].mean() == pytest.approx(INK_DARKNESS, abs=25)
     assert np.median(strip.pixels[0]) < 12
 
 
 def test_a_strip_knows_where_it_lay_on_the_page():
     page = ink_page(lay(write("02346").cover, 235))
-    strip = straighten(page, page.text_height)
+    strip = rectify(page, page.text_height)
     rows, columns = np.nonzero(strip.pixels[1] > 200)
     x, y = np.rint(strip.to_page @ np.stack([columns, rows, np.ones(len(rows))])).astype(int)
     height, width = page.ink.shape
@@ -90,7 +90,7 @@ def test_a_strip_knows_where_it_lay_on_the_page():
 @pytest.mark.parametrize("scale", [1.0, 1 / 0.85, 0.5])
 def test_a_lower_digit_height_makes_a_larger_strip_of_the_same_place(scale):
     page = ink_page(lay(write("02346").cover, 235))
-    strip = straighten(page, page.text_height / scale)
+    strip = rectify(page, page.text_height / scale)
     rows, columns = np.nonzero(strip.pixels[1] > 127)
     assert np.ptp(rows) + 1 == pytest.approx(DIGIT_HEIGHT * scale, abs=2.5)
     ink = np.flatnonzero(page.ink.any(axis=0))
@@ -101,7 +101,7 @@ def test_a_lower_digit_height_makes_a_larger_strip_of_the_same_place(scale):
 def test_paper_before_and_behind_the_ink_is_alike():
     ink = np.zeros((60, 200), np.bool_)
     ink[20:40, 60:140] = True
-    strip = straighten(page_of(ink), 20.0)
+    strip = rectify(page_of(ink), 20.0)
     columns = np.flatnonzero(strip.pixels[1].max(axis=0) > 127)
     before, behind = columns[0], strip.pixels.shape[2] - 1 - columns[-1]
     assert before == pytest.approx(MARGIN * DIGIT_HEIGHT, abs=1)
@@ -113,14 +113,14 @@ def test_pixels_that_are_ink_in_part_count_in_part():
     shares = np.unique(page.coverage[page.coverage > 0])
     assert len(shares) > 10
     assert not np.array_equal(
-        straighten(page, 22.0).pixels[1] > 0, straighten(page, 22.0).pixels[1] == 255
+        rectify(page, 22.0).pixels[1] > 0, rectify(page, 22.0).pixels[1] == 255
     )
 
 
 def test_nothing_given_is_changed():
     page = ink_page(lay(write("02346").cover, 200, noise=6))
     before = [one.copy() for one in (page.scaled.normalized, page.coverage, page.ink)]
-    straighten(page, page.text_height)
+    rectify(page, page.text_height)
     now = (page.scaled.normalized, page.coverage, page.ink)
     assert all(map(np.array_equal, now, before))
 
@@ -130,16 +130,16 @@ def test_nothing_given_is_changed():
 def test_any_ink_on_any_page_is_a_strip(shape, height):
     ink = np.zeros(shape, np.bool_)
     ink[shape[0] // 2, [0, -1]] = True
-    strip = straighten(page_of(ink), height)
+    strip = rectify(page_of(ink), height)
     assert strip.pixels.dtype == np.uint8
-    assert strip.pixels.shape[:2] == (2, STRIP_HEIGHT)
+    assert strip.pixels.shape[:2] == (2, LINE_HEIGHT)
     assert strip.pixels.shape[2] % PIXELS_PER_STEP == 0
-    assert LEAST_LENGTH <= strip.pixels.shape[2] <= MOST_LENGTH
+    assert MIN_LENGTH <= strip.pixels.shape[2] <= MAX_LENGTH
     assert np.isfinite(strip.to_page).all()
 
 
 def test_a_page_of_nothing_but_ink_is_a_strip_without_darkness():
-    strip = straighten(page_of(np.ones((60, 90), np.bool_)), 44.0)
+    strip = rectify(page_of(np.ones((60, 90), np.bool_)), 44.0)
     assert not strip.pixels[0].any()
     assert strip.pixels[1].any()
 
@@ -150,7 +150,7 @@ def test_the_map_brings_a_mark_of_the_strip_back_to_its_place_on_a_sloping_page(
     spots = [(int(110 + slope * (column - 210)), column) for column in (40, 125, 210, 295, 380)]
     for row, column in spots:
         ink[row - 4 : row + 5, column - 4 : column + 5] = True
-    strip = straighten(page_of(ink), 44.0)
+    strip = rectify(page_of(ink), 44.0)
     columns = np.flatnonzero((strip.pixels[1] > 127).any(axis=0))
     parts = np.split(columns, np.flatnonzero(np.diff(columns) > 3) + 1)
     assert len(parts) == len(spots)
@@ -158,4 +158,4 @@ def test_the_map_brings_a_mark_of_the_strip_back_to_its_place_on_a_sloping_page(
         rows, inside = np.nonzero(strip.pixels[1][:, part] > 127)
         x, y = strip.to_page @ [part[0] + inside.mean(), rows.mean(), 1]
         assert (x, y) == (pytest.approx(column, abs=1.6), pytest.approx(row, abs=1.6))
-        assert rows.mean() == pytest.approx((STRIP_HEIGHT - 1) / 2, abs=1)
+        assert rows.mean() == pytest.approx((LINE_HEIGHT - 1) / 2, abs=1)

@@ -14,9 +14,9 @@ from zipocr.line.network import (
     CLASSES,
     COLUMNS,
     FEATURES,
+    INPUT_CHANNELS,
     LAYERS,
     PIXELS_PER_STEP,
-    PLANES,
     Layer,
     Network,
     array_names,
@@ -27,7 +27,7 @@ from zipocr.types import Model
 def arrays(seed: int = 0) -> dict[str, np.ndarray]:
     """A network of random weights that keeps values of one size from layer to layer."""
     rng = np.random.default_rng(seed)
-    found, before = {}, PLANES
+    found, before = {}, INPUT_CHANNELS
     for name, bias, layer in zip(
         array_names("weights"), array_names("biases"), LAYERS, strict=False
     ):
@@ -100,7 +100,7 @@ def test_the_strip_is_not_changed():
 
 def test_the_network_of_a_model_is_the_one_of_its_arrays():
     (pixels,) = strips(60)
-    model = Model(arrays={**arrays(), "gamma": np.array(1.0)}, passport={})
+    model = Model(arrays={**arrays(), "gamma": np.array(1.0)}, card={})
     found = Network.from_model(model).features(pixels)
     assert np.array_equal(found, Network.from_arrays(arrays()).features(pixels))
 

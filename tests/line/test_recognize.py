@@ -4,12 +4,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from zipocr.line.line_image import Strip
+from zipocr.line.line_image import LineImage
 from zipocr.line.network import BLANK, CLASSES, FIRST_DIGIT, OTHER, PIXELS_PER_FRAME
 from zipocr.line.recognize import FAR_BEHIND, LineReading, merge_passes, read_lines
 
 LENGTH = 120
-STRIP = Strip(
+STRIP = LineImage(
     pixels=np.zeros((2, 32, LENGTH), np.uint8), to_page=np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 )
 
@@ -29,7 +29,7 @@ def digits(text: str) -> list[dict[int, float]]:
     return [{FIRST_DIGIT + int(digit): 1.0} for digit in text]
 
 
-def reading_of(frames: np.ndarray, strip: Strip = STRIP) -> LineReading:
+def reading_of(frames: np.ndarray, strip: LineImage = STRIP) -> LineReading:
     """What is read where a network sees these frames."""
     (found,) = read_lines(
         SimpleNamespace(features=lambda pixels: pixels, frames=lambda _: frames), [strip]
@@ -92,7 +92,7 @@ def test_centres_are_the_middles_of_frames_on_the_page():
     """Frame 3 stands for columns 6 and 7 of the strip."""
     (plain,) = centres(reading_of(saying(*digits("11711"))), 1)
     assert plain == pytest.approx(6.5 + 8 * np.arange(5))
-    moved = Strip(pixels=STRIP.pixels, to_page=np.array([[2.0, 0.5, 10.0], [0.1, 2.0, 3.0]]))
+    moved = LineImage(pixels=STRIP.pixels, to_page=np.array([[2.0, 0.5, 10.0], [0.1, 2.0, 3.0]]))
     (there,) = centres(reading_of(saying(*digits("11711")), moved), 1)
     assert there == pytest.approx(2 * plain + 0.5 * 15.5 + 10)
 

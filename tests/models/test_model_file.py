@@ -16,11 +16,19 @@ from zipocr.batch.read_files import BatchSettings, start_reading
 from zipocr.config import ScanConfig
 from zipocr.decode.acceptance import acceptance_threshold
 from zipocr.errors import ModelError, OutputError
-from zipocr.line.network import CLASSES, COLUMNS, FEATURES, LAYERS, PLANES, Network, array_names
+from zipocr.line.network import (
+    CLASSES,
+    COLUMNS,
+    FEATURES,
+    INPUT_CHANNELS,
+    LAYERS,
+    Network,
+    array_names,
+)
 from zipocr.models.model_file import (
     ARRAYS,
     FORMAT,
-    LARGEST,
+    MAX_BYTES,
     NETWORK,
     SHAPES,
     SHIPPED,
@@ -34,7 +42,7 @@ from zipocr.types import Model
 CURE = "zipocr train"
 
 
-def small_model(**passport: Any) -> Model:
+def small_model(**card: Any) -> Model:
     arrays = {name: np.arange(place + 1, dtype=np.float32) for place, name in enumerate(ARRAYS)}
     tables = dict.fromkeys(TABLES, np.array([[0.01, 0.9], [0.1, 0.5]]))
     shaped = {
@@ -42,7 +50,7 @@ def small_model(**passport: Any) -> Model:
         for place, (name, shape) in enumerate(SHAPES.items())
     }
     arrays = {**arrays, **tables, **shaped, "from_grid": np.array(True)}
-    return Model(arrays=arrays, passport={"data": "nothing", **passport})
+    return Model(arrays=arrays, card={"data": "nothing", **card})
 
 
 def saved(folder: Path, model: Model | None = None) -> Path:
@@ -53,8 +61,8 @@ def saved(folder: Path, model: Model | None = None) -> Path:
 
 def write_npz(path: Path, **arrays: Any) -> Path:
     """Write what `save_model` would not: the arrays of a model, with others in their place."""
-    passport = np.array(json.dumps({"format": FORMAT}))
-    np.savez(path, **{"passport": passport, **dict(small_model().arrays), **arrays})
+    card = np.array(json.dumps({"format": FORMAT}))
+    np.savez(path, **{"passport": card, **dict(small_model().arrays), **arrays})
     return path
 
 
@@ -85,18 +93,18 @@ def test_a_model_is_loaded_as_it_was_saved(tmp_path: Path, tiny):
     for name, array in tiny.model.arrays.items():
         assert found.arrays[name].dtype == np.asarray(array).dtype
         assert np.array_equal(found.arrays[name], array)
-    assert {**found.passport, **tiny.model.passport} == found.passport
+    assert {**found.card, **tiny.model.card} == found.card
 
 
 def test_the_passport_keeps_text_numbers_and_lists(tmp_path: Path):
-    passport = {
+    card = {
         "data": "Ziffern für Köln",
         "writers": [1, 2],
         "accuracy": {"digits": 0.975},
         "none": None,
     }
-    found = load_model(str(saved(tmp_path, small_model(**passport)))).passport
-    assert {name: found[name] for name in passport} == passport
+    found = load_model(str(saved(tmp_path, small_model(**card)))).card
+    assert {name: found[name] for name in card} == card
     assert found["format"] == FORMAT
 
 
@@ -117,7 +125,7 @@ def test_a_saved_model_holds_nothing_pickled(tmp_path: Path):
 
 
 def test_an_array_of_objects_is_not_saved(tmp_path: Path):
-    model = Model(arrays={**small_model().arrays, "mean": np.array([{}], object)}, passport={})
+    model = Model(arrays={**small_model().arrays, "mean": np.array([{}], object)}, card={})
     with pytest.raises(ValueError, match="allow_pickle"):
         save_model(tmp_path / "model.npz", model)
     assert list(tmp_path.iterdir()) == []
@@ -126,7 +134,7 @@ def test_an_array_of_objects_is_not_saved(tmp_path: Path):
 def test_a_model_replaces_an_older_one_whole(tmp_path: Path):
     path = saved(tmp_path, small_model(data="old"))
     save_model(path, small_model(data="new"))
-    assert load_model(str(path)).passport["data"] == "new"
+    assert load_model(str(path)).card["data"] == "new"
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -194,7 +202,7 @@ def test_a_flipped_byte_is_noticed_or_does_no_harm(tmp_path: Path, place, flip):
         found = load_model(str(path))
     except ModelError:
         return
-    assert found.passport == model.passport
+    assert found.card == model.card
     assert all(np.array_equal(found.arrays[name], array) for name, array in model.arrays.items())
 
 
@@ -297,11 +305,11 @@ def test_a_model_that_would_fill_the_memory_is_refused(tmp_path: Path):
         archive.open("mean.npy", "w") as member,
     ):
         np.lib.format.write_array_header_1_0(
-            member, {"descr": "|u1", "fortran_order": False, "shape": (LARGEST,)}
+            member, {"descr": "|u1", "fortran_order": False, "shape": (MAX_BYTES,)}
         )
-        for _ in range(LARGEST >> 20):
+        for _ in range(MAX_BYTES >> 20):
             member.write(bytes(1 << 20))
-    assert path.stat().st_size < LARGEST / 100
+    assert path.stat().st_size < MAX_BYTES / 100
     assert "MB" in assert_refused(path)
     with zipfile.ZipFile(path, "w") as archive, archive.open("mean.npy", "w") as member:
         # A header that promises what the file does not hold.
@@ -326,7 +334,7 @@ def test_a_model_whose_parts_do_not_fit_is_refused_before_anything_is_read(tmp_p
 
 
 def test_the_network_a_file_may_hold_is_the_one_that_reads():
-    shapes, before = {}, PLANES
+    shapes, before = {}, INPUT_CHANNELS
     for layer, weights, biases in zip(
         LAYERS, array_names("weights"), array_names("biases"), strict=False
     ):
@@ -344,7 +352,7 @@ def test_the_network_a_file_may_hold_is_the_one_that_reads():
 
 def test_the_network_of_a_file_reads(tmp_path: Path):
     network = Network.from_model(load_model(str(saved(tmp_path))))
-    features = network.features(np.zeros((PLANES, 32, 20), np.uint8))
+    features = network.features(np.zeros((INPUT_CHANNELS, 32, 20), np.uint8))
     assert network.frames(features).shape == (10, CLASSES)
 
 
@@ -352,8 +360,8 @@ def test_the_network_of_a_file_reads(tmp_path: Path):
 def test_a_model_that_lacks_a_part_of_its_network_is_refused(name, tmp_path: Path):
     arrays = dict(small_model().arrays)
     del arrays[name]
-    passport = np.array(json.dumps({"format": FORMAT}))
-    np.savez(tmp_path / "model.npz", passport=passport, **arrays)
+    card = np.array(json.dumps({"format": FORMAT}))
+    np.savez(tmp_path / "model.npz", passport=card, **arrays)
     assert f"lacks {name};" in assert_refused(tmp_path / "model.npz")
 
 
@@ -429,9 +437,9 @@ def test_another_format_is_refused(version, tmp_path: Path):
     assert str(FORMAT) in assert_refused(path)
 
 
-@pytest.mark.parametrize("passport", ["", "{", "[]", "3", "null", '"text"', "{}", "NaN"])
-def test_a_damaged_passport_is_refused(passport, tmp_path: Path):
-    assert_refused(write_npz(tmp_path / "model.npz", passport=np.array(passport)))
+@pytest.mark.parametrize("card", ["", "{", "[]", "3", "null", '"text"', "{}", "NaN"])
+def test_a_damaged_passport_is_refused(card, tmp_path: Path):
+    assert_refused(write_npz(tmp_path / "model.npz", passport=np.array(card)))
 
 
 def test_a_passport_that_is_no_text_is_refused(tmp_path: Path):
@@ -440,9 +448,9 @@ def test_a_passport_that_is_no_text_is_refused(tmp_path: Path):
 
 @pytest.mark.real
 def test_the_shipped_model_is_of_this_program_and_says_what_it_was_made_from():
-    passport = load_model("mail").passport
-    assert passport["settings"] == settings_hash()
-    assert {"data", "recipe", "versions"} <= passport.keys()
+    card = load_model("mail").card
+    assert card["settings"] == settings_hash()
+    assert {"data", "recipe", "versions"} <= card.keys()
 
 
 @pytest.mark.real

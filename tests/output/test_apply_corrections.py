@@ -10,7 +10,7 @@ from madeup import row
 
 from zipocr.cli import main
 from zipocr.output.apply_corrections import decided
-from zipocr.results.corrections import Decision, Drawn, Verdict
+from zipocr.results.corrections import Decision, SampledAs, Verdict
 from zipocr.results.csv_file import format_rows, open_results, read_results, to_cell
 from zipocr.types import Place, Reason, Status
 
@@ -33,7 +33,7 @@ def decision(verdict: str, right: str = "", *, read: str = "10001") -> Decision:
         read_zip=read,
         zip=right,
         decision=Verdict(verdict),
-        drawn=Drawn.DOUBT,
+        drawn=SampledAs.DOUBT,
         time=TIME,
     )
 

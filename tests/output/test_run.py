@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zipocr import __version__
-from zipocr.batch.read_files import BatchSettings, Outcome
+from zipocr.batch.read_files import BatchSettings, FileResult
 from zipocr.errors import OutputError
 from zipocr.images.decode import ImageFile, stamp_of
 from zipocr.output.run import (
@@ -46,12 +46,12 @@ SETTINGS = BatchSettings(
 )
 
 
-def outcome(number: int) -> Outcome:
+def outcome(number: int) -> FileResult:
     """Of a file with one page more than the last one; every third cannot be opened."""
     readings = [fakes.zip_reading(f"{number:05d}"), Unread(reason=Reason.TOO_LARGE)]
     name = f"=ä,{number}\n\udcff.png"
     pages = range(1, number + 2)
-    return Outcome.of(
+    return FileResult.of(
         rows=tuple(
             to_row(name, page, readings[number % 3 == 2], min_confidence=0.5) for page in pages
         ),
@@ -69,9 +69,9 @@ def write(
     stop: int | None = None,
     identity: Mapping[str, Any] = IDENTITY,
     files: Sequence[ImageFile] = FILES,
-    outcomes: Sequence[Outcome] = OUTCOMES,
+    outcomes: Sequence[FileResult] = OUTCOMES,
     **how: bool,
-) -> list[Outcome]:
+) -> list[FileResult]:
     """Write all outcomes, or only so many and die; give those that were there already."""
     with open_output(str(target), identity, **how) as output:
         so_far = output.survey(files)

@@ -10,7 +10,7 @@ from madeup import row
 
 from zipocr.cli import main
 from zipocr.cli.sort import BY
-from zipocr.output.sort import By, folder_of
+from zipocr.output.sort import GroupBy, folder_of
 from zipocr.results.csv_file import Row, open_results
 from zipocr.types import Status
 
@@ -80,17 +80,17 @@ def test_only_what_was_read_goes_by_its_zip(sorter: Sorter, by: str, folders: li
 
 
 def test_the_command_offers_what_the_room_can_do() -> None:
-    assert list(BY) == [by.value for by in By]
+    assert list(BY) == [by.value for by in GroupBy]
 
 
 @pytest.mark.parametrize("state", ["..", "../x", "/", "M", "", "ma", "MA/..", "."])
 def test_no_state_of_a_foreign_file_names_a_folder_elsewhere(state: str) -> None:
-    assert folder_of(replace(BOSTON, state=state), By.STATE) == "unlisted"
+    assert folder_of(replace(BOSTON, state=state), GroupBy.STATE) == "unlisted"
 
 
 @pytest.mark.parametrize("digits", ["../..", "/etc", ".."])
 def test_no_zip_of_a_foreign_file_names_a_folder_elsewhere(digits: str) -> None:
-    for by in (By.ZIP3, By.ZIP5):
+    for by in (GroupBy.ZIP3, GroupBy.ZIP5):
         assert folder_of(replace(BOSTON, zip=digits), by) == "unread"
 
 
@@ -238,7 +238,7 @@ def test_results_without_rows_are_sorted_at_once(sorter: Sorter) -> None:
 
 
 def test_folders_are_named_by_every_status() -> None:
-    assert {folder_of(one, By.STATUS) for one in (BOSTON, DOUBTFUL, UNREAD)} == {
+    assert {folder_of(one, GroupBy.STATUS) for one in (BOSTON, DOUBTFUL, UNREAD)} == {
         status.value for status in Status
     }
 

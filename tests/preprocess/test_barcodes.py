@@ -7,8 +7,8 @@ from disturbed import share_read_alike
 from drawings import lay, likeness, write
 
 from zipocr.models.model_file import load_model
-from zipocr.preprocess.barcodes import FEWEST, MOST_BOXES, find_bars, without_barcodes
-from zipocr.preprocess.binarize import flatten, otsu
+from zipocr.preprocess.barcodes import MAX_BOXES, MIN_BARS, find_bars, without_barcodes
+from zipocr.preprocess.binarize import normalize_background, otsu
 from zipocr.preprocess.components import Components
 from zipocr.preprocess.page import prepare
 from zipocr.reader import Reader
@@ -52,7 +52,7 @@ def with_barcode(
 
 
 def ink_of(page: GrayImage) -> InkMask:
-    return otsu(flatten(page))[1]
+    return otsu(normalize_background(page))[1]
 
 
 @pytest.mark.parametrize("size", [0.7, 1.0])
@@ -82,7 +82,7 @@ def test_ones_are_no_barcode(text: str) -> None:
 
 def test_a_row_of_few_bars_and_an_irregular_one_are_no_barcode() -> None:
     page = lay(write("02346").cover, 220)
-    few = with_barcode(page, kind="postnet", bars=FEWEST - 1)
+    few = with_barcode(page, kind="postnet", bars=MIN_BARS - 1)
     assert without_barcodes(few, Components(ink_of(few))) is few
     ink = np.zeros((20, 300), bool)
     places = np.cumsum(np.random.default_rng(1).choice([5, 9, 14], 20))
@@ -96,7 +96,7 @@ def test_nobody_looks_for_bars_among_very_many_components() -> None:
     for row in range(0, 400, 8):
         ink[row : row + 5, ::8] = True
     parts = Components(ink)
-    assert len(parts.boxes) > MOST_BOXES
+    assert len(parts.boxes) > MAX_BOXES
     assert not find_bars(parts).any()
     few = Components(ink[:80])
     assert find_bars(few).all()

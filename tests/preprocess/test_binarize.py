@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zipocr.preprocess.binarize import flatten, otsu
+from zipocr.preprocess.binarize import normalize_background, otsu
 
 TEXT = "02346"
 WRITTEN = drawings.write(TEXT)
@@ -32,20 +32,23 @@ def threshold(flat):
 
 @pytest.mark.parametrize("paper", PAGES)
 def test_ink_is_found_on_every_paper(paper):
-    assert drawings.likeness(threshold(flatten(PAGES[paper])), WRITTEN.ink) > 0.93
+    assert drawings.likeness(threshold(normalize_background(PAGES[paper])), WRITTEN.ink) > 0.93
 
 
 @pytest.mark.parametrize("paper", ["kraft", "shaded", "shaded from above", "folded"])
 def test_paper_does_not_move_the_ink(paper):
     assert (
-        drawings.likeness(threshold(flatten(PAGES[paper])), threshold(flatten(PAGES["white"])))
+        drawings.likeness(
+            threshold(normalize_background(PAGES[paper])),
+            threshold(normalize_background(PAGES["white"])),
+        )
         > 0.9
     )
 
 
 @pytest.mark.parametrize("paper", PAGES)
 def test_a_flattened_page_has_white_even_paper_and_keeps_its_ink_dark(paper):
-    flat = flatten(PAGES[paper])
+    flat = normalize_background(PAGES[paper])
     bare = flat[WRITTEN.cover == 0]
     assert np.median(bare) > 235
     assert np.median(flat[WRITTEN.ink]) < np.median(bare) - 60
@@ -55,15 +58,15 @@ def test_shading_is_gone_from_a_flattened_page():
     bare = WRITTEN.cover == 0
     assert np.ptp(PAGES["shaded"][bare].astype(int)) > 120
     assert (
-        np.percentile(flatten(PAGES["shaded"])[bare], 98)
-        - np.percentile(flatten(PAGES["shaded"])[bare], 2)
+        np.percentile(normalize_background(PAGES["shaded"])[bare], 98)
+        - np.percentile(normalize_background(PAGES["shaded"])[bare], 2)
         < 30
     )
 
 
 def test_the_page_is_not_changed():
     page = PAGES["shaded"].copy()
-    flat = flatten(page)
+    flat = normalize_background(page)
     assert np.array_equal(page, PAGES["shaded"])
     before = flat.copy()
     threshold(flat)
@@ -74,13 +77,15 @@ def test_a_page_out_of_the_middle_of_a_larger_array_is_read_like_its_copy():
     page = PAGES["shaded"]
     wide = np.full((SHAPE[0] + 8, SHAPE[1] + 10), 77, np.uint8)
     wide[3:-5, 4:-6] = page
-    assert np.array_equal(threshold(flatten(wide[3:-5, 4:-6])), threshold(flatten(page)))
+    assert np.array_equal(
+        threshold(normalize_background(wide[3:-5, 4:-6])), threshold(normalize_background(page))
+    )
 
 
 @given(shape=shapes, seed=st.integers(0, 99))
 def test_any_shape_gives_ink_of_that_shape(shape, seed):
     page = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
-    flat = flatten(page)
+    flat = normalize_background(page)
     assert (flat.shape, flat.dtype) == (shape, np.uint8)
     ink = threshold(flat)
     assert (ink.shape, ink.dtype) == (shape, np.bool_)
@@ -89,16 +94,16 @@ def test_any_shape_gives_ink_of_that_shape(shape, seed):
 @given(shape=shapes, gray=st.integers(0, 255))
 def test_any_page_of_one_gray_is_all_ink_or_all_paper(shape, gray):
     page = np.full(shape, gray, np.uint8)
-    assert len(np.unique(threshold(flatten(page)))) == 1
+    assert len(np.unique(threshold(normalize_background(page)))) == 1
 
 
 @pytest.mark.parametrize("paper", PAGES)
 def test_grey_up_to_the_level_is_ink(paper):
-    flat = flatten(PAGES[paper])
+    flat = normalize_background(PAGES[paper])
     level, ink = otsu(flat)
     assert np.array_equal(ink, flat <= level)
 
 
 @pytest.mark.parametrize("gray", [60, 165, 255])
 def test_an_empty_page_has_no_ink_by_the_threshold_for_the_whole_page(gray):
-    assert not otsu(flatten(np.full((60, 200), gray, np.uint8)))[1].any()
+    assert not otsu(normalize_background(np.full((60, 200), gray, np.uint8)))[1].any()

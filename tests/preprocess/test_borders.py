@@ -4,7 +4,7 @@ import pytest
 from disturbed import share_read_alike
 from drawings import lay, write
 
-from zipocr.preprocess.borders import BLUR, without_borders
+from zipocr.preprocess.borders import BLUR, remove_borders
 from zipocr.preprocess.page import to_line_size
 from zipocr.types import GrayImage
 
@@ -33,7 +33,7 @@ def test_what_lies_beside_the_paper_becomes_paper(side: str, gray: int) -> None:
     page, (top, bottom, left, right) = written(), SIDES[side]
     seen = framed(page, SIDES[side], gray)
     before = seen.copy()
-    bare, shortest = without_borders(seen)
+    bare, shortest = remove_borders(seen)
     np.testing.assert_array_equal(seen, before)
     assert shortest >= min(page.shape)
     # But for a few pixels where it ended, the paper is what it was, and there is nothing else.
@@ -52,14 +52,14 @@ def test_a_skewed_sheet_loses_the_wedge_beside_it(lean: float) -> None:
     tall = len(page)
     seen = page.copy()
     cv2.fillPoly(seen, [np.array([[0, 0], [6, 0], [6 + round(lean * tall), tall], [0, tall]])], 15)
-    bare, _ = without_borders(seen)
+    bare, _ = remove_borders(seen)
     assert np.count_nonzero(bare < PAPER / 2) < 1.05 * np.count_nonzero(page < PAPER / 2)
 
 
 def test_a_digit_that_reaches_into_a_border_keeps_what_lies_on_the_paper() -> None:
     seen = framed(written(), SIDES["left"], 10)
     seen[60:64, 20:50] = 30
-    bare, _ = without_borders(seen)
+    bare, _ = remove_borders(seen)
     assert (bare[60:64, 22 + BLUR + 1 : 50] == 30).all()
 
 
@@ -67,7 +67,7 @@ def test_a_digit_in_a_sharp_shadow_is_kept() -> None:
     seen = written()
     shade = 0.6
     seen[:, 180:] = seen[:, 180:] * shade
-    bare, _ = without_borders(seen)
+    bare, _ = remove_borders(seen)
     assert bare is not seen
     np.testing.assert_allclose(
         bare[:, 186:].astype(int), np.minimum(seen[:, 186:] / shade, 255), atol=12
@@ -91,7 +91,7 @@ def test_a_page_that_shows_nothing_but_paper_is_the_very_page(name: str) -> None
         "bold": written(margin=1, stroke=16, gap=0),
         "even": np.full((50, 90), 200, np.uint8),
     }[name]
-    bare, shortest = without_borders(page)
+    bare, shortest = remove_borders(page)
     assert bare is page
     assert shortest == 0
 
@@ -102,19 +102,19 @@ def test_pages_too_small_for_a_border_are_looked_at_as_well(
     shape: tuple[int, int], seed: int
 ) -> None:
     page = np.random.default_rng(seed).choice(np.array([0, 255], np.uint8), shape)
-    assert without_borders(page)[0].shape == shape
+    assert remove_borders(page)[0].shape == shape
 
 
 def test_a_1_along_the_side_of_a_close_crop_is_no_border() -> None:
     seen = framed(written()[20:-20], (0, 0, 5, 0), 20)
-    assert without_borders(seen)[0] is not seen
+    assert remove_borders(seen)[0] is not seen
     assert min(box.left for box in to_line_size(seen).components.listed) == 0
 
 
 def test_a_page_whose_ink_would_all_go_keeps_it() -> None:
     # A lid takes the middle of the page, as paper does.
     seen = framed(lay(write("02346").cover, 70, ink=5), (0, 170, 0, 0), 255)
-    assert without_borders(seen)[0].min() > PAPER
+    assert remove_borders(seen)[0].min() > PAPER
     assert to_line_size(seen).text_height > 0
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from zipocr.preprocess.clean import digit_height, mend_gaps, remove_rules, remove_specks
+from zipocr.preprocess.clean import bridge_gaps, estimate_text_height, remove_rules, remove_specks
 from zipocr.preprocess.components import Components
 from zipocr.types import InkMask
 
@@ -23,7 +23,7 @@ masks = arrays(np.bool_, st.tuples(st.integers(1, 40), st.integers(1, 60)))
 
 
 def height_of(ink: InkMask) -> float:
-    return digit_height(Components(ink))
+    return estimate_text_height(Components(ink))
 
 
 def without_rules(ink: InkMask, height: float) -> InkMask:
@@ -35,7 +35,7 @@ def without_specks(ink: InkMask, height: float) -> InkMask:
 
 
 def with_gaps_closed(ink: InkMask, height: float) -> InkMask:
-    return mend_gaps(Components(ink), height).ink
+    return bridge_gaps(Components(ink), height).ink
 
 
 def line(start: tuple[int, int], end: tuple[int, int], thickness: int = 2) -> InkMask:
@@ -252,7 +252,7 @@ def test_mending_only_adds_ink_and_changes_no_input(ink: InkMask, height: float)
 
 def test_what_has_too_many_components_is_no_writing(monkeypatch):
     assert height_of(WRITTEN.ink) > 0
-    monkeypatch.setattr("zipocr.preprocess.clean._MOST_COMPONENTS", len(WRITTEN.boxes) - 1)
+    monkeypatch.setattr("zipocr.preprocess.clean._MAX_COMPONENTS", len(WRITTEN.boxes) - 1)
     assert height_of(WRITTEN.ink) == 0
 
 

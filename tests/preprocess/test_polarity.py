@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zipocr.images.decode import read_pages
-from zipocr.preprocess.polarity import is_light_on_dark, on_light_paper
+from zipocr.preprocess.polarity import is_light_on_dark, normalize_polarity
 from zipocr.types import GrayImage, Unread
 
 SAMPLES = Path(__file__).parents[2] / "sample_scans"
@@ -34,38 +34,38 @@ def test_no_sample_is_inverted_and_most_of_their_negatives_are() -> None:
 @pytest.mark.parametrize("stroke", [3, 5, 8])
 def test_light_writing_on_dark_paper_is_inverted(paper: int, stroke: int) -> None:
     page = lay(write("02108", stroke=stroke).cover, paper, ink=240, noise=4)
-    np.testing.assert_array_equal(on_light_paper(page), 255 - page)
+    np.testing.assert_array_equal(normalize_polarity(page), 255 - page)
 
 
 @pytest.mark.parametrize("paper", [250, 180, 120, 70])
 @pytest.mark.parametrize("stroke", [3, 5, 8])
 def test_dark_writing_on_light_paper_stays(paper: int, stroke: int) -> None:
     page = lay(write("02108", stroke=stroke).cover, paper, ink=20, noise=4)
-    assert on_light_paper(page) is page
+    assert normalize_polarity(page) is page
 
 
 @pytest.mark.parametrize("frame", [10, 40, 120])
 def test_a_sheet_on_the_black_lid_of_a_scanner_stays(frame: int) -> None:
     sheet = lay(write("02108").cover, 240, noise=4)
     page = cv2.copyMakeBorder(sheet, frame, frame, frame, frame, cv2.BORDER_CONSTANT, value=5)
-    assert on_light_paper(page) is page
+    assert normalize_polarity(page) is page
 
 
 @pytest.mark.parametrize("gray", [0, 60, 128, 255])
 def test_an_empty_page_stays(gray: int) -> None:
     page = np.full((40, 120), gray, np.uint8)
-    assert on_light_paper(page) is page
+    assert normalize_polarity(page) is page
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 2**32))
 def test_any_page_is_kept_or_inverted_and_never_changed(height: int, width: int, seed: int) -> None:
     page = np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
     before = page.copy()
-    found = on_light_paper(page)
+    found = normalize_polarity(page)
     np.testing.assert_array_equal(page, before)
     assert found is page or np.array_equal(found, 255 - before)
 
 
 def test_a_block_is_no_writing() -> None:
     page = 255 - fakes.page(40, 64, ink=0)
-    assert on_light_paper(page) is page
+    assert normalize_polarity(page) is page

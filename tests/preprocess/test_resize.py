@@ -7,7 +7,7 @@ import pytest
 from drawings import lay, write
 
 from zipocr.preprocess.page import prepare
-from zipocr.preprocess.resize import MOST_PIXELS, reduced
+from zipocr.preprocess.resize import MAX_PIXELS, reduced
 
 
 def checkerboard(side, field):
@@ -29,14 +29,14 @@ def test_a_large_page_without_writing_is_told_at_once(page):
 def test_a_large_page_is_told_from_its_reduced_image_and_others_as_they_are():
     written = write("60614", height=300, width=190, gap=100, margin=900, stroke=33)
     large = lay(written.cover, 235)
-    assert large.size > MOST_PIXELS
+    assert large.size > MAX_PIXELS
     prepared = prepare(large)
-    assert prepared.page.size <= MOST_PIXELS
+    assert prepared.page.size <= MAX_PIXELS
     assert prepared.ink is not None
     small = lay(write("02346").cover, 235)
     assert prepare(small).page is small
 
 
 def test_a_page_of_one_row_is_reduced_no_further():
-    page = np.zeros((1, MOST_PIXELS + 1), np.uint8)
+    page = np.zeros((1, MAX_PIXELS + 1), np.uint8)
     assert reduced(page) is page

@@ -14,7 +14,7 @@ from zipocr.errors import InputError, OutputError
 from zipocr.results.corrections import (
     COLUMNS,
     Decision,
-    Drawn,
+    SampledAs,
     Verdict,
     is_zip,
     open_corrections,
@@ -33,7 +33,7 @@ def decision(file: str = "a.png", page: int = 1, **changes: object) -> Decision:
         read_zip="02108",
         zip="02109",
         decision=Verdict.CORRECTED,
-        drawn=Drawn.DOUBT,
+        drawn=SampledAs.DOUBT,
         time=TIME,
     )
     return replace(plain, **changes)  # type: ignore[arg-type]
@@ -54,7 +54,7 @@ def decisions(draw: st.DrawFn) -> Decision:
         read_zip=read,
         zip=right,
         decision=verdict,
-        drawn=draw(st.sampled_from(Drawn)),
+        drawn=draw(st.sampled_from(SampledAs)),
     )
 
 
@@ -151,7 +151,7 @@ def test_what_a_spreadsheet_makes_of_the_file_is_read(path: Path) -> None:
         ("a,1,,,confirmed,doubt,", "with a ZIP"),
         ("a,1,02108,02108,not_a_zip,doubt,", "without a ZIP"),
         ("a,1,02108,02109,right,doubt,", "'right' is not a valid Verdict"),
-        ("a,1,02108,02109,corrected,luck,", "'luck' is not a valid Drawn"),
+        ("a,1,02108,02109,corrected,luck,", "'luck' is not a valid SampledAs"),
         ("a,0,02108,02109,corrected,doubt,", "pages count from 1"),
         ("a,one,02108,02109,corrected,doubt,", "line 3"),
         ("a,1,02108,02109,corrected,doubt,x", "times look like"),

@@ -14,11 +14,11 @@ from reviewing import DEADLINE, row, unread, write_page
 from werkzeug.test import TestResponse
 
 from zipocr.errors import OutputError
-from zipocr.images.lookup import Origin, Root, Sources
+from zipocr.images.lookup import Origin, SearchRoot, Sources
 from zipocr.results.corrections import CorrectionsFile
 from zipocr.review import app
-from zipocr.review.app import COOKIE, LARGEST_BODY, Entrance, Review, bind, make_app, serve_at
-from zipocr.review.preview import Looker
+from zipocr.review.app import COOKIE, MAX_BODY_BYTES, Entrance, Review, bind, make_app, serve_at
+from zipocr.review.preview import PreviewLoader
 from zipocr.review.queue import line_up
 from zipocr.review.session import Session
 from zipocr.types import Reason, Status
@@ -39,9 +39,9 @@ def review(tmp_path: Path, corrections: CorrectionsFile) -> Iterator[Review]:
     write_page(tmp_path / "in" / "a.png")
     write_page(tmp_path / "secret.png")
     items = line_up(ROWS)
-    looker = Looker(
+    looker = PreviewLoader(
         [item.row for item in items],
-        Sources(roots=(Root(path=tmp_path / "in"),)),
+        Sources(roots=(SearchRoot(path=tmp_path / "in"),)),
         Origin(),
         "digits",
     )
@@ -299,11 +299,11 @@ def test_what_the_page_does_not_send_changes_nothing(
 
 
 def test_bodies_are_bounded(client: FlaskClient, path: Path) -> None:
-    assert post(client, "decide", decision(zip_="1" * LARGEST_BODY)).status_code == 413
+    assert post(client, "decide", decision(zip_="1" * MAX_BODY_BYTES)).status_code == 413
     headers = {"Origin": BASE, "Content-Type": "application/json"}
     assert (
         client.post(
-            f"/{TOKEN}/decide", base_url=BASE, data="[" * (LARGEST_BODY - 1), headers=headers
+            f"/{TOKEN}/decide", base_url=BASE, data="[" * (MAX_BODY_BYTES - 1), headers=headers
         ).status_code
         == 400
     )
@@ -366,8 +366,11 @@ def test_a_page_of_an_audit_cannot_be_told_from_the_others(
 ) -> None:
     rows = [row("doubt.png", confidence=0.2), row("sure.png", confidence=0.99, status=Status.READ)]
     items = line_up(rows, audit=1)
-    looker = Looker(
-        [item.row for item in items], Sources(roots=(Root(path=tmp_path),)), Origin(), "digits"
+    looker = PreviewLoader(
+        [item.row for item in items],
+        Sources(roots=(SearchRoot(path=tmp_path),)),
+        Origin(),
+        "digits",
     )
     review = Review(
         session=Session(items, corrections),

@@ -12,10 +12,17 @@ from drawings import lay, write
 from PIL import Image
 from reviewing import ROOT, row, unread, write_page
 
-from zipocr.images.lookup import Origin, Root, Sources
+from zipocr.images.lookup import Origin, SearchRoot, Sources
 from zipocr.reader import Reader
 from zipocr.results.csv_file import Row
-from zipocr.review.preview import LARGEST_SIDE, TILE, Looker, Recent, Worker, draw_tiles
+from zipocr.review.preview import (
+    MAX_SIDE,
+    TILE,
+    BackgroundThread,
+    LruCache,
+    PreviewLoader,
+    draw_tiles,
+)
 from zipocr.review.words import NOT_OPENED, NOT_READ_AGAIN, WHY
 from zipocr.types import Box, Place, Reason, Region
 
@@ -28,9 +35,9 @@ def looking(
     max_pixels: int = UNLIMITED,
     model: str = "digits",
     directory: Path | None = None,
-) -> Looker:
+) -> PreviewLoader:
     origin = Origin(max_pixels=max_pixels, directory=directory)
-    return Looker(rows, Sources(roots=(Root(path=folder),)), origin, model)
+    return PreviewLoader(rows, Sources(roots=(SearchRoot(path=folder),)), origin, model)
 
 
 @pytest.fixture
@@ -41,7 +48,7 @@ def zip_scan(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def looker(tmp_path: Path, zip_scan: Path) -> Iterator[Looker]:
+def looker(tmp_path: Path, zip_scan: Path) -> Iterator[PreviewLoader]:
     looker = looking(
         tmp_path, row(zip_scan.name, "10001"), unread("missing.png"), row(zip_scan.name, page=2)
     )
@@ -59,7 +66,9 @@ def test_every_reason_is_told_in_plain_english() -> None:
 
 
 @pytest.mark.real
-def test_a_page_is_shown_with_its_digits_and_other_readings(looker: Looker, zip_scan: Path) -> None:
+def test_a_page_is_shown_with_its_digits_and_other_readings(
+    looker: PreviewLoader, zip_scan: Path
+) -> None:
     crop, look = looker.crop(0), looker.look(0)
     assert isinstance(crop, bytes)
     assert np.array_equal(pixels(crop), np.asarray(Image.open(zip_scan)))
@@ -77,7 +86,7 @@ def test_a_page_is_shown_with_its_digits_and_other_readings(looker: Looker, zip_
     assert len({text for text, _ in look.strings}) == len(look.strings)
 
 
-def test_what_cannot_be_shown_says_why(looker: Looker) -> None:
+def test_what_cannot_be_shown_says_why(looker: PreviewLoader) -> None:
     assert "no such file" in str(looker.crop(1))
     assert "no such page" in str(looker.crop(2))
     assert looker.look(1).trouble == looker.crop(1)
@@ -157,11 +166,11 @@ def test_a_zip_that_was_read_without_regions_is_shown_without_digits(
 
 
 def test_large_pages_are_shown_smaller(tmp_path: Path) -> None:
-    Image.new("L", (3 * LARGEST_SIDE, 60), 255).save(tmp_path / "wide.png")
+    Image.new("L", (3 * MAX_SIDE, 60), 255).save(tmp_path / "wide.png")
     looker = looking(tmp_path, unread("wide.png"))
     crop = looker.crop(0)
     assert isinstance(crop, bytes)
-    assert pixels(crop).shape == (20, LARGEST_SIDE)
+    assert pixels(crop).shape == (20, MAX_SIDE)
     looker.close()
 
 
@@ -189,13 +198,13 @@ def test_a_digit_is_cut_out_white_with_what_is_around_it_faint() -> None:
 
 def test_recent_values_are_made_once_and_old_ones_forgotten() -> None:
     made: list[int] = []
-    recent: Recent[int, int] = Recent(lambda key: made.append(key) or key * 10, most=2)  # type: ignore[func-returns-value]
+    recent: LruCache[int, int] = LruCache(lambda key: made.append(key) or key * 10, most=2)  # type: ignore[func-returns-value]
     assert [recent.get(key) for key in (1, 2, 1, 3, 1, 2)] == [10, 20, 10, 30, 10, 20]
     assert made == [1, 2, 3, 2]
 
 
 def test_a_worker_does_one_task_after_the_other_and_outlives_a_fault() -> None:
-    worker, done = Worker(), []
+    worker, done = BackgroundThread(), []
     fault = worker.submit(lambda: done.append(1) or 1 / 0)
     last = worker.submit(lambda: [*done, 2])
     assert last.result(timeout=60) == [1, 2]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reviewing import row, unread
 
-from zipocr.results.corrections import Drawn, Verdict
+from zipocr.results.corrections import SampledAs, Verdict
 from zipocr.review.queue import Queue, line_up
 from zipocr.types import Reason, Status
 
@@ -22,7 +22,7 @@ def test_the_least_confident_come_first_and_pages_without_a_zip_before_them() ->
         row("d.png", confidence=0.2),
     ]
     assert [item.row.file for item in line_up(rows)] == ["a.png", "c.png", "d.png", "b.png"]
-    assert {item.drawn for item in line_up(rows)} == {Drawn.DOUBT}
+    assert {item.drawn for item in line_up(rows)} == {SampledAs.DOUBT}
 
 
 def test_of_several_rows_about_a_page_the_last_counts() -> None:
@@ -47,10 +47,10 @@ def test_the_sample_is_drawn_from_what_was_read_and_disturbs_no_order(
     audit: int, seed: int, doubtful: int
 ) -> None:
     items = line_up([*READ, *DOUBTFUL[:doubtful]], audit=audit, seed=seed)
-    drawn = [item.row for item in items if item.drawn is Drawn.AUDIT]
+    drawn = [item.row for item in items if item.drawn is SampledAs.AUDIT]
     assert len({each.file for each in drawn}) == len(drawn) == min(audit, len(READ))
     assert all(each.status is Status.READ for each in drawn)
-    assert [item.row for item in items if item.drawn is Drawn.DOUBT] == DOUBTFUL[:doubtful]
+    assert [item.row for item in items if item.drawn is SampledAs.DOUBT] == DOUBTFUL[:doubtful]
     assert items == line_up([*READ, *DOUBTFUL[:doubtful]], audit=audit, seed=seed)
 
 
@@ -58,7 +58,7 @@ def test_the_sample_is_drawn_from_what_was_read_and_disturbs_no_order(
 def test_the_sample_is_spread_over_the_whole_order(seed: int) -> None:
     items = line_up([*READ, *DOUBTFUL], audit=10, seed=seed)
     assert [
-        sum(item.drawn is Drawn.AUDIT for item in items[first : first + 5])
+        sum(item.drawn is SampledAs.AUDIT for item in items[first : first + 5])
         for first in range(0, 50, 5)
     ] == [1] * 10
 
@@ -68,7 +68,7 @@ def test_no_place_in_the_order_tells_the_sample() -> None:
         number % 5
         for seed in range(400)
         for number, item in enumerate(line_up([*READ, *DOUBTFUL], audit=10, seed=seed))
-        if item.drawn is Drawn.AUDIT
+        if item.drawn is SampledAs.AUDIT
     )
     assert all(700 < count < 900 for count in places.values())
 
@@ -78,7 +78,7 @@ def test_the_sample_does_not_favour_any_page() -> None:
         item.row.file
         for seed in range(300)
         for item in line_up([*READ, *DOUBTFUL], audit=6, seed=seed)
-        if item.drawn is Drawn.AUDIT
+        if item.drawn is SampledAs.AUDIT
     )
     assert len(chosen) == len(READ)
     assert max(chosen.values()) < 3 * 300 * 6 / len(READ)

@@ -7,7 +7,7 @@ from reviewing import row, unread
 from zipocr.errors import OutputError
 from zipocr.results.corrections import (
     CorrectionsFile,
-    Drawn,
+    SampledAs,
     Verdict,
     open_corrections,
     read_corrections,
@@ -52,7 +52,7 @@ def test_each_answer_becomes_the_line_it_stands_for(session: Session, path: Path
 def test_the_sample_is_marked_as_such(corrections: CorrectionsFile, path: Path) -> None:
     items = line_up([row("r.png", status=Status.READ)], audit=1)
     Session(items, corrections).decide(0, Answer.ACCEPT, "02108")
-    assert read_corrections(path)["r.png", 1].drawn is Drawn.AUDIT
+    assert read_corrections(path)["r.png", 1].drawn is SampledAs.AUDIT
 
 
 def test_another_sitting_goes_on_where_this_one_stopped(path: Path) -> None:

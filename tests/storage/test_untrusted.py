@@ -252,19 +252,19 @@ def test_json_of_any_kind_is_an_object_or_a_value_error() -> None:
             parse_json(text)
 
 
-@pytest.mark.parametrize("passport", [deep(100_000), deep(500), "[" * 100_000, "[]", '"x"', "{}"])
-def test_a_model_card_that_is_none_gets_a_sentence(folder: Path, passport: str) -> None:
+@pytest.mark.parametrize("card", [deep(100_000), deep(500), "[" * 100_000, "[]", '"x"', "{}"])
+def test_a_model_card_that_is_none_gets_a_sentence(folder: Path, card: str) -> None:
     save_model(folder / "model.npz", fakes.bare_model({}))
     with ZipFile(folder / "model.npz") as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     changed = BytesIO()
-    np.save(changed, np.array(passport))
+    np.save(changed, np.array(card))
     with ZipFile(folder / "model.npz", "w") as archive:
         for name, data in {**members, "passport.npy": changed.getvalue()}.items():
             archive.writestr(name, data)
     done = invoke("model", "model.npz")
     assert done.exit_code == ExitCode.MODEL
-    assert "damaged passport" in done.stderr
+    assert "damaged model card" in done.stderr
 
 
 def test_only_plain_files_are_opened(tmp_path: Path) -> None:

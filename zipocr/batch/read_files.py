@@ -91,7 +91,7 @@ class BatchSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class FileResult:
     """What became of a file or of some of its pages: what each page counts as, and a sentence for each page that could not be had.
 
     ``lines`` are its rows as they are written: made where the page is read, they leave little to do
@@ -129,7 +129,7 @@ class FileReader:
     patience: float = PATIENCE
     require_listed: bool = False
 
-    def __call__(self, file: ImageFile) -> Outcome:
+    def __call__(self, file: ImageFile) -> FileResult:
         """Read a file.
 
         Parameters
@@ -146,7 +146,7 @@ class FileReader:
 
     def steps(
         self, task: ImageFile, *, first: int = 1, begin: Callable[[], None] = lambda: None
-    ) -> Iterator[Outcome]:
+    ) -> Iterator[FileResult]:
         """Read a file page by page.
 
         Parameters
@@ -172,7 +172,7 @@ class FileReader:
         """As many files are best read together; pages that are drawn are read one by one."""
         return AT_ONCE if self.debug is None else 1
 
-    def together(self, tasks: Sequence[ImageFile]) -> Iterator[list[tuple[int, Outcome]]]:
+    def together(self, tasks: Sequence[ImageFile]) -> Iterator[list[tuple[int, FileResult]]]:
         """Read files as `steps` does, several pages at once.
 
         Parameters
@@ -197,7 +197,7 @@ class FileReader:
         tasks: Sequence[ImageFile],
         some: Sequence[tuple[int, int, GrayImage | Unread]],
         known: Iterator[ZipReading | Unread] | None,
-    ) -> Iterator[tuple[int, Outcome]]:
+    ) -> Iterator[tuple[int, FileResult]]:
         """What became of some pages; those of which it is not known yet are read, one by one."""
         for place, number, page in some:
             reading = (
@@ -241,7 +241,7 @@ class FileReader:
     def _reading(self, file: ImageFile, number: int, page: GrayImage) -> ZipReading | Unread:
         return _attempt(partial(self._read, page, file.name, number))
 
-    def _outcome(self, file: ImageFile, number: int, reading: ZipReading | Unread) -> Outcome:
+    def _outcome(self, file: ImageFile, number: int, reading: ZipReading | Unread) -> FileResult:
         failures = (
             (reading.detail or reading.reason,)
             if isinstance(reading, Unread) and reading.reason in FAILURES
@@ -254,7 +254,7 @@ class FileReader:
             min_confidence=self.min_confidence,
             require_listed=self.require_listed,
         )
-        return Outcome.of([row], failures)
+        return FileResult.of([row], failures)
 
     def _read(self, page: GrayImage, name: str, number: int) -> ZipReading | Unread:
         """Read, and draw from the very trace that gave the answer."""
@@ -301,17 +301,17 @@ def _attempt(work: Callable[[], T]) -> T | Unread:
         )
 
 
-def _lost_page(file: ImageFile, number: int, loss: Loss) -> Outcome:
+def _lost_page(file: ImageFile, number: int, loss: Loss) -> FileResult:
     """Stand in for a page whose process hung or died."""
-    return Outcome.of([unread_row(file.name, number, _LOSSES[loss.kind])], [loss.detail])
+    return FileResult.of([unread_row(file.name, number, _LOSSES[loss.kind])], [loss.detail])
 
 
-def joined(outcomes: Iterable[Outcome]) -> Outcome:
+def joined(outcomes: Iterable[FileResult]) -> FileResult:
     """Put outcomes of pages together."""
     parts = tuple(outcomes)
     if len(parts) == 1:
         return parts[0]
-    return Outcome(
+    return FileResult(
         lines="".join(part.lines for part in parts),
         counts=tuple(count for part in parts for count in part.counts),
         failures=tuple(text for part in parts for text in part.failures),
@@ -413,7 +413,7 @@ def use_one_thread() -> None:
 
 def read_files(
     files: Iterable[ImageFile], settings: BatchSettings, *, backend: Backend
-) -> Generator[Outcome, None, None]:
+) -> Generator[FileResult, None, None]:
     """Read files through a backend.
 
     Parameters
@@ -448,7 +448,7 @@ def read_stamped(
     settings: BatchSettings,
     *,
     backend: Backend,
-) -> Generator[tuple[str, Outcome], None, None]:
+) -> Generator[tuple[str, FileResult], None, None]:
     """Read files as `read_files` does.
 
     Yields

@@ -14,7 +14,7 @@ from zipocr.images.truncation import ends_early
 
 TICK_SECONDS = 0.5
 # Listing a large folder takes its time; it may not take more than this share of it.
-LARGEST_SHARE = 0.2
+MAX_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +114,7 @@ class Watcher:
         for changed in _ticks(self.folder):
             now = time.monotonic()
             due = changed or self._restless or now - listed >= self.poll
-            if due and now - listed >= took / LARGEST_SHARE:
+            if due and now - listed >= took / MAX_SHARE:
                 found = self.look(now)
                 listed, took = now, time.monotonic() - now
                 yield found

@@ -87,7 +87,7 @@ class Classifier:
         centred = directions(enlarge(grids) if self.from_grid else bitmaps) - self.mean
         return _by_block(self._project, centred)
 
-    def decide(self, features: Floats) -> Floats:
+    def decision_function(self, features: Floats) -> Floats:
         """Decisions of all pairs of classes.
 
         (N, P) -> (N, 55) float32, in the order of `PAIRS`; positive for the first of a pair.

@@ -168,10 +168,10 @@ def _finder(
 
     Where one is told, or else beside the labels first.
     """
-    from zipocr.images.lookup import Root, Sources, sources_of
+    from zipocr.images.lookup import SearchRoot, Sources, sources_of
 
     labelled = {(row.file, row.page): label.file for label, row in pairs}
-    near = Sources(roots=(Root(path=images or labels.parent),))
+    near = Sources(roots=(SearchRoot(path=images or labels.parent),))
     told = near if images else sources_of(results, None)
     return partial(_find, labelled=labelled, near=near, told=told)
 

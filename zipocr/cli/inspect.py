@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from zipocr.cli.interrupts import orderly_end
+from zipocr.cli.interrupts import graceful_shutdown
 from zipocr.cli.options import (
     FILE,
     NEW_FOLDER,
@@ -53,7 +53,7 @@ def inspect(
     from zipocr.results.csv_file import to_cell
     from zipocr.types import Unread
 
-    click.get_current_context().with_resource(orderly_end())
+    click.get_current_context().with_resource(graceful_shutdown())
     places = own_directory(directory, no_directory=no_directory)
     silence_decoders()
     reader = Reader(load_model(model), use_directory=not no_directory, directory=places)

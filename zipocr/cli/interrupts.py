@@ -15,7 +15,7 @@ PATIENCE_SECONDS = 1.5
 
 
 @contextmanager
-def orderly_end() -> Iterator[Callable[[], None]]:
+def graceful_shutdown() -> Iterator[Callable[[], None]]:
     """End in order at the first Ctrl-C or SIGTERM, at once at the second or if one is not heard.
 
     Yields

@@ -29,7 +29,7 @@ def learn_from(
     """Teach, print what that did to pages it had not learnt from, and write the model."""
     from zipocr.batch.backends import usable_cores
     from zipocr.models.model_file import load_model, model_digest, save_model
-    from zipocr.training.adapt.learn import is_better, learn, passport_of
+    from zipocr.training.adapt.learn import card_of, is_better, learn
 
     model, digest = load_model(base), model_digest(base)
     crops = _crops(corrections, images)
@@ -39,7 +39,7 @@ def learn_from(
     if only_if_better and not is_better(found.without):
         message = f"{out} is not written, for want of a measurable gain. Correct more pages, or go without"
         raise ModelError(f"{message} --only-if-better.")
-    save_model(out, passport_of(found, base=base, digest=digest))
+    save_model(out, card_of(found, base=base, digest=digest))
     say(f"wrote {out}")
 
 

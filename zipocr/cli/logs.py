@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from zipocr.batch.read_files import Outcome
+    from zipocr.batch.read_files import FileResult
     from zipocr.config import ScanConfig
 
 LOG = logging.getLogger("zipocr")
@@ -115,10 +115,10 @@ def _handlers(config: ScanConfig) -> Iterator[logging.Handler]:
         file.setLevel(min(logging.INFO, LEVELS[min(config.verbose, 2)]))
         yield file
     if config.verbose and not config.quiet and sys.stderr is not None:
-        yield _talk(LEVELS[min(config.verbose, 2)])
+        yield _console_handler(LEVELS[min(config.verbose, 2)])
 
 
-def _talk(level: int) -> logging.Handler:
+def _console_handler(level: int) -> logging.Handler:
     """On a terminal with colours and above the bar; elsewhere plain lines."""
     handler: logging.Handler
     if sys.stderr.isatty():
@@ -134,7 +134,7 @@ def _talk(level: int) -> logging.Handler:
     return handler
 
 
-def log_outcome(outcome: Outcome) -> None:
+def log_outcome(outcome: FileResult) -> None:
     """Tell what became of each page: a warning where it could not be had."""
     if not (outcome.failures or LOG.isEnabledFor(logging.DEBUG)):
         return

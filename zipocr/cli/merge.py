@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from zipocr.cli.interrupts import orderly_end
+from zipocr.cli.interrupts import graceful_shutdown
 from zipocr.cli.options import FOLDER
 from zipocr.cli.terminal import say
 
@@ -43,7 +43,7 @@ def merge(parts: Path, *, output: str, force: bool) -> None:
         )
     if output != STDOUT:
         refuse_existing(target, force=force)
-    with orderly_end():
+    with graceful_shutdown():
         merger = find_parts(parts)
         rows = merger.write(output, force=force)
         say(f"{rows} rows of {len(merger.parts)} parts")

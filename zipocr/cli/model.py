@@ -20,7 +20,7 @@ WIDTH = 100
 @click.command()
 @click.argument("name", default="mail", metavar="[NAME|PATH]")
 def model(name: str) -> None:
-    """Print the passport of a model: what it was made from, how, and how well it reads.
+    """Print the model card of a model: what it was made from, how, and how well it reads.
 
     NAME is one of the shipped models, digits or mail (the default); PATH is a model file.
     """
@@ -29,7 +29,7 @@ def model(name: str) -> None:
     found = load_model(name)
     show(f"model: {name}")
     for line in passport_lines(
-        {**found.passport, "confidence for --max-error": acceptance_table(found)}
+        {**found.card, "confidence for --max-error": acceptance_table(found)}
     ):
         show(line)
 
@@ -44,12 +44,12 @@ def acceptance_table(model: Model) -> dict[str, list[str]]:
     }
 
 
-def passport_lines(passport: Mapping[str, object], *, indent: str = "") -> Iterator[str]:
+def passport_lines(card: Mapping[str, object], *, indent: str = "") -> Iterator[str]:
     """Lay out nested values as indented lines of at most `WIDTH` characters.
 
     Parameters
     ----------
-    passport : mapping
+    model card : mapping
         JSON values.
     indent : str
         What stands before each line.
@@ -59,7 +59,7 @@ def passport_lines(passport: Mapping[str, object], *, indent: str = "") -> Itera
     str
         A line, or several joined where a value is long. It is printable but for the ends of lines.
     """
-    for key, value in passport.items():
+    for key, value in card.items():
         if isinstance(value, Mapping):
             yield f"{indent}{printable(key)}:"
             yield from passport_lines(value, indent=indent + "  ")

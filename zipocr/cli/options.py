@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from zipocr.config import LARGEST_MAX_PIXELS, ScanConfig
+from zipocr.config import MAX_PIXELS_LIMIT, ScanConfig
 
 DEFAULTS = ScanConfig()
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -36,7 +36,7 @@ max_pixels_option = click.option(
     "--max-pixels",
     default=DEFAULTS.max_pixels,
     show_default=True,
-    type=click.IntRange(1, LARGEST_MAX_PIXELS),
+    type=click.IntRange(1, MAX_PIXELS_LIMIT),
     help="Largest page that is decoded.",
 )
 results_argument = click.argument("results", metavar="RESULTS.csv", type=FILE)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zipocr.cli.interrupts import orderly_end
+from zipocr.cli.interrupts import graceful_shutdown
 from zipocr.cli.options import FOLDER, NEW_FILE, results_argument
 from zipocr.cli.terminal import say
 from zipocr.config import ReviewConfig
@@ -101,7 +101,7 @@ def review(*, results: Path, **options: Any) -> None:
             "nothing to review: every row counts as read; --audit N shows some of them all the same"
         )
         return
-    with open_corrections(config.labels_out) as corrections, orderly_end():
+    with open_corrections(config.labels_out) as corrections, graceful_shutdown():
         _serve(results, items, corrections, config)
 
 
@@ -111,14 +111,16 @@ def _serve(
     """Serve the page until Ctrl-C."""
     from zipocr.images.lookup import read_origin, sources_of
     from zipocr.review.app import Review, make_app, serve_at
-    from zipocr.review.preview import Looker
+    from zipocr.review.preview import PreviewLoader
     from zipocr.review.session import Session
 
     origin = read_origin(results)
     model = usable_model(config.model, origin.model)
     bound = bound_to(config.port)
     session = Session(items, corrections)
-    looker = Looker([item.row for item in items], sources_of(results, config.images), origin, model)
+    looker = PreviewLoader(
+        [item.row for item in items], sources_of(results, config.images), origin, model
+    )
     then = shlex.join(["zipocr", "apply", str(results), str(config.labels_out), "-o", "final.csv"])
     review = Review(session=session, looker=looker, blind=config.audit > 0, next_command=then)
     address = f"http://127.0.0.1:{bound.getsockname()[1]}{review.entrance.start}"

@@ -16,7 +16,7 @@ from zipocr.errors import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from zipocr.batch.read_files import BatchSettings, Outcome
+    from zipocr.batch.read_files import BatchSettings, FileResult
     from zipocr.config import ScanConfig
 
 FAILURES_NAMED = 20
@@ -109,7 +109,7 @@ def progress(files: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
-def _count_upside_down(outcome: Outcome) -> int:
+def _count_upside_down(outcome: FileResult) -> int:
     """Count the pages that were read upside down; rows are parsed only where that is worth it."""
     from zipocr.types import Reason
 
@@ -133,7 +133,7 @@ class Tally:
         """Take what was counted up to now for the work of an earlier run."""
         self.earlier = self.counts.total()
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: FileResult) -> None:
         """Count a file's pages.
 
         A page that could not be opened is ``failed`` and not ``unread``.
@@ -147,7 +147,7 @@ class Tally:
             name = to_cell(outcome.rows[0].file)
             self.named.extend((name, failure) for failure in outcome.failures[:room])
 
-    def take_back(self, outcome: Outcome, *, is_earlier: bool) -> None:
+    def take_back(self, outcome: FileResult, *, is_earlier: bool) -> None:
         """Count a file's pages no longer, since it has changed and was read again."""
         from zipocr.results.csv_file import to_cell
 

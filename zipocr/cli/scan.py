@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from zipocr.cli.backends import check_backend, choose_backend
-from zipocr.cli.interrupts import orderly_end
+from zipocr.cli.interrupts import graceful_shutdown
 from zipocr.cli.logs import LOG, log_outcome, logs
 from zipocr.cli.manifest import check_manifest, scan_manifest
 from zipocr.cli.options import (
@@ -35,7 +35,7 @@ from zipocr.cli.runs import (
 )
 from zipocr.cli.sizes import to_size
 from zipocr.cli.terminal import say
-from zipocr.config import BACKENDS, LARGEST_MAX_PIXELS, ScanConfig
+from zipocr.config import BACKENDS, MAX_PIXELS_LIMIT, ScanConfig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,7 +138,7 @@ if TYPE_CHECKING:
     "--max-pixels",
     default=DEFAULTS.max_pixels,
     show_default=True,
-    type=click.IntRange(1, LARGEST_MAX_PIXELS),
+    type=click.IntRange(1, MAX_PIXELS_LIMIT),
     metavar="N",
     help="Pages with more pixels are not opened.",
 )
@@ -217,7 +217,7 @@ def scan(ctx: click.Context, /, *, paths: tuple[Path, ...], **options: Any) -> N
         check_manifest(ctx, paths, config)
     else:
         check_places(paths, config)
-    with orderly_end(), logs(config):
+    with graceful_shutdown(), logs(config):
         ctx.exit(
             scan_manifest(config.manifest, config.out_dir, config)
             if config.manifest and config.out_dir

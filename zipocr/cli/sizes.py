@@ -5,7 +5,7 @@ import re
 import click
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-LARGEST = 1 << 60
+MAX_BYTES = 1 << 60
 
 
 def to_size(text: str) -> int:
@@ -25,7 +25,7 @@ def to_size(text: str) -> int:
         r"([0-9]{1,20}(?:\.[0-9]{1,9})?)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE
     )
     size = int(float(found[1]) * UNITS[found[2].upper()]) if found else 0
-    if not 0 < size <= LARGEST:
+    if not 0 < size <= MAX_BYTES:
         message = f"{text!r} is no size; write one like 800M or 2G."
         raise click.BadParameter(message)
     return size

@@ -65,10 +65,10 @@ def sort(
     results, 5 with the folder.
     """
     from zipocr.images.lookup import sources_of
-    from zipocr.output.sort import By, check, plan, put
+    from zipocr.output.sort import GroupBy, check, link_or_copy, plan
     from zipocr.results.csv_file import read_results, to_cell
 
-    planned = plan(list(read_results(results)), sources_of(results, images), by=By(by))
+    planned = plan(list(read_results(results)), sources_of(results, images), by=GroupBy(by))
     check(planned, into, copy=copy)
     done: Counter[bool] = Counter()
     for entry in planned.entries:
@@ -77,7 +77,7 @@ def sort(
                 f"{to_cell(str(entry.source))} -> {to_cell(str(into / entry.folder / entry.name))}"
             )
         else:
-            done[put(entry, into, copy=copy)] += 1
+            done[link_or_copy(entry, into, copy=copy)] += 1
         if entry.is_renamed:
             say(f"renamed: {to_cell(str(entry.source))} to {entry.folder}/{to_cell(entry.name)}")
     _tell(planned, "would be" if dry_run else "", done, copy=copy)

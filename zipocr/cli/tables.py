@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from zipocr.evaluate.metrics import Evaluation, Figures
 
-NARROWEST = 100
+MIN_WIDTH = 100
 """Columns of a table where there is no terminal to say."""
 HEADS = ("labelled", "exact", "95 %", "read", "wrong|read", "@1%", "@0.1%", "ece", "unread")
 
@@ -31,7 +31,7 @@ def print_evaluation(evaluation: Evaluation, *, by: str | None) -> None:
         markup=False,
         highlight=False,
         emoji=False,
-        width=None if sys.stdout and sys.stdout.isatty() else NARROWEST,
+        width=None if sys.stdout and sys.stdout.isatty() else MIN_WIDTH,
     )
     tables = [_figures(evaluation, by=by), _places(evaluation), _confusion(evaluation)]
     with console.capture() as drawn:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zipocr.cli.backends import make_workers
-from zipocr.cli.interrupts import orderly_end
+from zipocr.cli.interrupts import graceful_shutdown
 from zipocr.cli.logs import LOG, log_outcome, logs
 from zipocr.cli.runs import Tally, exit_code, facts_of, limits_of, settings_of, tell, to_text
 from zipocr.cli.scan import check_places, check_threshold, scan
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from zipocr.batch.backends import Backend
-    from zipocr.batch.read_files import BatchSettings, Outcome
+    from zipocr.batch.read_files import BatchSettings, FileResult
     from zipocr.batch.watch import Arrival, Watcher
     from zipocr.errors import ExitCode
     from zipocr.output.run import FileOutput
@@ -31,7 +31,7 @@ DEFAULTS = WatchConfig()
 OF_MANIFESTS = frozenset({"manifest", "out_dir", "shard_size", "patience"})
 NOT_OF_WATCH = frozenset({"paths", "resume", "backend", "scheduler"}) | OF_MANIFESTS
 # Writing the whole CSV anew may not take more than this share of the time.
-LARGEST_SHARE = 0.05
+MAX_SHARE = 0.05
 
 FOLDER = click.Argument(
     ["folder"], metavar="FOLDER", type=click.Path(exists=True, file_okay=False, path_type=Path)
@@ -98,7 +98,7 @@ def watch(
             "To watch a folder takes another package: pip install 'zipocr[watch]'."
         )
     timing = WatchConfig(settle=settle, settle_limit=settle_limit, poll=poll)
-    with orderly_end() as ask, logs(config):
+    with graceful_shutdown() as ask, logs(config):
         ctx.exit(_watch(folder, config, timing, ask))
 
 
@@ -199,7 +199,7 @@ class Results:
         self.tally.begin_anew()
         return known
 
-    def write(self, arrival: Arrival, outcome: Outcome) -> None:
+    def write(self, arrival: Arrival, outcome: FileResult) -> None:
         """Take the rows of a file, in place of those of an earlier version of it."""
         name = arrival.file.name
         position = self.output.write(outcome, read=name, stamp=arrival.stamp)
@@ -217,7 +217,7 @@ class Results:
         facts = {**self.facts, "counts": dict(self.tally.counts)}
         self.output.publish(sorted(self._positions.values()), facts)
         self._published = self.output.readings
-        self.next_time = time.monotonic() + (time.monotonic() - began) / LARGEST_SHARE
+        self.next_time = time.monotonic() + (time.monotonic() - began) / MAX_SHARE
 
 
 def _read_arrivals(

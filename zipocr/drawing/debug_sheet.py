@@ -56,7 +56,7 @@ PANEL_PADDING = 10
 # A page of a few pixels is shown as pixels, not as five screens of gray.
 MAX_ENLARGEMENT = 12.0
 CELL = 26
-LARGEST_THIN = 28
+MAX_THIN = 28
 
 SHADES = " .,:;-~=+*ox%&#8@"
 TEXT_GAP = "   "
@@ -372,7 +372,7 @@ def _font(size: int, *, strong: bool) -> tuple[int, float, int]:
     font = cv2.FONT_HERSHEY_DUPLEX if strong else cv2.FONT_HERSHEY_SIMPLEX
     # OpenCV 4 draws strokes, which look starved in large letters; OpenCV 5 draws a bolder font for
     # 2.
-    return font, size / 30, 2 if strong and size > LARGEST_THIN else 1
+    return font, size / 30, 2 if strong and size > MAX_THIN else 1
 
 
 def _text_width(words: str, size: int, *, strong: bool = False) -> int:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 Confidences: TypeAlias = NDArray[np.float64]
-Truths: TypeAlias = NDArray[np.bool_]
+Correct: TypeAlias = NDArray[np.bool_]
 Weights: TypeAlias = NDArray[np.float64]
 
 Z95 = 1.96
@@ -87,7 +87,7 @@ def exact_interval(wrong: int, count: int) -> Interval:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Accepting:
+class RiskCoverage:
     """What there is to accept from each confidence on: (L,) each, the highest first.
 
     ``count`` answers are as sure as ``threshold`` or surer, ``wrong`` of them wrong; with weights,
@@ -99,18 +99,20 @@ class Accepting:
     wrong: NDArray[np.float64]
 
 
-def accepting(confidence: Confidences, right: Truths, weights: Weights | None = None) -> Accepting:
+def accepting(
+    confidence: Confidences, right: Correct, weights: Weights | None = None
+) -> RiskCoverage:
     """Lower the threshold from one confidence to the next: (N,), (N,)."""
     weights = np.ones(len(confidence)) if weights is None else weights
     order = np.argsort(-confidence, kind="stable")
     falling = confidence[order]
     last = np.flatnonzero(np.append(np.diff(falling) != 0, True)[: len(order)])
     count, wrong = np.cumsum(weights[order]), np.cumsum(np.where(right, 0.0, weights)[order])
-    return Accepting(threshold=falling[last], count=count[last], wrong=wrong[last])
+    return RiskCoverage(threshold=falling[last], count=count[last], wrong=wrong[last])
 
 
-def acceptable(
-    confidence: Confidences, right: Truths, risk: float, weights: Weights | None = None
+def risk_coverage(
+    confidence: Confidences, right: Correct, risk: float, weights: Weights | None = None
 ) -> float:
     """How many can be accepted, most confident first, while at most a share of ``risk`` is wrong: (N,), (N,)."""
     found = accepting(confidence, right, weights)
@@ -119,7 +121,7 @@ def acceptable(
 
 
 def calibration_error(
-    confidence: Confidences, right: Truths, weights: Weights | None = None
+    confidence: Confidences, right: Correct, weights: Weights | None = None
 ) -> float:
     """Mean distance of confidence from truth over `ECE_BINS` bins of equal weight.
 
@@ -139,7 +141,7 @@ def calibration_error(
 
 
 def reliability(
-    confidence: Confidences, right: Truths, weights: Weights | None = None
+    confidence: Confidences, right: Correct, weights: Weights | None = None
 ) -> list[Bin]:
     """What was right where the confidence was so high.
 
@@ -159,7 +161,7 @@ def reliability(
     ]
 
 
-def fewest(error: float) -> int:
+def labels_needed(error: float) -> int:
     """How many answers without a mistake it takes to promise that no more than a share of ``error``, above 0, is wrong.
 
     Examples

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from zipocr.errors import InputError, printable
-from zipocr.evaluate.metrics import Batch, Case
+from zipocr.evaluate.metrics import Case, Population
 from zipocr.results.corrections import COLUMNS as CORRECTIONS
-from zipocr.results.corrections import Drawn, read_corrections
+from zipocr.results.corrections import SampledAs, read_corrections
 from zipocr.results.csv_file import Row, from_cell, to_cell
 from zipocr.storage.untrusted import read_plain
 from zipocr.types import Status, dashed, eaten_zeros
@@ -159,7 +159,7 @@ def _page(cell: str, where: str) -> int:
 
 
 def _drawn(cell: str, where: str) -> str:
-    if cell and cell not in set(Drawn):
+    if cell and cell not in set(SampledAs):
         raise InputError(
             f"{where}: {cell[:_SHOWN]!r} in the column drawn; it has to be doubt or audit, or empty."
         )
@@ -348,7 +348,7 @@ def to_cases(pairs: Sequence[tuple[Label, Row]], *, by: str | None) -> list[Case
         If pages were drawn for an audit of other results: then nobody knows what they are a sample
         of.
     """
-    is_audited = any(label.drawn == Drawn.AUDIT for label, _ in pairs)
+    is_audited = any(label.drawn == SampledAs.AUDIT for label, _ in pairs)
     if is_audited:
         _check_drawn(pairs)
     return [
@@ -361,8 +361,8 @@ def to_cases(pairs: Sequence[tuple[Label, Row]], *, by: str | None) -> list[Case
             confidence=row.confidence,
             status=row.status,
             group=label.columns[by] if by else "",
-            is_audit=label.drawn == Drawn.AUDIT,
-            is_doubt=label.drawn == Drawn.DOUBT,
+            is_audit=label.drawn == SampledAs.AUDIT,
+            is_doubt=label.drawn == SampledAs.DOUBT,
         )
         for label, row in pairs
     ]
@@ -383,7 +383,7 @@ def _check_drawn(pairs: Sequence[tuple[Label, Row]]) -> None:
 
 def _drawn_otherwise(label: Label, row: Row) -> str:
     """Say what shows that a page was drawn from other results; nothing where nothing does."""
-    if (row.status is Status.READ) != (label.drawn == Drawn.AUDIT):
+    if (row.status is Status.READ) != (label.drawn == SampledAs.AUDIT):
         return f"was drawn as {label.drawn}, and its status is {row.status}"
     now = row.zip + row.plus4
     if label.read not in {None, now}:
@@ -391,11 +391,11 @@ def _drawn_otherwise(label: Label, row: Row) -> str:
     return ""
 
 
-def to_batch(rows: Sequence[Row]) -> Batch:
+def to_batch(rows: Sequence[Row]) -> Population:
     """Give the confidences of all pages, those that were read and the others."""
     read = [_confidence(row) for row in rows if row.status is Status.READ]
     doubtful = [_confidence(row) for row in rows if row.status is not Status.READ]
-    return Batch(read=np.array(read, np.float64), doubtful=np.array(doubtful, np.float64))
+    return Population(read=np.array(read, np.float64), doubtful=np.array(doubtful, np.float64))
 
 
 def _confidence(row: Row) -> float:

@@ -15,22 +15,22 @@ from numpy.typing import NDArray
 
 from zipocr.evaluate.error_rates import (
     RISKS,
-    Accepting,
     Bin,
     Confidences,
+    Correct,
     Interval,
-    Truths,
+    RiskCoverage,
     Weights,
-    acceptable,
     accepting,
     calibration_error,
     exact_interval,
-    fewest,
+    labels_needed,
     reliability,
+    risk_coverage,
     upper_bound,
     wilson,
 )
-from zipocr.types import MOST_DIGITS, ZIP_LENGTH, Status
+from zipocr.types import MAX_DIGITS, ZIP_LENGTH, Status
 
 WORST = 12
 """How many errors are shown."""
@@ -74,7 +74,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Batch:
+class Population:
     """All pages that labelled ones were drawn from.
 
     ``read`` and ``doubtful`` are the confidences of the pages with the status ``read`` and of the
@@ -132,7 +132,7 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class DigitPosition:
     """The digits at one place of the ZIP, from 1.
 
     How many were compared, and the share of them that is right.
@@ -145,7 +145,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Curve:
+class RiskCoverageCurve:
     """What is accepted from each confidence on, (L,) each, the highest first.
 
     ``accepted`` is a share of all pages, ``wrong`` the share of these that is wrong, ``bound`` its
@@ -160,7 +160,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """A point of a `Curve`."""
+    """A point of a `RiskCoverageCurve`."""
 
     threshold: float
     accepted: float
@@ -200,10 +200,10 @@ class Evaluation:
     figures: Figures
     groups: dict[str, Figures]
     estimate: Estimate | None
-    places: tuple[Place, ...]
+    places: tuple[DigitPosition, ...]
     confusion: NDArray[np.float64]
     bins: tuple[Bin, ...]
-    curve: Curve
+    curve: RiskCoverageCurve
     suggestion: Suggestion
     worst: tuple[Case, ...]
     errors: int
@@ -211,7 +211,7 @@ class Evaluation:
 
 
 def evaluate(
-    cases: Sequence[Case], *, max_error: float, batch: Batch | None = None, worst: int = WORST
+    cases: Sequence[Case], *, max_error: float, batch: Population | None = None, worst: int = WORST
 ) -> Evaluation:
     """Evaluate labelled pages.
 
@@ -280,7 +280,7 @@ class _Sample:
         self.confidence: Confidences = np.array(
             [case.confidence or 0.0 for case in self.found], np.float64
         )
-        self.right: Truths = np.array([case.is_right for case in self.found], np.bool_)
+        self.right: Correct = np.array([case.is_right for case in self.found], np.bool_)
         self.weights: Weights = np.array([case.weight for case in self.found], np.float64)
 
     @cached_property
@@ -298,7 +298,7 @@ def _effective(cases: Sequence[Case]) -> float:
     return _sum(cases) ** 2 / sum(case.weight**2 for case in cases)
 
 
-def _estimate(cases: Sequence[Case], batch: Batch) -> Estimate:
+def _estimate(cases: Sequence[Case], batch: Population) -> Estimate:
     audited = sum(case.is_audit for case in cases)
     return Estimate(
         read=len(batch.read),
@@ -327,7 +327,7 @@ def _figures(sample: _Sample) -> Figures:
         exact=exact,
         exact_interval=wilson(exact, _effective(cases)),
         at_risk=tuple(
-            acceptable(sample.confidence, sample.right, risk, sample.weights) / total
+            risk_coverage(sample.confidence, sample.right, risk, sample.weights) / total
             for risk in RISKS
         ),
         accepted=_sum(accepted) / total,
@@ -359,17 +359,17 @@ def _stratified(sample: _Sample, estimate: Estimate) -> Interval:
     )
 
 
-def _places(sample: _Sample) -> list[Place]:
+def _places(sample: _Sample) -> list[DigitPosition]:
     """Compare digit by digit what stands there and what was read."""
     found = []
-    for place in range(MOST_DIGITS):
+    for place in range(MAX_DIGITS):
         cases = [case for case in sample.cases if len(case.digits) > place]
         if cases:
             right = _sum([case for case in cases if case.truth[place] == case.read[place]]) / _sum(
                 cases
             )
             found.append(
-                Place(
+                DigitPosition(
                     place=place + 1,
                     count=len(cases),
                     right=right,
@@ -387,14 +387,14 @@ def _confusion(sample: _Sample) -> NDArray[np.float64]:
     return counts
 
 
-def _curve(sample: _Sample, batch: Batch | None) -> Curve:
+def _curve(sample: _Sample, batch: Population | None) -> RiskCoverageCurve:
     found = accepting(sample.confidence, sample.right, sample.weights)
     bound = (
         upper_bound(found.wrong, found.count)
         if batch is None
         else _batch_bound(sample, batch, found)
     )
-    return Curve(
+    return RiskCoverageCurve(
         threshold=found.threshold,
         accepted=found.count / sample.total,
         wrong=found.wrong / found.count,
@@ -402,7 +402,7 @@ def _curve(sample: _Sample, batch: Batch | None) -> Curve:
     )
 
 
-def _batch_bound(sample: _Sample, batch: Batch, found: Accepting) -> NDArray[np.float64]:
+def _batch_bound(sample: _Sample, batch: Population, found: RiskCoverage) -> NDArray[np.float64]:
     """Upper bound of the share of wrong ZIPs among all of a batch that are so sure.
 
     Audits above a threshold are a sample, drawn by chance, of what was read above it. Doubtful
@@ -427,7 +427,7 @@ def _batch_bound(sample: _Sample, batch: Batch, found: Accepting) -> NDArray[np.
     return np.asarray(most / (read + doubtful))
 
 
-def _suggest(curve: Curve, max_error: float, *, checked: int) -> Suggestion:
+def _suggest(curve: RiskCoverageCurve, max_error: float, *, checked: int) -> Suggestion:
     points = range(len(curve.threshold))
     fine = np.flatnonzero(curve.bound <= max_error)
     surest = min(points, key=lambda place: (curve.bound[place], -place), default=None)
@@ -436,11 +436,11 @@ def _suggest(curve: Curve, max_error: float, *, checked: int) -> Suggestion:
         point=_point(curve, int(fine[-1])) if len(fine) else None,
         surest=None if surest is None else _point(curve, surest),
         checked=checked,
-        needed=fewest(max_error),
+        needed=labels_needed(max_error),
     )
 
 
-def _point(curve: Curve, place: int) -> Point:
+def _point(curve: RiskCoverageCurve, place: int) -> Point:
     return Point(
         threshold=float(curve.threshold[place]),
         accepted=float(curve.accepted[place]),

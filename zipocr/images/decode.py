@@ -30,7 +30,7 @@ from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from zipocr.errors import OutputError
 from zipocr.images.s3 import PATIENCE, Url, etag, fetch, is_url
-from zipocr.preprocess.polarity import on_light_paper
+from zipocr.preprocess.polarity import normalize_polarity
 from zipocr.results.csv_file import clashing, row_names
 from zipocr.storage.atomic import write_whole
 from zipocr.storage.untrusted import open_plain
@@ -69,13 +69,13 @@ HEIF_BRANDS = frozenset(
     }
 )
 # A file is read whole before it is looked at; no scan comes near this size.
-LARGEST_FILE = 2**30
+MAX_FILE_BYTES = 2**30
 # A file of at most this many bytes, which is a plain image of one page of at most this many pixels,
 # is decoded and read in no time whatever it shows.
 LIGHT_BYTES, LIGHT_PIXELS = 4_000_000, 1_000_000
 # Scans of a progressive JPEG: encoders write some ten, and each takes as long as a picture of its
 # own.
-MOST_SCANS = 40
+MAX_SCANS = 40
 # Pixels that are composited at a time, so that a page is not held several times over in full
 # colour.
 BAND_PIXELS = 1_000_000
@@ -319,16 +319,16 @@ def _read(path: Path) -> bytes | Unread:
     """Read a plain file; some of /proc count as such and never end."""
     with open_plain(path) as file:
         size = os.fstat(file.fileno()).st_size
-        if size > LARGEST_FILE:
-            return _too_large(f"a file of more than {LARGEST_FILE >> 20} MB")
+        if size > MAX_FILE_BYTES:
+            return _too_large(f"a file of more than {MAX_FILE_BYTES >> 20} MB")
         return file.read(size + 1) or _unreadable("empty file")
 
 
 def _fetch(url: Url) -> bytes | Unread:
     """Bring a file here that is elsewhere."""
-    data = fetch(url, most=LARGEST_FILE)
-    if len(data) > LARGEST_FILE:
-        return _too_large(f"a file of more than {LARGEST_FILE >> 20} MB")
+    data = fetch(url, most=MAX_FILE_BYTES)
+    if len(data) > MAX_FILE_BYTES:
+        return _too_large(f"a file of more than {MAX_FILE_BYTES >> 20} MB")
     return data or _unreadable("empty file")
 
 
@@ -545,8 +545,8 @@ def _refuse_swindle(image: Image.Image, data: Buffer) -> None:
     if image.format == "PNG" and _is_cut_off(data):
         message = "cut off"
         raise ValueError(message)
-    if image.format == "JPEG" and _count_scans(data) > MOST_SCANS:
-        message = f"more than {MOST_SCANS} scans"
+    if image.format == "JPEG" and _count_scans(data) > MAX_SCANS:
+        message = f"more than {MAX_SCANS} scans"
         raise ValueError(message)
 
 
@@ -567,7 +567,7 @@ def _count_scans(data: Buffer) -> int:
 def _turned(page: GrayImage) -> GrayImage | Unread:
     """Bring a page to dark writing on light paper, which takes memory too."""
     try:
-        return on_light_paper(page)
+        return normalize_polarity(page)
     except (MemoryError, cv2.error) as error:
         if _lacks_memory(error):
             return _OUT_OF_MEMORY

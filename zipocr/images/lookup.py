@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from zipocr.config import LARGEST_MAX_PIXELS, ScanConfig
+from zipocr.config import MAX_PIXELS_LIMIT, ScanConfig
 from zipocr.errors import InputError
-from zipocr.results.csv_file import beside, from_cell, row_names, to_cell
+from zipocr.results.csv_file import from_cell, row_names, sidecar_path, to_cell
 from zipocr.storage.untrusted import open_plain, parse_json, read_plain
 
 DEFAULTS = ScanConfig()
@@ -29,7 +29,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Root:
+class SearchRoot:
     """A folder, and what stands in front of the names that are looked for in it.
 
     Or a file, and its name in the results.
@@ -43,14 +43,14 @@ class Root:
         if name == self.label and not self.path.is_dir():
             return self.path
         front = f"{self.label}/" if self.label else ""
-        return inside(self.path, name.removeprefix(front)) if name.startswith(front) else None
+        return safe_join(self.path, name.removeprefix(front)) if name.startswith(front) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
     """Where to look for files, the first that is there."""
 
-    roots: tuple[Root, ...]
+    roots: tuple[SearchRoot, ...]
 
     def find(self, name: str) -> Path | None:
         """Find a file by its name in the results; None where there is none."""
@@ -58,7 +58,7 @@ class Sources:
         return next((path for path in candidates if path is not None and _is_file(path)), None)
 
 
-def inside(folder: Path, name: str) -> Path | None:
+def safe_join(folder: Path, name: str) -> Path | None:
     """Join a folder and a name, unless the name, or a link on its way, leads out of it.
 
     Examples
@@ -104,8 +104,8 @@ def sources_of(results: Path, images: Path | None) -> Sources:
         As `read_provenance`.
     """
     if images is not None:
-        return Sources(roots=(Root(path=images),))
-    return Sources(roots=(*_told(read_provenance(results)), Root(path=Path())))
+        return Sources(roots=(SearchRoot(path=images),))
+    return Sources(roots=(*_told(read_provenance(results)), SearchRoot(path=Path())))
 
 
 def read_provenance(results: Path) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def read_provenance(results: Path) -> dict[str, Any]:
     InputError
         If what is there cannot be read, or is none of zipocr's.
     """
-    path = beside(results, ".json")
+    path = sidecar_path(results, ".json")
     try:
         found = parse_json(read_plain(path))
         _check_kinds(found)
@@ -139,7 +139,7 @@ def _check_kinds(facts: Mapping[str, Any]) -> None:
         raise ValueError("paths are of another kind")
 
 
-def _told(provenance: Mapping[str, Any]) -> tuple[Root, ...]:
+def _told(provenance: Mapping[str, Any]) -> tuple[SearchRoot, ...]:
     """The PATHs of a scan or watch, as its rows named them."""
     if not {"folder", "paths"} <= provenance.keys():
         return ()
@@ -148,8 +148,8 @@ def _told(provenance: Mapping[str, Any]) -> tuple[Root, ...]:
     there = [folder / path for path in given]
     names = row_names(given, folder=folder)
     if len(given) == 1 and there[0].is_dir():
-        return (Root(path=there[0]),)
-    return tuple(Root(path=path, label=name) for path, name in zip(there, names, strict=True))
+        return (SearchRoot(path=there[0]),)
+    return tuple(SearchRoot(path=path, label=name) for path, name in zip(there, names, strict=True))
 
 
 def named(path: Path) -> dict[str, str]:
@@ -199,7 +199,7 @@ def read_origin(results: Path) -> Origin:
         model=str(folder / model) if (folder / model).is_file() else model,
         directory=folder / from_cell(directory) if directory else None,
         use_directory=bool(options.get("use_directory", True)),
-        max_pixels=min(max(max_pixels, 1), LARGEST_MAX_PIXELS)
+        max_pixels=min(max(max_pixels, 1), MAX_PIXELS_LIMIT)
         if isinstance(max_pixels, int)
         else DEFAULTS.max_pixels,
     )

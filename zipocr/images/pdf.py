@@ -23,7 +23,7 @@ POINTS_PER_INCH = 72
 SCALE = DPI / POINTS_PER_INCH * (1 - 1e-6)
 # A damaged file may claim a million pages: after so many in a row that cannot be loaded there are
 # no more.
-MOST_LOST_PAGES = 20
+MAX_LOST_PAGES = 20
 # Its hints are for programmers, and do not say which file is meant; the rows do.
 logging.getLogger("pypdfium2").setLevel(logging.CRITICAL)
 # The entries of a picture that tell its size are never compressed, and next to each other.
@@ -120,9 +120,9 @@ def _draw_all(
         except pypdfium2.PdfiumError:
             lost += 1
             yield _unreadable(
-                f"page {number + 1}{' and what follows' if lost == MOST_LOST_PAGES else ''} is damaged"
+                f"page {number + 1}{' and what follows' if lost == MAX_LOST_PAGES else ''} is damaged"
             )
-            if lost == MOST_LOST_PAGES:
+            if lost == MAX_LOST_PAGES:
                 return
             continue
         lost = 0

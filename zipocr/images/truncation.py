@@ -12,9 +12,9 @@ from typing import BinaryIO
 from zipocr.storage.untrusted import open_plain
 
 # What takes more steps than these is no scan, and is not followed further; a step goes so far.
-MOST_STEPS = 500_000
+MAX_STEPS = 500_000
 _STEP = 16
-_LEAST_BYTES = 8
+_MIN_BYTES = 8
 _BLOCK = 1 << 20
 _JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD8)})
 _JPEG_SCAN, _JPEG_END, _JPEG_FILL = 0xDA, 0xD9, 0xFF
@@ -58,7 +58,7 @@ class _Contents:
         if place + length > self.size:
             raise EOFError
         self._steps += 1 + length // _STEP
-        if self._steps > MOST_STEPS:
+        if self._steps > MAX_STEPS:
             raise _TooLongError
         self._file.seek(place)
         data = self._file.read(length)
@@ -94,7 +94,7 @@ def ends_early(path: Path) -> bool:
     try:
         with open_plain(path) as file:
             contents = _Contents(file, os.fstat(file.fileno()).st_size)
-            if check := _check_of(contents.take(0, _LEAST_BYTES)):
+            if check := _check_of(contents.take(0, _MIN_BYTES)):
                 check(contents)
     except EOFError:
         return True

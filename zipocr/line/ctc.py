@@ -12,14 +12,14 @@ from zipocr.types import Floats
 # the probability from which a class is tried in a frame. With a third of it nothing is found that
 # is missed so: of 1,860 crops of `dev` 1,847 have their ZIP among six strings.
 BEAM = 16
-BEHIND = 1e-6
-LEAST_SHARE = 3e-4
+PRUNE_RATIO = 1e-6
+MIN_CLASS_PROBABILITY = 3e-4
 # Probability that no string falls below: frames of other strings are never read as quite
 # impossible.
 FLOOR = 1e-30
 
 
-def best_labels(frames: Floats) -> dict[tuple[int, ...], float]:
+def prefix_beam_search(frames: Floats) -> dict[tuple[int, ...], float]:
     """The most probable labellings and their probabilities, most probable first.
 
     Parameters
@@ -54,7 +54,7 @@ def best_labels(frames: Floats) -> dict[tuple[int, ...], float]:
 
 def _active(frames: Floats) -> NDArray[np.bool_]:
     """Which frames may hold anything but a blank: (T,)."""
-    return np.asarray((frames[:, BLANK + 1 :] >= LEAST_SHARE).any(axis=1))
+    return np.asarray((frames[:, BLANK + 1 :] >= MIN_CLASS_PROBABILITY).any(axis=1))
 
 
 def _followed(
@@ -66,7 +66,7 @@ def _followed(
     """
     joined: dict[tuple[int, ...], float] = {}
     follow = list(run.items())
-    least = BEHIND * max(spelt.values()) * follow[0][1]
+    least = PRUNE_RATIO * max(spelt.values()) * follow[0][1]
     for rank, (before, share) in enumerate(spelt.items(), start=1):
         # What comes i-th before and j-th after has i j - 1 likelier ones before it.
         for after, more in follow[: BEAM // rank]:
@@ -80,7 +80,7 @@ def _followed(
 
 def _likeliest(spelt: Mapping[tuple[int, ...], float]) -> dict[tuple[int, ...], float]:
     """At most `BEAM` of some labellings, most probable first, and none that is far behind."""
-    least = BEHIND * max(spelt.values())
+    least = PRUNE_RATIO * max(spelt.values())
     likely = [(-share, labels) for labels, share in spelt.items() if share >= least]
     return {labels: -share for share, labels in sorted(likely)[:BEAM]}
 
@@ -93,7 +93,7 @@ def _search(run: Sequence[Sequence[float]]) -> dict[tuple[int, ...], float]:
     kept: dict[tuple[int, ...], tuple[float, float]] = {(): (first[BLANK], 0.0)}
     kept |= {(label,): (0.0, share) for label, share in _active_classes(first)}
     for shares in others:
-        kept = _lengthened(kept, shares)
+        kept = _extend(kept, shares)
     return _likeliest({prefix: blank + ending for prefix, (blank, ending) in kept.items()})
 
 
@@ -102,11 +102,11 @@ def _active_classes(shares: Sequence[float]) -> list[tuple[int, float]]:
     return [
         (label, share)
         for label, share in enumerate(shares[BLANK + 1 :], start=BLANK + 1)
-        if share >= LEAST_SHARE
+        if share >= MIN_CLASS_PROBABILITY
     ]
 
 
-def _lengthened(
+def _extend(
     kept: Mapping[tuple[int, ...], tuple[float, float]], shares: Sequence[float]
 ) -> dict[tuple[int, ...], tuple[float, float]]:
     """Prefixes as they are after one more frame.
@@ -127,7 +127,7 @@ def _lengthened(
             more = (blank if label == last else blank + ending) * share
             ways[longer] = (0.0, more) if stayed is None else (stayed[0], stayed[1] + more)
     totals = [blank + ending for blank, ending in ways.values()]
-    least = BEHIND * max(totals)
+    least = PRUNE_RATIO * max(totals)
     if len(totals) > BEAM:
         least = max(least, sorted(totals)[-BEAM])
     return {
@@ -146,7 +146,7 @@ def log_probabilities(readings: Sequence[Floats], texts: Sequence[str]) -> NDArr
     readings at once.
     """
     found = np.full((len(readings), len(texts)), np.log(FLOOR))
-    frames = _of_one_length([_condensed(reading)[0] for reading in readings])
+    frames = _of_one_length([_collapse_blanks(reading)[0] for reading in readings])
     for length in {len(text) for text in texts}:
         places = [place for place, text in enumerate(texts) if len(text) == length]
         states = np.stack([_states(texts[place]) for place in places])
@@ -154,7 +154,7 @@ def log_probabilities(readings: Sequence[Floats], texts: Sequence[str]) -> NDArr
     return found
 
 
-def _condensed(frames: Floats) -> tuple[Floats, NDArray[np.float64]]:
+def _collapse_blanks(frames: Floats) -> tuple[Floats, NDArray[np.float64]]:
     """Frames that hold hardly anything but a blank taken for one, but for the last of them; and where each lies.
 
     (T, 12) -> (T', 12), (T',). It may show each class once, which is what is likely in so many: two
@@ -191,7 +191,7 @@ def _states(text: str) -> NDArray[np.intp]:
 def _forward(frames: NDArray[np.float64], states: NDArray[np.intp]) -> NDArray[np.float64]:
     """Probabilities of K sequences of states in R readings: (R, T, 12), (K, S) -> (R, K)."""
     shares = np.ascontiguousarray(frames[:, :, states].swapaxes(0, 1))
-    jumps = _jumps(states)
+    jumps = _skip_allowed(states)
     # Two columns of nothing before the states stand for steps from before the first.
     reached = np.zeros((len(frames), len(states), states.shape[1] + 2))
     here, before, skipped = reached[..., 2:], reached[..., 1:-1], reached[..., :-2]
@@ -205,7 +205,7 @@ def _forward(frames: NDArray[np.float64], states: NDArray[np.intp]) -> NDArray[n
     return np.asarray(here[..., -2:].sum(axis=-1))
 
 
-def _jumps(states: NDArray[np.intp]) -> NDArray[np.float64]:
+def _skip_allowed(states: NDArray[np.intp]) -> NDArray[np.float64]:
     """1 where the blank before a state may be left out.
 
     Before a digit that is not its predecessor again. (K, S).
@@ -245,9 +245,9 @@ def _best_path(frames: Floats) -> tuple[str, NDArray[np.float64]]:
 def _align(frames: Floats, texts: Sequence[str]) -> NDArray[np.float64]:
     """Align strings by the Viterbi algorithm: (T, 12), K strings of N digits -> (K, N)."""
     states = np.stack([_states(text) for text in texts])
-    condensed, places = _condensed(frames)
+    condensed, places = _collapse_blanks(frames)
     shares = np.log(np.maximum(condensed.astype(np.float64)[:, states], FLOOR))
-    barred = np.where(_jumps(states) > 0, 0.0, -np.inf)
+    barred = np.where(_skip_allowed(states) > 0, 0.0, -np.inf)
     # The best way to each state of each frame, with two columns of nothing before the states.
     best = np.full((len(shares), len(texts), states.shape[1] + 2), -np.inf)
     best[0, :, 2:4] = shares[0, :, :2]
@@ -258,14 +258,14 @@ def _align(frames: Floats, texts: Sequence[str]) -> NDArray[np.float64]:
         np.maximum(here, before[:, 2:], out=here)
         here += shares[frame]
     path = np.array(
-        [_way_back(best[:, place], barred[place].tolist()) for place in range(len(texts))]
+        [_backtrace(best[:, place], barred[place].tolist()) for place in range(len(texts))]
     ).T
     on_digit = path[:, :, None] == np.arange(1, states.shape[1], 2)
     with np.errstate(invalid="ignore"):
         return np.asarray((on_digit * places[:, None, None]).sum(axis=0) / on_digit.sum(axis=0))
 
 
-def _way_back(best: NDArray[np.float64], barred: Sequence[float]) -> list[int]:
+def _backtrace(best: NDArray[np.float64], barred: Sequence[float]) -> list[int]:
     """The states on the best way through all frames.
 
     The scores of all ways, (T, S + 2) -> T states.

@@ -9,25 +9,25 @@ from numpy.typing import NDArray
 from zipocr.line.network import PIXELS_PER_STEP
 from zipocr.preprocess.page import InkPage
 
-STRIP_HEIGHT = 32
+LINE_HEIGHT = 32
 # Digits are brought to about this height in pixels; ascenders, and what a slope that was misjudged
 # moves, still find room.
 DIGIT_HEIGHT = 18
 # Paper before and after the ink, in digit heights.
 MARGIN = 0.5
-LEAST_LENGTH, MOST_LENGTH = 16, 448
-MOST_SLOPE = 0.25
+MIN_LENGTH, MAX_LENGTH = 16, 448
+MAX_SLOPE = 0.25
 # How much a page is smoothed before its pixels are brought to the strip's, in pixels of the strip.
 # Of 4,000 composed strings the network reads 0.878 so, 0.877 at 0.4 and at 0.7, and 0.873 if the
 # page is shrunk instead.
-SOFTENING = 0.5
+SMOOTHING_SIGMA = 0.5
 # Darkness of the page's ink on average, of 255.
-INK_LEVEL = 200
+INK_DARKNESS = 200
 _GRAYS = np.arange(256, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Strip:
+class LineImage:
     """A straightened line.
 
     ``pixels`` is ``(2, 32, W) uint8``, W a multiple of 4: the darkness of the page, 0 paper to 255,
@@ -39,7 +39,7 @@ class Strip:
     to_page: NDArray[np.float64]
 
 
-def straighten(page: InkPage, height: float) -> Strip:
+def rectify(page: InkPage, height: float) -> LineImage:
     """Bring the line of writing on a page to one height, level and darkness.
 
     Parameters
@@ -55,26 +55,26 @@ def straighten(page: InkPage, height: float) -> Strip:
     normalized, coverage = page.scaled.normalized, page.coverage
     first, _, wide, _ = cv2.boundingRect(page.ink.view(np.uint8))
     step = height / DIGIT_HEIGHT
-    length = min(max(round((wide + 2 * MARGIN * height) / step), LEAST_LENGTH), MOST_LENGTH)
+    length = min(max(round((wide + 2 * MARGIN * height) / step), MIN_LENGTH), MAX_LENGTH)
     slope, middle = _line(coverage)
     # Places are the middles of pixels.
     left = first - MARGIN * height + (step - 1) / 2
-    top = slope * left + middle - step * (STRIP_HEIGHT - 1) / 2
+    top = slope * left + middle - step * (LINE_HEIGHT - 1) / 2
     to_page = np.array([[step, 0, left], [slope * step, step, top]])
-    darkness = (page.paper - _GRAYS) * INK_LEVEL / page.contrast
+    darkness = (page.paper - _GRAYS) * INK_DARKNESS / page.contrast
     planes = cv2.LUT(normalized, darkness.clip(0, 255).astype(np.uint8)), coverage
-    shape = (STRIP_HEIGHT, length + -length % PIXELS_PER_STEP)
+    shape = (LINE_HEIGHT, length + -length % PIXELS_PER_STEP)
     pixels = np.empty((len(planes), *shape), np.uint8)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     for plane, straight in zip(planes, pixels, strict=True):
-        soft = cv2.GaussianBlur(plane, (0, 0), SOFTENING * step)
+        soft = cv2.GaussianBlur(plane, (0, 0), SMOOTHING_SIGMA * step)
         cv2.warpAffine(soft, to_page, shape[::-1], straight, flags)
-    return Strip(pixels=pixels, to_page=to_page)
+    return LineImage(pixels=pixels, to_page=to_page)
 
 
 def _line(inked: NDArray[np.uint8]) -> tuple[float, float]:
     """Slope and level of the straight line through the middle of ink."""
     moments = cv2.moments(inked)
     spread, total = moments["mu20"], moments["m00"] or 1.0
-    slope = min(max(moments["mu11"] / spread, -MOST_SLOPE), MOST_SLOPE) if spread else 0.0
+    slope = min(max(moments["mu11"] / spread, -MAX_SLOPE), MAX_SLOPE) if spread else 0.0
     return slope, (moments["m01"] - slope * moments["m10"]) / total

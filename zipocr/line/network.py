@@ -23,7 +23,7 @@ BLANK = 0
 FIRST_DIGIT = 1
 OTHER = 11
 CLASSES = 12
-PLANES = 2
+INPUT_CHANNELS = 2
 PIXELS_PER_FRAME = 2
 # What the last layer makes of four columns: two frames of so many features.
 PIXELS_PER_STEP = 4

@@ -10,17 +10,17 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.line.ctc import FLOOR, align_digits, best_labels, log_probabilities
-from zipocr.line.line_image import STRIP_HEIGHT, Strip
+from zipocr.line.ctc import FLOOR, align_digits, log_probabilities, prefix_beam_search
+from zipocr.line.line_image import LINE_HEIGHT, LineImage
 from zipocr.line.network import FIRST_DIGIT, OTHER, PIXELS_PER_FRAME, Network
-from zipocr.types import MOST_DIGITS, ZIP_LENGTH, Floats
+from zipocr.types import MAX_DIGITS, ZIP_LENGTH, Floats
 
-LENGTHS = (ZIP_LENGTH, MOST_DIGITS)
-MOST_STRINGS = 6
+LENGTHS = (ZIP_LENGTH, MAX_DIGITS)
+MAX_STRINGS = 6
 # A string that is less likely than the best by this factor is not worth a look.
 FAR_BEHIND = 0.01
 # What all other strings have at least when two readings of a line are put together.
-LEAST_REST = 1e-6
+MIN_REST = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,7 +35,7 @@ class LineReading:
     ``known`` are the log probabilities of other strings that were asked for.
     """
 
-    strip: Strip
+    strip: LineImage
     features: Floats
     frames: Floats
     strings: Mapping[str, float]
@@ -55,7 +55,7 @@ class LineReading:
         (N,) for each string, in pixels of the page; empty for one that does not fit the line.
         """
         across, down, shift = self.strip.to_page[0]
-        middle = down * (STRIP_HEIGHT - 1) / 2 + shift
+        middle = down * (LINE_HEIGHT - 1) / 2 + shift
         frames: dict[str, NDArray[np.float64]] = {}
         for length in LENGTHS:
             some = [text for text in texts if len(text) == length]
@@ -99,7 +99,7 @@ def merge_passes(line: LineReading, again: LineReading) -> LineReading:
     texts = sorted({*line.strings, *again.strings})
     scores = log_probabilities([line.frames, again.frames], texts).mean(axis=0)
     others = np.mean(
-        [np.log(max(1 - sum(one.strings.values()), LEAST_REST)) for one in (line, again)]
+        [np.log(max(1 - sum(one.strings.values()), MIN_REST)) for one in (line, again)]
     )
     total = float(np.logaddexp.reduce([*scores, others]))
     strings = dict(zip(texts, np.exp(scores - total).tolist(), strict=True))
@@ -110,10 +110,10 @@ def merge_passes(line: LineReading, again: LineReading) -> LineReading:
 
 
 def _likeliest(strings: Mapping[str, float]) -> dict[str, float]:
-    return dict(sorted(strings.items(), key=lambda item: (-item[1], item[0]))[:MOST_STRINGS])
+    return dict(sorted(strings.items(), key=lambda item: (-item[1], item[0]))[:MAX_STRINGS])
 
 
-def read_lines(network: Network, strips: Sequence[Strip]) -> list[LineReading]:
+def read_lines(network: Network, strips: Sequence[LineImage]) -> list[LineReading]:
     """Reads straightened lines, step by step for all of them.
 
     Each step finds its own in the processor's caches.
@@ -123,8 +123,8 @@ def read_lines(network: Network, strips: Sequence[Strip]) -> list[LineReading]:
     return list(map(_to_reading, strips, features, frames))
 
 
-def _to_reading(strip: Strip, features: Floats, frames: Floats) -> LineReading:
-    spelt = best_labels(frames)
+def _to_reading(strip: LineImage, features: Floats, frames: Floats) -> LineReading:
+    spelt = prefix_beam_search(frames)
     total = max(sum(spelt.values()), 1e-30)
     strings = {
         _to_text(labels): share / total

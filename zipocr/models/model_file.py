@@ -1,6 +1,6 @@
 """The door to model files.
 
-Plain ``.npz`` archives of arrays and a passport in JSON. Nothing in them is ever unpickled.
+Plain ``.npz`` archives of arrays and a model card in JSON. Nothing in them is ever unpickled.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ SHIPPED = ("digits", "mail")
 FORMAT = 2
 _SHOWN = 40  # letters of a wrong value that an error repeats
 DIGEST = "sha256"
-LARGEST = 1 << 28
+MAX_BYTES = 1 << 28
 """Bytes that the members of a model file may have.
 
 A small file can be packed so that it fills the memory.
@@ -64,7 +64,7 @@ def load_model(name_or_path: str) -> Model:
     """
     path = _find(name_or_path)
     try:
-        found = unpack(path, most=LARGEST)
+        found = unpack(path, most=MAX_BYTES)
     except FileNotFoundError:
         raise ModelError(
             f"no model {name_or_path!r}: give {', '.join(SHIPPED)} or the path of a file made by 'zipocr train'"
@@ -139,22 +139,22 @@ def _checked(path: Path, found: dict[str, NDArray[Any]]) -> Model:
             f"{path} is no model of zipocr: it lacks {', '.join(missing)}; make one with 'zipocr train'"
         )
     try:
-        passport = parse_json(str(found.pop("passport")))
-        version = passport["format"]
+        card = parse_json(str(found.pop("passport")))
+        version = card["format"]
     except (ValueError, KeyError, TypeError):
         raise ModelError(
-            f"{path} has a damaged passport; make the model anew with 'zipocr train'"
+            f"{path} has a damaged model card; make the model anew with 'zipocr train'"
         ) from None
     if version != FORMAT:
         raise ModelError(
             f"{path} has model format {str(version)[:_SHOWN]}, this program reads {FORMAT}; make the model anew with 'zipocr train'"
         )
-    if trouble := _trouble(passport, found):
+    if trouble := _trouble(card, found):
         raise ModelError(f"{path} {trouble}; make the model anew with 'zipocr train'")
-    return Model(arrays=found, passport=passport)
+    return Model(arrays=found, card=card)
 
 
-def _trouble(passport: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
+def _trouble(card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
     """What is wrong with a model that has all its parts; empty where nothing is."""
     damaged = [name for name in TABLES if not _is_table(arrays[name])]
     if damaged:
@@ -165,8 +165,8 @@ def _trouble(passport: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) ->
     if unlike:
         shapes = f"{unlike[0]} is {arrays[unlike[0]].shape} and not {SHAPES[unlike[0]]}"
         return f"has parts of another build: {shapes}"
-    digest = _digest(passport, arrays)
-    return "was changed after it was made" if passport.get(DIGEST, digest) != digest else ""
+    digest = _digest(card, arrays)
+    return "was changed after it was made" if card.get(DIGEST, digest) != digest else ""
 
 
 def _is_finite(found: NDArray[Any]) -> bool:
@@ -195,12 +195,10 @@ def _is_table(found: NDArray[Any]) -> bool:
     return bool(within and (np.diff(errors) > 0).all() and (np.diff(thresholds) <= 0).all())
 
 
-def _digest(passport: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
+def _digest(card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
     """The SHA-256 of all that a model file says, but for this very digest."""
     digest = hashlib.sha256(
-        json.dumps(
-            {name: passport[name] for name in passport if name != DIGEST}, sort_keys=True
-        ).encode()
+        json.dumps({name: card[name] for name in card if name != DIGEST}, sort_keys=True).encode()
     )
     for name in sorted(arrays):
         digest.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}".encode())
@@ -213,18 +211,16 @@ def save_model(path: Path, model: Model) -> None:
 
     The file appears whole or not at all, and the same model gives the same bytes.
     """
-    passport: Mapping[str, Any] = {"format": FORMAT, **model.passport}
+    card: Mapping[str, Any] = {"format": FORMAT, **model.card}
     if any(array.dtype.hasobject for array in model.arrays.values()):
         raise ValueError(
             "a model holds plain arrays: objects would need allow_pickle, which is never used"
         )
-    passport = {
-        **passport,
-        DIGEST: _digest(
-            passport, {name: np.asarray(array) for name, array in model.arrays.items()}
-        ),
+    card = {
+        **card,
+        DIGEST: _digest(card, {name: np.asarray(array) for name, array in model.arrays.items()}),
     }
-    members: dict[str, Any] = {"passport": np.array(json.dumps(passport, indent=1)), **model.arrays}
+    members: dict[str, Any] = {"passport": np.array(json.dumps(card, indent=1)), **model.arrays}
     archive = BytesIO()
     np.savez_compressed(archive, **members)
     write_whole(path, archive.getvalue())

@@ -16,7 +16,7 @@ from zipocr.errors import InputError, OutputError
 from zipocr.images.lookup import named
 from zipocr.output.run import own_version, refuse_foreign_facts
 from zipocr.results.corrections import Decision, Verdict
-from zipocr.results.csv_file import Row, beside, format_rows, read_lines, to_cell, unread_row
+from zipocr.results.csv_file import Row, format_rows, read_lines, sidecar_path, to_cell, unread_row
 from zipocr.storage.atomic import WholeFile, refuse_existing, write_whole
 from zipocr.types import ZIP_LENGTH, Place, Reason, Status, dashed
 
@@ -163,7 +163,7 @@ def refuse_inputs(target: Path, inputs: Sequence[Path]) -> None:
     OutputError
         If one is.
     """
-    for written in filter(Path.exists, (target, beside(target, ".json"))):
+    for written in filter(Path.exists, (target, sidecar_path(target, ".json"))):
         for path in filter(written.samefile, inputs):
             told = f"{written} would replace {path}, which is read."
             raise OutputError(f"{told} Write to another file.")
@@ -198,4 +198,4 @@ def write_provenance(
     written = {**found, "applied": applied, "results": named(target)}
     text = json.dumps(written, indent=1).encode() + b"\n"
     known = {version} if (version := own_version(target)) else None
-    write_whole(beside(target, ".json"), text, force=force, known=known)
+    write_whole(sidecar_path(target, ".json"), text, force=force, known=known)

@@ -21,11 +21,18 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from zipocr import __version__
-from zipocr.batch.read_files import BatchSettings, Outcome
+from zipocr.batch.read_files import BatchSettings, FileResult
 from zipocr.errors import InputError, OutputError
 from zipocr.images.decode import ImageFile, stamp_of, stamped
 from zipocr.models.model_file import model_digest
-from zipocr.results.csv_file import STDOUT, ResultsWriter, beside, open_results, parse_rows, to_cell
+from zipocr.results.csv_file import (
+    STDOUT,
+    ResultsWriter,
+    open_results,
+    parse_rows,
+    sidecar_path,
+    to_cell,
+)
 from zipocr.storage.atomic import Version, refuse_existing, version_of, write_whole
 from zipocr.storage.journal import Journal, differences, open_journal
 from zipocr.storage.untrusted import open_plain, parse_json, read_plain
@@ -34,7 +41,7 @@ from zipocr.types import Place
 LIBRARIES = ("numpy", "scipy", "onnxruntime", "Pillow", "pillow-heif", "pypdfium2")
 """Besides OpenCV, the libraries that rows depend on; the last two need not be installed."""
 
-Facts = Mapping[str, Any]
+Metadata = Mapping[str, Any]
 
 
 UNREAD, CHANGED = -1, -2
@@ -89,13 +96,13 @@ class Output(Protocol):
     def survey(self, files: Sequence[ImageFile]) -> Progress:
         """Find out which of them an earlier run has read, and as they still are."""
 
-    def outcomes(self, positions: Iterable[int]) -> Iterator[Outcome]:
+    def outcomes(self, positions: Iterable[int]) -> Iterator[FileResult]:
         """Give what an earlier run has read."""
 
-    def write(self, outcome: Outcome, *, read: int | str, stamp: str) -> int:
+    def write(self, outcome: FileResult, *, read: int | str, stamp: str) -> int:
         """Take the outcome of an input, by its number or name, and give its position."""
 
-    def complete(self, positions: Iterable[int], facts: Facts) -> None:
+    def complete(self, positions: Iterable[int], facts: Metadata) -> None:
         """Make the results whole, in this order; ``facts`` go into the JSON beside them."""
 
 
@@ -109,17 +116,17 @@ class DirectOutput:
         """Begin with nothing."""
         return Progress(files=files)
 
-    def outcomes(self, _: Iterable[int]) -> Iterator[Outcome]:
+    def outcomes(self, _: Iterable[int]) -> Iterator[FileResult]:
         """Give nothing."""
         return iter(())
 
-    def write(self, outcome: Outcome, **_: object) -> int:
+    def write(self, outcome: FileResult, **_: object) -> int:
         """Write the rows."""
         self._writer.write_lines(outcome.lines)
         self._writer.flush()
         return UNREAD
 
-    def complete(self, positions: Iterable[int], facts: Facts) -> None:
+    def complete(self, positions: Iterable[int], facts: Metadata) -> None:
         """Do nothing: all rows are out."""
 
 
@@ -140,13 +147,13 @@ class FileOutput:
     """
 
     def __init__(
-        self, target: Path, identity: Facts, journal: Journal, *, force: bool = False
+        self, target: Path, identity: Metadata, journal: Journal, *, force: bool = False
     ) -> None:
         self._target = target
         self._identity = identity
         self._journal = journal
         self._force = force
-        self._facts_file = beside(target, ".json")
+        self._facts_file = sidecar_path(target, ".json")
         self._known = {version for version in (version_of(target), own_version(target)) if version}
         self._taken_over = journal.finished
 
@@ -171,11 +178,11 @@ class FileOutput:
             for position, record in self._journal.records():
                 yield record["read"], record["stamp"], position
 
-    def outcomes(self, positions: Iterable[int]) -> Iterator[Outcome]:
+    def outcomes(self, positions: Iterable[int]) -> Iterator[FileResult]:
         """Read outcomes back from the journal."""
         with self._translated():
             for record in self._journal.read(positions):
-                yield Outcome.of(parse_rows(record["rows"]), record["failures"])
+                yield FileResult.of(parse_rows(record["rows"]), record["failures"])
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -185,12 +192,12 @@ class FileOutput:
             message = f"The journal of {self._target} holds what zipocr did not write ({error!r}). Start anew with --force."
             raise OutputError(message) from error
 
-    def write(self, outcome: Outcome, *, read: int | str, stamp: str) -> int:
+    def write(self, outcome: FileResult, *, read: int | str, stamp: str) -> int:
         """Keep an outcome in the journal."""
         record = {"read": read, "stamp": stamp, "rows": outcome.lines, "failures": outcome.failures}
         return self._journal.append(record)
 
-    def publish(self, positions: Iterable[int], facts: Facts) -> None:
+    def publish(self, positions: Iterable[int], facts: Metadata) -> None:
         """Write the CSV, whole, from records of the journal, and what made it beside it."""
         stamps, written = hashlib.sha256(), 0
         opened = open_results(str(self._target), force=self._force, known=self._known)
@@ -215,7 +222,7 @@ class FileOutput:
             "results": {"file": to_cell(self._target.name), "sha256": _digest(self._target)},
         }
 
-    def complete(self, positions: Iterable[int], facts: Facts) -> None:
+    def complete(self, positions: Iterable[int], facts: Metadata) -> None:
         """Write the CSV and remove the journal."""
         self.publish(positions, facts)
         self._journal.remove()
@@ -223,7 +230,7 @@ class FileOutput:
 
 @contextmanager
 def open_output(
-    target: str, identity: Facts, *, resume: bool = False, force: bool = False
+    target: str, identity: Metadata, *, resume: bool = False, force: bool = False
 ) -> Iterator[Output]:
     """Open an output for writing.
 
@@ -257,7 +264,7 @@ def open_output(
         with open_results(target) as writer:
             yield DirectOutput(writer)
         return
-    journal = beside(path, ".journal")
+    journal = sidecar_path(path, ".journal")
     refuse_foreign_facts(path, force=force)
     refuse_existing(path, force=force or journal.exists())
     with open_journal(journal, identity, resume=resume, force=force) as opened:
@@ -273,7 +280,7 @@ def refuse_foreign_facts(target: Path, *, force: bool) -> None:
     OutputError
         If there is one, and no ``force``.
     """
-    refuse_existing(beside(target, ".json"), force=force or own_version(target) is not None)
+    refuse_existing(sidecar_path(target, ".json"), force=force or own_version(target) is not None)
 
 
 def own_version(target: Path) -> Version | None:
@@ -281,7 +288,7 @@ def own_version(target: Path) -> Version | None:
 
     None if there is no such file, or if it says something else.
     """
-    path = beside(target, ".json")
+    path = sidecar_path(target, ".json")
     try:
         found = parse_json(read_plain(path))
         is_own = "zipocr" in found and found["results"]["file"] == to_cell(target.name)
@@ -292,7 +299,7 @@ def own_version(target: Path) -> Version | None:
 
 def completed(
     target: str,
-    identity: Facts,
+    identity: Metadata,
     files: Iterable[ImageFile],
 ) -> dict[str, int] | None:
     """Tell whether a file was completed by this very run.
@@ -318,10 +325,10 @@ def completed(
         inputs were replaced since.
     """
     path = Path(os.path.realpath(target))
-    if not path.is_file() or beside(path, ".journal").exists():
+    if not path.is_file() or sidecar_path(path, ".journal").exists():
         return None
     try:
-        found = parse_json(read_plain(beside(path, ".json")))
+        found = parse_json(read_plain(sidecar_path(path, ".json")))
         changes = differences({key: found[key] for key in identity}, identity)
         counts, is_its = dict(found["counts"]), found["results"]["sha256"] == _digest(path)
         versions = found["input_versions"]["sha256"]
@@ -354,7 +361,9 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def identify(command: str, settings: BatchSettings, limits: Facts, inputs: Facts) -> dict[str, Any]:
+def identify(
+    command: str, settings: BatchSettings, limits: Metadata, inputs: Metadata
+) -> dict[str, Any]:
     """Say what a run is: everything its rows depend on.
 
     Parameters
@@ -414,7 +423,7 @@ def identify_process(model: str) -> dict[str, Any]:
     }
 
 
-def strangeness(model: str, wanted: Facts) -> str:
+def strangeness(model: str, wanted: Metadata) -> str:
     """Say how this process differs from what `identify_process` gave in another; nothing if not."""
     return "; ".join(differences(wanted, identify_process(model)))
 

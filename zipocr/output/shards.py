@@ -22,7 +22,7 @@ from zipocr.output.run import stamps_digest
 from zipocr.results.csv_file import Row, open_results
 from zipocr.results.parquet_file import (
     ROWS,
-    Facts,
+    Metadata,
     RowWriter,
     open_parquet,
     read_facts,
@@ -34,7 +34,7 @@ from zipocr.storage.journal import differences, open_journal
 
 PARQUET = ".parquet"
 VERSIONS = "input_versions_sha256"
-_LONGEST_LIST = 10
+_MAX_LISTED = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class PartFacts:
     its files it is.
     """
 
-    identity: Facts
+    identity: Metadata
     shard: int
     shards: int
     counts: Mapping[str, int]
@@ -62,7 +62,7 @@ class Parts:
     """
 
     folder: Path
-    identity: Facts
+    identity: Metadata
     size: int
     manifest: Manifest
     missing: Sequence[int]
@@ -154,7 +154,7 @@ def part_path(folder: Path, shard: int) -> Path:
 @contextmanager
 def open_parts(
     folder: Path,
-    identity: Facts,
+    identity: Metadata,
     *,
     manifest: Manifest,
     size: int,
@@ -205,7 +205,7 @@ def open_parts(
 
 def _survey(
     folder: Path,
-    identity: Facts,
+    identity: Metadata,
     manifest: Manifest,
     size: int,
     patience: float,
@@ -258,7 +258,7 @@ def _is_sound(facts: PartFacts, rows: object) -> bool:
     return 1 <= facts.shard <= facts.shards and min(counts, default=0) >= 0 and sum(counts) == rows
 
 
-def _facts_of_own(path: Path, identity: Facts, shard: int) -> PartFacts | None:
+def _facts_of_own(path: Path, identity: Metadata, shard: int) -> PartFacts | None:
     """Read the metadata of a shard's part; None if it has no part yet."""
     if not os.path.lexists(path):
         return None
@@ -291,7 +291,7 @@ class Merger:
     """The parts of one whole run, in order, and what the run was."""
 
     parts: Sequence[Path]
-    identity: Facts
+    identity: Metadata
     counts: Mapping[str, int]
 
     def write(self, target: str, *, force: bool = False) -> int:
@@ -398,4 +398,4 @@ def _ranges(gaps: Sequence[tuple[int, int]]) -> str:
     '1, 3-5'
     """
     texts = [str(first) if first == last else f"{first}-{last}" for first, last in gaps]
-    return ", ".join([*texts[:_LONGEST_LIST], *(["..."] if len(texts) > _LONGEST_LIST else [])])
+    return ", ".join([*texts[:_MAX_LISTED], *(["..."] if len(texts) > _MAX_LISTED else [])])

@@ -29,7 +29,7 @@ _NAMED = 3  # files that an error names
 _NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOSYS, errno.EOPNOTSUPP})
 
 
-class By(StrEnum):
+class GroupBy(StrEnum):
     """What folders are made by."""
 
     STATUS = "status"
@@ -62,20 +62,20 @@ class Plan:
     missing: tuple[str, ...]
 
 
-def folder_of(row: Row, by: By) -> str:
+def folder_of(row: Row, by: GroupBy) -> str:
     """Name the folder of a page.
 
     Only what counts as read is sorted by its ZIP; the rest goes by its status.
     """
-    if by is By.STATUS or row.status is not Status.READ:
+    if by is GroupBy.STATUS or row.status is not Status.READ:
         return row.status.value
-    if by is By.STATE:
+    if by is GroupBy.STATE:
         return row.state if re.fullmatch("[A-Z]{2}", row.state) else UNLISTED
-    digits = row.zip[: 3 if by is By.ZIP3 else 5]
+    digits = row.zip[: 3 if by is GroupBy.ZIP3 else 5]
     return digits if re.fullmatch("[0-9]+", digits) else Status.UNREAD.value
 
 
-def plan(rows: Sequence[Row], sources: Sources, *, by: By) -> Plan:
+def plan(rows: Sequence[Row], sources: Sources, *, by: GroupBy) -> Plan:
     """Decide where each page's file belongs.
 
     A file of several pages belongs to the folders of all of them, once for each page, whose number
@@ -154,7 +154,7 @@ def _is_there(entry: Entry, into: Path, *, copy: bool) -> bool:
     )
 
 
-def put(entry: Entry, into: Path, *, copy: bool) -> bool:
+def link_or_copy(entry: Entry, into: Path, *, copy: bool) -> bool:
     """Put a crop where it belongs.
 
     Parameters

@@ -9,19 +9,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.preprocess.components import Components, Extent
+from zipocr.preprocess.components import ComponentBox, Components
 from zipocr.types import GrayImage
 
 # A bar has so many rows of pixels, is at most so wide, as a share of its height, and in company of
 # so many: of 1s there are nine at most.
-LEAST_TALL, WIDEST, FEWEST = 3, 0.7, 12
+MIN_HEIGHT, MAX_ASPECT, MIN_BARS = 3, 0.7, 12
 # The next one is as wide but for this share or a pixel, begins at most so many widths behind it,
 # and shares so much of the lower one's rows.
 UNLIKE, FARTHEST, SHARED = 0.5, 6.0, 0.4
 # So many of the distances from one to the next are the usual one, but for this share or a pixel.
 REGULAR, UNEVEN = 0.7, 0.3
 # Among more components nobody looks for bars.
-MOST_BOXES = 1_000
+MAX_BOXES = 1_000
 # What surrounds a bar, in pixels, is no paper either.
 BLUR = 3
 
@@ -62,19 +62,19 @@ def without_barcodes(page: GrayImage, parts: Components) -> GrayImage:
 def find_bars(parts: Components) -> NDArray[np.bool_]:
     """Which components belong to barcodes: (N,) bool."""
     found = np.zeros(len(parts.boxes), bool)
-    if FEWEST <= len(found) <= MOST_BOXES:
+    if MIN_BARS <= len(found) <= MAX_BOXES:
         for row in _rows(parts.listed):
             found |= _within(parts.boxes, parts.boxes[row])
     return found
 
 
-def _rows(boxes: Sequence[Extent]) -> Iterator[list[int]]:
+def _rows(boxes: Sequence[ComponentBox]) -> Iterator[list[int]]:
     """The places of the boxes of bars, row by row."""
     ended: list[list[int]] = []
     growing: list[list[int]] = []
     for place in sorted(range(len(boxes)), key=boxes.__getitem__):
         bar = boxes[place]
-        if bar.tall < LEAST_TALL or bar.wide > WIDEST * bar.tall:
+        if bar.tall < MIN_HEIGHT or bar.wide > MAX_ASPECT * bar.tall:
             continue
         ended += [row for row in growing if not _is_near(boxes[row[-1]], bar)]
         growing = [row for row in growing if _is_near(boxes[row[-1]], bar)]
@@ -86,16 +86,16 @@ def _rows(boxes: Sequence[Extent]) -> Iterator[list[int]]:
     return (
         row
         for row in (*ended, *growing)
-        if len(row) >= FEWEST and _is_regular([boxes[place].left for place in row])
+        if len(row) >= MIN_BARS and _is_regular([boxes[place].left for place in row])
     )
 
 
-def _is_near(bar: Extent, other: Extent) -> bool:
+def _is_near(bar: ComponentBox, other: ComponentBox) -> bool:
     """Whether a bar that begins no sooner is near enough to be the next one."""
     return other.left - bar.left <= FARTHEST * max(bar.wide, 2)
 
 
-def _follows(bar: Extent, other: Extent) -> bool:
+def _follows(bar: ComponentBox, other: ComponentBox) -> bool:
     """Whether a bar stands beside one that is near, and is like it."""
     shared = min(bar.bottom, other.bottom) - max(bar.top, other.top)
     return abs(bar.wide - other.wide) <= max(1, UNLIKE * bar.wide) and shared >= SHARED * min(

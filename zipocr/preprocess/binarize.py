@@ -9,11 +9,11 @@ from zipocr.types import GrayImage, InkMask
 # dilate.
 BACKGROUND_SHRINK = 4
 # Ink is darker than its paper by so many deviations of the paper, and by so many grey levels.
-LEAST_CONTRAST = 4.3
-LEAST_GRAY = 10.0
+MIN_CONTRAST = 4.3
+MIN_GRAY = 10.0
 
 
-def flatten(page: GrayImage) -> GrayImage:
+def normalize_background(page: GrayImage) -> GrayImage:
     """Divides the page by its paper, so that shading and kraft become an even white.
 
     Parameters
@@ -61,4 +61,4 @@ def has_ink(flat: GrayImage, ink: InkMask) -> bool:
         return False
     (paper,), (spread,) = cv2.meanStdDev(flat, mask=1 - drawn)
     contrast = float(paper[0]) - cv2.mean(flat, mask=drawn)[0]
-    return contrast >= max(LEAST_CONTRAST * float(spread[0]), LEAST_GRAY)
+    return contrast >= max(MIN_CONTRAST * float(spread[0]), MIN_GRAY)

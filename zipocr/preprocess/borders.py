@@ -16,9 +16,9 @@ from zipocr.types import GrayImage
 PAPER_RANK = 0.75
 # A border differs from the paper by this share of it; next to the lightest one paper is at least so
 # bright, and ink is not.
-LEAST_DIFFERENCE, LEAST_PAPER = 0.2, 0.4
+MIN_DIFFERENCE, MIN_PAPER = 0.2, 0.4
 # It takes this share of a side, so many pixels, and at most this share of the page.
-LEAST_LENGTH, LEAST_DEPTH, MOST_DEPTH = 0.9, 3, 0.6
+MIN_LENGTH, MIN_DEPTH, MAX_DEPTH = 0.9, 3, 0.6
 # Writing that touches it makes it deeper for less than this share of the side; elsewhere most of
 # its end is so near to a straight line.
 BUMP, STRAIGHT, AWAY = 0.125, 0.8, 2
@@ -29,7 +29,7 @@ BLUR, SHARP = 3, 0.5
 DARKEST = 0.3
 
 
-def without_borders(page: GrayImage) -> tuple[GrayImage, int]:
+def remove_borders(page: GrayImage) -> tuple[GrayImage, int]:
     """Gives the borders of a crop the brightness of the paper next to them.
 
     Parameters
@@ -70,7 +70,7 @@ def _paper(page: GrayImage) -> float:
 
 
 def _differ(one: float, other: float) -> bool:
-    return abs(one - other) > LEAST_DIFFERENCE * max(one, other)
+    return abs(one - other) > MIN_DIFFERENCE * max(one, other)
 
 
 def _from_side(image: GrayImage, side: int) -> GrayImage:
@@ -86,17 +86,17 @@ def _border(page: GrayImage, paper: float) -> tuple[slice, NDArray[np.intp]] | N
     if not _differ(cv2.mean(page[0])[0], paper):  # as nearly always
         return None
     outer = float(np.median(page[0]))
-    if not _differ(outer, paper) or paper < LEAST_PAPER * outer:
+    if not _differ(outer, paper) or paper < MIN_PAPER * outer:
         return None
     beyond = page > (outer + paper) / 2 if outer > paper else page < (outer + paper) / 2
     along = _longest_run(beyond[0])
-    if along.stop - along.start < LEAST_LENGTH * page.shape[1]:
+    if along.stop - along.start < MIN_LENGTH * page.shape[1]:
         return None
     page, found = page[:, along], _depths(beyond[:, along])
     # Elsewhere the border of another side begins.
     own = np.flatnonzero(found < len(page))
     depths = _straightened(found, own, len(page))
-    if depths is None or not LEAST_DEPTH <= np.median(depths) <= MOST_DEPTH * len(page):
+    if depths is None or not MIN_DEPTH <= np.median(depths) <= MAX_DEPTH * len(page):
         return None
     inside, outside = _around(page, depths)
     sharp = (outside - inside) / (paper - outer) >= SHARP

@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.preprocess.components import Components, Extent, label_components
+from zipocr.preprocess.components import ComponentBox, Components, label_components
 from zipocr.types import InkMask
 
 # All lengths in digit heights.
 SPECK = 0.07
-MOST_PARTS = 40  # components
-LEAST_TALL, LEAST_AREA = 5, 6  # pixels
+MAX_COMPONENTS = 40  # components
+MIN_HEIGHT, MIN_AREA = 5, 6  # pixels
 # The share of the ink that lies below the height of the writing.
 TWO_THIRDS = 0.66
 # A box holds something this high, as a share of its own height, and has this little ink, as a share
@@ -27,32 +27,32 @@ RULE_RUN = 0.3
 RULE_LENGTH = 2.0
 BAR_LENGTH = 1.3
 BORDER_LENGTH = 1.6
-LONGEST_STROKE = 2.2
+MAX_STROKE = 2.2
 RULE_THICKNESS = 0.16
 STRAIGHTNESS = 0.04
-LEAST_SUPPORT = 0.7
+MIN_SUPPORT = 0.7
 FITS = 5
 TANGENT = 0.3
 # Strokes parted one above the other by less than this belong together.
 MENDED_GAP = 0.14
 # No gap of more rows is closed, whatever the height: it would cost as much for every pixel.
-_MOST_MENDED = 128
+_MAX_BRIDGED = 128
 # A digit is at least this high, as a share of the whole line of writing.
 LINE_SHARE = 0.7
 # A page with more components is noise or a pattern: a page of a newspaper has fewer letters.
-_MOST_COMPONENTS = 40_000
+_MAX_COMPONENTS = 40_000
 # Where there are more components, it is not worked out which of them lie above others.
-_MOST_COMPARED = 500
+_MAX_COMPARED = 500
 
 
-def digit_height(parts: Components) -> float:
+def estimate_text_height(parts: Components) -> float:
     """Height of the writing in pixels, 0 when there is none.
 
     The height below which lies two thirds of the ink, counted by components; flat ones, frames and
     those that fill the page from side to side are left out, since they are rules and boxes. Digits
     that a dead scan line parted count whole.
     """
-    if len(parts.boxes) > _MOST_COMPONENTS:
+    if len(parts.boxes) > _MAX_COMPONENTS:
         return 0.0
     height, counted = _find_writing(parts)
     # The gaps that may be closed grow with the height, and closing them makes the writing higher.
@@ -62,7 +62,7 @@ def digit_height(parts: Components) -> float:
         if not _some_above_others(boxes, _reach(max(height, whole))):
             break
         writing = parts.take(np.array(counted))
-        parts = mend_gaps(writing, max(height, whole))
+        parts = bridge_gaps(writing, max(height, whole))
         if parts is writing:
             break
         taller, counted = _find_writing(parts)
@@ -72,7 +72,7 @@ def digit_height(parts: Components) -> float:
     return height
 
 
-def mend_gaps(parts: Components, height: float) -> Components:
+def bridge_gaps(parts: Components, height: float) -> Components:
     """Closes narrow gaps between strokes that lie one above the other, as dead scan lines, folds and erased rules leave them.
 
     Parameters
@@ -106,12 +106,12 @@ def mend_gaps(parts: Components, height: float) -> Components:
 
 def _reach(height: float) -> int:
     """The widest gap that is closed, in rows."""
-    return min(round(MENDED_GAP * height), _MOST_MENDED)
+    return min(round(MENDED_GAP * height), _MAX_BRIDGED)
 
 
-def _some_above_others(boxes: Sequence[Extent], reach: int) -> bool:
+def _some_above_others(boxes: Sequence[ComponentBox], reach: int) -> bool:
     """Whether a gap of so many rows could part two components."""
-    if reach < 1 or len(boxes) > _MOST_COMPARED:
+    if reach < 1 or len(boxes) > _MAX_COMPARED:
         return reach >= 1
     ordered = sorted(boxes)
     for place, one in enumerate(ordered, start=1):
@@ -154,7 +154,9 @@ def _find_writing(parts: Components) -> tuple[float, list[bool]]:
     height, width = parts.ink.shape
     boxes = parts.listed
     largest = (
-        boxes if len(boxes) <= MOST_PARTS else sorted(boxes, key=lambda box: -box.area)[:MOST_PARTS]
+        boxes
+        if len(boxes) <= MAX_COMPONENTS
+        else sorted(boxes, key=lambda box: -box.area)[:MAX_COMPONENTS]
     )
     frames = [_is_frame(box, width, largest) for box in boxes]
     writing = [
@@ -165,7 +167,7 @@ def _find_writing(parts: Components) -> tuple[float, list[bool]]:
         others = [
             box.tall
             for box, frame in zip(boxes, frames, strict=True)
-            if not frame and box.tall >= LEAST_TALL
+            if not frame and box.tall >= MIN_HEIGHT
         ]
         return float(max(others, default=FALLBACK_HEIGHT * height * any(frames))), writing
     by_height = sorted((box.tall, box.area) for box in compress(boxes, writing))
@@ -173,22 +175,22 @@ def _find_writing(parts: Components) -> tuple[float, list[bool]]:
     return float(by_height[bisect_left(below, TWO_THIRDS * below[-1])][0]), writing
 
 
-def _is_writing(box: Extent, height: int) -> bool:
+def _is_writing(box: ComponentBox, height: int) -> bool:
     """Whether a component counts as writing on a page so many rows high.
 
     No flat one, no bar, no speck.
     """
     _, _, wide, tall, area = box
-    if tall < LEAST_TALL or area < LEAST_AREA or wide > 4 * tall:
+    if tall < MIN_HEIGHT or area < MIN_AREA or wide > 4 * tall:
         return False
     return tall <= 0.9 * height or wide >= 0.1 * height
 
 
-def _is_frame(box: Extent, width: int, largest: Sequence[Extent]) -> bool:
+def _is_frame(box: ComponentBox, width: int, largest: Sequence[ComponentBox]) -> bool:
     """Whether a component is a wide frame on a page of so many columns, or a box around another one of some height."""
     left, top, wide, tall, area = box
     around = wide * tall
-    if tall < LEAST_TALL or area >= HOLLOW_SHARE * around:
+    if tall < MIN_HEIGHT or area >= HOLLOW_SHARE * around:
         return False
     if area < 0.12 * around and wide > 0.5 * width:
         return True
@@ -295,11 +297,7 @@ def _without_lines(
         wide = stats[label, cv2.CC_STAT_WIDTH]
         if wide < least:
             continue
-        if (
-            anchored
-            and wide < LONGEST_STROKE * height
-            and not _anchored(stats[label], ends, height)
-        ):
+        if anchored and wide < MAX_STROKE * height and not _anchored(stats[label], ends, height):
             continue
         left, top, tall = (
             int(stats[label, column])
@@ -345,7 +343,7 @@ def _erase_line(ink: InkMask, line: InkMask, height: float) -> None:
     thickness = np.bincount(columns[away <= RULE_THICKNESS * height], minlength=length)
     thick = float(np.median(thickness[thickness > 0])) if thickness.any() else 0.0
     support = np.count_nonzero(np.bincount(columns[on_line])) / length
-    if support < LEAST_SUPPORT or thick > max(3.0, RULE_THICKNESS * height):
+    if support < MIN_SUPPORT or thick > max(3.0, RULE_THICKNESS * height):
         return
     top = np.floor(level - thick / 2 - 0.5).astype(int)
     bottom = np.ceil(level + thick / 2 + 0.5).astype(int)
@@ -418,15 +416,15 @@ def remove_specks(parts: Components, height: float) -> Components:
     Components
     """
     keep = [not _is_speck(box, parts.ink.shape, height) for box in parts.listed]
-    if sum(keep) > MOST_PARTS:
+    if sum(keep) > MAX_COMPONENTS:
         # Noise or a photograph: what a ZIP consists of is among the largest, and the cost of the
         # rest would know no bounds.
-        least = sorted(box.area for box in compress(parts.listed, keep))[-MOST_PARTS]
+        least = sorted(box.area for box in compress(parts.listed, keep))[-MAX_COMPONENTS]
         keep = [kept and box.area >= least for box, kept in zip(parts.listed, keep, strict=True)]
     return parts.take(np.array(keep, bool))
 
 
-def _is_speck(box: Extent, page: tuple[int, ...], height: float) -> bool:
+def _is_speck(box: ComponentBox, page: tuple[int, ...], height: float) -> bool:
     """Whether a component is too small for writing, or lies along an edge of the page and is too thin or short for a digit."""
     left, top, wide, tall, area = box
     if area < (SPECK * height) ** 2 or max(wide, tall) < SPECK * 1.5 * height:

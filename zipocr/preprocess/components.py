@@ -42,7 +42,7 @@ def label_components(ink: InkMask | NDArray[np.uint8]) -> tuple[NDArray[Any], ND
     return np.asarray(labels), np.asarray(boxes, np.int32)
 
 
-class Extent(NamedTuple):
+class ComponentBox(NamedTuple):
     """The box around a component, in pixels, and how many of them are ink."""
 
     left: int
@@ -92,12 +92,12 @@ class Components:
         return self._labelled[1]
 
     @cached_property
-    def listed(self) -> list[Extent]:
+    def listed(self) -> list[ComponentBox]:
         """The same in plain numbers.
 
         Components are few, and these then take a third of what arrays take.
         """
-        return [Extent(*box) for box in self.boxes.tolist()]
+        return [ComponentBox(*box) for box in self.boxes.tolist()]
 
     @cached_property
     def places(self) -> NDArray[np.intp]:

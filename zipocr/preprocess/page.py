@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.preprocess.barcodes import find_bars, without_barcodes
-from zipocr.preprocess.binarize import flatten, has_ink, otsu
-from zipocr.preprocess.borders import without_borders
-from zipocr.preprocess.clean import digit_height, mend_gaps, remove_rules, remove_specks
+from zipocr.preprocess.binarize import has_ink, normalize_background, otsu
+from zipocr.preprocess.borders import remove_borders
+from zipocr.preprocess.clean import bridge_gaps, estimate_text_height, remove_rules, remove_specks
 from zipocr.preprocess.components import Components
-from zipocr.preprocess.resize import halved, reduced
-from zipocr.preprocess.text_lines import LEAST_PIXELS, has_several_lines, is_sheet
+from zipocr.preprocess.resize import downsample_by_two, reduced
+from zipocr.preprocess.text_lines import MIN_PIXELS, has_several_lines, is_sheet
 from zipocr.types import GrayImage, InkMask, Reason
 
 # Digits are brought to about this height in pixels, unless they are near enough already.
@@ -102,7 +102,7 @@ def prepare(page: GrayImage) -> PreparedPage:
     page = reduced(page)
     scaled = to_line_size(page)
     if find_bars(scaled.components).any():
-        bare = without_barcodes(page, Components(otsu(flatten(page))[1]))
+        bare = without_barcodes(page, Components(otsu(normalize_background(page))[1]))
         page, scaled = (page, scaled) if bare is page else (bare, to_line_size(bare))
     ink = extract_ink(scaled)
     return PreparedPage(page=page, ink=ink, reason=_reason(scaled, ink))
@@ -120,7 +120,7 @@ def to_line_size(page: GrayImage) -> ScaledPage:
 
     What half of the page shows is found there, which is quicker.
     """
-    scaled = _threshold(halved(page), SMOOTHING)
+    scaled = _threshold(downsample_by_two(page), SMOOTHING)
     if 0 < scaled.text_height < MIN_HALVED_HEIGHT:
         scaled = _threshold(page, SMOOTHING)
     if scaled.text_height == 0:
@@ -133,7 +133,7 @@ def _fit(page: GrayImage, scaled: ScaledPage) -> ScaledPage:
     if scaled.text_height == 0:
         return scaled
     scaled_by = scaled.page.shape[0] / page.shape[0]
-    if is_sheet(scaled.components, LEAST_PIXELS * scaled_by):
+    if is_sheet(scaled.components, MIN_PIXELS * scaled_by):
         # Noise that the halving has smoothed may look like writing there.
         whole = _threshold(page, BLANK_SMOOTHING)
         return replace(whole, is_multi_line=whole.text_height > 0)
@@ -158,7 +158,7 @@ def _threshold(page: GrayImage, smoothing: float) -> ScaledPage:
 
     These are kept if no ink is left without them, or if a digit is as long as the shortest.
     """
-    bare, shortest = without_borders(page)
+    bare, shortest = remove_borders(page)
     scaled = _binarize(page, bare, smoothing)
     if bare is page or 0 < MIN_BORDER * scaled.text_height <= shortest:
         return scaled
@@ -166,7 +166,9 @@ def _threshold(page: GrayImage, smoothing: float) -> ScaledPage:
 
 
 def _binarize(page: GrayImage, bare: GrayImage, smoothing: float) -> ScaledPage:
-    normalized = cv2.GaussianBlur(flatten(bare), (0, 0), smoothing).astype(np.uint8, copy=False)
+    normalized = cv2.GaussianBlur(normalize_background(bare), (0, 0), smoothing).astype(
+        np.uint8, copy=False
+    )
     threshold, ink = otsu(normalized)
     components = Components(ink)
     scaled = ScaledPage(
@@ -178,7 +180,7 @@ def _binarize(page: GrayImage, bare: GrayImage, smoothing: float) -> ScaledPage:
     )
     if not has_ink(normalized, ink):
         return _without_ink(scaled)
-    return replace(scaled, text_height=digit_height(components))
+    return replace(scaled, text_height=estimate_text_height(components))
 
 
 def extract_ink(scaled: ScaledPage) -> InkPage | None:
@@ -188,8 +190,8 @@ def extract_ink(scaled: ScaledPage) -> InkPage | None:
     height = scaled.text_height
     bare = remove_rules(scaled.components, height)
     if bare is not scaled.components:
-        height = digit_height(bare) or height
-    clean = mend_gaps(remove_specks(bare, height), height)
+        height = estimate_text_height(bare) or height
+    clean = bridge_gaps(remove_specks(bare, height), height)
     return to_ink_page(scaled, clean, height) if len(clean.boxes) else None
 
 

@@ -9,12 +9,12 @@ from zipocr.types import GrayImage
 # Paper covers most of a page and of its border, and most of the rectangle that holds the writing as
 # well. Of 2,668 crops of the usual kind none is taken for light writing, of their negatives 96 %
 # are; a sheet on the black lid of a scanner, which fills its rectangle, is none.
-LEAST_PAPER = 0.55
-LEAST_BORDER = 0.7
-MOST_FILLED = 0.5
+MIN_PAPER = 0.55
+MIN_BORDER = 0.7
+MAX_FILLED = 0.5
 
 
-def on_light_paper(page: GrayImage) -> GrayImage:
+def normalize_polarity(page: GrayImage) -> GrayImage:
     """Invert a page of light writing on dark paper; any other stays as it is.
 
     Parameters
@@ -39,11 +39,11 @@ def is_light_on_dark(page: GrayImage) -> bool:
     light = cv2.threshold(page[::2, ::2], 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)[1].astype(
         np.uint8, copy=False
     )
-    if not 0 < cv2.countNonZero(light) / light.size < 1 - LEAST_PAPER:
+    if not 0 < cv2.countNonZero(light) / light.size < 1 - MIN_PAPER:
         return False
     border = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
     rectangle = _extent(light.sum(axis=0)) * _extent(light.sum(axis=1))
-    return bool(border.mean() < 1 - LEAST_BORDER and light.sum() < MOST_FILLED * rectangle)
+    return bool(border.mean() < 1 - MIN_BORDER and light.sum() < MAX_FILLED * rectangle)
 
 
 def _extent(counts: NDArray[np.integer]) -> int:

@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 
 # Pages of more pixels are read from a reduced image: a usual envelope at 300 dpi has fewer, and
 # whatever a larger page holds, reading it stays within bounds of time and memory.
-MOST_PIXELS = 4_000_000
+MAX_PIXELS = 4_000_000
 
 
-def halved(page: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def downsample_by_two(page: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The means of each two by two pixels, without an odd last row or column: (H, W) -> (H / 2, W / 2) uint8.
 
     What has no two rows or columns stays as it is.
@@ -24,10 +24,10 @@ def halved(page: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def reduced(page: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Halve a page until it has at most `MOST_PIXELS`.
+    """Halve a page until it has at most `MAX_PIXELS`.
 
     (H, W) -> (h, w) uint8, mostly the very page.
     """
-    while page.size > MOST_PIXELS and min(page.shape) > 1:
-        page = halved(page)
+    while page.size > MAX_PIXELS and min(page.shape) > 1:
+        page = downsample_by_two(page)
     return page

@@ -38,7 +38,7 @@ class Verdict(StrEnum):
     UNDONE = "undone"
 
 
-class Drawn(StrEnum):
+class SampledAs(StrEnum):
     """Why a page was shown: zipocr was in doubt, or chance chose it among those that were read."""
 
     DOUBT = "doubt"
@@ -62,7 +62,7 @@ class Decision:
     read_zip: str
     zip: str
     decision: Verdict
-    drawn: Drawn
+    drawn: SampledAs
     time: str
 
 
@@ -190,7 +190,7 @@ def _from_cells(cells: list[str], where: str) -> Decision:
             read_zip=read_zip,
             zip=right,
             decision=Verdict(verdict),
-            drawn=Drawn(drawn),
+            drawn=SampledAs(drawn),
             time=time,
         )
     except ValueError as error:

@@ -341,7 +341,7 @@ def standard_output() -> Iterator[TextIO]:
         raise OutputError(message) from error
 
 
-def beside(path: Path, suffix: str) -> Path:
+def sidecar_path(path: Path, suffix: str) -> Path:
     """Name a companion of the results."""
     return path.with_name(path.name + suffix)
 

@@ -36,7 +36,7 @@ ROWS = "rows"
 """The fact that holds the number of rows and their checksum."""
 _COMPRESSION = "zstd"
 
-Facts = Mapping[str, Any]
+Metadata = Mapping[str, Any]
 
 
 class RowWriter(Protocol):
@@ -46,7 +46,7 @@ class RowWriter(Protocol):
         """Take rows."""
 
 
-def write_part(path: Path, rows: Iterable[Row], facts: Facts) -> None:
+def write_part(path: Path, rows: Iterable[Row], facts: Metadata) -> None:
     """Write rows, whole or not at all, and JSON facts about them. The same rows and facts give the same bytes.
 
     Raises
@@ -94,13 +94,13 @@ class RowDigest:
         return {"count": self.count, "sha256": self._sha256.hexdigest()}
 
 
-def _metadata(facts: Facts, digest: RowDigest) -> dict[bytes, bytes]:
+def _metadata(facts: Metadata, digest: RowDigest) -> dict[bytes, bytes]:
     text = json.dumps({**facts, ROWS: digest.facts()}).encode()
     return {_KEY: text, _CHECK: hashlib.sha256(text).hexdigest().encode()}
 
 
 @contextmanager
-def open_parquet(path: Path, facts: Facts, *, force: bool = True) -> Iterator[RowWriter]:
+def open_parquet(path: Path, facts: Metadata, *, force: bool = True) -> Iterator[RowWriter]:
     """Write very many rows, some at a time, to a file that appears when the block ends without an error.
 
     Raises

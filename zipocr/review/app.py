@@ -26,14 +26,14 @@ from werkzeug.serving import BaseWSGIServer, ThreadedWSGIServer, WSGIRequestHand
 from zipocr.errors import OutputError
 from zipocr.results.corrections import is_zip
 from zipocr.results.csv_file import to_cell
-from zipocr.review.preview import Looker
+from zipocr.review.preview import PreviewLoader
 from zipocr.review.queue import Item
 from zipocr.review.session import Answer, Conflict, Refused, Session
 from zipocr.review.words import WHY
 from zipocr.types import Reason
 
 LOOPBACK = "127.0.0.1"
-LARGEST_BODY = 4096
+MAX_BODY_BYTES = 4096
 COOKIE = "zipocr-review"
 MAX_CONNECTIONS = 64
 """A further one closes the oldest, so that connections on which nothing is said keep no one out."""
@@ -130,7 +130,7 @@ class Review:
     """
 
     session: Session
-    looker: Looker
+    looker: PreviewLoader
     blind: bool = False
     next_command: str = ""
     entrance: Entrance = field(default_factory=Entrance)
@@ -139,7 +139,7 @@ class Review:
 def make_app(review: Review) -> Flask:
     """Make the application that serves a review."""
     app = Flask("zipocr.review", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.before_request(lambda: _guard(request, review.entrance))
     app.after_request(_secure)
     app.register_error_handler(HTTPException, _refuse)

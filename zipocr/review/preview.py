@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from zipocr.reader import Reader
 
 LOG = logging.getLogger("zipocr.review")
-LARGEST_SIDE = 2400
+MAX_SIDE = 2400
 """Pixels; a larger page is shown at this size."""
 TILE = 128
 PADDING = 6
 FAINT = 0.25
 """How much of the ink around a digit is shown."""
 BLACK = 225
-LEAST_CONTRAST = 32
+MIN_CONTRAST = 32
 """Grays between paper and ink.
 
 Less is not made more of, since that would show the paper's grain.
@@ -58,7 +58,7 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Preview:
     """What reading a page once more shows.
 
     Attributes
@@ -82,7 +82,7 @@ class Look:
     trouble: str = ""
 
 
-class Recent(Generic[Key, Value]):
+class LruCache(Generic[Key, Value]):
     """Keeps the values that were asked for last, each made once, by whoever asks first."""
 
     def __init__(self, make: Callable[[Key], Value], *, most: int) -> None:
@@ -102,7 +102,7 @@ class Recent(Generic[Key, Value]):
             return self._values[key]
 
 
-class Worker:
+class BackgroundThread:
     """A thread that does one task after the other.
 
     The program may end whatever it is at, which an executor of Python would wait for.
@@ -133,7 +133,7 @@ class Worker:
                 future.set_exception(error)
 
 
-class Looker:
+class PreviewLoader:
     """Opens pages and reads them once more, the next ones ahead of time, in a thread.
 
     Parameters
@@ -155,10 +155,10 @@ class Looker:
         self._model = model
         # One page at a time: decoders silence standard error while they work, and two at once would
         # leave it silent.
-        self._pages: Recent[int, GrayImage | str] = Recent(self._open, most=KEPT)
-        self._crops: Recent[int, bytes | str] = Recent(self._draw, most=KEPT)
-        self._looks: Recent[int, Future[Look]] = Recent(self._begin, most=KEPT)
-        self._worker = Worker()
+        self._pages: LruCache[int, GrayImage | str] = LruCache(self._open, most=KEPT)
+        self._crops: LruCache[int, bytes | str] = LruCache(self._draw, most=KEPT)
+        self._looks: LruCache[int, Future[Preview]] = LruCache(self._begin, most=KEPT)
+        self._worker = BackgroundThread()
 
     def warm_up(self) -> None:
         """Load the model and the list of ZIPs, in the thread."""
@@ -172,12 +172,12 @@ class Looker:
         """Give a page as PNG, or say why it cannot be shown."""
         return self._crops.get(number)
 
-    def look(self, number: int) -> Look:
+    def look(self, number: int) -> Preview:
         """Give what reading a page once more shows; waits for it, though not for ever."""
         try:
             return self._looks.get(number).result(timeout=PATIENCE)
         except FutureTimeoutError:
-            return Look(trouble="Reading it once more takes too long.")
+            return Preview(trouble="Reading it once more takes too long.")
 
     def prefetch(self, numbers: Sequence[int]) -> None:
         """Begin with pages that will be asked for soon."""
@@ -235,27 +235,27 @@ class Looker:
         page = self._pages.get(number)
         return page if isinstance(page, str) else _png(_shrunk(page))
 
-    def _begin(self, number: int) -> Future[Look]:
+    def _begin(self, number: int) -> Future[Preview]:
         return self._worker.submit(lambda: self._look(number))
 
-    def _look(self, number: int) -> Look:
+    def _look(self, number: int) -> Preview:
         if NOT_READ_AGAIN.intersection(self._rows[number].reason):
-            return Look(trouble="It is not read again, for what became of it the first time.")
+            return Preview(trouble="It is not read again, for what became of it the first time.")
         page = self._pages.get(number)
         if isinstance(page, str):
-            return Look(trouble=page)
+            return Preview(trouble=page)
         self._crops.get(number)
         try:
-            return _to_look(self._reader.trace(page))
+            return _to_preview(self._reader.trace(page))
         except ZipocrError as error:
-            return Look(trouble=str(error))
+            return Preview(trouble=str(error))
         except Exception:
             LOG.exception(
                 "%s, page %d could not be read again",
                 to_cell(self._rows[number].file),
                 self._rows[number].page,
             )
-            return Look(
+            return Preview(
                 trouble="A fault of zipocr kept it from being read again; the terminal says more."
             )
 
@@ -264,12 +264,12 @@ def _told(page: Unread) -> str:
     return f"{WHY[page.reason]} ({page.detail})" if page.detail else WHY[page.reason]
 
 
-def _to_look(trace: Trace) -> Look:
+def _to_preview(trace: Trace) -> Preview:
     if isinstance(trace.reading, Unread):
-        return Look()
+        return Preview()
     height, width = trace.page.shape
     boxes = [region.box for region in trace.regions]
-    return Look(
+    return Preview(
         zip=trace.reading.zip + trace.reading.plus4,
         shapes=tuple(
             Shape(
@@ -297,7 +297,7 @@ def draw_tiles(page: GrayImage, regions: Sequence[Region]) -> GrayImage:
     largest = max(max(region.box.height, region.box.width) for region in regions)
     scale = (TILE - 2 * PADDING) / largest
     paper = float(np.median(page))
-    gain = BLACK / max(paper - float(np.percentile(page, 2)), LEAST_CONTRAST)
+    gain = BLACK / max(paper - float(np.percentile(page, 2)), MIN_CONTRAST)
     strip = np.full((TILE, TILE * len(regions)), 255, np.uint8)
     for number, region in enumerate(regions):
         own = cv2.dilate(region.ink.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
@@ -321,7 +321,7 @@ def draw_tiles(page: GrayImage, regions: Sequence[Region]) -> GrayImage:
 def _shrunk(page: GrayImage) -> GrayImage:
     import cv2
 
-    scale = LARGEST_SIDE / max(page.shape)
+    scale = MAX_SIDE / max(page.shape)
     if scale >= 1:
         return page
     size = max(1, round(page.shape[1] * scale)), max(1, round(page.shape[0] * scale))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from random import Random
 
-from zipocr.results.corrections import Drawn, Verdict
+from zipocr.results.corrections import SampledAs, Verdict
 from zipocr.results.csv_file import Row
 from zipocr.types import Status, dashed
 
@@ -20,7 +20,7 @@ class Item:
     """A page to look at, and why it is shown."""
 
     row: Row
-    drawn: Drawn
+    drawn: SampledAs
 
     @property
     def key(self) -> tuple[str, int]:
@@ -53,13 +53,15 @@ def line_up(rows: Iterable[Row], *, audit: int = 0, seed: int = 0) -> list[Item]
     """
     latest = {(row.file, row.page): row for row in rows}
     doubtful = [
-        Item(row=row, drawn=Drawn.DOUBT) for row in latest.values() if row.status is not Status.READ
+        Item(row=row, drawn=SampledAs.DOUBT)
+        for row in latest.values()
+        if row.status is not Status.READ
     ]
     doubtful.sort(key=lambda item: item.row.confidence or 0.0)
     read = [row for row in latest.values() if row.status is Status.READ]
     chance = Random(seed)
     sample = [
-        Item(row=row, drawn=Drawn.AUDIT) for row in chance.sample(read, min(audit, len(read)))
+        Item(row=row, drawn=SampledAs.AUDIT) for row in chance.sample(read, min(audit, len(read)))
     ]
     return list(_spread(doubtful, sample, chance))
 

@@ -15,7 +15,7 @@ from zipocr.review.queue import Item, Queue
 PAUSE = 60.0
 """Seconds; who takes longer was away, and that says nothing about the pace."""
 PACED_BY = 40
-FEWEST_FOR_PACE = 3
+MIN_FOR_PACE = 3
 
 
 class Answer(StrEnum):
@@ -59,7 +59,7 @@ class Pace:
     @property
     def seconds(self) -> float | None:
         """The median of the latest decisions; None while there are few."""
-        return median(self._taken) if len(self._taken) >= FEWEST_FOR_PACE else None
+        return median(self._taken) if len(self._taken) >= MIN_FOR_PACE else None
 
 
 class Session:

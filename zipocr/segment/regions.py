@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.preprocess.components import Components, Extent
+from zipocr.preprocess.components import ComponentBox, Components
 from zipocr.segment.seams import find_seam
 from zipocr.types import Box, InkMask, Region
 
@@ -139,7 +139,7 @@ def _owners(
 
 
 def _cut(
-    ink: InkMask, box: Extent, height: float, centres: NDArray[np.float64]
+    ink: InkMask, box: ComponentBox, height: float, centres: NDArray[np.float64]
 ) -> Iterator[Region]:
     """Cut a component along the cheapest seam between each two of its centres."""
     rest, first = ink, box.left

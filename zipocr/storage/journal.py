@@ -26,7 +26,7 @@ Json = Any
 SYNC_SECONDS = 1.0
 """What was written at least this long before the latest record has reached the disk."""
 
-LONGEST_SHOWN = 40
+MAX_SHOWN = 40
 FORMAT = 2
 _MAGIC = b'{"zipocr_journal": %d, ' % FORMAT
 _ANY_FORMAT = b'{"zipocr_journal": '
@@ -294,7 +294,7 @@ def differences(then: Json, now: Json, *, where: str = "") -> list[str]:
 
 def _brief(value: Json) -> str:
     text = str(value)
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def _take(path: Path) -> FileIO:

@@ -8,7 +8,7 @@ import pytest
 from zipocr.classify.normalize import draw_regions
 from zipocr.classify.svc import NON_DIGIT
 from zipocr.errors import InputError
-from zipocr.results.corrections import Decision, Drawn, Verdict
+from zipocr.results.corrections import Decision, SampledAs, Verdict
 from zipocr.segment.regions import divide
 from zipocr.training.adapt.alignment import NON_DIGITS, align, study, to_crops
 from zipocr.training.benchmark.measure import judges
@@ -22,7 +22,13 @@ TIME = "2026-01-31T12:00:00+00:00"
 def decision(file: str, text: str, page: int = 1) -> Decision:
     verdict = Verdict.CORRECTED if text else Verdict.NOT_A_ZIP
     return Decision(
-        file=file, page=page, read_zip="", zip=text, decision=verdict, drawn=Drawn.DOUBT, time=TIME
+        file=file,
+        page=page,
+        read_zip="",
+        zip=text,
+        decision=verdict,
+        drawn=SampledAs.DOUBT,
+        time=TIME,
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from zipocr.errors import InputError
 from zipocr.models.model_file import DIGEST, load_model, save_model
-from zipocr.training.adapt.learn import deal, guards, is_better, learn, passport_of
+from zipocr.training.adapt.learn import card_of, deal, is_better, learn, rehearsal_set
 from zipocr.training.benchmark.measure import Crop, Truth, judges, read_crops
 from zipocr.training.benchmark.metrics import Change
 from zipocr.training.synthesis.compose import Composer
@@ -75,13 +75,13 @@ def test_the_gain_is_there_on_further_pages_too(tiny, all_digits, tmp_path, foun
 
 def test_the_model_can_be_saved_and_says_what_it_learnt(tmp_path, found):
     path = tmp_path / "mine.npz"
-    save_model(path, passport_of(found, base="mail", digest="abc"))
-    passport = load_model(str(path)).passport
-    learnt = passport["learnt"]
+    save_model(path, card_of(found, base="mail", digest="abc"))
+    card = load_model(str(path)).card
+    learnt = card["learnt"]
     assert (learnt["base"], learnt["base sha256"]) == ("mail", "abc")
     assert (learnt["corrected pages"], learnt["pages learnt from"]) == (found.pages, found.taught)
-    assert passport["support_vectors"] == len(found.model.arrays["support"])
-    assert DIGEST in passport
+    assert card["support_vectors"] == len(found.model.arrays["support"])
+    assert DIGEST in card
     # So few pages say nothing of certainty.
     assert all("too few" in note for note in learnt["confidence"])
 
@@ -129,7 +129,7 @@ def test_a_difference_that_chance_explains_is_no_gain():
 
 def test_what_guards_the_old_knowledge_are_digits_the_base_was_made_from(tiny):
     arrays = tiny.model.arrays
-    seen = guards(arrays)
+    seen = rehearsal_set(arrays)
     assert set(seen.labels.tolist()) == set(range(10))
     assert len(seen) == min(2000, arrays["support_counts"][:10].sum())
     assert np.isin(

@@ -1,12 +1,12 @@
 import numpy as np
 
 from zipocr.line.network import CLASSES, array_names
-from zipocr.training.adapt.network_adaptation import PULLS, LineLore, best_pull, with_lines
+from zipocr.training.adapt.network_adaptation import PULLS, LineAdaptationSet, best_pull, with_lines
 
 WEIGHTS, BIASES = array_names("weights")[-1], array_names("biases")[-1]
 
 
-def lore_of(rng: np.random.Generator, count: int) -> LineLore:
+def lore_of(rng: np.random.Generator, count: int) -> LineAdaptationSet:
     """Lines whose features show each class in a column of its own, but the 7 in that of the 1.
 
     A hand that the base misreads.
@@ -22,7 +22,7 @@ def lore_of(rng: np.random.Generator, count: int) -> LineLore:
             seen[3 * place + 1, 11] = 4 * (digit == "7")
         features.append(seen)
         texts.append(text)
-    return LineLore.of(features, texts)
+    return LineAdaptationSet.of(features, texts)
 
 
 def base() -> dict[str, np.ndarray]:
@@ -59,7 +59,7 @@ def test_the_pull_is_one_of_those_tried():
 
 
 def test_lines_that_were_not_seen_or_are_too_short_teach_nothing():
-    lore = LineLore.of(
+    lore = LineAdaptationSet.of(
         [None, np.zeros((4, 12), np.float32), np.zeros((40, 12), np.float32)],
         ["02108", "02108", "90210"],
     )

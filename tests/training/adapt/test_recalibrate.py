@@ -3,7 +3,7 @@ import pytest
 
 from zipocr.decode.confidence import FEATURES, ConfidenceModel
 from zipocr.models.model_file import TABLES
-from zipocr.training.adapt.recalibrate import LEAST_PAGES, fit_odds, merged, recalibrated
+from zipocr.training.adapt.recalibrate import MIN_PAGES, fit_odds, merged, recalibrated
 from zipocr.training.benchmark.metrics import Answer
 from zipocr.types import Model
 
@@ -57,7 +57,7 @@ def test_the_model_s_own_probability_is_bent_by_what_was_found(arrays):
     seen = np.zeros(len(arrays["confidence_listed"]) - 1, np.float32)
     before, after = (
         ConfidenceModel.from_model(
-            Model(arrays={**arrays, **new}, passport={}), use_directory=True
+            Model(arrays={**arrays, **new}, card={}), use_directory=True
         ).probability(seen)
         for new in ({}, found)
     )
@@ -76,7 +76,7 @@ def test_a_few_pages_pull_little_and_truth_leaves_all_as_it_is():
 
 @pytest.mark.parametrize("right", [0.0, 0.5, 1.0])
 def test_too_few_pages_or_such_as_tell_nothing_change_nothing(arrays, right):
-    count = LEAST_PAGES - 1 if right == 0.5 else LEAST_PAGES
+    count = MIN_PAGES - 1 if right == 0.5 else MIN_PAGES
     found, notes = recalibrated(arrays, {"listed": answers(count, confidence=0.9, right=right)})
     assert not found
     assert "too few" in notes[0]

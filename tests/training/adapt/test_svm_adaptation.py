@@ -4,12 +4,12 @@ from sklearn.metrics.pairwise import rbf_kernel
 
 from zipocr.classify.svc import NON_DIGIT, PAIRS, Classifier
 from zipocr.training.adapt.svm_adaptation import (
-    Lore,
+    AdaptationSet,
     kernel,
     learn_pairs,
     penalty,
-    to_lore,
-    with_lore,
+    to_adaptation_set,
+    with_adaptation,
 )
 
 
@@ -22,11 +22,11 @@ def arrays(tiny):
 def lore(tiny, arrays):
     """Digits that the classifier knows under wrong names, so that it has something to learn."""
     some = tiny.held.take(np.arange(len(tiny.held)) < 60)
-    found = to_lore(arrays, some, np.arange(len(some)))
+    found = to_adaptation_set(arrays, some, np.arange(len(some)))
     labels = np.where(found.labels == NON_DIGIT, found.labels, (found.labels + 1) % 10).astype(
         np.uint8
     )
-    return Lore(
+    return AdaptationSet(
         features=found.features, labels=labels, decisions=found.decisions, owners=found.owners
     )
 
@@ -39,7 +39,7 @@ def test_the_kernel_is_that_of_radial_basis_functions(lore):
 
 def test_a_model_file_decides_as_the_old_one_and_what_was_learnt_together(arrays, lore):
     [coefficients] = learn_pairs(lore, float(arrays["gamma"]), [penalty(arrays)])
-    new = with_lore(arrays, lore, coefficients)
+    new = with_adaptation(arrays, lore, coefficients)
     assert len(new["support"]) == len(arrays["support"]) + coefficients.any(axis=1).sum()
     assert (new["support_counts"].sum(), new["dual"].shape[1]) == (len(new["support"]),) * 2
     assert {name: array.dtype for name, array in new.items()} == {
@@ -74,12 +74,12 @@ def test_what_is_known_already_changes_nothing(arrays, lore):
     decisions = np.zeros_like(lore.decisions)
     for column, pair in enumerate(PAIRS):
         decisions[:, column] = np.where(lore.labels == pair[0], 2, -2)
-    known = Lore(
+    known = AdaptationSet(
         features=lore.features, labels=lore.labels, decisions=decisions, owners=lore.owners
     )
     [coefficients] = learn_pairs(known, float(arrays["gamma"]), [1.0])
     assert not coefficients.any()
     assert all(
         np.array_equal(array, arrays[name])
-        for name, array in with_lore(arrays, known, coefficients).items()
+        for name, array in with_adaptation(arrays, known, coefficients).items()
     )

@@ -3,7 +3,7 @@ import pytest
 
 from zipocr.line.network import FIRST_DIGIT, OTHER
 from zipocr.training.fit.line_samples import LineComposer, gather_lines, to_labels
-from zipocr.types import MOST_DIGITS, ZIP_LENGTH
+from zipocr.types import MAX_DIGITS, ZIP_LENGTH
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_lines_with_a_zip_come_first_and_only_the_others_spell_something_else(co
     lines = gather_lines(composer, numbers, jobs=1)
     assert 0 < zips < len(numbers)
     shaped = [
-        len(line.labels) in {ZIP_LENGTH, MOST_DIGITS} and OTHER not in line.labels for line in lines
+        len(line.labels) in {ZIP_LENGTH, MAX_DIGITS} and OTHER not in line.labels for line in lines
     ]
     first_other = shaped.index(False)
     assert not any(shaped[first_other:])
@@ -52,7 +52,7 @@ def test_a_line_is_the_same_whenever_it_is_made(composer):
 def test_what_a_line_spells_is_what_was_composed(composer):
     for number in range(12):
         if composer.holds_zip(number) and (line := composer.nth(number)) is not None:
-            assert len(line.labels) in {ZIP_LENGTH, MOST_DIGITS}
+            assert len(line.labels) in {ZIP_LENGTH, MAX_DIGITS}
             assert all(FIRST_DIGIT <= label < OTHER for label in line.labels.tolist())
     others = [
         line

@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is only needed to train a network")
 
-from zipocr.line.ctc import best_labels  # noqa: E402
+from zipocr.line.ctc import prefix_beam_search  # noqa: E402
 from zipocr.line.network import PIXELS_PER_STEP, Network  # noqa: E402
 from zipocr.training.fit.line_samples import Line, to_labels  # noqa: E402
 from zipocr.training.fit.network import Trained, augment_line, fit_network, to_arrays  # noqa: E402
@@ -50,7 +50,8 @@ def test_a_network_learns_what_is_easy(monkeypatch):
     network = Network.from_arrays(fit_network(lines, 14, seed=0, jobs=1, report=told.append))
     assert len(told) == 14
     right = sum(
-        next(iter(best_labels(network.frames(network.features(one.pixels))))) == tuple(one.labels)
+        next(iter(prefix_beam_search(network.frames(network.features(one.pixels)))))
+        == tuple(one.labels)
         for one in lines
     )
     assert right > 60

@@ -32,7 +32,7 @@ def pages(spread: float, *, sure: float, count: int = 200) -> list[BothWays]:
 
 
 def test_before_it_is_fitted_no_page_is_turned():
-    model = OrientationModel.from_model(Model(arrays=NO_ORIENTATION, passport={}))
+    model = OrientationModel.from_model(Model(arrays=NO_ORIENTATION, card={}))
     assert model.log_odds(FIRST) >= CERTAIN
     assert all(NO_ORIENTATION[name].shape == SHAPES[name] for name in ("orientation", "rotation"))
 

@@ -17,7 +17,7 @@ ARRAYS = {
 
 
 def test_a_network_is_taken_over_as_it_is_and_nothing_else_of_the_model():
-    model = Model(arrays={**ARRAYS, "mean": np.zeros(3), "fusion": np.ones(4)}, passport={})
+    model = Model(arrays={**ARRAYS, "mean": np.zeros(3), "fusion": np.ones(4)}, card={})
     taken = recipes.taken_network(model)
     assert taken.keys() == NETWORK.keys()
     assert all(np.array_equal(taken[name], ARRAYS[name]) for name in NETWORK)
@@ -30,7 +30,7 @@ def test_a_network_is_taken_over_as_it_is_and_nothing_else_of_the_model():
 @pytest.mark.parametrize("lacking", [set(NETWORK), {"network_3_biases"}, {"network_out_weights"}])
 def test_a_model_without_a_whole_network_has_none_to_take_over(lacking):
     model = Model(
-        arrays={name: array for name, array in ARRAYS.items() if name not in lacking}, passport={}
+        arrays={name: array for name, array in ARRAYS.items() if name not in lacking}, card={}
     )
     with pytest.raises(InputError, match="such as mail"):
         recipes.taken_network(model)
@@ -54,5 +54,5 @@ def test_a_model_of_digits_takes_over_no_network():
             recipe=Recipe(),
             jobs=1,
             report=lambda _: None,
-            network=Model(arrays={}, passport={}),
+            network=Model(arrays={}, card={}),
         )

@@ -4,7 +4,7 @@ import pytest
 
 from zipocr.training.fit.region_labels import NO_DIGIT, UNCLEAR, label_regions
 from zipocr.training.synthesis.compose import FOREIGN, LIGATURE
-from zipocr.types import MOST_DIGITS, Box, Region
+from zipocr.types import MAX_DIGITS, Box, Region
 
 HEIGHT, SIDE, PITCH = 20, 10, 12
 
@@ -28,7 +28,7 @@ def label(owners: np.ndarray, left: int, right: int) -> int:
     return int(found[0])
 
 
-@pytest.mark.parametrize("count", [5, MOST_DIGITS])
+@pytest.mark.parametrize("count", [5, MAX_DIGITS])
 def test_whole_digits_are_named_by_their_place_in_the_order_of_the_regions(count):
     owners = page(count)
     places = [*reversed(range(count))]

@@ -4,7 +4,7 @@ import pytest
 
 from zipocr.training.data.datasets import INK_HEIGHT
 from zipocr.training.synthesis.foreign_hands import ForeignComposer, draw_amount
-from zipocr.training.synthesis.skeletons import SHAPES, Habit
+from zipocr.training.synthesis.skeletons import SHAPES, HandStyle
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def composer(all_digits) -> ForeignComposer:
 def test_a_hand_draws_a_digit_of_its_height_in_few_strokes(digit):
     rng = np.random.default_rng(digit)
     for _ in range(20):
-        habit = Habit.drawn(rng)
+        habit = HandStyle.drawn(rng)
         glyph = habit.draw(rng, digit)
         rows = np.flatnonzero((glyph > 127).any(axis=1))
         whole = INK_HEIGHT * (habit.zero if digit == 0 else 1.0)
@@ -30,17 +30,17 @@ def test_a_hand_draws_a_digit_of_its_height_in_few_strokes(digit):
 
 def test_a_hand_draws_alike_but_never_the_same_and_hands_differ():
     rng = np.random.default_rng(3)
-    habit = Habit.drawn(rng)
+    habit = HandStyle.drawn(rng)
     one, other = habit.draw(rng, 4), habit.draw(rng, 4)
     assert not np.array_equal(one, other)
-    assert len({Habit.drawn(rng).shapes[9][0].shape for _ in range(60)}) > 1
+    assert len({HandStyle.drawn(rng).shapes[9][0].shape for _ in range(60)}) > 1
 
 
 def test_every_shape_is_drawn_by_some_hand():
     rng = np.random.default_rng(4)
     drawn = {digit: set() for digit in SHAPES}
     for _ in range(300):
-        for digit, strokes in Habit.drawn(rng).shapes.items():
+        for digit, strokes in HandStyle.drawn(rng).shapes.items():
             drawn[digit].add(tuple(len(stroke) for stroke in strokes))
     for digit, shapes in SHAPES.items():
         assert drawn[digit] == {

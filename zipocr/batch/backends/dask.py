@@ -423,7 +423,7 @@ def _same(job: _Job) -> _Job:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class _Hand:
+class _ThreadWorker:
     """A process below this Dask worker, which does what one of its threads is told to, and the map that it belongs to."""
 
     number: str
@@ -469,15 +469,15 @@ def do_shard(job: _Job, tasks: Sequence[bytes]) -> list[list[bytes | Loss]] | _R
         return _Refusal(address=distributed.get_worker().address, why=str(stranger))
 
 
-def _own_hand(job: _Job) -> _Hand:
+def _own_hand(job: _Job) -> _ThreadWorker:
     # Dask's nannies make workers daemons, which Python allows no children; ours end with their
     # parent however it ends.
     current_process().daemon = False
-    hand: _Hand | None = getattr(_OWN, "hand", None)
+    hand: _ThreadWorker | None = getattr(_OWN, "hand", None)
     if hand is None or hand.number != job.number:
         if hand is not None:
             hand.rest()
-        hand = _OWN.hand = _Hand(
+        hand = _OWN.hand = _ThreadWorker(
             number=job.number,
             backend=ProcessBackend(jobs=1, timeout=job.timeout, max_memory=job.max_memory),
         )
@@ -501,7 +501,7 @@ class _Start:
             os.chdir(self.job.folder)
         if why := self._strangeness():
             raise _StrangerError(why)
-        return _Sealed(work=pickle.loads(self.job.start)())
+        return _PickledWork(work=pickle.loads(self.job.start)())
 
     def _strangeness(self) -> str:
         if self.job.version != __version__:
@@ -513,7 +513,7 @@ class _Start:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Sealed:
+class _PickledWork:
     """Does pickled tasks and pickles their results."""
 
     work: Work[Any, Any]

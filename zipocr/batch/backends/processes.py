@@ -21,20 +21,20 @@ from pickle import dumps
 from typing import Any, Generic, Self
 
 from zipocr.batch.backends import Loss, LossKind, StepT, TaskT, Work
-from zipocr.batch.backends.worker import NO_MEMORY, Marks, Message, serve
+from zipocr.batch.backends.worker import NO_MEMORY, Message, Progress, serve
 from zipocr.errors import BackendError
 
 DEFAULT_TIMEOUT = 60.0
 DEFAULT_MAX_MEMORY = 2 << 30
 # Tasks that a worker holds, those at work included: enough that none ever waits for this process;
 # and fewer when there are no more than these left for each of several, so that all end together.
-HELD, HELD_LAST = 32, 3
+PREFETCH, PREFETCH_LAST = 32, 3
 # Bytes of tasks that may lie before a worker. Of more than a pipe takes, on some systems 8 kB, both
 # its ends could wait for ever.
-MOST_SENT = 6_000
+MAX_SENT = 6_000
 # Tasks under way for each worker. Those behind one that hangs are finished meanwhile, but for those
 # that its worker holds.
-UNDER_WAY = 96
+MAX_IN_FLIGHT = 96
 STARTS = 3
 START_SECONDS = 120.0
 GRACE_SECONDS = 1.0
@@ -64,7 +64,7 @@ class _Clock:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class _Errand(Generic[TaskT, StepT]):
+class _Job(Generic[TaskT, StepT]):
     """A task on its way, and the results it has so far.
 
     ``alone`` says that it is not to be done together with others, after a worker was lost that held
@@ -89,9 +89,9 @@ class _Worker(Generic[TaskT, StepT]):
 
     process: SpawnProcess
     connection: Connection
-    marks: Marks
+    marks: Progress
     heard: float
-    errands: deque[_Errand[TaskT, StepT]] = field(default_factory=deque)
+    errands: deque[_Job[TaskT, StepT]] = field(default_factory=deque)
     ready: bool = False
     ended: int = 0
     steps: int = 0
@@ -112,7 +112,7 @@ class _Worker(Generic[TaskT, StepT]):
         """
         return self.heard if not self.killed and (self.errands or not self.ready) else _FOREVER
 
-    def take(self, errand: _Errand[TaskT, StepT], now: float) -> bytes:
+    def take(self, errand: _Job[TaskT, StepT], now: float) -> bytes:
         """Let it hold one more errand; what to send it."""
         if not self.errands:
             self.heard = now
@@ -178,7 +178,7 @@ class ProcessBackend:
         start : callable
             Called once in each process; must be picklable. What it raises is raised here.
         tasks : iterable
-            What to work on, picklable. At most ``UNDER_WAY`` for each process are taken before the
+            What to work on, picklable. At most ``MAX_IN_FLIGHT`` for each process are taken before the
             results of the first are out.
         lost : callable
             Makes the result of a step whose process hung or died. What was done together with
@@ -195,7 +195,7 @@ class ProcessBackend:
         BackendError
             If processes cannot be started.
         """
-        crew = _Crew(
+        crew = _Scheduler(
             workers=self._workers,
             launch=lambda: self._launch(dumps(start)),
             timeout=self.timeout,
@@ -219,7 +219,7 @@ class ProcessBackend:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         try:
-            marks = context.RawValue(Marks)
+            marks = context.RawValue(Progress)
             process = context.Process(
                 target=serve, args=(theirs, marks, start, self.max_memory), daemon=True
             )
@@ -246,7 +246,7 @@ class ProcessBackend:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class _Crew(Generic[TaskT, StepT]):
+class _Scheduler(Generic[TaskT, StepT]):
     """One map: hands out errands, hears of results, and replaces workers that are lost."""
 
     workers: list[_Worker[TaskT, StepT]]
@@ -254,15 +254,15 @@ class _Crew(Generic[TaskT, StepT]):
     timeout: float
     clock: _Clock
     lost: Callable[[TaskT, int, Loss], StepT]
-    waiting: deque[_Errand[TaskT, StepT]] = field(default_factory=deque)
+    waiting: deque[_Job[TaskT, StepT]] = field(default_factory=deque)
     failed_starts: int = 0
 
     def run(self, tasks: Iterator[TaskT], *, jobs: int) -> Iterator[list[StepT]]:
         """Keep a bounded number of errands under way and give their results in order."""
-        under_way: deque[_Errand[TaskT, StepT]] = deque()
+        under_way: deque[_Job[TaskT, StepT]] = deque()
         while True:
-            for task in islice(tasks, jobs * UNDER_WAY - len(under_way)):
-                errand: _Errand[TaskT, StepT] = _Errand(task=task)
+            for task in islice(tasks, jobs * MAX_IN_FLIGHT - len(under_way)):
+                errand: _Job[TaskT, StepT] = _Job(task=task)
                 under_way.append(errand)
                 self.waiting.append(errand)
             if not under_way:
@@ -280,9 +280,11 @@ class _Crew(Generic[TaskT, StepT]):
             self.workers.append(self.launch())
         messages: list[list[bytes]] = [[] for _ in self.workers]
         now = self.clock.now()
-        for held in range(HELD if jobs == 1 or len(self.waiting) > HELD * jobs else HELD_LAST):
+        for held in range(
+            PREFETCH if jobs == 1 or len(self.waiting) > PREFETCH * jobs else PREFETCH_LAST
+        ):
             for worker, message in zip(self.workers, messages, strict=True):
-                if self.waiting and len(worker.errands) == held and worker.load < MOST_SENT:
+                if self.waiting and len(worker.errands) == held and worker.load < MAX_SENT:
                     message.append(worker.take(self.waiting.popleft(), now))
         for worker, message in zip(self.workers, messages, strict=True):
             # One that has just died is noticed when it is listened to; the errands come back then.
@@ -299,7 +301,7 @@ class _Crew(Generic[TaskT, StepT]):
         now = self.clock.now()
         for worker in tuple(self.workers):
             if worker.connection in speaking:
-                self._hear_out(worker)
+                self._drain(worker)
             elif now >= worker.waits_since() + self._allowed(worker):
                 # What it still said will be heard, and then its end.
                 worker.process.kill()
@@ -311,14 +313,14 @@ class _Crew(Generic[TaskT, StepT]):
         """Give the seconds that a worker may be at one thing."""
         return self.timeout if worker.ready else max(self.timeout, START_SECONDS)
 
-    def _hear_out(self, worker: _Worker[TaskT, StepT]) -> None:
+    def _drain(self, worker: _Worker[TaskT, StepT]) -> None:
         """Hear all that a worker has said."""
         speaks = True
         while speaks:
             try:
                 words = worker.connection.recv()
             except (EOFError, OSError):
-                self._bury(worker)
+                self._reap(worker)
                 return
             self._hear(worker, *words)
             # `poll` fails on Windows where the other end is gone; this says that there is something
@@ -343,7 +345,7 @@ class _Crew(Generic[TaskT, StepT]):
                     worker.errands[0].results.append(result)
                     worker.errands[0].retried = False
 
-    def _bury(self, worker: _Worker[TaskT, StepT]) -> None:
+    def _reap(self, worker: _Worker[TaskT, StepT]) -> None:
         """Settle what a worker was at and take back what it has not done."""
         self.workers.remove(worker)
         worker.connection.close()
@@ -352,7 +354,7 @@ class _Crew(Generic[TaskT, StepT]):
         if not worker.ready:
             self._count_failed_start(worker)
         elif worker.errands:
-            self._settle(worker, worker.errands[0])
+            self._blame(worker, worker.errands[0])
         back = [errand for errand in worker.errands if not errand.done]
         for errand in back:
             errand.alone = True
@@ -366,7 +368,7 @@ class _Crew(Generic[TaskT, StepT]):
             message = f"A worker process {end} before it could begin, {STARTS} times. {cure}"
             raise BackendError(message)
 
-    def _settle(self, worker: _Worker[TaskT, StepT], errand: _Errand[TaskT, StepT]) -> None:
+    def _blame(self, worker: _Worker[TaskT, StepT], errand: _Job[TaskT, StepT]) -> None:
         """Charge the step that the worker was at, if it is to blame for the worker's end."""
         begun = worker.marks.begun > worker.steps
         if not begun and not errand.alone:

@@ -43,7 +43,7 @@ class Message(Enum):
     ENDED = auto()
 
 
-class Marks(ctypes.Structure):
+class Progress(ctypes.Structure):
     """Where a worker is, in memory that outlives it: waking its parent for every word would take as long as a tenth of reading.
 
     ``ended`` is how many tasks it has ended, ``begun`` how many steps it has begun; a step that
@@ -55,7 +55,9 @@ class Marks(ctypes.Structure):
     begun: int
 
 
-def serve(connection: Connection, marks: Marks, start: bytes, max_memory: int | None) -> NoReturn:
+def serve(
+    connection: Connection, marks: Progress, start: bytes, max_memory: int | None
+) -> NoReturn:
     """Work until the other end of the connection closes.
 
     Parameters
@@ -100,7 +102,7 @@ def _start(start: bytes, max_memory: int | None) -> Work[Any, Any]:
         raise BackendError(message) from None
 
 
-def _do_all(work: Work[Any, Any], connection: Connection, marks: Marks) -> None:
+def _do_all(work: Work[Any, Any], connection: Connection, marks: Progress) -> None:
     done = 0
 
     def begin() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from zipocr.drawing.experiment_plot import new_figure
 from zipocr.evaluate.error_rates import wilson
-from zipocr.evaluate.metrics import Curve, Evaluation, Point
+from zipocr.evaluate.metrics import Evaluation, Point, RiskCoverageCurve
 from zipocr.evaluate.report.text import plain
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ def _top(evaluation: Evaluation) -> float:
     return min(1.0, 1.9 * max(last, evaluation.figures.wrong, 3 * evaluation.suggestion.max_error))
 
 
-def _from_none(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
+def _from_none(curve: RiskCoverageCurve) -> tuple[np.ndarray, np.ndarray]:
     """Let the line begin where the first pages are accepted, at their share of errors."""
     return np.append(0.0, curve.accepted), np.append(curve.wrong[:1], curve.wrong)
 

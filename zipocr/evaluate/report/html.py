@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TEMPLATE = "page.html"
-MOST_CONFUSED = 8
+MAX_CONFUSED = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +169,7 @@ def most_confused(evaluation: Evaluation) -> list[tuple[int, int, int]]:
         ((int(counts[true, seen]), int(true), int(seen)) for true, seen in np.argwhere(counts)),
         key=lambda pair: (-pair[0], pair),
     )
-    return [(true, seen, count) for count, true, seen in pairs[:MOST_CONFUSED]]
+    return [(true, seen, count) for count, true, seen in pairs[:MAX_CONFUSED]]
 
 
 def _drawing(

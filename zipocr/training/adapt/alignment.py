@@ -12,7 +12,7 @@ from zipocr.classify.normalize import draw_regions
 from zipocr.classify.svc import NON_DIGIT
 from zipocr.errors import InputError
 from zipocr.images.decode import read_pages
-from zipocr.images.lookup import inside
+from zipocr.images.lookup import safe_join
 from zipocr.preprocess.page import InkPage
 from zipocr.reader import Reader
 from zipocr.results.corrections import Decision
@@ -79,7 +79,7 @@ def to_crops(corrections: Mapping[tuple[str, int], Decision], folder: Path) -> l
 
 
 def _within(folder: Path, file: str) -> Path:
-    path = inside(folder, file)
+    path = safe_join(folder, file)
     if path is None:
         cure = "Give the folder that was scanned, with the files themselves and no links to others."
         raise InputError(f"{file} leads out of {folder}. {cure}")

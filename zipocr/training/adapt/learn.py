@@ -17,15 +17,15 @@ from zipocr.classify.probabilities import Calibration
 from zipocr.classify.svc import NON_DIGIT, Classifier
 from zipocr.errors import InputError
 from zipocr.training.adapt.alignment import Lesson, study
-from zipocr.training.adapt.network_adaptation import LineLore, best_pull, with_lines
+from zipocr.training.adapt.network_adaptation import LineAdaptationSet, best_pull, with_lines
 from zipocr.training.adapt.recalibrate import recalibrated
 from zipocr.training.adapt.svm_adaptation import (
-    Lore,
+    AdaptationSet,
     kernel,
     learn_pairs,
     penalty,
-    to_lore,
-    with_lore,
+    to_adaptation_set,
+    with_adaptation,
 )
 from zipocr.training.benchmark.measure import Crop, judges, read_crops
 from zipocr.training.benchmark.metrics import Answer, Change, change
@@ -33,7 +33,7 @@ from zipocr.training.fit.region_samples import join, map_strings
 from zipocr.types import Floats, Model
 
 FOLDS = 5
-LEAST_PAGES = 20
+MIN_PAGES = 20
 # What a sample may weigh, in parts of what one may that the base was made from.
 WEIGHTS = (0.01, 0.03, 0.1, 0.3)
 # So many of the base's support vectors tell what it forgets. They are the hardest of its data, and
@@ -105,8 +105,8 @@ def learn(base: Model, crops: Sequence[Crop], *, jobs: int, seed: int, report: R
     report(
         f"{len(crops) - len(known)} pages cannot be opened; on {len(known) - taught} the known ZIP was not found in the ink"
     )
-    if taught < LEAST_PAGES:
-        message = f"{taught} pages to learn from are too few: it takes {LEAST_PAGES} to learn, and some hundreds to see that it helped."
+    if taught < MIN_PAGES:
+        message = f"{taught} pages to learn from are too few: it takes {MIN_PAGES} to learn, and some hundreds to see that it helped."
         raise InputError(message)
     lore = _to_lore(base, [lesson for _, lesson in known])
     parts = deal([crop.truth.kind for crop, _ in known], seed)
@@ -115,7 +115,7 @@ def learn(base: Model, crops: Sequence[Crop], *, jobs: int, seed: int, report: R
         _Trial(arrays=base.arrays, lore=lore, parts=parts), range(FOLDS), jobs=jobs
     )
     losses = np.stack([trial.losses for trial in trials])
-    lines = LineLore.of(
+    lines = LineAdaptationSet.of(
         [lesson.features for _, lesson in known], [lesson.text for _, lesson in known]
     )
     after = _read_apart(
@@ -129,7 +129,7 @@ def learn(base: Model, crops: Sequence[Crop], *, jobs: int, seed: int, report: R
         report=report,
     )
     weight = WEIGHTS[int(losses.sum(axis=0).argmin())]
-    arrays = with_lore(
+    arrays = with_adaptation(
         base.arrays,
         lore,
         learn_pairs(lore, float(base.arrays["gamma"]), _bounds(base.arrays, (weight,)))[0],
@@ -140,7 +140,7 @@ def learn(base: Model, crops: Sequence[Crop], *, jobs: int, seed: int, report: R
     before = [[lesson.answers[way] for _, lesson in known] for way in range(len(WAYS))]
     with_directory, without = (change(now, then) for now, then in zip(after, before, strict=True))
     return Learnt(
-        model=Model(arrays={**arrays, **certain}, passport=base.passport),
+        model=Model(arrays={**arrays, **certain}, card=base.card),
         with_directory=with_directory,
         without=without,
         pages=len(known),
@@ -150,9 +150,9 @@ def learn(base: Model, crops: Sequence[Crop], *, jobs: int, seed: int, report: R
     )
 
 
-def passport_of(found: Learnt, *, base: str, digest: str) -> Model:
-    """Gives the model a passport that names its base, by name and SHA-256, and says what it learnt and what that was worth."""
-    old = dict(found.model.passport)
+def card_of(found: Learnt, *, base: str, digest: str) -> Model:
+    """Gives the model a model card that names its base, by name and SHA-256, and says what it learnt and what that was worth."""
+    old = dict(found.model.card)
     measured = {
         name: {
             "before": round(one.now - one.difference, 4),
@@ -175,13 +175,13 @@ def passport_of(found: Learnt, *, base: str, digest: str) -> Model:
     of_base = {
         f"{name} of the base": old.pop(name) for name in ("accuracy", "learnt") if name in old
     }
-    passport = {
+    card = {
         **old,
         **of_base,
         "support_vectors": len(found.model.arrays["support"]),
         "learnt": learnt,
     }
-    return replace(found.model, passport=passport)
+    return replace(found.model, card=card)
 
 
 def deal(files: Sequence[str], seed: int) -> NDArray[np.intp]:
@@ -191,12 +191,12 @@ def deal(files: Sequence[str], seed: int) -> NDArray[np.intp]:
     return parts[places]
 
 
-def _to_lore(base: Model, lessons: Sequence[Lesson]) -> Lore:
+def _to_lore(base: Model, lessons: Sequence[Lesson]) -> AdaptationSet:
     taught = [
         (page, lesson.samples) for page, lesson in enumerate(lessons) if lesson.samples is not None
     ]
     owners = np.concatenate([np.full(len(samples), page) for page, samples in taught])
-    return to_lore(base.arrays, join([samples for _, samples in taught]), owners)
+    return to_adaptation_set(base.arrays, join([samples for _, samples in taught]), owners)
 
 
 def _bounds(arrays: Mapping[str, NDArray[Any]], weights: Sequence[float]) -> list[float]:
@@ -219,7 +219,7 @@ class _Trial:
     """Learns without a part, at every weight, and looks at that part's digits and at what the base would forget."""
 
     arrays: Mapping[str, NDArray[Any]]
-    lore: Lore
+    lore: AdaptationSet
     parts: NDArray[np.intp]
 
     def __call__(self, part: int) -> _Tried:
@@ -231,21 +231,21 @@ class _Trial:
         )
         coefficients = learn_pairs(learnt, gamma, _bounds(self.arrays, WEIGHTS))
         losses = np.zeros(len(WEIGHTS))
-        for seen, share in ((digits, 1.0), (guards(self.arrays), GUARDED)):
+        for seen, share in ((digits, 1.0), (rehearsal_set(self.arrays), GUARDED)):
             similar = kernel(seen.features, learnt.features, gamma)
             losses += [
                 share * self._loss(seen, seen.decisions + similar @ added) for added in coefficients
             ]
         return _Tried(losses=losses, coefficients=coefficients)
 
-    def _loss(self, seen: Lore, decisions: Floats) -> float:
+    def _loss(self, seen: AdaptationSet, decisions: Floats) -> float:
         """Mean log loss of the digits."""
-        calibration = Calibration.from_model(Model(arrays=self.arrays, passport={}))
+        calibration = Calibration.from_model(Model(arrays=self.arrays, card={}))
         scores = calibration.digit_log_probabilities(decisions)
         return float(-scores[np.arange(len(seen)), seen.labels].mean()) if len(seen) else 0.0
 
 
-def guards(arrays: Mapping[str, NDArray[Any]]) -> Lore:
+def rehearsal_set(arrays: Mapping[str, NDArray[Any]]) -> AdaptationSet:
     """Some of the base's support vectors of digits, evenly taken.
 
     What it was made from, as far as it is known, and the hardest of it.
@@ -256,8 +256,8 @@ def guards(arrays: Mapping[str, NDArray[Any]]) -> Lore:
     digits = np.flatnonzero(labels != NON_DIGIT)
     chosen = digits[np.unique(np.arange(GUARDS) * len(digits) // GUARDS)]
     features = arrays["support"][chosen].astype(np.float32)
-    decisions = Classifier.from_arrays(arrays).decide(features)
-    return Lore(
+    decisions = Classifier.from_arrays(arrays).decision_function(features)
+    return AdaptationSet(
         features=features,
         labels=labels[chosen],
         decisions=decisions,
@@ -267,7 +267,7 @@ def guards(arrays: Mapping[str, NDArray[Any]]) -> Lore:
 
 def _read_apart(
     base: Model,
-    taught: tuple[Lore, LineLore],
+    taught: tuple[AdaptationSet, LineAdaptationSet],
     parts: NDArray[np.intp],
     trials: Sequence[_Tried],
     losses: NDArray[np.float64],
@@ -285,7 +285,7 @@ def _read_apart(
             f"reading part {part + 1} of {len(trials)}, {len(pages)} pages that the model did not learn from"
         )
         best = int(np.delete(losses, part, axis=0).sum(axis=0).argmin())
-        arrays = with_lore(
+        arrays = with_adaptation(
             base.arrays, lore.take(parts[lore.owners] != part), trial.coefficients[best]
         )
         others = lines.take(parts[lines.owners] != part)
@@ -294,7 +294,7 @@ def _read_apart(
                 arrays, others, best_pull(base.arrays, others, parts[others.owners])
             )
         answers = read_crops(
-            judges(Model(arrays=arrays, passport=base.passport)),
+            judges(Model(arrays=arrays, card=base.card)),
             [crops[page] for page in pages],
             jobs=jobs,
         )

@@ -21,7 +21,7 @@ _WEIGHTS, _BIASES = array_names("weights")[-1], array_names("biases")[-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LineLore:
+class LineAdaptationSet:
     """Lines of which the text is known.
 
     The (T, F) features of each, its digits, and the (N,) pages they are from.
@@ -50,18 +50,18 @@ class LineLore:
         """How many lines there are."""
         return len(self.texts)
 
-    def take(self, chosen: NDArray[np.bool_]) -> "LineLore":
+    def take(self, chosen: NDArray[np.bool_]) -> "LineAdaptationSet":
         """The lines that a mask chooses."""
         kept = np.flatnonzero(chosen).tolist()
         features, texts = (
             tuple(self.features[place] for place in kept),
             tuple(self.texts[place] for place in kept),
         )
-        return LineLore(features=features, texts=texts, owners=self.owners[chosen])
+        return LineAdaptationSet(features=features, texts=texts, owners=self.owners[chosen])
 
 
 def with_lines(
-    arrays: Mapping[str, NDArray[Any]], lore: LineLore, pull: float
+    arrays: Mapping[str, NDArray[Any]], lore: LineAdaptationSet, pull: float
 ) -> dict[str, NDArray[Any]]:
     """A model's arrays with its network's last layer refitted to lines.
 
@@ -73,7 +73,9 @@ def with_lines(
     return {**arrays, _WEIGHTS: weights, _BIASES: biases}
 
 
-def best_pull(arrays: Mapping[str, NDArray[Any]], lore: LineLore, parts: NDArray[np.intp]) -> float:
+def best_pull(
+    arrays: Mapping[str, NDArray[Any]], lore: LineAdaptationSet, parts: NDArray[np.intp]
+) -> float:
     """The pull under which lines of held-out parts cost least, each part (N,) held out in turn."""
     costs = np.zeros(len(PULLS))
     for part in np.unique(parts):

@@ -17,7 +17,7 @@ from scipy.special import log_softmax
 from zipocr.line.network import BLANK, FIRST_DIGIT, OTHER
 from zipocr.types import Floats
 
-MOST_STEPS = 100
+MAX_STEPS = 100
 # Stands for the logarithm of nothing: far below what any line comes to, and no -inf, whose
 # differences are no numbers.
 _NEVER = -1e30
@@ -123,7 +123,7 @@ def refit_output(
         ).ravel()
 
     found = minimize(
-        cost, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": MOST_STEPS}
+        cost, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": MAX_STEPS}
     )
     layer = found.x.reshape(start.shape).astype(np.float32)
     return np.ascontiguousarray(layer[:, :-1]), np.ascontiguousarray(layer[:, -1])

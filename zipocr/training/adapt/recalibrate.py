@@ -12,7 +12,7 @@ from zipocr.training.fit.calibrate import acceptance_table
 from zipocr.types import Floats
 
 # Fewer pages than this leave confidence and thresholds as they are.
-LEAST_PAGES = 100
+MIN_PAGES = 100
 # How far slope and shift of the log odds may be expected to stray from 1 and 0.
 SLOPE_SPREAD, SHIFT_SPREAD = 0.3, 1.0
 _SUREST = 1e-4
@@ -34,7 +34,7 @@ def recalibrated(
     Returns
     -------
     arrays : dict
-        The parts that change; empty where there are fewer than `LEAST_PAGES`.
+        The parts that change; empty where there are fewer than `MIN_PAGES`.
     notes : tuple of str
         What they rest on now, in a sentence each.
     """
@@ -43,7 +43,7 @@ def recalibrated(
     for way, own in answers.items():
         name = "with a directory" if way == "listed" else "without"
         confidence, right = _read(own)
-        if len(own) < LEAST_PAGES or right.all() or not right.any():
+        if len(own) < MIN_PAGES or right.all() or not right.any():
             notes.append(
                 f"confidence {name}: the base model's; {len(own)} pages are too few to fit it anew"
             )

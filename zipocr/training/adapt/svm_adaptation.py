@@ -21,13 +21,13 @@ from zipocr.classify.svc import CLASSES, PAIRS, Classifier
 from zipocr.training.fit.region_samples import Samples
 from zipocr.types import Floats
 
-MOST_STEPS = 200
+MAX_STEPS = 200
 # A coefficient below this share of the largest that is allowed makes no support vector.
-LEAST = 1e-4
+MIN_WEIGHT = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Lore:
+class AdaptationSet:
     """Samples as a classifier sees them.
 
     (N, P) features, (N,) classes, what it decides of them, (N, 55), and (N,) whose they are.
@@ -42,9 +42,9 @@ class Lore:
         """How many samples there are."""
         return len(self.labels)
 
-    def take(self, chosen: NDArray[np.bool_]) -> "Lore":
+    def take(self, chosen: NDArray[np.bool_]) -> "AdaptationSet":
         """The samples that a mask chooses."""
-        return Lore(
+        return AdaptationSet(
             features=self.features[chosen],
             labels=self.labels[chosen],
             decisions=self.decisions[chosen],
@@ -52,7 +52,9 @@ class Lore:
         )
 
 
-def to_lore(arrays: Mapping[str, NDArray[Any]], samples: Samples, owners: NDArray[np.intp]) -> Lore:
+def to_adaptation_set(
+    arrays: Mapping[str, NDArray[Any]], samples: Samples, owners: NDArray[np.intp]
+) -> AdaptationSet:
     """Show samples to a classifier."""
     classifier = Classifier.from_arrays(arrays)
     features = (
@@ -61,11 +63,13 @@ def to_lore(arrays: Mapping[str, NDArray[Any]], samples: Samples, owners: NDArra
         .astype(np.float32)
     )
     with threadpool_limits(1, user_api="blas"):
-        decisions = classifier.decide(features)
-    return Lore(features=features, labels=samples.labels, decisions=decisions, owners=owners)
+        decisions = classifier.decision_function(features)
+    return AdaptationSet(
+        features=features, labels=samples.labels, decisions=decisions, owners=owners
+    )
 
 
-def learn_pairs(lore: Lore, gamma: float, bounds: Sequence[float]) -> list[Floats]:
+def learn_pairs(lore: AdaptationSet, gamma: float, bounds: Sequence[float]) -> list[Floats]:
     """Fits what is to be added to the decision of each pair of classes, for each of several bounds.
 
     Parameters
@@ -95,7 +99,7 @@ def learn_pairs(lore: Lore, gamma: float, bounds: Sequence[float]) -> list[Float
             matrix = kernel(lore.features[own], lore.features[own], gamma) * np.outer(sides, sides)
             for bound, table in zip(bounds, coefficients, strict=True):
                 found = _solve(matrix, wanting, bound, found)
-                table[own, column] = sides * np.where(found > LEAST * bound, found, 0)
+                table[own, column] = sides * np.where(found > MIN_WEIGHT * bound, found, 0)
     return coefficients
 
 
@@ -120,7 +124,7 @@ def _solve(
         pulled = (matrix @ point.astype(np.float32)).astype(np.float64)
         return float(point @ (pulled / 2 - wanting)), pulled - wanting
 
-    options = {"maxiter": MOST_STEPS}
+    options = {"maxiter": MAX_STEPS}
     return np.asarray(
         minimize(
             loss,
@@ -133,8 +137,8 @@ def _solve(
     )
 
 
-def with_lore(
-    arrays: Mapping[str, NDArray[Any]], lore: Lore, coefficients: Floats
+def with_adaptation(
+    arrays: Mapping[str, NDArray[Any]], lore: AdaptationSet, coefficients: Floats
 ) -> dict[str, NDArray[Any]]:
     """A classifier with further support vectors.
 

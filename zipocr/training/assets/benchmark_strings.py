@@ -24,7 +24,7 @@ from zipocr.storage.atomic import write_whole
 from zipocr.training.assets.sample_scans import LIBRARIES, encoded, make_folder, sample_rows
 from zipocr.training.data.datasets import DigitSet, load_npz, load_openml, split_writers
 from zipocr.training.synthesis.compose import Composed, Composer, compose, compose_printed, draw_zip
-from zipocr.training.synthesis.scene_parameters import Chance
+from zipocr.training.synthesis.scene_parameters import Rng
 from zipocr.training.synthesis.typefaces import Typeface, typefaces
 from zipocr.types import PLUS4_LENGTH, ZIP_LENGTH, GrayImage
 
@@ -70,7 +70,7 @@ class MailComposer(Composer):
     printed_plus4 = 0.0
 
 
-class _Purse:
+class _DigitPool:
     """Digits that are spent once."""
 
     def __init__(self, digits: DigitSet, taken: NDArray[np.int_]) -> None:
@@ -78,7 +78,7 @@ class _Purse:
         self._left = np.ones(len(digits), np.bool_)
         self._left[taken] = False
 
-    def spend(self, rng: Chance, more: int) -> DigitSet:
+    def spend(self, rng: Rng, more: int) -> DigitSet:
         """Digits of one writer that spell a ZIP and ``more`` digits.
 
         What nobody has the digits for any more is drawn anew.
@@ -105,7 +105,7 @@ def frozen_strings(
     quotas: Mapping[str, int] = QUOTAS,
 ) -> Iterator[FrozenString]:
     """Compose all strings from digits of test writers, but for the rows ``taken``, and from typefaces of the test part."""
-    purse = _Purse(test, taken)
+    purse = _DigitPool(test, taken)
     names = {face.writer: face.name for face in faces}
     number = 0
     for kind, quota in quotas.items():
@@ -128,13 +128,13 @@ def frozen_strings(
             )
 
 
-def _printed(rng: Chance, faces: Sequence[Typeface]) -> Composed:
+def _printed(rng: Rng, faces: Sequence[Typeface]) -> Composed:
     return compose_printed(
         rng, faces[int(rng.integers(len(faces)))], draw_zip(rng, unlisted=MAIL_UNLISTED)
     )
 
 
-def _written(rng: Chance, digits: DigitSet, kind: str) -> Composed:
+def _written(rng: Rng, digits: DigitSet, kind: str) -> Composed:
     text = "".join(map(str, digits.labels))
     return compose(rng, list(digits.images), kind, text, writer=int(digits.writers[0]))
 

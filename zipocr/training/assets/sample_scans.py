@@ -30,7 +30,7 @@ from zipocr.training.synthesis.compose import (
     compose_printed,
     draw_rows,
 )
-from zipocr.training.synthesis.scene_parameters import Chance, Scan, Scene, draw_scene
+from zipocr.training.synthesis.scene_parameters import Rng, Scan, Scene, draw_scene
 from zipocr.training.synthesis.typefaces import Typeface, typefaces
 from zipocr.types import PLUS4_LENGTH, ZIP_LENGTH, GrayImage
 
@@ -189,7 +189,7 @@ class _Maker:
         return found
 
     def _written(
-        self, rng: Chance, rows: NDArray[np.int_], kind: str, text: str, scene: Scene
+        self, rng: Rng, rows: NDArray[np.int_], kind: str, text: str, scene: Scene
     ) -> Composed:
         self.rows += rows.tolist()
         digits = self._composer.digits.take(rows)
@@ -198,7 +198,7 @@ class _Maker:
         )
 
 
-def _scene(rng: Chance, kind: str, *, bilevel: bool) -> Scene:
+def _scene(rng: Rng, kind: str, *, bilevel: bool) -> Scene:
     """A scene of a kind as mail has it.
 
     The training's extremes (hairlines, tight crops, digits run into one another) are left out.

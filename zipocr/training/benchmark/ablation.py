@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from zipocr.attempt import Attempt, Fused
-from zipocr.preprocess.clean import digit_height, mend_gaps, remove_rules, remove_specks
+from zipocr.preprocess.clean import bridge_gaps, estimate_text_height, remove_rules, remove_specks
 from zipocr.preprocess.page import PreparedPage, prepare, to_ink_page
 from zipocr.reader import Reader
 from zipocr.training.benchmark.measure import Crop, Judge, default_threshold, read_crops
@@ -67,10 +67,10 @@ class AblatedReader(Reader):
         components, height = scaled.components, scaled.text_height
         if self._without == "bridging of gaps":
             bare = remove_rules(components, height)
-            height = height if bare is components else digit_height(bare) or height
+            height = height if bare is components else estimate_text_height(bare) or height
             components = remove_specks(bare, height)
         else:
-            components = mend_gaps(remove_specks(components, height), height)
+            components = bridge_gaps(remove_specks(components, height), height)
         return replace(page, ink=to_ink_page(scaled, components, height))
 
 

@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.evaluate import error_rates as shares
-from zipocr.evaluate.error_rates import RISKS, Z95, Bin, acceptable, calibration_error, half_width
+from zipocr.evaluate.error_rates import (
+    RISKS,
+    Z95,
+    Bin,
+    calibration_error,
+    half_width,
+    risk_coverage,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +90,7 @@ def score(answers: Sequence[Answer]) -> Score:
     return Score(
         count=count,
         exact=sum(one.is_right for one in answers) / count,
-        at_risk=tuple(acceptable(confidence, right, risk) / count for risk in RISKS),
+        at_risk=tuple(risk_coverage(confidence, right, risk) / count for risk in RISKS),
         accepted=len(taken) / count,
         wrong=1 - sum(taken) / len(taken) if taken else 0.0,
         ece=calibration_error(confidence, right),

@@ -22,7 +22,7 @@ from zipocr.errors import InputError
 from zipocr.models.model_file import unpack
 
 GLYPH_SIZE = 28
-LARGEST = 1 << 31
+MAX_BYTES = 1 << 31
 """Bytes that the arrays of a file of digits may have, those of 2.7 million digits.
 
 A small file can be packed so that it fills the memory.
@@ -184,7 +184,7 @@ def load_npz(path: Path) -> DigitSet:
         If the file cannot be read, or holds other arrays.
     """
     try:
-        found = unpack(path, most=LARGEST)
+        found = unpack(path, most=MAX_BYTES)
     except (OSError, ValueError) as error:
         message = f"{path} holds no digits ({error}): give an .npz with X, y and writer"
         raise InputError(message) from error

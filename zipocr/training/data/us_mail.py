@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from zipocr.decode.directory import places
 from zipocr.errors import InputError
 from zipocr.models.model_file import unpack
-from zipocr.training.data.datasets import GLYPH_SIZE, INK_HEIGHT, LARGEST, DigitSet
+from zipocr.training.data.datasets import GLYPH_SIZE, INK_HEIGHT, MAX_BYTES, DigitSet
 from zipocr.types import ZIP_LENGTH
 
 SIDE = 16
@@ -38,7 +38,7 @@ def load_mail_digits(path: Path) -> DigitSet:
         If the file cannot be read, or holds other arrays.
     """
     try:
-        found = unpack(path, most=LARGEST)
+        found = unpack(path, most=MAX_BYTES)
         small, labels = found["X"], found["y"].astype(np.uint8)
     except (OSError, ValueError, KeyError) as error:
         message = f"{path} holds no digits of US mail ({error}): give an .npz with X and y"

@@ -236,6 +236,4 @@ def calibrate(
 
 
 def _model(*parts: Mapping[str, NDArray[Any]]) -> Model:
-    return Model(
-        arrays={name: array for part in parts for name, array in part.items()}, passport={}
-    )
+    return Model(arrays={name: array for part in parts for name, array in part.items()}, card={})

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.line.line_image import straighten
+from zipocr.line.line_image import rectify
 from zipocr.line.network import FIRST_DIGIT, OTHER
 from zipocr.preprocess.page import InkPage, prepare
 from zipocr.training.data.datasets import DigitSet
@@ -176,7 +176,7 @@ class LineComposer:
         page = prepare(composed.image).ink
         if page is None or is_misjudged(composed, page):
             return None
-        strip = straighten(page, page.text_height)
+        strip = rectify(page, page.text_height)
         return Line(pixels=strip.pixels, labels=to_labels(composed.text or composed.letters))
 
     def _source(self, chance: float) -> Composer | Negatives:

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from zipocr.line.line_image import STRIP_HEIGHT
+from zipocr.line.line_image import LINE_HEIGHT
 from zipocr.line.network import (
     CLASSES,
     COLUMNS,
     FEATURES,
+    INPUT_CHANNELS,
     LAYERS,
     PIXELS_PER_FRAME,
     PIXELS_PER_STEP,
-    PLANES,
     Layer,
     array_names,
 )
@@ -32,11 +32,11 @@ BATCH = 64
 RATE = 3e-3
 WARMING = 0.1
 DECAY = 1e-2
-LARGEST_STEP = 5.0
+MAX_STEP = 5.0
 DROPOUT = 0.1
 # Lines of about one length share a batch; how much about, in pixels.
 LENGTH_JITTER = 24.0
-Chance = np.random.Generator
+Rng = np.random.Generator
 Report = Callable[[str], None]
 
 
@@ -48,7 +48,7 @@ class Trained(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        before = (PLANES, *(layer.channels for layer in LAYERS))
+        before = (INPUT_CHANNELS, *(layer.channels for layer in LAYERS))
         self.layers = nn.ModuleList(
             _stage(channels, layer) for channels, layer in zip(before[:-1], LAYERS, strict=True)
         )
@@ -129,7 +129,7 @@ def fit_network(
             loss = _loss(network, [(augment_line(rng, line.pixels), line.labels) for line in batch])
             optimizer.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), LARGEST_STEP)
+            nn.utils.clip_grad_norm_(network.parameters(), MAX_STEP)
             optimizer.step()
             schedule.step()
             total += loss.item() * len(batch)
@@ -137,7 +137,7 @@ def fit_network(
     return to_arrays(network.eval())
 
 
-def _batches(lines: Sequence[Line], rng: Chance) -> Iterator[list[Line]]:
+def _batches(lines: Sequence[Line], rng: Rng) -> Iterator[list[Line]]:
     lengths = (
         np.array([line.pixels.shape[2] for line in lines]) + rng.random(len(lines)) * LENGTH_JITTER
     )
@@ -150,7 +150,9 @@ def _batches(lines: Sequence[Line], rng: Chance) -> Iterator[list[Line]]:
 def _loss(network: Trained, batch: Sequence[tuple[Floats, NDArray[np.uint8]]]) -> Tensor:
     lengths = [pixels.shape[2] for pixels, _ in batch]
     steps = -(-max(lengths) // PIXELS_PER_STEP)
-    padded = np.zeros((len(batch), PLANES, STRIP_HEIGHT, steps * PIXELS_PER_STEP), np.float32)
+    padded = np.zeros(
+        (len(batch), INPUT_CHANNELS, LINE_HEIGHT, steps * PIXELS_PER_STEP), np.float32
+    )
     for place, (pixels, _) in enumerate(batch):
         padded[place, :, :, : pixels.shape[2]] = pixels
     darkness = torch.from_numpy(padded / np.float32(255)).contiguous(
@@ -166,7 +168,7 @@ def _loss(network: Trained, batch: Sequence[tuple[Floats, NDArray[np.uint8]]]) -
     return loss / len(batch)
 
 
-def augment_line(rng: Chance, pixels: NDArray[np.uint8]) -> Floats:
+def augment_line(rng: Rng, pixels: NDArray[np.uint8]) -> Floats:
     """A strip somewhat leaning, stretched, blurred and noisy, or seen through one of its planes alone: (2, 32, W) -> (2, 32, W')."""
     if rng.random() < 0.8:
         pixels = _warped(rng, pixels)
@@ -185,7 +187,7 @@ def augment_line(rng: Chance, pixels: NDArray[np.uint8]) -> Floats:
     return planes
 
 
-def _warped(rng: Chance, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _warped(rng: Rng, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Sheared, stretched, moved up or down and tilted."""
     height, width = pixels.shape[1:]
     shear, tilt, shift = (

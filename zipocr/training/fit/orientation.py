@@ -83,10 +83,10 @@ def fit_orientation(
     dict
         Arrays of the model file.
     """
-    model = Model(arrays={**arrays, **NO_ORIENTATION}, passport={})
+    model = Model(arrays={**arrays, **NO_ORIENTATION}, card={})
     pages = [page for one in lines for page in read_both_ways(model, one, range(count), jobs=jobs)]
     fitted = {**NO_ORIENTATION, "orientation": fit_line_orientation(pages)}
-    line = OrientationModel.from_model(Model(arrays=fitted, passport={}))
+    line = OrientationModel.from_model(Model(arrays=fitted, card={}))
     held = read_both_ways(model, strings, range(count), jobs=jobs)
     return {**fitted, "rotation": fit_rotation(held, line)}
 

@@ -157,7 +157,7 @@ def build_model(
         if network
         else train_network(split.train, extra, recipe, jobs, report)
     )
-    about["network"] = network.passport["data"].get("network", "") if network else _about_network()
+    about["network"] = network.card["data"].get("network", "") if network else _about_network()
     model = _build(fold, split.train, extra, recipe, about, [line_reader], jobs, report)
     return with_accuracy(
         model, "isolated NIST digits of the test writers", digit_accuracy(model, split.test)
@@ -206,9 +206,9 @@ def taken_network(model: Model) -> dict[str, NDArray[Any]]:
 
 
 def with_accuracy(model: Model, measured_on: str, share: float) -> Model:
-    """The model with one more figure in its passport."""
-    accuracy = {**model.passport["accuracy"], measured_on: round(share, 4)}
-    return replace(model, passport={**model.passport, "accuracy": accuracy})
+    """The model with one more figure in its model card."""
+    accuracy = {**model.card["accuracy"], measured_on: round(share, 4)}
+    return replace(model, card={**model.card, "accuracy": accuracy})
 
 
 def _halves(digits: DigitSet) -> Fold:
@@ -263,7 +263,7 @@ def _build(
     if everything is not fold.train:
         report("learning from all digits")
         fitted = fit_classifier(_learnable(everything, everything, amounts, recipe, jobs), recipe)
-    passport = {
+    card = {
         "data": about,
         "recipe": {
             name: getattr(recipe, name)
@@ -278,9 +278,7 @@ def _build(
         },
         **facts,
     }
-    return Model(
-        arrays={**fitted, **calibrated, **networks[-1], **certain, **oriented}, passport=passport
-    )
+    return Model(arrays={**fitted, **calibrated, **networks[-1], **certain, **oriented}, card=card)
 
 
 def _seed(recipe: Recipe, purpose: int) -> int:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.types import MOST_DIGITS, InkMask, Region
+from zipocr.types import MAX_DIGITS, InkMask, Region
 
 # A digit covers nearly all of one glyph and hardly anything else; what is clearly less, or clearly
 # more, is none; the rest teaches nothing.
@@ -42,12 +42,12 @@ def label_regions(
         np.uint8, copy=False
     )
     inside = np.array([_inked_by(region, scaled) for region in regions], np.float32).reshape(
-        -1, MOST_DIGITS + 1
+        -1, MAX_DIGITS + 1
     )
-    places = range(1, MOST_DIGITS + 1)
+    places = range(1, MAX_DIGITS + 1)
     inked = np.array([(scaled[ink] == place).sum() for place in places], np.float32)
     written = np.array([(scaled == place).sum() for place in places], np.float32)
-    covered = inside[:, :MOST_DIGITS] / np.maximum(np.maximum(inked, SEEN * written), 1)
+    covered = inside[:, :MAX_DIGITS] / np.maximum(np.maximum(inked, SEEN * written), 1)
     place = covered.argmax(axis=1)
     own = inside[np.arange(len(inside)), place]
     known = np.maximum(inside.sum(axis=1), 1)
@@ -65,4 +65,4 @@ def _inked_by(region: Region, owners: NDArray[np.uint8]) -> list[int]:
     counts = np.bincount(
         owners[box.top : box.bottom, box.left : box.right][region.ink], minlength=256
     )
-    return [*counts[1 : MOST_DIGITS + 1].tolist(), int(counts[255])]
+    return [*counts[1 : MAX_DIGITS + 1].tolist(), int(counts[255])]

@@ -4,16 +4,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.training.synthesis.scene_parameters import Chance
+from zipocr.training.synthesis.scene_parameters import Rng
 from zipocr.training.synthesis.skeletons import draw_path
 
 _INKED = 127
-_SMALLEST = 8  # rows of a glyph under which nothing is drawn onto it
+_MIN_ROWS = 8  # rows of a glyph under which nothing is drawn onto it
 Glyph = NDArray[np.uint8]
 
 
 def augment_glyph(
-    rng: Chance, glyph: Glyph, label: int, *, strength: float = 1.0, european: float = 0.0
+    rng: Rng, glyph: Glyph, label: int, *, strength: float = 1.0, european: float = 0.0
 ) -> Glyph:
     """Shear, turn, widen, thicken and bend a glyph ``(28, 28) uint8`` (0 paper to 255 ink) a little; ``strength`` 0 changes nothing.
 
@@ -30,7 +30,7 @@ def augment_glyph(
     return _weighted(rng, _bent(rng, glyph, strength), strength)
 
 
-def _bent(rng: Chance, glyph: Glyph, strength: float) -> Glyph:
+def _bent(rng: Rng, glyph: Glyph, strength: float) -> Glyph:
     """An affine and an elastic change in one resampling."""
     size = glyph.shape[0]
     turn, lean, wide = rng.normal(0, [0.05, 0.08, 0.07]) * strength
@@ -51,7 +51,7 @@ def _bent(rng: Chance, glyph: Glyph, strength: float) -> Glyph:
     return np.asarray(bent, np.uint8)
 
 
-def _weighted(rng: Chance, glyph: Glyph, strength: float) -> Glyph:
+def _weighted(rng: Rng, glyph: Glyph, strength: float) -> Glyph:
     """Thicker or thinner by up to half a pixel.
 
     A blend of the glyph with its dilation or erosion.
@@ -62,7 +62,7 @@ def _weighted(rng: Chance, glyph: Glyph, strength: float) -> Glyph:
     return np.asarray(cv2.addWeighted(glyph, 1 - abs(share), other, abs(share), 0), np.uint8)
 
 
-def moved_bitmap(rng: Chance, bitmap: Glyph) -> Glyph:
+def moved_bitmap(rng: Rng, bitmap: Glyph) -> Glyph:
     """Turn, shear, stretch and shift a normalized character, (32, 32) uint8, as far as one writer's digits of a kind differ."""
     turn, lean = rng.normal(0, [0.105, 0.12])
     wide, tall = np.exp(rng.normal(0, 0.09, 2))
@@ -78,7 +78,7 @@ def moved_bitmap(rng: Chance, bitmap: Glyph) -> Glyph:
     )
 
 
-def flag_and_foot(rng: Chance, glyph: Glyph) -> Glyph:
+def flag_and_foot(rng: Rng, glyph: Glyph) -> Glyph:
     """Draw a flag onto a plain 1, from its top down to the left, short to nearly full length, and sometimes a foot."""
     stem = _stem(glyph)
     if stem is None:
@@ -102,11 +102,11 @@ def flag_and_foot(rng: Chance, glyph: Glyph) -> Glyph:
     return canvas
 
 
-def bar(rng: Chance, glyph: Glyph) -> Glyph:
+def bar(rng: Rng, glyph: Glyph) -> Glyph:
     """Draw a bar through the stem of a 7, level or rising, about half way down."""
     ink = glyph > _INKED
     rows = np.flatnonzero(ink.any(axis=1))
-    if len(rows) < _SMALLEST:
+    if len(rows) < _MIN_ROWS:
         return glyph
     middle = rows[0] + (rows[-1] - rows[0]) * float(rng.uniform(0.42, 0.65))
     columns = np.flatnonzero(ink[round(middle)])
@@ -123,10 +123,10 @@ def bar(rng: Chance, glyph: Glyph) -> Glyph:
     return canvas
 
 
-def link(rng: Chance, glyph: Glyph) -> Glyph:
+def link(rng: Rng, glyph: Glyph) -> Glyph:
     """Draw the stroke that leaves a 0 at its top towards the next digit, level, rising or sagging."""
     rows = np.flatnonzero((glyph > _INKED).any(axis=1))
-    if len(rows) < _SMALLEST:
+    if len(rows) < _MIN_ROWS:
         return glyph
     height = float(rows[-1] - rows[0])
     canvas = _widened(glyph)
@@ -147,13 +147,13 @@ def link(rng: Chance, glyph: Glyph) -> Glyph:
     return canvas
 
 
-def open_four(rng: Chance, glyph: Glyph) -> Glyph:
+def open_four(rng: Rng, glyph: Glyph) -> Glyph:
     """Draw another 4 of the glyph's height and pen.
 
     Down, across, and a short stem through the right of the bar.
     """
     rows = np.flatnonzero((glyph > _INKED).any(axis=1))
-    if len(rows) < _SMALLEST:
+    if len(rows) < _MIN_ROWS:
         return glyph
     top, height = float(rows[0]), float(rows[-1] - rows[0])
     canvas = np.zeros_like(_widened(glyph))
@@ -175,7 +175,7 @@ def open_four(rng: Chance, glyph: Glyph) -> Glyph:
     return canvas
 
 
-def mirror(_rng: Chance, glyph: Glyph) -> Glyph:
+def mirror(_rng: Rng, glyph: Glyph) -> Glyph:
     """Turn a 9 over, so that its stem stands at the left."""
     return np.ascontiguousarray(glyph[:, ::-1])
 
@@ -198,7 +198,7 @@ def _stem(glyph: Glyph) -> tuple[tuple[float, float], tuple[float, float], float
     """
     ink = glyph > _INKED
     rows = np.flatnonzero(ink.any(axis=1))
-    if len(rows) < _SMALLEST:
+    if len(rows) < _MIN_ROWS:
         return None
     spans = [np.flatnonzero(ink[row]) for row in rows]
     widths = np.array([span[-1] - span[0] + 1 if len(span) else 0 for span in spans])

@@ -27,15 +27,15 @@ from zipocr.training.synthesis.rules_and_clutter import (
 )
 from zipocr.training.synthesis.scene_parameters import (
     PRINTED_KINDS,
-    Chance,
     Hand,
     Pen,
+    Rng,
     Scene,
     draw_kind,
     draw_scene,
     with_dash,
 )
-from zipocr.training.synthesis.strokes import INKED, Cover, Piece, draw_strokes, set_side_by_side
+from zipocr.training.synthesis.strokes import INKED, Coverage, Piece, draw_strokes, set_side_by_side
 from zipocr.training.synthesis.typefaces import LETTER_SIZE, Typeface, render_word
 from zipocr.types import PLUS4_LENGTH, ZIP_LENGTH, Box, GrayImage
 
@@ -103,17 +103,17 @@ class Drawing:
     How much of it (0 to 1), and whose; ``owners`` and ``shared`` as in `Composed`.
     """
 
-    cover: Cover
+    cover: Coverage
     owners: NDArray[np.uint8]
     shared: NDArray[np.bool_]
 
     @classmethod
-    def foreign(cls, cover: Cover) -> "Drawing":
+    def foreign(cls, cover: Coverage) -> "Drawing":
         """Ink that belongs to no digit."""
         owners = np.where(cover > INKED, np.uint8(FOREIGN), np.uint8(0))
         return cls(cover=cover, owners=owners, shared=np.zeros(cover.shape, np.bool_))
 
-    def under(self, cover: Cover, owner: int) -> "Drawing":
+    def under(self, cover: Coverage, owner: int) -> "Drawing":
         """With more ink of the same pen, which owns only what nobody owned."""
         added = cover > INKED
         owners = np.where(added & (self.owners == 0), np.uint8(owner), self.owners)
@@ -123,16 +123,16 @@ class Drawing:
             shared=self.shared | (added & (self.owners > 0)),
         )
 
-    def claimed(self, cover: Cover) -> "Drawing":
+    def claimed(self, cover: Coverage) -> "Drawing":
         """With foreign ink entered in the map of owners, but not drawn: it is of another colour."""
         return replace(self.under(cover, FOREIGN), cover=self.cover)
 
-    def redrawn(self, cover: Cover) -> "Drawing":
+    def redrawn(self, cover: Coverage) -> "Drawing":
         """With the ink that a printer made of it; of what is left everybody keeps their own."""
         there = cover > INKED
         return Drawing(cover=cover, owners=self.owners * there, shared=self.shared & there)
 
-    def erased(self, kept: Cover) -> "Drawing":
+    def erased(self, kept: Coverage) -> "Drawing":
         """With only the share ``kept`` (0 to 1) of the ink left."""
         there = kept > INKED
         return Drawing(
@@ -141,7 +141,7 @@ class Drawing:
 
 
 def compose(
-    rng: Chance,
+    rng: Rng,
     glyphs: Sequence[NDArray[np.uint8]],
     kind: str,
     text: str,
@@ -160,7 +160,7 @@ def compose(
 
 
 def compose_printed(
-    rng: Chance, face: Typeface, text: str, *, kind: str = "printed", scene: Scene | None = None
+    rng: Rng, face: Typeface, text: str, *, kind: str = "printed", scene: Scene | None = None
 ) -> Composed:
     """Compose a crop with a number in type, nine digits as a ZIP+4.
 
@@ -184,7 +184,7 @@ def compose_printed(
 
 
 def compose_negative(
-    rng: Chance, kind: str, digits: DigitSet, *, scene: Scene | None = None
+    rng: Rng, kind: str, digits: DigitSet, *, scene: Scene | None = None
 ) -> Composed:
     """Compose a crop without a ZIP (`NEGATIVE_KINDS`).
 
@@ -209,7 +209,7 @@ def compose_negative(
     )
 
 
-def draw_rows(rng: Chance, kind: str, digits: DigitSet) -> NDArray[np.int_]:
+def draw_rows(rng: Rng, kind: str, digits: DigitSet) -> NDArray[np.int_]:
     """Rows of one writer's digits, as many as a crop of a kind without a ZIP shows.
 
     None, four or six.
@@ -219,8 +219,8 @@ def draw_rows(rng: Chance, kind: str, digits: DigitSet) -> NDArray[np.int_]:
 
 
 def set_page(
-    rng: Chance,
-    covers: Sequence[Cover],
+    rng: Rng,
+    covers: Sequence[Coverage],
     owners: Sequence[int],
     scene: Scene,
     *,
@@ -235,7 +235,7 @@ def set_page(
 
 
 def finish(
-    rng: Chance, drawing: Drawing, digits: Box, scene: Scene, *, text: str, writer: int, kind: str
+    rng: Rng, drawing: Drawing, digits: Box, scene: Scene, *, text: str, writer: int, kind: str
 ) -> Composed:
     """Spoil a drawing of a page's shape as the scene's pen does, set it on paper, print the rules around ``digits``, and scan all that."""
     height, shape = scene.hand.height, drawing.cover.shape
@@ -264,10 +264,10 @@ def finish(
 
 
 def write(
-    rng: Chance, glyphs: Sequence[NDArray[np.uint8]], hand: Hand, pen: Pen
-) -> tuple[list[Cover], list[int]]:
+    rng: Rng, glyphs: Sequence[NDArray[np.uint8]], hand: Hand, pen: Pen
+) -> tuple[list[Coverage], list[int]]:
     """Draw the digits and the separators between and after them, each with its owner."""
-    covers: list[Cover] = []
+    covers: list[Coverage] = []
     owners: list[int] = []
     width = hand.height * (0.11 - 0.06 * pen.thin)
     after = hand.separator_after or int(rng.integers(1, max(2, len(glyphs))))
@@ -358,7 +358,7 @@ def _ink(pieces: Sequence[Piece], owners: Sequence[int], shape: tuple[int, int])
     return Drawing(cover=cover, owners=owner, shared=shared)
 
 
-def _join(rng: Chance, drawing: Drawing, pieces: Sequence[Piece], scene: Scene) -> Drawing:
+def _join(rng: Rng, drawing: Drawing, pieces: Sequence[Piece], scene: Scene) -> Drawing:
     """Draw the ligatures: strokes that the pen did not lift for, from one digit to the next."""
     height = scene.hand.height
     for place in rng.permutation(max(0, len(pieces) - 1))[: scene.hand.ligatures]:
@@ -385,7 +385,7 @@ def _edge_point(piece: Piece, level: float, *, rightmost: bool) -> tuple[float, 
     return float(piece.left + xs[chosen]), float(piece.top + first + ys[chosen])
 
 
-def _spoil(rng: Chance, drawing: Drawing, pen: Pen, height: float) -> Drawing:
+def _spoil(rng: Rng, drawing: Drawing, pen: Pen, height: float) -> Drawing:
     """Erase gaps where the pen skipped, scratches as of a ball pen, and patches where the ink did not take."""
     if pen.wear:
         drawing = drawing.redrawn(wear_off(rng, drawing.cover, pen.wear, height))
@@ -452,7 +452,7 @@ def listed_zips() -> tuple[str, ...]:
     return tuple(sorted(places()))
 
 
-def draw_zip(rng: Chance, zips: Sequence[str] = (), *, unlisted: float) -> str:
+def draw_zip(rng: Rng, zips: Sequence[str] = (), *, unlisted: float) -> str:
     """A ZIP of a list (the directory, where none is given), or, with a probability of ``unlisted``, any five digits."""
     if rng.random() < unlisted:
         return _any_digits(rng, ZIP_LENGTH)
@@ -460,7 +460,7 @@ def draw_zip(rng: Chance, zips: Sequence[str] = (), *, unlisted: float) -> str:
     return zips[int(rng.integers(len(zips)))]
 
 
-def _any_digits(rng: Chance, count: int) -> str:
+def _any_digits(rng: Rng, count: int) -> str:
     return "".join(map(str, rng.integers(0, 10, count)))
 
 
@@ -528,13 +528,13 @@ class Composer:
         ]
         return compose(rng, glyphs, kind, "".join(map(str, labels)), writer=writer)
 
-    def _face(self, rng: Chance, kind: str) -> Typeface:
+    def _face(self, rng: Rng, kind: str) -> Typeface:
         """A typeface, or, where a machine may print it, one that is drawn by chance."""
         if kind != "printed" and rng.random() < self.machine_faces:
             return draw_face(rng)
         return self.faces[int(rng.integers(len(self.faces)))]
 
-    def _drawn(self, rng: Chance, more: int) -> NDArray[np.int_]:
+    def _drawn(self, rng: Rng, more: int) -> NDArray[np.int_]:
         """Rows of digits that spell a drawn ZIP and ``more`` digits."""
         while True:
             rows = self.spell(
@@ -543,7 +543,7 @@ class Composer:
             if len(rows):
                 return rows
 
-    def spell(self, rng: Chance, text: str) -> NDArray[np.int_]:
+    def spell(self, rng: Rng, text: str) -> NDArray[np.int_]:
         """Rows of one writer's digits that spell a text, no digit twice where there are enough.
 
         None where nobody wrote all of them.

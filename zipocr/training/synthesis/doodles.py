@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from zipocr.training.synthesis.paper import smooth_chance
 from zipocr.training.synthesis.rules_and_clutter import Sketch
-from zipocr.training.synthesis.scene_parameters import Chance
-from zipocr.training.synthesis.strokes import Cover
+from zipocr.training.synthesis.scene_parameters import Rng
+from zipocr.training.synthesis.strokes import Coverage
 from zipocr.training.synthesis.wording import Part
 
 Shape: TypeAlias = tuple[int, int]
-Generator: TypeAlias = Callable[[Chance, Shape, float], Cover]
+Generator: TypeAlias = Callable[[Rng, Shape, float], Coverage]
 
 
-def _middle(rng: Chance, shape: Shape) -> tuple[float, float, float]:
+def _middle(rng: Rng, shape: Shape) -> tuple[float, float, float]:
     """Centre (x, y) and radius of something that fits."""
     height, width = shape
     return (
@@ -30,14 +30,14 @@ def _middle(rng: Chance, shape: Shape) -> tuple[float, float, float]:
     )
 
 
-def _drawn(shape: Shape, width: float, *paths: NDArray[np.float64]) -> Cover:
+def _drawn(shape: Shape, width: float, *paths: NDArray[np.float64]) -> Coverage:
     sketch = Sketch(shape)
     for path in paths:
         sketch.path(path, width)
     return sketch.cover
 
 
-def _spirals(rng: Chance, shape: Shape, width: float) -> Cover:
+def _spirals(rng: Rng, shape: Shape, width: float) -> Coverage:
     paths = []
     for _ in range(int(rng.integers(1, 4))):
         x, y, radius = _middle(rng, shape)
@@ -47,7 +47,7 @@ def _spirals(rng: Chance, shape: Shape, width: float) -> Cover:
     return _drawn(shape, width, *paths)
 
 
-def _curves(rng: Chance, shape: Shape, width: float) -> Cover:
+def _curves(rng: Rng, shape: Shape, width: float) -> Coverage:
     """Smooth ways through a few random points."""
     paths = []
     for _ in range(int(rng.integers(1, 4))):
@@ -57,7 +57,7 @@ def _curves(rng: Chance, shape: Shape, width: float) -> Cover:
     return _drawn(shape, width, *paths)
 
 
-def _scribble(rng: Chance, shape: Shape, width: float) -> Cover:
+def _scribble(rng: Rng, shape: Shape, width: float) -> Coverage:
     """Back and forth, as one tries a pen."""
     count = int(rng.integers(8, 30))
     x = (
@@ -68,7 +68,7 @@ def _scribble(rng: Chance, shape: Shape, width: float) -> Cover:
     return _drawn(shape, width, np.column_stack([x, y]))
 
 
-def _loops(rng: Chance, shape: Shape, width: float) -> Cover:
+def _loops(rng: Rng, shape: Shape, width: float) -> Coverage:
     """A row of loops that lean, as children practise them."""
     turn = np.linspace(0, 2 * np.pi * rng.uniform(3, 9), 300)
     radius = rng.uniform(0.15, 0.35) * shape[0]
@@ -78,7 +78,7 @@ def _loops(rng: Chance, shape: Shape, width: float) -> Cover:
     return _drawn(shape, width, np.column_stack([along + x + lean * y, 0.5 * shape[0] - y]))
 
 
-def _stars(rng: Chance, shape: Shape, width: float) -> Cover:
+def _stars(rng: Rng, shape: Shape, width: float) -> Coverage:
     paths = []
     for _ in range(int(rng.integers(1, 5))):
         x, y, radius = _middle(rng, shape)
@@ -88,7 +88,7 @@ def _stars(rng: Chance, shape: Shape, width: float) -> Cover:
     return _drawn(shape, width, *paths)
 
 
-def _roses(rng: Chance, shape: Shape, width: float) -> Cover:
+def _roses(rng: Rng, shape: Shape, width: float) -> Coverage:
     paths = []
     for _ in range(int(rng.integers(1, 4))):
         x, y, radius = _middle(rng, shape)
@@ -98,7 +98,7 @@ def _roses(rng: Chance, shape: Shape, width: float) -> Cover:
     return _drawn(shape, width, *paths)
 
 
-def _arrows(rng: Chance, shape: Shape, width: float) -> Cover:
+def _arrows(rng: Rng, shape: Shape, width: float) -> Coverage:
     paths = []
     for _ in range(int(rng.integers(1, 6))):
         ends = rng.uniform(0.15, 0.85, (2, 2)) * np.array(shape[::-1])
@@ -111,7 +111,7 @@ def _arrows(rng: Chance, shape: Shape, width: float) -> Cover:
     return _drawn(shape, width, *paths)
 
 
-def _faces(rng: Chance, shape: Shape, width: float) -> Cover:
+def _faces(rng: Rng, shape: Shape, width: float) -> Coverage:
     paths = []
     for _ in range(int(rng.integers(1, 4))):
         x, y, radius = _middle(rng, shape)
@@ -131,7 +131,7 @@ def _faces(rng: Chance, shape: Shape, width: float) -> Cover:
     return _drawn(shape, width, *paths)
 
 
-def _looping_signature(rng: Chance, shape: Shape, width: float) -> Cover:
+def _looping_signature(rng: Rng, shape: Shape, width: float) -> Coverage:
     """Loops that grow smaller to the right, and a flourish below."""
     turn = np.linspace(0, 2 * np.pi * rng.uniform(4, 10), 400)
     size = (
@@ -148,7 +148,7 @@ def _looping_signature(rng: Chance, shape: Shape, width: float) -> Cover:
     return _drawn(shape, width, name, *([under] if rng.random() < 0.5 else []))
 
 
-def _wavy_signature(rng: Chance, shape: Shape, width: float) -> Cover:
+def _wavy_signature(rng: Rng, shape: Shape, width: float) -> Coverage:
     """A wave of several frequencies, with the pen lifted here and there, after one tall stroke."""
     along = np.linspace(0, 1, 300)
     waves = sum(
@@ -162,7 +162,7 @@ def _wavy_signature(rng: Chance, shape: Shape, width: float) -> Cover:
     return _drawn(shape, width, tall, *(piece for piece in np.split(name, lifts) if len(piece) > 1))
 
 
-def _zigzag_strike(rng: Chance, shape: Shape, width: float) -> Cover:
+def _zigzag_strike(rng: Rng, shape: Shape, width: float) -> Coverage:
     """What crosses writing out: a dense zigzag over it."""
     count = int(rng.integers(12, 24))
     x = np.linspace(0.02, 0.98, count) * shape[1]
@@ -170,7 +170,7 @@ def _zigzag_strike(rng: Chance, shape: Shape, width: float) -> Cover:
     return _drawn(shape, width, np.column_stack([x, y]))
 
 
-def _hatched_strike(rng: Chance, shape: Shape, width: float) -> Cover:
+def _hatched_strike(rng: Rng, shape: Shape, width: float) -> Coverage:
     """What crosses writing out: a large X and several lines through it."""
     corners = np.array([[0.03, 0.05], [0.97, 0.95]]) * np.array(shape[::-1])
     paths = [corners, np.column_stack([corners[:, 0], corners[::-1, 1]])]
@@ -180,14 +180,14 @@ def _hatched_strike(rng: Chance, shape: Shape, width: float) -> Cover:
     return _drawn(shape, width, *paths)
 
 
-def _plane(rng: Chance, shape: Shape) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _plane(rng: Rng, shape: Shape) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Coordinates in a frame turned by any angle."""
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
     turn = float(rng.uniform(0, np.pi))
     return np.cos(turn) * x + np.sin(turn) * y, -np.sin(turn) * x + np.cos(turn) * y
 
 
-def _stripes(rng: Chance, shape: Shape, width: float) -> Cover:
+def _stripes(rng: Rng, shape: Shape, width: float) -> Coverage:
     along, _ = _plane(rng, shape)
     pitch = float(rng.uniform(2.2, 8)) * width
     return np.asarray(
@@ -195,13 +195,13 @@ def _stripes(rng: Chance, shape: Shape, width: float) -> Cover:
     )
 
 
-def _checks(rng: Chance, shape: Shape, width: float) -> Cover:
+def _checks(rng: Rng, shape: Shape, width: float) -> Coverage:
     along, across = _plane(rng, shape)
     pitch = float(rng.uniform(2, 6)) * width
     return np.asarray((along // pitch + across // pitch) % 2, np.float32)
 
 
-def _weave(rng: Chance, shape: Shape, width: float) -> Cover:
+def _weave(rng: Rng, shape: Shape, width: float) -> Coverage:
     """Threads over and under each other."""
     along, across = _plane(rng, shape)
     pitch = float(rng.uniform(3, 7)) * width
@@ -212,7 +212,7 @@ def _weave(rng: Chance, shape: Shape, width: float) -> Cover:
     return np.asarray(thread < rng.uniform(0.2, 0.6), np.float32)
 
 
-def _spots(rng: Chance, shape: Shape, width: float) -> Cover:
+def _spots(rng: Rng, shape: Shape, width: float) -> Coverage:
     along, across = _plane(rng, shape)
     pitch = float(rng.uniform(3, 9)) * width
     return np.asarray(
@@ -221,14 +221,14 @@ def _spots(rng: Chance, shape: Shape, width: float) -> Cover:
     )
 
 
-def _bricks(rng: Chance, shape: Shape, width: float) -> Cover:
+def _bricks(rng: Rng, shape: Shape, width: float) -> Coverage:
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
     tall, long = float(rng.uniform(4, 10)) * width, float(rng.uniform(8, 24)) * width
     shifted = x + (y // tall % 2) * long / 2
     return np.asarray((y % tall < width) | (shifted % long < width), np.float32)
 
 
-def _rings(rng: Chance, shape: Shape, width: float) -> Cover:
+def _rings(rng: Rng, shape: Shape, width: float) -> Coverage:
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
     away = np.hypot(x - rng.uniform(0, shape[1]), y - rng.uniform(0, shape[0]))
     return np.asarray(
@@ -237,14 +237,14 @@ def _rings(rng: Chance, shape: Shape, width: float) -> Cover:
     )
 
 
-def _herringbone(rng: Chance, shape: Shape, width: float) -> Cover:
+def _herringbone(rng: Rng, shape: Shape, width: float) -> Coverage:
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
     pitch, wide = float(rng.uniform(3, 7)) * width, float(rng.uniform(8, 20)) * width
     folded = np.abs(x % (2 * wide) - wide)
     return np.asarray((y + folded) % pitch < rng.uniform(0.3, 0.6) * pitch, np.float32)
 
 
-def _blots(rng: Chance, shape: Shape, width: float) -> Cover:
+def _blots(rng: Rng, shape: Shape, width: float) -> Coverage:
     """Noise of one grain, cut at a level."""
     field = cv2.GaussianBlur(
         rng.standard_normal(shape, np.float32), (0, 0), float(rng.uniform(0.6, 2.5)) * width
@@ -252,7 +252,7 @@ def _blots(rng: Chance, shape: Shape, width: float) -> Cover:
     return np.asarray(field > np.quantile(field, rng.uniform(0.6, 0.97)), np.float32)
 
 
-def _clouds(rng: Chance, shape: Shape, width: float) -> Cover:
+def _clouds(rng: Rng, shape: Shape, width: float) -> Coverage:
     """Noise of several grains, cut softly at a level."""
     field = sum(
         smooth_chance(rng, shape, grain * width) / (1 + place)
@@ -262,7 +262,7 @@ def _clouds(rng: Chance, shape: Shape, width: float) -> Cover:
     return np.asarray(np.clip((np.asarray(field) - level) * rng.uniform(1, 8), 0, 1), np.float32)
 
 
-def _ramp(rng: Chance, shape: Shape, _width: float) -> Cover:
+def _ramp(rng: Rng, shape: Shape, _width: float) -> Coverage:
     """A straight gradient, smooth or in steps."""
     along, _ = _plane(rng, shape)
     ramp = (along - along.min()) / max(1.0, float(np.ptp(along)))
@@ -270,7 +270,7 @@ def _ramp(rng: Chance, shape: Shape, _width: float) -> Cover:
     return np.asarray(np.floor(ramp * steps) / steps if rng.random() < 0.4 else ramp, np.float32)
 
 
-def _glow(rng: Chance, shape: Shape, _width: float) -> Cover:
+def _glow(rng: Rng, shape: Shape, _width: float) -> Coverage:
     """A gradient around a point, or bands of one."""
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
     away = np.hypot(
@@ -299,7 +299,7 @@ GENERATORS: Mapping[str, Mapping[Part, tuple[Generator, ...]]] = {
 """By kind; ``strike`` is what crosses writing out."""
 
 
-def draw_doodle(rng: Chance, kind: str, part: Part, shape: Shape, width: float) -> Cover:
+def draw_doodle(rng: Rng, kind: str, part: Part, shape: Shape, width: float) -> Coverage:
     """Draw something of a kind on a canvas: ``(H, W) float32``, 0 paper to 1 ink."""
     generators = GENERATORS[kind][part]
     return generators[int(rng.integers(len(generators)))](rng, shape, width)

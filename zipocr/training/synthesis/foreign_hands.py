@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from zipocr.training.data.datasets import DigitSet
 from zipocr.training.synthesis.augment import augment_glyph
 from zipocr.training.synthesis.compose import HANDWRITTEN_QUOTAS, Composed, Composer, compose
-from zipocr.training.synthesis.scene_parameters import Chance, Scene, draw_kind, draw_scene
-from zipocr.training.synthesis.skeletons import Habit
+from zipocr.training.synthesis.scene_parameters import Rng, Scene, draw_kind, draw_scene
+from zipocr.training.synthesis.skeletons import HandStyle
 from zipocr.types import ZIP_LENGTH
 
 KINDS: Mapping[str, float] = {
@@ -47,13 +47,13 @@ class ForeignComposer(Composer):
         rng = np.random.default_rng((self.seed, number))
         kind = draw_kind(rng, self.kinds)
         rows = self.spell(rng, draw_amount(rng))
-        habit = Habit.drawn(rng)
+        habit = HandStyle.drawn(rng)
         glyphs = self.glyphs(rng, rows, habit)
         return compose(
             rng, glyphs, kind, self.spelt(rows), writer=int(self.digits.writers[rows[0]])
         )
 
-    def glyphs(self, rng: Chance, rows: NDArray[np.int_], habit: Habit) -> list[NDArray[np.uint8]]:
+    def glyphs(self, rng: Rng, rows: NDArray[np.int_], habit: HandStyle) -> list[NDArray[np.uint8]]:
         """Digits in a hand's shapes, or, where it draws that digit as the writer does, the writer's."""
         is_drawn = rng.random(10) < (1.0 if rng.random() < ALL_DRAWN else 0.5)
         return [
@@ -81,7 +81,7 @@ class AmountComposer(ForeignComposer):
         rng = np.random.default_rng((self.seed, number))
         kind = draw_kind(rng, self.kinds)
         rows = self.spell(rng, draw_amount(rng))
-        habit, text = Habit.drawn(rng), self.spelt(rows)
+        habit, text = HandStyle.drawn(rng), self.spelt(rows)
         glyphs, scene = self.glyphs(rng, rows, habit), _near(rng, draw_scene(rng, kind))
         zeros = len(text) - max(len(text.rstrip("0")), 2)
         if zeros > 1 and rng.random() < CHAINED:
@@ -91,7 +91,7 @@ class AmountComposer(ForeignComposer):
         )
 
 
-def _near(rng: Chance, scene: Scene) -> Scene:
+def _near(rng: Rng, scene: Scene) -> Scene:
     """Digits near each other, a sign between them after the second."""
     hand = replace(scene.hand, separator_after=2 if rng.random() < THOUSANDS else 0)
     if rng.random() < NEAR:
@@ -101,7 +101,7 @@ def _near(rng: Chance, scene: Scene) -> Scene:
     return replace(scene, hand=hand)
 
 
-def draw_amount(rng: Chance) -> str:
+def draw_amount(rng: Rng) -> str:
     """Five digits; of those that are round the last one to four are zeros."""
     text = "".join(map(str, rng.integers(0, 10, ZIP_LENGTH)))
     zeros = int(rng.integers(1, ZIP_LENGTH)) if rng.random() < ROUND else 0

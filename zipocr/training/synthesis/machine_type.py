@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.training.synthesis.scene_parameters import Chance
+from zipocr.training.synthesis.scene_parameters import Rng
 from zipocr.training.synthesis.skeletons import smooth_curve
 from zipocr.training.synthesis.typefaces import (
     DIGIT_HEIGHT,
@@ -52,7 +52,7 @@ _LIT = ["abcdef", "bc", "abged", "abgcd", "fgbc", "afgcd", "afgedc", "abc", "abc
 _UNIT = 20  # pixels from pin to pin
 
 
-def draw_face(rng: Chance) -> Typeface:
+def draw_face(rng: Rng) -> Typeface:
     """Draw a typeface by chance; all of its digits come from one machine."""
     makers = (
         partial(_stroked, strokes=OCR_A, is_smooth=False),
@@ -66,13 +66,13 @@ def draw_face(rng: Chance) -> Typeface:
     return Typeface(name="machine", glyphs=glyphs, pitch=pitch, writer=-1)
 
 
-def _stroked(rng: Chance, strokes: Sequence[str], *, is_smooth: bool) -> tuple[Glyph, ...]:
+def _stroked(rng: Rng, strokes: Sequence[str], *, is_smooth: bool) -> tuple[Glyph, ...]:
     """Strokes of one width and proportion."""
     width, aspect = float(rng.uniform(0.08, 0.2)), float(rng.uniform(0.8, 1.25))
     return tuple(_plotted(digit, width, aspect, is_smooth=is_smooth) for digit in strokes)
 
 
-def _displayed(rng: Chance) -> tuple[Glyph, ...]:
+def _displayed(rng: Rng) -> tuple[Glyph, ...]:
     width, aspect = float(rng.uniform(0.06, 0.14)), float(rng.uniform(0.8, 1.2))
     lit = (" / ".join(_SEGMENTS[name] for name in names) for names in _LIT)
     return tuple(_plotted(digit, width, aspect, is_smooth=False) for digit in lit)
@@ -95,7 +95,7 @@ def _plotted(strokes: str, width: float, aspect: float, *, is_smooth: bool) -> G
     return canvas[:, columns[0] : columns[-1] + 1]
 
 
-def _dotted(rng: Chance) -> tuple[Glyph, ...]:
+def _dotted(rng: Rng) -> tuple[Glyph, ...]:
     """Dots of one size, parted or run together, on the grid of one printer.
 
     Some pins print pale.
@@ -107,7 +107,7 @@ def _dotted(rng: Chance) -> tuple[Glyph, ...]:
     return tuple(_as_dots(rng, grid, radius, force, wide) for grid in grids)
 
 
-def _pin_grids(rng: Chance) -> list[Glyph]:
+def _pin_grids(rng: Rng) -> list[Glyph]:
     if rng.random() < 0.4:
         return [
             np.array([[int(dot) for dot in row] for row in rows.split()], np.uint8)
@@ -119,7 +119,7 @@ def _pin_grids(rng: Chance) -> list[Glyph]:
 
 
 def _as_dots(
-    rng: Chance, grid: Glyph, radius: float, force: NDArray[np.float64], wide: float
+    rng: Rng, grid: Glyph, radius: float, force: NDArray[np.float64], wide: float
 ) -> Glyph:
     page = np.zeros((grid.shape[0] * _UNIT, round(grid.shape[1] * _UNIT * wide)), np.uint8)
     for row, column in np.argwhere(grid):

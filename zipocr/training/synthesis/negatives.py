@@ -34,8 +34,8 @@ from zipocr.training.synthesis.compose import (
 from zipocr.training.synthesis.doodles import draw_doodle
 from zipocr.training.synthesis.paper import scan_page
 from zipocr.training.synthesis.rules_and_clutter import Sketch
-from zipocr.training.synthesis.scene_parameters import Chance, Scene, draw_kind, draw_scene
-from zipocr.training.synthesis.strokes import INKED, Cover, draw_strokes
+from zipocr.training.synthesis.scene_parameters import Rng, Scene, draw_kind, draw_scene
+from zipocr.training.synthesis.strokes import INKED, Coverage, draw_strokes
 from zipocr.training.synthesis.typefaces import Typeface, font_files, typefaces
 from zipocr.training.synthesis.wording import (
     TEXTS,
@@ -90,9 +90,9 @@ _PAPERS = (
 )  # fmt: skip
 _HANDS = {kind: weight for kind, weight in HANDWRITTEN_QUOTAS.items() if kind != "plus4"}
 _FILLING = ("texture", "noise", "gradient")  # half of these reach the edges of the page
-_MOST_PIXELS = 10_000_000
+_MAX_PIXELS = 10_000_000
 _CAPITAL = 0.7  # height of digits and capitals in a typeface's size
-Maker: TypeAlias = Callable[["Negatives", Chance, str], Composed]
+Maker: TypeAlias = Callable[["Negatives", Rng, str], Composed]
 
 
 class Negatives:
@@ -129,7 +129,7 @@ class Negatives:
         kind = draw_kind(rng, self.kinds)
         return MAKERS[kind](self, rng, kind)
 
-    def glyphs(self, rng: Chance, count: int) -> tuple[list[NDArray[np.uint8]], str, int]:
+    def glyphs(self, rng: Rng, count: int) -> tuple[list[NDArray[np.uint8]], str, int]:
         """So many digits of one writer, what they spell, and who it is.
 
         More than there are of one come again.
@@ -149,12 +149,12 @@ class Negatives:
         ]
         return drawn, "".join(map(str, self.digits.labels[rows])), writer
 
-    def face(self, rng: Chance) -> Typeface:
+    def face(self, rng: Rng) -> Typeface:
         """One of the typefaces."""
         return self.faces[int(rng.integers(len(self.faces)))]
 
 
-def _number(own: Negatives, rng: Chance, kind: str) -> Composed:
+def _number(own: Negatives, rng: Rng, kind: str) -> Composed:
     glyphs, spelt, writer = own.glyphs(rng, int(rng.choice(COUNTS[kind])))
     return replace(
         compose(
@@ -164,7 +164,7 @@ def _number(own: Negatives, rng: Chance, kind: str) -> Composed:
     )
 
 
-def _printed_number(own: Negatives, rng: Chance, kind: str) -> Composed:
+def _printed_number(own: Negatives, rng: Rng, kind: str) -> Composed:
     face, scene = own.face(rng), draw_scene(rng, "printed")
     scene = replace(
         scene,
@@ -184,29 +184,29 @@ def _printed_number(own: Negatives, rng: Chance, kind: str) -> Composed:
     return replace(composed, letters="".join(map(str, digits)))
 
 
-def _text(own: Negatives, rng: Chance, kind: str) -> Composed:
+def _text(own: Negatives, rng: Rng, kind: str) -> Composed:
     text = draw_text(rng, kind, own.part)
     return replace(_typed(own, rng, [text], kind), letters=text)
 
 
-def _town_line(own: Negatives, rng: Chance, kind: str) -> Composed:
+def _town_line(own: Negatives, rng: Rng, kind: str) -> Composed:
     """A ZIP in type beside its town."""
     text = draw_town_line(rng, own.part, draw_zip(rng, unlisted=0.3))
     return replace(_typed(own, rng, [text], kind), letters=text)
 
 
-def _lines(own: Negatives, rng: Chance, kind: str) -> Composed:
+def _lines(own: Negatives, rng: Rng, kind: str) -> Composed:
     return _typed(
         own, rng, (draw_address if kind == "address" else draw_lines)(rng, own.part), kind
     )
 
 
-def _typed(own: Negatives, rng: Chance, lines: Sequence[str], kind: str) -> Composed:
+def _typed(own: Negatives, rng: Rng, lines: Sequence[str], kind: str) -> Composed:
     scene = _scene(rng)
     return _framed(rng, typeset(rng, lines, own.part, scene), scene, kind)
 
 
-def _numbered_word(own: Negatives, rng: Chance, kind: str) -> Composed:
+def _numbered_word(own: Negatives, rng: Rng, kind: str) -> Composed:
     """A house number by hand, and its street, or the other way round."""
     scene = draw_scene(rng, draw_kind(rng, _HANDS))
     scene = replace(
@@ -229,7 +229,7 @@ def _numbered_word(own: Negatives, rng: Chance, kind: str) -> Composed:
     return replace(page, letters=street + spelt)
 
 
-def _crossed_out(own: Negatives, rng: Chance, kind: str) -> Composed:
+def _crossed_out(own: Negatives, rng: Rng, kind: str) -> Composed:
     """Four to seven digits that somebody took back."""
     scene = _scene(rng)
     written, writer = _row(own, rng, scene, int(rng.integers(4, 8)))
@@ -239,7 +239,7 @@ def _crossed_out(own: Negatives, rng: Chance, kind: str) -> Composed:
     return _framed(rng, written.under(strike, FOREIGN), scene, kind, writer=writer)
 
 
-def _rows(own: Negatives, rng: Chance, kind: str) -> Composed:
+def _rows(own: Negatives, rng: Rng, kind: str) -> Composed:
     """Two or three rows of handwritten digits, none of five or nine."""
     scene = _scene(rng)
     counts = rng.choice([3, 4, 6, 7], int(rng.integers(2, 4))).tolist()
@@ -253,7 +253,7 @@ def _rows(own: Negatives, rng: Chance, kind: str) -> Composed:
 
 
 def _row(
-    own: Negatives, rng: Chance, scene: Scene, count: int, *, first: int = 1
+    own: Negatives, rng: Rng, scene: Scene, count: int, *, first: int = 1
 ) -> tuple[Drawing, int]:
     """Digits of one writer on a level line, numbered from ``first``; and who it is."""
     glyphs, _, writer = own.glyphs(rng, count)
@@ -269,7 +269,7 @@ def _row(
     return Drawing(cover=cover, owners=owners, shared=np.zeros(shape, np.bool_)), writer
 
 
-def _envelope(own: Negatives, rng: Chance, kind: str) -> Composed:
+def _envelope(own: Negatives, rng: Rng, kind: str) -> Composed:
     """A whole envelope: an address, a sender in small type, a stamp, all on one large page."""
     scene = _scene(rng)
     size = float(rng.uniform(14, 24))
@@ -297,7 +297,7 @@ def _envelope(own: Negatives, rng: Chance, kind: str) -> Composed:
     return finish(rng, Drawing.foreign(cover), box, scene, text="", writer=-1, kind=kind)
 
 
-def _stamp(own: Negatives, rng: Chance, size: float) -> Cover:
+def _stamp(own: Negatives, rng: Rng, size: float) -> Coverage:
     shape = (round(6 * size), round(5 * size))
     sketch = Sketch(shape)
     height, width = shape[0] - 2.0, shape[1] - 2.0
@@ -310,7 +310,7 @@ def _stamp(own: Negatives, rng: Chance, size: float) -> Cover:
     )
 
 
-def _lay(page: Cover, piece: Cover, down: float, along: float) -> None:
+def _lay(page: Coverage, piece: Coverage, down: float, along: float) -> None:
     """Lay a piece on a page, its corner at these shares of height and width.
 
     What does not fit is cut off.
@@ -321,7 +321,7 @@ def _lay(page: Cover, piece: Cover, down: float, along: float) -> None:
     np.maximum(window, seen, out=window)
 
 
-def _doodle(own: Negatives, rng: Chance, kind: str) -> Composed:
+def _doodle(own: Negatives, rng: Rng, kind: str) -> Composed:
     """Something drawn, on a canvas as large as a ZIP and its margins, or somewhat less long."""
     scene = _scene(rng)
     height = scene.hand.height
@@ -337,7 +337,7 @@ def _doodle(own: Negatives, rng: Chance, kind: str) -> Composed:
     return _framed(rng, Drawing.foreign(cover), scene, kind)
 
 
-def _blank(_own: Negatives, rng: Chance, kind: str) -> Composed:
+def _blank(_own: Negatives, rng: Rng, kind: str) -> Composed:
     scene = _scene(rng)
     if kind == "specks":
         marks = replace(
@@ -349,7 +349,7 @@ def _blank(_own: Negatives, rng: Chance, kind: str) -> Composed:
     return set_page(rng, [], [], scene, text="", writer=-1, kind=kind)
 
 
-def _photo(own: Negatives, rng: Chance, kind: str) -> Composed:
+def _photo(own: Negatives, rng: Rng, kind: str) -> Composed:
     """A window of a photograph, at another size and contrast, scanned like any page."""
     photograph = photographs(own.part)[int(rng.integers(len(PHOTOGRAPHS[own.part])))]
     tall = int(rng.integers(60, 240))
@@ -379,13 +379,11 @@ def _photo(own: Negatives, rng: Chance, kind: str) -> Composed:
     )
 
 
-def _scene(rng: Chance) -> Scene:
+def _scene(rng: Rng) -> Scene:
     return draw_scene(rng, str(rng.choice(_PAPERS)))
 
 
-def _framed(
-    rng: Chance, drawing: Drawing, scene: Scene, kind: str, *, writer: int = -1
-) -> Composed:
+def _framed(rng: Rng, drawing: Drawing, scene: Scene, kind: str, *, writer: int = -1) -> Composed:
     """With the scene's margins around it."""
     up, after, down, before = (
         max(0, round(margin * scene.hand.height)) for margin in scene.margins
@@ -401,7 +399,7 @@ def _framed(
     return finish(rng, padded, box, scene, text="", writer=writer, kind=kind)
 
 
-def typeset(rng: Chance, lines: Sequence[str], part: Part, scene: Scene) -> Drawing:
+def typeset(rng: Rng, lines: Sequence[str], part: Part, scene: Scene) -> Drawing:
     """Lines in one of the part's typefaces, left-aligned, their capitals as high as the scene's digits, tilted as these.
 
     Digits own their ink by their place on the whole block, all else is foreign.
@@ -478,7 +476,7 @@ def photographs(part: Part) -> tuple[GrayImage, ...]:
         if spec is None or spec.origin is None:
             message = f"the photographs of {package} are not installed: install zipocr[train]"
             raise InputError(message)
-        page = next(read_pages(Path(spec.origin).parent / name, max_pixels=_MOST_PIXELS))
+        page = next(read_pages(Path(spec.origin).parent / name, max_pixels=_MAX_PIXELS))
         if isinstance(page, Unread):
             message = (
                 f"the photograph {name} of {package} cannot be read: {page.detail or page.reason}"

@@ -4,14 +4,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.training.synthesis.scene_parameters import Chance, Paper, Pen, Scan
+from zipocr.training.synthesis.scene_parameters import Paper, Pen, Rng, Scan
 from zipocr.types import GrayImage
 
 Plane = NDArray[np.float32]
 _UNSEEN_BLUR = 0.3
 
 
-def smooth_chance(rng: Chance, shape: tuple[int, int], pitch: float) -> Plane:
+def smooth_chance(rng: Rng, shape: tuple[int, int], pitch: float) -> Plane:
     """Noise of unit spread that changes slowly, over about ``pitch`` pixels: ``(H, W) float32``."""
     small = (max(2, round(shape[0] / pitch) + 2), max(2, round(shape[1] / pitch) + 2))
     return np.asarray(
@@ -22,7 +22,7 @@ def smooth_chance(rng: Chance, shape: tuple[int, int], pitch: float) -> Plane:
     )
 
 
-def draw_paper(rng: Chance, shape: tuple[int, int], paper: Paper, height: float) -> Plane:
+def draw_paper(rng: Rng, shape: tuple[int, int], paper: Paper, height: float) -> Plane:
     """Empty paper ``(H, W) float32`` in gray levels.
 
     ``height`` is that of a digit in pixels, the scale of everything printed.
@@ -42,7 +42,7 @@ def draw_paper(rng: Chance, shape: tuple[int, int], paper: Paper, height: float)
     return sheet
 
 
-def _slope(rng: Chance, shape: tuple[int, int]) -> Plane:
+def _slope(rng: Rng, shape: tuple[int, int]) -> Plane:
     """0 to 1 in a random direction, bent."""
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
     angle = rng.uniform(0, 2 * np.pi)
@@ -51,7 +51,7 @@ def _slope(rng: Chance, shape: tuple[int, int]) -> Plane:
     return np.asarray(ramp ** float(rng.uniform(0.6, 2.5)), np.float32)
 
 
-def _shadow(rng: Chance, shape: tuple[int, int]) -> Plane:
+def _shadow(rng: Rng, shape: tuple[int, int]) -> Plane:
     """The soft edge of something that lay on the paper: a step along a line, 0 to 1."""
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
     angle, soft = rng.uniform(0, 2 * np.pi), float(rng.uniform(1.5, 0.25 * shape[0]))
@@ -61,7 +61,7 @@ def _shadow(rng: Chance, shape: tuple[int, int]) -> Plane:
     return np.asarray(1 / (1 + np.exp(-np.clip(away / soft, -30, 30))), np.float32)
 
 
-def _pattern(rng: Chance, shape: tuple[int, int], name: str, height: float) -> Plane:
+def _pattern(rng: Rng, shape: tuple[int, int], name: str, height: float) -> Plane:
     """Security print, 0 to 1.
 
     Families of fine lines, straight or waving, as on cheques, or a screen of dots.
@@ -94,7 +94,7 @@ def _pattern(rng: Chance, shape: tuple[int, int], name: str, height: float) -> P
     return np.minimum(sheet, 1)
 
 
-def lay_ink(rng: Chance, sheet: Plane, cover: Plane, pen: Pen, height: float) -> Plane:
+def lay_ink(rng: Rng, sheet: Plane, cover: Plane, pen: Pen, height: float) -> Plane:
     """Draw pen strokes, ``cover (H, W) float32`` 0 to 1, on a sheet in gray levels.
 
     Ink never lightens paper.
@@ -109,7 +109,7 @@ def lay_ink(rng: Chance, sheet: Plane, cover: Plane, pen: Pen, height: float) ->
     return np.minimum(sheet, sheet * (1 - ink) + pen.gray * ink)
 
 
-def scan_page(rng: Chance, sheet: Plane, scan: Scan) -> GrayImage:
+def scan_page(rng: Rng, sheet: Plane, scan: Scan) -> GrayImage:
     """Blur, noise, two levels, JPEG.
 
     A sheet in gray levels as it comes out of a scanner, ``(H, W) uint8``.

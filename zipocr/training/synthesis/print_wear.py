@@ -6,17 +6,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.training.synthesis.scene_parameters import Chance
+from zipocr.training.synthesis.scene_parameters import Rng
 
-Cover = NDArray[np.float32]
+Coverage = NDArray[np.float32]
 
 
-def wear_off(rng: Chance, cover: Cover, name: str, height: float) -> Cover:
+def wear_off(rng: Rng, cover: Coverage, name: str, height: float) -> Coverage:
     """Return type as a printer of this name (`WEAR`) leaves it: (H, W) cover, 0 to 1."""
     return WEAR[name](rng, cover, height)
 
 
-def _thermal(rng: Chance, cover: Cover, height: float) -> Cover:
+def _thermal(rng: Rng, cover: Coverage, height: float) -> Coverage:
     """Coarse dots of a heated line, some of which stay cold, and paper that pales in patches."""
     if rng.random() < 0.6:
         cover = _coarse(rng, cover, height)
@@ -25,7 +25,7 @@ def _thermal(rng: Chance, cover: Cover, height: float) -> Cover:
     return cover * _patches(rng, cover.shape, height, float(rng.uniform(0.2, 1.0)))
 
 
-def _coarse(rng: Chance, cover: Cover, height: float) -> Cover:
+def _coarse(rng: Rng, cover: Coverage, height: float) -> Coverage:
     """As a head of few dots an inch prints it."""
     rows = float(rng.uniform(13, 26))
     scale = min(1.0, rows / height)
@@ -36,7 +36,7 @@ def _coarse(rng: Chance, cover: Cover, height: float) -> Cover:
     return np.asarray(cv2.GaussianBlur(large, (0, 0), 0.25 / scale), np.float32)
 
 
-def _hairlines(rng: Chance, shape: tuple[int, ...], height: float) -> Cover:
+def _hairlines(rng: Rng, shape: tuple[int, ...], height: float) -> Coverage:
     """Lines across the paper, level or upright, that stay white or pale: 1 where ink is kept."""
     axis = int(rng.random() < 0.35)
     kept = np.ones(shape[axis], np.float32)
@@ -49,7 +49,7 @@ def _hairlines(rng: Chance, shape: tuple[int, ...], height: float) -> Cover:
     return np.broadcast_to(across, shape).astype(np.float32)
 
 
-def _patches(rng: Chance, shape: tuple[int, ...], height: float, depth: float) -> Cover:
+def _patches(rng: Rng, shape: tuple[int, ...], height: float, depth: float) -> Coverage:
     """Regions that took less ink, in soft transitions: 1 where ink is kept."""
     pitch = height * float(rng.uniform(0.15, 0.9))
     small = (max(2, round(shape[0] / pitch) + 1), max(2, round(shape[1] / pitch) + 1))
@@ -59,7 +59,7 @@ def _patches(rng: Chance, shape: tuple[int, ...], height: float, depth: float) -
     return np.asarray(1 - depth * pale, np.float32)
 
 
-def _ink_jet(rng: Chance, cover: Cover, height: float) -> Cover:
+def _ink_jet(rng: Rng, cover: Coverage, height: float) -> Coverage:
     """Ragged edges, drops beside them, swaths that do not meet, clogged nozzles."""
     reach = max(1.0, 0.03 * height)
     cover = _ragged(rng, cover, reach)
@@ -71,14 +71,14 @@ def _ink_jet(rng: Chance, cover: Cover, height: float) -> Cover:
     return np.maximum(cover, drops * np.float32(rng.uniform(0.2, 0.8)))
 
 
-def _ragged(rng: Chance, cover: Cover, reach: float) -> Cover:
+def _ragged(rng: Rng, cover: Coverage, reach: float) -> Coverage:
     y, x = np.mgrid[: cover.shape[0], : cover.shape[1]].astype(np.float32)
     moves = (rng.normal(0, reach, cover.shape).astype(np.float32) for _ in range(2))
     down, along = (cv2.GaussianBlur(move, (0, 0), 0.8) * 1.6 for move in moves)
     return np.asarray(cv2.remap(cover, x + along, y + down, cv2.INTER_LINEAR), np.float32)
 
 
-def _shifted(rng: Chance, cover: Cover, height: float) -> Cover:
+def _shifted(rng: Rng, cover: Coverage, height: float) -> Coverage:
     """One swath of the head lies beside the other."""
     row = int(rng.integers(0, cover.shape[0]))
     moved = cover.copy()
@@ -86,7 +86,7 @@ def _shifted(rng: Chance, cover: Cover, height: float) -> Cover:
     return moved
 
 
-def _worn(rng: Chance, cover: Cover, height: float) -> Cover:
+def _worn(rng: Rng, cover: Coverage, height: float) -> Coverage:
     """A dry ribbon or a worn plate: fine holes, pale patches, one side stronger than the other."""
     grain = cv2.GaussianBlur(
         rng.random(cover.shape, np.float32), (0, 0), float(rng.uniform(0.6, 1.4))
@@ -97,7 +97,7 @@ def _worn(rng: Chance, cover: Cover, height: float) -> Cover:
     return np.asarray(cover * holes * side * _patches(rng, cover.shape, height, 0.7), np.float32)
 
 
-WEAR: Mapping[str, Callable[[Chance, Cover, float], Cover]] = {
+WEAR: Mapping[str, Callable[[Rng, Coverage, float], Coverage]] = {
     "thermal": _thermal,
     "ink_jet": _ink_jet,
     "worn": _worn,

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.training.synthesis.scene_parameters import Chance, Marks
+from zipocr.training.synthesis.scene_parameters import Marks, Rng
 from zipocr.training.synthesis.typefaces import LETTERS, render_word
 from zipocr.types import Box
 
-Cover = NDArray[np.float32]
+Coverage = NDArray[np.float32]
 _SHIFT = 4  # OpenCV's fixed point: coordinates in sixteenths of a pixel
 
 
@@ -57,7 +57,7 @@ class Sketch:
         )
 
     @property
-    def cover(self) -> Cover:
+    def cover(self) -> Coverage:
         """What was drawn, 0 to 1."""
         return np.asarray(self.canvas, np.float32) / np.float32(255)
 
@@ -98,7 +98,7 @@ class Ruler:
             self.upright(x, top, bottom)
 
 
-def _underline(rng: Chance, ruler: Ruler) -> None:
+def _underline(rng: Rng, ruler: Ruler) -> None:
     across, h = ruler.digits, ruler.height
     left, right = (
         across.left + rng.uniform(-0.5, 0.3) * h,
@@ -111,13 +111,13 @@ def _underline(rng: Chance, ruler: Ruler) -> None:
         ruler.level(ruler.foot + h * rng.uniform(0.06, 0.15), left, right)
 
 
-def _ruled(rng: Chance, ruler: Ruler) -> None:
+def _ruled(rng: Rng, ruler: Ruler) -> None:
     space = ruler.height * float(rng.uniform(0.9, 1.8))
     for line in range(-3, 4):
         ruler.level(ruler.foot + line * space, -ruler.shape[1], 2 * ruler.shape[1])
 
 
-def _table(rng: Chance, ruler: Ruler) -> None:
+def _table(rng: Rng, ruler: Ruler) -> None:
     h, digits = ruler.height, ruler.digits
     top = digits.top - h * float(rng.uniform(-0.1, 0.4))
     for y in (top, ruler.foot):
@@ -127,7 +127,7 @@ def _table(rng: Chance, ruler: Ruler) -> None:
             ruler.upright(x, -ruler.shape[0], 2 * ruler.shape[0])
 
 
-def _box(rng: Chance, ruler: Ruler) -> None:
+def _box(rng: Rng, ruler: Ruler) -> None:
     pads = rng.uniform(0.02, 0.55, 4) * ruler.height
     digits = ruler.digits
     ruler.frame(
@@ -143,7 +143,7 @@ def _box(rng: Chance, ruler: Ruler) -> None:
         )
 
 
-def _cell_edges(rng: Chance, ruler: Ruler) -> tuple[float, float, NDArray[np.float64]]:
+def _cell_edges(rng: Rng, ruler: Ruler) -> tuple[float, float, NDArray[np.float64]]:
     """Top, bottom, and the uprights.
 
     Cells as wide as the pitch and somewhat higher than the digits.
@@ -157,21 +157,21 @@ def _cell_edges(rng: Chance, ruler: Ruler) -> tuple[float, float, NDArray[np.flo
     )
 
 
-def _cells(rng: Chance, ruler: Ruler) -> None:
+def _cells(rng: Rng, ruler: Ruler) -> None:
     top, bottom, edges = _cell_edges(rng, ruler)
     ruler.frame(top, edges[0], bottom, edges[-1])
     for x in edges[1:-1]:
         ruler.upright(float(x), top, bottom)
 
 
-def _gapped(rng: Chance, ruler: Ruler) -> None:
+def _gapped(rng: Rng, ruler: Ruler) -> None:
     top, bottom, edges = _cell_edges(rng, ruler)
     gap = ruler.pitch * float(rng.uniform(0.03, 0.1))
     for left, right in pairwise(edges):
         ruler.frame(top, left + gap, bottom, right - gap)
 
 
-def _comb(rng: Chance, ruler: Ruler) -> None:
+def _comb(rng: Rng, ruler: Ruler) -> None:
     top, bottom, edges = _cell_edges(rng, ruler)
     ruler.level(bottom, edges[0], edges[-1])
     tooth = (bottom - top) * float(rng.uniform(0.2, 0.5))
@@ -179,7 +179,7 @@ def _comb(rng: Chance, ruler: Ruler) -> None:
         ruler.upright(float(x), bottom - tooth, bottom)
 
 
-RULES: Mapping[str, Callable[[Chance, Ruler], None]] = {
+RULES: Mapping[str, Callable[[Rng, Ruler], None]] = {
     "underline": _underline,
     "ruled": _ruled,
     "table": _table,
@@ -191,15 +191,15 @@ RULES: Mapping[str, Callable[[Chance, Ruler], None]] = {
 
 
 def draw_rule(
-    rng: Chance, shape: tuple[int, int], marks: Marks, digits: Box, height: float, pitch: float
-) -> Cover:
+    rng: Rng, shape: tuple[int, int], marks: Marks, digits: Box, height: float, pitch: float
+) -> Coverage:
     """The printed lines that ``marks.rule`` names, around or under the digits' box, which holds whole cells ``pitch`` pixels wide."""
     ruler = Ruler(shape, marks, digits, height, pitch)
     RULES[marks.rule](rng, ruler)
     return ruler.sketch.cover
 
 
-def draw_separator(rng: Chance, name: str, height: float, width: float) -> Cover:
+def draw_separator(rng: Rng, name: str, height: float, width: float) -> Coverage:
     """A dot, comma, dash, apostrophe or double dash, its lowest row on the baseline.
 
     ``width`` of the stroke in pixels.
@@ -230,7 +230,7 @@ def draw_separator(rng: Chance, name: str, height: float, width: float) -> Cover
     return sketch.cover
 
 
-def draw_clutter(rng: Chance, shape: tuple[int, int], marks: Marks, height: float) -> Cover:
+def draw_clutter(rng: Rng, shape: tuple[int, int], marks: Marks, height: float) -> Coverage:
     """Specks anywhere, stray strokes mostly near the edges, letters of the neighbouring lines cut off by the edge of the crop."""
     sketch = Sketch(shape)
     for _ in range(marks.specks):
@@ -242,7 +242,7 @@ def draw_clutter(rng: Chance, shape: tuple[int, int], marks: Marks, height: floa
     return sketch.cover
 
 
-def _stray(rng: Chance, sketch: Sketch, shape: tuple[int, int], height: float) -> None:
+def _stray(rng: Rng, sketch: Sketch, shape: tuple[int, int], height: float) -> None:
     x, y = (
         rng.uniform(0, shape[1]),
         shape[0] * float(rng.choice([rng.beta(0.3, 6), 1 - rng.beta(0.3, 6)])),
@@ -255,7 +255,7 @@ def _stray(rng: Chance, sketch: Sketch, shape: tuple[int, int], height: float) -
     )
 
 
-def _neighbour(rng: Chance, sketch: Sketch, shape: tuple[int, int], height: float) -> None:
+def _neighbour(rng: Rng, sketch: Sketch, shape: tuple[int, int], height: float) -> None:
     """A word that reaches into the crop from above or below, or its last letters from the left or its first from the right."""
     word = render_word(rng, "".join(rng.choice(list(LETTERS), size=int(rng.integers(2, 9)))))
     factor = height * float(rng.uniform(0.7, 1.2)) / word.shape[0]
@@ -283,7 +283,7 @@ def draw_ligature(
     sag: float,
     width: float,
     shape: tuple[int, int],
-) -> Cover:
+) -> Coverage:
     """A curved stroke from one ``(x, y)`` to another that sags by ``sag`` pixels in its middle."""
     sketch, t = Sketch(shape), np.linspace(0, 1, 9)[:, None]
     points = np.array(start) * (1 - t) + np.array(end) * t + np.array([0.0, sag]) * 4 * t * (1 - t)

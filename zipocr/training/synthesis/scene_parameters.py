@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-Chance: TypeAlias = np.random.Generator
+Rng: TypeAlias = np.random.Generator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +130,7 @@ class Scene:
     margins: tuple[float, float, float, float]
 
 
-def draw_scene(rng: Chance, kind: str) -> Scene:
+def draw_scene(rng: Rng, kind: str) -> Scene:
     """Draw a scene of one kind; ``mixed`` lays two or three kinds over one another."""
     scene = _base(rng)
     if kind != "mixed":
@@ -140,13 +140,13 @@ def draw_scene(rng: Chance, kind: str) -> Scene:
     return scene
 
 
-def draw_kind(rng: Chance, quotas: Mapping[str, float]) -> str:
+def draw_kind(rng: Rng, quotas: Mapping[str, float]) -> str:
     """Draw a kind with a probability proportional to its quota."""
     weights = np.fromiter(quotas.values(), float)
     return list(quotas)[int(rng.choice(len(weights), p=weights / weights.sum()))]
 
 
-def _base(rng: Chance) -> Scene:
+def _base(rng: Rng) -> Scene:
     paper = float(np.clip(rng.normal(228, 18), 150, 255))
     hand = Hand(
         height=float(rng.uniform(34, 78)),
@@ -175,7 +175,7 @@ def _base(rng: Chance) -> Scene:
     return Scene(hand=hand, pen=pen, paper=sheet, marks=Marks(), scan=scan, margins=_margins(rng))
 
 
-def _margins(rng: Chance) -> tuple[float, float, float, float]:
+def _margins(rng: Rng) -> tuple[float, float, float, float]:
     wide = float(rng.choice([0.03, 0.25, 0.6], p=[0.15, 0.45, 0.4]))
     top, right, bottom, left = (
         float(side) for side in rng.uniform(-0.02, 1, 4) * wide * 1.6 + 0.01
@@ -183,7 +183,7 @@ def _margins(rng: Chance) -> tuple[float, float, float, float]:
     return top, right, bottom, left
 
 
-def _white(rng: Chance, scene: Scene) -> Scene:
+def _white(rng: Rng, scene: Scene) -> Scene:
     return replace(
         scene,
         paper=replace(
@@ -192,7 +192,7 @@ def _white(rng: Chance, scene: Scene) -> Scene:
     )
 
 
-def _kraft(rng: Chance, scene: Scene) -> Scene:
+def _kraft(rng: Rng, scene: Scene) -> Scene:
     gray = float(rng.uniform(120, 185))
     paper = replace(
         scene.paper, gray=gray, grain=float(rng.uniform(3, 10)), shade=float(rng.uniform(0, 20))
@@ -200,32 +200,32 @@ def _kraft(rng: Chance, scene: Scene) -> Scene:
     return replace(scene, paper=paper, pen=_darker(rng, scene.pen, gray))
 
 
-def _darker(rng: Chance, pen: Pen, gray: float) -> Pen:
+def _darker(rng: Rng, pen: Pen, gray: float) -> Pen:
     return replace(pen, gray=float(rng.uniform(0, max(20.0, gray - 65))))
 
 
-def _shaded(rng: Chance, scene: Scene) -> Scene:
+def _shaded(rng: Rng, scene: Scene) -> Scene:
     paper = replace(scene.paper, shade=float(rng.uniform(40, 130)))
     return replace(scene, paper=paper, pen=replace(scene.pen, gray=float(rng.uniform(0, 75))))
 
 
-def _shadow(rng: Chance, scene: Scene) -> Scene:
+def _shadow(rng: Rng, scene: Scene) -> Scene:
     paper = replace(scene.paper, shadow=float(rng.uniform(30, 110)))
     return replace(scene, paper=paper, pen=replace(scene.pen, gray=float(rng.uniform(0, 75))))
 
 
-def _noisy(rng: Chance, scene: Scene) -> Scene:
+def _noisy(rng: Rng, scene: Scene) -> Scene:
     salt = float(rng.choice([0.0, rng.uniform(0.003, 0.05)]))
     return replace(
         scene, scan=replace(scene.scan, noise=float(rng.uniform(8, 34)), salt=salt, jpeg=0)
     )
 
 
-def _ruled(rng: Chance, scene: Scene) -> Scene:
+def _ruled(rng: Rng, scene: Scene) -> Scene:
     return replace(scene, marks=_ruling(rng, scene.marks, "ruled", light=True))
 
 
-def _ruling(rng: Chance, marks: Marks, rule: str, *, light: bool = False) -> Marks:
+def _ruling(rng: Rng, marks: Marks, rule: str, *, light: bool = False) -> Marks:
     gray = rng.uniform(90, 200) if light else rng.uniform(0, 140)
     angle, width = float(rng.normal(0, 0.8)), float(rng.uniform(0.8, 3.5))
     return replace(
@@ -238,15 +238,15 @@ def _ruling(rng: Chance, marks: Marks, rule: str, *, light: bool = False) -> Mar
     )
 
 
-def _underlined(rng: Chance, scene: Scene) -> Scene:
+def _underlined(rng: Rng, scene: Scene) -> Scene:
     return replace(scene, marks=_ruling(rng, scene.marks, "underline"))
 
 
-def _boxed(rng: Chance, scene: Scene) -> Scene:
+def _boxed(rng: Rng, scene: Scene) -> Scene:
     return replace(scene, marks=_ruling(rng, scene.marks, "box"))
 
 
-def _celled(rng: Chance, scene: Scene) -> Scene:
+def _celled(rng: Rng, scene: Scene) -> Scene:
     rule = str(rng.choice(["cells", "gapped", "comb"], p=[0.5, 0.25, 0.25]))
     hand = replace(
         scene.hand,
@@ -259,11 +259,11 @@ def _celled(rng: Chance, scene: Scene) -> Scene:
     )
 
 
-def _table(rng: Chance, scene: Scene) -> Scene:
+def _table(rng: Rng, scene: Scene) -> Scene:
     return replace(scene, marks=_ruling(rng, scene.marks, "table"))
 
 
-def _security(rng: Chance, scene: Scene) -> Scene:
+def _security(rng: Rng, scene: Scene) -> Scene:
     gray = float(rng.uniform(165, 235))
     pattern = str(rng.choice(["waves", "lines", "cross", "dots", "moire"]))
     paper = replace(
@@ -281,7 +281,7 @@ def _security(rng: Chance, scene: Scene) -> Scene:
     )
 
 
-def _cheque(rng: Chance, scene: Scene) -> Scene:
+def _cheque(rng: Rng, scene: Scene) -> Scene:
     scene = _separated(rng, _security(rng, scene))
     hand = replace(scene.hand, slant=float(rng.normal(12, 9)), height=float(rng.uniform(30, 70)))
     if rng.random() < 0.4:
@@ -289,7 +289,7 @@ def _cheque(rng: Chance, scene: Scene) -> Scene:
     return replace(scene, hand=hand)
 
 
-def _separated(rng: Chance, scene: Scene) -> Scene:
+def _separated(rng: Rng, scene: Scene) -> Scene:
     separator = str(rng.choice(["", ".", ",", "-", "'"], p=[0.3, 0.35, 0.15, 0.15, 0.05]))
     tail = str(rng.choice(["", ".", ",", "-", "=", ",-"], p=[0.35, 0.15, 0.1, 0.25, 0.1, 0.05]))
     return replace(
@@ -298,7 +298,7 @@ def _separated(rng: Chance, scene: Scene) -> Scene:
     )
 
 
-def _clutter(rng: Chance, scene: Scene) -> Scene:
+def _clutter(rng: Rng, scene: Scene) -> Scene:
     marks = replace(
         scene.marks,
         specks=int(rng.integers(3, 60)),
@@ -308,17 +308,17 @@ def _clutter(rng: Chance, scene: Scene) -> Scene:
     return replace(scene, marks=marks)
 
 
-def _jpeg(rng: Chance, scene: Scene) -> Scene:
+def _jpeg(rng: Rng, scene: Scene) -> Scene:
     return replace(scene, scan=replace(scene.scan, jpeg=int(rng.integers(6, 40))))
 
 
-def _bilevel(rng: Chance, scene: Scene) -> Scene:
+def _bilevel(rng: Rng, scene: Scene) -> Scene:
     pen = replace(scene.pen, gray=float(rng.uniform(0, scene.paper.gray - 100)))
     scan = replace(scene.scan, bilevel=True, blur=float(rng.uniform(0, 0.8)), jpeg=0)
     return replace(scene, scan=scan, pen=pen)
 
 
-def _lowres(rng: Chance, scene: Scene) -> Scene:
+def _lowres(rng: Rng, scene: Scene) -> Scene:
     zoom = float(rng.choice([1.0, rng.uniform(1.5, 3)]))
     hand = replace(scene.hand, height=float(rng.uniform(17, 30)))
     return replace(
@@ -329,19 +329,19 @@ def _lowres(rng: Chance, scene: Scene) -> Scene:
     )
 
 
-def _skewed(rng: Chance, scene: Scene) -> Scene:
+def _skewed(rng: Rng, scene: Scene) -> Scene:
     angle = float(rng.choice([-1, 1]) * rng.uniform(2.5, 8))
     return replace(
         scene, hand=replace(scene.hand, tilt=angle), marks=replace(scene.marks, angle=angle)
     )
 
 
-def _slanted(rng: Chance, scene: Scene) -> Scene:
+def _slanted(rng: Rng, scene: Scene) -> Scene:
     slant = float(rng.choice([-1, 1], p=[0.3, 0.7]) * rng.uniform(10, 30))
     return replace(scene, hand=replace(scene.hand, slant=slant))
 
 
-def _touching(rng: Chance, scene: Scene) -> Scene:
+def _touching(rng: Rng, scene: Scene) -> Scene:
     contacts = int(rng.choice([1, 2, 3, 4], p=[0.35, 0.3, 0.15, 0.2]))
     ligatures = int(rng.binomial(contacts, 0.15))
     overlap, spacing = float(rng.uniform(0.01, 0.12)), float(rng.uniform(-0.1, 0.15))
@@ -353,7 +353,7 @@ def _touching(rng: Chance, scene: Scene) -> Scene:
     )
 
 
-def _close(rng: Chance, scene: Scene) -> Scene:
+def _close(rng: Rng, scene: Scene) -> Scene:
     spacing, min_gap = float(rng.uniform(-0.3, 0.02)), float(rng.uniform(0.02, 0.09))
     return replace(
         scene,
@@ -361,20 +361,20 @@ def _close(rng: Chance, scene: Scene) -> Scene:
     )
 
 
-def _broken(rng: Chance, scene: Scene) -> Scene:
+def _broken(rng: Rng, scene: Scene) -> Scene:
     dropout = float(rng.choice([0, rng.uniform(0.02, 0.12)], p=[0.6, 0.4]))
     breaks, width = int(rng.integers(3, 15)), float(rng.uniform(0.02, 0.09))
     return replace(scene, pen=replace(scene.pen, breaks=breaks, break_width=width, dropout=dropout))
 
 
-def _split(rng: Chance, scene: Scene) -> Scene:
+def _split(rng: Rng, scene: Scene) -> Scene:
     pen = replace(
         scene.pen, splits=int(rng.integers(1, 6)), break_width=float(rng.uniform(0.03, 0.1))
     )
     return replace(scene, pen=pen)
 
 
-def _faint(rng: Chance, scene: Scene) -> Scene:
+def _faint(rng: Rng, scene: Scene) -> Scene:
     gray = float(rng.uniform(max(90.0, scene.paper.gray - 95), scene.paper.gray - 28))
     return replace(
         scene,
@@ -383,24 +383,24 @@ def _faint(rng: Chance, scene: Scene) -> Scene:
     )
 
 
-def _blurred(rng: Chance, scene: Scene) -> Scene:
+def _blurred(rng: Rng, scene: Scene) -> Scene:
     return replace(
         scene, scan=replace(scene.scan, blur=scene.hand.height * float(rng.uniform(0.02, 0.05)))
     )
 
 
-def with_dash(rng: Chance, scene: Scene) -> Scene:
+def with_dash(rng: Rng, scene: Scene) -> Scene:
     """The scene with the dash of a ZIP+4, which some leave out."""
     separator = str(rng.choice(["-", ""], p=[0.85, 0.15]))
     return replace(scene, hand=replace(scene.hand, separator=separator, separator_after=5))
 
 
-def _plus4(rng: Chance, scene: Scene) -> Scene:
+def _plus4(rng: Rng, scene: Scene) -> Scene:
     scene = with_dash(rng, scene)
     return replace(scene, hand=replace(scene.hand, height=float(rng.uniform(26, 64))))
 
 
-def _printed(rng: Chance, scene: Scene) -> Scene:
+def _printed(rng: Rng, scene: Scene) -> Scene:
     """Type stands level, at one size and pitch.
 
     More often than not on one of the other kinds' papers.
@@ -421,7 +421,7 @@ def _printed(rng: Chance, scene: Scene) -> Scene:
     return replace(scene, hand=hand, pen=pen)
 
 
-def _far_cells(rng: Chance, scene: Scene) -> Scene:
+def _far_cells(rng: Rng, scene: Scene) -> Scene:
     """Small digits in large cells."""
     scene = _celled(rng, scene)
     hand = replace(
@@ -433,7 +433,7 @@ def _far_cells(rng: Chance, scene: Scene) -> Scene:
     return replace(scene, hand=hand)
 
 
-def _machine(rng: Chance, scene: Scene, wear: str = "") -> Scene:
+def _machine(rng: Rng, scene: Scene, wear: str = "") -> Scene:
     """Type of any weight and width, of which a printer leaves this or that."""
     scene = _printed(rng, scene)
     height = float(rng.uniform(14, 60))
@@ -442,13 +442,13 @@ def _machine(rng: Chance, scene: Scene, wear: str = "") -> Scene:
     return replace(scene, hand=hand, pen=replace(scene.pen, weight=weight, wear=wear))
 
 
-def _thermal(rng: Chance, scene: Scene) -> Scene:
+def _thermal(rng: Rng, scene: Scene) -> Scene:
     scene = _machine(rng, scene, "thermal")
     gray = scene.paper.gray - float(rng.uniform(45, 190))
     return replace(scene, pen=replace(scene.pen, gray=max(0.0, gray)))
 
 
-def _tiny(rng: Chance, scene: Scene) -> Scene:
+def _tiny(rng: Rng, scene: Scene) -> Scene:
     """Type of 6 to 11 pixels, as faxes and previews have it, from time to time enlarged."""
     scene = _machine(rng, scene)
     hand = replace(
@@ -475,7 +475,7 @@ def _tiny(rng: Chance, scene: Scene) -> Scene:
     )
 
 
-KINDS: Mapping[str, Callable[[Chance, Scene], Scene]] = {
+KINDS: Mapping[str, Callable[[Rng, Scene], Scene]] = {
     "plain": lambda _rng, scene: scene,
     "white": _white,
     "kraft": _kraft,

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.training.data.datasets import INK_HEIGHT
-from zipocr.training.synthesis.scene_parameters import Chance
+from zipocr.training.synthesis.scene_parameters import Rng
 
 Glyph = NDArray[np.uint8]
 # How far the points of a shape move, in heights: from hand to hand, and from one time to the next.
 OF_HAND, OF_TIME = 0.035, 0.022
 # Zeros are often smaller than what stands before them.
-SMALL_ZEROS, LEAST_ZERO = 0.5, 0.45
+SMALL_ZEROS, MIN_ZERO = 0.5, 0.45
 # Chains of zeros that end in a stroke to the right.
 LAST_STROKE = 0.25
 _STEPS = 6  # samples of a curve between two points
@@ -141,7 +141,7 @@ SHAPES: Mapping[int, Sequence[str]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Habit:
+class HandStyle:
     """How one hand draws.
 
     A shape for each digit with its points moved, the width of its strokes, and how wide its digits
@@ -154,13 +154,13 @@ class Habit:
     zero: float
 
     @classmethod
-    def drawn(cls, rng: Chance) -> Self:
+    def drawn(cls, rng: Rng) -> Self:
         """One by chance."""
         shapes = {}
         for digit, known in SHAPES.items():
             shape = known[int(rng.integers(len(known)))]
             shapes[digit] = _moved(rng, _strokes(shape), OF_HAND)
-        zero = float(rng.uniform(LEAST_ZERO, 0.9)) if rng.random() < SMALL_ZEROS else 1.0
+        zero = float(rng.uniform(MIN_ZERO, 0.9)) if rng.random() < SMALL_ZEROS else 1.0
         return cls(
             shapes=shapes,
             width=float(rng.uniform(0.06, 0.14)),
@@ -168,7 +168,7 @@ class Habit:
             zero=zero,
         )
 
-    def draw(self, rng: Chance, digit: int) -> Glyph:
+    def draw(self, rng: Rng, digit: int) -> Glyph:
         """A digit as this hand draws it this time.
 
         (h, w) uint8, 0 paper to 255 ink, a full height being `INK_HEIGHT` pixels.
@@ -182,7 +182,7 @@ class Habit:
         ]
         return self._inked(rng, strokes)
 
-    def draw_zeros(self, rng: Chance, count: int) -> Glyph:
+    def draw_zeros(self, rng: Rng, count: int) -> Glyph:
         """Draw zeros in a chain, without lifting the pen: (h, w) uint8."""
         rise, height = float(rng.normal(0, 0.05)), INK_HEIGHT * self.zero
         half = 0.3 * self.aspect * np.exp(rng.normal(0, 0.2))
@@ -205,7 +205,7 @@ class Habit:
             points.append(points[-1][-1:] + rng.normal([0.5, 0], [0.15, 0.1]))
         return self._inked(rng, [height * smooth_curve(np.concatenate(points))])
 
-    def _inked(self, rng: Chance, strokes: Sequence[NDArray[np.float64]]) -> Glyph:
+    def _inked(self, rng: Rng, strokes: Sequence[NDArray[np.float64]]) -> Glyph:
         every = np.concatenate(strokes)
         low = every.min(axis=0)
         size = np.ceil(every.max(axis=0) - low).astype(int) + 2 * _ROOM
@@ -225,7 +225,7 @@ def _strokes(shape: str) -> list[NDArray[np.float64]]:
 
 
 def _moved(
-    rng: Chance, strokes: Sequence[NDArray[np.float64]], reach: float
+    rng: Rng, strokes: Sequence[NDArray[np.float64]], reach: float
 ) -> tuple[NDArray[np.float64], ...]:
     """With every point moved; where strokes meet they still do."""
     places = sorted({(float(x), float(y)) for stroke in strokes for x, y in stroke})

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.training.data.datasets import INK_HEIGHT
-from zipocr.training.synthesis.scene_parameters import Chance, Hand, Pen
+from zipocr.training.synthesis.scene_parameters import Hand, Pen, Rng
 
-Cover = NDArray[np.float32]
+Coverage = NDArray[np.float32]
 """``(H, W) float32``, 0 bare paper to 1 full ink."""
 _FAINTEST = 60  # a glyph's pixels below this are the rim of its strokes
 _THRESHOLD = 0.42  # a little under one half: enlarging and smoothing pale thin strokes
@@ -27,14 +27,14 @@ class Piece:
     placed.
     """
 
-    cover: Cover
+    cover: Coverage
     top: int
     left: int
 
 
 def draw_strokes(
-    rng: Chance, glyph: NDArray[np.uint8], hand: Hand, pen: Pen, *, size: float = INK_HEIGHT
-) -> Cover:
+    rng: Rng, glyph: NDArray[np.uint8], hand: Hand, pen: Pen, *, size: float = INK_HEIGHT
+) -> Coverage:
     """Draw a glyph as strokes about ``hand.height`` high: ``glyph (h, w) uint8``, 0 to 255 ink; ``size`` of its pixels make a height.
 
     The glyph is enlarged smoothly and thresholded at the final size, so that edges are as sharp as
@@ -125,7 +125,7 @@ def _placement(
     return np.column_stack([linear, 1 - low]), (int(size[0]), int(size[1]))
 
 
-def _trimmed(cover: Cover) -> Cover:
+def _trimmed(cover: Coverage) -> Coverage:
     rows, columns = (
         np.flatnonzero(cover.max(axis=1) > _RIM),
         np.flatnonzero(cover.max(axis=0) > _RIM),
@@ -135,7 +135,7 @@ def _trimmed(cover: Cover) -> Cover:
     return np.ascontiguousarray(cover[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
 
 
-def set_side_by_side(rng: Chance, covers: Sequence[Cover], hand: Hand) -> list[Piece]:
+def set_side_by_side(rng: Rng, covers: Sequence[Coverage], hand: Hand) -> list[Piece]:
     """Place characters along the baseline.
 
     Spaced by their frames, never nearer than the smallest gap, touching where the hand says so.
@@ -166,7 +166,7 @@ def set_side_by_side(rng: Chance, covers: Sequence[Cover], hand: Hand) -> list[P
     return pieces
 
 
-def _left_by_frame(rng: Chance, cover: Cover, right: int, place: int, hand: Hand) -> int:
+def _left_by_frame(rng: Rng, cover: Coverage, right: int, place: int, hand: Hand) -> int:
     """Where the left edge belongs by the frames alone.
 
     Into its cell, or a drawn gap behind the frames so far.
@@ -178,7 +178,7 @@ def _left_by_frame(rng: Chance, cover: Cover, right: int, place: int, hand: Hand
     return right + round(gap) if place else 0
 
 
-def _left_touching(rng: Chance, front: NDArray[np.int_], cover: Cover, top: int, hand: Hand) -> int:
+def _left_touching(rng: Rng, front: NDArray[np.int_], cover: Coverage, top: int, hand: Hand) -> int:
     """Where the left edge lies when the inks just touch and then overlap a little, but a narrow digit never vanishes in its neighbour."""
     meeting = _meeting(front[top : top + cover.shape[0]], cover)
     if meeting < _VOID // 2:  # no row holds ink of both: nothing to touch
@@ -187,21 +187,21 @@ def _left_touching(rng: Chance, front: NDArray[np.int_], cover: Cover, top: int,
     return meeting + 1 - max(1, round(float(deepest * rng.uniform(0.3, 1))))
 
 
-def _left_clear(front: NDArray[np.int_], cover: Cover, top: int, gap: int) -> int:
+def _left_clear(front: NDArray[np.int_], cover: Coverage, top: int, gap: int) -> int:
     """Where the left edge lies when the inks keep a gap, in pixels, in all directions."""
     dilated = cv2.dilate(front.astype(np.float32)[:, None], np.ones((2 * gap + 1, 1), np.uint8))
     wide = np.asarray(dilated, np.float32)[:, 0].astype(np.int_)
     return _meeting(wide[top : top + cover.shape[0]], cover) + gap + 1
 
 
-def _meeting(beside: NDArray[np.int_], cover: Cover) -> int:
+def _meeting(beside: NDArray[np.int_], cover: Coverage) -> int:
     """The left edge at which a cover's ink reaches the front in one row at least, far left where no row holds both."""
     ink = cover > INKED
     first = np.where(ink.any(axis=1), ink.argmax(axis=1), -_VOID)
     return int(np.max(beside - first))
 
 
-def _advance(front: NDArray[np.int_], cover: Cover, top: int, left: int) -> None:
+def _advance(front: NDArray[np.int_], cover: Coverage, top: int, left: int) -> None:
     """Move the front of ink to the right of a placed character (the caller's own array.
 
     The only state of the placing).

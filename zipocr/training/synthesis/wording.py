@@ -10,8 +10,8 @@ from typing import Literal, TypeAlias
 from zlib import crc32
 
 from zipocr.decode.directory import places
-from zipocr.training.synthesis.scene_parameters import Chance
-from zipocr.types import MOST_DIGITS, ZIP_LENGTH
+from zipocr.training.synthesis.scene_parameters import Rng
+from zipocr.types import MAX_DIGITS, ZIP_LENGTH
 
 Part: TypeAlias = Literal["train", "test"]
 _FIXED: Mapping[Part, Mapping[str, tuple[str, ...]]] = {
@@ -51,12 +51,12 @@ def town_words(part: Part) -> tuple[str, ...]:
     )
 
 
-def one_of(rng: Chance, words: tuple[str, ...]) -> str:
+def one_of(rng: Rng, words: tuple[str, ...]) -> str:
     """Any of them."""
     return words[int(rng.integers(len(words)))]
 
 
-def number_text(rng: Chance, *counts: int) -> str:
+def number_text(rng: Rng, *counts: int) -> str:
     """A number of one of so many digits that does not begin with 0."""
     count = int(rng.choice(counts))
     return str(rng.integers(1, 10)) + "".join(map(str, rng.integers(0, 10, count - 1)))
@@ -65,26 +65,26 @@ def number_text(rng: Chance, *counts: int) -> str:
 def holds_zip(text: str) -> bool:
     """Whether some digits in one piece could be a ZIP, or a ZIP+4 with its dash."""
     return any(
-        len(run.replace("-", "")) in {ZIP_LENGTH, MOST_DIGITS}
+        len(run.replace("-", "")) in {ZIP_LENGTH, MAX_DIGITS}
         for run in re.findall(r"\d[\d-]*", text)
     )
 
 
-def _word(rng: Chance, part: Part) -> str:
+def _word(rng: Rng, part: Part) -> str:
     return (
         one_of(rng, town_words(part)) if rng.random() < 0.75 else one_of(rng, _FIXED[part]["mail"])
     )
 
 
-def _words(rng: Chance, part: Part) -> str:
+def _words(rng: Rng, part: Part) -> str:
     return " ".join(_word(rng, part) for _ in range(int(rng.integers(2, 4))))
 
 
-def _capitals(rng: Chance, part: Part) -> str:
+def _capitals(rng: Rng, part: Part) -> str:
     return (_words if rng.random() < 0.4 else _word)(rng, part).upper()
 
 
-def _street(rng: Chance, part: Part) -> str:
+def _street(rng: Rng, part: Part) -> str:
     text = f"{number_text(rng, 1, 2, 3, 3, 4, 4)} {one_of(rng, town_words(part))} {one_of(rng, _FIXED[part]['street'])}"
     return (
         f"{text} {'Apt' if part == 'train' else 'Unit'} {number_text(rng, 1, 2)}"
@@ -93,12 +93,12 @@ def _street(rng: Chance, part: Part) -> str:
     )
 
 
-def _box(rng: Chance, part: Part) -> str:
+def _box(rng: Rng, part: Part) -> str:
     before = ("PO Box", "P.O. Box", "Box") if part == "train" else ("Drawer", "POB", "RR 2 Box")
     return f"{one_of(rng, before)} {number_text(rng, 1, 2, 3, 4, 6)}"
 
 
-def _date(rng: Chance, part: Part) -> str:
+def _date(rng: Rng, part: Part) -> str:
     month, day, year = (
         int(rng.integers(1, 13)),
         int(rng.integers(1, 29)),
@@ -108,18 +108,18 @@ def _date(rng: Chance, part: Part) -> str:
     return plain if rng.random() < 0.6 else f"{one_of(rng, _FIXED[part]['month'])} {day}, {year}"
 
 
-def _phone(rng: Chance, part: Part) -> str:
+def _phone(rng: Rng, part: Part) -> str:
     area, first, last = (number_text(rng, count) for count in (3, 3, 4))
     return f"({area}) {first}-{last}" if part == "train" else f"{area}.{first}.{last}"
 
 
-def _price(rng: Chance, part: Part) -> str:
+def _price(rng: Rng, part: Part) -> str:
     return (
         f"{'$' if part == 'train' else 'USD '}{number_text(rng, 1, 2, 4)}.{rng.integers(10, 100)}"
     )
 
 
-def _postcode(rng: Chance, part: Part) -> str:
+def _postcode(rng: Rng, part: Part) -> str:
     """A postcode of another country.
 
     Letters and digits, or four digits or six beside a town's name.
@@ -138,15 +138,15 @@ def _postcode(rng: Chance, part: Part) -> str:
     return one_of(rng, (*forms, f"{one_of(rng, town_words(part))} {number_text(rng, 4, 6)}"))
 
 
-def _town(rng: Chance, part: Part) -> str:
+def _town(rng: Rng, part: Part) -> str:
     return f"{one_of(rng, town_words(part))}, {one_of(rng, _FIXED[part]['state'])}"
 
 
-def _name(rng: Chance, part: Part) -> str:
+def _name(rng: Rng, part: Part) -> str:
     return f"{one_of(rng, _FIXED[part]['given'])} {one_of(rng, town_words(part))}"
 
 
-TEXTS: Mapping[str, Callable[[Chance, Part], str]] = {
+TEXTS: Mapping[str, Callable[[Rng, Part], str]] = {
     "word": _word,
     "words": _words,
     "capitals": _capitals,
@@ -160,7 +160,7 @@ TEXTS: Mapping[str, Callable[[Chance, Part], str]] = {
 """Kinds of single lines."""
 
 
-def draw_text(rng: Chance, kind: str, part: Part) -> str:
+def draw_text(rng: Rng, kind: str, part: Part) -> str:
     """A line of a kind without a ZIP."""
     while True:
         text = TEXTS[kind](rng, part)
@@ -168,7 +168,7 @@ def draw_text(rng: Chance, kind: str, part: Part) -> str:
             return text
 
 
-def draw_town_line(rng: Chance, part: Part, zip_code: str) -> str:
+def draw_town_line(rng: Rng, part: Part, zip_code: str) -> str:
     """The last line of an address, or a ZIP before its town."""
     if rng.random() < 0.3:
         return f"{zip_code} {_word(rng, part)}"
@@ -176,7 +176,7 @@ def draw_town_line(rng: Chance, part: Part, zip_code: str) -> str:
     return f"{town if rng.random() < 0.7 else town.upper().replace(',', '')} {zip_code}"
 
 
-def draw_lines(rng: Chance, part: Part) -> list[str]:
+def draw_lines(rng: Rng, part: Part) -> list[str]:
     """Two or three lines without a digit."""
     return [
         (_name, _town, _words)[int(rng.integers(3))](rng, part)
@@ -184,7 +184,7 @@ def draw_lines(rng: Chance, part: Part) -> list[str]:
     ]
 
 
-def draw_address(rng: Chance, part: Part) -> list[str]:
+def draw_address(rng: Rng, part: Part) -> list[str]:
     """Name, street or box, and town, as on an envelope whose ZIP was forgotten."""
     line = draw_text(rng, "street" if rng.random() < 0.75 else "box", part)
     lines = [_name(rng, part), line, _town(rng, part)]
