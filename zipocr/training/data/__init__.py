@@ -1,1 +1,1 @@
-"""Digits to learn from, and who wrote them."""
+"""Training data."""

@@ -1,1 +1,1 @@
-"""Composed scans: what is written, by whom or what, and on which paper."""
+"""Composition of training images."""
