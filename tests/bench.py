@@ -53,7 +53,7 @@ FEW = 100
 MAX_PIXELS = 10_000_000
 STAGES = {
     "prepare": "zipocr.reader:prepare",
-    "line image": "zipocr.reader:straighten",
+    "line image": "zipocr.reader:rectify",
     "network": "zipocr.reader:read_lines",
     "segment": "zipocr.reader:segment",
     "normalize": "zipocr.reader:draw_regions",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import fakes
 import numpy as np
 import pytest
@@ -269,3 +270,22 @@ def test_turning_does_not_change_the_page():
     before = page.copy()
     Told({90: 0.999}).read(page)
     assert np.array_equal(page, before)
+
+
+@pytest.mark.real
+def test_pages_in_negative_are_read_as_they_are_in_positive(reader):
+    pages = [page_of(path) for path in sorted((SAMPLES / "shaded").iterdir())]
+    # As the reader gets them where nothing was inverted before.
+    pairs = [(reader.read(page), reader.read(cv2.bitwise_not(page))) for page in pages]
+    read = [(one, other) for one, other in pairs if getattr(one, "confidence", 0) > RETRY_BELOW]
+    assert len(read) >= 4
+    assert sum(getattr(other, "zip", "") == one.zip for one, other in read) >= len(read) - 1
+
+
+@pytest.mark.real
+def test_a_page_that_is_read_surely_is_not_tried_in_negative(reader, monkeypatch):
+    tried = []
+    monkeypatch.setattr("zipocr.reader.negative", lambda page: tried.append(page) or page)
+    page = page_of(SAMPLES / "white" / "white-02.png")
+    assert reader.attempt(page).confidence > RETRY_BELOW
+    assert not tried

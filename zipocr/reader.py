@@ -27,6 +27,7 @@ from zipocr.line.line_image import rectify
 from zipocr.line.network import Network
 from zipocr.line.recognize import LineReading, merge_passes, read_lines
 from zipocr.preprocess.page import InkPage, PreparedPage, prepare
+from zipocr.preprocess.polarity import may_be_light_on_dark, negative
 from zipocr.segment.regions import segment
 from zipocr.settings import settings_hash
 from zipocr.trace import to_trace
@@ -47,8 +48,11 @@ ALIGNED = 3
 # line a second time, its digits larger by this factor.
 SECOND_PASS_BELOW = 0.9
 SECOND_PASS_SCALE = 1 / 0.85
-# A tall page that is read with less confidence is tried in both quarter turns.
+# A page that is read with less confidence is tried in negative if much of it is dark, and in both
+# quarter turns if it is tall.
 RETRY_BELOW = 0.8
+# The negative is believed from this confidence on.
+MIN_NEGATIVE = 0.5
 QUARTER_TURNS = (90, 270)
 # A page is turned if its ZIP is then right with at least this probability.
 MIN_ROTATED_CONFIDENCE = 0.9
@@ -111,7 +115,8 @@ class Reader:
 
     def read_prepared(self, pages: Sequence[PreparedPage]) -> list[Attempt]:
         """Read prepared pages upright, and those in doubt in other orientations."""
-        upright = self.read_upright(pages)
+        upright = [self._surer_polarity(one) for one in self.read_upright(pages)]
+        pages = [one.prepared for one in upright]
         doubtful = [place for place, one in enumerate(upright) if self.may_be_upside_down(one)]
         turned = [pages[place].rotated_180() for place in doubtful]
         others = dict(zip(doubtful, self.read_upright(turned, rotation=180), strict=True))
@@ -214,6 +219,14 @@ class Reader:
             chosen_by_directory=fused.best.text != fused.without_prior[0].text,
             second_pass=fused.classified.line.is_twice,
         )
+
+    def _surer_polarity(self, upright: Attempt) -> Attempt:
+        """Read a page in doubt, much of which is dark, in negative, and keep the surer reading."""
+        page = upright.prepared.page
+        if upright.confidence >= RETRY_BELOW or not may_be_light_on_dark(page):
+            return upright
+        (other,) = self.read_upright([prepare(negative(page))])
+        return other if other.confidence > max(upright.confidence, MIN_NEGATIVE) else upright
 
     def may_be_upside_down(self, upright: Attempt) -> bool:
         """Tell whether a line may be upside down, by how it looks to the network either way."""

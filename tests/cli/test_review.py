@@ -161,8 +161,8 @@ def stop(self):
     raise KeyboardInterrupt
 from werkzeug.serving import BaseWSGIServer
 BaseWSGIServer.serve_forever = stop
-from zipocr.review.preview import Looker
-Looker.warm_up = lambda self: None
+from zipocr.review.preview import PreviewLoader
+PreviewLoader.warm_up = lambda self: None
 from zipocr.cli import main
 main(["review", {str(results)!r}, "--labels-out", {str(tmp_path / "c.csv")!r}, "--no-browser"])
 """

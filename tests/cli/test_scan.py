@@ -24,7 +24,7 @@ from zipocr.batch.backends.processes import DEFAULT_MAX_MEMORY, DEFAULT_TIMEOUT,
 from zipocr.batch.backends.serial import SerialBackend
 from zipocr.cli import COMMANDS, CommandGroup, main
 from zipocr.cli.backends import SERIAL_UP_TO, choose_backend
-from zipocr.cli.model import passport_lines
+from zipocr.cli.model import card_lines
 from zipocr.cli.runs import FAILURES_NAMED
 from zipocr.cli.scan import scan
 from zipocr.config import ScanConfig
@@ -501,7 +501,7 @@ IN_C = """
 import hashlib, sys
 from zipocr.cli import interrupts
 interrupts.PATIENCE_SECONDS = 0.05
-with interrupts.orderly_end():
+with interrupts.graceful_shutdown():
     print("busy", flush=True)
     hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)
 """
@@ -720,7 +720,7 @@ def test_a_missing_model_is_a_model_error(tmp_path: Path) -> None:
 
 @pytest.mark.real
 @pytest.mark.parametrize("name", ["digits", "mail"])
-def test_shipped_models_show_their_passport(name: str) -> None:
+def test_shipped_models_show_their_card(name: str) -> None:
     result = invoke("model", name)
     assert result.exit_code == 0
     assert result.stdout.startswith(f"model: {name}\n")
@@ -749,9 +749,9 @@ def test_the_model_of_the_mail_is_shown_when_none_is_named(monkeypatch: pytest.M
     ]
 
 
-def test_a_passport_is_laid_out_for_people() -> None:
+def test_a_model_card_is_laid_out_for_people() -> None:
     card = {"data": {"digits": 1_797, "writers": list(range(100))}, "note": "a\x1b[2Jb"}
-    lines = "\n".join(passport_lines(card)).splitlines()
+    lines = "\n".join(card_lines(card)).splitlines()
     assert lines[:2] == ["data:", "  digits: 1797"]
     assert lines[2].startswith("  writers: 0, 1, 2")
     assert lines[-1] == r"note: a\x1b[2Jb"

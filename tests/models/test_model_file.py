@@ -96,7 +96,7 @@ def test_a_model_is_loaded_as_it_was_saved(tmp_path: Path, tiny):
     assert {**found.card, **tiny.model.card} == found.card
 
 
-def test_the_passport_keeps_text_numbers_and_lists(tmp_path: Path):
+def test_the_card_keeps_text_numbers_and_lists(tmp_path: Path):
     card = {
         "data": "Ziffern für Köln",
         "writers": [1, 2],
@@ -264,7 +264,7 @@ def repack(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     np.savez_compressed(path, **members)
 
 
-def change_passport(members: dict[str, Any], **changes: object) -> None:
+def change_card(members: dict[str, Any], **changes: object) -> None:
     members["passport"] = np.array(json.dumps({**json.loads(str(members["passport"])), **changes}))
 
 
@@ -275,8 +275,8 @@ def change_passport(members: dict[str, Any], **changes: object) -> None:
         lambda members: members.update(support=members["support"][::-1]),
         lambda members: members.update(mean=members["mean"].astype(np.float64)),
         lambda members: members.update(extra=np.zeros(1)),
-        lambda members: change_passport(members, min_confidence=0.0),
-        lambda members: change_passport(members, sha256="0" * 64),
+        lambda members: change_card(members, min_confidence=0.0),
+        lambda members: change_card(members, sha256="0" * 64),
     ],
     ids=["value", "order", "kind", "addition", "passport", "digest"],
 )
@@ -438,11 +438,11 @@ def test_another_format_is_refused(version, tmp_path: Path):
 
 
 @pytest.mark.parametrize("card", ["", "{", "[]", "3", "null", '"text"', "{}", "NaN"])
-def test_a_damaged_passport_is_refused(card, tmp_path: Path):
+def test_a_damaged_card_is_refused(card, tmp_path: Path):
     assert_refused(write_npz(tmp_path / "model.npz", passport=np.array(card)))
 
 
-def test_a_passport_that_is_no_text_is_refused(tmp_path: Path):
+def test_a_card_that_is_no_text_is_refused(tmp_path: Path):
     assert_refused(write_npz(tmp_path / "model.npz", passport=np.arange(3)))
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zipocr.images.decode import read_pages
-from zipocr.preprocess.polarity import is_light_on_dark, normalize_polarity
+from zipocr.preprocess.polarity import is_light_on_dark, may_be_light_on_dark, normalize_polarity
 from zipocr.types import GrayImage, Unread
 
 SAMPLES = Path(__file__).parents[2] / "sample_scans"
@@ -69,3 +69,10 @@ def test_any_page_is_kept_or_inverted_and_never_changed(height: int, width: int,
 def test_a_block_is_no_writing() -> None:
     page = 255 - fakes.page(40, 64, ink=0)
     assert normalize_polarity(page) is page
+
+
+@pytest.mark.parametrize(("dark", "is_tried"), [(0.2, False), (0.5, True), (0.8, True)])
+def test_a_page_may_be_in_negative_if_much_of_it_is_dark(dark: float, is_tried: bool) -> None:
+    page = np.full((40, 100), 230, np.uint8)
+    page[:, : round(100 * dark)] = 20
+    assert may_be_light_on_dark(page) == is_tried

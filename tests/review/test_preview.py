@@ -216,9 +216,9 @@ def test_a_worker_does_one_task_after_the_other_and_outlives_a_fault() -> None:
 def test_the_program_ends_whatever_a_worker_is_at() -> None:
     program = """
 import threading
-from zipocr.review.preview import Worker
+from zipocr.review.preview import BackgroundThread
 begun = threading.Event()
-Worker().submit(lambda: (begun.set(), threading.Event().wait()))
+BackgroundThread().submit(lambda: (begun.set(), threading.Event().wait()))
 begun.wait()
 """
     subprocess.run(

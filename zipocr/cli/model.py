@@ -28,9 +28,7 @@ def model(name: str) -> None:
 
     found = load_model(name)
     show(f"model: {name}")
-    for line in passport_lines(
-        {**found.card, "confidence for --max-error": acceptance_table(found)}
-    ):
+    for line in card_lines({**found.card, "confidence for --max-error": acceptance_table(found)}):
         show(line)
 
 
@@ -44,7 +42,7 @@ def acceptance_table(model: Model) -> dict[str, list[str]]:
     }
 
 
-def passport_lines(card: Mapping[str, object], *, indent: str = "") -> Iterator[str]:
+def card_lines(card: Mapping[str, object], *, indent: str = "") -> Iterator[str]:
     """Lay out nested values as indented lines of at most `WIDTH` characters.
 
     Parameters
@@ -62,7 +60,7 @@ def passport_lines(card: Mapping[str, object], *, indent: str = "") -> Iterator[
     for key, value in card.items():
         if isinstance(value, Mapping):
             yield f"{indent}{printable(key)}:"
-            yield from passport_lines(value, indent=indent + "  ")
+            yield from card_lines(value, indent=indent + "  ")
         else:
             values = value if isinstance(value, list | tuple) else [value]
             text = ", ".join(printable(str(one)) for one in values)

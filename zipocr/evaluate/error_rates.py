@@ -166,7 +166,7 @@ def labels_needed(error: float) -> int:
 
     Examples
     --------
-    >>> fewest(0.01), fewest(0.001)
+    >>> labels_needed(0.01), labels_needed(0.001)
     (299, 2995)
     """
     return math.ceil(math.log(1 - CERTAINTY) / math.log1p(-error)) if error < 1 else 1

@@ -63,9 +63,9 @@ def safe_join(folder: Path, name: str) -> Path | None:
 
     Examples
     --------
-    >>> inside(Path("in"), "a/b.png") == Path("in/a/b.png")
+    >>> safe_join(Path("in"), "a/b.png") == Path("in/a/b.png")
     True
-    >>> inside(Path("in"), "../b.png"), inside(Path("in"), "/b.png"), inside(Path("in"), "C:b.png")
+    >>> safe_join(Path("in"), "../b.png"), safe_join(Path("in"), "/b.png"), safe_join(Path("in"), "C:b.png")
     (None, None, None)
     """
     parts = PurePosixPath(name).parts

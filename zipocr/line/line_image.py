@@ -50,7 +50,7 @@ def rectify(page: InkPage, height: float) -> LineImage:
 
     Returns
     -------
-    Strip
+    LineImage
     """
     normalized, coverage = page.scaled.normalized, page.coverage
     first, _, wide, _ = cv2.boundingRect(page.ink.view(np.uint8))

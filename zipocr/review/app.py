@@ -118,7 +118,7 @@ class Review:
     ----------
     session : Session
         What was decided and what comes next.
-    looker : Looker
+    looker : PreviewLoader
         What pages look like; its numbers are those of the session.
     blind : bool
         Whether to keep back what tells a page of the audit from the others: confidence, and that it

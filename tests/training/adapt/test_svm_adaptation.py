@@ -48,7 +48,9 @@ def test_a_model_file_decides_as_the_old_one_and_what_was_learnt_together(arrays
     wanted = (
         lore.decisions + kernel(lore.features, lore.features, float(arrays["gamma"])) @ coefficients
     )
-    assert Classifier.from_arrays(new).decide(lore.features) == pytest.approx(wanted, abs=1e-3)
+    assert Classifier.from_arrays(new).decision_function(lore.features) == pytest.approx(
+        wanted, abs=1e-3
+    )
 
 
 def test_every_sample_is_decided_with_a_margin_or_weighs_all_it_may(arrays, lore):
