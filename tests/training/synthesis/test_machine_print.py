@@ -41,3 +41,11 @@ def test_a_kind_of_print_is_the_same_whenever_it_is_made_and_shows_its_digits(al
         assert len(one.text) in {5, 9}
         assert one.kind == kind
         assert len(np.unique(one.owners)) > 3
+
+
+def test_no_typeface_belongs_to_two_parts():
+    parts = [typefaces(part) for part in ("train", "calibrate", "test")]
+    names = [face.name for faces in parts for face in faces]
+    writers = [face.writer for faces in parts for face in faces]
+    assert len(set(names)) == len(set(writers)) == len(names)
+    assert len(parts[1]) > 4

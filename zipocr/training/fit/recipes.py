@@ -41,7 +41,7 @@ from zipocr.training.fit.svm import Recipe, decide_all, fit_calibration, fit_cla
 from zipocr.training.synthesis.compose import HANDWRITTEN_QUOTAS, Composer
 from zipocr.training.synthesis.foreign_hands import ForeignComposer
 from zipocr.training.synthesis.negatives import Negatives
-from zipocr.training.synthesis.typefaces import printed_digits, typefaces
+from zipocr.training.synthesis.typefaces import Part, printed_digits, typefaces
 from zipocr.types import Model
 
 EUROPEAN = 0.3
@@ -322,7 +322,7 @@ def _build(
         decide_all(Classifier.from_arrays(fitted), held.bitmaps), held.labels
     )
     report("fitting the confidence")
-    composer = _composer(fold.confidence, recipe, seed=_seed(recipe, 300))
+    composer = _composer(fold.confidence, recipe, seed=_seed(recipe, 300), part="calibrate")
     negatives = Negatives(fold.confidence, seed=_seed(recipe, 400), part="train", european=EUROPEAN)
     certain, facts = calibrate(
         {**fitted, **calibrated, **networks[0]}, composer, negatives, amounts.confidence, jobs=jobs
@@ -368,9 +368,10 @@ def _composer(
     seed: int,
     each_once: bool = False,
     printed: float = PRINTED,
+    part: Part = "train",
 ) -> Composer:
     """Strings of a set's writers; also printed ones, unless the model is to know Digits alone."""
-    faces = () if recipe.from_grid or not printed else typefaces("train")
+    faces = () if recipe.from_grid or not printed else typefaces(part)
     kinds = {**HANDWRITTEN_QUOTAS, "printed": printed} if faces else HANDWRITTEN_QUOTAS
     return Composer(
         digits, seed=seed, kinds=kinds, european=EUROPEAN, each_once=each_once, faces=faces

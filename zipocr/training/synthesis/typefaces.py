@@ -1,7 +1,7 @@
 """Printed digits: real typefaces out of pip packages, and two machine scripts drawn here (dot matrix, OCR-A-like).
 
-Some families stand in the test part alone, so that printed test strings show type that training
-never saw. No font is part of this package: the files come with matplotlib (DejaVu, STIX, Computer
+Some families belong to the test part alone, so that printed test strings show type that training
+never saw, and some to calibration alone. No font is part of this package: the files come with matplotlib (DejaVu, STIX, Computer
 Modern) and with the ``font-*`` packages (OFL 1.1 or Apache 2.0), see the ``train`` extra. OpenCV's
 own fonts are left out: they are other fonts in version 5 than in version 4, and nothing made from
 them could be made again.
@@ -22,14 +22,13 @@ from PIL import Image, ImageDraw, ImageFont
 from zipocr.errors import InputError
 from zipocr.training.data.datasets import GLYPH_SIZE, INK_HEIGHT, DigitSet
 
-Part: TypeAlias = Literal["train", "test"]
+Part: TypeAlias = Literal["train", "calibrate", "test"]
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 LETTER_SIZE = 64
 DIGIT_HEIGHT = 72  # rows of a rendered digit: enough to be drawn at any height without steps
 _INKED, _DOTTED = 127, 105  # gray from which a pixel is ink, and from which a coarse one gets a dot
-_PRINTED_WRITER = (
-    1_000_000  # "writers" of printed digits start here: a typeface writes everything the same way
-)
+# "Writers" of printed digits start here: a typeface writes everything the same way.
+_FIRST_WRITERS: dict[Part, int] = {"train": 1_000_000, "calibrate": 1_000_500, "test": 1_001_000}
 _FOLDERS = {"matplotlib": "mpl-data/fonts/ttf"}
 
 _FILES: dict[Part, dict[str, tuple[str, ...]]] = {
@@ -46,6 +45,12 @@ _FILES: dict[Part, dict[str, tuple[str, ...]]] = {
             "HankenGrotesk-Regular.otf", "HankenGrotesk-Bold.otf", "HankenGrotesk-Italic.otf", "HankenGrotesk-Light.otf",
         ),
     },
+    "calibrate": {
+        "font_roboto": (
+            "Roboto-Regular.ttf", "Roboto-Bold.ttf", "Roboto-Italic.ttf", "Roboto-Light.ttf",
+        ),
+        "font_fjallaone": ("FjallaOne-Regular.ttf",),
+    },
     "test": {
         "matplotlib": ("cmtt10.ttf",),
         "font_caladea": ("Caladea-Regular.ttf", "Caladea-Bold.ttf", "Caladea-Italic.ttf"),
@@ -54,6 +59,7 @@ _FILES: dict[Part, dict[str, tuple[str, ...]]] = {
 }  # fmt: skip
 _MATRICES: dict[Part, dict[str, str]] = {
     "train": {"5x7": "", "9-pin": "DejaVuSansMono.ttf"},
+    "calibrate": {},
     "test": {"12-pin": "cmtt10.ttf"},
 }
 _PINS = {"5x7": 7, "9-pin": 9, "12-pin": 12}
@@ -85,10 +91,10 @@ class Typeface:
     writer: int
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def typefaces(part: Part) -> tuple[Typeface, ...]:
-    """All typefaces of a part, always in the same order; no family stands in both."""
-    first = _PRINTED_WRITER + (0 if part == "train" else 1000)
+    """All typefaces of a part, always in the same order; no family belongs to two."""
+    first = _FIRST_WRITERS[part]
     drawn: list[tuple[str, tuple[NDArray[np.uint8], ...], float]] = []
     for package, names in _FILES[part].items():
         drawn += [(name.rsplit(".", 1)[0], *_outlines(_font_path(package, name))) for name in names]
