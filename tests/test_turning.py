@@ -138,6 +138,10 @@ class Told(Reader):
         """Lines that are asked for before they are read are those upside down."""
         return [line_of(self.odds.get(180, 0.0)) for _ in pages]
 
+    def versions(self, upright: Attempt) -> tuple[GrayImage, ...]:
+        """No other versions of a page: only its orientation is in question."""
+        return ()
+
     def expected(self, *rotations: int) -> list[float]:
         """Probabilities of these orientations."""
         model = OrientationModel.from_model(Model(arrays=ORIENTATION, card={}))
@@ -289,3 +293,24 @@ def test_a_page_that_is_read_surely_is_not_tried_in_negative(reader, monkeypatch
     page = page_of(SAMPLES / "white" / "white-02.png")
     assert reader.attempt(page).confidence > RETRY_BELOW
     assert not tried
+
+
+def dotted(text: str) -> GrayImage:
+    """A line of type as a needle printer leaves it: dots with paper between them."""
+    rows, (width, _) = 9, cv2.getTextSize(text, cv2.FONT_HERSHEY_PLAIN, 1, 1)[0]
+    drawn = np.zeros((rows + 4, width + 6), np.uint8)
+    cv2.putText(drawn, text, (3, rows + 2), cv2.FONT_HERSHEY_PLAIN, 1, 1)
+    page = np.full((13 * len(drawn), 13 * drawn.shape[1]), 240, np.uint8)
+    for row, column in np.argwhere(drawn):
+        cv2.circle(page, (int(column) * 13 + 6, int(row) * 13 + 6), 4, 40, -1, cv2.LINE_AA)
+    return page
+
+
+@pytest.mark.real
+def test_dots_are_joined_to_strokes_where_nothing_else_is_read(reader, monkeypatch):
+    pages = [dotted(text) for text in ("27262", "58436", "46205", "90210")]
+    read = [getattr(reader.read(page), "zip", "") for page in pages]
+    monkeypatch.setattr("zipocr.reader.CLOSE_BELOW", 0.0)
+    without = [getattr(reader.read(page), "zip", "") for page in pages]
+    assert read == ["27262", "58436", "46205", "90210"]
+    assert without != read

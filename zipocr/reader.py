@@ -26,6 +26,7 @@ from zipocr.errors import ModelError
 from zipocr.line.line_image import rectify
 from zipocr.line.network import Network
 from zipocr.line.recognize import LineReading, merge_passes, read_lines
+from zipocr.preprocess.binarize import close_gaps
 from zipocr.preprocess.page import InkPage, PreparedPage, prepare
 from zipocr.preprocess.polarity import may_be_light_on_dark, negative
 from zipocr.segment.regions import segment
@@ -51,8 +52,12 @@ SECOND_PASS_SCALE = 1 / 0.85
 # A page that is read with less confidence is tried in negative if much of it is dark, and in both
 # quarter turns if it is tall.
 RETRY_BELOW = 0.8
-# The negative is believed from this confidence on.
-MIN_NEGATIVE = 0.5
+# One that is read with less is tried with the gaps in its strokes closed, and any such version is
+# believed from this confidence on.
+CLOSE_BELOW = 0.5
+MIN_VERSION_CONFIDENCE = 0.7
+# Gaps that are closed, in heights of the page: of dots that nothing was read of, and of strokes.
+GAP_OF_DOTS, GAP_OF_STROKES = 0.08, 0.04
 QUARTER_TURNS = (90, 270)
 # A page is turned if its ZIP is then right with at least this probability.
 MIN_ROTATED_CONFIDENCE = 0.9
@@ -115,7 +120,7 @@ class Reader:
 
     def read_prepared(self, pages: Sequence[PreparedPage]) -> list[Attempt]:
         """Read prepared pages upright, and those in doubt in other orientations."""
-        upright = [self._surer_polarity(one) for one in self.read_upright(pages)]
+        upright = [self._surest_version(one) for one in self.read_upright(pages)]
         pages = [one.prepared for one in upright]
         doubtful = [place for place, one in enumerate(upright) if self.may_be_upside_down(one)]
         turned = [pages[place].rotated_180() for place in doubtful]
@@ -220,13 +225,20 @@ class Reader:
             second_pass=fused.classified.line.is_twice,
         )
 
-    def _surer_polarity(self, upright: Attempt) -> Attempt:
-        """Read a page in doubt, much of which is dark, in negative, and keep the surer reading."""
-        page = upright.prepared.page
-        if upright.confidence >= RETRY_BELOW or not may_be_light_on_dark(page):
-            return upright
-        (other,) = self.read_upright([prepare(negative(page))])
-        return other if other.confidence > max(upright.confidence, MIN_NEGATIVE) else upright
+    def _surest_version(self, upright: Attempt) -> Attempt:
+        """Read a page in doubt in other versions as well, and keep the surest reading."""
+        others = self.read_upright([prepare(page) for page in self.versions(upright)])
+        sure = [one for one in others if one.confidence > MIN_VERSION_CONFIDENCE]
+        return max([upright, *sure], key=lambda one: one.confidence)
+
+    def versions(self, upright: Attempt) -> Iterator[GrayImage]:
+        """Yield a page as it could be meant, if its reading is in doubt."""
+        page, confidence = upright.prepared.page, upright.confidence
+        if confidence < RETRY_BELOW and may_be_light_on_dark(page):
+            yield negative(page)
+        if confidence < CLOSE_BELOW:
+            gap = GAP_OF_STROKES if confidence else GAP_OF_DOTS
+            yield close_gaps(page, gap * len(page))
 
     def may_be_upside_down(self, upright: Attempt) -> bool:
         """Tell whether a line may be upside down, by how it looks to the network either way."""

@@ -107,6 +107,15 @@ def test_half_transparent_ink_is_gray(tmp_path: Path) -> None:
     assert read_one(tmp_path, encode(image, "PNG"))[0, 0] == pytest.approx(127, abs=1)
 
 
+@pytest.mark.parametrize("gray", [255, 220])
+def test_light_ink_on_transparent_paper_is_laid_on_black(tmp_path: Path, gray: int) -> None:
+    pixels = np.zeros((*PAGE.shape, 4), np.uint8)
+    pixels[..., :3], pixels[..., 3] = gray, 255 - PAGE
+    page = read_one(tmp_path, encode(Image.fromarray(pixels, "RGBA"), "PNG"))
+    # Dark writing on light paper, as any page of light writing becomes.
+    assert np.corrcoef(page.ravel(), PAGE.ravel())[0, 1] > 0.99
+
+
 def test_16_bit_gray_with_a_transparent_value_is_read_without_it(tmp_path: Path) -> None:
     image = Image.fromarray(PAGE.astype(np.uint16) * 257)
     np.testing.assert_array_equal(read_one(tmp_path, encode(image, "PNG", transparency=5)), PAGE)

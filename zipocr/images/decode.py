@@ -76,6 +76,8 @@ LIGHT_BYTES, LIGHT_PIXELS = 4_000_000, 1_000_000
 # Scans of a progressive JPEG: encoders write some ten, and each takes as long as a picture of its
 # own.
 MAX_SCANS = 40
+# Ink lighter than this does not show on white paper.
+LIGHT_INK = 191
 # Pixels that are composited at a time, so that a page is not held several times over in full
 # colour.
 BAND_PIXELS = 1_000_000
@@ -521,7 +523,7 @@ def _read_page(image: Image.Image, data: Buffer, *, max_pixels: int) -> GrayImag
             warnings.simplefilter("ignore")
             _refuse_swindle(image, data)
             if image.format == "HEIF" or _has_alpha(image):
-                return _composite_on_white(image)
+                return _composite(image)
             if _has_few_bits(image):
                 return np.array(ImageOps.exif_transpose(image).convert("L"), dtype=np.uint8)
             if image.info.get("compression") in _UNCHECKED_BY_OPENCV:
@@ -615,16 +617,26 @@ def _has_few_bits(image: Image.Image) -> bool:
     return isinstance(image, TiffImageFile) and image.tag_v2.get(BITSPERSAMPLE) in _FEW_BITS
 
 
-def _composite_on_white(image: Image.Image) -> GrayImage:
-    """Decode with Pillow, upright, with white paper behind what is transparent."""
+def _composite(image: Image.Image) -> GrayImage:
+    """Decode with Pillow, upright, with white paper behind what is transparent, or black.
+
+    On white paper light ink would not show.
+    """
+    page = _composite_on(image, "white")
+    if _has_alpha(image) and page.min() > LIGHT_INK:
+        page = _composite_on(image, "black")
+    return _upright(page, image.getexif().get(_ORIENTATION, 1))
+
+
+def _composite_on(image: Image.Image, colour: str) -> GrayImage:
     width, height = image.size
     page = np.empty((height, width), np.uint8)
     rows = max(1, BAND_PIXELS // width)
     for top in range(0, height, rows):
         band = image.crop((0, top, width, min(top + rows, height))).convert("RGBA")
-        paper = Image.new("RGBA", band.size, "white")
+        paper = Image.new("RGBA", band.size, colour)
         page[top : top + rows] = np.asarray(Image.alpha_composite(paper, band).convert("L"))
-    return _upright(page, image.getexif().get(_ORIENTATION, 1))
+    return page
 
 
 def _upright(page: GrayImage, orientation: int) -> GrayImage:

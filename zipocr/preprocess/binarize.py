@@ -44,6 +44,26 @@ def normalize_background(page: GrayImage) -> GrayImage:
     return cv2.divide(page, np.maximum(paper, 1), scale=250).astype(np.uint8, copy=False)
 
 
+def close_gaps(page: GrayImage, width: float) -> GrayImage:
+    """Close the gaps between dots and in broken strokes: a grey opening by a disc.
+
+    Parameters
+    ----------
+    page : (H, W) uint8
+        Dark writing on light paper.
+    width : float
+        Width of the gaps in pixels.
+
+    Returns
+    -------
+    (H, W) uint8
+    """
+    side = max(3, int(width) | 1)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    closed = cv2.morphologyEx(page, cv2.MORPH_OPEN, disc, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(closed, np.uint8)
+
+
 def otsu(flat: GrayImage) -> tuple[float, InkMask]:
     """One threshold for the whole flattened page, up to which grey is ink, and that ink (Otsu, 1979). (H, W) uint8 -> (H, W) bool."""
     level, drawn = cv2.threshold(flat, 0, 1, cv2.THRESH_BINARY_INV | cv2.THRESH_OTSU)

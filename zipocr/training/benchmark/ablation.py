@@ -17,6 +17,7 @@ PARTS = (
     "second pass",
     "removal of rules",
     "bridging of gaps",
+    "other versions",
     "other orientations",
 )
 """What can be left out, one part at a time."""
@@ -49,6 +50,11 @@ class AblatedReader(Reader):
     def needs_second_pass(self, fused: Fused) -> bool:
         """Tell whether the network is to read a line twice."""
         return self._without != "second pass" and super().needs_second_pass(fused)
+
+    def versions(self, upright: Attempt) -> Iterator[GrayImage]:
+        """Yield a page in negative and with its gaps closed."""
+        if self._without != "other versions":
+            yield from super().versions(upright)
 
     def may_be_upside_down(self, upright: Attempt) -> bool:
         """Tell whether a page is to be read the other way up."""
