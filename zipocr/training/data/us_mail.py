@@ -1,4 +1,6 @@
-"""Digits cut from US mail, in the order of their envelopes: most runs of five are one ZIP by one hand.
+"""Digits cut from US mail, in the order of their envelopes.
+
+Most runs of five are one ZIP by one hand.
 
 They are the USPS digits of LeCun et al. (1989), as "The Elements of Statistical Learning" hands
 them out: 16x16 pixels, the longer side of the ink filling them.

@@ -67,7 +67,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LineComposer:
-    """Makes lines by number; the n-th is the same in every process. ``nth`` gives None where a page showed no ink.
+    """Makes lines by number; the n-th is the same in every process.
+
+    ``nth`` gives None where a page showed no ink.
 
     Where there are no ``extra`` digits the lines know ``digits`` alone: none in type, and none
     drawn. With ``is_wide`` fewer are composed of NIST digits: more are amounts, machines' type, and
@@ -137,7 +139,8 @@ class LineComposer:
     def _wide(self, extra: DigitSet) -> tuple[tuple[float, Composer | Negatives], ...]:
         faces = typefaces("train")
         hands = (
-            (self.digits, 0, EUROPEAN), (extra, 4, 0.0), (self.mail or self.digits, 7, OF_MAIL_EUROPEAN)
+            (self.digits, 0, EUROPEAN), (extra, 4, 0.0),
+            (self.mail or self.digits, 7, OF_MAIL_EUROPEAN),
         )  # fmt: skip
         own, other, of_mail = (
             Composer(

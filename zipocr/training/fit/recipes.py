@@ -115,7 +115,7 @@ AMOUNTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Fold:
-    """Digits a classifier learns from, and digits of other writers its scores and confidence are fitted on."""
+    """Digits that train, and digits of other writers that scores and confidence are fitted on."""
 
     train: DigitSet
     lattice: DigitSet
@@ -275,7 +275,8 @@ def taken_network(model: Model) -> dict[str, NDArray[Any]]:
     names = (*array_names("weights"), *array_names("biases"))
     if not set(names) <= set(model.arrays):
         raise InputError(
-            "The model whose network is to be taken over has none: name one of NIST digits, such as mail"
+            "The model whose network is to be taken over has none: name one of NIST digits, such as"
+            " mail"
         )
     return {name: np.asarray(model.arrays[name]) for name in names}
 
@@ -444,7 +445,8 @@ def digit_accuracy(model: Model, digits: DigitSet) -> float:
 def _about_nist(nist: DigitSet, train: DigitSet) -> dict[str, Any]:
     split = WriterSplit()
     return {
-        "source": "NIST digits of MNIST's training half by 431 known writers (QMNIST), CC BY-SA 3.0",
+        "source": "NIST digits of MNIST's training half by 431 known writers (QMNIST),"
+        " CC BY-SA 3.0",
         "digits": len(nist),
         "writers": len(np.unique(nist.writers)),
         "writers_train": len(np.unique(train.writers)),
@@ -468,4 +470,7 @@ def _about_network() -> str:
 
 
 def _about_digits() -> str:
-    return "scikit-learn's Digits: 1,797 digits of the test part of UCI optdigits, writers unknown, in contiguous blocks"
+    return (
+        "scikit-learn's Digits: 1,797 digits of the test part of UCI optdigits, writers unknown, in"
+        " contiguous blocks"
+    )

@@ -44,8 +44,10 @@ FOREIGN = 255
 LIGATURE = 254
 """Owner of a stroke that joins two digits: it belongs to neither, and neither is spoilt by it."""
 HANDWRITTEN_QUOTAS: Mapping[str, float] = {
-    "plain": 6, "white": 4, "kraft": 5, "shaded": 5, "shadow": 3, "noisy": 6, "ruled": 3, "underlined": 6, "boxed": 5, "celled": 4,
-    "table": 3, "security": 4, "cheque": 6, "separated": 4, "clutter": 6, "jpeg": 4, "bilevel": 5, "lowres": 5, "skewed": 5, "slanted": 5,
+    "plain": 6, "white": 4, "kraft": 5, "shaded": 5, "shadow": 3, "noisy": 6, "ruled": 3,
+    "underlined": 6, "boxed": 5, "celled": 4,
+    "table": 3, "security": 4, "cheque": 6, "separated": 4, "clutter": 6, "jpeg": 4,
+    "bilevel": 5, "lowres": 5, "skewed": 5, "slanted": 5,
     "touching": 14, "close": 6, "broken": 5, "split": 7, "faint": 5, "blurred": 3, "plus4": 3,
     "mixed": 10,
 }  # fmt: skip
@@ -56,8 +58,10 @@ Touching digits are the reader's bottleneck and come most often.
 NEGATIVE_KINDS: Mapping[str, int] = {"blank": 0, "word": 0, "four": 4, "six": 6}
 """Kinds without a ZIP, and how many digits each shows."""
 _WORDS = (
-    "Avenue", "Boulevard", "Return", "Sender", "Fragile", "Street", "Priority", "Airmail", "Photos", "Please", "forward", "Dallas",
-    "Ohio", "Box", "Suite", "Personal", "Postage", "Drive", "Lisboa", "Boston", "Quincy", "Jackson", "Kirkwood", "Mexico", "Zoe",
+    "Avenue", "Boulevard", "Return", "Sender", "Fragile", "Street", "Priority", "Airmail",
+    "Photos", "Please", "forward", "Dallas",
+    "Ohio", "Box", "Suite", "Personal", "Postage", "Drive", "Lisboa", "Boston", "Quincy",
+    "Jackson", "Kirkwood", "Mexico", "Zoe",
     "URGENT", "FIRST", "CLASS",
 )  # fmt: skip
 _NEGATIVE_SCENES = (
@@ -149,7 +153,9 @@ def compose(
     writer: int = -1,
     scene: Scene | None = None,
 ) -> Composed:
-    """Compose a crop of a kind (see `zipocr.training.synthesis.scene_parameters.KINDS`) from glyphs, ``(h, w) uint8`` with 0 paper to 255 ink.
+    """Compose a crop of a kind from glyphs, ``(h, w) uint8`` with 0 paper to 255 ink.
+
+    The kinds are those of `zipocr.training.synthesis.scene_parameters.KINDS`.
 
     A glyph's full height is 20 of its pixels as in MNIST, or its own height where the scene is
     printed. ``scene`` may be given instead of drawn.
@@ -237,7 +243,10 @@ def set_page(
 def finish(
     rng: Rng, drawing: Drawing, digits: Box, scene: Scene, *, text: str, writer: int, kind: str
 ) -> Composed:
-    """Spoil a drawing of a page's shape as the scene's pen does, set it on paper, print the rules around ``digits``, and scan all that."""
+    """Spoil a drawing of a page's shape as the scene's pen does, and set it on paper.
+
+    Rules are printed around ``digits``, and all that is scanned.
+    """
     height, shape = scene.hand.height, drawing.cover.shape
     drawing = _spoil(rng, drawing, scene.pen, height)
     sheet = draw_paper(rng, shape, scene.paper, height)
@@ -386,7 +395,7 @@ def _edge_point(piece: Piece, level: float, *, rightmost: bool) -> tuple[float, 
 
 
 def _spoil(rng: Rng, drawing: Drawing, pen: Pen, height: float) -> Drawing:
-    """Erase gaps where the pen skipped, scratches as of a ball pen, and patches where the ink did not take."""
+    """Erase gaps where the pen skipped, scratches, and patches where the ink did not take."""
     if pen.wear:
         drawing = drawing.redrawn(wear_off(rng, drawing.cover, pen.wear, height))
     if not (pen.breaks or pen.splits or pen.streaks or pen.dropout):
@@ -453,7 +462,10 @@ def listed_zips() -> tuple[str, ...]:
 
 
 def draw_zip(rng: Rng, zips: Sequence[str] = (), *, unlisted: float) -> str:
-    """A ZIP of a list (the directory, where none is given), or, with a probability of ``unlisted``, any five digits."""
+    """Draw a ZIP of a list, or, with a probability of ``unlisted``, any five digits.
+
+    The list is the directory where none is given.
+    """
     if rng.random() < unlisted:
         return _any_digits(rng, ZIP_LENGTH)
     zips = zips or listed_zips()
@@ -562,7 +574,9 @@ class Composer:
         )
 
     def _dealt(self, number: int, more: int = 0) -> NDArray[np.int_]:
-        """Rows of five digits of one writer: each round deals every digit once, but for up to four of a writer that are left over.
+        """Rows of five digits of one writer.
+
+        Each round deals every digit once, but for up to four of a writer that are left over.
 
         The ``more`` digits of a ZIP+4 are the writer's next ones in the data, which does not cost
         them their own turn.

@@ -54,7 +54,7 @@ class ForeignComposer(Composer):
         )
 
     def glyphs(self, rng: Rng, rows: NDArray[np.int_], habit: HandStyle) -> list[NDArray[np.uint8]]:
-        """Digits in a hand's shapes, or, where it draws that digit as the writer does, the writer's."""
+        """Digits in a hand's shapes, or as the writer wrote them."""
         is_drawn = rng.random(10) < (1.0 if rng.random() < ALL_DRAWN else 0.5)
         return [
             habit.draw(rng, int(label))

@@ -1,4 +1,6 @@
-"""What one composed scan looks like, drawn by chance: the hand, the pen, the paper, printed marks and the scanner.
+"""What one composed scan looks like, drawn by chance.
+
+The hand, the pen, the paper, printed marks and the scanner.
 
 A kind (`KINDS`) forces the trait it is named after; everything else is drawn from the same broad
 base, so that no trait comes only with one background. Lengths without a unit are in digit heights.
@@ -15,7 +17,9 @@ Rng: TypeAlias = np.random.Generator
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hand:
-    """How the digits stand: ``height`` in pixels, angles in degrees, ``aspect`` as a factor on the glyph's own width.
+    """How the digits stand.
+
+    ``height`` is in pixels, angles are in degrees, ``aspect`` is a factor on the glyph's width.
 
     ``level`` is 1 where all digits of a string are brought to one height and 0 where they keep the
     size they came with. ``contacts`` says how many of the gaps are closed until ink touches,
@@ -47,7 +51,9 @@ class Hand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pen:
-    """What draws: ``gray`` 0 to 255; ``thin`` 0 (strokes as they came) to 1 (a hairline along their ridge).
+    """What draws.
+
+    ``gray`` is 0 to 255; ``thin`` 0 (strokes as they came) to 1 (a hairline along their ridge).
 
     ``edge`` is the width of a stroke's edge in pixels; ``weight`` is added to the threshold:
     negative is bolder. ``texture`` 0 to 1 is the share of the ink that comes and goes, ``streaks``
@@ -72,7 +78,10 @@ class Pen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paper:
-    """``gray`` of the paper, ``grain`` of its fibres, and what darkens it slowly (``shade``, ``shadow``) or quickly (``pattern``)."""
+    """``gray`` of the paper, ``grain`` of its fibres, and what darkens it.
+
+    ``shade`` and ``shadow`` change slowly, a ``pattern`` quickly.
+    """
 
     gray: float
     grain: float
@@ -408,7 +417,8 @@ def _printed(rng: Rng, scene: Scene) -> Scene:
     if rng.random() < 0.6:
         scene = KINDS[str(rng.choice(_PAPERS))](rng, scene)
     hand = replace(
-        scene.hand, level=0.0, size_jitter=0.0, base_jitter=float(rng.uniform(0, 0.012)), angle_jitter=0.0, slant=0.0, pitch_jitter=0.003,
+        scene.hand, level=0.0, size_jitter=0.0, base_jitter=float(rng.uniform(0, 0.012)),
+        angle_jitter=0.0, slant=0.0, pitch_jitter=0.003,
         aspect=float(np.exp(rng.normal(0, 0.08))), min_gap=0.01, printed=True,
     )  # fmt: skip
     pen = replace(
@@ -515,6 +525,7 @@ PRINTED_KINDS = ("printed", "machine", "thermal", "ink_jet", "worn", "tiny")
 _UNMIXED = {*PRINTED_KINDS, "far_cells", "plain", "plus4", "lowres", "cheque", "faint"}
 _MIXABLE = [name for name in KINDS if name not in _UNMIXED]
 _PAPERS = (
-    "white", "kraft", "shaded", "shadow", "noisy", "underlined", "boxed", "clutter", "jpeg", "bilevel", "lowres", "skewed", "broken",
+    "white", "kraft", "shaded", "shadow", "noisy", "underlined", "boxed", "clutter", "jpeg",
+    "bilevel", "lowres", "skewed", "broken",
     "faint", "blurred", "security",
 )  # fmt: skip
