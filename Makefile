@@ -55,7 +55,7 @@ golden: .venv/with-test ## Write down anew what the models read of the scans in 
 soak: .venv/with-test ## Scan 20,000 inputs and show the memory that takes (SOAK=count)
 	$(BIN)/python tests/soak.py $(SOAK)
 
-bench: .venv/with-test ## Measure how long reading takes and write the README's figures (SIZES=1,12,...)
+bench: .venv/with-test ## Measure how long reading takes and write the manual's figures (SIZES=1,12,...)
 	$(BIN)/python tests/bench.py --sizes $(SIZES) --write
 	$(BIN)/python tests/cost.py --write
 
@@ -67,12 +67,12 @@ fuzz: .venv/with-fuzz ## Throw made-up files at all that reads files, twice a mi
 	cd .venv/fuzz && ../bin/python ../../tests/fuzz.py $(SECONDS)
 	$(BIN)/python tests/mutants.py $(SECONDS)
 
-check: .venv/with-dev ## Check style, types, layers and the README
+check: .venv/with-dev ## Check style, types, import contracts and the manual's help texts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python tests/readme.py
+	$(BIN)/python tests/manual.py
 
 samples: .venv/with-train ## Remake sample_scans/, pixel for pixel (DATA=FILE.npz or openml)
 	$(BIN)/python -m zipocr.training.assets.sample_scans $(DATA) sample_scans
@@ -88,10 +88,10 @@ model: .venv/with-train ## Retrain the shipped models, going on where it was int
 	$(BIN)/zipocr train --data digits --checkpoints .venv/checkpoints --model-out zipocr/models/digits.npz
 	$(BIN)/zipocr train --data $(DATA) $(MAIL:%=--mail-digits %) --checkpoints .venv/checkpoints --model-out zipocr/models/mail.npz
 
-accuracy: .venv/with-train ## Measure the models and write the README's results (BENCH=folders with labels.csv)
-	$(BIN)/python -m zipocr.training.benchmark.accuracy README.md sample_scans/labels.csv tests/strings/labels.csv $(wildcard $(BENCH:=/labels.csv)) --digits $(DATA)
+accuracy: .venv/with-train ## Measure the models and write the manual's results (BENCH=folders with labels.csv)
+	$(BIN)/python -m zipocr.training.benchmark.accuracy . sample_scans/labels.csv tests/strings/labels.csv $(wildcard $(BENCH:=/labels.csv)) --digits $(DATA)
 
-pictures: .venv/with-test ## Redraw the README's pictures (the review's needs chromium)
+pictures: .venv/with-test ## Redraw the manual's pictures (the review's needs chromium)
 	$(BIN)/zipocr inspect sample_scans/touching/touching-03.png -o .venv/pictures
 	mv .venv/pictures/touching-03-p1.zipocr.png tests/pictures/touching.png
 	$(BIN)/zipocr scan sample_scans/ -o .venv/pictures/samples.csv --force

@@ -1,9 +1,9 @@
-"""Measures how long reading takes, part by part and as a whole: ``python tests/bench.py [--sizes 1,12,1000] [--rounds 5] [--write]``.
+"""Measure how long reading takes, part by part and as a whole.
 
-The crops are the sample scans; many crops are links to them. What is compared is done in turn
-within one run, so that a busy machine is busy for all. Nothing here judges a time. The figures go
-to bench.json and bench.png; with --write also to tests/bench.json, which the README's figures come
-from, and into the README.
+``python tests/bench.py [--sizes 1,12,1000] [--rounds 5] [--write]``: the crops are the sample scans;
+many crops are links to them. What is compared is done in turn within one run, so that a busy machine
+is busy for all. Nothing here judges a time. The figures go to bench.json and bench.png; with --write
+also to tests/bench.json and into the manual.
 """
 
 import argparse
@@ -37,7 +37,8 @@ from zipocr.images.decode import read_pages
 from zipocr.models.model_file import load_model, model_digest
 from zipocr.reader import Reader
 from zipocr.storage.atomic import write_whole
-from zipocr.training.benchmark.report import markdown, put
+from zipocr.training.benchmark import figures as manual
+from zipocr.training.benchmark.figures import markdown
 from zipocr.types import GrayImage, Unread
 
 ROOT = Path(__file__).parents[1]
@@ -308,7 +309,7 @@ def whole_runs(crops: Sequence[Path], sizes: Sequence[int], rounds: int) -> list
 
 
 def measure(sizes: Sequence[int], rounds: int, *, step: int = 1) -> dict[str, Any]:
-    """Measure everything on every so many of the sample scans that are one crop, and not a stack of pages."""
+    """Measure everything on some of the sample scans that are one crop."""
     with (SAMPLES / "labels.csv").open(encoding="utf-8", newline="") as file:
         pages = Counter(row["file"] for row in csv.DictReader(file))
     crops = [(SAMPLES / name).resolve() for name, count in pages.items() if count == 1][::step]
@@ -374,7 +375,8 @@ def lines(figures: Mapping[str, Any]) -> list[str]:
         for one in figures["runs"]
     ]
     return [
-        f"On {machine['cores']} cores of {machine['processor']}, with Python {machine['python']} and a load of {machine['load']:.1f} when"
+        f"On {machine['cores']} cores of {machine['processor']}, with Python "
+        f"{machine['python']} and a load of {machine['load']:.1f} when"
         " this began, which should be near 0:",
         "",
         *markdown(heads, [*rows, *stages]),
@@ -395,7 +397,8 @@ def gains(runs: Sequence[Mapping[str, Any]]) -> list[str]:
         if run["jobs"] == 1 and run["crops"] > FEW
     }
     found = [
-        f"{alone[run['crops']] / run['seconds']['median']:.2f} times as fast on {run['crops']:,} crops"
+        f"{alone[run['crops']] / run['seconds']['median']:.2f} times as fast on "
+        f"{run['crops']:,} crops"
         for run in runs
         if run["jobs"] > 1 and run["crops"] in alone
     ]
@@ -475,7 +478,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--into", type=Path, default=Path(), help="folder for bench.json and bench.png"
     )
-    parser.add_argument("--write", action="store_true", help="make them the README's figures")
+    parser.add_argument("--write", action="store_true", help="make them the manual's figures")
     asked = parser.parse_args(words)
     figures = measure([int(size) for size in asked.sizes.split(",")], asked.rounds, step=asked.step)
     data = json.dumps(figures, indent=1).encode() + b"\n"
@@ -484,10 +487,7 @@ def main(words: Sequence[str] | None = None) -> None:
     print(*lines(figures), sep="\n")
     if asked.write:
         write_whole(RECORD, data)
-        readme = ROOT / "README.md"
-        write_whole(
-            readme, put(readme.read_text(encoding="utf-8"), "bench", lines(figures)).encode()
-        )
+        manual.record(ROOT, {"bench": list(lines(figures))})
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def strangeness(_: object = None) -> str:
 
 
 class _Together:
-    """Does tasks together as it does them one after the other, and tells of three results at a time, whosever they are."""
+    """Work that does tasks together, and tells three results at a time."""
 
     at_once = 16
 

@@ -20,7 +20,7 @@ ALLOWED_FAILURES = 1
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where the scheduler is, and its process and those of the workers, which are groups of their own."""
+    """The address and process of a scheduler, and the processes of its workers."""
 
     address: str
     scheduler: subprocess.Popen[bytes]

@@ -1,4 +1,4 @@
-"""Bad and odd inputs by name, built the same on every run: what scanners, file systems and ill will leave in a folder of scans.
+"""Bad and odd inputs by name, built the same on every run.
 
 Every entry has the rows it must end as. `SAME` is the row of the plain page, but for its name;
 `ZIP` is its ZIP with whatever confidence (lossy kinds); `PAGE` is anything that was opened; `ANY`
@@ -31,7 +31,7 @@ SPECK = Image.new("1", (8, 8), 1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """An input: how it gets under its name in a folder, and the rows that must come of it (none is an input that is passed over)."""
+    """An input: how it gets into a folder, and the rows that it must have."""
 
     name: str
     make: Callable[[Path], object]
@@ -109,12 +109,13 @@ def written_pdf(
     picture: str = "",
     trailer: str = "",
 ) -> bytes:
-    """A PDF by hand, whose pages have these entries and may show object 3, a picture with these entries."""
+    """A PDF by hand, with these entries of its pages and of object 3, a picture."""
     kids = " ".join(f"{5 + place} 0 R" for place in range(len(pages)))
     bodies = [
         "<</Type/Catalog/Pages 2 0 R>>",
         f"<</Type/Pages/Kids[{kids}]/Count {len(pages) if count is None else count}>>",
-        f"<</Type/XObject/Subtype/Image/BitsPerComponent 8/ColorSpace/DeviceGray/Length 3{picture}>>stream\nabc\nendstream",
+        "<</Type/XObject/Subtype/Image/BitsPerComponent 8/ColorSpace/DeviceGray/Length "
+        f"3{picture}>>stream\nabc\nendstream",
         "<</Length 26>>stream\nq 60 0 0 20 0 0 cm /P Do Q\nendstream",
         *(
             f"<</Type/Page/Parent 2 0 R/Resources<</XObject<</P 3 0 R>>>>/Contents 4 0 R{page}>>"
@@ -190,7 +191,7 @@ def png_with(data: bytes, name: bytes, body: bytes) -> bytes:
 
 
 def hidden_picture_pdf(place: str, side: int) -> bytes:
-    """A PDF whose page shows a picture ``side`` pixels square as a mask, in an annotation, by a glyph or in a pattern."""
+    """A PDF whose page shows a large picture as a mask, in an annotation, a glyph or a pattern."""
     picture = "/Type/XObject/Subtype/Image/BitsPerComponent 8/ColorSpace/DeviceGray/Length 3"
     own, contents = {
         "mask": ("/Resources<</XObject<</P 5 0 R>>>>", "q 60 0 0 20 0 0 cm /P Do Q"),
@@ -202,8 +203,14 @@ def hidden_picture_pdf(place: str, side: int) -> bytes:
         "pattern": ("/Resources<</Pattern<</T 9 0 R>>>>", "/Pattern cs /T scn 0 0 60 20 re f"),
     }[place]
     shown = "q 60 0 0 20 0 0 cm /M Do Q"
-    inside = f"/Resources<</XObject<</M 6 0 R>>>>/BBox[0 0 60 20]/Length {len(shown)}>>stream\n{shown}\nendstream"
-    glyph = "<</Type/Font/Subtype/Type3/FontBBox[0 0 1 1]/FontMatrix[1 0 0 1 0 0]/FirstChar 97/LastChar 97/Widths[1]"
+    inside = (
+        "/Resources<</XObject<</M 6 0 R>>>>/BBox[0 0 60 20]/Length "
+        f"{len(shown)}>>stream\n{shown}\nendstream"
+    )
+    glyph = (
+        "<</Type/Font/Subtype/Type3/FontBBox[0 0 1 1]/FontMatrix[1 0 0 1 0 0]/FirstChar "
+        "97/LastChar 97/Widths[1]"
+    )
     return pdf_of(
         [
             "<</Type/Catalog/Pages 2 0 R>>",
@@ -213,7 +220,8 @@ def hidden_picture_pdf(place: str, side: int) -> bytes:
             f"<<{picture}/Width 3/Height 1/SMask 6 0 R>>stream\nabc\nendstream",
             f"<<{picture}/Width {side}/Height {side}>>stream\nabc\nendstream",
             f"<</Type/XObject/Subtype/Form{inside}",
-            f"{glyph}/Encoding<</Differences[97/a]>>/CharProcs<</a 7 0 R>>/Resources<</XObject<</M 6 0 R>>>>>>",
+            f"{glyph}/Encoding<</Differences[97/a]>>/CharProcs<</a 7 0 "
+            "R>>/Resources<</XObject<</M 6 0 R>>>>>>",
             f"<</Type/Pattern/PatternType 1/PaintType 1/TilingType 1/XStep 60/YStep 20{inside}",
         ]
     )
@@ -230,7 +238,10 @@ def endless_pdf() -> bytes:
         f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 60 20]/Contents 4 0 R/Resources<<{shown[0]}>>>>"
     ]
     bodies += ["<</Length 6>>stream\n/F Do \nendstream"]
-    form = "<</Type/XObject/Subtype/Form/BBox[0 0 60 20]/Resources<<{}>>/Length 60>>stream\n{}\nendstream"
+    form = (
+        "<</Type/XObject/Subtype/Form/BBox[0 0 60 20]/Resources<<{}>>/Length "
+        "60>>stream\n{}\nendstream"
+    )
     bodies += [form.format(resources, "/F Do " * 10) for resources in shown[1:]]
     bodies += [form.format("", "0 0 m 9 9 l S".ljust(60))]
     return pdf_of(bodies)
@@ -433,7 +444,7 @@ def stroke_every(page: GrayImage, step: int) -> GrayImage:
 
 
 def damaged_files(page: GrayImage) -> dict[str, tuple[bytes, str]]:
-    """Files that are no image any more or never were, by name, each with what must become of its one row."""
+    """Files that are no image, by name, each with what its one row must say."""
     whole = {**whole_files(page), **lossy_files(page)}
     halved = [
         "gray.png",

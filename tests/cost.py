@@ -1,7 +1,7 @@
-"""Reckons what very much mail would cost: ``python tests/cost.py [--write]``, from the figures that tests/bench.py wrote last.
+"""Compute what very much mail would cost: ``python tests/cost.py [--write]``.
 
-What is measured comes from tests/bench.json; what is assumed stands below, and all of it in the
-README, where --write puts the answer.
+What is measured comes from tests/bench.json; what is assumed is below. With --write the answer goes
+into the manual.
 """
 
 import json
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from zipocr.config import ScanConfig
-from zipocr.storage.atomic import write_whole
-from zipocr.training.benchmark.report import markdown, put
+from zipocr.training.benchmark import figures as manual
+from zipocr.training.benchmark.figures import markdown
 
 ROOT = Path(__file__).parents[1]
 RECORD = ROOT / "tests" / "bench.json"
@@ -90,7 +90,8 @@ def lines(figures: Mapping[str, Any], assumed: Assumed | None = None) -> Iterato
         ("memory of their workers", f"{cost.memory_gb:,.0f} GB"),
         (
             "bytes in",
-            f"{cost.bytes_in / 1e12:.1f} TB, {8 * cost.bytes_in / assumed.hours / 3600 / 1e9:.2f} Gbit/s all the time",
+            f"{cost.bytes_in / 1e12:.1f} TB, "
+            f"{8 * cost.bytes_in / assumed.hours / 3600 / 1e9:.2f} Gbit/s all the time",
         ),
         (f"bytes out, at {assumed.row_bytes:g} a row", f"{cost.bytes_out / 1e9:.0f} GB"),
         (f"parts of {ScanConfig().shard_size:,}", f"{cost.parts:,}"),
@@ -111,7 +112,10 @@ def lines(figures: Mapping[str, Any], assumed: Assumed | None = None) -> Iterato
             f"{mean / (mean + assumed.fetch_ms):.0%}",
         ),
     ]
-    yield "Assumed, not measured: all that is said to be so much a row, a second or a request. The rest follows from the table above."
+    yield (
+        "Assumed, not measured: all that is said to be so much a row, a second or a request. The "
+        "rest follows from the table above."
+    )
     yield ""
     yield from markdown((f"{assumed.images / 1e6:,.0f} million crops", ""), rows)
     yield ""
@@ -131,17 +135,22 @@ def weakest(cost: Cost) -> str:
         if shares[name] > 1
         else "One run would do. What breaks first is"
     )
-    loss = f"A run that is killed loses the crops that it has read of one part, {ScanConfig().shard_size:,} at most."
-    return f"{breaks} {name}, at {fits:,.0f} crops a second; from there on cut the manifest, and give each piece a run. {loss}"
+    loss = (
+        "A run that is killed loses the crops that it has read of one part, "
+        f"{ScanConfig().shard_size:,} at most."
+    )
+    return (
+        f"{breaks} {name}, at {fits:,.0f} crops a second; from there on cut the manifest, and give "
+        f"each piece a run. {loss}"
+    )
 
 
 def main() -> None:
-    """Say it, and with --write put it into the README."""
+    """Say it, and with --write put it into the manual."""
     found = list(lines(json.loads(RECORD.read_bytes())))
     print(*found, sep="\n")
     if "--write" in sys.argv[1:]:
-        readme = ROOT / "README.md"
-        write_whole(readme, put(readme.read_text(encoding="utf-8"), "cost", found).encode())
+        manual.record(ROOT, {"cost": found})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Sample scans with something beside what they show, and whether they are still read as they are alone."""
+"""Sample scans with something beside them, and whether they are read as they are alone."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -140,7 +140,7 @@ def write(
     stroke: int = STROKE,
     slant: float = 0.0,
 ) -> Written:
-    """Draw digits in a row: ``width`` pixels wide, ``gap`` apart, ``margin`` of paper around; ``slant`` leans them to the right.
+    """Draw digits in a row: ``width``, ``gap`` and ``margin`` in pixels; ``slant`` leans right.
 
     There may be a gap for each pair of digits instead of one for all.
     """

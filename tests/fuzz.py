@@ -1,4 +1,4 @@
-"""Throws made-up bytes at everything that reads foreign files: ``python tests/fuzz.py SECONDS``, or ``make fuzz``.
+"""Made-up bytes for everything that reads foreign files: ``tests/fuzz.py SECONDS``.
 
 One target after the other has its share of the time, in a process of its own. An exception that is
 none of ours, more rows than a file can have pages, a page of the wrong kind, a crash, a hang of
@@ -38,7 +38,8 @@ with atheris.instrument_imports(include=["zipocr", "PIL"]):
     from zipocr.images.decode import read_pages, silence_decoders
     from zipocr.models.directory_file import read_directory
     from zipocr.models.model_file import ARRAYS, load_model, save_model
-    from zipocr.results.csv_file import from_cell, open_results, read_results, to_cell
+    from zipocr.results.csv_file import from_cell, to_cell
+    from zipocr.results.formats import open_results, read_results
     from zipocr.storage.journal import open_journal
     from zipocr.types import Model, Unread
 
@@ -294,7 +295,8 @@ def main() -> None:
             sys.exit(fuzz_all(int(sys.argv[1]) if len(sys.argv) > 1 else 60))
         case _:
             sys.exit(
-                f"usage: fuzz.py [SECONDS] | TARGET SECONDS | TARGET FILE, TARGET one of {', '.join(TARGETS)}"
+                "usage: fuzz.py [SECONDS] | TARGET SECONDS | TARGET FILE, TARGET one of "
+                f"{', '.join(TARGETS)}"
             )
 
 

@@ -1,4 +1,4 @@
-"""Reads files that were damaged at random in worker processes: ``python tests/mutants.py SECONDS``, or ``make fuzz``.
+"""Reads randomly damaged files in worker processes: ``tests/mutants.py SECONDS``.
 
 PDFium, libheif and others may hang, crash or ask for gigabytes on such files, which a scan
 survives: every file gets at least one row, no page takes longer than the timeout, and this process

@@ -1,4 +1,4 @@
-"""Reviews the sample scans in a browser, by keys alone, and tells how long a page takes: ``python tests/replay.py [PICTURE.png]``.
+"""Reviews the sample scans in a browser, by keys alone: ``tests/replay.py [PICTURE.png]``.
 
 A person's time is not in it: only that of the page and of keeping each decision. With a path, the
 page is also drawn there, for the README. Needs Debian's chromium.

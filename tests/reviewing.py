@@ -16,7 +16,8 @@ import fakes
 from PIL import Image
 
 import zipocr
-from zipocr.results.csv_file import Row, open_results, unread_row
+from zipocr.results.csv_file import Row, unread_row
+from zipocr.results.formats import open_results
 from zipocr.types import Reason, Status
 
 CHROMIUM = "/usr/bin/chromium"

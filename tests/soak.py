@@ -1,4 +1,4 @@
-"""Scans very many inputs and shows how much memory that takes: ``python tests/soak.py [COUNT] [FILE...]``.
+"""Scans very many inputs and shows the memory it takes: ``tests/soak.py [COUNT] [FILE...]``.
 
 The inputs are links to the few FILEs; without any, to two crops that leave no doubt, blank pages of
 several sizes, a damaged file and a TIFF of three pages: quick ones, so that many are read. Fails if
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from zipocr.results.csv_file import read_results
+from zipocr.results.formats import read_results
 
 COUNT = 20_000
 PER_FOLDER = 1_000
@@ -115,7 +115,10 @@ def cost_lines(pace: Sequence[tuple[int, float]]) -> Iterator[str]:
     reached[0] = 0, 0.0
     for (first, then), (last, now) in pairwise(reached):
         if last > first:
-            yield f"inputs {first:>8} to {last:>8}: {1000 * (now - then) / (last - first):7.2f} ms each"
+            yield (
+                f"inputs {first:>8} to {last:>8}: {1000 * (now - then) / (last - first):7.2f} ms "
+                "each"
+            )
 
 
 def soak(count: int, files: Sequence[Path], folder: Path) -> bool:
@@ -141,7 +144,8 @@ def soak(count: int, files: Sequence[Path], folder: Path) -> bool:
             )
     names = {row.file for row in read_results(output)}
     print(
-        f"{count} inputs in {time.monotonic() - began:.0f} s, exit status {process.returncode}, rows of {len(names)} inputs"
+        f"{count} inputs in {time.monotonic() - began:.0f} s, exit status "
+        f"{process.returncode}, rows of {len(names)} inputs"
     )
     print(*cost_lines(pace), sep="\n")
     later = [now for finished, now in curve if finished >= count / 10]

@@ -13,7 +13,7 @@ import corpus
 import pytest
 
 from zipocr.images.decode import MAX_FILE_BYTES
-from zipocr.results.csv_file import read_results
+from zipocr.results.formats import read_results
 from zipocr.types import Reason, Status
 
 MOST_MEMORY = 1 << 29

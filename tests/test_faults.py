@@ -181,7 +181,7 @@ def test_a_page_that_ends_its_worker_costs_one_row_whatever_the_number_of_proces
 
 def test_a_limit_that_is_asked_for_holds_for_a_single_file_too(tmp_path: Path) -> None:
     done = scan(save(tmp_path / "a.png", fakes.HANG), "--timeout", "1")
-    assert (done.returncode, done.stdout.splitlines()[1]) == (1, b"a.png,1,,,,unread,timeout,,,,,")
+    assert (done.returncode, done.stdout.splitlines()[1]) == (1, b"a.png,1,,,,unread,timeout,,,,,,")
 
 
 def test_a_page_that_needs_too_much_memory_costs_one_row_in_this_process_too(

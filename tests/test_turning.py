@@ -138,7 +138,7 @@ class Told(Reader):
         """Lines that are asked for before they are read are those upside down."""
         return [line_of(self.odds.get(180, 0.0)) for _ in pages]
 
-    def versions(self, upright: Attempt) -> tuple[GrayImage, ...]:
+    def versions(self, upright: Attempt) -> tuple[GrayImage, ...]:  # noqa: ARG002
         """No other versions of a page: only its orientation is in question."""
         return ()
 

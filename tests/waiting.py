@@ -70,7 +70,7 @@ def ended_within(seconds: float) -> Iterator[None]:
 
 @contextmanager
 def held_elsewhere(opening: str, path: Path) -> Iterator[None]:
-    """While another process is inside a ``with`` statement, given with its imports, that opens ``Path(sys.argv[1])``; then it is killed."""
+    """While another process is inside a ``with`` statement that opens a file, and is then killed."""
     program = _HOLDER.format(opening=opening)
     with subprocess.Popen(
         [sys.executable, "-P", "-c", program, path], stdout=subprocess.PIPE

@@ -6,6 +6,9 @@ from pathlib import Path
 BACKENDS = ("auto", "serial", "processes", "dask")
 """What can read."""
 
+RESULT_FORMATS = ("csv", "jsonl", "parquet", "sqlite")
+"""What results can be written as."""
+
 MAX_PIXELS_LIMIT = 178_956_970
 """Where Pillow refuses to open an image at all; no crop comes near."""
 
@@ -17,7 +20,9 @@ class ScanConfig:
     Attributes
     ----------
     output : str
-        File to write the rows to, or ``-`` for standard output.
+        File to write the rows to, whose ending tells its format, or ``-`` for standard output.
+    format : str or None
+        Format of what is written to standard output; None stands for CSV.
     backend : str
         What reads: ``serial``, ``processes``, ``dask``, or ``auto`` for one of the first two. The
         rows do not depend on it.
@@ -68,6 +73,7 @@ class ScanConfig:
     """
 
     output: str = "-"
+    format: str | None = None
     backend: str = "auto"
     scheduler: str | None = None
     manifest: Path | None = None
@@ -104,11 +110,23 @@ class WatchConfig:
         The same for a file that lacks its end.
     poll : float
         Seconds after which a folder is listed even if nothing was heard of it.
+    done : Path or None
+        Folder of the folders that finished files are put into, by status.
+    done_link : bool
+        Link them instead of moving them.
+    exec : str or None
+        Program to run for each file, and its arguments, as a shell would part them.
+    exec_timeout : float
+        Seconds that it may take.
     """
 
     settle: float = 2.0
     settle_limit: float = 60.0
     poll: float = 10.0
+    done: Path | None = None
+    done_link: bool = False
+    exec: str | None = None
+    exec_timeout: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

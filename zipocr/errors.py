@@ -67,7 +67,7 @@ class InputError(ZipocrError):
 
 
 class ModelError(ZipocrError):
-    """A model file is missing, damaged, foreign or made for other settings, or promises less than it is asked for."""
+    """A model file is missing, damaged, foreign, or promises less than it is asked for."""
 
     exit_code = ExitCode.MODEL
 

@@ -67,6 +67,8 @@ class Reason(StrEnum):
     TURNED_270 = "turned_270"
     NO_INK = "no_ink"
     NOT_FIVE_DIGITS = "not_five_digits"
+    SEVERAL_CANDIDATES = "several_candidates"
+    NO_DESTINATION_ZIP = "no_destination_zip"
     SEVERAL_LINES = "several_lines"
     TOO_LARGE = "too_large"
     UNREADABLE_FILE = "unreadable_file"
@@ -150,7 +152,8 @@ class ZipReading:
     it, empty where there is none. ``city`` and ``state`` are empty where the directory does not
     list the ZIP or was not asked. ``reasons`` holds what the decoder and the directory have to say;
     the threshold is not applied yet. ``rotation`` is by how many degrees clockwise the page was
-    turned to be read: 0, 90, 180 or 270.
+    turned to be read: 0, 90, 180 or 270. ``box`` holds the ZIP in pixels of the page as it came;
+    None where the page is a tight crop.
     """
 
     zip: str
@@ -163,6 +166,7 @@ class ZipReading:
     city: str
     state: str
     rotation: int = 0
+    box: Box | None = None
 
     def weighed(self, probability: float) -> "ZipReading":
         """Return the reading with all its probabilities times that of something it rests on."""

@@ -178,7 +178,7 @@ def test_what_is_lost_among_tasks_done_together_is_done_alone_and_charged_there(
 
 
 class Stopped:
-    """A clock that jumps ahead once it has been read often enough, as if all processes had been stopped."""
+    """A clock that jumps ahead after some readings, as if all processes had been stopped."""
 
     def __init__(self, readings: int) -> None:
         self.readings = readings

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from zipocr.cli import main
-from zipocr.results.csv_file import open_results
+from zipocr.results.formats import open_results
 from zipocr.types import Model, Place
 
 TIME = "2026-11-24T08:00:00+00:00"
@@ -157,8 +157,8 @@ def test_corrections_with_an_audit_give_an_estimate_for_the_batch(run) -> None:
     done = run(labels=header + "".join(lines))
     assert done.exit_code == 0, done.stderr
     assert (
-        "An estimate for all 240 pages, from 63 audited of 190 that were read and 50 decided of 50 doubtful."
-        in done.stdout
+        "An estimate for all 240 pages, from 63 audited of 190 that were read and 50 decided "
+        "of 50 doubtful." in done.stdout
     )
     figures = next(
         line.split() for line in done.stdout.splitlines() if line.startswith(("all", " all"))

@@ -17,7 +17,7 @@ from zipocr.cli.learning import verdict
 from zipocr.errors import InputError, ModelError, OutputError
 from zipocr.models.model_file import load_model, model_digest, save_model
 from zipocr.results.corrections import Decision, SampledAs, Verdict, open_corrections
-from zipocr.training.adapt.learn import Learnt
+from zipocr.training.adapt.learn import Learnt, Progress
 from zipocr.training.benchmark.measure import Crop
 from zipocr.training.benchmark.metrics import Change
 from zipocr.types import Model
@@ -76,10 +76,18 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     asked: dict[str, Any] = {"without": GAIN}
 
     def learn(
-        model: Model, crops: Sequence[Crop], *, jobs: int, seed: int, report: Callable[[str], None]
+        model: Model,
+        crops: Sequence[Crop],
+        *,
+        jobs: int,
+        seed: int,
+        report: Callable[[str], None],
+        progress: Progress,
     ) -> Learnt:
         asked.update(crops=crops, jobs=jobs, seed=seed)
         report("working on it")
+        with progress(2) as advance:
+            advance()
         return Learnt(
             model=model,
             with_directory=NO_GAIN,
@@ -121,7 +129,7 @@ def test_what_was_gained_is_printed_and_the_model_names_its_base(
         "confidence: so so",
     ]
     assert result.stderr.splitlines()[:2] == [
-        "2 pages were decided, 1 of them bear a ZIP",
+        "2 pages are labelled, 1 of them bear a ZIP",
         "working on it",
     ]
     assert [(crop.path.name, crop.truth.zip) for crop in asked["crops"]] == [("a.png", "02108")]
@@ -151,6 +159,17 @@ def test_without_a_gain_the_model_is_written_unless_that_was_ruled_out(
 def test_a_gain_is_written_under_that_rule_too(words: list[str | Path], tmp_path: Path) -> None:
     assert invoke(*words, "--only-if-better").exit_code == 0
     assert (tmp_path / "mine.npz").exists()
+
+
+def test_plain_labels_teach_as_corrections_do(
+    words: list[str | Path],
+    corrections: Path,
+    asked: dict[str, Any],
+) -> None:
+    corrections.write_text("file,zip\na.png,02108\nb.png,\nc.png,02108-1234\n")
+    assert invoke(*words).stderr.startswith("3 pages are labelled, 2 of them bear a ZIP\n")
+    truths = [(crop.truth.zip, crop.truth.plus4) for crop in asked["crops"]]
+    assert truths == [("02108", None), ("02108", "1234")]
 
 
 @pytest.mark.usefixtures("asked")

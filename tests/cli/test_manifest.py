@@ -42,7 +42,7 @@ def _fake_reader(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def scans(tmp_path: Path) -> Path:
-    """A folder of crops, one of them damaged and one of three pages, with a manifest of them beside it."""
+    """A folder of crops, one damaged and one of three pages, with a manifest."""
     return make_scans(tmp_path / "in", gray=None)
 
 
@@ -226,8 +226,8 @@ def test_duplicate_missing_and_foreign_parts_are_not_merged(scans: Path, tmp_pat
     for number in (1, 2):
         shutil.copy(part(other, number), part(parts, number))
     assert (
-        "part-0000003.parquet is of another run than part-0000001.parquet: options min_confidence was 0.9 and is None"
-        in merge().stderr
+        "part-0000003.parquet is of another run than part-0000001.parquet: options "
+        "min_confidence was 0.9 and is None" in merge().stderr
     )
     write_part(part(parts, 1), [], {})
     assert "part-0000001.parquet is no part that" in merge().stderr

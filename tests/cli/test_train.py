@@ -60,7 +60,7 @@ def nist(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def tuned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """What the tuning was asked, which answers that C 3 and gamma 0.5 are best where they may be chosen."""
+    """What the tuning was asked; it answers that C 3 and gamma 0.5 are best."""
     asked: list[tuple[Any, ...]] = []
 
     def tune(*arguments: Any) -> Tuning:

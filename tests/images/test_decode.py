@@ -305,7 +305,7 @@ def test_a_jpeg_of_scans_without_end_is_not_decoded(
 def test_a_page_of_a_tiff_is_decoded_as_if_it_were_the_only_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A decoder goes through all pages that it sees, so that each would take the longer the more there are."""
+    """A decoder that goes through all pages takes longer the more there are."""
     decode, behind = cv2.imdecode, []
 
     def note(data: NDArray[np.uint8], flags: int) -> object:
@@ -458,7 +458,10 @@ def test_without_the_extra_a_row_says_which_one_to_install(
 
 
 def test_files_that_are_no_pdf_or_heic_need_neither_extra() -> None:
-    program = "import sys, zipocr.images.decode; print('pypdfium2' in sys.modules, 'pillow_heif' in sys.modules)"
+    program = (
+        "import sys, zipocr.images.decode; print('pypdfium2' in sys.modules, 'pillow_heif' in "
+        "sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     )
@@ -851,7 +854,10 @@ def test_a_folder_of_any_depth_is_listed(tmp_path: Path) -> None:
 
 def test_a_hint_of_the_pdf_library_does_not_reach_standard_error(tmp_path: Path) -> None:
     (tmp_path / "x.pdf").write_bytes(corpus.xfa_pdf())
-    program = "import sys, pathlib, zipocr.images.decode as i; print(*i.read_pages(pathlib.Path(sys.argv[1]), max_pixels=10**6))"
+    program = (
+        "import sys, pathlib, zipocr.images.decode as i; "
+        "print(*i.read_pages(pathlib.Path(sys.argv[1]), max_pixels=10**6))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program, tmp_path / "x.pdf"],
         check=True,

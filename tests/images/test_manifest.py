@@ -31,6 +31,11 @@ def names(path: Path) -> list[str]:
         (b"a\xff.png\n", ["a\udcff.png"]),
         (b"s3://b/k 1.png\n", ["s3://b/k 1.png"]),
         (b"", []),
+        (b"file,zip\na.png,02108\n", ["a.png"]),
+        (b"Zip,File\n,b.png\n", ["b.png"]),
+        (b"file,path\nx.png,in/x.png\n", ["in/x.png"]),
+        (b"file\n./=x\\xff.png\n", ["=x\udcff.png"]),
+        (b"path\n./=x\\xff.png\n", ["./=x\\xff.png"]),
     ],
 )
 def test_lines_and_csv_are_read(tmp_path: Path, text: bytes, expected: list[str]) -> None:
@@ -82,9 +87,30 @@ def test_what_is_no_path_is_named_with_its_place(tmp_path: Path) -> None:
 
 
 def test_parquet_without_such_a_column_is_told_with_those_it_has(tmp_path: Path) -> None:
-    parquet.write_table(pa.table({"file": ["a.png"], "id": [1]}), tmp_path / "list")
-    with pytest.raises(InputError, match="has no column 'path', but file, id"):
+    parquet.write_table(pa.table({"name": ["a.png"], "id": [1]}), tmp_path / "list")
+    with pytest.raises(InputError, match="has no column 'path' or 'file', but name, id"):
         open_manifest(tmp_path / "list")
+
+
+def test_a_column_file_of_parquet_is_read_as_results_write_it(tmp_path: Path) -> None:
+    parquet.write_table(pa.table({"file": ["./-a.png", "b.png"]}), tmp_path / "list")
+    assert names(tmp_path / "list") == ["-a.png", "b.png"]
+
+
+@pytest.mark.parametrize("header", ["name,zip", "image", "filename;zip"])
+def test_a_header_that_names_no_column_of_files_is_refused(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(f"{header}\na.png,02108\n")
+    with pytest.raises(
+        InputError, match=f"begins with '{header}', .* name the column of the files path or file"
+    ):
+        open_manifest(path)
+
+
+def test_a_first_line_that_is_a_file_is_no_header(tmp_path: Path) -> None:
+    (tmp_path / "scan1").touch()
+    (tmp_path / "list").write_text("scan1\nb.png\n")
+    assert names(tmp_path / "list") == ["scan1", "b.png"]
 
 
 @pytest.mark.parametrize("data", [b"PAR1", b"PAR1 and nothing more PAR1", b'path\n"a\n'])

@@ -321,7 +321,7 @@ def test_a_manifest_of_urls_gives_the_rows_of_the_files(s3: dict[str, str], tmp_
     expected = (tmp_path / "plain.csv").read_text().splitlines()
     merged = (tmp_path / "merged.csv").read_text().splitlines()
     assert merged[:-1] == [expected[0], *(f"s3://{BUCKET}/{row}" for row in expected[1:])]
-    assert merged[-1] == f"s3://{BUCKET}/gone.png,1,,,,unread,unreadable_file,,,,,"
+    assert merged[-1] == f"s3://{BUCKET}/gone.png,1,,,,unread,unreadable_file,,,,,,"
 
 
 @pytest.fixture

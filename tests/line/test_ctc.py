@@ -73,7 +73,7 @@ def test_labellings_stand_in_the_order_of_their_probability():
 
 
 def spelt(text: str, gap: int) -> np.ndarray:
-    """Frames that show each digit for two frames, with so many blanks before each and after the last."""
+    """Frames that show each digit for two frames, with blanks before each and after the last."""
     path = [label for digit in text for label in [0] * gap + [int(digit) + 1] * 2] + [0] * gap
     frames = np.full((len(path), CLASSES), 1e-4, np.float32)
     frames[np.arange(len(path)), path] = 1

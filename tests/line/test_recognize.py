@@ -15,7 +15,7 @@ STRIP = LineImage(
 
 
 def saying(*characters: dict[int, float]) -> np.ndarray:
-    """Frames that show these characters, each by the probabilities of its classes, four frames apart and blanks between."""
+    """Frames that show these characters by class probabilities, four frames apart."""
     frames = np.zeros((LENGTH // PIXELS_PER_FRAME, CLASSES), np.float32)
     frames[:, BLANK] = 1
     for place, shares in enumerate(characters):

@@ -11,7 +11,8 @@ from madeup import row
 from zipocr.cli import main
 from zipocr.output.apply_corrections import decided
 from zipocr.results.corrections import Decision, SampledAs, Verdict
-from zipocr.results.csv_file import format_rows, open_results, read_results, to_cell
+from zipocr.results.csv_file import format_rows, to_cell
+from zipocr.results.formats import open_results, read_results
 from zipocr.types import Place, Reason, Status
 
 HEADER = "file,page,read_zip,zip,decision,drawn,time\n"

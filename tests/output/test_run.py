@@ -30,7 +30,8 @@ from zipocr.output.run import (
     open_output,
     strangeness,
 )
-from zipocr.results.csv_file import format_rows, read_results, to_row
+from zipocr.results.csv_file import format_rows, to_row
+from zipocr.results.formats import read_results
 from zipocr.types import Place, Reason, Unread
 
 IDENTITY: dict[str, Any] = {"zipocr": "1", "options": {"max_pixels": 100}}
@@ -353,7 +354,10 @@ def test_the_kind_of_processor_is_part_of_what_a_run_is() -> None:
     other = "Nehalem" if kernel != "Nehalem" else "Prescott"
     if not kernel or platform.machine() != "x86_64":
         pytest.skip("needs a linear algebra that chooses kernels of x86-64")
-    program = f"from zipocr.output.run import *; print(strangeness('digits', {identify_process('digits')}))"
+    program = (
+        "from zipocr.output.run import *; print(strangeness('digits', "
+        f"{identify_process('digits')}))"
+    )
     env = {**os.environ, "OPENBLAS_CORETYPE": other}
     words = [sys.executable, "-c", program]
     done = subprocess.run(words, check=True, capture_output=True, text=True, env=env)

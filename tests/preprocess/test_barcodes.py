@@ -26,7 +26,7 @@ def with_barcode(
     size: float = 1.0,
     bars: int = 62,
 ) -> GrayImage:
-    """Print a barcode below or above what stands on a page, as high against its digits as on mail."""
+    """Print a barcode below or above a page, as high against its digits as on mail."""
     height, width = page.shape
     tall, short, pitch, wide = (size * height * share for share in (0.30, 0.12, 0.11, 0.045))
     room = round(1.2 * tall + abs(skew) * width)

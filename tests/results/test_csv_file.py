@@ -18,13 +18,13 @@ from zipocr.results.csv_file import (
     Row,
     format_rows,
     from_cell,
-    open_results,
-    read_results,
+    read_lines,
     to_cell,
     to_row,
     unread_row,
 )
-from zipocr.types import Reason, Status, Unread
+from zipocr.results.formats import open_results, read_results
+from zipocr.types import Box, Reason, Status, Unread
 
 any_text = st.text(
     st.characters(exclude_categories=()) | st.sampled_from("=+-@\t\r\n./\\xu09af\uff1d\udcff\ud800")
@@ -33,6 +33,13 @@ file_names = st.binary(min_size=1).filter(lambda name: b"\0" not in name).map(os
 probabilities = st.integers(0, 10_000).map(lambda value: value / 10_000)
 unread_rows = st.builds(
     unread_row, any_text | file_names, st.integers(1, 10_000), st.sampled_from(Reason)
+)
+boxes = st.builds(
+    lambda top, left, height, width: Box(
+        top=top, left=left, bottom=top + height, right=left + width
+    ),
+    *[st.integers(0, 9_999)] * 2,
+    *[st.integers(1, 9_999)] * 2,
 )
 rows = unread_rows | st.builds(
     Row,
@@ -48,6 +55,7 @@ rows = unread_rows | st.builds(
     runner_up_confidence=st.none() | probabilities,
     city=any_text,
     state=any_text,
+    box=st.none() | boxes,
 )
 ROW = to_row("x.png", 1, fakes.zip_reading("02108"), min_confidence=0.5)
 
@@ -121,6 +129,7 @@ def test_a_row_is_what_the_manual_says(tmp_path: Path) -> None:
         runner_up_confidence=0.04,
         city="Boston",
         state="MA",
+        box=Box(top=20, left=30, bottom=60, right=190),
     )
     path = tmp_path / "results.csv"
     write(
@@ -129,10 +138,32 @@ def test_a_row_is_what_the_manual_says(tmp_path: Path) -> None:
         [to_row("c.png", 1, Unread(reason=Reason.NO_INK), min_confidence=0.95)],
     )
     assert path.read_text().splitlines() == [
-        "file,page,zip,plus4,confidence,status,reason,digit_confidences,runner_up,runner_up_confidence,city,state",
-        "a b.tif,3,02108,,0.9123,review,low_confidence;directory_choice,0.9900;0.9900;0.9900;0.9900;0.9900,02103,0.0400,Boston,MA",
-        "c.png,1,,,,unread,no_ink,,,,,",
+        "file,page,zip,plus4,confidence,status,reason,digit_confidences,runner_up,runner_up_confidence,city,state,box",
+        "a b.tif,3,02108,,0.9123,review,low_confidence;directory_choice,"
+        "0.9900;0.9900;0.9900;0.9900;0.9900,02103,0.0400,Boston,MA,20;30;60;190",
+        "c.png,1,,,,unread,no_ink,,,,,,",
     ]
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_results_without_boxes_are_read_and_lengthened(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / "results.csv"
+    write(path, [ROW])
+    newer = path.read_text()
+    older = ending.join([*(line.rpartition(",")[0] for line in newer.splitlines()), ""])
+    path.write_bytes(older.encode())
+    assert list(read_results(path)) == [ROW]
+    assert "".join(text for text, _ in read_lines(path)) == newer.replace("\n", ending)
+
+
+@pytest.mark.parametrize("box", ["1;2;3", "0;0;0;5", "5;5;9;5", "-1;0;5;5", "a;b;c;d", "1;2;3;4;5"])
+def test_what_is_no_box_is_an_input_error(tmp_path: Path, box: str) -> None:
+    path = tmp_path / "results.csv"
+    write(path, [ROW])
+    header, line = path.read_text().splitlines()
+    path.write_text(f"{header}\n{line}{box}\n")
+    with pytest.raises(InputError, match="line 2"):
+        list(read_results(path))
 
 
 def test_nine_digits_fill_two_columns_and_each_has_its_probability(tmp_path: Path) -> None:
@@ -294,7 +325,8 @@ def test_a_missing_results_file_is_an_input_error(tmp_path: Path) -> None:
 
 
 WRITE_TO_STDOUT = r"""
-from zipocr.results.csv_file import open_results, unread_row
+from zipocr.results.csv_file import unread_row
+from zipocr.results.formats import open_results
 from zipocr.types import Reason
 with open_results("-") as results:
     for page in range({pages}):
@@ -313,7 +345,7 @@ def run(pages: int, stdout: int) -> subprocess.CompletedProcess[bytes]:
 def test_standard_output_is_utf8_whatever_the_locale() -> None:
     done = run(1, subprocess.PIPE)
     assert done.stderr == b""
-    assert done.stdout.decode().splitlines()[1:] == ["\\xff ä,1,,,,unread,no_ink,,,,,"]
+    assert done.stdout.decode().splitlines()[1:] == ["\\xff ä,1,,,,unread,no_ink,,,,,,"]
 
 
 def test_a_full_standard_output_is_an_output_error_told_once() -> None:

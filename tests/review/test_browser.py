@@ -49,7 +49,7 @@ def browser() -> Iterator[playwright.Browser]:
 
 @pytest.fixture
 def page(browser: playwright.Browser) -> Iterator[playwright.Page]:
-    """A page in a window of its own, that may talk to nobody but the server and has nothing to complain about."""
+    """A page in a window of its own, that may talk only to the server and must not complain."""
     context = browser.new_context()
     context.set_default_timeout(MILLISECONDS)
     complaints: list[str] = []

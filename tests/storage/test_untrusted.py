@@ -21,7 +21,8 @@ from madeup import row
 from zipocr.cli import main
 from zipocr.errors import ExitCode, InputError, OutputError, ZipocrError, printable
 from zipocr.models.model_file import save_model
-from zipocr.results.csv_file import COLUMNS, Row, format_rows, open_results
+from zipocr.results.csv_file import COLUMNS, Row, format_rows
+from zipocr.results.formats import open_results
 from zipocr.storage.untrusted import MAX_DEPTH, open_plain, parse_json, read_plain
 from zipocr.types import Status
 
@@ -103,8 +104,8 @@ def test_a_row_that_zipocr_does_not_write_is_refused_with_its_line(
 def test_a_zero_that_a_spreadsheet_ate_is_named_with_its_cure(folder: Path) -> None:
     save([replace(GOOD, zip="3123")])
     assert (
-        "line 2: 3123 has less than five digits. A spreadsheet takes leading zeros away: write 03123"
-        in invoke(*READERS[2]).stderr
+        "line 2: 3123 has less than five digits. A spreadsheet takes leading zeros away: "
+        "write 03123" in invoke(*READERS[2]).stderr
     )
     assert (folder / "results.csv").exists()
 

@@ -92,7 +92,7 @@ class BatchSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class FileResult:
-    """What became of a file or of some of its pages: what each page counts as, and a sentence for each page that could not be had.
+    """Outcome of a file or some of its pages: a status for each page, a message for each failure.
 
     ``lines`` are its rows as they are written: made where the page is read, they leave little to do
     for the one process that gathers all outcomes. Without slots, it comes from there in less than
@@ -369,7 +369,10 @@ def start_reading(settings: BatchSettings) -> FileReader:
     try:
         reader = Reader(model, use_directory=settings.use_directory, directory=settings.directory)
     except (ValueError, IndexError, TypeError) as error:
-        message = f"The parts of the model {settings.model} do not fit together ({error}); make it anew with 'zipocr train'"
+        message = (
+            f"The parts of the model {settings.model} do not fit together ({error}); make it anew "
+            "with 'zipocr train'"
+        )
         raise ModelError(message) from error
     return FileReader(
         reader=reader,
@@ -382,7 +385,7 @@ def start_reading(settings: BatchSettings) -> FileReader:
 
 
 def least_confidence(model: Model, settings: BatchSettings) -> float:
-    """Confidence from which a ZIP counts as read: the one given, or the model's own for the error that is allowed.
+    """Return the confidence from which a ZIP counts as read: given, or the model's for an error.
 
     Raises
     ------

@@ -87,7 +87,7 @@ def _directions(bitmaps: NDArray[np.uint8]) -> Floats:
 
 
 def enlarge(grids: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Draws (N, 8, 8) grids, 0 to 16, as smooth (N, 32, 32) bitmaps, 0 to 255, so that directions can be taken of the grid alone."""
+    """Draw (N, 8, 8) grids, 0 to 16, as smooth (N, 32, 32) bitmaps, 0 to 255."""
     out = np.empty((len(grids), BITMAP, BITMAP), np.uint8)
     for place, grid in enumerate(grids):
         large = cv2.resize(

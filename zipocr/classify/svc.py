@@ -1,4 +1,4 @@
-"""The support vector classifier at reading time: plain arrays, one matrix product for many characters.
+"""The support vector classifier at reading time: plain arrays and one matrix product.
 
 scikit-learn trains it (see `zipocr.training`); reading only needs the support vectors and
 coefficients, and evaluates them an order of magnitude faster than the library does for a handful of
@@ -125,7 +125,7 @@ def _by_block(apply: Callable[[NDArray[Any]], Floats], rows: NDArray[Any]) -> Fl
 
 
 def by_class(dual: Floats, counts: NDArray[np.int32]) -> tuple[Floats, ...]:
-    """Parts libsvm's dual coefficients (classes - 1, S) by the classes of the support vectors: for each (S of the class, classes - 1).
+    """Split libsvm's dual coefficients (classes - 1, S) by the classes of the support vectors.
 
     The coefficient against class j stands in column j - 1 for classes before j, else in column j.
     """

@@ -5,11 +5,13 @@ stays quick.
 """
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
 
 from zipocr import __version__
+from zipocr.cli.config_file import PREFIX, ConfigFile, defaults_of, read_config
 from zipocr.cli.terminal import printable_lines, say
 from zipocr.errors import ExitCode, ZipocrError
 
@@ -24,11 +26,12 @@ COMMANDS = {
     "inspect": "zipocr.cli.inspect:inspect",
     "model": "zipocr.cli.model:model",
     "train": "zipocr.cli.train:train",
+    "manual": "zipocr.cli.manual:manual",
 }
 
 
 class CommandGroup(click.Group):
-    """A group that imports a command when it is asked for, and the one place where errors become messages and exit codes."""
+    """A group that imports commands on demand and turns errors into messages and exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Name the commands, the main one first."""
@@ -44,6 +47,15 @@ class CommandGroup(click.Group):
             message = f"{COMMANDS[cmd_name]} is no command"
             raise TypeError(message)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, and take what the file of options says of it for its defaults."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if isinstance(ctx.obj, ConfigFile) and name and command:
+            ctx.default_map = {name: defaults_of(ctx.obj, name, command, COMMANDS)}
+        return name, command, rest
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command.
@@ -70,7 +82,20 @@ class CommandGroup(click.Group):
             ctx.exit(ExitCode.DONE)
 
 
-@click.command(cls=CommandGroup)
+def _take_config(ctx: click.Context, _: click.Parameter, path: Path | None) -> None:
+    """Read the file of options before the command is known whose table counts."""
+    ctx.obj = read_config(path)
+
+
+@click.command(cls=CommandGroup, context_settings={"auto_envvar_prefix": PREFIX})
 @click.version_option(__version__, prog_name="zipocr")
+@click.option(
+    "--config",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    callback=_take_config,
+    expose_value=False,
+    help="TOML file of options, a table for each command; without it zipocr.toml, if it is here.",
+)
 def main() -> None:
     """Read ZIP codes from scanned envelope crops."""

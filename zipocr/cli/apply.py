@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from zipocr.cli.formats import check_format
 from zipocr.cli.options import FILE, NEW_FILE, directory_option, results_argument
 from zipocr.cli.terminal import say
 
@@ -14,7 +15,12 @@ from zipocr.cli.terminal import say
 @results_argument
 @click.argument("corrections", metavar="CORRECTIONS.csv", type=FILE)
 @click.option(
-    "-o", "--output", metavar="FILE", required=True, type=NEW_FILE, help="CSV file to write."
+    "-o",
+    "--output",
+    metavar="FILE",
+    required=True,
+    type=NEW_FILE,
+    help="File to write, whose name ends in .csv, .jsonl, .parquet, .sqlite or .db.",
 )
 @directory_option
 @click.option("--no-directory", is_flag=True, help="Leave city and state empty.")
@@ -32,7 +38,7 @@ def apply(
 
     A row that was decided about gets the right ZIP, the status read and the confidence 1, with city
     and state from the directory; or it becomes unread where there is no ZIP. Its reason says that a
-    person decided. All other rows stay as they are, to the byte.
+    person decided. All other rows stay as they are, in a CSV made of a CSV to the byte.
 
     Nothing is written if a decision is about a page that is not in the results, or on which
     something else was read.
@@ -44,13 +50,15 @@ def apply(
     from zipocr.decode.directory import places
     from zipocr.images.lookup import read_provenance
     from zipocr.output.apply_corrections import apply as put_in
-    from zipocr.output.apply_corrections import write_provenance
+    from zipocr.output.apply_corrections import refuse_inputs, write_provenance
     from zipocr.results.corrections import read_corrections
 
+    inputs = [corrections] if directory is None else [corrections, directory]
+    refuse_inputs(output, [results, *inputs])
+    check_format(str(output))
     own = own_directory(directory, no_directory=no_directory)
     listed = {} if no_directory else places() if own is None else own
     made = read_provenance(results)
-    inputs = [corrections] if directory is None else [corrections, directory]
     decisions = read_corrections(corrections)
     counts = put_in(results, decisions, output, places=listed, inputs=inputs, force=force)
     write_provenance(

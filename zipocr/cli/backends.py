@@ -1,4 +1,4 @@
-"""What the options --backend, --scheduler, --jobs, --timeout and --max-memory-per-worker of the reading commands ask for."""
+"""Backends from --backend, --scheduler, --jobs, --timeout and --max-memory-per-worker."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def check_backend(config: ScanConfig) -> None:
         )
     if config.backend == "serial" and _is_limited(config):
         raise click.UsageError(
-            "--backend serial cannot keep --timeout and --max-memory-per-worker; that takes --backend processes."
+            "--backend serial cannot keep --timeout and --max-memory-per-worker; that takes "
+            "--backend processes."
         )
     if config.backend == "dask" and find_spec("distributed") is None:
         raise click.UsageError(

@@ -26,10 +26,10 @@ from zipocr.cli.terminal import say
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from zipocr.evaluate.labels import Label
-    from zipocr.evaluate.metrics import Case, Evaluation
-    from zipocr.evaluate.report.error_sheets import Tracer
-    from zipocr.evaluate.report.html import Sheet
+    from zipocr.evaluation.labels import Label
+    from zipocr.evaluation.metrics import Case, Evaluation
+    from zipocr.evaluation.report.error_sheets import Tracer
+    from zipocr.evaluation.report.html import Sheet
     from zipocr.images.lookup import Sources
     from zipocr.results.csv_file import Row
     from zipocr.types import Place
@@ -82,7 +82,7 @@ def evaluate(
     max_pixels: int,
     force: bool,
 ) -> None:
-    """Tell how well pages were read: accuracy, what can be accepted at which error, and the worst errors.
+    """Compare results with labels: accuracy, coverage at an error rate, the worst errors.
 
     LABELS is a CSV with the columns file and zip; page, plus4 and others are used where they are
     there. Files match by their names, and by their paths where names repeat. It may also be the
@@ -98,7 +98,7 @@ def evaluate(
     """
     from zipocr.cli.directories import own_directory
     from zipocr.cli.tables import print_evaluation
-    from zipocr.evaluate.report.folder import check_folder
+    from zipocr.evaluation.report.folder import check_folder
 
     if isnan(max_error):
         raise click.UsageError("--max-error needs a number above 0 and up to 1.")
@@ -109,7 +109,7 @@ def evaluate(
     print_evaluation(evaluation, by=by)
     if not output:
         return
-    from zipocr.evaluate.report.folder import PAGE, write_report
+    from zipocr.evaluation.report.folder import PAGE, write_report
 
     find = _finder(pairs, results, labels, images)
     sheets = _sheets(
@@ -125,9 +125,9 @@ def _evaluated(
     results: Path, labels: Path, *, by: str | None, max_error: float, worst: int
 ) -> tuple[Sequence[tuple[Label, Row]], Evaluation]:
     """Read, match, evaluate."""
-    from zipocr.evaluate import metrics as craft
-    from zipocr.evaluate.labels import group_by, match, read_labels, to_batch, to_cases
-    from zipocr.results.csv_file import read_results
+    from zipocr.evaluation import metrics as craft
+    from zipocr.evaluation.labels import group_by, match, read_labels, to_batch, to_cases
+    from zipocr.results.formats import read_results
 
     found = read_labels(labels)
     if by:
@@ -149,7 +149,7 @@ def _sheets(
     max_pixels: int,
 ) -> dict[tuple[str, int], Sheet]:
     """Read anew what went wrong worst; no model is loaded where none of its images is found."""
-    from zipocr.evaluate.report.error_sheets import draw_sheets
+    from zipocr.evaluation.report.error_sheets import draw_sheets
     from zipocr.images.decode import silence_decoders
     from zipocr.models.model_file import load_model
     from zipocr.reader import Reader

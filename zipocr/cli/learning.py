@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from zipocr.cli.terminal import say, show
@@ -28,16 +29,27 @@ def learn_from(
 ) -> None:
     """Teach, print what that did to pages it had not learnt from, and write the model."""
     from zipocr.batch.backends import usable_cores
+    from zipocr.cli.runs import progress
     from zipocr.models.model_file import load_model, model_digest, save_model
     from zipocr.training.adapt.learn import card_of, is_better, learn
 
     model, digest = load_model(base), model_digest(base)
     crops = _crops(corrections, images)
-    found = learn(model, crops, jobs=jobs or usable_cores(), seed=seed, report=say)
+    found = learn(
+        model,
+        crops,
+        jobs=jobs or usable_cores(),
+        seed=seed,
+        report=say,
+        progress=partial(progress, quiet=False),
+    )
     for line in lines_of(found):
         show(line)
     if only_if_better and not is_better(found.without):
-        message = f"{out} is not written, for want of a measurable gain. Correct more pages, or go without"
+        message = (
+            f"{out} is not written, for want of a measurable gain. Correct more pages, or go "
+            "without"
+        )
         raise ModelError(f"{message} --only-if-better.")
     save_model(out, card_of(found, base=base, digest=digest))
     say(f"wrote {out}")
@@ -45,12 +57,12 @@ def learn_from(
 
 def _crops(corrections: Path, images: Path) -> list[Crop]:
     """Find the pages that bear a ZIP; none at all is most likely a wrong folder."""
-    from zipocr.results.corrections import read_corrections
+    from zipocr.evaluation.labels import read_labels
     from zipocr.training.adapt.alignment import to_crops
 
-    decisions = read_corrections(corrections)
-    crops = to_crops(decisions, images)
-    say(f"{len(decisions)} pages were decided, {len(crops)} of them bear a ZIP")
+    labels = read_labels(corrections)
+    crops = to_crops(labels, images)
+    say(f"{len(labels)} pages are labelled, {len(crops)} of them bear a ZIP")
     if crops and not any(crop.path.is_file() for crop in crops):
         message = f"{images} holds none of the corrected files, such as {crops[0].path}."
         raise InputError(f"{message} Give the PATH that was scanned.")
@@ -59,10 +71,16 @@ def _crops(corrections: Path, images: Path) -> list[Crop]:
 
 def lines_of(found: Learnt) -> Iterator[str]:
     """Say what was gained, and what the confidence rests on."""
-    yield f"pages read exactly by models that had not learnt from them, of {found.pages}; difference at 95 %"
+    yield (
+        f"pages read exactly by models that had not learnt from them, of {found.pages}; difference "
+        "at 95 %"
+    )
     yield "                     before   after  difference"
     for name, one in (("with a directory", found.with_directory), ("without", found.without)):
-        share = f"{one.now - one.difference:9.4f}{one.now:8.4f}   {one.difference:+.4f} ± {one.half_width:.4f}"
+        share = (
+            f"{one.now - one.difference:9.4f}{one.now:8.4f}   {one.difference:+.4f} ± "
+            f"{one.half_width:.4f}"
+        )
         yield f"{name:18}{share}  {verdict(one)}"
     yield f"taught by {found.taught} pages, at weight {found.weight:g}"
     yield from found.notes

@@ -109,7 +109,10 @@ def _handlers(config: ScanConfig) -> Iterator[logging.Handler]:
         try:
             file = LogFile(config.log_file, encoding="utf-8")
         except OSError as error:
-            message = f"Cannot write {config.log_file}: {error.strerror}. Choose another place for the log."
+            message = (
+                f"Cannot write {config.log_file}: {error.strerror}. Choose another place for the "
+                "log."
+            )
             raise OutputError(message) from error
         file.setFormatter(JsonLines())
         file.setLevel(min(logging.INFO, LEVELS[min(config.verbose, 2)]))

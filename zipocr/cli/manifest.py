@@ -12,9 +12,9 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, TypeVar
 
 import click
-from click.core import ParameterSource
 
 from zipocr.cli.backends import choose_backend
+from zipocr.cli.config_file import is_on_command_line
 from zipocr.cli.logs import LOG, log_outcome
 from zipocr.cli.runs import Tally, exit_code, limits_of, progress, settings_of, tell, to_text
 from zipocr.cli.terminal import say
@@ -36,7 +36,7 @@ TICK_SECONDS = 0.5
 TELL_AFTER, TELL_AGAIN = 5.0, 60.0
 """Seconds of waiting after which it is said for what, and said again."""
 FOREVER = float("inf")
-_OF_OTHER_SCANS = {"output": "--output", "resume": "--resume"}
+_OF_OTHER_SCANS = {"output": "--output", "format": "--format", "resume": "--resume"}
 
 
 def check_manifest(ctx: click.Context, paths: Sequence[Path], config: ScanConfig) -> None:
@@ -48,8 +48,11 @@ def check_manifest(ctx: click.Context, paths: Sequence[Path], config: ScanConfig
     if paths:
         raise click.UsageError("Give either PATHs or a --manifest.")
     for name, option in _OF_OTHER_SCANS.items():
-        if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
-            message = f"{option} does not go with --manifest: its parts go to --out-dir, and what is there is always gone on with."
+        if is_on_command_line(ctx, name):
+            message = (
+                f"{option} does not go with --manifest: its parts go to --out-dir, and what is "
+                "there is always gone on with."
+            )
             raise click.UsageError(message)
     check_patience(config)
     if find_spec("pyarrow") is None:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import click
 
+from zipocr.cli.formats import check_format
 from zipocr.cli.interrupts import graceful_shutdown
 from zipocr.cli.options import FOLDER
 from zipocr.cli.terminal import say
+from zipocr.config import RESULT_FORMATS
 
 
 @click.command()
@@ -19,10 +21,18 @@ from zipocr.cli.terminal import say
     "--output",
     required=True,
     metavar="FILE",
-    help="File to write: Parquet if its name ends in .parquet, else CSV.",
+    help="File to write, whose name ends in .csv, .jsonl, .parquet, .sqlite or .db; or -, which is "
+    "standard output.",
+)
+@click.option(
+    "--format",
+    "name",
+    type=click.Choice(RESULT_FORMATS),
+    metavar="NAME",
+    help="What to write to standard output: csv, jsonl, parquet or sqlite; the default is csv.",
 )
 @click.option("--force", is_flag=True, help="Replace an output that is there.")
-def merge(parts: Path, *, output: str, force: bool) -> None:
+def merge(parts: Path, *, output: str, name: str | None, force: bool) -> None:
     """Put the parts of a large scan together.
 
     PARTS is the folder that 'zipocr scan --manifest FILE --out-dir PARTS' filled. All parts of one
@@ -41,9 +51,10 @@ def merge(parts: Path, *, output: str, force: bool) -> None:
         raise click.UsageError(
             "--output would stand among the parts; name a file in another folder."
         )
+    check_format(output, name)
     if output != STDOUT:
         refuse_existing(target, force=force)
     with graceful_shutdown():
         merger = find_parts(parts)
-        rows = merger.write(output, force=force)
+        rows = merger.write(output, name=name, force=force)
         say(f"{rows} rows of {len(merger.parts)} parts")

@@ -33,7 +33,7 @@ def model(name: str) -> None:
 
 
 def acceptance_table(model: Model) -> dict[str, list[str]]:
-    """The confidence from which a ZIP counts as read, for each share of errors the model can promise."""
+    """List the confidence from which a ZIP counts as read, for each promised error."""
     ways = {"with a directory": "acceptance_listed", "without": "acceptance_unlisted"}
     return {
         way: [f"{error:g} from {least:.4f}" for error, least in model.arrays[name].tolist()]

@@ -39,4 +39,4 @@ max_pixels_option = click.option(
     type=click.IntRange(1, MAX_PIXELS_LIMIT),
     help="Largest page that is decoded.",
 )
-results_argument = click.argument("results", metavar="RESULTS.csv", type=FILE)
+results_argument = click.argument("results", metavar="RESULTS", type=FILE)

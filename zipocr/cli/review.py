@@ -41,7 +41,7 @@ SWITCH_SECONDS = 0.0005
     default=DEFAULTS.port,
     type=click.IntRange(0, 65535),
     metavar="N",
-    help="Port to serve the page at, on this machine alone; the default, 0, takes one that is free.",
+    help="Port to serve the page at, on this machine alone; the default, 0, takes a free one.",
 )
 @click.option(
     "--no-browser", default=DEFAULTS.no_browser, is_flag=True, help="Only print the address."
@@ -72,7 +72,10 @@ SWITCH_SECONDS = 0.0005
     "--model",
     default=DEFAULTS.model,
     metavar="NAME|PATH",
-    help="Model to find the digits with: digits, mail or a model file; the default is the one of the results.",
+    help=(
+        "Model to find the digits with: digits, mail or a model file; the default is the one of "
+        "the results."
+    ),
 )
 def review(*, results: Path, **options: Any) -> None:
     """Go through what zipocr is not sure of, in the browser, from the keyboard.
@@ -92,7 +95,7 @@ def review(*, results: Path, **options: Any) -> None:
             "To review takes another package: pip install 'zipocr[review]'."
         ) from None
     from zipocr.results.corrections import open_corrections
-    from zipocr.results.csv_file import read_results
+    from zipocr.results.formats import read_results
     from zipocr.review.queue import line_up
 
     items = line_up(read_results(results), audit=config.audit, seed=config.seed)
@@ -143,7 +146,7 @@ def _serve(
 
 
 def usable_model(asked: str | None, recorded: str) -> str:
-    """Choose the model: the one asked for, which has to be there, else that of the results if it is there, else the usual one.
+    """Choose the model: as asked, else that of the results, else the default.
 
     Raises
     ------
@@ -196,5 +199,8 @@ def summary(session: Session, then: str) -> Iterator[str]:
         if counts.get(verdict)
     )
     pace = f"; {session.pace.seconds:.1f} s each" if session.pace.seconds is not None else ""
-    yield f"decided {decided} of {len(session.items)}{f' ({told})' if told else ''}; {session.pace.decided} in this sitting{pace}"
+    yield (
+        f"decided {decided} of {len(session.items)}{f' ({told})' if told else ''}; "
+        f"{session.pace.decided} in this sitting{pace}"
+    )
     yield f"next: {then}"

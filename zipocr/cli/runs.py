@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zipocr.cli.config_file import origins
 from zipocr.cli.logs import LOG, console
 from zipocr.cli.terminal import say
 from zipocr.errors import ExitCode
@@ -65,6 +66,7 @@ def limits_of(config: ScanConfig) -> dict[str, object]:
 def facts_of(config: ScanConfig) -> dict[str, object]:
     """Give what decides no row but is worth knowing years later."""
     return {
+        **origins(),
         "model_name": config.model,
         "directory_file": config.directory and to_text(config.directory),
         "jobs": config.jobs,
@@ -166,7 +168,10 @@ class Tally:
         pages = counts.total()
         yield from (f"failed: {name}: {failure}" for name, failure in self.named)
         if failed > len(self.named):
-            yield f"failed: {failed - len(self.named)} more, see the rows with one of the reasons {', '.join(sorted(FAILURES))}"
+            yield (
+                f"failed: {failed - len(self.named)} more, see the rows with one of the reasons "
+                f"{', '.join(sorted(FAILURES))}"
+            )
         if not pages:
             yield "warning: no images found"
         found = counts["read"] + counts["review"]
@@ -177,6 +182,12 @@ class Tally:
             yield f"skipped {self.skipped} other files"
         if self.changed:
             yield f"read anew, since they had changed: {self.changed} files"
-        parts = f"read {counts['read']}, to review {counts['review']}, unread {counts['unread']}, failed {failed}"
+        parts = (
+            f"read {counts['read']}, to review {counts['review']}, unread {counts['unread']}, "
+            f"failed {failed}"
+        )
         before = f", {self.earlier} of them before," if self.earlier else ""
-        yield f"{parts}; {pages} crops{before} in {seconds:.1f} s ({(pages - self.earlier) / max(seconds, 1e-9):.1f} crops per second)"
+        yield (
+            f"{parts}; {pages} crops{before} in {seconds:.1f} s "
+            f"({(pages - self.earlier) / max(seconds, 1e-9):.1f} crops per second)"
+        )

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from zipocr.cli.backends import check_backend, choose_backend
+from zipocr.cli.config_file import rank, without_overruled
+from zipocr.cli.formats import check_format
 from zipocr.cli.interrupts import graceful_shutdown
 from zipocr.cli.logs import LOG, log_outcome, logs
 from zipocr.cli.manifest import check_manifest, scan_manifest
@@ -35,7 +36,7 @@ from zipocr.cli.runs import (
 )
 from zipocr.cli.sizes import to_size
 from zipocr.cli.terminal import say
-from zipocr.config import BACKENDS, MAX_PIXELS_LIMIT, ScanConfig
+from zipocr.config import BACKENDS, MAX_PIXELS_LIMIT, RESULT_FORMATS, ScanConfig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,14 +53,23 @@ if TYPE_CHECKING:
     "--output",
     default=DEFAULTS.output,
     metavar="FILE",
-    help="CSV file to write; the default, -, is standard output.",
+    help="File to write, whose name ends in .csv, .jsonl, .parquet, .sqlite or .db; the default, "
+    "-, is standard output.",
+)
+@click.option(
+    "--format",
+    default=DEFAULTS.format,
+    type=click.Choice(RESULT_FORMATS),
+    metavar="NAME",
+    help="What to write to standard output: csv, jsonl, parquet or sqlite; the default is csv.",
 )
 @click.option(
     "--manifest",
     default=DEFAULTS.manifest,
     type=FILE,
     metavar="FILE",
-    help="Read the files that this file lists, by path or s3:// URL, instead of PATHs: Parquet or CSV with a column path, or lines.",
+    help="Read the files that this file lists, by path or s3:// URL, instead of PATHs: "
+    "Parquet or CSV with a column path or file, or lines.",
 )
 @click.option(
     "--out-dir",
@@ -82,13 +92,19 @@ if TYPE_CHECKING:
     show_default=True,
     type=click.Choice(BACKENDS),
     metavar="NAME",
-    help="What reads: serial, processes, dask, or auto for processes but none for up to 12 small images.",
+    help=(
+        "What reads: serial, processes, dask, or auto for processes but none for up to 12 small "
+        "images."
+    ),
 )
 @click.option(
     "--scheduler",
     default=DEFAULTS.scheduler,
     metavar="ADDRESS",
-    help="Where the scheduler of the Dask cluster is, like tcp://host:8786; without it one is started on this machine.",
+    help=(
+        "Where the scheduler of the Dask cluster is, like tcp://host:8786; without it one is "
+        "started on this machine."
+    ),
 )
 @click.option(
     "--jobs",
@@ -110,7 +126,10 @@ if TYPE_CHECKING:
     show_default=True,
     type=click.FloatRange(0, 1, min_open=True),
     metavar="E",
-    help="Share of ZIPs that may be wrong among those that count as read; the model knows the confidence it takes.",
+    help=(
+        "Share of ZIPs that may be wrong among those that count as read; the model knows the "
+        "confidence it takes."
+    ),
 )
 @click.option(
     "--min-confidence",
@@ -166,14 +185,20 @@ if TYPE_CHECKING:
     default=DEFAULTS.max_memory_per_worker,
     type=to_size,
     metavar="SIZE",
-    help="What a worker process may take, like 800M or 4G; a page that needs more is given up. The default is 2G.",
+    help=(
+        "What a worker process may take, like 800M or 4G; a page that needs more is given up. The "
+        "default is 2G."
+    ),
 )
 @click.option(
     "--patience",
     default=DEFAULTS.patience,
     type=click.FloatRange(0, min_open=True),
     metavar="SECONDS",
-    help="How long to wait for a file on S3 before the run ends; the default is 30, or half of --timeout.",
+    help=(
+        "How long to wait for a file on S3 before the run ends; the default is 30, or half of "
+        "--timeout."
+    ),
 )
 @click.option(
     "-v",
@@ -197,9 +222,9 @@ def scan(ctx: click.Context, /, *, paths: tuple[Path, ...], **options: Any) -> N
     """Read the ZIP code on every page of image files and folders.
 
     PATHs are PNG, JPEG, TIFF (all pages), BMP, WebP, PDF and HEIC files, and folders, which are
-    searched recursively for such files. Every page gets one row of CSV, in the order of the input.
-    An output file appears when it is complete; until then what is finished is kept in a journal
-    beside it, FILE.journal, that --resume goes on with. What made the rows is told in FILE.json.
+    searched recursively for such files. Every page gets one row, in the order of the input. An
+    output file appears when it is complete; until then what is finished is kept in a journal beside
+    it, FILE.journal, that --resume goes on with. What made the rows is told in FILE.json.
 
     Of very many files, --manifest FILE --out-dir DIR makes parts instead, which 'zipocr merge DIR'
     puts together.
@@ -210,7 +235,8 @@ def scan(ctx: click.Context, /, *, paths: tuple[Path, ...], **options: Any) -> N
     rows stand and say why); 2 for wrong usage; 3, 4, 5 and 6 for trouble with the list of ZIP
     codes, the model, the output or the processes; 130 if interrupted.
     """
-    config = ScanConfig(**options)  # every option is a field of its name
+    # Every option is a field of its name.
+    config = without_overruled(ctx, ScanConfig(**options))
     check_threshold(ctx, config)
     check_backend(config)
     if config.manifest or config.out_dir or not paths:
@@ -227,9 +253,8 @@ def scan(ctx: click.Context, /, *, paths: tuple[Path, ...], **options: Any) -> N
 
 def check_threshold(ctx: click.Context, config: ScanConfig) -> None:
     """Refuse what contradicts itself about when a ZIP counts as read, and what is no number."""
-    if (
-        ctx.get_parameter_source("max_error") is not ParameterSource.DEFAULT
-        and config.min_confidence is not None
+    if config.min_confidence is not None and 0 < rank(ctx, "max_error") == rank(
+        ctx, "min_confidence"
     ):
         raise click.UsageError(
             "--max-error and --min-confidence both choose the threshold; give one of them."
@@ -258,7 +283,7 @@ def check_places(paths: Sequence[Path], config: ScanConfig) -> None:
     if output.suffix.lower() in SUFFIXES or any(
         output.exists() and output.samefile(path) for path in paths if path.is_file()
     ):
-        message = f"{config.output} is an image; name the CSV file to write."
+        message = f"{config.output} is an image; name the file of results to write."
         raise click.BadParameter(message, param_hint="'--output'")
     if config.directory and output.exists() and output.samefile(config.directory):
         message = f"{config.output} is your list of ZIP codes; name another file to write."
@@ -266,6 +291,7 @@ def check_places(paths: Sequence[Path], config: ScanConfig) -> None:
     if config.debug and config.debug.resolve() in {path.resolve() for path in paths}:
         message = f"{config.debug} is what you scan; name another folder for the pictures."
         raise click.BadParameter(message, param_hint="'--debug'")
+    check_format(config.output, config.format)
 
 
 def _scan(paths: Sequence[Path], config: ScanConfig) -> ExitCode:
@@ -284,7 +310,13 @@ def _scan(paths: Sequence[Path], config: ScanConfig) -> ExitCode:
     if config.resume and (counts := completed(config.output, identity, listing.files)) is not None:
         tell([f"{config.output} is complete already"], config)
         return exit_code(counts)
-    with open_output(config.output, identity, resume=config.resume, force=config.force) as output:
+    with open_output(
+        config.output,
+        identity,
+        name=config.format,
+        resume=config.resume,
+        force=config.force,
+    ) as output:
         so_far = output.survey(listing.files)
         tally = Tally(skipped=listing.skipped, changed=so_far.changed)
         began = time.monotonic()

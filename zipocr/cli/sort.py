@@ -66,7 +66,8 @@ def sort(
     """
     from zipocr.images.lookup import sources_of
     from zipocr.output.sort import GroupBy, check, link_or_copy, plan
-    from zipocr.results.csv_file import read_results, to_cell
+    from zipocr.results.csv_file import to_cell
+    from zipocr.results.formats import read_results
 
     planned = plan(list(read_results(results)), sources_of(results, images), by=GroupBy(by))
     check(planned, into, copy=copy)

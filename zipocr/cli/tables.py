@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from zipocr.cli.terminal import show, show_as_it_is
-from zipocr.evaluate.report.text import advice, basis
+from zipocr.evaluation.report.text import advice, basis
 from zipocr.results.csv_file import to_cell
 from zipocr.types import dashed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from zipocr.evaluate.metrics import Evaluation, Figures
+    from zipocr.evaluation.metrics import Evaluation, Figures
 
 MIN_WIDTH = 100
 """Columns of a table where there is no terminal to say."""

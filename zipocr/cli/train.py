@@ -77,7 +77,10 @@ def _ending(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | 
     "--corrections",
     metavar="FILE.csv",
     type=FILE,
-    help="Pages whose ZIP a person confirmed or corrected, as zipocr review writes them, to teach to a model.",
+    help=(
+        "Pages whose ZIP a person knows, to teach to a model: corrections of zipocr review, or "
+        "labels with file and zip."
+    ),
 )
 @click.option(
     "--images",
@@ -234,7 +237,8 @@ def _is_learning(ctx: click.Context, corrections: Path | None, images: Path | No
         return False
     if corrections is None or images is None or "model_out" not in given:
         raise click.UsageError(
-            "To learn from corrected pages give --corrections FILE.csv, --images DIR and --model-out FILE.npz."
+            "To learn from corrected pages give --corrections FILE.csv, --images DIR and "
+            "--model-out FILE.npz."
         )
     if others := sorted(given - LEARNING - {"model_out", "jobs", "seed"}):
         option = next(each.opts[-1] for each in ctx.command.params if each.name == others[0])
@@ -264,7 +268,8 @@ def _check_request(
     """Refuse what could only fail after minutes of work, or would destroy the data."""
     if not wanted:
         raise click.UsageError(
-            "Nothing to do: give --model-out FILE.npz to write a model, --tune, or --holdout 6 or half."
+            "Nothing to do: give --model-out FILE.npz to write a model, --tune, or --holdout "
+            "6 or half."
         )
     if holdout and data != "digits":
         raise click.UsageError(

@@ -39,9 +39,14 @@ def acceptance_threshold(model: Model, max_error: float, *, use_directory: bool)
     way = "with a directory" if use_directory else "without a directory"
     if not len(table):
         raise ModelError(
-            f"Read {way}, the model promises no share of errors at all. Choose the threshold yourself with --min-confidence."
+            f"Read {way}, the model promises no share of errors at all. Choose the threshold "
+            "yourself with --min-confidence."
         )
-    message = f"Read {way}, the model promises no less than {table[0, 0]:g} wrong among the ZIPs it accepts, and not {max_error:g}."
+    message = (
+        f"Read {way}, the model promises no less than {table[0, 0]:g} wrong among the ZIPs it "
+        f"accepts, and not {max_error:g}."
+    )
     raise ModelError(
-        f"{message} Ask for --max-error {table[0, 0]:g}, or choose the threshold yourself with --min-confidence."
+        f"{message} Ask for --max-error {table[0, 0]:g}, or choose the threshold yourself with "
+        "--min-confidence."
     )

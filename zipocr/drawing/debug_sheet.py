@@ -1,4 +1,4 @@
-"""Debug pictures: everything one reading saw, on one sheet, from the same `Trace` that gave the CSV row.
+"""Debug pictures: one sheet of all that a reading saw, from the `Trace` that gave its row.
 
 A sheet is built from blocks, small pictures stacked or set side by side on white paper; no function
 knows where on the sheet it draws. Pictures are ``(H, W, 3) uint8`` in OpenCV's order blue, green,
@@ -418,7 +418,7 @@ def _wrapped(words: str, size: int, width: int) -> list[str]:
 
 
 def _fit(shape: tuple[int, ...], width: int, height: int) -> tuple[int, int]:
-    """Return the ``(height, width)`` at which a page fills its panel without being distorted, at least one pixel each way."""
+    """Return the ``(height, width)`` at which a page fits its panel undistorted."""
     room = width - 2 * PANEL_PADDING
     scale = min(room / shape[1], height / shape[0], MAX_ENLARGEMENT)
     return max(1, min(height, round(shape[0] * scale))), max(1, min(room, round(shape[1] * scale)))

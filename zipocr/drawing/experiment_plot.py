@@ -1,4 +1,4 @@
-"""The picture of an experiment: a few digits with both labels, the confusion matrix, and how accuracy depends on C and gamma.
+"""Plot of an experiment: digits with both labels, confusion matrix, accuracy by C and gamma.
 
 Matplotlib is an optional dependency (``zipocr[plots]``), imported when something is plotted.
 Figures are made without ``pyplot``: no global state, no window, no display needed. Nothing here
@@ -116,7 +116,10 @@ def new_figure(
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
     except ImportError as error:
-        message = f"Plotting needs matplotlib, which is not installed. Install it with: pip install 'zipocr[{extra}]'"
+        message = (
+            "Plotting needs matplotlib, which is not installed. Install it with: pip install "
+            f"'zipocr[{extra}]'"
+        )
         raise InputError(message) from error
     inside = 1 - 2 * margin
     layout = ConstrainedLayoutEngine(
@@ -169,7 +172,7 @@ def _plot_digit(axes: "Axes", image: NDArray[np.generic], actual: int, predicted
 
 
 def _plot_confusion(axes: "Axes", confusion: NDArray[np.integer]) -> None:
-    """Shade each row by its share of the actual digit, so that a rare digit reads like a frequent one; write the counts."""
+    """Shade each row by its share of the actual digit, and write the counts."""
     counts = np.asarray(confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1.15)
@@ -243,7 +246,7 @@ def _plot_tuning(axes: "Axes", tuning: TuningMap) -> None:
 
 
 def _log_edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the borders of the cells around rising values, each border midway between its neighbours on a logarithmic axis."""
+    """Return the borders of cells around rising values, midway on a logarithmic axis."""
     logs = np.log10(np.asarray(values, np.float64))
     steps = np.diff(logs) if len(logs) > 1 else np.ones(1)
     middles = logs[:-1] + np.diff(logs) / 2

@@ -1,4 +1,4 @@
-"""The only door to image files: which files are images, their pages as gray arrays, pictures written.
+"""Image files: which files are images, their pages as gray arrays, pictures written.
 
 Headers are read with Pillow before anything is decoded, since a small file can hold a picture that
 fills the memory. Pixels are decoded with OpenCV, which is right about 16 bit, MinIsWhite, CMYK and
@@ -108,7 +108,7 @@ Buffer: TypeAlias = bytes | memoryview
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFile:
-    """An image file to read, and the name its rows bear: a posix path relative to the PATH that it was found under.
+    """An image file to read, and the name in its rows, relative to the PATH it was found under.
 
     ``place`` is its path or URL as plain text, which takes half the memory of a `Path`: 215 instead
     of 411 MB for a million files.
@@ -125,7 +125,7 @@ class ImageFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """The image files found, in the order to read them, and how many other files were passed over."""
+    """The image files found, in reading order, and the number of other files."""
 
     files: tuple[ImageFile, ...]
     skipped: int
@@ -335,7 +335,7 @@ def _fetch(url: Url) -> bytes | Unread:
 
 
 def is_light(path: Path | Url) -> bool:
-    """Tell whether a file is so small and plain that decoding it can neither hang nor take much memory.
+    """Tell whether a file is small and plain: decoding it cannot hang or take much memory.
 
     Parameters
     ----------
@@ -536,7 +536,7 @@ def _read_page(image: Image.Image, data: Buffer, *, max_pixels: int) -> GrayImag
 
 
 def _sizes(image: Image.Image) -> Iterator[tuple[int, int]]:
-    """Sizes of a picture and of its tiles, each of which is decoded whole, however small the picture is."""
+    """Yield the sizes of a picture and of its tiles, each of which is decoded whole."""
     yield image.size
     if isinstance(image, TiffImageFile) and _TILE_WIDTH in image.tag_v2:
         yield int(image.tag_v2[_TILE_WIDTH]), int(image.tag_v2.get(_TILE_LENGTH, 0))
@@ -696,7 +696,7 @@ def write_png(path: Path, image: NDArray[np.uint8]) -> None:
 
 
 def encode_webp(image: NDArray[np.uint8]) -> bytes:
-    """Encode a picture as WebP without loss, a quarter the size of PNG: ``(H, W)`` gray or ``(H, W, 3)`` BGR, uint8.
+    """Encode a picture as lossless WebP: ``(H, W)`` gray or ``(H, W, 3)`` BGR, uint8.
 
     Raises
     ------

@@ -1,12 +1,15 @@
-"""The door to manifests: lists of the files to read, by path or URL, of any length. They are never in memory as a whole.
+"""Manifests: lists of files to read, by path or URL, never in memory as a whole.
 
-A manifest is a Parquet file with a column ``path`` (with the extra ``parquet``), CSV with such a
-column, or a text of one path a line. Relative paths are meant from the manifest's own folder.
+A manifest is a Parquet file with a column ``path`` or ``file`` (with the extra ``parquet``), CSV
+with such a column, or a text of one path a line. Relative paths are meant from the manifest's own
+folder. In a column ``file``, as results and labels have it, names are written as results write
+them.
 """
 
 import csv
 import hashlib
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import TextIOWrapper
@@ -16,9 +19,10 @@ from typing import TextIO
 from zipocr.errors import InputError, ZipocrError
 from zipocr.images.decode import ImageFile
 from zipocr.images.s3 import is_url
+from zipocr.results.csv_file import from_cell
 from zipocr.storage.untrusted import open_plain
 
-COLUMN = "path"
+PATH, FILE = "path", "file"
 _PARQUET = b"PAR1"
 _BATCH = 10_000
 _SHOWN = 400  # letters of names that an error repeats
@@ -56,7 +60,7 @@ def open_manifest(path: Path) -> Manifest:
     Raises
     ------
     InputError
-        If it cannot be read, has no column ``path``, or a path is none; the message says where.
+        If it cannot be read, has neither column, or a path is none; the message says where.
     """
     with _translated(path):
         with open_plain(path) as file:
@@ -76,44 +80,67 @@ def _entries(path: Path) -> Iterator[str]:
 
 
 def _from_text(path: Path) -> Iterator[tuple[str, str]]:
-    """Lines, or cells of CSV, and where they stand.
+    """Give lines, or cells of CSV, and where they are; empty lines do not count.
 
-    Empty lines do not count. Names of files may be any bytes.
+    Names of files may be any bytes.
     """
-    with TextIOWrapper(
-        open_plain(path), encoding="utf-8-sig", errors="surrogateescape", newline=""
-    ) as file:
-        first = next(csv.reader([file.readline()]), [])
+    plain = open_plain(path)
+    with TextIOWrapper(plain, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        line = file.readline().rstrip("\r\n")
+        header = next(csv.reader([line]), [])
         file.seek(0)
-        if COLUMN in first:
-            yield from _from_csv(file, first.index(COLUMN))
+        if (column := _column(header)) is not None:
+            yield from _from_csv(file, header, column)
             return
-        for number, line in enumerate(file, start=1):
-            if entry := line.rstrip("\r\n"):
-                yield f"Line {number}", entry
+        _refuse_header(line, path)
+        for number, entry in enumerate(file, start=1):
+            if found := entry.rstrip("\r\n"):
+                yield f"Line {number}", found
 
 
-def _from_csv(file: TextIO, column: int) -> Iterator[tuple[str, str]]:
-    lines = csv.reader(file, strict=True)
+def _column(names: Sequence[str]) -> int | None:
+    """Find the column that names files; None where there is none."""
+    lowered = [name.strip().lower() for name in names]
+    return next((lowered.index(name) for name in (PATH, FILE) if name in lowered), None)
+
+
+def _refuse_header(line: str, path: Path) -> None:
+    """Refuse a first line that names columns: it would be taken for a file that is missing."""
+    if not line or any(mark in line for mark in "./\\") or "\0" in line:
+        return
+    if not os.path.lexists(path.resolve().parent / line):
+        message = f"The manifest {path} begins with {line[:_SHOWN]!r}, which is no file."
+        cure = f"If it is a header, name the column of the files {PATH} or {FILE}."
+        raise InputError(f"{message} {cure}")
+
+
+def _from_csv(file: TextIO, header: Sequence[str], column: int) -> Iterator[tuple[str, str]]:
+    lines, read = csv.reader(file, strict=True), _reader_of(header[column])
     next(lines)
     for cells in lines:
         if cells:
-            yield f"Line {lines.line_num}", cells[column] if column < len(cells) else ""
+            yield f"Line {lines.line_num}", read(cells[column]) if column < len(cells) else ""
+
+
+def _reader_of(column: str) -> Callable[[str], str]:
+    """Choose what gets a name back from a cell of a column."""
+    return from_cell if column.strip().lower() == FILE else str
 
 
 def _from_parquet(path: Path) -> Iterator[tuple[str, str]]:
     from pyarrow import parquet
 
     with open_plain(path) as plain, parquet.ParquetFile(plain) as file:
-        if COLUMN not in file.schema_arrow.names:
-            there = ", ".join(file.schema_arrow.names)[:_SHOWN]
-            message = f"The manifest {path} has no column {COLUMN!r}, but {there}."
+        names = file.schema_arrow.names
+        if (column := _column(names)) is None:
+            there = ", ".join(names)[:_SHOWN]
+            message = f"The manifest {path} has no column {PATH!r} or {FILE!r}, but {there}."
             raise InputError(message)
-        number = 0
-        for batch in file.iter_batches(columns=[COLUMN], batch_size=_BATCH):
+        number, read = 0, _reader_of(names[column])
+        for batch in file.iter_batches(columns=[names[column]], batch_size=_BATCH):
             for value in batch.column(0).to_pylist():
                 number += 1
-                yield f"Row {number}", value if isinstance(value, str) else ""
+                yield f"Row {number}", read(value) if isinstance(value, str) else ""
 
 
 @contextmanager

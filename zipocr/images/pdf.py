@@ -120,7 +120,8 @@ def _draw_all(
         except pypdfium2.PdfiumError:
             lost += 1
             yield _unreadable(
-                f"page {number + 1}{' and what follows' if lost == MAX_LOST_PAGES else ''} is damaged"
+                f"page {number + 1}{' and what follows' if lost == MAX_LOST_PAGES else ''} is "
+                "damaged"
             )
             if lost == MAX_LOST_PAGES:
                 return
@@ -143,7 +144,10 @@ def _draw(
         if width * height > max_pixels:
             return Unread(
                 reason=Reason.TOO_LARGE,
-                detail=f"{width} x {height} at {DPI} dpi is more than {max_pixels} pixels (--max-pixels)",
+                detail=(
+                    f"{width} x {height} at {DPI} dpi is more than {max_pixels} pixels "
+                    "(--max-pixels)"
+                ),
             )
         return np.array(page.render(scale=SCALE, grayscale=True).to_numpy(), dtype=np.uint8)
     except MemoryError:

@@ -86,7 +86,7 @@ def _likeliest(spelt: Mapping[tuple[int, ...], float]) -> dict[tuple[int, ...], 
 
 
 def _search(run: Sequence[Sequence[float]]) -> dict[tuple[int, ...], float]:
-    """The most probable labellings of a run of frames, each with the probabilities of all classes."""
+    """Most probable labellings of a run of frames, given the probabilities of all classes."""
     # Each prefix with the probability of its ways that end in a blank, and of those that end in its
     # last class.
     first, *others = run
@@ -138,7 +138,7 @@ def _extend(
 
 
 def log_probabilities(readings: Sequence[Floats], texts: Sequence[str]) -> NDArray[np.float64]:
-    """Log probability of each string in each of some readings, however improbable: R times (T, 12), K strings of digits -> (R, K).
+    """Return the log probability of each string in each reading: R (T, 12), K strings -> (R, K).
 
     Notes
     -----
@@ -155,7 +155,7 @@ def log_probabilities(readings: Sequence[Floats], texts: Sequence[str]) -> NDArr
 
 
 def _collapse_blanks(frames: Floats) -> tuple[Floats, NDArray[np.float64]]:
-    """Frames that hold hardly anything but a blank taken for one, but for the last of them; and where each lies.
+    """Merge runs of frames that hold hardly anything but a blank, and tell where each lies.
 
     (T, 12) -> (T', 12), (T',). It may show each class once, which is what is likely in so many: two
     digits are not, nor one that lasts from a digit before them to one behind them.

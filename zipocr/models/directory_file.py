@@ -74,7 +74,7 @@ def _entries(text: str, shown: str) -> Iterator[tuple[str, Place]]:
 
 
 def _tidied(cells: list[str]) -> list[str]:
-    """Cells without stray blanks, and without the empty ones that spreadsheets leave at the end of a line."""
+    """Strip cells, and drop the empty ones that spreadsheets leave at the end of a line."""
     tidy = [" ".join(cell.split()) for cell in cells]
     while tidy and not tidy[-1]:
         tidy.pop()
@@ -88,7 +88,8 @@ def _header_length(cells: list[str], where: str) -> int:
         return 0
     if names != HEADER[: len(names)]:
         raise InputError(
-            f"{where}: the columns are {','.join(names)[:60]!r}. They have to be zip, or zip,city, or zip,city,state."
+            f"{where}: the columns are {','.join(names)[:60]!r}. They have to be zip, or "
+            "zip,city, or zip,city,state."
         )
     return len(names)
 

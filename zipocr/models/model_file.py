@@ -31,15 +31,17 @@ A small file can be packed so that it fills the memory.
 """
 ARRAYS = (
     "from_grid", "mean", "projection", "support", "support_counts", "dual", "intercepts", "gamma",
-    "votes", "whole", "fusion", "orientation", "rotation", "confidence_listed", "confidence_unlisted",
-    "acceptance_listed", "acceptance_unlisted",
+    "votes", "whole", "fusion", "orientation", "rotation",
+    "confidence_listed", "confidence_unlisted", "acceptance_listed", "acceptance_unlisted",
 )  # fmt: skip
 TABLES = ("acceptance_listed", "acceptance_unlisted")
 NETWORK = {
-    "network_1_weights": (16, 18), "network_2_weights": (32, 144), "network_3_weights": (64, 288), "network_4_weights": (96, 576),
-    "network_5_weights": (128, 576), "network_6_weights": (192, 384), "network_out_weights": (12, 96),
-    "network_1_biases": (16,), "network_2_biases": (32,), "network_3_biases": (64,), "network_4_biases": (96,),
-    "network_5_biases": (128,), "network_6_biases": (192,), "network_out_biases": (12,),
+    "network_1_weights": (16, 18), "network_2_weights": (32, 144), "network_3_weights": (64, 288),
+    "network_4_weights": (96, 576), "network_5_weights": (128, 576),
+    "network_6_weights": (192, 384), "network_out_weights": (12, 96),
+    "network_1_biases": (16,), "network_2_biases": (32,), "network_3_biases": (64,),
+    "network_4_biases": (96,), "network_5_biases": (128,),
+    "network_6_biases": (192,), "network_out_biases": (12,),
 }  # fmt: skip
 """Arrays of the network that reads lines, and their shapes (`zipocr.line.network.LAYERS`)."""
 SHAPES = {
@@ -67,11 +69,13 @@ def load_model(name_or_path: str) -> Model:
         found = unpack(path, most=MAX_BYTES)
     except FileNotFoundError:
         raise ModelError(
-            f"no model {name_or_path!r}: give {', '.join(SHIPPED)} or the path of a file made by 'zipocr train'"
+            f"no model {name_or_path!r}: give {', '.join(SHIPPED)} or the path of a file made "
+            "by 'zipocr train'"
         ) from None
     except ValueError as error:
         raise ModelError(
-            f"{path} is no model file ({error}): give {', '.join(SHIPPED)} or a file made by 'zipocr train'"
+            f"{path} is no model file ({error}): give {', '.join(SHIPPED)} or a file made by "
+            "'zipocr train'"
         ) from None
     return _checked(path, found)
 
@@ -94,7 +98,8 @@ def model_digest(name_or_path: str) -> str:
         return hashlib.sha256(read_plain(path)).hexdigest()
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"{path} cannot be read ({_told(error)}): give {', '.join(SHIPPED)} or a file made by 'zipocr train'"
+            f"{path} cannot be read ({_told(error)}): give {', '.join(SHIPPED)} or a file made "
+            "by 'zipocr train'"
         ) from None
 
 
@@ -136,7 +141,8 @@ def _checked(path: Path, found: dict[str, NDArray[Any]]) -> Model:
     missing = [name for name in ("passport", *ARRAYS, *NETWORK) if name not in found]
     if missing:
         raise ModelError(
-            f"{path} is no model of zipocr: it lacks {', '.join(missing)}; make one with 'zipocr train'"
+            f"{path} is no model of zipocr: it lacks {', '.join(missing)}; make one with "
+            "'zipocr train'"
         )
     try:
         card = parse_json(str(found.pop("passport")))
@@ -147,7 +153,8 @@ def _checked(path: Path, found: dict[str, NDArray[Any]]) -> Model:
         ) from None
     if version != FORMAT:
         raise ModelError(
-            f"{path} has model format {str(version)[:_SHOWN]}, this program reads {FORMAT}; make the model anew with 'zipocr train'"
+            f"{path} has model format {str(version)[:_SHOWN]}, this program reads {FORMAT}; "
+            "make the model anew with 'zipocr train'"
         )
     if trouble := _trouble(card, found):
         raise ModelError(f"{path} {trouble}; make the model anew with 'zipocr train'")

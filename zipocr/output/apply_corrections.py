@@ -16,8 +16,9 @@ from zipocr.errors import InputError, OutputError
 from zipocr.images.lookup import named
 from zipocr.output.run import own_version, refuse_foreign_facts
 from zipocr.results.corrections import Decision, Verdict
-from zipocr.results.csv_file import Row, format_rows, read_lines, sidecar_path, to_cell, unread_row
-from zipocr.storage.atomic import WholeFile, refuse_existing, write_whole
+from zipocr.results.csv_file import Row, format_rows, sidecar_path, to_cell, unread_row
+from zipocr.results.formats import open_results, read_lines
+from zipocr.storage.atomic import refuse_existing, write_whole
 from zipocr.types import ZIP_LENGTH, Place, Reason, Status, dashed
 
 Decisions: TypeAlias = Mapping[tuple[str, int], Decision]
@@ -83,7 +84,10 @@ def check(results: Path, decisions: Decisions) -> None:
         if seen[row.file, row.page] > 1:
             raise InputError(f"{where}, is in the results twice. Write them anew with zipocr scan.")
         if decision.read_zip != read:
-            told = f"{decision.read_zip or 'nothing'} was read when it was decided about, and these results have {read or 'nothing'}"
+            told = (
+                f"{decision.read_zip or 'nothing'} was read when it was decided about, and these "
+                f"results have {read or 'nothing'}"
+            )
             cure = "Apply the corrections to the results they were made of, or review these."
             raise InputError(f"{where}: {told}. {cure}")
     lost = [f"{to_cell(file)} page {page}" for file, page in decisions if not seen[file, page]]
@@ -91,7 +95,8 @@ def check(results: Path, decisions: Decisions) -> None:
         named = ", ".join(lost[:_NAMED]) + (" and others" if len(lost) > _NAMED else "")
         cure = "Apply the corrections to the results they were made of."
         raise InputError(
-            f"{len(lost)} of {len(decisions)} decisions are about pages that are not in the results: {named}. {cure}"
+            f"{len(lost)} of {len(decisions)} decisions are about pages that are not in the "
+            f"results: {named}. {cure}"
         )
 
 
@@ -140,17 +145,18 @@ def apply(
     refuse_foreign_facts(target, force=force)
     check(results, decisions)
     counts: Counter[str] = Counter()
-    with WholeFile(target, force=force) as file:
-        for text, row in read_lines(results):
+    lines = read_lines(results)
+    header, _ = next(lines)
+    with open_results(str(target), force=force, header=header) as written:
+        for text, row in lines:
             decision = None if row is None else decisions.get((row.file, row.page))
             if row is None or decision is None:
-                file.write(text.encode())
-                counts["untouched"] += row is not None
+                written.write_lines(text)
+                counts["untouched"] += 1
                 continue
             ending = text[len(text.rstrip("\r\n")) :]
-            file.write(
-                (format_rows([decided(row, decision, places)]).rstrip("\n") + ending).encode()
-            )
+            line = format_rows([decided(row, decision, places)]).rstrip("\n") + ending
+            written.write_lines(line)
             counts[decision.decision.value] += 1
     return counts
 

@@ -1,4 +1,4 @@
-"""Where outcomes go: through a journal into a CSV file that appears whole, or straight to standard output.
+"""Outputs of a run: a file that appears whole, with a journal, or standard output.
 
 While a run goes on ``results.csv.journal`` stands there; from its end on ``results.csv`` and
 ``results.csv.json``, which says what made it.
@@ -25,14 +25,8 @@ from zipocr.batch.read_files import BatchSettings, FileResult
 from zipocr.errors import InputError, OutputError
 from zipocr.images.decode import ImageFile, stamp_of, stamped
 from zipocr.models.model_file import model_digest
-from zipocr.results.csv_file import (
-    STDOUT,
-    ResultsWriter,
-    open_results,
-    parse_rows,
-    sidecar_path,
-    to_cell,
-)
+from zipocr.results.csv_file import STDOUT, parse_rows, sidecar_path, to_cell
+from zipocr.results.formats import ResultsWriter, open_results, update_results
 from zipocr.storage.atomic import Version, refuse_existing, version_of, write_whole
 from zipocr.storage.journal import Journal, differences, open_journal
 from zipocr.storage.untrusted import open_plain, parse_json, read_plain
@@ -102,7 +96,7 @@ class Output(Protocol):
     def write(self, outcome: FileResult, *, read: int | str, stamp: str) -> int:
         """Take the outcome of an input, by its number or name, and give its position."""
 
-    def complete(self, positions: Iterable[int], facts: Metadata) -> None:
+    def complete(self, positions: Sequence[int], facts: Metadata) -> None:
         """Make the results whole, in this order; ``facts`` go into the JSON beside them."""
 
 
@@ -126,12 +120,12 @@ class DirectOutput:
         self._writer.flush()
         return UNREAD
 
-    def complete(self, positions: Iterable[int], facts: Metadata) -> None:
+    def complete(self, positions: Sequence[int], facts: Metadata) -> None:
         """Do nothing: all rows are out."""
 
 
 class FileOutput:
-    """A CSV file, gathered in a journal.
+    """A file of results, gathered in a journal.
 
     Parameters
     ----------
@@ -189,7 +183,10 @@ class FileOutput:
         try:
             yield
         except (InputError, LookupError, TypeError) as error:
-            message = f"The journal of {self._target} holds what zipocr did not write ({error!r}). Start anew with --force."
+            message = (
+                f"The journal of {self._target} holds what zipocr did not write ({error!r}). Start "
+                "anew with --force."
+            )
             raise OutputError(message) from error
 
     def write(self, outcome: FileResult, *, read: int | str, stamp: str) -> int:
@@ -197,19 +194,44 @@ class FileOutput:
         record = {"read": read, "stamp": stamp, "rows": outcome.lines, "failures": outcome.failures}
         return self._journal.append(record)
 
-    def publish(self, positions: Iterable[int], facts: Metadata) -> None:
-        """Write the CSV, whole, from records of the journal, and what made it beside it."""
-        stamps, written = hashlib.sha256(), 0
-        opened = open_results(str(self._target), force=self._force, known=self._known)
-        with self._translated(), opened as results:
-            for record in self._journal.read(positions):
-                results.write_lines(record["rows"])
-                stamps.update(_ended(record["stamp"]))
-                written += 1
-        versions = {"sha256": stamps.hexdigest(), "superseded": self.readings - written}
+    def publish(self, positions: Sequence[int], facts: Metadata, *, in_place: bool = False) -> None:
+        """Write the results from records of the journal, and what made them beside them.
+
+        They are written whole, or, ``in_place``, brought up to date if their format can do that.
+        """
+        with self._translated():
+            stamps = self._update(positions) if in_place else None
+            stamps = stamps or self._write_whole(positions)
+        versions = {"sha256": stamps.hexdigest(), "superseded": self.readings - stamps.count}
         told = {**self._identity, **facts, "input_versions": versions, **self._circumstances()}
         text = json.dumps(told, indent=1).encode() + b"\n"
         write_whole(self._facts_file, text, force=self._force, known=self._known)
+
+    def _write_whole(self, positions: Iterable[int]) -> "_Stamps":
+        """Write the results anew, and give the stamps of their files."""
+        stamps = _Stamps()
+        with open_results(str(self._target), force=self._force, known=self._known) as results:
+            for text in self._lines(positions, stamps):
+                results.write_lines(text)
+        return stamps
+
+    def _update(self, positions: Iterable[int]) -> "_Stamps | None":
+        """Bring the results up to date, and give the stamps of their files.
+
+        None where the file has to be written anew.
+        """
+        stamps = _Stamps()
+        if not update_results(self._target, self._lines(positions, stamps)):
+            return None
+        if found := version_of(self._target):
+            self._known.add(found)
+        return stamps
+
+    def _lines(self, positions: Iterable[int], stamps: "_Stamps") -> Iterator[str]:
+        """Give the rows of records, and note the stamp of each."""
+        for record in self._journal.read(positions):
+            stamps.add(record["stamp"])
+            yield record["rows"]
 
     def _circumstances(self) -> dict[str, Any]:
         """Say when and where the results were made, and of what bytes they are."""
@@ -222,15 +244,20 @@ class FileOutput:
             "results": {"file": to_cell(self._target.name), "sha256": _digest(self._target)},
         }
 
-    def complete(self, positions: Iterable[int], facts: Metadata) -> None:
-        """Write the CSV and remove the journal."""
+    def complete(self, positions: Sequence[int], facts: Metadata) -> None:
+        """Write the results and remove the journal."""
         self.publish(positions, facts)
         self._journal.remove()
 
 
 @contextmanager
 def open_output(
-    target: str, identity: Metadata, *, resume: bool = False, force: bool = False
+    target: str,
+    identity: Metadata,
+    *,
+    name: str | None = None,
+    resume: bool = False,
+    force: bool = False,
 ) -> Iterator[Output]:
     """Open an output for writing.
 
@@ -241,6 +268,8 @@ def open_output(
         are written directly as well.
     identity : mapping
         What the run is; see `identify`.
+    name : str, optional
+        Name of the format, where the target does not tell it.
     resume : bool
         Go on with the journal of an earlier run, if there is one.
     force : bool
@@ -261,7 +290,7 @@ def open_output(
     """
     path = Path(os.path.realpath(target))
     if target == STDOUT or (path.exists() and not path.is_file()):
-        with open_results(target) as writer:
+        with open_results(target, name=name) as writer:
             yield DirectOutput(writer)
         return
     journal = sidecar_path(path, ".journal")
@@ -335,7 +364,10 @@ def completed(
     except (OSError, ValueError, KeyError, TypeError):
         return None
     if is_its and changes:
-        message = f"{target} is complete, and was made otherwise: {'; '.join(changes)}. Replace it with --force, or write to another file."
+        message = (
+            f"{target} is complete, and was made otherwise: {'; '.join(changes)}. Replace it with "
+            "--force, or write to another file."
+        )
         raise OutputError(message)
     if is_its and versions != stamps_digest(stamp for _, stamp in stamped(files)):
         changed = f"{target} is complete, and inputs have changed since they were read."
@@ -346,14 +378,27 @@ def completed(
 
 def stamps_digest(stamps: Iterable[str]) -> str:
     """Tell the versions of a list of inputs from any others."""
-    digest = hashlib.sha256()
+    noted = _Stamps()
     for stamp in stamps:
-        digest.update(_ended(stamp))
-    return digest.hexdigest()
+        noted.add(stamp)
+    return noted.hexdigest()
 
 
-def _ended(stamp: str) -> bytes:
-    return b"%s\0" % stamp.encode("utf-8", "surrogatepass")
+class _Stamps:
+    """Number of stamps, and a digest of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._digest = hashlib.sha256()
+
+    def add(self, stamp: str) -> None:
+        """Note a stamp."""
+        self.count += 1
+        self._digest.update(b"%s\0" % stamp.encode("utf-8", "surrogatepass"))
+
+    def hexdigest(self) -> str:
+        """Tell them from any others."""
+        return self._digest.hexdigest()
 
 
 def _digest(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Runs too large for one file: each shard of a manifest becomes one Parquet part, and the parts that are missing are what is left to do.
+"""Runs too large for one file: each shard of a manifest becomes one Parquet part.
 
 A part carries what its run is (the manifest, the model, options, versions), the number of its
 shard, how many there are, how the pages came out, and a digest of the stamps that its files had: if
@@ -9,7 +9,7 @@ made at any time, and merged when all are there.
 import os
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
@@ -19,12 +19,11 @@ from zipocr.images.decode import ImageFile, stamped
 from zipocr.images.manifest import Manifest
 from zipocr.images.s3 import PATIENCE
 from zipocr.output.run import stamps_digest
-from zipocr.results.csv_file import Row, open_results
+from zipocr.results.csv_file import Row
+from zipocr.results.formats import open_results
 from zipocr.results.parquet_file import (
     ROWS,
     Metadata,
-    RowWriter,
-    open_parquet,
     read_facts,
     read_rows,
     write_part,
@@ -161,7 +160,7 @@ def open_parts(
     force: bool,
     patience: float = PATIENCE,
 ) -> Iterator[Parts]:
-    """Open a folder for the parts of a run; it is made if need be, and kept from other runs meanwhile.
+    """Open a folder for the parts of a run, made if need be and locked against other runs.
 
     Parameters
     ----------
@@ -192,7 +191,10 @@ def open_parts(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        message = f"Cannot make the folder {folder}: {error.strerror}. Choose another place with --out-dir."
+        message = (
+            f"Cannot make the folder {folder}: {error.strerror}. Choose another place with "
+            "--out-dir."
+        )
         raise OutputError(message) from error
     # For its lock; what is finished, the parts say.
     with open_journal(folder / "parts.journal", identity, resume=True, force=force):
@@ -269,7 +271,10 @@ def _facts_of_own(path: Path, identity: Metadata, shard: int) -> PartFacts | Non
         )
         raise OutputError(message)
     if changes := differences(facts.identity, identity):
-        message = f"{path} was made otherwise: {'; '.join(changes)}. Give the same again, or start anew with --force."
+        message = (
+            f"{path} was made otherwise: {'; '.join(changes)}. Give the same again, or start anew "
+            "with --force."
+        )
         raise OutputError(message)
     return facts
 
@@ -278,7 +283,10 @@ def _refuse_others(folder: Path, shards: int) -> None:
     own = {part_path(folder, shard) for shard in range(1, shards + 1)}
     for path in _parquet_files(folder):
         if path not in own:
-            message = f"{path} is no part of this run. Choose another --out-dir, or start anew with --force."
+            message = (
+                f"{path} is no part of this run. Choose another --out-dir, or start anew with "
+                "--force."
+            )
             raise OutputError(message)
 
 
@@ -294,10 +302,11 @@ class Merger:
     identity: Metadata
     counts: Mapping[str, int]
 
-    def write(self, target: str, *, force: bool = False) -> int:
+    def write(self, target: str, *, name: str | None = None, force: bool = False) -> int:
         """Write all rows to one file, which appears whole, and count them.
 
-        Only with ``force`` it may replace one.
+        Only with ``force`` it may replace one. ``name`` is that of the format, where the target
+        does not tell it.
 
         Raises
         ------
@@ -306,25 +315,13 @@ class Merger:
         OutputError
             If the file cannot be written.
         """
-        written = 0
-        with ExitStack() as stack:
-            results = stack.enter_context(self._open(target, force=force))
+        written, facts = 0, {"identity": self.identity, "counts": self.counts}
+        with open_results(target, name=name, force=force, facts=facts) as results:
             for part in self.parts:
                 rows = list(read_rows(part))
                 results.write(rows)
                 written += len(rows)
         return written
-
-    @contextmanager
-    def _open(self, target: str, *, force: bool) -> Iterator[RowWriter]:
-        if Path(target).suffix == PARQUET:
-            with open_parquet(
-                Path(target), {"identity": self.identity, "counts": self.counts}, force=force
-            ) as rows:
-                yield rows
-        else:
-            with open_results(target, force=force) as results:
-                yield results
 
 
 def find_parts(folder: Path) -> Merger:
@@ -339,16 +336,25 @@ def find_parts(folder: Path) -> Merger:
     for path in _parquet_files(folder):
         facts = _read_part(path)
         if facts is None:
-            message = f"{path} is no part that 'zipocr scan --manifest' wrote, or damaged. Take it away, or scan again."
+            message = (
+                f"{path} is no part that 'zipocr scan --manifest' wrote, or damaged. Take it away, "
+                "or scan again."
+            )
             raise InputError(message)
         first = next(iter(found.values()), (path, facts))
         _refuse_unlike(first, (path, facts))
         if facts.shard in found:
-            message = f"{found[facts.shard][0].name} and {path.name} are the same part. Take one of them away."
+            message = (
+                f"{found[facts.shard][0].name} and {path.name} are the same part. Take one of them "
+                "away."
+            )
             raise InputError(message)
         found[facts.shard] = path, facts
     if not found:
-        message = f"There are no parts in {folder}. Make some with 'zipocr scan --manifest FILE --out-dir DIR'."
+        message = (
+            f"There are no parts in {folder}. Make some with 'zipocr scan --manifest FILE "
+            "--out-dir DIR'."
+        )
         raise InputError(message)
     return _merger([found[shard] for shard in sorted(found)])
 
@@ -361,7 +367,10 @@ def _refuse_unlike(first: tuple[Path, PartFacts], other: tuple[Path, PartFacts])
     )
     if changes:
         told = "; ".join(change.removeprefix("run ") for change in changes)
-        message = f"{other[0].name} is of another run than {first[0].name}: {told}. Merge one run at a time."
+        message = (
+            f"{other[0].name} is of another run than {first[0].name}: {told}. Merge one run at a "
+            "time."
+        )
         raise InputError(message)
 
 
@@ -385,7 +394,10 @@ def _refuse_gaps(found: Sequence[int], shards: int) -> None:
         if after - before > 1
     ]
     if gaps:
-        message = f"Of {shards} parts {shards - len(found)} are missing: {_ranges(gaps)}. The scan that made the others makes these, too."
+        message = (
+            f"Of {shards} parts {shards - len(found)} are missing: {_ranges(gaps)}. The scan that "
+            "made the others makes these, too."
+        )
         raise InputError(message)
 
 

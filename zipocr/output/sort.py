@@ -129,7 +129,8 @@ def check(plan: Plan, into: Path, *, copy: bool) -> None:
         place = into / folder
         if place.is_symlink() or (place.exists() and not place.is_dir()):
             raise OutputError(
-                f"{to_cell(str(place))} is no folder, or a link to one. Remove it, or sort into another folder."
+                f"{to_cell(str(place))} is no folder, or a link to one. Remove it, or sort "
+                "into another folder."
             )
     others = [
         to_cell(str(into / entry.folder / entry.name))
@@ -140,7 +141,8 @@ def check(plan: Plan, into: Path, *, copy: bool) -> None:
     if others:
         named = ", ".join(others[:_NAMED]) + (" and others" if len(others) > _NAMED else "")
         raise OutputError(
-            f"{len(others)} of the names are taken by other files: {named}. Nothing was sorted; sort into another folder."
+            f"{len(others)} of the names are taken by other files: {named}. Nothing was "
+            "sorted; sort into another folder."
         )
 
 
@@ -188,7 +190,10 @@ def link_or_copy(entry: Entry, into: Path, *, copy: bool) -> bool:
     except OSError as error:
         cure = "Sort into another folder."
         if not copy and error.errno in _NO_LINK:
-            cure = "Links need a folder on the same disk as the images, and leave to link them: sort into another folder, or give --copy."
+            cure = (
+                "Links need a folder on the same disk as the images, and leave to link them: sort "
+                "into another folder, or give --copy."
+            )
         raise OutputError(
             f"Cannot write {to_cell(str(target))}: {error.strerror}. {cure}"
         ) from error

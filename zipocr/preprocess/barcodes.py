@@ -1,4 +1,4 @@
-"""Postal barcodes, taken off the page: rows of upright bars above or below the writing (POSTNET, PLANET, Intelligent Mail).
+"""Removal of postal barcodes: rows of upright bars (POSTNET, PLANET, Intelligent Mail).
 
 As ink they would be a second line of writing, or the only one.
 """

@@ -65,13 +65,13 @@ def close_gaps(page: GrayImage, width: float) -> GrayImage:
 
 
 def otsu(flat: GrayImage) -> tuple[float, InkMask]:
-    """One threshold for the whole flattened page, up to which grey is ink, and that ink (Otsu, 1979). (H, W) uint8 -> (H, W) bool."""
+    """Binarize a page by one threshold (Otsu, 1979): (H, W) uint8 -> grey level, (H, W) bool."""
     level, drawn = cv2.threshold(flat, 0, 1, cv2.THRESH_BINARY_INV | cv2.THRESH_OTSU)
     return level, np.asarray(drawn, np.uint8).view(np.bool_)
 
 
 def has_ink(flat: GrayImage, ink: InkMask) -> bool:
-    """Whether a threshold parted ink from paper, or only the paper's own noise: (H, W) uint8 flattened, (H, W) bool.
+    """Tell whether a threshold parted ink from paper, or only the noise of the paper.
 
     Half of any noise lies below any threshold, 2.7 of the lighter half's deviations under its mean
     when it is Gaussian; the faintest writing measured lies 5 deviations under its paper.

@@ -1,4 +1,4 @@
-"""What lies beside the paper on a crop, made paper: the lid of the scanner, the desk, another sheet.
+"""Removal of what surrounds the paper on a crop: scanner lid, desk, another sheet.
 
 Left as it is, a black lid is the largest piece of ink on the page, and a white one leaves a line
 where darker paper begins. A border reaches along a side, differs from the paper, and ends sharply
@@ -125,7 +125,7 @@ def _depths(beyond: NDArray[np.bool_]) -> NDArray[np.intp]:
 def _straightened(
     depths: NDArray[np.intp], own: NDArray[np.intp], most: int
 ) -> NDArray[np.intp] | None:
-    """The straight line from 0 to `most` that depths lie on in some columns of their own, in all columns; None where they do not."""
+    """Fit a straight line from 0 to `most` to depths of columns; None where none fits."""
     third = len(own) // 3
     if third == 0:
         return None
@@ -150,7 +150,7 @@ def _around(
 
 
 def _fill(bare: GrayImage, page: GrayImage, depths: NDArray[np.intp]) -> None:
-    """Gives a border of a page the brightness of the paper, in what becomes the page without borders."""
+    """Paint a border of a page in the brightness of its paper, in a copy."""
     inside, outside = map(np.median, _around(page, depths))
     rows = np.arange(len(page))[:, None]
     if DARKEST * outside < inside < outside:

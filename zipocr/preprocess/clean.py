@@ -1,4 +1,4 @@
-"""Takes away ink that is no handwriting, specks, ruled lines, boxes and the borders of the crop, and closes the gaps of dead scan lines."""
+"""Removal of specks, rules, boxes and cut-off neighbours, and bridging of gaps."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -73,7 +73,7 @@ def estimate_text_height(parts: Components) -> float:
 
 
 def bridge_gaps(parts: Components, height: float) -> Components:
-    """Closes narrow gaps between strokes that lie one above the other, as dead scan lines, folds and erased rules leave them.
+    """Bridge narrow gaps between strokes one above the other: dead scan lines, folds, erased rules.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def _is_writing(box: ComponentBox, height: int) -> bool:
 
 
 def _is_frame(box: ComponentBox, width: int, largest: Sequence[ComponentBox]) -> bool:
-    """Whether a component is a wide frame on a page of so many columns, or a box around another one of some height."""
+    """Tell whether a component is a wide frame, or a box around another component."""
     left, top, wide, tall, area = box
     around = wide * tall
     if tall < MIN_HEIGHT or area >= HOLLOW_SHARE * around:
@@ -245,7 +245,7 @@ def _run(height: float) -> int:
 def _could_hold_line(
     starts: NDArray[np.int32], sizes: NDArray[np.int32], height: float, least: float
 ) -> bool:
-    """Whether components reach far enough along one axis, one behind the other, for a line as long as `least` pixels to lie in them.
+    """Tell whether components reach far enough along an axis to hold a line `least` pixels long.
 
     (N,) first places and sizes of their boxes. Runs of a line are bridged over less than a run.
     """
@@ -356,7 +356,7 @@ def _erase_line(ink: InkMask, line: InkMask, height: float) -> None:
 def _level(
     x: NDArray[np.intp], y: NDArray[np.intp], length: int, degree: int
 ) -> NDArray[np.float64]:
-    """The row of a line of pixels in each of its columns: (N,) columns from 0, (N,) rows -> (length,).
+    """Return the row of a line of pixels in each column: (N,) columns, (N,) rows -> (length,).
 
     The polynomial nearest to them in the least squares. Strokes that run along the line pull it
     off, so it is fitted anew to the nearer half. By the normal equations: `Polynomial.fit` takes
@@ -383,7 +383,7 @@ def _level(
 def _crossed(
     ink: InkMask, top: NDArray[np.int_], bottom: NDArray[np.int_], height: float
 ) -> NDArray[np.bool_]:
-    """Columns in which a stroke enters the band from above or below, and short ways between such: the foot of an 0 on its line."""
+    """Mark columns where a stroke enters the band, and short ways between: the foot of a 0."""
     last, columns = len(ink) - 1, np.arange(ink.shape[1])
     above = (
         ink[np.clip(top - 1, 0, last), columns]
@@ -403,7 +403,7 @@ def _crossed(
 
 
 def remove_specks(parts: Components, height: float) -> Components:
-    """Drops components smaller than a full stop, and what the border of the crop cut off of a neighbour: thin pieces along an edge.
+    """Drop components smaller than a full stop, and thin pieces of neighbours along an edge.
 
     Parameters
     ----------
@@ -425,7 +425,7 @@ def remove_specks(parts: Components, height: float) -> Components:
 
 
 def _is_speck(box: ComponentBox, page: tuple[int, ...], height: float) -> bool:
-    """Whether a component is too small for writing, or lies along an edge of the page and is too thin or short for a digit."""
+    """Tell whether a component is too small for writing, or a thin piece along an edge."""
     left, top, wide, tall, area = box
     if area < (SPECK * height) ** 2 or max(wide, tall) < SPECK * 1.5 * height:
         return True

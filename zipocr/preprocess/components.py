@@ -63,7 +63,7 @@ class ComponentBox(NamedTuple):
 
 
 class Components:
-    """Ink and what hangs together in it, labelled once, when first asked for. Nothing of it is ever changed.
+    """Ink and its connected components, labelled on first use. Immutable.
 
     Parameters
     ----------

@@ -129,7 +129,7 @@ def to_line_size(page: GrayImage) -> ScaledPage:
 
 
 def _fit(page: GrayImage, scaled: ScaledPage) -> ScaledPage:
-    """Return a page as it was scaled if its digits are about as high as wanted, or scale it anew."""
+    """Keep a scaled page whose digits are about as high as wanted, or scale it anew."""
     if scaled.text_height == 0:
         return scaled
     scaled_by = scaled.page.shape[0] / page.shape[0]

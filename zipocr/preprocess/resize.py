@@ -10,7 +10,7 @@ MAX_PIXELS = 4_000_000
 
 
 def downsample_by_two(page: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The means of each two by two pixels, without an odd last row or column: (H, W) -> (H / 2, W / 2) uint8.
+    """Halve a page by means of two by two pixels: (H, W) -> (H / 2, W / 2) uint8.
 
     What has no two rows or columns stays as it is.
     """

@@ -1,4 +1,4 @@
-"""Tells whether a page holds more than the one line of a ZIP: lines one below the other, an address, a whole envelope.
+"""Detection of pages with more than one text line: an address, a whole envelope.
 
 Where letters stand above others and beside others, both several times over, writing has two
 dimensions. That holds of a page turned by a quarter as well, and neither of the digits of one line,
@@ -51,7 +51,7 @@ def has_several_lines(parts: Components, height: float) -> bool:
 
 
 def is_sheet(parts: Components, least: float = MIN_PIXELS) -> bool:
-    """Whether a page is a sheet with lines of small writing, as a whole envelope is, by its ink as the first threshold has it.
+    """Tell whether a page is a sheet with lines of small writing, as a whole envelope is.
 
     Letters are `least` pixels high or more. To be asked before the page is brought to working size:
     a stamp on it would be taken for the digits, and the writing for dirt.
@@ -73,7 +73,7 @@ def is_sheet(parts: Components, least: float = MIN_PIXELS) -> bool:
 
 
 def _has_two_dimensions(letters: NDArray[np.int32], height: float, fewest: int) -> bool:
-    """Whether enough letters stand above others and enough beside others, and they reach far enough either way; (N, 5) boxes."""
+    """Tell whether letters stand above and beside others over a distance; (N, 5) boxes."""
     if len(letters) < 2 * fewest:
         return False
     left, top = letters[:, 0], letters[:, 1]
@@ -93,7 +93,7 @@ def _follow(
     high: NDArray[np.int32],
     height: float,
 ) -> int:
-    """How many have another behind them on one axis, and how many before, whichever is less, where they share enough of the other axis."""
+    """Count neighbours behind and before on one axis that overlap on the other; the less."""
     shared = np.minimum(high[:, None], high) - np.maximum(low[:, None], low)
     size = high - low
     gap = start - end[:, None]

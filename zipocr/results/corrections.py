@@ -1,4 +1,4 @@
-"""The door to corrections: what a person decided about pages, a line of CSV for each decision, the last one of a page counting.
+"""Corrections: what people decided about pages, one line of CSV each, the last one counting.
 
 The columns are the fields of `Decision`. Lines are only ever added: a decision that is taken back
 gets a line that says so. A last line that was cut short, as by a loss of power, is no decision and
@@ -154,14 +154,20 @@ def _check_header(line: bytes, name: str) -> None:
         [each for each in COLUMNS if each not in names],
     )
     if len(missing) == len(COLUMNS):
-        message = f"{name} is not a file of corrections: its first line is not {_HEADER}. Give one that zipocr review wrote."
+        message = (
+            f"{name} is not a file of corrections: its first line is not {_HEADER}. Give one that "
+            "zipocr review wrote."
+        )
         raise InputError(message)
     told = [
         f"{what} {', '.join(those)[:_SHOWN]}"
         for what, those in (("unknown:", unknown), ("missing:", missing))
         if those
     ]
-    message = f"{name} has other columns than corrections ({'; '.join(told) or 'in another order'}). They have to be {_HEADER}."
+    message = (
+        f"{name} has other columns than corrections ({'; '.join(told) or 'in another order'}). "
+        f"They have to be {_HEADER}."
+    )
     raise InputError(message)
 
 
@@ -219,7 +225,10 @@ def _trouble(decision: Decision) -> str:
         )
     if decided and (decision.zip == decision.read_zip) != (decision.decision is Verdict.CONFIRMED):
         right = Verdict.CORRECTED if decision.decision is Verdict.CONFIRMED else Verdict.CONFIRMED
-        return f"{decision.zip} where {decision.read_zip or 'nothing'} was read is not {decision.decision}; write {right}."
+        return (
+            f"{decision.zip} where {decision.read_zip or 'nothing'} was read is not "
+            f"{decision.decision}; write {right}."
+        )
     return ""
 
 
@@ -240,7 +249,7 @@ class CorrectionsFile:
         self._end = 0
 
     def begin(self) -> None:
-        """Read what there is, cut off a line that has no end, and write the header where there is none."""
+        """Read the file, cut off an unfinished line, and write the header of a new one."""
         found = _survey(self._path)
         self.last, self._end = found.last, found.whole
         with self._translated():
@@ -301,7 +310,10 @@ class CorrectionsFile:
         try:
             yield
         except OSError as error:
-            message = f"Cannot write {printable(self._path)}: {error.strerror}. What was decided before is safe in it."
+            message = (
+                f"Cannot write {printable(self._path)}: {error.strerror}. What was decided before "
+                "is safe in it."
+            )
             raise OutputError(message) from error
 
 
@@ -326,7 +338,10 @@ def open_corrections(path: Path) -> Iterator[CorrectionsFile]:
     OutputError
         If another review has it open, or it cannot be written.
     """
-    busy = f"Another review is writing to {printable(path)}. Go on in its page, end it, or choose another file with --labels-out."
+    busy = (
+        f"Another review is writing to {printable(path)}. Go on in its page, end it, or choose "
+        "another file with --labels-out."
+    )
     with take(path, busy=busy) as file:
         corrections = CorrectionsFile(path, file)
         corrections.begin()

@@ -1,4 +1,4 @@
-r"""The door of the results: one CSV row per page, written whole and read back as it was.
+r"""Rows of results, and the CSV that holds them: one line a page, read back as it was written.
 
 Cells that hold text (file names first of all) are written so that every name can be told from every
 other, fits on one line of valid UTF-8, and is not taken for a formula by a spreadsheet:
@@ -18,16 +18,15 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
-from typing import Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
 from zipocr.errors import InputError, OutputError, printable
-from zipocr.storage.atomic import Version, WholeFile
 from zipocr.storage.untrusted import open_plain
-from zipocr.types import Reason, Status, Unread, ZipReading, eaten_zeros
+from zipocr.types import Box, Reason, Status, Unread, ZipReading, eaten_zeros
 
 STDOUT = "-"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - the full-width forms are meant
@@ -64,9 +63,12 @@ class Row:
     runner_up_confidence: float | None
     city: str
     state: str
+    box: Box | None = None
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
+# Results of earlier versions lack the last columns.
+FEWEST_COLUMNS = COLUMNS.index("box")
 
 
 def to_row(
@@ -118,6 +120,7 @@ def to_row(
         runner_up_confidence=round(reading.runner_up_confidence, 4) if reading.runner_up else None,
         city=reading.city,
         state=reading.state,
+        box=reading.box,
     )
 
 
@@ -209,12 +212,12 @@ def format_rows(rows: Iterable[Row]) -> str:
     """Write rows as lines of CSV, without the header."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows(_to_cells(row) for row in rows)
+    writer.writerows(to_cells(row) for row in rows)
     return text.getvalue()
 
 
-def _to_cells(row: Row) -> list[str]:
-    """One cell a column. What a reader or a directory supplied as text is made safe as well."""
+def to_cells(row: Row) -> list[str]:
+    """Return one cell a column; what a reader or a directory supplied as text is made safe, too."""
     return [
         to_cell(row.file),
         str(row.page),
@@ -228,7 +231,26 @@ def _to_cells(row: Row) -> list[str]:
         _probability(row.runner_up_confidence),
         to_cell(row.city),
         to_cell(row.state),
+        "" if row.box is None else ";".join(map(str, corners(row.box))),
     ]
+
+
+def corners(box: Box) -> tuple[int, int, int, int]:
+    """List the sides of a box as the column ``box`` has them."""
+    return box.top, box.left, box.bottom, box.right
+
+
+def to_box(sides: Sequence[int]) -> Box:
+    """Make a box of its sides: top, left, bottom and right, in pixels.
+
+    Raises
+    ------
+    ValueError
+        If they enclose no pixels of a page.
+    """
+    if len(sides) != 4 or min(sides) < 0 or sides[0] >= sides[2] or sides[1] >= sides[3]:
+        raise ValueError(f"{';'.join(map(str, sides))[:_SHOWN]!r} is no box: top;left;bottom;right")
+    return Box(top=sides[0], left=sides[1], bottom=sides[2], right=sides[3])
 
 
 def _probability(value: float | None) -> str:
@@ -245,19 +267,27 @@ class Sink(Protocol):
         """Hand them on."""
 
 
-class ResultsWriter:
-    """Writes rows to an open file; `open_results` makes one."""
+class LineWriter(Protocol):
+    """What takes rows as `format_rows` writes them, in whatever format it keeps them."""
 
-    def __init__(self, sink: Sink) -> None:
+    def write_lines(self, text: str, /) -> None:
+        """Append rows."""
+
+    def flush(self) -> None:
+        """Hand on what was appended, if the format can be handed on in pieces."""
+
+
+HEADER = ",".join(COLUMNS) + "\n"
+
+
+class CsvWriter:
+    """Writes rows as CSV, to the letter."""
+
+    def __init__(self, sink: Sink, header: str) -> None:
         self._sink = sink
-        self._sink.write((",".join(COLUMNS) + "\n").encode())
+        self._sink.write(header.encode())
 
-    def write(self, rows: Iterable[Row]) -> None:
-        """Append rows and hand them on at once, so that who reads from a pipe need not wait."""
-        self.write_lines(format_rows(rows))
-        self.flush()
-
-    def write_lines(self, text: str) -> None:
+    def write_lines(self, text: str, /) -> None:
         """Append rows that `format_rows` wrote."""
         self._sink.write(text.encode())
 
@@ -267,48 +297,21 @@ class ResultsWriter:
 
 
 @contextmanager
-def open_results(
-    target: str, *, force: bool = True, known: set[Version] | None = None
-) -> Iterator[ResultsWriter]:
-    """Open the results for writing, the header first.
-
-    Parameters
-    ----------
-    target : str
-        A file, which appears (or is replaced) whole when the block ends without an error; or ``-``
-        for standard output.
-    force, known
-        What of files that are there may be replaced; see `zipocr.storage.atomic.WholeFile`.
-
-    Yields
-    ------
-    ResultsWriter
-        What takes the rows.
-
-    Raises
-    ------
-    OutputError
-        If the rows cannot be written.
-    BrokenPipeError
-        If whoever reads standard output has left.
-    """
-    if target == STDOUT:
-        sink = _Stdout()
-        yield ResultsWriter(sink)
-        sink.flush()
-    else:
-        with WholeFile(Path(target), force=force, known=known) as file:
-            yield ResultsWriter(file)
+def open_writer(sink: Sink, *, header: str, facts: Mapping[str, Any]) -> Iterator[LineWriter]:  # noqa: ARG001
+    """Begin CSV."""
+    yield CsvWriter(sink, header)
 
 
-class _Stdout:
+class Stdout:
     """Standard output as bytes, whatever the locale."""
 
     def write(self, data: bytes, /) -> None:
+        """Hand on bytes."""
         with standard_output() as stream:
             stream.buffer.write(data)
 
     def flush(self) -> None:
+        """Hand on what is buffered."""
         with standard_output() as stream:
             stream.buffer.flush()
 
@@ -356,36 +359,13 @@ def abandon_stdout() -> None:
     os.close(nowhere)
 
 
-def read_results(path: Path) -> Iterator[Row]:
-    """Read rows back from a results file.
-
-    Parameters
-    ----------
-    path : Path
-        A file that `open_results` wrote.
-
-    Yields
-    ------
-    Row
-        As they were written.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be opened or is no such file; the message names the line.
-    """
-    for _, row in read_lines(path):
-        if row is not None:
-            yield row
-
-
 def read_lines(path: Path) -> Iterator[tuple[str, Row | None]]:
-    """Read rows and what stands in the file for each, to the letter.
+    """Read rows and what the file has for each, to the letter; columns it lacks are empty.
 
     Parameters
     ----------
     path : Path
-        A file that `open_results` wrote.
+        A CSV file that zipocr wrote.
 
     Yields
     ------
@@ -411,15 +391,32 @@ def _read_lines(file: Iterable[str], *, shown: str) -> Iterator[tuple[str, Row |
     texts = _Texts(file)
     lines = csv.reader(texts, strict=True)
     try:
-        if next(lines, None) != list(COLUMNS):
-            message = f"{shown} is not a results file: its first line is not {','.join(COLUMNS)}."
-            raise InputError(message)
-        yield texts.take(), None
+        missing = _missing_columns(next(lines, []), shown=shown)
+        yield _extend(texts.take(), [f",{name}" for name in missing]), None
+        commas = [","] * len(missing)
         for cells in lines:
-            yield texts.take(), _from_cells(cells, where=f"{shown}, line {lines.line_num}")
+            where = f"{shown}, line {lines.line_num}"
+            if len(cells) + len(missing) != len(COLUMNS):
+                raise InputError(_other_columns(cells, where))
+            yield _extend(texts.take(), commas), from_cells(cells, where=where)
     except csv.Error as error:
         message = f"{shown}, line {texts.count}: {error}. {_CURE}"
         raise InputError(message) from error
+
+
+def _missing_columns(header: list[str], *, shown: str) -> tuple[str, ...]:
+    """Tell which columns the results of an earlier version lack; none where all are there."""
+    count = len(header)
+    if count < FEWEST_COLUMNS or header != list(COLUMNS[:count]):
+        message = f"{shown} is not a results file: its first line is not {','.join(COLUMNS)}."
+        raise InputError(message)
+    return COLUMNS[count:]
+
+
+def _extend(line: str, cells: Iterable[str]) -> str:
+    """Put cells behind the last one of a line, whose line end is kept."""
+    text = line.rstrip("\r\n")
+    return "".join([text, *cells, line[len(text) :]])
 
 
 class _Texts:
@@ -459,16 +456,23 @@ def parse_rows(text: str) -> Iterator[Row]:
     """
     try:
         for cells in csv.reader(io.StringIO(text, newline=""), strict=True):
-            yield _from_cells(cells, where="rows")
+            yield from_cells(cells, where="rows")
     except csv.Error as error:
         message = f"These are no rows: {error}."
         raise InputError(message) from error
 
 
-def _from_cells(cells: list[str], *, where: str) -> Row:
-    if len(cells) != len(COLUMNS):
-        message = f"{where}: {len(cells)} cells where there are {len(COLUMNS)} columns. {_CURE}"
-        raise InputError(message)
+def from_cells(cells: list[str], *, where: str) -> Row:
+    """Read a row from its cells; the last ones may be missing.
+
+    Raises
+    ------
+    InputError
+        If they are no row; the message begins with ``where`` they are.
+    """
+    if not FEWEST_COLUMNS <= len(cells) <= len(COLUMNS):
+        raise InputError(_other_columns(cells, where))
+    cells = cells + [""] * (len(COLUMNS) - len(cells))
     (
         file,
         page,
@@ -482,6 +486,7 @@ def _from_cells(cells: list[str], *, where: str) -> Row:
         runner_up_confidence,
         city,
         state,
+        box,
     ) = cells
     try:
         row = Row(
@@ -501,12 +506,17 @@ def _from_cells(cells: list[str], *, where: str) -> Row:
             else None,
             city=from_cell(city),
             state=from_cell(state),
+            box=to_box([int(side) for side in box.split(";")]) if box else None,
         )
         check_row(row)
     except ValueError as error:
         message = f"{where}: {str(error).rstrip('.')}. {_CURE}"
         raise InputError(message) from error
     return row
+
+
+def _other_columns(cells: Sequence[str], where: str) -> str:
+    return f"{where}: {len(cells)} cells where there are {len(COLUMNS)} columns. {_CURE}"
 
 
 def _from_probability(cell: str) -> float:

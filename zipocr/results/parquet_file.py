@@ -4,22 +4,33 @@ The columns are those of the CSV. Text is written as the CSV writes it, so that 
 its leading zeros and a file's name can be got back; lists are lists, and what is not there is null.
 """
 
+import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import parquet
 
 from zipocr.errors import InputError
-from zipocr.results.csv_file import COLUMNS, Row, check_row, from_cell, to_cell
-from zipocr.storage.atomic import WholeFile, written_whole
+from zipocr.results.csv_file import (
+    COLUMNS,
+    FEWEST_COLUMNS,
+    HEADER,
+    LineWriter,
+    Row,
+    Sink,
+    format_rows,
+    from_cells,
+)
+from zipocr.results.csv_file import to_cells as row_to_cells
+from zipocr.results.values import to_cells, to_values
+from zipocr.storage.atomic import written_whole
 from zipocr.storage.untrusted import open_plain, parse_json
-from zipocr.types import Reason, Status
 
 _TYPES = {
     "page": pa.int32(),
@@ -27,34 +38,30 @@ _TYPES = {
     "reason": pa.list_(pa.string()),
     "digit_confidences": pa.list_(pa.float64()),
     "runner_up_confidence": pa.float64(),
+    "box": pa.list_(pa.int32()),
 }
-_AS_IT_IS = frozenset(_TYPES) | {"status"}
 SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS])
-_MAY_BE_NULL = frozenset({"confidence", "runner_up_confidence"})
 _KEY, _CHECK = b"zipocr", b"zipocr_sha256"
 ROWS = "rows"
 """The fact that holds the number of rows and their checksum."""
+GROUP = 10_000
+"""Rows of a group of the file."""
 _COMPRESSION = "zstd"
 
 Metadata = Mapping[str, Any]
 
 
-class RowWriter(Protocol):
-    """What takes rows."""
-
-    def write(self, rows: Iterable[Row]) -> None:
-        """Take rows."""
-
-
 def write_part(path: Path, rows: Iterable[Row], facts: Metadata) -> None:
-    """Write rows, whole or not at all, and JSON facts about them. The same rows and facts give the same bytes.
+    """Write rows, whole or not at all, and JSON facts about them.
+
+    The same rows and facts give the same bytes.
 
     Raises
     ------
     OutputError
         If the file cannot be written.
     """
-    table = _to_table(rows)
+    table = _to_table(map(row_to_cells, rows))
     digest = RowDigest()
     digest.update(table.to_pylist())
     with written_whole(path) as stream:
@@ -100,30 +107,35 @@ def _metadata(facts: Metadata, digest: RowDigest) -> dict[bytes, bytes]:
 
 
 @contextmanager
-def open_parquet(path: Path, facts: Metadata, *, force: bool = True) -> Iterator[RowWriter]:
-    """Write very many rows, some at a time, to a file that appears when the block ends without an error.
-
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
-    """
-    with (
-        WholeFile(path, force=force) as file,
-        parquet.ParquetWriter(_Stream(file), SCHEMA, compression=_COMPRESSION) as writer,
-    ):
+def open_writer(sink: Sink, *, header: str, facts: Metadata) -> Iterator[LineWriter]:  # noqa: ARG001 - the header of CSV
+    """Write very many rows, some at a time; the facts, and a checksum of the rows, come last."""
+    stream = _Stream(sink)
+    with parquet.ParquetWriter(stream, SCHEMA, compression=_COMPRESSION) as writer:
         rows = _Rows(writer)
         yield rows
+        rows.write_pending()
         writer.add_key_value_metadata(_metadata(facts, rows.digest))
 
 
 class _Rows:
+    """Gathers rows for a group of the file; small ones would be slow to read."""
+
     def __init__(self, writer: Any) -> None:
         self.digest = RowDigest()
         self._writer = writer
+        self._pending: list[list[str]] = []
 
-    def write(self, rows: Iterable[Row]) -> None:
-        table = _to_table(rows)
+    def write_lines(self, text: str, /) -> None:
+        self._pending.extend(csv.reader(io.StringIO(text, newline=""), strict=True))
+        if len(self._pending) >= GROUP:
+            self.write_pending()
+
+    def flush(self) -> None:
+        """Do nothing: the file comes whole."""
+
+    def write_pending(self) -> None:
+        table = _to_table(self._pending)
+        self._pending.clear()
         self.digest.update(table.to_pylist())
         self._writer.write_table(table)
 
@@ -131,8 +143,8 @@ class _Rows:
 class _Stream(io.RawIOBase):
     """A file to write as pyarrow wants to see it."""
 
-    def __init__(self, file: WholeFile) -> None:
-        self._file = file
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
         self._written = 0
 
     def writable(self) -> bool:
@@ -140,7 +152,7 @@ class _Stream(io.RawIOBase):
 
     def write(self, data: Any, /) -> int:
         written = bytes(data)
-        self._file.write(written)
+        self._sink.write(written)
         self._written += len(written)
         return len(written)
 
@@ -161,8 +173,9 @@ def read_facts(path: Path) -> dict[str, Any] | None:
 
 
 def _checked_facts(file: Any) -> dict[str, Any]:
-    """Take the facts out of an open file, whose columns must be those of rows."""
-    if not file.schema_arrow.equals(SCHEMA):
+    """Take the facts out of an open file, whose columns must be those of rows, or earlier ones."""
+    count = len(file.schema_arrow)
+    if count < FEWEST_COLUMNS or not file.schema_arrow.equals(pa.schema(list(SCHEMA)[:count])):
         raise ValueError("it has other columns")
     metadata = file.metadata.metadata or {}
     if _KEY not in metadata:
@@ -188,33 +201,30 @@ def read_rows(path: Path) -> Iterator[Row]:
             for batch in file.iter_batches():
                 values = batch.to_pylist()
                 digest.update(values)
-                yield from map(_from_values, values)
+                yield from map(_to_row, values)
         digest.check(facts[ROWS])
     except Exception as error:  # as above
         message = f"{path} cannot be read ({error}). Remove it, and scan again."
         raise InputError(message) from error
 
 
-def _to_table(rows: Iterable[Row]) -> Any:
-    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-    for row in rows:
-        for name, values in columns.items():
-            value = getattr(row, name)
-            values.append(value if name in _AS_IT_IS else to_cell(value))
-    return pa.table(columns, schema=SCHEMA)
+def read_lines(path: Path) -> Iterator[tuple[str, Row | None]]:
+    """Read rows, and each as a line of CSV; first the CSV's header, and None.
+
+    Raises
+    ------
+    InputError
+        As `read_rows`.
+    """
+    yield HEADER, None
+    for row in read_rows(path):
+        yield format_rows([row]), row
 
 
-def _from_values(values: dict[str, Any]) -> Row:
-    empty = [name for name, value in values.items() if value is None and name not in _MAY_BE_NULL]
-    if empty or None in values["reason"] or None in values["digit_confidences"]:
-        message = f"nothing where {empty[0] if empty else 'a value of a list'} should be"
-        raise ValueError(message)
-    plain: dict[str, Any] = {
-        name: value if name in _AS_IT_IS else from_cell(value) for name, value in values.items()
-    }
-    plain["status"] = Status(plain["status"])
-    plain["reason"] = tuple(map(Reason, plain["reason"]))
-    plain["digit_confidences"] = tuple(plain["digit_confidences"])
-    row = Row(**plain)
-    check_row(row)
-    return row
+def _to_row(values: dict[str, Any]) -> Row:
+    return from_cells(to_cells(values), where="a row")
+
+
+def _to_table(rows: Iterable[Sequence[str]]) -> Any:
+    """Make a table of rows, given as cells."""
+    return pa.Table.from_pylist(list(map(to_values, rows)), schema=SCHEMA)

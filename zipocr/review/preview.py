@@ -220,7 +220,10 @@ class PreviewLoader:
             return f"It is not opened here. {' '.join(WHY[reason] for reason in barred)}"
         path = self._finder.find(row.file)
         if path is None:
-            return "There is no such file in the folder of the images. Another one can be given with --images."
+            return (
+                "There is no such file in the folder of the images. Another one can be given with "
+                "--images."
+            )
         from zipocr.images.decode import read_pages, silence_decoders
 
         silence_decoders()
@@ -286,7 +289,7 @@ def _to_preview(trace: Trace) -> Preview:
 
 
 def draw_tiles(page: GrayImage, regions: Sequence[Region]) -> GrayImage:
-    """Cut the digits out of a page, all enlarged alike, each in the middle of a white square: -> ``(TILE, TILE * n) uint8``.
+    """Cut the digits out of a page, equally enlarged, on white squares: ``(TILE, TILE * n)`` uint8.
 
     The paper is made white and the ink black, so that a digit has no edges but its own and faint
     writing is seen.

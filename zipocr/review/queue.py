@@ -34,7 +34,7 @@ class Item:
 
 
 def line_up(rows: Iterable[Row], *, audit: int = 0, seed: int = 0) -> list[Item]:
-    """Put the pages that are in doubt into order, least confident first, and mix a sample of the others in.
+    """Order the pages in doubt, least confident first, and mix in a sample of the others.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def line_up(rows: Iterable[Row], *, audit: int = 0, seed: int = 0) -> list[Item]
 
 
 def _spread(doubtful: Sequence[Item], sample: Sequence[Item], chance: Random) -> Iterator[Item]:
-    """Cut the whole order into as many stretches as the sample has pages, and give each stretch one of them, somewhere in it."""
+    """Cut the order into as many stretches as the sample has pages; put one page into each."""
     total = len(doubtful) + len(sample)
     bounds = [total * number // len(sample) for number in range(len(sample) + 1)] if sample else []
     places = {chance.randrange(first, end) for first, end in pairwise(bounds)}

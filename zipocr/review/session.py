@@ -1,4 +1,4 @@
-"""A sitting: what is decided goes to the disk, what comes next comes from the queue, and the pace is kept."""
+"""A review session: decisions go to disk, pages come from the queue, and the pace is kept."""
 
 import time
 from collections import deque
@@ -140,7 +140,8 @@ class Session:
                 raise Refused("There is nothing to take back.")
             if revision != self.revision:
                 raise Conflict(
-                    f"Another window went on meanwhile. {self._already(latest)} Press u again to take that back."
+                    f"Another window went on meanwhile. {self._already(latest)} Press u again "
+                    "to take that back."
                 )
             self._write(latest, Verdict.UNDONE, "")
 

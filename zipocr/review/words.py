@@ -4,7 +4,7 @@ from zipocr.types import Reason
 
 WHY = {
     Reason.LOW_CONFIDENCE: "That is less than was asked for.",
-    Reason.DIRECTORY_CHOICE: "Another reading looked better by itself; the list of ZIP codes tipped the scale.",
+    Reason.DIRECTORY_CHOICE: "The list of ZIP codes decided; another reading looked better.",
     Reason.NOT_IN_DIRECTORY: "This ZIP is not listed.",
     Reason.TURNED_90: "It was turned to be read.",
     Reason.TURNED_180: "It was turned upside down to be read.",

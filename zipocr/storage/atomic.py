@@ -191,7 +191,7 @@ def write_whole(
 
 @contextmanager
 def written_whole(path: Path, *, force: bool = True) -> Iterator[BytesIO]:
-    """Collect what a library writes to a stream, and write the file whole when the block ends without an error.
+    """Collect what a library writes to a stream; write the file when the block ends without error.
 
     Yields
     ------

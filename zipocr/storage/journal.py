@@ -64,7 +64,10 @@ class Journal:
             )
             raise OutputError(message)
         if changes := differences(head.get("identity"), identity):
-            message = f"{printable(self._path)} was begun otherwise: {'; '.join(changes)}. Give the same again, or start anew with --force."
+            message = (
+                f"{printable(self._path)} was begun otherwise: {'; '.join(changes)}. Give the same "
+                "again, or start anew with --force."
+            )
             raise OutputError(message)
         self.begun = str(head.get("begun"))
         with self._translated():
@@ -128,6 +131,17 @@ class Journal:
             if time.monotonic() - self._synced >= SYNC_SECONDS:
                 self._sync()
         return position
+
+    def sync(self) -> None:
+        """Make the disk keep all records now.
+
+        Raises
+        ------
+        OutputError
+            If it cannot.
+        """
+        with self._translated():
+            self._sync()
 
     def records(self) -> Iterator[tuple[int, dict[str, Json]]]:
         """Read all records there are, each with its position, in the order they were added."""
@@ -300,7 +314,10 @@ def _brief(value: Json) -> str:
 def _take(path: Path) -> FileIO:
     return take(
         path,
-        busy=f"Another run is writing beside {printable(path)}. Wait for its end, or choose another output.",
+        busy=(
+            f"Another run is writing beside {printable(path)}. Wait for its end, or choose another "
+            "output."
+        ),
     )
 
 
@@ -330,7 +347,8 @@ def _no_journal(path: Path, first: bytes) -> str:
     if head is None:
         return f"{printable(path)} is no journal of zipocr, or damaged. Replace it with --force."
     return (
-        f"{printable(path)} is a journal of format {head['zipocr_journal']}, and this version of zipocr"
+        f"{printable(path)} is a journal of format {head['zipocr_journal']}, and this version "
+        "of zipocr"
         f" writes format {FORMAT}. End that run with the version that began it,"
         " or start anew with --force."
     )

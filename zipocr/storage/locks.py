@@ -15,7 +15,7 @@ _FAR_AWAY = 1 << 40
 
 
 def take(path: Path, *, busy: str) -> FileIO:
-    """Open or create a file for appending, and lock it. A lock ends with its process, however that ends.
+    """Open or create a file for appending, and lock it until the process ends.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ import pytest
 from zipocr.classify.normalize import draw_regions
 from zipocr.classify.svc import NON_DIGIT
 from zipocr.errors import InputError
-from zipocr.results.corrections import Decision, SampledAs, Verdict
+from zipocr.evaluation.labels import Label
 from zipocr.segment.regions import divide
 from zipocr.training.adapt.alignment import NON_DIGITS, align, study, to_crops
 from zipocr.training.benchmark.measure import judges
@@ -16,19 +16,11 @@ from zipocr.training.fit.region_samples import owners_of, true_centres
 from zipocr.training.synthesis.compose import Composer
 from zipocr.types import Reason, Unread
 
-TIME = "2026-01-31T12:00:00+00:00"
 
-
-def decision(file: str, text: str, page: int = 1) -> Decision:
-    verdict = Verdict.CORRECTED if text else Verdict.NOT_A_ZIP
-    return Decision(
-        file=file,
-        page=page,
-        read_zip="",
-        zip=text,
-        decision=verdict,
-        drawn=SampledAs.DOUBT,
-        time=TIME,
+def label(file: str, text: str, page: int = 1, *, is_whole: bool = True) -> Label:
+    digits = text.replace("-", "")
+    return Label(
+        file=file, page=page, truth=digits, is_whole=is_whole, drawn="", columns={}, where=""
     )
 
 
@@ -50,12 +42,8 @@ def seen(reader, all_digits):
 
 
 def test_pages_without_a_zip_teach_nothing_and_four_more_digits_count(tmp_path: Path):
-    ones = [
-        decision("b.png", "02108-1234"),
-        decision("a.tif", "94110", page=2),
-        decision("c.png", ""),
-    ]
-    crops = to_crops({(one.file, one.page): one for one in ones}, tmp_path)
+    ones = [label("b.png", "02108-1234"), label("a.tif", "94110", page=2), label("c.png", "")]
+    crops = to_crops(ones, tmp_path)
     found = [
         (crop.path, crop.page, crop.truth.zip, crop.truth.plus4, crop.truth.kind) for crop in crops
     ]
@@ -108,15 +96,15 @@ def test_a_page_without_a_line_teaches_nothing(reader, seen):
 
 
 def test_pages_are_read_in_their_order_and_missing_ones_are_told(tmp_path: Path, judging, seen):
-    decisions = {}
+    labels = []
     for number, (composed, _) in enumerate(seen[:2]):
         cv2.imwrite(str(tmp_path / f"{number}.png"), composed.image)
-        text = composed.text
-        one = decision(f"{number}.png", text if len(text) == 5 else f"{text[:5]}-{text[5:]}")
-        decisions[one.file, one.page] = one
-    for gone in (decision("0.png", "02108", page=2), decision("gone.png", "02108")):
-        decisions[gone.file, gone.page] = gone
-    lessons = study(judging, to_crops(decisions, tmp_path), jobs=1)
+        labels.append(label(f"{number}.png", composed.text))
+    labels += [label("0.png", "02108", page=2), label("gone.png", "02108")]
+    steps: list[None] = []
+    crops = to_crops(labels, tmp_path)
+    lessons = study(judging, crops, jobs=1, advance=lambda: steps.append(None))
+    assert len(steps) == len(crops)
     assert [lesson is None for lesson in lessons] == [False, True, False, True]
     for lesson, (composed, attempt) in zip((lessons[0], lessons[2]), seen, strict=False):
         expected = align(judging[0].reader, attempt, composed.text)
@@ -137,6 +125,5 @@ def test_a_page_that_a_name_or_a_link_leads_out_to_is_refused(tmp_path: Path):
     (tmp_path / "secret.png").touch()
     (tmp_path / "in" / "link.png").symlink_to(tmp_path / "secret.png")
     for name in ("../secret.png", "link.png", str(tmp_path / "secret.png")):
-        one = decision(name, "02108")
         with pytest.raises(InputError, match="leads out of"):
-            to_crops({(one.file, one.page): one}, tmp_path / "in")
+            to_crops([label(name, "02108")], tmp_path / "in")

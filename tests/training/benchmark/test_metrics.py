@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zipocr.evaluate.error_rates import half_width
+from zipocr.evaluation.error_rates import half_width
 from zipocr.training.benchmark.metrics import Answer, change, reliability, score, score_by_kind
 
 
@@ -41,7 +41,7 @@ answers = st.lists(read | st.just(answer(None)), min_size=1, max_size=80)
 
 
 def largest_acceptable(found: list[Answer], risk: float) -> int:
-    """The largest set that some threshold accepts with so small an error, by trying all thresholds."""
+    """The largest set that a threshold accepts at that error, by trying all thresholds."""
     sizes = [0]
     for threshold in {one.confidence for one in found if one.confidence is not None}:
         taken = [one for one in found if one.confidence is not None and one.confidence >= threshold]

@@ -1,7 +1,3 @@
-from pathlib import Path
-
-import pytest
-
 from zipocr.training.benchmark.measure import Recall
 from zipocr.training.benchmark.metrics import Answer
 from zipocr.training.benchmark.report import (
@@ -10,13 +6,11 @@ from zipocr.training.benchmark.report import (
     compact_table,
     floor,
     full_table,
-    put,
     recall_table,
     reliability_table,
     strings_table,
+    summary_table,
 )
-
-README = Path(__file__).parents[3] / "README.md"
 
 
 def answers(right: int, count: int, kind: str = "white") -> list[Answer]:
@@ -36,29 +30,21 @@ def answers(right: int, count: int, kind: str = "white") -> list[Answer]:
 MEASURED = Measured(crops="dev", model="mail", answers=(answers(9, 10), answers(8, 10)))
 
 
-@pytest.mark.parametrize("name", ["results", "ablation", "strings", "turned", "without a zip"])
-def test_the_readme_has_a_place_for_each_table(name):
-    text = README.read_text(encoding="utf-8")
-    renewed = put(text, name, ["something new"])
-    assert renewed.count("something new") == 1
-    assert put(renewed, name, ["something new"]) == renewed
-
-
-def test_lines_are_put_into_their_own_place_and_nothing_else_changes():
-    text = "a\n<!-- one -->\nold\n<!-- end -->\nb\n<!-- two -->\nkept\n<!-- end -->\n"
-    assert (
-        put(text, "one", ["x", r"\1"])
-        == "a\n<!-- one -->\nx\n\\1\n<!-- end -->\nb\n<!-- two -->\nkept\n<!-- end -->\n"
-    )
-    assert put(text, "three", ["x"]) == text
-
-
 def test_the_compact_table_has_a_row_with_the_directory_and_one_without():
     lines = compact_table([MEASURED])
     assert len(lines) == 4
     assert lines[2].startswith("| `dev` | `mail` | yes | 10 | 0.900 |")
     assert lines[3].startswith("| `dev` | `mail` | no | 10 | 0.800 |")
     assert len({line.count("|") for line in lines}) == 1
+
+
+def test_the_summary_has_the_rows_of_one_model():
+    other = Measured(crops="dev", model="digits", answers=MEASURED.answers)
+    lines = summary_table([MEASURED, other], "mail")
+    assert [line.split(" | ")[1:4] for line in lines[2:]] == [
+        ["yes", "10", "0.900"],
+        ["no", "10", "0.800"],
+    ]
 
 
 def test_the_full_table_has_a_row_for_each_kind_and_one_over_all():

@@ -41,13 +41,13 @@ class Work(Protocol[TaskT_contra, StepT_co]):
     def steps(
         self, task: TaskT_contra, *, first: int, begin: Callable[[], None]
     ) -> Iterator[StepT_co]:
-        """Yield the results of a task's steps, from step number ``first`` on; the first of all is 1.
+        """Yield the results of a task's steps from step ``first`` on, the first of all being 1.
 
         ``begin`` is called before each result, as soon as it is known that there is such a step.
         """
 
     def together(self, tasks: Sequence[TaskT_contra]) -> Iterator[Sequence[tuple[int, StepT_co]]]:
-        """Yield the results of all steps of several tasks, each with the place of its task, as `steps` would one task after the other.
+        """Yield the results of several tasks' steps, each with its task's place, in order.
 
         Those that come at one time are yielded together, and so told in one message.
 

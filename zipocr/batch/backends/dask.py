@@ -46,7 +46,8 @@ ASK_SECONDS = 2.0
 IDLE_SECONDS = 30.0
 _KILLS = "it ended one Dask worker after the other, perhaps for want of memory"
 _FOREIGN = (
-    "Install the same version of zipocr, with the same libraries, wherever its scheduler and workers "
+    "Install the same version of zipocr, with the same libraries, wherever its scheduler and "
+    "workers "
     "run; where processors differ, give all the same OPENBLAS_CORETYPE."
 )
 
@@ -201,7 +202,10 @@ class DaskBackend:
                     address, timeout=CONNECT_SECONDS, set_as_default=False, name="zipocr"
                 )
             except (OSError, ValueError, RuntimeError, ImportError) as error:
-                message = f"The Dask scheduler {address} cannot be reached ({error}). Start one with 'dask scheduler'."
+                message = (
+                    f"The Dask scheduler {address} cannot be reached ({error}). Start one with "
+                    "'dask scheduler'."
+                )
                 raise BackendError(message) from error
             with client:
                 yield client
@@ -406,7 +410,10 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (CancelledError, CommClosedError, OSError) as error:
-        message = f"The Dask scheduler was lost ({type(error).__name__}). Start it anew, and go on with --resume."
+        message = (
+            f"The Dask scheduler was lost ({type(error).__name__}). Start it anew, and go on with "
+            "--resume."
+        )
         raise BackendError(message) from error
     except (ImportError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "deserialization" not in str(error):
@@ -424,7 +431,7 @@ def _same(job: _Job) -> _Job:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _ThreadWorker:
-    """A process below this Dask worker, which does what one of its threads is told to, and the map that it belongs to."""
+    """A child process of this Dask worker, which works for one of its threads, and its map."""
 
     number: str
     backend: ProcessBackend

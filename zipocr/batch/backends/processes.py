@@ -82,7 +82,7 @@ class _Job(Generic[TaskT, StepT]):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Worker(Generic[TaskT, StepT]):
-    """A process, the errands it holds, of which it may have ended the first without telling yet, and when it was last heard of.
+    """A worker process, the jobs it holds, and when it was last heard of.
 
     ``ended`` and ``steps`` are how many errands and steps of it were heard of.
     """
@@ -129,7 +129,7 @@ class _Worker(Generic[TaskT, StepT]):
 
 
 class ProcessBackend:
-    """Works in ``jobs`` processes, each started afresh: forking a process that has used OpenCV can hang it.
+    """Run work in ``jobs`` spawned processes: OpenCV can hang after a fork.
 
     The processes live as long as a map; within a ``with`` block as long as that, from map to map
     with the same ``start``.
@@ -178,8 +178,8 @@ class ProcessBackend:
         start : callable
             Called once in each process; must be picklable. What it raises is raised here.
         tasks : iterable
-            What to work on, picklable. At most ``MAX_IN_FLIGHT`` for each process are taken before the
-            results of the first are out.
+            What to work on, picklable. At most ``MAX_IN_FLIGHT`` for each process are taken before
+            the results of the first are out.
         lost : callable
             Makes the result of a step whose process hung or died. What was done together with
             others is done anew, alone. A loss before a step has begun is tried once more; then it
@@ -226,7 +226,10 @@ class ProcessBackend:
             with interrupts_held_back():
                 process.start()
         except OSError as error:
-            message = f"A worker process could not be started: {error.strerror}. Run again with fewer --jobs."
+            message = (
+                f"A worker process could not be started: {error.strerror}. Run again with fewer "
+                "--jobs."
+            )
             raise BackendError(message) from error
         finally:
             theirs.close()
@@ -273,7 +276,7 @@ class _Scheduler(Generic[TaskT, StepT]):
                 yield under_way.popleft().results
 
     def _hand_out(self, jobs: int) -> None:
-        """Give every worker something to do, and one thing after the other, so that all have as much."""
+        """Deal jobs to all workers in turn, so that each has as many."""
         while len(self.workers) < jobs and len(self.waiting) > sum(
             not worker.errands for worker in self.workers
         ):

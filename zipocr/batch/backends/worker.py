@@ -22,8 +22,7 @@ from zipocr.errors import BackendError, ZipocrError
 NO_MEMORY = 77
 """Exit status of a worker that ran out of memory."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-"""Environment of a worker. The processes share the cores already, and the threads that NumPy starts as it is loaded turn idly for a while:
-they took as much of the processor as the rest of a worker's start, 0.12 of 0.31 s."""
+"""Environment of a worker: NumPy's threads would cost as much as the rest of its start."""
 
 _PR_SET_PDEATHSIG = 1
 # The parent wants nothing more.
@@ -44,7 +43,7 @@ class Message(Enum):
 
 
 class Progress(ctypes.Structure):
-    """Where a worker is, in memory that outlives it: waking its parent for every word would take as long as a tenth of reading.
+    """The place of a worker in its work, in memory that outlives it.
 
     ``ended`` is how many tasks it has ended, ``begun`` how many steps it has begun; a step that
     never began, or one of tasks that are done together, counts once it has a result.
@@ -98,7 +97,10 @@ def _start(start: bytes, max_memory: int | None) -> Work[Any, Any]:
     except ZipocrError:
         raise
     except Exception as error:  # noqa: BLE001 - too little memory shows in many ways
-        message = f"A worker process cannot start within {max_memory >> 20} MB ({error!r}). Give it more with --max-memory-per-worker."
+        message = (
+            f"A worker process cannot start within {max_memory >> 20} MB ({error!r}). Give it more "
+            "with --max-memory-per-worker."
+        )
         raise BackendError(message) from None
 
 
@@ -173,7 +175,7 @@ def _limit_memory(size: int) -> None:
 
 
 def _live_no_longer_than_the_parent() -> None:
-    """Leave signals meant for all processes to the parent, and end when it ends, even if it was killed and a step hangs here."""
+    """Leave signals to the parent, and end when it ends, even if it was killed."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)

@@ -1,6 +1,6 @@
 """Reads pages whose ZIP a person knows, and collects what their regions turn out to be."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from zipocr.attempt import Attempt
 from zipocr.classify.normalize import draw_regions
 from zipocr.classify.svc import NON_DIGIT
 from zipocr.errors import InputError
+from zipocr.evaluation.labels import Label
 from zipocr.images.decode import read_pages
 from zipocr.images.lookup import safe_join
 from zipocr.preprocess.page import InkPage
 from zipocr.reader import Reader
-from zipocr.results.corrections import Decision
 from zipocr.segment.regions import divide
 from zipocr.training.benchmark.measure import MAX_PIXELS, Crop, Judge, Judges, Truth
 from zipocr.training.benchmark.metrics import Answer
@@ -26,7 +26,7 @@ from zipocr.training.fit.region_samples import (
     non_digit_regions,
     to_samples,
 )
-from zipocr.types import PLUS4_LENGTH, ZIP_LENGTH, Floats, Region, Unread
+from zipocr.types import ZIP_LENGTH, Floats, Region, Unread
 
 FOREIGN = 255
 # However sure a model is that a region shows another digit: to find the known ZIP, that counts this
@@ -41,7 +41,7 @@ NON_DIGITS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Lesson:
-    """What a corrected page taught: how a model read it with a directory and without, and its regions, None where they are uncertain.
+    """What a corrected page taught: both answers, and its regions, None where uncertain.
 
     ``features`` is what the last layer of its network saw of the line, (T, F); None where there is
     none. ``text`` stands on the page.
@@ -53,8 +53,8 @@ class Lesson:
     text: str
 
 
-def to_crops(corrections: Mapping[tuple[str, int], Decision], folder: Path) -> list[Crop]:
-    """Give the pages that were found to bear a ZIP, by file and page.
+def to_crops(labels: Iterable[Label], folder: Path) -> list[Crop]:
+    """Give the pages that bear a ZIP, by file and page.
 
     ``kind`` is the file, whose pages are likely of one hand.
 
@@ -65,16 +65,16 @@ def to_crops(corrections: Mapping[tuple[str, int], Decision], folder: Path) -> l
     """
     return [
         Crop(
-            path=_within(folder, file),
-            page=page,
+            path=_within(folder, label.file),
+            page=label.page,
             truth=Truth(
-                zip=decision.zip[:ZIP_LENGTH],
-                plus4=decision.zip[-PLUS4_LENGTH:] if "-" in decision.zip else "",
-                kind=file,
+                zip=label.truth[:ZIP_LENGTH],
+                plus4=label.truth[ZIP_LENGTH:] if label.is_whole else None,
+                kind=label.file,
             ),
         )
-        for (file, page), decision in sorted(corrections.items())
-        if decision.zip
+        for label in sorted(labels, key=lambda label: (label.file, label.page))
+        if label.truth
     ]
 
 
@@ -86,12 +86,15 @@ def _within(folder: Path, file: str) -> Path:
     return path
 
 
-def study(judging: Judges, crops: Sequence[Crop], *, jobs: int) -> list[Lesson | None]:
-    """Reads pages and aligns what they bear with their regions, in their order.
+def study(
+    judging: Judges, crops: Sequence[Crop], *, jobs: int, advance: Callable[[], None] = lambda: None
+) -> list[Lesson | None]:
+    """Read pages and align what they bear with their regions, in their order.
 
-    None for a page that cannot be opened.
+    None stands for a page that cannot be opened; ``advance`` is called after each.
     """
-    return map_strings(_Study(judging=judging, crops=crops), range(len(crops)), jobs=jobs)
+    work = _Study(judging=judging, crops=crops)
+    return map_strings(work, range(len(crops)), jobs=jobs, advance=advance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

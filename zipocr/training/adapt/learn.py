@@ -1,4 +1,4 @@
-"""Learns from pages whose ZIP a person confirmed or corrected, and measures on pages that taught nothing whether that helps.
+"""Learning from corrected pages, and measuring on held-out pages whether it helps.
 
 The pages are dealt into parts. In turn each part is read by a model that learnt from all others, so
 every page is read once before and once after, by models that never saw it; what is handed out in
@@ -6,6 +6,7 @@ the end has learnt from all parts.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -43,6 +44,12 @@ GUARDS = 2000
 GUARDED = 0.5
 WAYS = ("listed", "unlisted")
 Report: TypeAlias = Callable[[str], None]
+Progress: TypeAlias = Callable[[int], AbstractContextManager[Callable[[], None]]]
+"""Begins work of some steps, and gives what to call after each."""
+
+
+def _unseen(_: int) -> AbstractContextManager[Callable[[], None]]:
+    return nullcontext(lambda: None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,7 +78,15 @@ def is_better(found: Change) -> bool:
     return found.difference > found.half_width
 
 
-def learn(base: Model, crops: Sequence[Crop], *, jobs: int, seed: int, report: Report) -> Learnt:
+def learn(
+    base: Model,
+    crops: Sequence[Crop],
+    *,
+    jobs: int,
+    seed: int,
+    report: Report,
+    progress: Progress = _unseen,
+) -> Learnt:
     """Teaches a model pages whose ZIP is known.
 
     Parameters
@@ -86,6 +101,8 @@ def learn(base: Model, crops: Sequence[Crop], *, jobs: int, seed: int, report: R
         Deals the pages into parts.
     report : callable
         Told what is being done, in a line each.
+    progress : callable
+        Told how far that is.
 
     Returns
     -------
@@ -97,37 +114,35 @@ def learn(base: Model, crops: Sequence[Crop], *, jobs: int, seed: int, report: R
         If there are too few pages to learn from and to measure on.
     """
     report(f"reading {len(crops)} pages")
-    lessons = study(judges(base), crops, jobs=jobs)
+    with progress(len(crops)) as advance:
+        lessons = study(judges(base), crops, jobs=jobs, advance=advance)
     known = [
         (crop, lesson) for crop, lesson in zip(crops, lessons, strict=True) if lesson is not None
     ]
     taught = sum(lesson.samples is not None for _, lesson in known)
     report(
-        f"{len(crops) - len(known)} pages cannot be opened; on {len(known) - taught} the known ZIP was not found in the ink"
+        f"{len(crops) - len(known)} pages cannot be opened; on {len(known) - taught} the known "
+        "ZIP was not found in the ink"
     )
     if taught < MIN_PAGES:
-        message = f"{taught} pages to learn from are too few: it takes {MIN_PAGES} to learn, and some hundreds to see that it helped."
+        message = (
+            f"{taught} pages to learn from are too few: it takes {MIN_PAGES} to learn, and some "
+            "hundreds to see that it helped."
+        )
         raise InputError(message)
     lore = _to_lore(base, [lesson for _, lesson in known])
     parts = deal([crop.truth.kind for crop, _ in known], seed)
     report(f"learning {len(lore)} regions, without each of {FOLDS} parts in turn")
-    trials = map_strings(
-        _Trial(arrays=base.arrays, lore=lore, parts=parts), range(FOLDS), jobs=jobs
-    )
+    with progress(FOLDS) as advance:
+        work = _Trial(arrays=base.arrays, lore=lore, parts=parts)
+        trials = map_strings(work, range(FOLDS), jobs=jobs, advance=advance)
     losses = np.stack([trial.losses for trial in trials])
     lines = LineAdaptationSet.of(
         [lesson.features for _, lesson in known], [lesson.text for _, lesson in known]
     )
-    after = _read_apart(
-        base,
-        (lore, lines),
-        parts,
-        trials,
-        losses,
-        [crop for crop, _ in known],
-        jobs=jobs,
-        report=report,
-    )
+    read = [crop for crop, _ in known]
+    apart = _Apart(base=base, lore=lore, lines=lines, parts=parts, trials=trials, losses=losses)
+    after = apart.read(read, jobs=jobs, report=report, progress=progress)
     weight = WEIGHTS[int(losses.sum(axis=0).argmin())]
     arrays = with_adaptation(
         base.arrays,
@@ -151,7 +166,7 @@ def learn(base: Model, crops: Sequence[Crop], *, jobs: int, seed: int, report: R
 
 
 def card_of(found: Learnt, *, base: str, digest: str) -> Model:
-    """Gives the model a model card that names its base, by name and SHA-256, and says what it learnt and what that was worth."""
+    """Give the model a card that names its base and tells what it learnt and gained."""
     old = dict(found.model.card)
     measured = {
         name: {
@@ -216,7 +231,7 @@ class _Tried:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Trial:
-    """Learns without a part, at every weight, and looks at that part's digits and at what the base would forget."""
+    """Learn without a part, at every weight, and score that part and the rehearsal set."""
 
     arrays: Mapping[str, NDArray[Any]]
     lore: AdaptationSet
@@ -265,40 +280,41 @@ def rehearsal_set(arrays: Mapping[str, NDArray[Any]]) -> AdaptationSet:
     )
 
 
-def _read_apart(
-    base: Model,
-    taught: tuple[AdaptationSet, LineAdaptationSet],
-    parts: NDArray[np.intp],
-    trials: Sequence[_Tried],
-    losses: NDArray[np.float64],
-    crops: Sequence[Crop],
-    *,
-    jobs: int,
-    report: Report,
-) -> tuple[list[Answer], list[Answer]]:
-    """Reads each part with the model that did not learn from it, at the weight that is best for the other parts."""
-    lore, lines = taught
-    found: tuple[dict[int, Answer], dict[int, Answer]] = ({}, {})
-    for part, trial in enumerate(trials):
-        pages = np.flatnonzero(parts == part).tolist()
-        report(
-            f"reading part {part + 1} of {len(trials)}, {len(pages)} pages that the model did not learn from"
-        )
-        best = int(np.delete(losses, part, axis=0).sum(axis=0).argmin())
-        arrays = with_adaptation(
-            base.arrays, lore.take(parts[lore.owners] != part), trial.coefficients[best]
-        )
-        others = lines.take(parts[lines.owners] != part)
-        if len(others):
-            arrays = with_lines(
-                arrays, others, best_pull(base.arrays, others, parts[others.owners])
-            )
-        answers = read_crops(
-            judges(Model(arrays=arrays, card=base.card)),
-            [crops[page] for page in pages],
-            jobs=jobs,
-        )
-        for way, some in zip(found, answers, strict=True):
-            way.update(zip(pages, some, strict=True))
-    with_directory, without = ([way[page] for page in range(len(crops))] for way in found)
-    return with_directory, without
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Apart:
+    """Models that each learnt without one of the parts; ``losses`` are those of the trials."""
+
+    base: Model
+    lore: AdaptationSet
+    lines: LineAdaptationSet
+    parts: NDArray[np.intp]
+    trials: Sequence[_Tried]
+    losses: NDArray[np.float64]
+
+    def read(
+        self, crops: Sequence[Crop], *, jobs: int, report: Report, progress: Progress
+    ) -> tuple[list[Answer], list[Answer]]:
+        """Read each part with the model that did not learn from it."""
+        found: tuple[dict[int, Answer], dict[int, Answer]] = ({}, {})
+        for part in range(len(self.trials)):
+            pages = np.flatnonzero(self.parts == part).tolist()
+            told = f"{len(pages)} pages that the model did not learn from"
+            report(f"reading part {part + 1} of {len(self.trials)}, {told}")
+            model, some = judges(self._without(part)), [crops[page] for page in pages]
+            with progress(len(pages)) as advance:
+                answers = read_crops(model, some, jobs=jobs, advance=advance)
+            for way, those in zip(found, answers, strict=True):
+                way.update(zip(pages, those, strict=True))
+        listed, unlisted = ([way[page] for page in range(len(crops))] for way in found)
+        return listed, unlisted
+
+    def _without(self, part: int) -> Model:
+        """Make the model that learnt without a part, at the weight best for the other parts."""
+        best = int(np.delete(self.losses, part, axis=0).sum(axis=0).argmin())
+        taught = self.lore.take(self.parts[self.lore.owners] != part)
+        arrays = with_adaptation(self.base.arrays, taught, self.trials[part].coefficients[best])
+        lines = self.lines.take(self.parts[self.lines.owners] != part)
+        if len(lines):
+            pull = best_pull(self.base.arrays, lines, self.parts[lines.owners])
+            arrays = with_lines(arrays, lines, pull)
+        return Model(arrays=arrays, card=self.base.card)

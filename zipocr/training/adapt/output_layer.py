@@ -1,4 +1,4 @@
-"""Refits the last layer of a network that reads lines, all layers before it as they are, to a few lines whose text is known.
+"""Refit the last layer of a line network to a few lines whose text is known.
 
 The loss is that of connectionist temporal classification: Graves, Fernández, Gomez and Schmidhuber,
 ICML (2006). It sums over all ways to spread a text over the frames of a line, so nobody has to say
@@ -25,7 +25,7 @@ _NEVER = -1e30
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Lines:
-    """Lines side by side, the shorter ones filled up with frames that are sure to be blank and with states that are never reached.
+    """Lines side by side, padded with blank frames and unreachable states.
 
     ``frames`` is ``(M, F) float64``, the frames of all lines one after the other, and ``line``,
     ``frame`` ``(M,)`` say whose they are. ``states`` is ``(N, S)``: the classes of a text with
@@ -194,7 +194,7 @@ def _emitted(lines: Lines, scores: NDArray[np.float64]) -> NDArray[np.float64]:
 def _forward(
     emitted: NDArray[np.float64], skips: NDArray[np.bool_], starts: NDArray[np.intp] | None = None
 ) -> NDArray[np.float64]:
-    """Log probability of all ways from the first frame to each (frame, line, state): (T, N, S) from (T, N, S) and (N, S).
+    """Return forward log probabilities: (T, N, S) emissions and (N, S) skips -> (T, N, S).
 
     A way begins in the state where its line starts, the first if not told, or in the next one.
     """

@@ -1,4 +1,4 @@
-"""Brings a confidence, and the thresholds that rest on it, to pages whose ZIP is known, as far as these can tell."""
+"""Recalibration of a confidence and its thresholds on pages whose ZIP is known."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -55,13 +55,14 @@ def recalibrated(
         rest = f"for errors below {table[0, 0]:g}" if len(table) else "for all errors"
         bent = f"its log odds times {slope:.2f}, {shift:+.2f}, fitted to {len(right)} pages"
         notes.append(
-            f"confidence {name}: {bent}; thresholds {rest} are the base model's, so many pages cannot tell them"
+            f"confidence {name}: {bent}; thresholds {rest} are the base model's, so many pages "
+            "cannot tell them"
         )
     return found, tuple(notes)
 
 
 def fit_odds(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and shift of the log odds, pulled to 1 and 0: (N,) confidences, 0 to 1, and (N,) whether they were right.
+    """Fit slope and shift of log odds, regularized towards 1 and 0: (N,) confidences, truths.
 
     Two parameters, after Platt, Advances in Large Margin Classifiers (1999): a few hundred pages
     cannot tell more.
@@ -80,7 +81,7 @@ def fit_odds(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple
 
 
 def merged(base: NDArray[np.float64], own: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Thresholds of one's own pages where these can tell, else the base's, which are raised to what the own ones ask for less strictness.
+    """Combine the thresholds of one's own pages with the base's for stricter errors.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Makes ``tests/strings``: composed strings that every version is measured on, by writers and in typefaces no model was trained on.
+"""Maker of ``tests/strings``: composed strings of unseen writers and typefaces.
 
 Run as ``python -m zipocr.training.assets.benchmark_strings DATA OUT``; DATA is an ``.npz`` of NIST
 digits or the word ``openml``. They are drawn as training strings are, extremes included, but from
@@ -51,7 +51,7 @@ _TRIES = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrozenString:
-    """One file to write: its posix path under the folder, its bytes, its five or nine digits, its kind, and who wrote it.
+    """A file to write: path, bytes, digits, kind, and writer.
 
     ``writer`` is a number, or the name of a typeface.
     """
@@ -93,7 +93,10 @@ class _DigitPool:
             if len(set(rows.tolist())) == len(text):
                 self._left[rest[rows]] = False
                 return self._digits.take(rest[rows])
-        message = f"{len(self._digits)} digits are too few for strings in which none stands twice: give more"
+        message = (
+            f"{len(self._digits)} digits are too few for strings in which none stands twice: give "
+            "more"
+        )
         raise InputError(message)
 
 
@@ -104,7 +107,7 @@ def frozen_strings(
     taken: NDArray[np.int_],
     quotas: Mapping[str, int] = QUOTAS,
 ) -> Iterator[FrozenString]:
-    """Compose all strings from digits of test writers, but for the rows ``taken``, and from typefaces of the test part."""
+    """Compose all strings from digits of test writers not in ``taken``, and from test typefaces."""
     purse = _DigitPool(test, taken)
     names = {face.writer: face.name for face in faces}
     number = 0
@@ -146,7 +149,7 @@ def fewer_grays(image: GrayImage) -> GrayImage:
 
 
 def write_strings(strings: Iterator[FrozenString], folder: Path) -> None:
-    """Write the files, ``labels.csv`` (file, zip, plus4, kind, writer) and a README into a folder."""
+    """Write the files, ``labels.csv`` (file, zip, plus4, kind, writer) and a README."""
     rows: list[tuple[str, str, str, str, str]] = []
     for string in strings:
         path = folder / string.name

@@ -1,4 +1,4 @@
-"""Makes ``sample_scans``: labelled crops to try the program on, by writers that no model was trained or calibrated on.
+"""Maker of ``sample_scans``: labelled crops by writers that no model has seen.
 
 Run as ``python -m zipocr.training.assets.sample_scans DATA OUT``; DATA is an ``.npz`` of NIST
 digits or the word ``openml``. The draw is seeded, every kind has a fixed quota, and nothing is

@@ -1,4 +1,4 @@
-"""Makes the list of ZIPs that ships with the package: ``python -m zipocr.training.assets.zip_list zipocr/models/places.csv.gz``.
+"""Maker of the shipped list of ZIPs, ``zipocr/models/places.csv.gz``.
 
 Reading takes ZIP, city and state of what the package ``zipcodes`` knows. It asks for them at every
 start, and that package takes longer to give them than a dozen pages take to be read.

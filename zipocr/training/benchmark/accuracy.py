@@ -1,6 +1,7 @@
-"""Measures the shipped models and writes the README's results.
+"""Measure the shipped models, and write the results into the manual.
 
-Run as ``python -m zipocr.training.benchmark.accuracy README.md LABELS.csv... [--digits DATA]``.
+Run as ``python -m zipocr.training.benchmark.accuracy ROOT LABELS.csv... [--digits DATA]``, where
+ROOT is a checkout.
 Each LABELS.csv (file, zip; page where files have several, plus4 where there is one, stratum or kind
 to group by) lies beside its crops. Crops of `TURNED` are read turned as well. With the NIST digits
 DATA strings and pages without a ZIP are composed on the fly from digits of the test writers: whole
@@ -17,9 +18,8 @@ from threadpoolctl import threadpool_limits
 
 from zipocr.batch.backends import usable_cores
 from zipocr.models.model_file import SHIPPED, load_model
-from zipocr.storage.atomic import write_whole
 from zipocr.training.assets.benchmark_strings import QUOTAS, MailComposer
-from zipocr.training.benchmark import false_reads, report
+from zipocr.training.benchmark import false_reads, figures, report
 from zipocr.training.benchmark import rotations as turned
 from zipocr.training.benchmark.ablation import ablate
 from zipocr.training.benchmark.measure import Recall, judges, load_labels, read_crops, read_strings
@@ -76,7 +76,8 @@ def ablation(labels: Sequence[Path], measured: Sequence[Measured], *, jobs: int)
     without = ablate(load_model(BEST), sets[name][::step], jobs=jobs)
     table = report.ablation_table(_every(full, step), without)
     return [
-        f"`{BEST}` on {len(sets[name][::step])} crops of `{name}`, with one part switched off at a time:",
+        f"`{BEST}` on {len(sets[name][::step])} crops of `{name}`, with one part switched off "
+        "at a time:",
         "",
         *table,
     ]
@@ -127,7 +128,10 @@ def sideways(labels: Sequence[Path], *, jobs: int) -> list[str]:
 def digit_line(test: DigitSet) -> str:
     """How the models do on isolated digits of writers that trained nothing."""
     shares = ", ".join(f"`{name}` {digit_accuracy(load_model(name), test):.4f}" for name in MODELS)
-    return f"Isolated NIST digits of the 31 writers that trained and calibrated nothing ({len(test)} digits), share right: {shares}."
+    return (
+        f"Isolated NIST digits of the 31 writers that trained and calibrated nothing ({len(test)} "
+        f"digits), share right: {shares}."
+    )
 
 
 def floors(measured: Sequence[Measured]) -> str:
@@ -144,7 +148,10 @@ def floors(measured: Sequence[Measured]) -> str:
 
 def false_read_floor(*, jobs: int) -> str:
     """The same for pages without a ZIP."""
-    return f"FALSE_READS = {false_reads.floor(judges(load_model(BEST))[0], load_digits_set(), jobs=jobs)}"
+    return (
+        "FALSE_READS = "
+        f"{false_reads.floor(judges(load_model(BEST))[0], load_digits_set(), jobs=jobs)}"
+    )
 
 
 def _every(answers: Pair, step: int) -> Pair:
@@ -166,11 +173,11 @@ def _say(text: str) -> None:
 
 
 def main() -> None:
-    """Measure, print everything, and write the README's part."""
+    """Measure, print everything, and write the manual's tables."""
     parser = argparse.ArgumentParser(
-        description="Measure the shipped models and write the README's results."
+        description="Measure the shipped models, and write the results into the manual."
     )
-    parser.add_argument("readme", type=Path)
+    parser.add_argument("root", type=Path)
     parser.add_argument("labels", type=Path, nargs="+")
     parser.add_argument("--digits", help="NIST digits, an .npz file or openml")
     asked = parser.parse_args()
@@ -179,6 +186,7 @@ def main() -> None:
     sections: dict[str, list[str]] = {}
     with threadpool_limits(1):
         measured = measure(asked.labels, jobs=jobs)
+        sections["summary"] = report.summary_table(measured, BEST)
         sections["results"] = report.compact_table(measured)
         sections["ablation"] = ablation(asked.labels, measured, jobs=jobs)
         sections["turned"] = sideways(asked.labels, jobs=jobs)
@@ -188,11 +196,9 @@ def main() -> None:
             ).test
             sections["strings"] = [*strings(test, jobs=jobs), "", digit_line(test)]
             sections["without a zip"] = without_zip(test, jobs=jobs)
-    text = asked.readme.read_text(encoding="utf-8")
     for name, lines in sections.items():
         _print(name, lines)
-        text = report.put(text, name, lines)
-    write_whole(asked.readme, text.encode())
+    figures.record(asked.root, sections)
     _print("for tests/test_accuracy_floor.py", [floors(measured), false_read_floor(jobs=jobs)])
 
 

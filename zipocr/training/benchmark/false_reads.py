@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from zipocr.reader import Reader
+from zipocr.training.benchmark.figures import markdown
 from zipocr.training.benchmark.measure import Judge
-from zipocr.training.benchmark.report import markdown
 from zipocr.training.data.datasets import DigitSet
 from zipocr.training.fit.region_samples import map_strings
 from zipocr.training.synthesis.negatives import QUOTAS, Negatives
@@ -76,7 +76,7 @@ def count_false_reads(
     jobs: int,
     kinds: Sequence[str] = tuple(QUOTAS),
 ) -> list[Tally]:
-    """Reads so many pages of each kind, of the test part and digits of test writers, at the judge's threshold."""
+    """Read pages of each kind, of the test part, at the judge's threshold."""
     sources = [
         Negatives(test, seed=_SEED + list(QUOTAS).index(kind), part="test", kinds={kind: 1})
         for kind in kinds

@@ -1,7 +1,7 @@
 """Reads labelled crops and composed strings with and without a directory, and keeps the answers."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -131,11 +131,17 @@ def load_labels(path: Path) -> list[Crop]:
     ]
 
 
-def read_crops(judging: Judges, crops: Sequence[Crop], *, jobs: int) -> Pair:
-    """Reads the crops that hold a ZIP, in their order."""
+def read_crops(
+    judging: Judges,
+    crops: Sequence[Crop],
+    *,
+    jobs: int,
+    advance: Callable[[], None] = lambda: None,
+) -> Pair:
+    """Read the crops that hold a ZIP, in their order; ``advance`` is called after each."""
     crops = [crop for crop in crops if crop.truth.zip]
-    found = map_strings(_ReadCrop(judging=judging, crops=crops), range(len(crops)), jobs=jobs)
-    return _unzipped(found)
+    work = _ReadCrop(judging=judging, crops=crops)
+    return _unzipped(map_strings(work, range(len(crops)), jobs=jobs, advance=advance))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

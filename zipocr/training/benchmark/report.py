@@ -1,12 +1,9 @@
-"""Puts what was measured into words.
+"""Tables of what was measured: whole ones for a terminal, short ones in Markdown."""
 
-Tables for a terminal, and short ones in Markdown for the README.
-"""
-
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from zipocr.training.benchmark.figures import markdown
 from zipocr.training.benchmark.measure import Recall
 from zipocr.training.benchmark.metrics import (
     Answer,
@@ -20,7 +17,6 @@ from zipocr.training.benchmark.metrics import (
 
 DIRECTORY = ("yes", "no")
 _SHOWN = ("exact", "+-", "@1%", "@0.1%", "read", "err|read", "ece", "unread", "best 2", "kept")
-_PLACE = r"(<!-- {} -->\n).*?(<!-- end -->)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,20 +26,6 @@ class Measured:
     crops: str
     model: str
     answers: Pair
-
-
-def put(text: str, name: str, lines: Iterable[str]) -> str:
-    """A text with lines in its place of a name, from ``<!-- name -->`` to ``<!-- end -->``.
-
-    Without one it stays as it is.
-    """
-    content = "\n".join(lines) + "\n"
-    return re.sub(
-        _PLACE.format(re.escape(name)),
-        lambda place: place[1] + content + place[2],
-        text,
-        flags=re.DOTALL,
-    )
 
 
 def full_table(answers: Sequence[Answer]) -> list[str]:
@@ -80,15 +62,8 @@ def reliability_table(answers: Sequence[Answer]) -> list[str]:
     ]
 
 
-def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """A table in Markdown."""
-    return [
-        f"| {' | '.join(row)} |" if row else "|---" * len(heads) + "|" for row in (heads, (), *rows)
-    ]
-
-
 def compact_table(measured: Sequence[Measured]) -> list[str]:
-    """The README's table of results on labelled crops."""
+    """Tabulate results on labelled crops."""
     heads = (
         "crops",
         "model",
@@ -122,6 +97,21 @@ def compact_table(measured: Sequence[Measured]) -> list[str]:
                     *(f"{share:.3f}" for share in shares),
                 )
             )
+    return markdown(heads, rows)
+
+
+def summary_table(measured: Sequence[Measured], model: str) -> list[str]:
+    """Tabulate the results of one model for people in a hurry."""
+    heads = ("crops", "directory", "n", "exact", "± 95 %", "`read`", "wrong among these")
+    rows = []
+    for one in measured:
+        if one.model != model:
+            continue
+        for used, answers in zip(DIRECTORY, one.answers, strict=True):
+            found = score(answers)
+            shares = (found.exact, found.half_width, found.accepted, found.wrong)
+            cells = (f"`{one.crops}`", used, str(found.count))
+            rows.append((*cells, *(f"{share:.3f}" for share in shares)))
     return markdown(heads, rows)
 
 

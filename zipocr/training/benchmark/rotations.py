@@ -1,12 +1,12 @@
-"""Turns labelled crops by quarters and tells whether the reader notices, and reads them all the same; and whether it turns upright ones."""
+"""Readings of labelled crops turned by quarters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zipocr.images.decode import read_pages
 from zipocr.reader import Reader, rotate
+from zipocr.training.benchmark.figures import markdown
 from zipocr.training.benchmark.measure import MAX_PIXELS, Crop, Judge
-from zipocr.training.benchmark.report import markdown
 from zipocr.training.fit.region_samples import map_strings
 from zipocr.types import Unread
 

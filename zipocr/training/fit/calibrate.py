@@ -10,7 +10,7 @@ from sklearn.model_selection import GroupKFold
 
 from zipocr.decode.confidence import FEATURES, P_LISTED
 from zipocr.decode.directory import places
-from zipocr.evaluate.error_rates import accepting, upper_bound
+from zipocr.evaluation.error_rates import accepting, upper_bound
 from zipocr.preprocess.page import prepare
 from zipocr.reader import Reader
 from zipocr.training.fit.fusion_weights import START, collect, fit_fusion

@@ -149,14 +149,33 @@ def _do(number: int) -> object:
     return _work(number)
 
 
-def map_strings(work: Callable[[int], T], numbers: Iterable[int], *, jobs: int) -> list[T]:
-    """Applies work to numbers, in order, in so many processes."""
+def _ignore() -> None:
+    """Not everybody watches."""
+
+
+def map_strings(
+    work: Callable[[int], T],
+    numbers: Iterable[int],
+    *,
+    jobs: int,
+    advance: Callable[[], None] = _ignore,
+) -> list[T]:
+    """Apply work to numbers, in order, in several processes; ``advance`` is called after each."""
     numbers = list(numbers)
     if jobs == 1:
-        return [work(number) for number in numbers]
+        return _counted(map(work, numbers), advance)
     # A few long pieces of work are dealt out one by one.
     at_once = min(16, 1 + len(numbers) // (4 * jobs))
     with ProcessPoolExecutor(
         jobs, mp_context=get_context("spawn"), initializer=_start, initargs=(work,)
     ) as pool:
-        return list(pool.map(_do, numbers, chunksize=at_once))  # type: ignore[arg-type]
+        found = pool.map(_do, numbers, chunksize=at_once)
+        return _counted(found, advance)  # type: ignore[arg-type]
+
+
+def _counted(found: Iterable[T], advance: Callable[[], None]) -> list[T]:
+    kept: list[T] = []
+    for one in found:
+        kept.append(one)
+        advance()
+    return kept

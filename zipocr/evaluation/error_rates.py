@@ -1,4 +1,4 @@
-"""Figures for whoever says how sure it is: how much may be accepted at which error, whether the confidence is true, and exact bounds.
+"""Error rates: risk-coverage, calibration, and exact bounds.
 
 Equal confidences stand or fall together everywhere: no threshold can part them. Where answers count
 differently, ``weights`` ``(N,)`` say for how many pages each of them stands.
@@ -51,7 +51,7 @@ def half_width(share: float, count: float) -> float:
 
 
 def wilson(share: float, count: float) -> Interval:
-    """95 % interval of a share of so many: Wilson, Journal of the American Statistical Association 22 (1927).
+    """Return the 95 % interval of a share (Wilson, J. Am. Stat. Assoc. 22, 1927).
 
     Examples
     --------
@@ -67,7 +67,7 @@ def wilson(share: float, count: float) -> Interval:
 def upper_bound(
     wrong: NDArray[np.float64], count: NDArray[np.float64], certainty: float = CERTAINTY
 ) -> NDArray[np.float64]:
-    """One-sided upper bound of the share that ``wrong`` (N,) of ``count`` (N,), 1 or more, were drawn from.
+    """Return the one-sided upper bound of the error rate behind ``wrong`` of ``count``.
 
     Exact binomial: Clopper and Pearson, Biometrika 26 (1934).
     """
@@ -76,7 +76,7 @@ def upper_bound(
 
 
 def exact_interval(wrong: int, count: int) -> Interval:
-    """Two-sided 95 % interval of the share that so many wrong ones were drawn from (Clopper and Pearson); all there is if of none."""
+    """Return the two-sided 95 % interval of an error rate (Clopper and Pearson, 1934)."""
     if not count:
         return Interval(low=0.0, high=1.0)
     side = 1 - (1 - CERTAINTY) / 2
@@ -114,7 +114,7 @@ def accepting(
 def risk_coverage(
     confidence: Confidences, right: Correct, risk: float, weights: Weights | None = None
 ) -> float:
-    """How many can be accepted, most confident first, while at most a share of ``risk`` is wrong: (N,), (N,)."""
+    """Return the largest coverage whose error rate is at most ``risk``: (N,), (N,)."""
     found = accepting(confidence, right, weights)
     fine = found.count[found.wrong <= risk * found.count]
     return float(fine[-1]) if len(fine) else 0.0
@@ -162,7 +162,7 @@ def reliability(
 
 
 def labels_needed(error: float) -> int:
-    """How many answers without a mistake it takes to promise that no more than a share of ``error``, above 0, is wrong.
+    """Return how many answers without a mistake promise an error rate of at most ``error``.
 
     Examples
     --------

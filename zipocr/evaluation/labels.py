@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from zipocr.errors import InputError, printable
-from zipocr.evaluate.metrics import Case, Population
+from zipocr.evaluation.metrics import Case, Population
 from zipocr.results.corrections import COLUMNS as CORRECTIONS
 from zipocr.results.corrections import SampledAs, read_corrections
 from zipocr.results.csv_file import Row, from_cell, to_cell
@@ -89,7 +89,8 @@ def read_labels(path: Path) -> list[Label]:
     )
     if not labels:
         raise InputError(
-            f"{shown} labels no page. Give one page a line, under the header file,zip or file,page,zip."
+            f"{shown} labels no page. Give one page a line, under the header file,zip or "
+            "file,page,zip."
         )
     return _once(labels)
 
@@ -129,7 +130,8 @@ def _labels(
 def _label(names: Sequence[str], cells: Sequence[str], where: str) -> Label:
     if any(cells[len(names) :]):
         raise InputError(
-            f"{where}: {len(cells)} cells under a header of {len(names)}. Put quotes around a name that holds a comma."
+            f"{where}: {len(cells)} cells under a header of {len(names)}. Put quotes around a "
+            "name that holds a comma."
         )
     found = dict(zip_longest(names, cells[: len(names)], fillvalue=""))
     if not found["file"]:
@@ -153,7 +155,8 @@ def _page(cell: str, where: str) -> int:
         return 1
     if not re.fullmatch("[0-9]{1,9}", cell) or not int(cell):
         raise InputError(
-            f"{where}: {cell[:_SHOWN]!r} is no page. Pages count from 1; the column page may also be left out."
+            f"{where}: {cell[:_SHOWN]!r} is no page. Pages count from 1; the column page may "
+            "also be left out."
         )
     return int(cell)
 
@@ -161,7 +164,8 @@ def _page(cell: str, where: str) -> int:
 def _drawn(cell: str, where: str) -> str:
     if cell and cell not in set(SampledAs):
         raise InputError(
-            f"{where}: {cell[:_SHOWN]!r} in the column drawn; it has to be doubt or audit, or empty."
+            f"{where}: {cell[:_SHOWN]!r} in the column drawn; it has to be doubt or audit, or "
+            "empty."
         )
     return cell
 
@@ -184,7 +188,8 @@ def _truth(cell: str, plus4: str | None, where: str) -> tuple[str, bool]:
         )
     if found[2] and plus4 and found[2] != plus4:
         raise InputError(
-            f"{where}: {cell} and {plus4} in the column plus4 contradict each other. Keep one of them."
+            f"{where}: {cell} and {plus4} in the column plus4 contradict each other. Keep one "
+            "of them."
         )
     four = found[2] or plus4 or ""
     return found[1] + four, plus4 is not None or bool(four)
@@ -221,7 +226,8 @@ def _once(labels: list[Label]) -> list[Label]:
         if earlier is not label:
             cure = "Keep one of the lines; pages of one file are told apart by a column page."
             raise InputError(
-                f"{label.where}: page {label.page} of {to_cell(label.file)} is labelled above, {earlier.where}. {cure}"
+                f"{label.where}: page {label.page} of {to_cell(label.file)} is labelled above, "
+                f"{earlier.where}. {cure}"
             )
     return labels
 
@@ -285,7 +291,8 @@ def _by_page(rows: Sequence[Row]) -> dict[tuple[str, int], Row]:
     for row in rows:
         if index.setdefault((row.file, row.page), row) is not row:
             raise InputError(
-                f"The results have page {row.page} of {to_cell(row.file)} twice. Write them anew with zipocr scan."
+                f"The results have page {row.page} of {to_cell(row.file)} twice. Write them "
+                "anew with zipocr scan."
             )
     return index
 
@@ -333,7 +340,10 @@ def _check_one_to_one(pairs: Sequence[tuple[Label, Row]]) -> None:
         earlier = first.setdefault((row.file, row.page), label)
         if earlier is not label:
             both = f"{to_cell(earlier.file)} and {to_cell(label.file)}"
-            cure = "Scan the folder that the labels' names begin in, so that the results tell them apart."
+            cure = (
+                "Scan the folder that the labels' names begin in, so that the results tell them "
+                "apart."
+            )
             raise InputError(
                 f"{label.where}: {both} would both be {to_cell(row.file)} in the results. {cure}"
             )
@@ -369,15 +379,20 @@ def to_cases(pairs: Sequence[tuple[Label, Row]], *, by: str | None) -> list[Case
 
 
 def _check_drawn(pairs: Sequence[tuple[Label, Row]]) -> None:
-    cure = "Evaluate the results they were drawn from, or leave the column drawn out to evaluate the labelled pages alone."
+    cure = (
+        "Evaluate the results they were drawn from, or leave the column drawn out to evaluate the "
+        "labelled pages alone."
+    )
     for label, row in pairs:
         if not label.drawn:
             raise InputError(
-                f"{label.where}: the column drawn is empty, and others say audit. Write doubt or audit into it."
+                f"{label.where}: the column drawn is empty, and others say audit. Write doubt "
+                "or audit into it."
             )
         if trouble := _drawn_otherwise(label, row):
             raise InputError(
-                f"These labels were drawn from other results: {to_cell(row.file)}, page {row.page}, {trouble}. {cure}"
+                f"These labels were drawn from other results: {to_cell(row.file)}, page "
+                f"{row.page}, {trouble}. {cure}"
             )
 
 
@@ -387,7 +402,10 @@ def _drawn_otherwise(label: Label, row: Row) -> str:
         return f"was drawn as {label.drawn}, and its status is {row.status}"
     now = row.zip + row.plus4
     if label.read not in {None, now}:
-        return f"was read as {dashed(label.read or '') or 'nothing'} then, and as {dashed(now) or 'nothing'} now"
+        return (
+            f"was read as {dashed(label.read or '') or 'nothing'} then, and as "
+            f"{dashed(now) or 'nothing'} now"
+        )
     return ""
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from zipocr.drawing.experiment_plot import new_figure
-from zipocr.evaluate.error_rates import wilson
-from zipocr.evaluate.metrics import Evaluation, Point, RiskCoverageCurve
-from zipocr.evaluate.report.text import plain
+from zipocr.evaluation.error_rates import wilson
+from zipocr.evaluation.metrics import Evaluation, Point, RiskCoverageCurve
+from zipocr.evaluation.report.text import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -138,7 +138,7 @@ HALF_A_PAGE = 0.5
 
 
 def plot_curve(axes: "Axes", evaluation: Evaluation, theme: Theme) -> None:
-    """Plot the share of errors, its upper bound, what is asked for, and where the reader and the suggestion stand."""
+    """Plot the risk-coverage curve, its upper bound, the promise and the chosen thresholds."""
     curve, suggestion = evaluation.curve, evaluation.suggestion
     axes.set_yscale("function", functions=(lambda share: np.sqrt(np.maximum(share, 0)), np.square))
     top = _top(evaluation)

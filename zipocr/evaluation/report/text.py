@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from zipocr.evaluate.error_rates import Interval
-from zipocr.evaluate.metrics import Estimate, Evaluation, Figures, Suggestion
+from zipocr.evaluation.error_rates import Interval
+from zipocr.evaluation.metrics import Estimate, Evaluation, Figures, Suggestion
 
 
 def percent(share: float, *, digits: int = 1) -> str:
@@ -55,8 +55,14 @@ def basis(evaluation: Evaluation) -> Iterator[str]:
     if evaluation.estimate:
         yield from _estimated(evaluation.estimate)
     elif evaluation.is_of_doubt:
-        yield f"Only doubtful pages were labelled, {evaluation.figures.count:,} of them: these figures are of them alone."
-        yield "They say nothing of the pages that were read, nor of the whole batch; that takes an audit of some of those."
+        yield (
+            f"Only doubtful pages were labelled, {evaluation.figures.count:,} of them: these "
+            "figures are of them alone."
+        )
+        yield (
+            "They say nothing of the pages that were read, nor of the whole batch; that takes an "
+            "audit of some of those."
+        )
     else:
         yield f"From {counted(evaluation.figures.count, 'labelled page')}."
 
@@ -64,15 +70,24 @@ def basis(evaluation: Evaluation) -> Iterator[str]:
 def _estimated(estimate: Estimate) -> Iterator[str]:
     drawn = f"{estimate.audited:,} audited of {estimate.read:,} that were read"
     if not estimate.decided:
-        yield f"An estimate for the {counted(estimate.read, 'page')} that were read, from {estimate.audited:,} of them that were audited."
+        yield (
+            f"An estimate for the {counted(estimate.read, 'page')} that were read, from "
+            f"{estimate.audited:,} of them that were audited."
+        )
         if estimate.doubtful:
-            yield f"Nobody has decided about the {counted(estimate.doubtful, 'doubtful page')}: they are left out."
+            yield (
+                f"Nobody has decided about the {counted(estimate.doubtful, 'doubtful page')}: they "
+                "are left out."
+            )
         return
     decided = f"{estimate.decided:,} decided of {estimate.doubtful:,} doubtful"
     yield f"An estimate for all {counted(estimate.pages, 'page')}, from {drawn} and {decided}."
     yield "The 95 % interval is Clopper and Pearson's for the audit; what was decided is known."
     if estimate.undecided:
-        rest = f"The {estimate.undecided:,} doubtful ones that are undecided are taken to be like the others"
+        rest = (
+            f"The {estimate.undecided:,} doubtful ones that are undecided are taken to be like the "
+            "others"
+        )
         yield f"{rest}, and the interval reaches from all of them wrong to all right."
 
 
@@ -80,8 +95,14 @@ def advice(suggestion: Suggestion) -> Iterator[str]:
     """Say which threshold to choose, or why there is none to promise anything by."""
     error, point = plain(suggestion.max_error), suggestion.point
     if point:
-        yield f"--min-confidence {point.threshold:.4f} keeps to at most {error} wrong ZIPs among the accepted, with 95 % certainty."
-        seen = f"{percent(point.wrong, digits=2)} of these are wrong here, and the upper bound is {percent(_up(point.bound), digits=2)}"
+        yield (
+            f"--min-confidence {point.threshold:.4f} keeps to at most {error} wrong ZIPs among the "
+            "accepted, with 95 % certainty."
+        )
+        seen = (
+            f"{percent(point.wrong, digits=2)} of these are wrong here, and the upper bound is "
+            f"{percent(_up(point.bound), digits=2)}"
+        )
         yield f"It accepts {percent(point.accepted)} of the pages; {seen}."
         return
     if suggestion.lacks_labels:
@@ -89,11 +110,20 @@ def advice(suggestion: Suggestion) -> Iterator[str]:
         there = f"{suggestion.checked:,} {'was' if suggestion.checked == 1 else 'were'} labelled"
         yield f"That takes {suggestion.needed:,} that are accepted without a mistake; {there}."
     else:
-        yield f"No threshold can be promised to keep to at most {error} wrong ZIPs among the accepted."
-        yield f"It takes {suggestion.needed:,} of the surest without a mistake, or more with some: label more pages, or accept more errors."
+        yield (
+            f"No threshold can be promised to keep to at most {error} wrong ZIPs among the "
+            "accepted."
+        )
+        yield (
+            f"It takes {suggestion.needed:,} of the surest without a mistake, or more with some: "
+            "label more pages, or accept more errors."
+        )
     if suggestion.surest and suggestion.surest.bound < 1:
         best = suggestion.surest
-        yield f"The best that these labels can promise is {plain(_up(best.bound))}, with --min-confidence {best.threshold:.4f}."
+        yield (
+            f"The best that these labels can promise is {plain(_up(best.bound))}, with "
+            f"--min-confidence {best.threshold:.4f}."
+        )
 
 
 def _up(bound: float) -> float:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zipocr.errors import InputError
-from zipocr.evaluate.metrics import Case, Evaluation
-from zipocr.evaluate.report import text as words
-from zipocr.evaluate.report.figures import (
+from zipocr.evaluation.metrics import Case, Evaluation
+from zipocr.evaluation.report import text as words
+from zipocr.evaluation.report.figures import (
     DARK,
     LIGHT,
     Theme,
@@ -104,7 +104,7 @@ def to_html(
         When Jinja2 or matplotlib is not installed.
     """
     page = _environment().from_string(
-        files("zipocr.evaluate.report").joinpath(TEMPLATE).read_text(encoding="utf-8")
+        files("zipocr.evaluation.report").joinpath(TEMPLATE).read_text(encoding="utf-8")
     )
     curve, reliability, confusion = (
         _drawing(evaluation, figure, told) for figure, told in _FIGURES
@@ -131,7 +131,8 @@ def to_html(
 _FIGURES: Sequence[tuple[Callable[[Evaluation, Theme], "Figure"], str]] = (
     (
         curve_figure,
-        "The share of wrong ZIPs among the accepted over the share of pages that is accepted, with its upper bound",
+        "The share of wrong ZIPs among the accepted over the share of pages that is accepted, "
+        "with its upper bound",
     ),
     (
         reliability_figure,
@@ -145,7 +146,10 @@ def _environment() -> "Environment":
     try:
         from jinja2 import Environment, StrictUndefined
     except ImportError as error:
-        message = "A report needs Jinja2, which is not installed. Install it with: pip install 'zipocr[report]'"
+        message = (
+            "A report needs Jinja2, which is not installed. Install it with: pip install "
+            "'zipocr[report]'"
+        )
         raise InputError(message) from error
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

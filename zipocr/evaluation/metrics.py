@@ -1,4 +1,4 @@
-"""How well pages were read, from what was read and what stands there: figures, curves, the worst errors, and a threshold to choose.
+"""Metrics of results against labels: accuracy, curves, the worst errors, and a threshold.
 
 Labels are either of pages that were taken as they come, and then each counts for itself; or they
 are a person's decisions about a batch: all doubtful pages, and of the pages that were read a sample
@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.evaluate.error_rates import (
+from zipocr.evaluation.error_rates import (
     RISKS,
     Bin,
     Confidences,
@@ -170,7 +170,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suggestion:
-    """The least confidence whose errors keep to ``max_error``, by their upper bound; None where the labels cannot promise that.
+    """Return the least confidence that keeps to ``max_error``; None if the labels cannot tell.
 
     ``surest`` is the point with the least bound, None where nothing was read. ``checked`` labelled
     pages could be accepted at all, and ``needed`` is how many it takes without a mistake.
@@ -272,7 +272,7 @@ def evaluate(
 
 
 class _Sample:
-    """Labelled pages, and of those on which a ZIP was found the confidence, the truth and the weight: (N,) each."""
+    """Labelled pages, and the confidence, truth and weight of those with a ZIP: (N,) each."""
 
     def __init__(self, cases: tuple[Case, ...]) -> None:
         self.cases = cases

@@ -7,7 +7,7 @@ import pytest
 from madeup import row
 
 from zipocr.errors import InputError
-from zipocr.evaluate.labels import Label, group_by, match, read_labels, to_batch, to_cases
+from zipocr.evaluation.labels import Label, group_by, match, read_labels, to_batch, to_cases
 from zipocr.results.csv_file import Row, to_cell
 from zipocr.types import Status
 
@@ -76,14 +76,16 @@ def test_names_are_read_as_results_write_them(read):
         ("file,zip\n", "labels no page"),
         (
             "file,zip\na,2108\n",
-            "line 2: 2108 has less than five digits. A spreadsheet takes leading zeros away: write 02108",
+            "line 2: 2108 has less than five digits. A spreadsheet takes leading zeros away: "
+            "write 02108",
         ),
         ("file,zip\na,2108-0001\n", "write 02108-0001"),
         ("file,zip\na,021081234\n", "nine as 12345-6789"),
         ("file,zip\na,O2108\n", "'O2108' is no ZIP"),
         (
             "file,zip,plus4\na,02108,34\n",
-            "line 2: '34' in the column plus4 is not four digits. A spreadsheet takes leading zeros away: write 0034",
+            "line 2: '34' in the column plus4 is not four digits. A spreadsheet takes leading "
+            "zeros away: write 0034",
         ),
         ("file,zip,plus4\na,02108,x\n", "'x' in the column plus4 is not four digits"),
         ("file,zip,plus4\na,02108-1234,4321\n", "contradict each other"),
@@ -189,7 +191,8 @@ def test_files_match_by_base_name_and_by_path_where_that_is_shared(read, labelle
         (
             ["a.png", *"bcde"],
             ["a.png"],
-            "4 of 5 labelled pages have no row in the results: b page 1, c page 1, d page 1 and others. Scan them too",
+            "4 of 5 labelled pages have no row in the results: b page 1, c page 1, d page 1 "
+            "and others. Scan them too",
         ),
         (["A.png"], ["a.png"], "1 of 1 labelled pages have no row"),
     ],

@@ -1,6 +1,6 @@
-"""Keeps the README's help texts true: ``python tests/readme.py`` checks them, ``--fix`` writes them anew.
+"""Keep the manual's help texts true: ``python tests/manual.py`` checks them, ``--fix`` writes them.
 
-Between ``<!-- help: scan -->`` and ``<!-- end -->`` stands what ``zipocr scan --help`` prints;
+Between ``<!-- help: scan -->`` and ``<!-- end -->`` is what ``zipocr scan --help`` prints;
 ``<!-- help: -->`` has the help of zipocr itself. Every command must have its place.
 """
 
@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from zipocr.cli import COMMANDS, main
 
-README = Path(__file__).parents[1] / "README.md"
+CHAPTER = Path(__file__).parents[1] / "zipocr" / "manual" / "commands.md"
 PLACE = re.compile(r"(<!-- help: (?:(?P<command>[a-z]+) )?-->\n).*?(<!-- end -->)", re.DOTALL)
 WIDTH = 100
 
@@ -35,7 +35,7 @@ def renewed(text: str) -> str:
 
 
 def problems(text: str) -> list[str]:
-    """Say what is not true in a README."""
+    """Say what is not true in a chapter."""
     places = {mark(place["command"]): place[0] for place in PLACE.finditer(text)}
     wanted = {mark(command) for command in (None, *COMMANDS)}
     missing = [f"{place} is missing" for place in sorted(wanted - places.keys())]
@@ -54,11 +54,11 @@ def mark(command: str | None) -> str:
 
 
 if __name__ == "__main__":
-    text = README.read_text(encoding="utf-8")
+    text = CHAPTER.read_text(encoding="utf-8")
     if "--fix" in sys.argv[1:]:
         text = renewed(text)
-        README.write_text(text, encoding="utf-8")
+        CHAPTER.write_text(text, encoding="utf-8")
     found = problems(text)
     for problem in found:
-        print(f"{README.name}: {problem}; run python tests/readme.py --fix", file=sys.stderr)
+        print(f"{CHAPTER.name}: {problem}; run python tests/manual.py --fix", file=sys.stderr)
     sys.exit(bool(found))

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from zipocr.errors import InputError
-from zipocr.evaluate.metrics import Case, Evaluation, Population, evaluate
-from zipocr.evaluate.report.as_json import to_facts
-from zipocr.evaluate.report.error_sheets import draw_sheets
-from zipocr.evaluate.report.figures import (
+from zipocr.evaluation.metrics import Case, Evaluation, Population, evaluate
+from zipocr.evaluation.report.as_json import to_facts
+from zipocr.evaluation.report.error_sheets import draw_sheets
+from zipocr.evaluation.report.figures import (
     DARK,
     LIGHT,
     confusion_figure,
@@ -26,9 +26,9 @@ from zipocr.evaluate.report.figures import (
     reliability_figure,
     to_svg,
 )
-from zipocr.evaluate.report.folder import check_folder, write_report
-from zipocr.evaluate.report.html import Sheet, most_confused, to_html
-from zipocr.evaluate.report.text import advice, basis
+from zipocr.evaluation.report.folder import check_folder, write_report
+from zipocr.evaluation.report.html import Sheet, most_confused, to_html
+from zipocr.evaluation.report.text import advice, basis
 from zipocr.results.csv_file import to_cell
 from zipocr.types import Status
 
@@ -145,8 +145,8 @@ def test_the_worst_errors_are_shown_with_their_wrong_digits(found: Evaluation) -
     sheet = Sheet(crop=b"crop", sheet=b"sheet", note="Seen otherwise.")
     page = page_of(found, sheets={("crop-075.png", 1): sheet})
     assert (
-        "read 939 3 1 stands there 93925 confidence 0.8300 , read crop-075.png, page 1 Seen otherwise."
-        in page.text
+        "read 939 3 1 stands there 93925 confidence 0.8300 , read crop-075.png, page 1 Seen "
+        "otherwise." in page.text
     )
     assert page.text.count("The image was not found") == 2
     assert [
@@ -220,7 +220,8 @@ def test_facts_are_json_with_all_figures(found: Evaluation) -> None:
 def test_an_estimate_is_called_one_and_says_from_how_many(estimated: Evaluation) -> None:
     audited, decided = estimated.estimate.audited, estimated.estimate.decided
     assert next(basis(estimated)) == (
-        f"An estimate for all 5,100 pages, from {audited} audited of 5,000 that were read and {decided} decided of 100 doubtful."
+        f"An estimate for all 5,100 pages, from {audited} audited of 5,000 that were read and "
+        f"{decided} decided of 100 doubtful."
     )
     assert f"The {100 - decided} doubtful ones that are undecided" in " ".join(basis(estimated))
     assert "An estimate for all 5,100 pages" in page_of(estimated).text
@@ -255,11 +256,13 @@ def test_an_audit_alone_says_that_doubtful_pages_are_left_out() -> None:
     [
         (
             [one()] * 299,
-            "--min-confidence 0.9000 keeps to at most 1 % wrong ZIPs among the accepted, with 95 % certainty.",
+            "--min-confidence 0.9000 keeps to at most 1 % wrong ZIPs among the accepted, with "
+            "95 % certainty.",
         ),
         (
             [one()] * 298,
-            "Too few labels to promise at most 1 % wrong ZIPs among the accepted. That takes 299 that are accepted without",
+            "Too few labels to promise at most 1 % wrong ZIPs among the accepted. That takes "
+            "299 that are accepted without",
         ),
         ([one()] * 298, "without a mistake; 298 were labelled."),
         (

@@ -1,0 +1,139 @@
+"""Options from a file and from the environment."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import fakes
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from zipocr.cli import main
+from zipocr.results.formats import read_results
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a page that is read with the confidence 0.6, to work in."""
+    monkeypatch.setattr("zipocr.batch.read_files.start_reading", fakes.start_fake)
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(fakes.page()).save("a.png")
+    return tmp_path
+
+
+def invoke(*words: str, **variables: str) -> Result:
+    return CliRunner(env=variables).invoke(main, words, catch_exceptions=False)
+
+
+def scan(*words: str, before: tuple[str, ...] = (), **variables: str) -> dict[str, Any]:
+    """Scan, and give what is told of it."""
+    done = invoke(*before, "scan", "a.png", "-o", "x.csv", "--force", *words, **variables)
+    assert done.exit_code == 0, done.output
+    told: dict[str, Any] = json.loads(Path("x.csv.json").read_text())
+    return told
+
+
+def write(text: str, name: str = "zipocr.toml") -> None:
+    Path(name).write_text(text)
+
+
+def test_a_file_here_the_environment_and_the_command_line_overrule_each_other_in_turn() -> None:
+    assert scan()["options"]["min_confidence"] is None
+    write("[scan]\nmin-confidence = 0.1\njobs = 1\nmodel = 'digits'\n")
+    told = scan()
+    assert told["options"]["min_confidence"] == 0.1
+    variables = {"ZIPOCR_SCAN_MIN_CONFIDENCE": "0.2"}
+    assert scan(**variables)["options"]["min_confidence"] == 0.2
+    told = scan("--min-confidence", "0.9", **variables)
+    assert told["options"]["min_confidence"] == 0.9
+    assert [row.status for row in read_results(Path("x.csv"))] == ["review"]
+
+
+def test_the_results_tell_where_each_option_came_from(here: Path) -> None:
+    write("[scan]\njobs = 1\n")
+    told = scan("--model", "digits", ZIPOCR_SCAN_MAX_PIXELS="5000000")
+    origins = told["option_origins"]
+    assert {name: origins[name] for name in ("jobs", "model", "max_pixels", "timeout")} == {
+        "jobs": "file",
+        "model": "command line",
+        "max_pixels": "environment",
+        "timeout": "default",
+    }
+    assert told["config_file"] == str(here / "zipocr.toml")
+    Path("zipocr.toml").unlink()
+    assert scan()["config_file"] is None
+
+
+def test_a_file_that_is_named_takes_the_place_of_the_one_here() -> None:
+    write("[scan]\nmin-confidence = 0.1\n")
+    write("[scan]\nmin_confidence = 0.3\nrequire-listed = true\n", "other.toml")
+    told = scan(before=("--config", "other.toml"))
+    assert (told["options"]["min_confidence"], told["options"]["require_listed"]) == (0.3, True)
+    told = scan(ZIPOCR_CONFIG="other.toml")
+    assert told["options"]["min_confidence"] == 0.3
+    assert invoke("--config", "missing.toml", "scan", "a.png").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "[scan]\njosb = 1",
+            "zipocr.toml: josb in [scan] is no option of scan. Did you",
+        ),
+        ("[scna]\njobs = 1", "zipocr.toml: [scna] is no command. Did you mean scan?"),
+        ("jobs = 1", "zipocr.toml: [jobs] is no command. There are scan,"),
+        ("scan = 1", "zipocr.toml: scan has to be a table, [scan]."),
+        ("[scan]\njobs = '1'", "jobs in [scan] has to be a whole number, and is '1'."),
+        ("[scan]\njobs = true", "jobs in [scan] has to be a whole number, and is True."),
+        ("[scan]\njobs = -1", "jobs in [scan]: -1 is not in the range x>=0."),
+        ("[scan]\nmax-error = 2", "max-error in [scan]: 2.0 is not in the range"),
+        ("[scan]\nquiet = 1", "quiet in [scan] has to be true or false, and is 1."),
+        ("[scan]\nmodel = 3", "model in [scan] has to be text in quotes, and is 3."),
+        ("[scan]\nbackend = 'x'", "backend in [scan]: 'x' is not one of"),
+        ("[scan]\npaths = 'a.png'", "paths in [scan] is no option of scan."),
+        ("[scan]\nhelp = true", "help in [scan] is no option of scan."),
+        ("[scan]\nmodel = [['x']]", "model in [scan] has to be text in quotes"),
+        ("[scan", "zipocr.toml is no TOML in UTF-8"),
+        ("x = " + "[" * 5000, "zipocr.toml is no TOML in UTF-8"),
+    ],
+)
+def test_what_a_file_says_wrongly_is_refused_with_its_name_and_key(text: str, said: str) -> None:
+    write(text)
+    done = invoke("scan", "a.png")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert said in " ".join(done.stderr.split())
+
+
+def test_an_option_typed_overrules_one_of_a_file_that_contradicts_it() -> None:
+    write("[scan]\nmin-confidence = 0.9\nno-directory = true\nresume = true\n")
+    told = scan("--max-error", "0.05", "--require-listed")
+    assert told["options"]["min_confidence"] is None
+    assert (told["options"]["use_directory"], told["options"]["require_listed"]) == (True, True)
+    write("[scan]\nmin-confidence = 0.9\nmax-error = 0.1\n")
+    done = invoke("scan", "a.png")
+    assert done.exit_code == 2
+    assert "--max-error and --min-confidence both choose" in done.stderr
+
+
+def test_paths_that_are_typed_overrule_the_manifest_of_a_file() -> None:
+    write("[scan]\nmanifest = 'list.txt'\nout-dir = 'parts'\n")
+    write("a.png\n", "list.txt")
+    assert scan()["counts"] == {"read": 1}
+
+
+def test_other_commands_take_their_own_table() -> None:
+    write("[scan]\njobs = 1\n[sort]\nby = 'zip5'\n")
+    scan()
+    done = invoke("sort", "x.csv", "--into", "sorted")
+    assert "00007 1" in done.stderr
+
+
+def test_a_file_that_was_only_found_here_runs_no_program() -> None:
+    write("[watch]\nexec = 'touch x'\n")
+    done = invoke("watch", ".", "-o", "x.csv")
+    assert done.exit_code == 2
+    assert "exec in [watch] runs a program. Name the file with --config" in " ".join(
+        done.stderr.split()
+    )

@@ -1,0 +1,67 @@
+"""Results as JSON lines: an object a page, with the columns of the CSV."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from zipocr.errors import InputError, printable
+from zipocr.results.csv_file import HEADER, LineWriter, Row, Sink, format_rows, from_cells
+from zipocr.results.values import to_cells, to_values
+from zipocr.storage.untrusted import open_plain, parse_json
+
+
+def to_json_lines(text: str) -> str:
+    """Write rows that `format_rows` wrote as JSON lines."""
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    return "".join(json.dumps(to_values(cells), ensure_ascii=False) + "\n" for cells in rows)
+
+
+class JsonLinesWriter:
+    """Writes rows as JSON lines."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+
+    def write_lines(self, text: str, /) -> None:
+        """Append rows that `format_rows` wrote."""
+        self._sink.write(to_json_lines(text).encode())
+
+    def flush(self) -> None:
+        """Hand on what was appended."""
+        self._sink.flush()
+
+
+@contextmanager
+def open_writer(sink: Sink, *, header: str, facts: Mapping[str, Any]) -> Iterator[LineWriter]:  # noqa: ARG001 - JSON lines have a place for neither
+    """Begin JSON lines."""
+    yield JsonLinesWriter(sink)
+
+
+def read_lines(path: Path) -> Iterator[tuple[str, Row | None]]:
+    """Read rows, and each as a line of CSV; first the CSV's header, and None.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or a line is no row; the message names the line.
+    """
+    yield HEADER, None
+    try:
+        with open_plain(path) as file:
+            for number, line in enumerate(file, start=1):
+                row = _to_row(line, where=f"{printable(path)}, line {number}")
+                yield format_rows([row]), row
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error.strerror}.") from error
+
+
+def _to_row(line: bytes, *, where: str) -> Row:
+    try:
+        cells = to_cells(parse_json(line))
+    except ValueError as error:
+        raise InputError(f"{where}: {error}. Write the results anew with zipocr scan.") from error
+    return from_cells(cells, where=where)

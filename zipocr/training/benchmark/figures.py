@@ -1,0 +1,91 @@
+"""Figures of the manual: measured by make verbs, kept as JSON, and put into its chapters.
+
+A chapter has a place for each section, from ``<!-- name -->`` to ``<!-- end -->``.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from zipocr.storage.atomic import write_whole
+
+# A paragraph, or the rows of a table with its heads first.
+Block = str | list[list[str]]
+
+RECORD = Path("zipocr", "manual", "figures.json")
+_PLACE = r"(<!-- {} -->\n).*?(<!-- end -->)"
+
+
+def record(root: Path, sections: Mapping[str, Iterable[str]]) -> None:
+    """Keep sections, lines of Markdown, as JSON, and put them into the chapters.
+
+    Parameters
+    ----------
+    root : Path
+        A checkout of the project.
+    sections : mapping of str to lines
+        The others stay as they are.
+    """
+    figures = load(root) | {name: to_blocks(lines) for name, lines in sections.items()}
+    text = json.dumps(figures, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    write_whole(root / RECORD, text.encode())
+    for path in documents(root):
+        old = path.read_text(encoding="utf-8")
+        if (new := renewed(old, figures)) != old:
+            write_whole(path, new.encode())
+
+
+def load(root: Path) -> dict[str, list[Block]]:
+    """Read what was measured last."""
+    path = root / RECORD
+    found: dict[str, list[Block]] = json.loads(path.read_bytes()) if path.exists() else {}
+    return found
+
+
+def documents(root: Path) -> list[Path]:
+    """List the README and the chapters of the manual."""
+    return [root / "README.md", *sorted((root / RECORD).parent.glob("*.md"))]
+
+
+def renewed(text: str, figures: Mapping[str, Sequence[Block]]) -> str:
+    """Put all figures into their places in a text; one without places stays as it is."""
+    for name, blocks in figures.items():
+        text = put(text, name, render(blocks))
+    return text
+
+
+def put(text: str, name: str, lines: Iterable[str]) -> str:
+    """Put lines into the place of a name."""
+    content = "\n".join(lines) + "\n"
+    pattern = _PLACE.format(re.escape(name))
+    return re.sub(pattern, lambda place: place[1] + content + place[2], text, flags=re.DOTALL)
+
+
+def to_blocks(lines: Iterable[str]) -> list[Block]:
+    """Take Markdown apart: tables become rows, without the line under their heads."""
+    blocks: list[Block] = []
+    for line in lines:
+        if not line.startswith("|"):
+            blocks.append(line)
+        elif not line.startswith("|---"):
+            if not blocks or isinstance(blocks[-1], str):
+                blocks.append([])
+            cells = line.removeprefix("| ").removesuffix(" |").split(" | ")
+            blocks[-1].append(cells)  # type: ignore[union-attr]
+    return blocks
+
+
+def render(blocks: Iterable[Block]) -> list[str]:
+    """Write blocks as lines of Markdown."""
+    lines: list[str] = []
+    for block in blocks:
+        lines += [block] if isinstance(block, str) else markdown(block[0], block[1:])
+    return lines
+
+
+def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Write a table in Markdown."""
+    return [
+        f"| {' | '.join(row)} |" if row else "|---" * len(heads) + "|" for row in (heads, (), *rows)
+    ]
