@@ -3,6 +3,8 @@
 PYTHON ?= python3
 # The handwriting that `make model`, `make samples` and `make strings` draw from; an .npz file, or openml to download it.
 DATA ?= $(firstword $(wildcard ../shared/data/mnist-train.npz) openml)
+# Digits cut from US mail, in their order, from which the network learns too; an .npz file, or empty.
+MAIL ?= $(wildcard ../shared/data/usps-train.npz)
 # Folders of labelled crops that `make accuracy` measures on besides the sample scans and tests/strings, where they exist.
 BENCH ?= ../shared/bench/dev ../shared/bench/cheques ../shared/bench/kinds
 
@@ -18,18 +20,6 @@ SECONDS ?= 60
 BIN := .venv/bin
 SOURCES := pyproject.toml LICENSE $(wildcard README.md) $(shell find zipocr -type f -not -name '*.pyc')
 
-# The rows of a results file as a table that fits a terminal.
-define TABLE
-import csv, sys
-rows = list(csv.DictReader(open(sys.argv[1], encoding="utf-8")))
-line = "{file:32.32} {page:>4} {zip:5} {plus4:5} {confidence:>10} {status:6} {reason}".format
-print(line(**{name: name for name in rows[0]}).rstrip())
-for row in rows[:12]:
-    print(line(**row).rstrip())
-print("...", len(rows), "rows")
-endef
-export TABLE
-
 .PHONY: help scan test golden soak bench cost fuzz check samples strings listing model accuracy pictures clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -41,8 +31,6 @@ help: ## Show this list
 
 scan: .venv/installed ## Read the sample scans and show what was read
 	$(BIN)/zipocr scan sample_scans/ -o results.csv --force
-	@$(BIN)/python -c "$$TABLE" results.csv
-	@echo "The results are in $(CURDIR)/results.csv"
 
 test: .venv/with-test ## Run the tests against the installed package
 	$(BIN)/pytest
@@ -81,10 +69,10 @@ strings: .venv/with-train ## Remake tests/strings/, the composed strings to meas
 listing: .venv/with-train ## Take over the list of ZIPs that ships with the package anew
 	$(BIN)/python -m zipocr.training.assets.zip_list zipocr/models/places.csv.gz
 
-model: .venv/with-train ## Retrain the shipped models (DATA=FILE.npz or openml)
+model: .venv/with-train ## Retrain the shipped models, going on where it was interrupted (DATA=, MAIL=)
 	$(BIN)/python -m pip install --quiet '.[network]'
-	$(BIN)/zipocr train --data digits --model-out zipocr/models/digits.npz
-	$(BIN)/zipocr train --data $(DATA) --model-out zipocr/models/mail.npz
+	$(BIN)/zipocr train --data digits --checkpoints .venv/checkpoints --model-out zipocr/models/digits.npz
+	$(BIN)/zipocr train --data $(DATA) $(MAIL:%=--mail-digits %) --checkpoints .venv/checkpoints --model-out zipocr/models/mail.npz
 
 accuracy: .venv/with-train ## Measure the models and write the manual's results (BENCH=folders with labels.csv)
 	$(BIN)/python -m zipocr.training.benchmark.accuracy . sample_scans/labels.csv tests/strings/labels.csv $(wildcard $(BENCH:=/labels.csv)) --digits $(DATA)

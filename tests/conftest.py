@@ -29,10 +29,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a `system` test whose program is missing, saying so.
+    """Skip a `system` test whose program is missing, saying so, and `posix` tests on Windows.
 
     In CI that is a failure, since nobody would notice the skip.
     """
+    if os.name == "nt" and item.get_closest_marker("posix"):
+        pytest.skip("needs what Windows has not")
     for marker in item.iter_markers("system"):
         missing = [program for program in marker.args if shutil.which(program) is None]
         if missing and os.environ.get("CI"):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import fakes
 import numpy as np
 
-from zipocr.evaluate.metrics import Case
+from zipocr.evaluation.metrics import Case
 from zipocr.results.csv_file import Row, to_row, unread_row
 from zipocr.types import GrayImage, Reason, Trace
 

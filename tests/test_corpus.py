@@ -103,6 +103,7 @@ def test_two_processes_write_the_same_bytes(scanned: Scanned) -> None:
     assert again.read_bytes() == scanned.results.read_bytes()
 
 
+@pytest.mark.posix
 def test_no_input_takes_the_memory_it_claims(tmp_path: Path) -> None:
     """In a process of its own, whose memory is limited.
 

@@ -95,6 +95,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", place], check=True)
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_one_file_that_hangs_does_not_keep_a_run_from_ending(
     tmp_path: Path, number: signal.Signals
@@ -107,6 +108,7 @@ def test_one_file_that_hangs_does_not_keep_a_run_from_ending(
     assert wait_until(lambda: not group_is_alive(process.pid))
 
 
+@pytest.mark.posix
 def test_a_killed_run_is_gone_on_with_and_reads_nothing_twice(tmp_path: Path) -> None:
     folder, output, journal = (
         save_many(tmp_path / "in"),
@@ -130,6 +132,7 @@ def test_a_killed_run_is_gone_on_with_and_reads_nothing_twice(tmp_path: Path) ->
     assert not journal.exists()
 
 
+@pytest.mark.posix
 def test_a_killed_worker_costs_at_most_the_page_it_was_at(tmp_path: Path) -> None:
     folder, output, journal = (
         save_many(tmp_path / "in"),
@@ -184,6 +187,7 @@ def test_a_limit_that_is_asked_for_holds_for_a_single_file_too(tmp_path: Path) -
     assert (done.returncode, done.stdout.splitlines()[1]) == (1, b"a.png,1,,,,unread,timeout,,,,,,")
 
 
+@pytest.mark.posix
 def test_a_page_that_needs_too_much_memory_costs_one_row_in_this_process_too(
     tmp_path: Path,
 ) -> None:
@@ -238,6 +242,7 @@ def test_too_little_memory_for_any_page_is_a_backend_error(tmp_path: Path) -> No
     assert re.fullmatch(rb"zipocr: A worker process .*\. " + cure, done.stderr.splitlines()[-1])
 
 
+@pytest.mark.posix
 def test_an_interruption_ends_in_order_and_can_be_gone_on_with(tmp_path: Path) -> None:
     folder, output, journal = (
         save_many(tmp_path / "in"),
@@ -263,6 +268,7 @@ def test_an_interruption_ends_in_order_and_can_be_gone_on_with(tmp_path: Path) -
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out.csv", "out.csv.json"]
 
 
+@pytest.mark.posix
 def test_a_second_interruption_ends_at_once(tmp_path: Path) -> None:
     folder, journal = save_many(tmp_path / "in", gray=7, count=20), tmp_path / "out.csv.journal"
     save(folder / "0010-hang.png", fakes.HANG)
@@ -289,6 +295,7 @@ def signal_handler_is_second(process: int) -> bool:
     )
 
 
+@pytest.mark.posix
 def test_an_order_to_terminate_leaves_no_process_and_can_be_gone_on_with(tmp_path: Path) -> None:
     folder, output, journal = (
         save_many(tmp_path / "in"),
@@ -306,6 +313,7 @@ def test_an_order_to_terminate_leaves_no_process_and_can_be_gone_on_with(tmp_pat
     assert len(rows_of(output)) == MANY
 
 
+@pytest.mark.posix
 def test_a_reader_of_many_rows_may_leave(tmp_path: Path) -> None:
     with start(save_many(tmp_path / "in"), "--jobs", "2") as process:
         assert process.stdout is not None
@@ -356,6 +364,7 @@ def test_a_limit_to_the_size_of_files_is_told_and_without_it_the_run_goes_on(
     assert [reason for _, _, reason in rows_of(output)] == [""] * MANY
 
 
+@pytest.mark.posix
 def test_of_two_runs_on_one_output_the_second_stops(tmp_path: Path) -> None:
     folder, output, journal = (
         save_many(tmp_path / "in"),
@@ -375,6 +384,7 @@ def test_of_two_runs_on_one_output_the_second_stops(tmp_path: Path) -> None:
     assert len(rows_of(output)) == MANY
 
 
+@pytest.mark.posix
 def test_a_run_is_not_gone_on_with_otherwise_than_it_was_begun(tmp_path: Path) -> None:
     folder, output, journal = (
         save_many(tmp_path / "in"),

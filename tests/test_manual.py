@@ -1,4 +1,7 @@
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import manual
@@ -37,9 +40,11 @@ def test_a_command_without_a_place_and_a_place_without_a_command_are_found() -> 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "zipocr" / "manual").glob("*.md"))]
 BLOCKS = [
-    pytest.param(block, id=path.name)
+    pytest.param(block, id=f"{path.name} {number}")
     for path in DOCUMENTS
-    for block in re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
+    for number, block in enumerate(
+        re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
+    )
 ]
 
 
@@ -82,3 +87,12 @@ def test_a_mistyped_chapter_is_refused_with_the_one_that_was_meant() -> None:
 def test_a_command_of_the_readme_is_a_command() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert {*re.findall(r"^\$ zipocr ([a-z]+)", text, re.MULTILINE)} <= {*COMMANDS}
+
+
+def test_every_block_of_python_is_typed(tmp_path: Path) -> None:
+    for number, block in enumerate(BLOCKS):
+        (tmp_path / f"block{number}.py").write_text(str(block.values[0]), encoding="utf-8")
+    command = [sys.executable, "-m", "mypy", "--strict", *map(str, tmp_path.glob("*.py"))]
+    env = {**os.environ, "MYPYPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env, cwd=ROOT)
+    assert done.returncode == 0, done.stdout

@@ -110,11 +110,23 @@ class WatchConfig:
         The same for a file that lacks its end.
     poll : float
         Seconds after which a folder is listed even if nothing was heard of it.
+    done : Path or None
+        Folder of the folders that finished files are put into, by status.
+    done_link : bool
+        Link them instead of moving them.
+    exec : str or None
+        Program to run for each file, and its arguments, as a shell would part them.
+    exec_timeout : float
+        Seconds that it may take.
     """
 
     settle: float = 2.0
     settle_limit: float = 60.0
     poll: float = 10.0
+    done: Path | None = None
+    done_link: bool = False
+    exec: str | None = None
+    exec_timeout: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

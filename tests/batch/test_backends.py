@@ -255,6 +255,7 @@ def test_a_death_when_a_task_is_opened_again_costs_nothing(tmp_path: Path) -> No
     assert marks[1].exists()
 
 
+@pytest.mark.posix
 def test_workers_that_die_before_they_begin_end_the_map(tmp_path: Path) -> None:
     with pytest.raises(BackendError, match=f"SIGKILL before it could begin, {STARTS} times"):
         list(
@@ -275,6 +276,7 @@ def test_too_little_memory_to_start_is_told_with_the_option() -> None:
         )
 
 
+@pytest.mark.posix
 def test_workers_outlive_a_map_within_a_with_block() -> None:
     with ProcessBackend(jobs=1) as backend:
         first, second = (
@@ -309,6 +311,7 @@ def start_program(*words: str) -> AbstractContextManager[subprocess.Popen[bytes]
     return waiting.running([sys.executable, "-P", chores.__file__, *words])
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("words", [("a",), ("a", "hang"), ("a", "spin")])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_no_worker_outlives_its_parent(
@@ -329,6 +332,7 @@ def test_no_worker_outlives_its_parent(
         assert wait_until(lambda: not group_is_alive(process.pid))
 
 
+@pytest.mark.posix
 def test_an_interruption_ends_all_processes_with_one_traceback() -> None:
     with start_program("a") as process:
         assert process.stdout is not None

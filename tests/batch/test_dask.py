@@ -131,6 +131,7 @@ def test_a_scheduler_without_workers_is_told(
         )
 
 
+@pytest.mark.posix
 def test_a_scheduler_that_is_lost_ends_the_run_which_can_be_gone_on_with(tmp_path: Path) -> None:
     folder, output = save_many(tmp_path / "in", 60), tmp_path / "out.csv"
     with clusters.running(tmp_path, workers=1) as cluster:
@@ -244,6 +245,7 @@ def test_a_cluster_of_its_own_gives_the_rows_of_a_serial_scan(tmp_path: Path) ->
     assert (tmp_path / "dask.csv").read_bytes() == (tmp_path / "serial.csv").read_bytes()
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_no_process_outlives_a_scan_with_a_cluster_of_its_own(
     tmp_path: Path, number: signal.Signals

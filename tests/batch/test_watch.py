@@ -2,11 +2,12 @@ import errno
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -27,6 +28,7 @@ from zipocr.cli import main
 from zipocr.cli.interrupts import graceful_shutdown
 from zipocr.errors import OutputError
 from zipocr.images.decode import stamp_of
+from zipocr.images.lookup import sources_of
 from zipocr.results.formats import read_results
 from zipocr.storage.journal import Journal
 
@@ -161,6 +163,7 @@ def test_listing_takes_a_fifth_of_the_time_however_much_happens(
     assert 0.15 < 3 * len(lists) / clock[0] < 0.205
 
 
+@pytest.mark.posix
 def test_a_link_to_nowhere_and_a_file_in_a_folder_are_given_other_files_are_not(
     tmp_path: Path,
 ) -> None:
@@ -222,6 +225,7 @@ def zips(output: Path) -> list[tuple[str, str]]:
     return [(row.file, row.zip) for row in read_results(output)] if output.exists() else []
 
 
+@pytest.mark.posix
 def test_files_are_read_as_they_arrive_and_none_twice_across_restarts(tmp_path: Path) -> None:
     folder, output = tmp_path / "in", tmp_path / "out.csv"
     folder.mkdir()
@@ -272,6 +276,7 @@ def run(
     folder: Path,
     output: Path,
     *steps: Callable[[], object],
+    words: Sequence[str | Path] = (),
 ) -> Result:
     """Watch, take each step, look after it, and press Ctrl-C."""
     folder.mkdir(exist_ok=True)
@@ -283,8 +288,8 @@ def run(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Watcher, "arrivals", arrivals)
-    words = [str(word) for word in ("watch", folder, "-o", output, "--settle", 0)]
-    return CliRunner().invoke(main, words)
+    told = [str(word) for word in ("watch", folder, "-o", output, "--settle", 0, *words)]
+    return CliRunner().invoke(main, told)
 
 
 @pytest.mark.usefixtures("here")
@@ -355,6 +360,7 @@ def test_a_watch_on_a_full_disk_leaves_what_its_journal_holds_in_the_results(
     assert zips(output) == [("1.png", "00001"), ("2.png", "00002"), ("3.png", "00003")]
 
 
+@pytest.mark.posix
 def test_a_file_that_is_still_written_waits(tmp_path: Path) -> None:
     folder, output = tmp_path / "in", tmp_path / "out.csv"
     folder.mkdir()
@@ -371,6 +377,7 @@ def test_a_file_that_is_still_written_waits(tmp_path: Path) -> None:
         assert end(process)[0] == 0
 
 
+@pytest.mark.posix
 def test_a_folder_that_tells_nothing_is_listed(tmp_path: Path) -> None:
     folder, output = tmp_path / "in", tmp_path / "out.csv"
     folder.mkdir()
@@ -385,6 +392,7 @@ def test_a_folder_that_tells_nothing_is_listed(tmp_path: Path) -> None:
         assert end(process)[0] == 0
 
 
+@pytest.mark.posix
 def test_a_bad_file_costs_its_row_and_the_watch_goes_on(tmp_path: Path) -> None:
     folder, output = tmp_path / "in", tmp_path / "out.csv"
     folder.mkdir()
@@ -398,6 +406,7 @@ def test_a_bad_file_costs_its_row_and_the_watch_goes_on(tmp_path: Path) -> None:
     assert reasons == {"a.png": "worker_died", "b.png": "unreadable_file", "c.png": ""}
 
 
+@pytest.mark.posix
 def test_a_watch_is_not_gone_on_with_otherwise_and_two_do_not_meet(tmp_path: Path) -> None:
     folder, output = tmp_path / "in", tmp_path / "out.csv"
     folder.mkdir()
@@ -416,6 +425,7 @@ def test_a_watch_is_not_gone_on_with_otherwise_and_two_do_not_meet(tmp_path: Pat
     )
 
 
+@pytest.mark.posix
 def test_a_watch_reads_with_the_list_and_the_error_it_is_told_and_goes_on_only_with_these(
     tmp_path: Path,
 ) -> None:
@@ -478,3 +488,116 @@ def test_a_watch_takes_one_way_to_choose_the_threshold(tmp_path: Path) -> None:
 @pytest.mark.parametrize("words", [[], ["-o", "-"], ["-o", os.devnull]])
 def test_a_watch_needs_a_file_to_write(tmp_path: Path, words: list[str]) -> None:
     assert CliRunner().invoke(main, ["watch", str(tmp_path), *words]).exit_code == 2
+
+
+# A program that appends what it was told to a file.
+NOTE = f"{sys.executable} -c 'import sys; open(sys.argv[1], \"a\").write(sys.stdin.read())'"
+
+
+@pytest.mark.usefixtures("here")
+def test_finished_files_are_handed_over_and_keep_apart_from_later_ones_of_their_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, output, done = tmp_path / "in", tmp_path / "out.csv", tmp_path / "done"
+    words = ["--done", done, "--exec", f"{NOTE} {tmp_path / 'notes'}"]
+    steps = [partial(save, folder / "scan.png", ink) for ink in (1, 2)]
+    result = run(monkeypatch, folder, output, *steps, words=words)
+    assert (result.exit_code, "handed over 2 files" in result.stderr) == (0, True)
+    result = run(monkeypatch, folder, output, partial(save, folder / "scan.png", 3), words=words)
+    assert "handed over 1 files" in result.stderr
+    names = ["scan.png", "scan~2.png", "scan~3.png"]
+    assert zips(output) == list(zip(names, ["00001", "00002", "00003"], strict=True))
+    told = [json.loads(line) for line in (tmp_path / "notes").read_text().splitlines()]
+    assert [(one["file"], one["zip"]) for one in told] == zips(output)
+    assert sorted(path.name for path in (done / "read").iterdir()) == names
+    assert list(folder.iterdir()) == []
+    sources = sources_of(output, None)
+    assert [sources.find(name) for name in names] == [done / "read" / name for name in names]
+
+
+@pytest.mark.usefixtures("here")
+def test_what_could_not_be_handed_over_is_told_and_handed_over_by_the_next_watch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, output, done = tmp_path / "in", tmp_path / "out.csv", tmp_path / "done"
+    failing = ["--done", done, "--exec", f"{sys.executable} -c 'raise SystemExit(7)'"]
+    result = run(monkeypatch, folder, output, partial(save, folder / "a.png"), words=failing)
+    assert result.exit_code == 1
+    assert "not handed over: a.png: " in result.stderr
+    assert "handed over 0 files, 1 could not be" in result.stderr
+    assert (zips(output), (folder / "a.png").exists()) == ([("a.png", "00007")], True)
+    result = run(monkeypatch, folder, output, words=["--done", done])
+    assert (result.exit_code, (done / "read" / "a.png").exists()) == (0, True)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_watch_without_orders_leaves_no_trace_of_a_hand_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = run(
+        monkeypatch, tmp_path / "in", tmp_path / "out.csv", partial(save, tmp_path / "in" / "a.png")
+    )
+    assert "handed over" not in result.stderr
+    assert not (tmp_path / "out.csv.handoff").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--done-link"], "--done-link needs the folder"),
+        (["--done", "in/done"], "--done is in the folder that is watched"),
+        (["--exec", ""], "names no program"),
+        (["--exec", "no-such-program-here x"], "names no program"),
+        (["--exec", "'"], "No closing quotation"),
+    ],
+)
+def test_orders_that_cannot_be_followed_are_wrong_usage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run(monkeypatch, Path("in"), Path("out.csv"), words=words)
+    assert (result.exit_code, said in " ".join(result.stderr.split())) == (2, True)
+
+
+@pytest.mark.posix
+def test_a_kill_while_files_are_handed_over_loses_none_and_does_nothing_twice(
+    tmp_path: Path,
+) -> None:
+    folder, output, done = tmp_path / "in", tmp_path / "out.csv", tmp_path / "done"
+    folder.mkdir()
+    for number in range(12):
+        save(folder / f"{number}.png", number)
+    words = ("--done", str(done), "--exec", f"{NOTE} {tmp_path / 'notes'}")
+
+    def placed() -> int:
+        return len(list(done.rglob("*.png")))
+
+    for count in (1, 4):
+        with watching(folder, output, *words) as process:
+            assert wait_until(lambda count=count: placed() >= count)
+            process.kill()
+    with watching(folder, output, *words) as process:
+        assert wait_until(lambda: placed() + len(list(folder.iterdir())) == 12)
+        assert wait_until(lambda: len(zips(output)) == 12)
+        _, talk = end(process)
+    told = [json.loads(line)["file"] for line in (tmp_path / "notes").read_text().splitlines()]
+    assert len(told) == len(set(told))
+    left = {path.name for path in folder.iterdir()}
+    assert {path.name for path in done.rglob("*.png")} | left == {f"{n}.png" for n in range(12)}
+    # Only what a program was at work on at a kill is left to a person.
+    assert all(f"not handed over: {name}: " in talk for name in left)
+    assert len(left) <= 2
+
+
+@pytest.mark.usefixtures("here")
+def test_a_database_grows_in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, output = tmp_path / "in", tmp_path / "out.sqlite"
+    run(monkeypatch, folder, output, partial(save, folder / "a.png", 1))
+    with closing(sqlite3.connect(output)) as database:
+        database.execute("CREATE VIEW mine AS SELECT zip FROM pages")
+        number = output.stat().st_ino
+        steps = [partial(save, folder / "b.png", 2), partial(save, folder / "a.png", 3)]
+        result = run(monkeypatch, folder, output, *steps)
+        assert (result.exit_code, output.stat().st_ino) == (0, number)
+        assert database.execute("SELECT zip FROM mine").fetchall() == [("00002",), ("00003",)]
+    assert is_whole(output)

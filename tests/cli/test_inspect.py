@@ -114,6 +114,7 @@ def test_no_input_is_overwritten(run: Run, tmp_path: Path) -> None:
     assert like_a_sheet.read_bytes() == before
 
 
+@pytest.mark.posix
 def test_no_input_is_overwritten_through_a_link(run: Run, tmp_path: Path) -> None:
     image = write_image(tmp_path / "a.png")
     before = image.read_bytes()

@@ -405,6 +405,7 @@ def start(
     return waiting.running([*command, *words])
 
 
+@pytest.mark.posix
 def test_a_killed_run_is_gone_on_with_and_of_two_runs_the_second_stops(tmp_path: Path) -> None:
     folder, parts = make_scans(tmp_path / "in", gray=fakes.SLOW, count=100), tmp_path / "parts"
     with start(folder, parts, "--jobs", "1") as process:

@@ -30,6 +30,7 @@ from zipocr.cli.scan import scan
 from zipocr.config import ScanConfig
 from zipocr.errors import InputError, ModelError, OutputError, ZipocrError
 from zipocr.images.decode import ImageFile, Listing, list_inputs
+from zipocr.models.model_file import model_digest
 from zipocr.output.run import FileOutput
 from zipocr.results.csv_file import COLUMNS
 from zipocr.results.formats import read_results
@@ -183,9 +184,10 @@ def test_every_option_reaches_the_settings(tmp_path: Path, monkeypatch: pytest.M
         require_listed=True,
         patience=2.0,
     )
+    stdout = ScanConfig(format="jsonl")
     defaults = ScanConfig()
     assert all(
-        len({getattr(one, field.name) for one in (given, other, defaults)}) >= 2
+        len({getattr(one, field.name) for one in (given, other, stdout, defaults)}) >= 2
         for field in fields(ScanConfig)
     )
     words = [
@@ -237,8 +239,9 @@ def test_every_option_reaches_the_settings(tmp_path: Path, monkeypatch: pytest.M
     ]
     words += ["--require-listed", "--patience", "2"]
     invoke("scan", *words)
+    invoke("scan", tmp_path / "x.png", "--format", "jsonl")
     invoke("scan", tmp_path / "x.png")
-    assert seen == [given, other, defaults]
+    assert seen == [given, other, stdout, defaults]
 
 
 def test_a_scan_writes_rows_to_the_file_and_talk_to_stderr(tmp_path: Path) -> None:
@@ -255,7 +258,8 @@ def test_a_scan_writes_rows_to_the_file_and_talk_to_stderr(tmp_path: Path) -> No
             ("b.png", "00008", Status.REVIEW),
             ("c/d.png", "", Status.UNREAD),
         ]
-    skipped, summary = result.stderr.splitlines()
+    skipped, summary, then = result.stderr.splitlines()
+    assert then.startswith(f"wrote {output}; next: zipocr review {output} --audit 100 (")
     assert skipped == "skipped 3 other files"
     assert summary.startswith("read 1, to review 1, unread 1, failed 0; 3 crops in ")
 
@@ -638,6 +642,7 @@ def test_standard_error_may_be_closed_or_full_and_nothing_meant_for_it_gets_into
     assert rows == (tmp_path / "closed.csv").read_bytes() == (tmp_path / "full.csv").read_bytes()
 
 
+@pytest.mark.posix
 def test_a_full_standard_output_is_an_output_error(tmp_path: Path) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
@@ -745,9 +750,12 @@ def test_the_model_of_the_mail_is_shown_when_none_is_named(monkeypatch: pytest.M
         "zipocr.models.model_file.load_model",
         lambda name: Model(arrays=arrays, card={"called": name}),
     )
+    digest = model_digest("mail")
     assert invoke("model").stdout.splitlines() == [
         "model: mail",
         "called: mail",
+        f"sha256 of the file: {digest}",
+        "sha256 of the contents:",
         "confidence for --max-error:",
         "  with a directory: 0.01 from 0.9000, 0.1 from 0.5000",
         "  without: none",
@@ -761,3 +769,60 @@ def test_a_model_card_is_laid_out_for_people() -> None:
     assert lines[2].startswith("  writers: 0, 1, 2")
     assert lines[-1] == r"note: a\x1b[2Jb"
     assert max(map(len, lines)) <= 100
+
+
+@pytest.mark.parametrize("words", [["-h"], ["scan", "-h"], ["train", "-h"]])
+def test_help_has_a_short_name(words: list[str]) -> None:
+    assert invoke(*words).stdout.startswith("Usage: ")
+
+
+def test_a_mistyped_command_is_refused_with_the_one_that_was_meant() -> None:
+    result = invoke("scna", "x")
+    assert result.exit_code == 2
+    assert "No such command 'scna'. Did you mean scan?" in result.stderr
+    assert "'zipocr -h' lists the commands" in invoke("xyz").stderr
+
+
+def test_the_help_of_zipocr_cuts_no_summary() -> None:
+    assert "..." not in invoke("--help").stdout.partition("Commands:")[2]
+
+
+def test_one_crop_is_one_crop(tmp_path: Path) -> None:
+    assert "; 1 crop in " in invoke("scan", save(tmp_path / "a.png")).stderr
+
+
+def test_an_output_among_the_inputs_is_not_called_an_image(tmp_path: Path) -> None:
+    path = tmp_path / "results.csv"
+    path.touch()
+    result = invoke("scan", save(tmp_path / "a.png"), path, "-o", path)
+    assert result.exit_code == 2
+    assert "is one of the files to read" in " ".join(result.stderr.split())
+
+
+def test_inputs_that_are_read_twice_are_named(tmp_path: Path) -> None:
+    save(tmp_path / "a" / "b" / "c.png")
+    result = invoke("scan", tmp_path / "a", tmp_path / "a" / "b")
+    assert f"{tmp_path / 'a' / 'b'} is in {tmp_path / 'a'}" in result.stderr
+    assert "warning" not in invoke("scan", tmp_path / "a").stderr
+
+
+def test_to_watch_takes_an_output() -> None:
+    assert "standard output" not in invoke("watch", "-h").stdout.partition("--settle")[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "extra"),
+    [
+        (["evaluate", "RESULTS", "RESULTS", "-o", "report"], "report"),
+        (["train", "--holdout", "6", "--plot", "x.png"], "plots"),
+    ],
+)
+def test_a_missing_extra_is_told_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], extra: str
+) -> None:
+    (tmp_path / "RESULTS").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("zipocr.cli.formats.find_spec", lambda _: None)
+    result = invoke(*words)
+    assert result.exit_code == 2
+    assert f"pip install 'zipocr[{extra}]'" in " ".join(result.stderr.split())

@@ -85,10 +85,12 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         jobs: int,
         report: Callable[[str], None],
         network: Model | None = None,
+        **pieces: Path | None,
     ) -> Model:
         asked.append(
             {"data": data, "recipe": recipe, "jobs": jobs}
             | ({"network": network} if network else {})
+            | {name: path for name, path in pieces.items() if path}
         )
         report("working on it")
         return bare_model({"data": data})
@@ -213,6 +215,16 @@ def test_a_model_is_built_as_told_and_replaces_an_older_one(
     ]
     assert load_model(str(path)).card["data"] == "digits"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_digits_of_mail_and_checkpoints_are_handed_on(
+    tmp_path: Path, nist: Path, built: list[dict[str, Any]]
+) -> None:
+    folder = tmp_path / "checkpoints"
+    words = ("--mail-digits", nist, "--checkpoints", folder)
+    result = invoke("--data", nist, "--model-out", tmp_path / "model.npz", *words)
+    assert result.exit_code == 0
+    assert (built[0]["mail"], built[0]["checkpoints"]) == (nist, folder)
 
 
 def test_a_network_is_taken_over_from_the_model_named(

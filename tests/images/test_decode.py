@@ -333,6 +333,7 @@ def test_transparency_is_laid_on_white_in_bands(
     assert max(width * height for width, height in sizes) <= 1_000
 
 
+@pytest.mark.posix
 def test_small_plain_images_are_light_and_what_may_hang_or_blow_up_is_not(tmp_path: Path) -> None:
     light = {name: data for name, data in SAME_PAGE.items() if name != "circle.tif"}
     light |= {"empty.png": b"", "text.png": b"words"}
@@ -480,6 +481,7 @@ def test_a_thousand_pages_of_a_tiff_take_seconds(tmp_path: Path) -> None:
     assert time.process_time() - began < 10
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("kind", ["pipe", "device", "socket", "folder"])
 def test_what_is_no_file_gives_one_row_and_is_never_waited_for(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "x.png"
@@ -501,6 +503,7 @@ def test_a_file_that_is_too_large_is_not_read(
     assert_unread(read(tmp_path, SAME_PAGE["gray.png"] + bytes(1_000)), Reason.TOO_LARGE)
 
 
+@pytest.mark.posix
 def test_a_file_that_may_not_be_read_gives_one_row() -> None:
     """As somebody else where these tests run as root, whom no permission stops."""
     with tempfile.TemporaryDirectory() as made:
@@ -692,6 +695,7 @@ def test_very_many_paths_of_one_name_are_named_in_no_time() -> None:
     assert time.process_time() - began < 5
 
 
+@pytest.mark.posix
 def test_a_stamp_tells_a_file_from_its_successor(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     stamps = [stamp_of(str(path))]
@@ -719,6 +723,7 @@ def test_the_folder_of_debug_pictures_is_left_out(tmp_path: Path) -> None:
     assert listing.skipped == 0
 
 
+@pytest.mark.posix
 def test_what_is_called_an_image_and_is_none_is_listed_so_that_its_row_can_tell(
     tmp_path: Path,
 ) -> None:
@@ -742,6 +747,7 @@ def test_what_is_called_an_image_and_is_none_is_listed_so_that_its_row_can_tell(
     assert listing.skipped == 1
 
 
+@pytest.mark.posix
 def test_links_that_run_in_a_circle_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "x.png").touch()
     (tmp_path / "again").symlink_to(tmp_path, target_is_directory=True)

@@ -235,6 +235,7 @@ def test_what_zipocr_did_not_write_beside_results_is_refused_by_its_name(
         read_provenance(tmp_path / "r.csv")
 
 
+@pytest.mark.posix
 def test_a_pipe_beside_results_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "r.csv.json")
     with pytest.raises(InputError, match="a pipe"):

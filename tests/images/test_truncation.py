@@ -61,6 +61,7 @@ def test_a_file_that_is_cut_anywhere_ends_early(tmp_path: Path, kind: str) -> No
     ] == []
 
 
+@pytest.mark.posix
 def test_an_empty_file_ends_early_and_what_is_no_such_file_never(tmp_path: Path) -> None:
     assert ends(tmp_path / "x", b"")
     assert not ends(tmp_path / "x", b"no image at all")

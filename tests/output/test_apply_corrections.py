@@ -212,6 +212,7 @@ def test_results_are_never_replaced_by_what_is_made_of_them(apply, results: Path
     assert (done.exit_code, results.read_bytes()) == (5, before)
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("name", ["corrections.csv", "zips.txt", "link.csv"])
 def test_no_file_that_is_read_is_replaced_even_by_force(apply, tmp_path: Path, name: str) -> None:
     (tmp_path / "zips.txt").write_text("10001\n")
@@ -223,6 +224,7 @@ def test_no_file_that_is_read_is_replaced_even_by_force(apply, tmp_path: Path, n
     assert (tmp_path / "zips.txt").read_text() == "10001\n"
 
 
+@pytest.mark.posix
 def test_the_json_beside_the_output_replaces_no_input(apply, results: Path, tmp_path: Path) -> None:
     (tmp_path / "final.csv.json").symlink_to(results)
     before = results.read_bytes()
@@ -255,3 +257,25 @@ def test_what_made_the_new_results_stands_beside_them(apply, results: Path, tmp_
             "file": name,
             "sha256": hashlib.sha256((tmp_path / name).read_bytes()).hexdigest(),
         }
+
+
+def test_the_decisions_of_several_people_are_put_in_together(apply, tmp_path: Path) -> None:
+    other = line("c.png", 1, "", "94110", "corrected")
+    same = line("b.tif", 1, "10001", "10001", "confirmed")
+    (tmp_path / "bob.csv").write_text(HEADER + same + other)
+    done = apply(same, tmp_path / "bob.csv")
+    assert done.exit_code == 0, done.stderr
+    assert "confirmed 1, corrected 1" in done.stderr
+    told = json.loads((tmp_path / "final.csv.json").read_text())["applied"]["corrections"]
+    assert [one["file"] for one in told] == ["corrections.csv", "bob.csv"]
+
+
+def test_pages_that_two_people_decided_differently_are_named(apply, tmp_path: Path) -> None:
+    (tmp_path / "bob.csv").write_text(HEADER + line("b.tif", 1, "10001", "", "not_a_zip"))
+    done = apply(line("b.tif", 1, "10001", "10001", "confirmed"), tmp_path / "bob.csv")
+    said = " ".join(done.stderr.split())
+    assert done.exit_code == 3
+    assert "1 pages are decided differently: b.tif page 1, 10001 in " in said
+    assert "corrections.csv and no ZIP in " in said
+    assert "Remove the line that is wrong." in said
+    assert not (tmp_path / "final.csv").exists()

@@ -228,6 +228,7 @@ def test_a_crash_between_the_rows_and_the_end_costs_nothing(
     assert target.read_bytes() == before
 
 
+@pytest.mark.posix
 def test_a_link_stays_a_link_and_its_journal_stands_beside_its_target(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     target, link = tmp_path / "disk" / "rows.csv", tmp_path / "results.csv"
@@ -403,6 +404,7 @@ def test_a_journal_of_something_else_is_an_output_error(
             list(output.outcomes(output.survey(FILES).kept()))
 
 
+@pytest.mark.posix
 def test_a_foreign_file_beside_the_output_is_not_replaced(tmp_path: Path) -> None:
     facts = tmp_path / "results.csv.json"
     secret = tmp_path / "secret"

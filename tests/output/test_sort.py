@@ -111,6 +111,7 @@ def test_copies_are_files_of_their_own_with_the_time_of_the_first(sorter: Sorter
     assert os.listdir(sorter.into / "read") == ["a.png"]  # noqa: PTH208 - nothing is left beside it
 
 
+@pytest.mark.posix
 def test_a_link_to_an_image_gives_the_image(sorter: Sorter) -> None:
     sorter.save("real/a.png")
     (sorter.images / "a.png").symlink_to("real/a.png")
@@ -191,6 +192,7 @@ def test_sorting_again_does_no_harm(sorter: Sorter, options: list[str]) -> None:
     assert sorter.found() == {"read/a.png": "a.png", "review/b.png": "b.png"}
 
 
+@pytest.mark.posix
 def test_a_link_in_the_place_of_a_folder_is_not_followed(sorter: Sorter) -> None:
     sorter.save("a.png")
     (sorter.folder / "elsewhere").mkdir()
@@ -200,6 +202,7 @@ def test_a_link_in_the_place_of_a_folder_is_not_followed(sorter: Sorter) -> None
     assert not any((sorter.folder / "elsewhere").iterdir())
 
 
+@pytest.mark.posix
 def test_a_link_in_the_place_of_a_file_is_not_followed(sorter: Sorter) -> None:
     sorter.save("a.png")
     (sorter.into / "read").mkdir(parents=True)
@@ -244,6 +247,7 @@ def test_folders_are_named_by_every_status() -> None:
     }
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("options", [[], ["--copy"], ["--dry-run"]])
 def test_a_link_that_leads_out_of_the_images_is_not_followed(
     sorter: Sorter, options: list[str]

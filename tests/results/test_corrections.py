@@ -261,6 +261,7 @@ def test_no_decision_goes_to_a_file_that_is_replaced(
     assert ("c.png", 1) in read_corrections(path)
 
 
+@pytest.mark.posix
 def test_what_cannot_be_written_whole_is_not_written_at_all(path: Path) -> None:
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -348,6 +348,7 @@ def test_standard_output_is_utf8_whatever_the_locale() -> None:
     assert done.stdout.decode().splitlines()[1:] == ["\\xff ä,1,,,,unread,no_ink,,,,,,"]
 
 
+@pytest.mark.posix
 def test_a_full_standard_output_is_an_output_error_told_once() -> None:
     with Path("/dev/full").open("wb") as full:
         done = run(1, full.fileno())

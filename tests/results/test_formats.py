@@ -112,6 +112,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path, ending: str) -> None
     assert path.read_bytes() == before
 
 
+@pytest.mark.posix
 @ALL
 def test_a_pipe_and_a_folder_are_refused_in_words(tmp_path: Path, ending: str) -> None:
     os.mkfifo(tmp_path / f"pipe{ending}")
@@ -140,6 +141,7 @@ def test_an_ending_that_tells_no_format_is_refused(tmp_path: Path, target: str) 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.posix
 def test_the_ending_counts_however_it_is_written_and_a_device_takes_any_format() -> None:
     assert format_of("A.JSONL").name == format_of("-", name="jsonl").name == "jsonl"
     assert format_of("/dev/null").name == format_of("-").name == "csv"

@@ -172,6 +172,7 @@ def test_rows_that_zipocr_does_not_write_are_an_input_error(
     assert "\x1b" not in str(refused.value)
 
 
+@pytest.mark.posix
 def test_nulls_and_pipes_are_refused_in_words(tmp_path: Path) -> None:
     import pyarrow as pa
 

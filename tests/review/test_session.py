@@ -186,3 +186,13 @@ def test_decisions_of_other_results_do_not_count_here(path: Path) -> None:
         assert session.coming(9) == [0, 1, 2, 3]
         assert not session.can_undo
         assert session.counts[Verdict.CONFIRMED] == 0
+
+
+def test_what_is_skipped_or_taken_back_does_not_count_as_decided(session: Session) -> None:
+    session.decide(0, Answer.ACCEPT, "02109")
+    session.decide(1, Answer.SKIP, "")
+    assert session.pace.decided == 1
+    session.undo(session.revision)
+    assert session.pace.decided == 1
+    session.undo(session.revision)
+    assert session.pace.decided == 0

@@ -80,6 +80,7 @@ def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path: Path, place
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.posix
 def test_permissions_and_links_are_kept(tmp_path: Path) -> None:
     path, link = tmp_path / "file", tmp_path / "link"
     path.write_bytes(b"old")
@@ -105,6 +106,7 @@ def test_a_device_is_written_and_not_replaced() -> None:
     assert not Path(os.devnull).is_file()
 
 
+@pytest.mark.posix
 def test_a_full_disk_is_an_output_error() -> None:
     with pytest.raises(OutputError, match="No space left"):
         write_whole(Path("/dev/full"), b"x" * 100_000)
@@ -158,6 +160,7 @@ def test_two_writers_of_one_file_are_told_apart(tmp_path: Path) -> None:
     assert (tmp_path / "x").read_bytes() == b"first"
 
 
+@pytest.mark.posix
 def test_a_part_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"secret")
     (tmp_path / _part_name("x")).symlink_to(tmp_path / "secret")

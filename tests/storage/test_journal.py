@@ -243,6 +243,7 @@ def test_a_file_system_without_locks_is_written_all_the_same(
     assert write(path, 1) == [1]
 
 
+@pytest.mark.posix
 def test_what_cannot_be_written_whole_is_not_written_at_all(path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     with open_journal(path, IDENTITY) as journal:
@@ -335,6 +336,7 @@ def test_the_folder_of_a_new_journal_is_synced_before_its_first_record(
         journal.append({"value": 1})
 
 
+@pytest.mark.posix
 def test_a_pipe_is_no_journal(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "j")
     with pytest.raises(OutputError, match="a pipe"), open_journal(tmp_path / "j", {}):

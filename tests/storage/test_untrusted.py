@@ -148,6 +148,7 @@ WAITING = [
 ]
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(
     ("name", "words", "code"),
     [case[1:] for case in WAITING],
@@ -268,6 +269,7 @@ def test_a_model_card_that_is_none_gets_a_sentence(folder: Path, card: str) -> N
     assert "damaged model card" in done.stderr
 
 
+@pytest.mark.posix
 def test_only_plain_files_are_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "file").write_bytes(b"data")

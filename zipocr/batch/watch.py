@@ -5,8 +5,8 @@ its format promises waits longer.
 """
 
 import time
-from collections.abc import Generator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from zipocr.images.decode import ImageFile, list_inputs, stamp_of
@@ -52,6 +52,8 @@ class Watcher:
         Seconds after which the folder is listed even if nothing was heard of it.
     exclude : Path or None
         A folder in it that is none of its business.
+    row_name : callable
+        Names the rows of a file by the name that it has in the folder.
     """
 
     folder: Path
@@ -60,6 +62,7 @@ class Watcher:
     settle_limit: float
     poll: float
     exclude: Path | None = None
+    row_name: Callable[[str], str] = str
     _restless: dict[str, _Waiting] = field(default_factory=dict)
 
     def look(self, now: float) -> list[Arrival]:
@@ -80,7 +83,8 @@ class Watcher:
             return []
         before, self._restless = self._restless, {}
         arrivals: list[Arrival] = []
-        for file in list_inputs((self.folder,), exclude=self.exclude).files:
+        for listed in list_inputs((self.folder,), exclude=self.exclude).files:
+            file = replace(listed, name=self.row_name(listed.name))
             stamp = stamp_of(file.place)
             if not stamp or self.known.get(file.name) == stamp:
                 continue

@@ -51,11 +51,28 @@ class CommandGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, and take what the file of options says of it for its defaults."""
+        """Find the command, and take its defaults from the file of options.
+
+        A mistyped command is refused with the one that was meant.
+        """
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            _refuse_unknown(ctx, args[0])
         name, command, rest = super().resolve_command(ctx, args)
         if isinstance(ctx.obj, ConfigFile) and name and command:
             ctx.default_map = {name: defaults_of(ctx.obj, name, command, COMMANDS)}
         return name, command, rest
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands, each with its whole first line."""
+        commands = [(name, self.get_command(ctx, name)) for name in COMMANDS]
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [
+                    (name, command.get_short_help_str(limit=200))
+                    for name, command in commands
+                    if command
+                ]
+            )
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command.
@@ -82,12 +99,23 @@ class CommandGroup(click.Group):
             ctx.exit(ExitCode.DONE)
 
 
+def _refuse_unknown(ctx: click.Context, name: str) -> None:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, COMMANDS, n=1)
+    meant = f" Did you mean {near[0]}?" if near else " 'zipocr -h' lists the commands."
+    ctx.fail(f"No such command {printable_lines(name)!r}.{meant}")
+
+
 def _take_config(ctx: click.Context, _: click.Parameter, path: Path | None) -> None:
     """Read the file of options before the command is known whose table counts."""
     ctx.obj = read_config(path)
 
 
-@click.command(cls=CommandGroup, context_settings={"auto_envvar_prefix": PREFIX})
+@click.command(
+    cls=CommandGroup,
+    context_settings={"auto_envvar_prefix": PREFIX, "help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="zipocr")
 @click.option(
     "--config",

@@ -13,7 +13,7 @@ from zipocr.cli.terminal import say
 
 @click.command()
 @results_argument
-@click.argument("corrections", metavar="CORRECTIONS.csv", type=FILE)
+@click.argument("corrections", metavar="CORRECTIONS.csv...", nargs=-1, required=True, type=FILE)
 @click.option(
     "-o",
     "--output",
@@ -28,7 +28,7 @@ from zipocr.cli.terminal import say
 def apply(
     *,
     results: Path,
-    corrections: Path,
+    corrections: tuple[Path, ...],
     output: Path,
     directory: Path | None,
     no_directory: bool,
@@ -40,8 +40,9 @@ def apply(
     and state from the directory; or it becomes unread where there is no ZIP. Its reason says that a
     person decided. All other rows stay as they are, in a CSV made of a CSV to the byte.
 
-    Nothing is written if a decision is about a page that is not in the results, or on which
-    something else was read.
+    Give the corrections of all who reviewed these results. Nothing is written if two of them
+    decided differently about a page, if a page is not in the results, or if something else was read
+    on it.
 
     Exit status: 0; 2 for wrong usage; 3 for trouble with the results, the corrections or the list
     of ZIP codes, 5 with the output.
@@ -51,15 +52,15 @@ def apply(
     from zipocr.images.lookup import read_provenance
     from zipocr.output.apply_corrections import apply as put_in
     from zipocr.output.apply_corrections import refuse_inputs, write_provenance
-    from zipocr.results.corrections import read_corrections
+    from zipocr.results.corrections import merge_corrections
 
-    inputs = [corrections] if directory is None else [corrections, directory]
+    inputs = [*corrections, *([] if directory is None else [directory])]
     refuse_inputs(output, [results, *inputs])
     check_format(str(output))
     own = own_directory(directory, no_directory=no_directory)
     listed = {} if no_directory else places() if own is None else own
     made = read_provenance(results)
-    decisions = read_corrections(corrections)
+    decisions = merge_corrections(corrections)
     counts = put_in(results, decisions, output, places=listed, inputs=inputs, force=force)
     write_provenance(
         output, results=results, made=made, corrections=corrections, counts=counts, force=force

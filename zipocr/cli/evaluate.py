@@ -26,10 +26,10 @@ from zipocr.cli.terminal import say
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from zipocr.evaluate.labels import Label
-    from zipocr.evaluate.metrics import Case, Evaluation
-    from zipocr.evaluate.report.error_sheets import Tracer
-    from zipocr.evaluate.report.html import Sheet
+    from zipocr.evaluation.labels import Label
+    from zipocr.evaluation.metrics import Case, Evaluation
+    from zipocr.evaluation.report.error_sheets import Tracer
+    from zipocr.evaluation.report.html import Sheet
     from zipocr.images.lookup import Sources
     from zipocr.results.csv_file import Row
     from zipocr.types import Place
@@ -97,19 +97,21 @@ def evaluate(
     or the report.
     """
     from zipocr.cli.directories import own_directory
+    from zipocr.cli.formats import check_extra
     from zipocr.cli.tables import print_evaluation
-    from zipocr.evaluate.report.folder import check_folder
+    from zipocr.evaluation.report.folder import check_folder
 
     if isnan(max_error):
         raise click.UsageError("--max-error needs a number above 0 and up to 1.")
     places = own_directory(directory, no_directory=no_directory)
     if output:
+        check_extra("report", "jinja2", "matplotlib", need="To write a report")
         check_folder(output, force=force)
     pairs, evaluation = _evaluated(results, labels, by=by, max_error=max_error, worst=worst)
     print_evaluation(evaluation, by=by)
     if not output:
         return
-    from zipocr.evaluate.report.folder import PAGE, write_report
+    from zipocr.evaluation.report.folder import PAGE, write_report
 
     find = _finder(pairs, results, labels, images)
     sheets = _sheets(
@@ -125,8 +127,8 @@ def _evaluated(
     results: Path, labels: Path, *, by: str | None, max_error: float, worst: int
 ) -> tuple[Sequence[tuple[Label, Row]], Evaluation]:
     """Read, match, evaluate."""
-    from zipocr.evaluate import metrics as craft
-    from zipocr.evaluate.labels import group_by, match, read_labels, to_batch, to_cases
+    from zipocr.evaluation import metrics as craft
+    from zipocr.evaluation.labels import group_by, match, read_labels, to_batch, to_cases
     from zipocr.results.formats import read_results
 
     found = read_labels(labels)
@@ -149,7 +151,7 @@ def _sheets(
     max_pixels: int,
 ) -> dict[tuple[str, int], Sheet]:
     """Read anew what went wrong worst; no model is loaded where none of its images is found."""
-    from zipocr.evaluate.report.error_sheets import draw_sheets
+    from zipocr.evaluation.report.error_sheets import draw_sheets
     from zipocr.images.decode import silence_decoders
     from zipocr.models.model_file import load_model
     from zipocr.reader import Reader

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 
 import click
+
+
+def check_extra(extra: str, *packages: str, need: str) -> None:
+    """Refuse before any work what takes packages that are missing."""
+    if any(find_spec(package) is None for package in packages):
+        raise click.UsageError(f"{need} takes other packages: pip install 'zipocr[{extra}]'.")
 
 
 def check_format(target: str, name: str | None = None) -> None:

@@ -6,8 +6,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from zipocr.errors import ExitCode
+
+if TYPE_CHECKING:
+    import socket
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # How long a signal may wait to be heard: Python hears nothing while a decoder is at work.
@@ -71,21 +75,24 @@ def _second(*_: object) -> None:
 @contextmanager
 def _insisting(answered: threading.Event) -> Iterator[None]:
     """End the process if a signal is not answered in time; another thread sees that it came."""
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    import socket
+
+    # Windows writes the numbers of signals to sockets alone.
+    reading, writing = socket.socketpair()
+    writing.setblocking(False)
+    before = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
     threading.Thread(target=_insist, args=(reading, answered), daemon=True).start()
     try:
         yield
     finally:
         signal.set_wakeup_fd(before)
-        # At the end of the pipe the thread ends.
-        os.close(writing)
+        # At the end of the stream the thread ends.
+        writing.close()
 
 
-def _insist(reading: int, answered: threading.Event) -> None:
-    with suppress(OSError), os.fdopen(reading, "rb", buffering=0) as signals:
-        while number := signals.read(1):
+def _insist(reading: "socket.socket", answered: threading.Event) -> None:
+    with suppress(OSError), reading as signals:
+        while number := signals.recv(1):
             if number[0] in SIGNALS and not answered.wait(PATIENCE_SECONDS):
                 os._exit(128 + number[0])
             answered.clear()

@@ -57,7 +57,7 @@ def learn_from(
 
 def _crops(corrections: Path, images: Path) -> list[Crop]:
     """Find the pages that bear a ZIP; none at all is most likely a wrong folder."""
-    from zipocr.evaluate.labels import read_labels
+    from zipocr.evaluation.labels import read_labels
     from zipocr.training.adapt.alignment import to_crops
 
     labels = read_labels(corrections)

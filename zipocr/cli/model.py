@@ -24,11 +24,17 @@ def model(name: str) -> None:
 
     NAME is one of the shipped models, digits or mail (the default); PATH is a model file.
     """
-    from zipocr.models.model_file import load_model
+    from zipocr.models.model_file import DIGEST, load_model, model_digest
 
     found = load_model(name)
     show(f"model: {name}")
-    for line in card_lines({**found.card, "confidence for --max-error": acceptance_table(found)}):
+    card = {key: value for key, value in found.card.items() if key != DIGEST}
+    about = {
+        "sha256 of the file": model_digest(name),
+        "sha256 of the contents": found.card.get(DIGEST, ""),
+        "confidence for --max-error": acceptance_table(found),
+    }
+    for line in card_lines({**card, **about}):
         show(line)
 
 

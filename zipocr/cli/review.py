@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from socket import socket
 
     from zipocr.results.corrections import CorrectionsFile
+    from zipocr.review.claims import Claims
     from zipocr.review.queue import Item
     from zipocr.review.session import Session
 
@@ -80,9 +81,10 @@ SWITCH_SECONDS = 0.0005
 def review(*, results: Path, **options: Any) -> None:
     """Go through what zipocr is not sure of, in the browser, from the keyboard.
 
-    Shows every page of RESULTS.csv with the status review or unread, least confident first. Each
+    Shows every page of RESULTS with the status review or unread, least confident first. Each
     decision is in the file of --labels-out before the next page appears; another review with the
-    same file goes on where this one ended, however that was.
+    same file goes on where this one ended, however that was. Several people can review the same
+    results at a time, each with a file of their own: they are shown different pages.
 
     The page can be reached from this machine alone, by the first browser that opens its address.
     Ctrl-C ends it.
@@ -113,14 +115,17 @@ def _serve(
 ) -> None:
     """Serve the page until Ctrl-C."""
     from zipocr.images.lookup import read_origin, sources_of
+    from zipocr.results.csv_file import sidecar_path
     from zipocr.review.app import Review, make_app, serve_at
+    from zipocr.review.claims import Claims
     from zipocr.review.preview import PreviewLoader
     from zipocr.review.session import Session
 
     origin = read_origin(results)
     model = usable_model(config.model, origin.model)
     bound = bound_to(config.port)
-    session = Session(items, corrections)
+    claims = Claims(path=sidecar_path(results, ".claims"), labels=config.labels_out)
+    session = Session(items, corrections, claims=claims)
     looker = PreviewLoader(
         [item.row for item in items], sources_of(results, config.images), origin, model
     )
@@ -130,6 +135,8 @@ def _serve(
     server = serve_at(bound, make_app(review))
     # Answers go before what is read ahead: a thread that reads has to let others in this often.
     sys.setswitchinterval(SWITCH_SECONDS)
+    for line in _others(session, claims):
+        say(line)
     try:
         say(f"{len(items)} pages to review; the page is at\n{address}\nCtrl-C ends it.")
         looker.warm_up()
@@ -141,6 +148,7 @@ def _serve(
     finally:
         server.server_close()
         looker.close()
+        session.close()
         for line in summary(session, then):
             say(line)
 
@@ -185,6 +193,16 @@ def open_browser(address: str) -> None:
 
     # Some browsers keep who starts them waiting.
     threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
+
+
+def _others(session: Session, claims: Claims) -> Iterator[str]:
+    """Say what others have of the same results, who review them too."""
+    held = session.elsewhere
+    if any(held.values()):
+        counts = f"{held['decided']} pages are decided by others, {held['claimed']} looked at"
+        yield f"{counts}; {claims.path} tells by whom"
+    if claims.trouble:
+        yield f"warning: others may be shown the same pages. {claims.trouble}"
 
 
 def summary(session: Session, then: str) -> Iterator[str]:

@@ -188,6 +188,6 @@ class Tally:
         )
         before = f", {self.earlier} of them before," if self.earlier else ""
         yield (
-            f"{parts}; {pages} crops{before} in {seconds:.1f} s "
+            f"{parts}; {pages} crop{'' if pages == 1 else 's'}{before} in {seconds:.1f} s "
             f"({(pages - self.earlier) / max(seconds, 1e-9):.1f} crops per second)"
         )

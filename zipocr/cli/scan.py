@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
 from contextlib import closing
 from math import isnan
@@ -280,10 +282,10 @@ def check_places(paths: Sequence[Path], config: ScanConfig) -> None:
     if not config.output:
         raise click.UsageError("--output needs a file name, or - for standard output.")
     output = Path(config.output)
-    if output.suffix.lower() in SUFFIXES or any(
-        output.exists() and output.samefile(path) for path in paths if path.is_file()
-    ):
-        message = f"{config.output} is an image; name the file of results to write."
+    is_input = any(output.exists() and output.samefile(path) for path in paths if path.is_file())
+    if is_input or output.suffix.lower() in SUFFIXES:
+        what = "one of the files to read" if is_input else "named like an image"
+        message = f"{config.output} is {what}; name the file of results to write."
         raise click.BadParameter(message, param_hint="'--output'")
     if config.directory and output.exists() and output.samefile(config.directory):
         message = f"{config.output} is your list of ZIP codes; name another file to write."
@@ -305,6 +307,7 @@ def _scan(paths: Sequence[Path], config: ScanConfig) -> ExitCode:
     # A model that cannot be used, or cannot promise so few errors, is refused before a header is
     # out.
     least_confidence(load_model(config.model), settings)
+    _warn_of_nested(paths, config)
     listing = list_inputs(paths, exclude=config.debug)
     identity = identify("scan", settings, limits_of(config), list_digest(listing.files))
     if config.resume and (counts := completed(config.output, identity, listing.files)) is not None:
@@ -330,7 +333,30 @@ def _scan(paths: Sequence[Path], config: ScanConfig) -> ExitCode:
                 say(f"{kept}; go on with the same command and --resume")
             raise
     tell(tally.lines(seconds=time.monotonic() - began), config)
+    if config.output != "-":
+        _tell_what_next(config)
     return exit_code(tally.counts)
+
+
+def _tell_what_next(config: ScanConfig) -> None:
+    """Show the first rows on a terminal, and name the file and the next step."""
+    if not config.quiet and sys.stdout is not None and sys.stdout.isatty():
+        from zipocr.cli.tables import print_rows
+
+        print_rows(Path(config.output))
+    review = shlex.join(["zipocr", "review", config.output, "--audit", "100"])
+    promise = "--max-error was fitted on composed scans, and the audit tests it on yours"
+    tell([f"wrote {to_text(Path(config.output))}; next: {review} ({promise})"], config)
+
+
+def _warn_of_nested(paths: Sequence[Path], config: ScanConfig) -> None:
+    """Say which inputs are read twice, since they are under several PATHs."""
+    places = [path.resolve() for path in dict.fromkeys(paths)]
+    for inner in places:
+        for outer in places:
+            if inner != outer and inner.is_relative_to(outer):
+                inside = f"{to_text(inner)} is in {to_text(outer)}"
+                tell([f"warning: {inside}, so its files are read twice"], config)
 
 
 def _read(
@@ -345,7 +371,9 @@ def _read(
 
     files, finished = so_far.files, so_far.finished
     LOG.info("reading %d files, of which %d are finished", len(files), finished)
-    with progress(len(files), quiet=config.quiet) as advance:
+    # A bar would stand among the rows.
+    on_terminal = config.output == "-" and sys.stdout is not None and sys.stdout.isatty()
+    with progress(len(files), quiet=config.quiet or on_terminal) as advance:
         for outcome in output.outcomes(so_far.kept()):
             tally.add(outcome)
             advance()

@@ -10,17 +10,20 @@ from rich.console import Console
 from rich.table import Table
 
 from zipocr.cli.terminal import show, show_as_it_is
-from zipocr.evaluate.report.text import advice, basis
+from zipocr.evaluation.report.text import advice, basis
 from zipocr.results.csv_file import to_cell
 from zipocr.types import dashed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
-    from zipocr.evaluate.metrics import Evaluation, Figures
+    from zipocr.evaluation.metrics import Evaluation, Figures
 
 MIN_WIDTH = 100
-"""Columns of a table where there is no terminal to say."""
+"""Columns of a table, at least."""
+SHOWN_ROWS = 12
+"""Rows of results that are shown."""
 HEADS = ("labelled", "exact", "95 %", "read", "wrong|read", "@1%", "@0.1%", "ece", "unread")
 
 
@@ -31,8 +34,9 @@ def print_evaluation(evaluation: Evaluation, *, by: str | None) -> None:
         markup=False,
         highlight=False,
         emoji=False,
-        width=None if sys.stdout and sys.stdout.isatty() else MIN_WIDTH,
     )
+    # Figures are never cut: on a narrow terminal lines are longer than it is.
+    console.width = max(console.width if sys.stdout and sys.stdout.isatty() else 0, MIN_WIDTH)
     tables = [_figures(evaluation, by=by), _places(evaluation), _confusion(evaluation)]
     with console.capture() as drawn:
         console.print(*tables, *([_worst(evaluation)] if evaluation.worst else []), sep="\n")
@@ -42,6 +46,28 @@ def print_evaluation(evaluation: Evaluation, *, by: str | None) -> None:
         show(line)
 
 
+def print_rows(path: Path) -> None:
+    """Print the first rows of results."""
+    from itertools import islice
+
+    from zipocr.results.formats import read_results
+
+    table = _table("", ("file", "page", "ZIP", "confidence", "status", "reason"))
+    for row in islice(read_results(path), SHOWN_ROWS):
+        table.add_row(
+            to_cell(row.file),
+            str(row.page),
+            dashed(row.zip + row.plus4),
+            "" if row.confidence is None else f"{row.confidence:.4f}",
+            row.status.value,
+            " ".join(row.reason),
+        )
+    console = Console(markup=False, highlight=False, emoji=False)
+    with console.capture() as drawn:
+        console.print(table)
+    show_as_it_is(drawn.get())
+
+
 def _table(title: str, heads: Iterable[str]) -> Table:
     """A table whose first column is text and whose others are figures."""
     table = Table(
@@ -49,13 +75,17 @@ def _table(title: str, heads: Iterable[str]) -> Table:
     )
     for place, head in enumerate(heads):
         table.add_column(
-            head, justify="right" if place else "left", overflow="fold", no_wrap=bool(place)
+            head,
+            justify="right" if place else "left",
+            overflow="fold",
+            no_wrap=bool(place),
+            min_width=0 if place else 3,
         )
     return table
 
 
 def _figures(evaluation: Evaluation, *, by: str | None) -> Table:
-    table = _table("How well the pages were read", (to_cell(by or ""), *HEADS))
+    table = _table("Accuracy", (to_cell(by or ""), *HEADS))
     for name, figures in evaluation.groups.items():
         table.add_row(to_cell(name) or "(empty)", *_cells(figures))
     if evaluation.groups:
@@ -76,7 +106,7 @@ def _cells(figures: Figures) -> list[str]:
 
 
 def _places(evaluation: Evaluation) -> Table:
-    table = _table("Digits by their place", ("", *(str(one.place) for one in evaluation.places)))
+    table = _table("Accuracy by place", ("", *(str(one.place) for one in evaluation.places)))
     table.add_row("right", *(f"{one.right:.3f}" for one in evaluation.places))
     table.add_row("compared", *(str(one.count) for one in evaluation.places))
     return table
@@ -84,7 +114,7 @@ def _places(evaluation: Evaluation) -> Table:
 
 def _confusion(evaluation: Evaluation) -> Table:
     table = _table(
-        "Digits that stand there, and what they were read as", ("", *map(str, range(10)))
+        "Confusion matrix: true digits by row, read digits by column", ("", *map(str, range(10)))
     )
     for true, row in enumerate(evaluation.confusion):
         table.add_row(str(true), *(f"{count:.0f}" if count >= 0.5 else "" for count in row))
@@ -92,8 +122,8 @@ def _confusion(evaluation: Evaluation) -> Table:
 
 
 def _worst(evaluation: Evaluation) -> Table:
-    title = f"The worst of {evaluation.errors} errors"
-    table = _table(title, ("file", "page", "read", "stands there", "confidence", "status"))
+    title = f"Surest of {evaluation.errors} errors"
+    table = _table(title, ("file", "page", "read", "true", "confidence", "status"))
     for case in evaluation.worst:
         truth = dashed(case.truth) or "no ZIP"
         table.add_row(

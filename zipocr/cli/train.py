@@ -14,7 +14,8 @@ from zipfile import is_zipfile
 import click
 from click.core import ParameterSource
 
-from zipocr.cli.options import FILE, FOLDER, NEW_FILE
+from zipocr.cli.formats import check_extra
+from zipocr.cli.options import FILE, FOLDER, NEW_FILE, NEW_FOLDER
 from zipocr.cli.terminal import say, show
 from zipocr.errors import OutputError
 
@@ -138,6 +139,18 @@ def _ending(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | 
     help="Take over the network of this model; else one is trained, which takes PyTorch and time.",
 )
 @click.option(
+    "--mail-digits",
+    metavar="FILE.npz",
+    type=FILE,
+    help="Digits cut from US mail, X (N, 16, 16) and y in their order, for the network to learn.",
+)
+@click.option(
+    "--checkpoints",
+    metavar="DIR",
+    type=NEW_FOLDER,
+    help="Keep what the network has learnt here, so that an interrupted training goes on.",
+)
+@click.option(
     "--jobs",
     default=0,
     type=click.IntRange(min=0),
@@ -168,6 +181,8 @@ def train(
     holdout: Holdout | None,
     plot: Path | None,
     network: str | None,
+    mail_digits: Path | None,
+    checkpoints: Path | None,
     jobs: int,
     seed: int,
 ) -> None:
@@ -203,11 +218,17 @@ def train(
         tuning = _tune(digits, holdout, c, gamma, recipe)
         recipe = replace(recipe, C=tuning.best[0], gamma=tuning.best[1]) if tune else recipe
     if digits is not None and holdout:
+        if tuning and not tune:
+            best = f"C {tuning.best[0]:.4g} and gamma {tuning.best[1]:.4g}"
+            say(
+                f"the plot's best is {best}; the recipe's values are used, give --tune for the best"
+            )
         experiment = _predict(digits, holdout, recipe)
         if plot and tuning:
             _plot(plot, experiment, tuning)
     if model_out:
-        _build(model_out, data, recipe, network, jobs)
+        pieces = {"mail": mail_digits, "checkpoints": checkpoints}
+        _build(model_out, data, recipe, network, jobs, **pieces)
 
 
 def _is_learning(ctx: click.Context, corrections: Path | None, images: Path | None) -> bool:
@@ -264,6 +285,8 @@ def _check_request(
         raise click.UsageError(
             "--plot draws the digits held out: give --holdout 6 or half with it."
         )
+    if plot:
+        check_extra("plots", "matplotlib", need="To plot")
     if model_out and model_out.exists() and data not in NAMED and model_out.samefile(data):
         raise click.UsageError(
             f"{model_out} is the data to train on; write the model to another file."
@@ -357,12 +380,28 @@ def _plot(path: Path, experiment: Experiment, tuning: Tuning) -> None:
     say(f"wrote {path}")
 
 
-def _build(path: Path, data: str, recipe: Recipe, network: str | None, jobs: int) -> None:
+def _build(
+    path: Path,
+    data: str,
+    recipe: Recipe,
+    network: str | None,
+    jobs: int,
+    *,
+    mail: Path | None,
+    checkpoints: Path | None,
+) -> None:
     from zipocr.batch.backends import usable_cores
     from zipocr.models.model_file import load_model, save_model
     from zipocr.training.fit.recipes import build_model
 
-    taken = load_model(network) if network else None
-    model = build_model(data, recipe=recipe, jobs=jobs or usable_cores(), report=say, network=taken)
+    model = build_model(
+        data,
+        recipe=recipe,
+        jobs=jobs or usable_cores(),
+        report=say,
+        network=load_model(network) if network else None,
+        mail=mail,
+        checkpoints=checkpoints,
+    )
     save_model(path, model)
     say(f"wrote {path}")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
 import time
-from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,27 +18,37 @@ from zipocr.cli.backends import make_workers
 from zipocr.cli.config_file import without_overruled
 from zipocr.cli.interrupts import graceful_shutdown
 from zipocr.cli.logs import LOG, log_outcome, logs
+from zipocr.cli.options import NEW_FOLDER
 from zipocr.cli.runs import Tally, exit_code, facts_of, limits_of, settings_of, tell, to_text
 from zipocr.cli.scan import check_places, check_threshold, scan
 from zipocr.config import ScanConfig, WatchConfig
+from zipocr.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from zipocr.batch.backends import Backend
+    from zipocr.batch.hand_off import HandOff, Orders
     from zipocr.batch.read_files import BatchSettings, FileResult
     from zipocr.batch.watch import Arrival, Watcher
-    from zipocr.errors import ExitCode
     from zipocr.output.run import FileOutput
 
 DEFAULTS = WatchConfig()
 OF_MANIFESTS = frozenset({"manifest", "out_dir", "shard_size", "patience"})
-NOT_OF_WATCH = frozenset({"paths", "format", "resume", "backend", "scheduler"}) | OF_MANIFESTS
+NOT_OF_WATCH = (
+    frozenset({"paths", "output", "format", "resume", "backend", "scheduler"}) | OF_MANIFESTS
+)
 # Writing the whole CSV anew may not take more than this share of the time.
 MAX_SHARE = 0.05
 
 FOLDER = click.Argument(
     ["folder"], metavar="FOLDER", type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
+OUTPUT = click.Option(
+    ["-o", "--output"],
+    required=True,
+    metavar="FILE",
+    help="File to write, whose name ends in .csv, .jsonl, .parquet, .sqlite or .db.",
 )
 SETTLE = click.Option(
     ["--settle"],
@@ -63,9 +76,38 @@ POLL = click.Option(
 )
 
 
+DONE = click.Option(
+    ["--done"],
+    default=DEFAULTS.done,
+    type=NEW_FOLDER,
+    metavar="DIR",
+    help="Move each file that has been read into the folder of its status in this folder.",
+)
+DONE_LINK = click.Option(
+    ["--done-link"],
+    default=DEFAULTS.done_link,
+    is_flag=True,
+    help="Link files into --done instead of moving them.",
+)
+EXEC = click.Option(
+    ["--exec"],
+    default=DEFAULTS.exec,
+    metavar="COMMAND",
+    help="Run a program for each file, with its rows as JSON lines on standard input.",
+)
+EXEC_TIMEOUT = click.Option(
+    ["--exec-timeout"],
+    default=DEFAULTS.exec_timeout,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="What that program may take before it is stopped.",
+)
+
+
 @click.command(
     params=[
-        *(FOLDER, SETTLE, SETTLE_LIMIT, POLL),
+        *(FOLDER, OUTPUT, SETTLE, SETTLE_LIMIT, POLL, DONE, DONE_LINK, EXEC, EXEC_TIMEOUT),
         *(param for param in scan.params if param.name not in NOT_OF_WATCH),
     ]
 )
@@ -75,9 +117,6 @@ def watch(
     /,
     *,
     folder: Path,
-    settle: float,
-    settle_limit: float,
-    poll: float,
     **options: Any,
 ) -> None:
     """Read image files as they arrive in a folder or in folders in it, until Ctrl-C.
@@ -87,8 +126,14 @@ def watch(
     ended, however that was, and reads no file twice. A file that has changed since is read again,
     and its rows are replaced.
 
-    Exit status: as of scan; 0 or 1 after Ctrl-C.
+    With --exec and --done each file is handed over when it has been read: the program runs first,
+    without a shell and with the file's path in ZIPOCR_PATH, and if it ends with 0 the file is put
+    into DIR/read, DIR/review or DIR/unread. What fails is told, and tried again at the next start.
+
+    Exit status: as of scan; 0 or 1 after Ctrl-C, 1 also if a file could not be handed over.
     """
+    # Every option is a field of its name, of one or the other.
+    watching = WatchConfig(**{each.name: options.pop(each.name) for each in fields(WatchConfig)})
     config = without_overruled(ctx, ScanConfig(**options))
     check_threshold(ctx, config)
     check_places((folder,), config)
@@ -98,15 +143,44 @@ def watch(
         raise click.UsageError(
             "To watch a folder takes another package: pip install 'zipocr[watch]'."
         )
-    timing = WatchConfig(settle=settle, settle_limit=settle_limit, poll=poll)
+    orders = orders_of(watching, folder)
     with graceful_shutdown() as ask, logs(config):
-        ctx.exit(_watch(folder, config, timing, ask))
+        ctx.exit(_watch(folder, config, watching, orders, ask))
+
+
+def orders_of(watching: WatchConfig, folder: Path) -> Orders:
+    """Tell what to do with finished files, and refuse what could only fail at the first one."""
+    from zipocr.batch.hand_off import Orders
+
+    if watching.done_link and watching.done is None:
+        raise click.UsageError("--done-link needs the folder to link into, --done DIR.")
+    if watching.done and watching.done.resolve().is_relative_to(folder.resolve()):
+        raise click.UsageError("--done is in the folder that is watched; name another one.")
+    return Orders(
+        done=watching.done,
+        is_link=watching.done_link,
+        program=() if watching.exec is None else _program(watching.exec),
+        timeout=watching.exec_timeout,
+    )
+
+
+def _program(command: str) -> list[str]:
+    """Part a command into words, which is all that is taken from a shell."""
+    try:
+        words = shlex.split(command, posix=os.name != "nt")
+    except ValueError as error:
+        raise click.BadParameter(f"{command}: {error}.", param_hint="'--exec'") from error
+    if not words or shutil.which(words[0]) is None:
+        message = f"{command!r} names no program that is there."
+        raise click.BadParameter(message, param_hint="'--exec'")
+    return words
 
 
 def _watch(
     folder: Path,
     config: ScanConfig,
     timing: WatchConfig,
+    orders: Orders,
     ask: Callable[[], None],
 ) -> ExitCode:
     """Take up what an earlier watch has read, watch, and make the results whole at the end."""
@@ -123,12 +197,39 @@ def _watch(
     with open_output(config.output, identity, resume=resume, force=force) as output:
         if not isinstance(output, FileOutput):
             raise click.UsageError(f"{config.output} is no file.")
-        facts = {**facts_of(config), "paths": [to_text(folder)]}
-        results = Results(output=output, facts=facts)
-        watcher = _watcher(folder, config, timing, known=results.take_up())
-        _watch_until_told(watcher, results, settings, config, ask)
+        done = to_text(orders.done) if orders.done and not orders.is_link else None
+        facts = {**facts_of(config), "paths": [to_text(folder)], "done": done}
+        with _hand_off(orders, config) as hand_off:
+            results = Results(output=output, facts=facts, hand_off=hand_off)
+            watcher = _watcher(folder, config, timing, known=results.take_up())
+            watcher.row_name = hand_off.row_name
+            _watch_until_told(watcher, results, settings, config, ask)
     tell(results.tally.lines(seconds=time.monotonic() - began), config)
-    return exit_code(results.tally.counts)
+    tell(_told(hand_off), config)
+    return ExitCode.SOME_INPUTS_FAILED if hand_off.failed else exit_code(results.tally.counts)
+
+
+@contextmanager
+def _hand_off(orders: Orders, config: ScanConfig) -> Iterator[HandOff]:
+    """Go on with the hand-over of an earlier watch; a journal without a record is removed."""
+    from zipocr.batch.hand_off import HandOff
+    from zipocr.results.csv_file import sidecar_path
+    from zipocr.storage.journal import open_journal
+
+    output = Path(os.path.realpath(config.output))
+    path, identity = sidecar_path(output, ".handoff"), {"results": to_text(Path(output.name))}
+    is_asked = orders.done or orders.program or path.exists()
+    with ExitStack() as stack:
+        opened = open_journal(path, identity, resume=True, force=config.force)
+        journal = stack.enter_context(opened) if is_asked else None
+        yield HandOff(orders=orders, journal=journal, tell=lambda line: tell([line], config))
+
+
+def _told(hand_off: HandOff) -> Iterator[str]:
+    """Say how many files were handed over."""
+    if hand_off.done or hand_off.failed:
+        left = f", {hand_off.failed} could not be" if hand_off.failed else ""
+        yield f"handed over {hand_off.done} files{left}"
 
 
 def _watcher(
@@ -163,6 +264,7 @@ def _watch_until_told(
 
     watched = f"{to_text(watcher.folder)}, where {len(watcher.known)} files have been read"
     try:
+        results.hand_over_rest(watcher.folder)
         tell([f"watching {watched}; end with Ctrl-C"], config)
         with make_workers(config, config.jobs or usable_cores()) as backend:
             _read_arrivals(watcher, results, settings, backend, ask)
@@ -184,6 +286,7 @@ class Results:
 
     output: FileOutput
     facts: dict[str, Any]
+    hand_off: HandOff
     tally: Tally = field(default_factory=lambda: Tally(skipped=0))
     next_time: float = 0.0
     _positions: dict[str, int] = field(default_factory=dict)
@@ -200,8 +303,18 @@ class Results:
         self.tally.begin_anew()
         return known
 
+    def hand_over_rest(self, folder: Path) -> None:
+        """Hand over what an earlier watch has read and could not hand over."""
+        from zipocr.images.decode import ImageFile
+
+        for name, stamp, position in self.output.entries():
+            if self._positions[name] == position and not self.hand_off.is_over(name, stamp):
+                (outcome,) = self.output.outcomes([position])
+                place = folder / self.hand_off.source_name(name)
+                self.hand_off.hand_over(ImageFile(place=str(place), name=name), stamp, outcome)
+
     def write(self, arrival: Arrival, outcome: FileResult) -> None:
-        """Take the rows of a file, in place of those of an earlier version of it."""
+        """Take the rows of a file, in place of those of an earlier version, and hand it over."""
         name = arrival.file.name
         position = self.output.write(outcome, read=name, stamp=arrival.stamp)
         earlier, self._positions[name] = self._positions.get(name), position
@@ -209,6 +322,7 @@ class Results:
             (superseded,) = self.output.outcomes([earlier])
             self.tally.take_back(superseded, is_earlier=earlier <= self._taken_up)
         self.tally.add(outcome)
+        self.hand_off.hand_over(arrival.file, arrival.stamp, outcome)
 
     def publish(self) -> None:
         """Make the results whole, in the order of arrival, if there is anything new."""

@@ -16,11 +16,13 @@ from zipocr.config import MAX_PIXELS_LIMIT, ScanConfig
 from zipocr.errors import InputError
 from zipocr.results.csv_file import from_cell, row_names, sidecar_path, to_cell
 from zipocr.storage.untrusted import open_plain, parse_json, read_plain
+from zipocr.types import Status
 
 DEFAULTS = ScanConfig()
 _KINDS: Mapping[str, tuple[type, ...]] = {
     "zipocr": (str,),
     "folder": (str,),
+    "done": (str, type(None)),
     "paths": (list,),
     "model_name": (str,),
     "directory_file": (str, type(None)),
@@ -145,10 +147,12 @@ def _told(provenance: Mapping[str, Any]) -> tuple[SearchRoot, ...]:
         return ()
     given = [Path(from_cell(path)) for path in dict.fromkeys(provenance["paths"])]
     folder = Path(from_cell(provenance["folder"]))
-    there = [folder / path for path in given]
+    there, done = [folder / path for path in given], provenance.get("done")
+    moved = [SearchRoot(path=folder / from_cell(done) / status) for status in Status if done]
     names = row_names(given, folder=folder)
     if len(given) == 1 and there[0].is_dir():
-        return (SearchRoot(path=there[0]),)
+        # Those that a watch has moved away once it had read them keep their names.
+        return (*moved, SearchRoot(path=there[0]))
     return tuple(SearchRoot(path=path, label=name) for path, name in zip(there, names, strict=True))
 
 

@@ -180,7 +180,7 @@ def write_provenance(
     *,
     results: Path,
     made: Mapping[str, Any],
-    corrections: Path,
+    corrections: Sequence[Path],
     counts: Mapping[str, int],
     force: bool = False,
 ) -> None:
@@ -197,7 +197,7 @@ def write_provenance(
     applied = {
         "zipocr": __version__,
         "results": named(results),
-        "corrections": named(corrections),
+        "corrections": [named(path) for path in corrections],
         "rows": dict(counts),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }

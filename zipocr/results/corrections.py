@@ -8,7 +8,7 @@ does no harm.
 import csv
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
@@ -26,6 +26,7 @@ _ZIP = re.compile("[0-9]{5}(-[0-9]{4})?")
 _TIME = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+]00:00)")
 _MARK = b"\xef\xbb\xbf"  # some spreadsheets write it in front of UTF-8
 _SHOWN = 40
+_NAMED = 5  # conflicts that an error names
 
 
 class Verdict(StrEnum):
@@ -102,6 +103,34 @@ def read_corrections(path: Path) -> dict[tuple[str, int], Decision]:
     """
     last = _survey(path).last
     return {key: decision for key, decision in last.items() if decision.decision not in UNDECIDED}
+
+
+def merge_corrections(paths: Sequence[Path]) -> dict[tuple[str, int], Decision]:
+    """Read what several people have decided about the pages of one results file.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or two people have decided differently about a page; the message
+        names the pages and both decisions.
+    """
+    merged: dict[tuple[str, int], tuple[Decision, Path]] = {}
+    conflicts: list[str] = []
+    for path in dict.fromkeys(paths):
+        for key, decision in read_corrections(path).items():
+            earlier, whose = merged.setdefault(key, (decision, path))
+            if earlier.zip != decision.zip:
+                both = f"{_said(earlier)} in {whose} and {_said(decision)} in {path}"
+                conflicts.append(f"{to_cell(key[0])} page {key[1]}, {both}")
+    if conflicts:
+        named = "; ".join(conflicts[:_NAMED]) + ("; and others" if conflicts[_NAMED:] else "")
+        message = f"{len(conflicts)} pages are decided differently: {named}."
+        raise InputError(f"{message} Remove the line that is wrong.")
+    return {key: decision for key, (decision, _) in merged.items()}
+
+
+def _said(decision: Decision) -> str:
+    return decision.zip or "no ZIP"
 
 
 @dataclass(slots=True, kw_only=True)

@@ -304,9 +304,11 @@ class Pages:
     def _state(self) -> dict[str, Any]:
         coming = self._session.coming(READ_AHEAD)
         self._looker.prefetch(coming)
+        elsewhere = self._session.elsewhere
         return {
             "revision": self._session.revision,
-            "total": len(self._session.items),
+            "total": len(self._session.items) - elsewhere["decided"],
+            "elsewhere": elsewhere["claimed"],
             "counts": self._session.counts,
             "pace": self._session.pace.seconds,
             "can_undo": self._session.can_undo,

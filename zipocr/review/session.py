@@ -9,7 +9,8 @@ from enum import StrEnum
 from statistics import median
 from threading import Lock
 
-from zipocr.results.corrections import CorrectionsFile, Decision, Verdict, is_zip
+from zipocr.results.corrections import UNDECIDED, CorrectionsFile, Decision, Verdict, is_zip
+from zipocr.review.claims import Claims
 from zipocr.review.queue import Item, Queue
 
 PAUSE = 60.0
@@ -48,13 +49,13 @@ class Pace:
         if self._latest is None:
             self._latest = self.clock()
 
-    def tick(self) -> None:
-        """Count a decision."""
+    def tick(self, *, is_decision: bool = True) -> None:
+        """Count an answer: a decision, or a page skipped."""
         now = self.clock()
         if self._latest is not None and now - self._latest <= PAUSE:
             self._taken.append(now - self._latest)
         self._latest = now
-        self.decided += 1
+        self.decided += is_decision
 
     @property
     def seconds(self) -> float | None:
@@ -73,21 +74,31 @@ class Session:
         Where decisions go, and what was decided before.
     pace : Pace, optional
         For tests that know the time.
+    claims : Claims, optional
+        What others look at, who review the same results.
     """
 
     def __init__(
-        self, items: Sequence[Item], corrections: CorrectionsFile, pace: Pace | None = None
+        self,
+        items: Sequence[Item],
+        corrections: CorrectionsFile,
+        pace: Pace | None = None,
+        claims: Claims | None = None,
     ) -> None:
         self.items = items
         self.pace = pace or Pace()
         self.revision = 0
         self._corrections = corrections
+        self._claims = claims
         self._queue = Queue(len(items))
         self._lock = Lock()
         numbers = {item.key: number for number, item in enumerate(items)}
         for key, decision in corrections.last.items():
             if key in numbers:
                 self._queue.settle(numbers[key], decision.decision)
+        if claims:
+            last = corrections.last.items()
+            claims.decide(key for key, one in last if one.decision not in UNDECIDED)
 
     def decide(self, number: int, answer: Answer, zip_: str) -> None:
         """Write a decision; when this returns it is on the disk.
@@ -117,10 +128,12 @@ class Session:
         with self._lock:
             if self._queue.verdict(number) is not None:
                 raise Conflict(self._already(number))
+            if self._claims and not self._claims.take([self.items[number].key], 1):
+                raise Conflict(self._elsewhere(number))
             self._write(
                 number, self._judge(number, answer, zip_), zip_ if answer is Answer.ACCEPT else ""
             )
-            self.pace.tick()
+            self.pace.tick(is_decision=answer is not Answer.SKIP)
 
     def undo(self, revision: int) -> None:
         """Take the latest decision back.
@@ -143,6 +156,7 @@ class Session:
                     f"Another window went on meanwhile. {self._already(latest)} Press u again "
                     "to take that back."
                 )
+            self.pace.decided -= self._queue.verdict(latest) is not Verdict.SKIPPED
             self._write(latest, Verdict.UNDONE, "")
 
     def reopen_skipped(self) -> None:
@@ -155,7 +169,30 @@ class Session:
         """Name the next pages, at most so many."""
         with self._lock:
             self.pace.look()
-            return self._queue.coming(most)
+            if self._claims is None:
+                return self._queue.coming(most)
+            waiting = {self.items[number].key: number for number in self._waiting()}
+            return [waiting[key] for key in self._claims.take(waiting, most)]
+
+    def _waiting(self) -> list[int]:
+        return self._queue.coming(len(self.items))
+
+    @property
+    def elsewhere(self) -> dict[str, int]:
+        """How many pages others look at or have decided, who review the same results."""
+        claims = self._claims
+        if claims is None:
+            return {"claimed": 0, "decided": 0}
+        with self._lock:
+            held = [key for n in self._waiting() if claims.is_held(key := self.items[n].key)]
+            decided = sum(map(claims.is_decided, held))
+            return {"claimed": len(held) - decided, "decided": decided}
+
+    def close(self) -> None:
+        """Leave to others what was not decided."""
+        if self._claims is not None:
+            with self._lock:
+                self._claims.release(self.items[number].key for number in self._waiting())
 
     @property
     def counts(self) -> dict[str, int]:
@@ -196,6 +233,15 @@ class Session:
         )
         self._queue.settle(number, verdict)
         self.revision += 1
+        if self._claims and verdict not in UNDECIDED:
+            self._claims.decide([item.key])
+        elif self._claims:
+            self._claims.release([item.key])
+
+    def _elsewhere(self, number: int) -> str:
+        """Say that another review was quicker."""
+        row = self.items[number].row
+        return f"{row.file}, page {row.page}, went to another reviewer meanwhile."
 
     def _already(self, number: int) -> str:
         """Say what was decided about a page."""

@@ -132,6 +132,17 @@ class Journal:
                 self._sync()
         return position
 
+    def sync(self) -> None:
+        """Make the disk keep all records now.
+
+        Raises
+        ------
+        OutputError
+            If it cannot.
+        """
+        with self._translated():
+            self._sync()
+
     def records(self) -> Iterator[tuple[int, dict[str, Json]]]:
         """Read all records there are, each with its position, in the order they were added."""
         with self._translated(), self._lines() as lines:

@@ -8,7 +8,7 @@ import pytest
 from zipocr.classify.normalize import draw_regions
 from zipocr.classify.svc import NON_DIGIT
 from zipocr.errors import InputError
-from zipocr.evaluate.labels import Label
+from zipocr.evaluation.labels import Label
 from zipocr.segment.regions import divide
 from zipocr.training.adapt.alignment import NON_DIGITS, align, study, to_crops
 from zipocr.training.benchmark.measure import judges
@@ -120,6 +120,7 @@ def test_pages_are_read_in_their_order_and_missing_ones_are_told(tmp_path: Path,
         assert [answer.confidence for answer in lesson.answers] == confidences
 
 
+@pytest.mark.posix
 def test_a_page_that_a_name_or_a_link_leads_out_to_is_refused(tmp_path: Path):
     (tmp_path / "in").mkdir()
     (tmp_path / "secret.png").touch()

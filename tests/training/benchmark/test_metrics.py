@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zipocr.evaluate.error_rates import half_width
+from zipocr.evaluation.error_rates import half_width
 from zipocr.training.benchmark.metrics import Answer, change, reliability, score, score_by_kind
 
 

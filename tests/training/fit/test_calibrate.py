@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from zipocr.evaluate.error_rates import upper_bound
+from zipocr.evaluation.error_rates import upper_bound
 from zipocr.models.model_file import ARRAYS, NETWORK, SHAPES, TABLES
 from zipocr.preprocess.page import prepare
 from zipocr.reader import Reader

@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from zipocr.line.network import FIRST_DIGIT, OTHER
-from zipocr.training.fit.line_samples import LineComposer, gather_lines, to_labels
+from zipocr.preprocess.page import prepare
+from zipocr.training.fit.line_samples import LineComposer, gather_lines, is_misjudged, to_labels
+from zipocr.training.synthesis.compose import Composer
 from zipocr.types import MAX_DIGITS, ZIP_LENGTH
 
 
@@ -69,3 +73,31 @@ def test_lines_are_the_same_for_any_number_of_processes(composer):
     for line, other in zip(one, two, strict=True):
         assert np.array_equal(line.pixels, other.pixels)
         assert np.array_equal(line.labels, other.labels)
+
+
+def test_lines_that_a_folder_keeps_are_the_same_and_not_made_again(composer, tmp_path, monkeypatch):
+    monkeypatch.setattr("zipocr.training.fit.line_samples.PIECE", 6)
+    made = gather_lines(composer, range(10), jobs=1, folder=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+    monkeypatch.setattr(LineComposer, "nth", None)
+    kept = gather_lines(composer, range(10), jobs=1, folder=tmp_path)
+    assert len(made) == len(kept) > 8
+    for line, other in zip(made, kept, strict=True):
+        assert np.array_equal(line.pixels, other.pixels)
+        assert np.array_equal(line.labels, other.labels)
+
+
+def test_wide_lines_are_written_by_hands_of_mail_and_printed_by_machines(all_digits):
+    wide = LineComposer(digits=all_digits, extra=all_digits, mail=all_digits, seed=5, is_wide=True)
+    kinds = {wide._source(wide._chance(number)).nth(number).kind for number in range(60)}
+    assert kinds & {"thermal", "worn", "ink_jet", "machine"}
+    assert "tiny" in kinds
+    assert len(gather_lines(wide, range(12), jobs=1)) > 9
+
+
+def test_a_line_whose_height_is_misjudged_teaches_nothing(all_digits):
+    composed = Composer(all_digits, seed=3, kinds={"white": 1}).nth(0)
+    page = prepare(composed.image).ink
+    assert not is_misjudged(composed, page)
+    assert is_misjudged(composed, replace(page, text_height=page.text_height / 3))
+    assert is_misjudged(composed, replace(page, text_height=page.text_height * 3))

@@ -11,7 +11,15 @@ torch = pytest.importorskip("torch", reason="PyTorch is only needed to train a n
 from zipocr.line.ctc import prefix_beam_search  # noqa: E402
 from zipocr.line.network import PIXELS_PER_STEP, Network  # noqa: E402
 from zipocr.training.fit.line_samples import Line, to_labels  # noqa: E402
-from zipocr.training.fit.network import Trained, augment_line, fit_network, to_arrays  # noqa: E402
+from zipocr.training.fit.network import (  # noqa: E402
+    Course,
+    Learner,
+    Trained,
+    augment_line,
+    fit_network,
+    take_over,
+    to_arrays,
+)
 
 
 def line(rng: np.random.Generator, text: str) -> Line:
@@ -47,7 +55,9 @@ def test_a_network_learns_what_is_easy(monkeypatch):
     rng = np.random.default_rng(0)
     lines = [line(rng, "".join(map(str, rng.integers(0, 10, 3)))) for _ in range(120)]
     told: list[str] = []
-    network = Network.from_arrays(fit_network(lines, 14, seed=0, jobs=1, report=told.append))
+    network = Network.from_arrays(
+        fit_network(lines, Course(epochs=14), seed=0, jobs=1, report=told.append)
+    )
     assert len(told) == 14
     right = sum(
         next(iter(prefix_beam_search(network.frames(network.features(one.pixels)))))
@@ -55,6 +65,44 @@ def test_a_network_learns_what_is_easy(monkeypatch):
         for one in lines
     )
     assert right > 60
+
+
+def test_an_interrupted_training_ends_as_if_it_had_not_been_interrupted(tmp_path, monkeypatch):
+    monkeypatch.setattr("zipocr.training.fit.network.BATCH", 8)
+    rng = np.random.default_rng(0)
+    lines = [line(rng, "".join(map(str, rng.integers(0, 10, 3)))) for _ in range(40)]
+
+    def fit(report, checkpoint):
+        course = Course(epochs=3)
+        return fit_network(
+            lines, course, seed=0, jobs=1, report=report, checkpoint=tmp_path / checkpoint
+        )
+
+    def interrupt(told):
+        if told.startswith("epoch 2"):
+            raise KeyboardInterrupt
+
+    whole = fit(lambda _: None, "whole.pt")
+    with pytest.raises(KeyboardInterrupt):
+        fit(interrupt, "pieces.pt")
+    told: list[str] = []
+    resumed = fit(told.append, "pieces.pt")
+    assert [one.split(":")[0] for one in told] == ["epoch 2 of 3", "epoch 3 of 3"]
+    assert all(np.array_equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_a_network_that_is_taken_over_reads_as_it_did_while_it_learns():
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    lines = [line(rng, "".join(map(str, rng.integers(0, 10, 3)))) for _ in range(60)]
+    arrays = to_arrays(Learner(len(lines), Course(epochs=1), 0).network)
+    network = Trained().train()
+    take_over(network, arrays, lines)
+    network.drop.p = 0.0
+    pixels = torch.from_numpy(np.stack([one.pixels for one in lines]).astype(np.float32) / 255)
+    seen = torch.softmax(network(pixels), 2)[0].detach().numpy()
+    model = Network.from_arrays(arrays)
+    assert seen == pytest.approx(model.frames(model.features(lines[0].pixels)), abs=0.02)
 
 
 def test_augmenting_keeps_height_and_whole_steps_and_the_line_itself():

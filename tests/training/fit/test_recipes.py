@@ -56,3 +56,42 @@ def test_a_model_of_digits_takes_over_no_network():
             report=lambda _: None,
             network=Model(arrays={}, card={}),
         )
+
+
+def test_each_phase_goes_on_from_what_the_one_before_learnt_and_keeps_its_own_folder(
+    all_digits, monkeypatch: pytest.MonkeyPatch, tmp_path
+):
+    pytest.importorskip("torch", reason="PyTorch is only needed to train a network")
+    asked = []
+
+    def fit(lines, course, *, start, checkpoint, **_):
+        asked.append((len(lines), course.epochs, dict(start), checkpoint.parent))
+        return {"learnt": np.array(len(asked))}
+
+    monkeypatch.setattr("zipocr.training.fit.network.fit_network", fit)
+    phases = [
+        recipes.Phase(lines=lines, epochs=lines, rate=0.1, is_wide=lines == 4) for lines in (3, 4)
+    ]
+    monkeypatch.setattr(recipes, "PHASES", phases)
+
+    def train(**sources):
+        return recipes.train_network(
+            all_digits, all_digits, Recipe(), 1, lambda _: None, checkpoints=tmp_path, **sources
+        )
+
+    assert train()["learnt"] == 2
+    (_, _, first, folder), (_, _, second, other) = asked
+    assert (first, second["learnt"]) == ({}, 1)
+    assert folder != other
+    assert folder.parent == other.parent == tmp_path
+    train()
+    assert [one[3] for one in asked[2:]] == [folder, other]
+    train(mail=all_digits)
+    assert not {one[3] for one in asked[4:]} & {folder, other}
+
+
+def test_a_model_of_digits_learns_from_no_digits_of_mail(tmp_path):
+    with pytest.raises(InputError, match="--mail-digits"):
+        recipes.build_model(
+            "digits", recipe=Recipe(), jobs=1, report=lambda _: None, mail=tmp_path / "mail.npz"
+        )

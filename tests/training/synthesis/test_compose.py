@@ -15,10 +15,10 @@ from zipocr.training.synthesis.compose import (
     compose_printed,
     composed_strings,
 )
-from zipocr.training.synthesis.scene_parameters import KINDS, draw_kind, draw_scene
+from zipocr.training.synthesis.scene_parameters import KINDS, PRINTED_KINDS, draw_kind, draw_scene
 from zipocr.training.synthesis.typefaces import Typeface
 
-ALL_KINDS = sorted({*KINDS, "mixed"} - {"printed"})
+ALL_KINDS = sorted({*KINDS, "mixed"} - set(PRINTED_KINDS))
 ZIPS = ("02108", "90210", "60614", "33301")
 
 

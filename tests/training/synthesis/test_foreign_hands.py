@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from zipocr.training.data.datasets import INK_HEIGHT
-from zipocr.training.synthesis.foreign_hands import ForeignComposer, draw_amount
+from zipocr.training.synthesis.foreign_hands import AmountComposer, ForeignComposer, draw_amount
 from zipocr.training.synthesis.skeletons import SHAPES, HandStyle
 
 
@@ -63,3 +63,20 @@ def test_some_amounts_are_round_and_all_have_five_digits():
     assert all(len(text) == 5 and text.isdigit() for text in found)
     assert 0.35 < np.mean([text.endswith("0") for text in found]) < 0.6
     assert 0.05 < np.mean([text.endswith("000") for text in found]) < 0.35
+
+
+def test_zeros_in_a_chain_are_one_stroke_with_as_many_holes():
+    rng = np.random.default_rng(6)
+    holes = []
+    for _ in range(30):
+        glyph = HandStyle.drawn(rng).draw_zeros(rng, 3)
+        paper = (cv2.resize(glyph, None, fx=4, fy=4) < 100).astype(np.uint8)
+        holes.append(cv2.connectedComponents(paper, connectivity=4)[0] - 2)
+    assert np.median(holes) >= 3
+
+
+def test_amounts_are_five_digits_also_where_zeros_are_chained(all_digits):
+    composer = AmountComposer(all_digits, seed=8)
+    found = [composer.nth(number) for number in range(12)]
+    assert all(len(one.text) == 5 for one in found)
+    assert any(one.owners[one.owners < 250].max() < 5 for one in found)

@@ -83,7 +83,7 @@ function decided() {
 }
 
 function showProgress() {
-  const left = state.total - decided() - state.counts.skipped;
+  const left = state.total - decided() - state.counts.skipped - state.elsewhere;
   $("done").textContent = `${decided()} of ${state.total}`;
   $("pace").textContent = state.pace === null || !item ? "" : `· ${state.pace.toFixed(1)} s each · ${duration(state.pace * left)} left`;
   $("bar").setAttribute("aria-valuemax", state.total);
@@ -219,9 +219,10 @@ function showEnd() {
   const counts = state.counts, skipped = counts.skipped;
   $("name").textContent = "";
   $("page").textContent = "";
-  $("end-title").textContent = skipped ? `All looked at, ${skipped} skipped` : "All decided";
+  const elsewhere = state.elsewhere ? ` Others are looking at ${state.elsewhere} more: come back to this page later.` : "";
+  $("end-title").textContent = skipped ? `All looked at, ${skipped} skipped` : elsewhere ? "Nothing left for you now" : "All decided";
   const pace = state.pace === null ? "" : `, ${state.pace.toFixed(1)} seconds each`;
-  $("end-text").textContent = `${decided()} of ${state.total} ${state.total === 1 ? "page is" : "pages are"} decided${pace}.`;
+  $("end-text").textContent = `${decided()} of ${state.total} ${state.total === 1 ? "page is" : "pages are"} decided${pace}.${elsewhere}`;
   $("end-counts").replaceChildren(...[
     ["confirmed", counts.confirmed], ["corrected", counts.corrected], ["not a ZIP", counts.not_a_zip], ["skipped", skipped],
   ].flatMap(([name, count]) => {
@@ -447,6 +448,7 @@ async function catchUp() {
   if (document.visibilityState !== "visible" || busy || !state) return;
   try {
     const { body } = await fetchJson("state");
+    if (!busy && !item && body.items[0]) return show(body); // others have left pages
     if (busy || body.revision === state.revision) return;
     const moved = item && body.items[0]?.number !== item.number;
     if (moved) {

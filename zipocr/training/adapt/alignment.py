@@ -11,7 +11,7 @@ from zipocr.attempt import Attempt
 from zipocr.classify.normalize import draw_regions
 from zipocr.classify.svc import NON_DIGIT
 from zipocr.errors import InputError
-from zipocr.evaluate.labels import Label
+from zipocr.evaluation.labels import Label
 from zipocr.images.decode import read_pages
 from zipocr.images.lookup import safe_join
 from zipocr.preprocess.page import InkPage

@@ -11,8 +11,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.evaluate import error_rates as shares
-from zipocr.evaluate.error_rates import (
+from zipocr.evaluation import error_rates as shares
+from zipocr.evaluation.error_rates import (
     RISKS,
     Z95,
     Bin,
@@ -112,7 +112,7 @@ def score_by_kind(answers: Sequence[Answer]) -> dict[str, Score]:
 def reliability(answers: Sequence[Answer]) -> list[Bin]:
     """What was right where the reader was so sure.
 
-    See `zipocr.evaluate.error_rates.reliability`.
+    See `zipocr.evaluation.error_rates.reliability`.
     """
     return shares.reliability(*_read(answers))
 

@@ -41,7 +41,8 @@ _ROWS_FILE = "mnist_rows.npz"
 # Natural width by height of each class, which Digits' stretching to 20 x 32 has taken away: lower
 # and upper end of what writers do.
 _ASPECTS = (
-    (0.6, 0.95), (0.14, 0.4), (0.6, 0.95), (0.55, 0.85), (0.6, 0.95), (0.6, 1.0), (0.45, 0.8), (0.55, 0.85), (0.5, 0.8), (0.45, 0.8),
+    (0.6, 0.95), (0.14, 0.4), (0.6, 0.95), (0.55, 0.85), (0.6, 0.95), (0.6, 1.0), (0.45, 0.8),
+    (0.55, 0.85), (0.5, 0.8), (0.45, 0.8),
 )  # fmt: skip
 
 
@@ -64,7 +65,7 @@ class DigitSet:
         return len(self.labels)
 
     def take(self, chosen: NDArray[Any]) -> "DigitSet":
-        """The digits that a boolean mask or an index array of shape ``(M,)`` chooses, in its order."""
+        """Digits that a boolean mask or an index array, (M,), chooses, in its order."""
         grids = self.grids[chosen] if len(self.grids) else self.grids
         return DigitSet(
             images=self.images[chosen],
@@ -141,7 +142,7 @@ def load_digits_set(seed: int = 0) -> DigitSet:
 
 
 def unstretch(rng: np.random.Generator, grid: NDArray[np.uint8], label: int) -> NDArray[np.uint8]:
-    """Make a smooth ``(28, 28) uint8`` glyph of natural width from a Digits grid ``(8, 8)``, 0 to 16."""
+    """Make a smooth (28, 28) uint8 glyph of natural width from a Digits grid, (8, 8), 0 to 16."""
     ink = sharpened(grid)
     rows, columns = (np.flatnonzero(ink.max(axis=axis).round()) for axis in (1, 0))
     glyph = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -155,7 +156,9 @@ def unstretch(rng: np.random.Generator, grid: NDArray[np.uint8], label: int) -> 
 
 
 def sharpened(grid: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """A smooth, nearly two-level ``(80, 80) float32`` picture, 0 to 1, whose 8x8 blocks hold as much ink as a grid's cells (0 to 16).
+    """Sharpen a grid into a nearly two-level picture: (8, 8), 0 to 16 -> (80, 80) float32, 0 to 1.
+
+    Its 8x8 blocks hold as much ink as the grid's cells.
 
     A cell of bare paper is added on all sides. A plain enlargement closes the loops of 6, 8 and 9.
     So what each block holds too little or too much is given back, enlarged, until the blocks agree:
@@ -199,10 +202,8 @@ def load_npz(path: Path) -> DigitSet:
         images.shape[1:] != (GLYPH_SIZE, GLYPH_SIZE)
         or not labels.shape == writers.shape == images.shape[:1]
     ):
-        message = (
-            f"{path}: X has to be (N, 28, 28), y and writer (N,); found {images.shape}, "
-            f"{labels.shape} and {writers.shape}"
-        )
+        shapes = f"{images.shape}, {labels.shape} and {writers.shape}"
+        message = f"{path}: X has to be (N, 28, 28), y and writer (N,); found {shapes}"
         raise InputError(message)
     for name, most in (("X", 255), ("y", 9), ("writer", np.iinfo(np.int32).max)):
         if not _are_whole_numbers(found[name], most):
@@ -231,8 +232,8 @@ def load_openml(fetch: Callable[..., Any] | None = None) -> DigitSet:
         found = fetch("mnist_784", version=1, as_frame=False, parser="liac-arff")
     except OSError as error:
         message = (
-            f"Cannot download mnist_784 from OpenML ({error}). Try again later, or give an .npz "
-            "with X, y and writer."
+            f"Cannot download mnist_784 from OpenML ({error}). Try again later, or give an .npz"
+            " with X, y and writer."
         )
         raise InputError(message) from error
     rows, writers, digest = nist_rows()
@@ -242,18 +243,21 @@ def load_openml(fetch: Callable[..., Any] | None = None) -> DigitSet:
 def select_rows(
     data: NDArray[Any], target: NDArray[Any], rows: NDArray[Any], writers: NDArray[Any], digest: str
 ) -> DigitSet:
-    """Pick ``rows`` out of ``data (M, 784)`` and ``target (M,)``, and refuse them where their pixels do not hash to ``digest``."""
+    """Pick ``rows`` out of ``data (M, 784)`` and ``target (M,)``.
+
+    Pixels that do not hash to ``digest`` are refused.
+    """
     if data.shape[1:] != (GLYPH_SIZE**2,) or len(data) <= int(rows.max()):
         message = (
-            f"mnist_784 has an unexpected shape {data.shape}: delete scikit-learn's cached copy "
-            "and fetch it again"
+            f"mnist_784 has an unexpected shape {data.shape}: delete scikit-learn's cached copy and"
+            " fetch it again"
         )
         raise InputError(message)
     pixels = np.ascontiguousarray(data[rows].astype(np.uint8))
     if pixels_digest(pixels) != digest:
         message = (
-            "mnist_784 is not in the order the writers are listed for: delete scikit-learn's "
-            "cached copy, or give an .npz"
+            "mnist_784 is not in the order the writers are listed for: delete scikit-learn's cached"
+            " copy, or give an .npz"
         )
         raise InputError(message)
     return _nist(pixels.reshape(-1, GLYPH_SIZE, GLYPH_SIZE), target[rows].astype(np.uint8), writers)

@@ -10,7 +10,7 @@ from sklearn.model_selection import GroupKFold
 
 from zipocr.decode.confidence import FEATURES, P_LISTED
 from zipocr.decode.directory import places
-from zipocr.evaluate.error_rates import accepting, upper_bound
+from zipocr.evaluation.error_rates import accepting, upper_bound
 from zipocr.preprocess.page import prepare
 from zipocr.reader import Reader
 from zipocr.training.fit.fusion_weights import START, collect, fit_fusion
@@ -128,7 +128,10 @@ def cross_fitted(
     weights: NDArray[np.float64],
     without: Sequence[ScoredReading] = (),
 ) -> NDArray[np.float64]:
-    """Probabilities of being right, each from a confidence that was fitted to the strings of other writers: (N,)."""
+    """Probabilities of being right: (N,).
+
+    Each from a confidence that was fitted to the strings of other writers.
+    """
     writers = np.array([one.writer for one in readings])
     found = np.empty(len(readings))
     for fitted, held in GroupKFold(min(FOLDS, len(np.unique(writers)))).split(
@@ -140,7 +143,9 @@ def cross_fitted(
 
 
 def like_mail(strings: Sequence[ScoredReading]) -> NDArray[np.intp]:
-    """Places of a sample that is listed as often as mail is: all listed strings, and the right number of others, evenly taken.
+    """Places of a sample that is listed as often as mail is.
+
+    All listed strings, and the right number of others, evenly taken.
 
     An exact bound counts strings and cannot weigh them.
     """

@@ -1,4 +1,6 @@
-"""Experiments with isolated digits: train on some, predict others, and find the C and gamma that do it best.
+"""Experiments with isolated digits.
+
+Train on some, predict others, and find the C and gamma that do it best.
 
 A region of a scan is never seen here: the figures compare with what is published on Digits and NIST
 digits, and say nothing of whole ZIPs.
@@ -96,7 +98,9 @@ def split_in_order(digits: DigitSet, split: Holdout) -> tuple[DigitSet, DigitSet
 
 
 def holdout(digits: DigitSet, split: Holdout, recipe: Recipe) -> Experiment:
-    """Train on the first digits, as they are and in `COPIES` that are moved a little, and predict the last, each from its 8x8 grid alone.
+    """Train on the first digits and predict the last, each from its 8x8 grid alone.
+
+    Those that train are taken as they are and in `COPIES` that are moved a little.
 
     Parameters
     ----------
@@ -166,7 +170,9 @@ def tune(
 
 
 def folds(digits: DigitSet) -> Iterator[NDArray[np.bool_]]:
-    """Deal the writers to at most `FOLDS` folds and yield for each ``(N,) bool``, True for the digits it holds out.
+    """Deal the writers to at most `FOLDS` folds.
+
+    Yields for each (N,) bool, True for the digits it holds out.
 
     The blocks of Digits are not shuffled: a writer whose digits reach over the end of a block is
     split only where two folds meet.
@@ -175,8 +181,8 @@ def folds(digits: DigitSet) -> Iterator[NDArray[np.bool_]]:
     count = min(FOLDS, len(names))
     if count == 1:
         raise InputError(
-            "Cross-validation needs digits of two writers or more, but all are by one. Give "
-            "more digits, or C and gamma."
+            "Cross-validation needs digits of two writers or more, but all are by one. Give more"
+            " digits, or C and gamma."
         )
     if len(digits.grids):
         dealt = places * count // len(names)

@@ -3,19 +3,21 @@
 Composed strings, other numbers, words and what is no writing, each with what it spells.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.line.line_image import rectify
 from zipocr.line.network import FIRST_DIGIT, OTHER
-from zipocr.preprocess.page import prepare
+from zipocr.preprocess.page import InkPage, prepare
+from zipocr.storage.atomic import written_whole
 from zipocr.training.data.datasets import DigitSet
 from zipocr.training.fit.region_samples import map_strings
-from zipocr.training.synthesis.compose import HANDWRITTEN_QUOTAS, Composer
-from zipocr.training.synthesis.foreign_hands import ForeignComposer
+from zipocr.training.synthesis.compose import HANDWRITTEN_QUOTAS, LIGATURE, Composed, Composer
+from zipocr.training.synthesis.foreign_hands import AmountComposer, ForeignComposer
 from zipocr.training.synthesis.negatives import COUNTS, QUOTAS, WORDLESS, Negatives
 from zipocr.training.synthesis.typefaces import typefaces
 
@@ -40,6 +42,19 @@ OTHER_FEW_KINDS: Mapping[str, float] = {
     kind: QUOTAS[kind] for kind in (*COUNTS, *WORDLESS, "blank") if kind not in _UNKNOWN
 }
 FEW_STRENGTH = 1.0
+# Shares of the lines of a network that has learnt from those above: hands of US mail, amounts, and
+# type as cheap and worn machines print it.
+OF_MAIL, AMOUNTS, MACHINES = 0.12, 0.24, 0.22
+OF_MAIL_EUROPEAN = 0.1
+WIDE_KINDS: Mapping[str, float] = {**KINDS, "far_cells": 5.0}
+MACHINE_KINDS: Mapping[str, float] = {
+    "machine": 3, "thermal": 4, "ink_jet": 2, "worn": 3, "tiny": 4, "printed": 2
+}  # fmt: skip
+OTHER_WIDE_KINDS: Mapping[str, float] = {**OTHER_KINDS, "town_line": 18.0}
+# Numbers of lines that share a file.
+PIECE = 8000
+# A line teaches nothing if its height was misjudged by more than this factor.
+MAX_MISJUDGED = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,21 +67,30 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LineComposer:
-    """Makes lines by number; the n-th is the same in every process. ``nth`` gives None where a page showed no ink.
+    """Makes lines by number; the n-th is the same in every process.
+
+    ``nth`` gives None where a page showed no ink.
 
     Where there are no ``extra`` digits the lines know ``digits`` alone: none in type, and none
-    drawn.
+    drawn. With ``is_wide`` fewer are composed of NIST digits: more are amounts, machines' type, and
+    written by the hands of ``mail``, where there are some.
     """
 
     digits: DigitSet
     extra: DigitSet | None
     seed: int
+    mail: DigitSet | None = None
+    is_wide: bool = False
     _sources: tuple[tuple[float, Composer | Negatives], ...] = field(init=False)
 
     def __post_init__(self) -> None:
         """Set up what lines are drawn from."""
-        sources = self._few() if self.extra is None else self._many(self.extra)
-        object.__setattr__(self, "_sources", sources)
+        object.__setattr__(self, "_sources", self._all_sources())
+
+    def _all_sources(self) -> tuple[tuple[float, Composer | Negatives], ...]:
+        if self.extra is None:
+            return self._few()
+        return self._wide(self.extra) if self.is_wide else self._many(self.extra)
 
     def _few(self) -> tuple[tuple[float, Composer | Negatives], ...]:
         own = Composer(
@@ -112,6 +136,39 @@ class LineComposer:
         foreign = ForeignComposer(self.digits, seed=self.seed + 6)
         return (WITHOUT_ZIP, rest), (OF_DIGITS, other), (FOREIGN, foreign), (1.0, own)
 
+    def _wide(self, extra: DigitSet) -> tuple[tuple[float, Composer | Negatives], ...]:
+        faces = typefaces("train")
+        hands = (
+            (self.digits, 0, EUROPEAN), (extra, 4, 0.0),
+            (self.mail or self.digits, 7, OF_MAIL_EUROPEAN),
+        )  # fmt: skip
+        own, other, of_mail = (
+            Composer(
+                digits,
+                seed=self.seed + more,
+                kinds=WIDE_KINDS,
+                european=european,
+                each_once=True,
+                faces=faces,
+            )
+            for digits, more, european in hands
+        )
+        rest = Negatives(
+            self.digits,
+            seed=self.seed + 5,
+            part="train",
+            faces=faces,
+            kinds=OTHER_WIDE_KINDS,
+            strength=STRENGTH,
+            european=EUROPEAN,
+        )
+        amounts = AmountComposer(self.digits, seed=self.seed + 6)
+        machines = Composer(self.digits, seed=self.seed + 8, kinds=MACHINE_KINDS, faces=faces)
+        return (
+            (WITHOUT_ZIP, rest), (OF_DIGITS, other), (AMOUNTS, amounts), (OF_MAIL, of_mail),
+            (MACHINES, machines), (1.0, own),
+        )  # fmt: skip
+
     def holds_zip(self, number: int) -> bool:
         """Whether the line of a number shows a ZIP."""
         return self._chance(number) >= WITHOUT_ZIP
@@ -120,7 +177,7 @@ class LineComposer:
         """The line of a number."""
         composed = self._source(self._chance(number)).nth(number)
         page = prepare(composed.image).ink
-        if page is None:
+        if page is None or is_misjudged(composed, page):
             return None
         strip = rectify(page, page.text_height)
         return Line(pixels=strip.pixels, labels=to_labels(composed.text or composed.letters))
@@ -136,6 +193,18 @@ class LineComposer:
         return float(np.random.default_rng((_DEAL, number, 0)).random())
 
 
+def is_misjudged(composed: Composed, page: InkPage) -> bool:
+    """Whether the digits of a line were taken for much higher or lower than they are."""
+    owners = composed.owners
+    places = [place for place in np.unique(owners).tolist() if 0 < place < LIGATURE]
+    if not places:
+        return False
+    rows = [np.flatnonzero((owners == place).any(axis=1)) for place in places]
+    scaled_by = page.scaled.page.shape[0] / owners.shape[0]
+    height = float(np.median([row[-1] - row[0] + 1 for row in rows])) * scaled_by
+    return not 1 / MAX_MISJUDGED < page.text_height / max(height, 1.0) < MAX_MISJUDGED
+
+
 def to_labels(text: str) -> NDArray[np.uint8]:
     """The classes of a text.
 
@@ -147,10 +216,45 @@ def to_labels(text: str) -> NDArray[np.uint8]:
     )
 
 
-def gather_lines(composer: LineComposer, numbers: Iterable[int], *, jobs: int) -> list[Line]:
+def gather_lines(
+    composer: LineComposer, numbers: Iterable[int], *, jobs: int, folder: Path | None = None
+) -> list[Line]:
     """Lines of a composer.
 
-    Those with a ZIP, then the others; the same for any number of processes.
+    Those with a ZIP, then the others; the same for any number of processes. A ``folder`` keeps
+    them, `PIECE` numbers in a file; those that it has already are not made again.
     """
-    numbers = sorted(numbers, key=lambda number: not composer.holds_zip(number))
-    return [line for line in map_strings(composer.nth, numbers, jobs=jobs) if line is not None]
+    if folder is None:
+        numbers = sorted(numbers, key=lambda number: not composer.holds_zip(number))
+        return [line for line in map_strings(composer.nth, numbers, jobs=jobs) if line is not None]
+    folder.mkdir(parents=True, exist_ok=True)
+    everything = list(numbers)
+    pieces = [everything[first : first + PIECE] for first in range(0, len(everything), PIECE)]
+    stored = (_stored(folder, composer, piece, jobs) for piece in pieces)
+    return [line for lines in stored for line in lines]
+
+
+def _stored(folder: Path, composer: LineComposer, piece: Sequence[int], jobs: int) -> list[Line]:
+    path = folder / f"lines-{piece[0]:07}-{piece[-1]:07}.npz"
+    if not path.exists():
+        _save_lines(path, gather_lines(composer, piece, jobs=jobs))
+    return _load_lines(path)
+
+
+def _save_lines(path: Path, lines: Sequence[Line]) -> None:
+    with written_whole(path) as file:
+        np.savez_compressed(
+            file,
+            pixels=np.concatenate([line.pixels for line in lines], axis=2),
+            widths=np.array([line.pixels.shape[2] for line in lines]),
+            labels=np.concatenate([line.labels for line in lines]),
+            counts=np.array([len(line.labels) for line in lines]),
+        )
+
+
+def _load_lines(path: Path) -> list[Line]:
+    with np.load(path, allow_pickle=False) as found:
+        pixels = np.split(found["pixels"], np.cumsum(found["widths"])[:-1], axis=2)
+        labels = np.split(found["labels"], np.cumsum(found["counts"])[:-1])
+    pairs = zip(pixels, labels, strict=True)
+    return [Line(pixels=np.ascontiguousarray(one), labels=spelt) for one, spelt in pairs]

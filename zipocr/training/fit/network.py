@@ -3,7 +3,11 @@
 Needs PyTorch, which nothing else does: ``pip install '.[network]'``.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import cv2
@@ -25,6 +29,7 @@ from zipocr.line.network import (
     Layer,
     array_names,
 )
+from zipocr.storage.atomic import written_whole
 from zipocr.training.fit.line_samples import Line
 from zipocr.types import Floats
 
@@ -36,6 +41,8 @@ MAX_STEP = 5.0
 DROPOUT = 0.1
 # Lines of about one length share a batch; how much about, in pixels.
 LENGTH_JITTER = 24.0
+# Lines that a network which is taken over is measured on, about.
+SAMPLE = 500
 Rng = np.random.Generator
 Report = Callable[[str], None]
 
@@ -86,22 +93,42 @@ def _stage(channels: int, layer: Layer) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm2d(layer.channels), nn.ReLU(inplace=True))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """How long a network learns: the rounds over all lines, and the highest learning rate."""
+
+    epochs: int
+    rate: float = RATE
+
+
 def fit_network(
-    lines: Sequence[Line], epochs: int, *, seed: int, jobs: int, report: Report
+    lines: Sequence[Line],
+    course: Course,
+    *,
+    seed: int,
+    jobs: int,
+    report: Report,
+    start: Mapping[str, NDArray[Any]] = MappingProxyType({}),
+    checkpoint: Path | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Trains a network.
 
     Parameters
     ----------
     lines : sequence of Line
-    epochs : int
-        How often the network sees each line, every time augmented otherwise.
+        In every round each is augmented otherwise.
+    course : Course
     seed : int
     jobs : int
         Threads. Sums are split among them, so that another number gives another network in the last
         digits, and then in more.
     report : callable
         Told how it goes.
+    start : mapping, optional
+        Arrays of a network that learns on; without them a new one begins.
+    checkpoint : Path, optional
+        File that keeps what was learnt after each round. If it exists, training goes on from it,
+        and ends as if it had not been interrupted.
 
     Returns
     -------
@@ -116,25 +143,100 @@ def fit_network(
     """
     torch.manual_seed(seed)
     torch.set_num_threads(jobs)
-    rng = np.random.default_rng(seed)
-    network = Trained().to(memory_format=torch.channels_last).train()
-    steps = epochs * -(-len(lines) // BATCH)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, RATE, total_steps=steps + 1, pct_start=WARMING
-    )
-    for epoch in range(epochs):
+    learner = Learner(len(lines), course, seed)
+    if start:
+        take_over(learner.network, start, lines[:: -(-len(lines) // SAMPLE)])
+    if checkpoint is not None and checkpoint.exists():
+        learner.restore(checkpoint)
+    while learner.epoch < course.epochs:
+        loss = learner.see(lines)
+        report(f"epoch {learner.epoch} of {course.epochs}: {loss:.4f} nats a line")
+        if checkpoint is not None:
+            learner.save(checkpoint)
+    return to_arrays(learner.network.eval())
+
+
+class Learner:
+    """A network in training, with all that a later process needs to go on."""
+
+    def __init__(self, count: int, course: Course, seed: int) -> None:
+        self.network = Trained().to(memory_format=torch.channels_last).train()
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=course.rate, weight_decay=DECAY
+        )
+        steps = course.epochs * -(-count // BATCH)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, course.rate, total_steps=steps + 1, pct_start=WARMING
+        )
+        self.rng = np.random.default_rng(seed)
+        self.epoch = 0
+
+    def see(self, lines: Sequence[Line]) -> float:
+        """Learn from all lines once; returns the mean loss."""
         total = 0.0
-        for batch in _batches(lines, rng):
-            loss = _loss(network, [(augment_line(rng, line.pixels), line.labels) for line in batch])
-            optimizer.zero_grad()
+        for batch in _batches(lines, self.rng):
+            augmented = [(augment_line(self.rng, line.pixels), line.labels) for line in batch]
+            loss = _loss(self.network, augmented)
+            self.optimizer.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), MAX_STEP)
-            optimizer.step()
-            schedule.step()
+            nn.utils.clip_grad_norm_(self.network.parameters(), MAX_STEP)
+            self.optimizer.step()
+            self.schedule.step()
             total += loss.item() * len(batch)
-        report(f"epoch {epoch + 1} of {epochs}: {total / len(lines):.4f} nats a line")
-    return to_arrays(network.eval())
+        self.epoch += 1
+        return total / len(lines)
+
+    def save(self, path: Path) -> None:
+        """Write down the state after a round."""
+        state = {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "epoch": self.epoch,
+            "torch": torch.get_rng_state(),
+            "numpy": json.dumps(self.rng.bit_generator.state),
+        }
+        with written_whole(path) as file:
+            torch.save(state, file)
+
+    def restore(self, path: Path) -> None:
+        """Go on from what was saved."""
+        state = torch.load(path, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.epoch = state["epoch"]
+        torch.set_rng_state(state["torch"])
+        self.rng.bit_generator.state = json.loads(state["numpy"])
+
+
+def take_over(network: Trained, arrays: Mapping[str, NDArray[Any]], sample: Sequence[Line]) -> None:
+    """Give a network the weights of a model file.
+
+    Normalization is folded into these. So that batches like the ``sample`` pass through as they
+    do in the model, each layer's is set to undo what it would change.
+    """
+    pixels = _padded([line.pixels for line in sample])
+    names = zip(array_names("weights"), array_names("biases"), strict=True)
+    with torch.no_grad():
+        for stage, layer, (weights, biases) in zip(network.layers, LAYERS, names, strict=False):
+            convolution, norm, _ = stage.children()
+            kernels = (
+                arrays[weights].astype(np.float32).reshape(layer.channels, layer.rows, COLUMNS, -1)
+            )
+            convolution.weight.copy_(torch.from_numpy(kernels).permute(0, 3, 1, 2))
+            shift = torch.from_numpy(np.asarray(arrays[biases], np.float32))
+            seen = convolution(pixels)
+            spread, mean = torch.var_mean(seen, (0, 2, 3), correction=0)
+            norm.running_mean.copy_(mean)
+            norm.running_var.copy_(spread)
+            norm.weight.copy_(torch.sqrt(spread + norm.eps))
+            norm.bias.copy_(shift + mean)
+            pixels = functional.relu(seen + shift[:, None, None])
+            if layer.pool != (1, 1):
+                pixels = functional.max_pool2d(pixels, layer.pool)
+        for own, kind in ((network.out.weight, "weights"), (network.out.bias, "biases")):
+            own.copy_(torch.from_numpy(np.asarray(arrays[array_names(kind)[-1]], np.float32)))
 
 
 def _batches(lines: Sequence[Line], rng: Rng) -> Iterator[list[Line]]:
@@ -147,19 +249,21 @@ def _batches(lines: Sequence[Line], rng: Rng) -> Iterator[list[Line]]:
         yield [lines[number] for number in groups[place]]
 
 
-def _loss(network: Trained, batch: Sequence[tuple[Floats, NDArray[np.uint8]]]) -> Tensor:
-    lengths = [pixels.shape[2] for pixels, _ in batch]
-    steps = -(-max(lengths) // PIXELS_PER_STEP)
-    padded = np.zeros(
-        (len(batch), INPUT_CHANNELS, LINE_HEIGHT, steps * PIXELS_PER_STEP), np.float32
-    )
-    for place, (pixels, _) in enumerate(batch):
+def _padded(lines: Sequence[NDArray[Any]]) -> Tensor:
+    """Lines (2, 32, W) as a batch of one length, darkness from 0 to 1."""
+    steps = -(-max(pixels.shape[2] for pixels in lines) // PIXELS_PER_STEP)
+    shape = (len(lines), INPUT_CHANNELS, LINE_HEIGHT, steps * PIXELS_PER_STEP)
+    padded = np.zeros(shape, np.float32)
+    for place, pixels in enumerate(lines):
         padded[place, :, :, : pixels.shape[2]] = pixels
-    darkness = torch.from_numpy(padded / np.float32(255)).contiguous(
-        memory_format=torch.channels_last
-    )
+    darkness = torch.from_numpy(padded / np.float32(255))
+    return darkness.contiguous(memory_format=torch.channels_last)
+
+
+def _loss(network: Trained, batch: Sequence[tuple[Floats, NDArray[np.uint8]]]) -> Tensor:
+    darkness = _padded([pixels for pixels, _ in batch])
     shares = functional.log_softmax(network(darkness), 2)
-    frames = torch.tensor([length // PIXELS_PER_FRAME for length in lengths])
+    frames = torch.tensor([pixels.shape[2] // PIXELS_PER_FRAME for pixels, _ in batch])
     labels = torch.from_numpy(np.concatenate([labels for _, labels in batch]).astype(np.int64))
     counts = torch.tensor([len(labels) for _, labels in batch])
     loss = functional.ctc_loss(
@@ -169,7 +273,7 @@ def _loss(network: Trained, batch: Sequence[tuple[Floats, NDArray[np.uint8]]]) -
 
 
 def augment_line(rng: Rng, pixels: NDArray[np.uint8]) -> Floats:
-    """A strip somewhat leaning, stretched, blurred and noisy, or seen through one of its planes alone: (2, 32, W) -> (2, 32, W')."""
+    """Lean, stretch, blur and roughen a line, or blank a plane: (2, 32, W) -> (2, 32, W')."""
     if rng.random() < 0.8:
         pixels = _warped(rng, pixels)
     darkness, ink = pixels.astype(np.float32)

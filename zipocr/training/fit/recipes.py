@@ -8,6 +8,7 @@ writers for three groups: there, one half is held out, and the model learns from
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,10 @@ from zipocr.training.data.datasets import (
     load_digits_set,
     load_npz,
     load_openml,
+    pixels_digest,
     split_writers,
 )
+from zipocr.training.data.us_mail import load_mail_digits, split_envelopes
 from zipocr.training.fit.calibrate import calibrate
 from zipocr.training.fit.experiment import holdout, isolated_bitmaps
 from zipocr.training.fit.line_samples import LineComposer, gather_lines
@@ -38,20 +41,39 @@ from zipocr.training.fit.svm import Recipe, decide_all, fit_calibration, fit_cla
 from zipocr.training.synthesis.compose import HANDWRITTEN_QUOTAS, Composer
 from zipocr.training.synthesis.foreign_hands import ForeignComposer
 from zipocr.training.synthesis.negatives import Negatives
-from zipocr.training.synthesis.typefaces import printed_digits, typefaces
+from zipocr.training.synthesis.typefaces import Part, printed_digits, typefaces
 from zipocr.types import Model
 
 EUROPEAN = 0.3
 PRINTED = 8.0
 # How often Digits are written for the model of NIST digits: their hands are European.
 EXTRA_ROUNDS = 3
-# Lines that the network sees, and how often; the same where digits are few, and so is what can be
-# learnt of them; and the seed of their composition. Half as many lines, seen 18 times, made a
-# network too sure of itself on cheques and on pages upside down.
-LINES, EPOCHS = 288_000, 6
-FEW_LINES, FEW_EPOCHS = 12_000, 8
-LINE_SEED = 4711
+# Seed of the composition of lines, and how far the phases' seeds are apart.
+LINE_SEED, PHASE_SEED = 4711, 100_000
 Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """One phase of a network's training: lines, how often it sees them, the highest learning rate.
+
+    ``is_wide`` says that there are more lines of mail, amounts and machines' type among them.
+    """
+
+    lines: int
+    epochs: int
+    rate: float
+    is_wide: bool = False
+
+
+# Half as many lines, seen 18 times, made a network too sure of itself on cheques and on pages
+# upside down. The second phase goes on from what the first one learnt.
+PHASES = (
+    Phase(lines=288_000, epochs=6, rate=3e-3),
+    Phase(lines=48_000, epochs=8, rate=1.2e-3, is_wide=True),
+)
+# Where digits are few, so is what can be learnt of them.
+FEW_PHASES = (Phase(lines=12_000, epochs=8, rate=3e-3),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +115,7 @@ AMOUNTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Fold:
-    """Digits a classifier learns from, and digits of other writers its scores and confidence are fitted on."""
+    """Digits that train, and digits of other writers that scores and confidence are fitted on."""
 
     train: DigitSet
     lattice: DigitSet
@@ -101,7 +123,14 @@ class Fold:
 
 
 def build_model(
-    data: str, *, recipe: Recipe, jobs: int, report: Report, network: Model | None = None
+    data: str,
+    *,
+    recipe: Recipe,
+    jobs: int,
+    report: Report,
+    network: Model | None = None,
+    mail: Path | None = None,
+    checkpoints: Path | None = None,
 ) -> Model:
     """Builds a whole model.
 
@@ -118,6 +147,10 @@ def build_model(
     network : Model, optional
         A model whose network is taken over. Without one, a model gets a network of its own, which
         takes PyTorch: an hour for NIST digits on two cores, a quarter of one for Digits.
+    mail : Path, optional
+        An ``.npz`` of digits of US mail, in their order; all but the last envelopes train.
+    checkpoints : Path, optional
+        A folder that keeps what a network has learnt, so that an interrupted training goes on.
 
     Returns
     -------
@@ -126,18 +159,20 @@ def build_model(
     if data == "digits":
         digits, recipe = load_digits_set(), replace(recipe, from_grid=True)
         about: dict[str, Any] = {"digits": _about_digits()}
-        if network:
-            raise InputError(
-                "A model of Digits has networks of its own, one that never saw what is held "
-                "out: leave out --network"
+        if network or mail:
+            message = (
+                "A model of Digits has networks of its own, which learn from Digits alone, one of"
+                " them without what is held out: leave out --network and --mail-digits"
             )
+            raise InputError(message)
         fold = _halves(digits)
         networks = [
-            train_network(part, None, recipe, jobs, report) for part in (fold.train, digits)
+            train_network(part, None, recipe, jobs, report, checkpoints=checkpoints)
+            for part in (fold.train, digits)
         ]
         about["network"] = (
-            f"networks trained for {FEW_EPOCHS} rounds on {FEW_LINES} lines composed of the "
-            "same digits, of words and scribbles"
+            f"networks trained for {FEW_PHASES[0].epochs} rounds on {FEW_PHASES[0].lines} lines"
+            " composed of the same digits, of words and scribbles"
         )
         model = _build(fold, digits, digits, recipe, about, networks, jobs, report)
         return with_accuracy(
@@ -148,6 +183,7 @@ def build_model(
     nist = load_openml() if data == "openml" else load_npz(Path(data))
     split = split_writers(nist)
     extra = load_digits_set()
+    mail_digits = split_envelopes(load_mail_digits(mail))[0] if mail else None
     fold = Fold(train=split.train, lattice=split.lattice, confidence=split.calibrate)
     about = {
         "nist": _about_nist(nist, split.train),
@@ -157,7 +193,9 @@ def build_model(
     line_reader = (
         taken_network(network)
         if network
-        else train_network(split.train, extra, recipe, jobs, report)
+        else train_network(
+            split.train, extra, recipe, jobs, report, mail=mail_digits, checkpoints=checkpoints
+        )
     )
     about["network"] = network.card["data"].get("network", "") if network else _about_network()
     model = _build(fold, split.train, extra, recipe, about, [line_reader], jobs, report)
@@ -167,11 +205,19 @@ def build_model(
 
 
 def train_network(
-    train: DigitSet, extra: DigitSet | None, recipe: Recipe, jobs: int, report: Report
+    train: DigitSet,
+    extra: DigitSet | None,
+    recipe: Recipe,
+    jobs: int,
+    report: Report,
+    *,
+    mail: DigitSet | None = None,
+    checkpoints: Path | None = None,
 ) -> dict[str, NDArray[Any]]:
-    """Trains the network that reads whole lines, on lines composed from digits of the writers that train.
+    """Train the network that reads whole lines, on lines composed from digits that train.
 
-    Without ``extra`` digits, from these alone, in fewer lines.
+    Without ``extra`` digits, from these alone, in fewer lines. A folder of ``checkpoints`` keeps
+    the lines and what was learnt of them, so that an interrupted training goes on.
 
     Raises
     ------
@@ -179,19 +225,43 @@ def train_network(
         When PyTorch is not installed.
     """
     try:
-        from zipocr.training.fit.network import fit_network
+        from zipocr.training.fit.network import Course, fit_network
     except ModuleNotFoundError as error:
         message = (
-            f"A network is trained with PyTorch ({error}): pip install 'zipocr[network]', or take "
-            "over another model's with --network"
+            f"A network is trained with PyTorch ({error}): pip install 'zipocr[network]', or take"
+            " over another model's with --network"
         )
         raise InputError(message) from None
-    report("composing lines")
-    composer = LineComposer(digits=train, extra=extra, seed=LINE_SEED + recipe.seed)
-    count, epochs = (FEW_LINES, FEW_EPOCHS) if extra is None else (LINES, EPOCHS)
-    lines = gather_lines(composer, range(count), jobs=jobs)
-    report("training the network")
-    return fit_network(lines, epochs, seed=recipe.seed, jobs=jobs, report=report)
+    arrays: dict[str, NDArray[Any]] = {}
+    phases = FEW_PHASES if extra is None else PHASES
+    for number, phase in enumerate(phases):
+        seed = LINE_SEED + PHASE_SEED * number + recipe.seed
+        composer = LineComposer(
+            digits=train, extra=extra, mail=mail, seed=seed, is_wide=phase.is_wide
+        )
+        folder = checkpoints / _name(phases[: number + 1], composer) if checkpoints else None
+        report(f"composing lines of phase {number + 1} of {len(phases)}")
+        lines = gather_lines(composer, range(phase.lines), jobs=jobs, folder=folder)
+        report("training the network")
+        arrays = fit_network(
+            lines,
+            Course(epochs=phase.epochs, rate=phase.rate),
+            seed=recipe.seed,
+            jobs=jobs,
+            report=report,
+            start=arrays,
+            checkpoint=folder and folder / "network.pt",
+        )
+    return arrays
+
+
+def _name(phases: Sequence[Phase], composer: LineComposer) -> str:
+    """Name a folder after all that its lines and checkpoints depend on, but for the code."""
+    digest = sha256(repr((phases, composer.seed)).encode())
+    for digits in (composer.digits, composer.extra, composer.mail):
+        if digits:
+            digest.update(pixels_digest(digits.images).encode() + digits.labels.tobytes())
+    return f"phase-{len(phases)}-{digest.hexdigest()[:12]}"
 
 
 def taken_network(model: Model) -> dict[str, NDArray[Any]]:
@@ -205,8 +275,8 @@ def taken_network(model: Model) -> dict[str, NDArray[Any]]:
     names = (*array_names("weights"), *array_names("biases"))
     if not set(names) <= set(model.arrays):
         raise InputError(
-            "The model whose network is to be taken over has none: name one of NIST digits, "
-            "such as mail"
+            "The model whose network is to be taken over has none: name one of NIST digits, such as"
+            " mail"
         )
     return {name: np.asarray(model.arrays[name]) for name in names}
 
@@ -253,7 +323,7 @@ def _build(
         decide_all(Classifier.from_arrays(fitted), held.bitmaps), held.labels
     )
     report("fitting the confidence")
-    composer = _composer(fold.confidence, recipe, seed=_seed(recipe, 300))
+    composer = _composer(fold.confidence, recipe, seed=_seed(recipe, 300), part="calibrate")
     negatives = Negatives(fold.confidence, seed=_seed(recipe, 400), part="train", european=EUROPEAN)
     certain, facts = calibrate(
         {**fitted, **calibrated, **networks[0]}, composer, negatives, amounts.confidence, jobs=jobs
@@ -299,9 +369,10 @@ def _composer(
     seed: int,
     each_once: bool = False,
     printed: float = PRINTED,
+    part: Part = "train",
 ) -> Composer:
     """Strings of a set's writers; also printed ones, unless the model is to know Digits alone."""
-    faces = () if recipe.from_grid or not printed else typefaces("train")
+    faces = () if recipe.from_grid or not printed else typefaces(part)
     kinds = {**HANDWRITTEN_QUOTAS, "printed": printed} if faces else HANDWRITTEN_QUOTAS
     return Composer(
         digits, seed=seed, kinds=kinds, european=EUROPEAN, each_once=each_once, faces=faces
@@ -374,7 +445,8 @@ def digit_accuracy(model: Model, digits: DigitSet) -> float:
 def _about_nist(nist: DigitSet, train: DigitSet) -> dict[str, Any]:
     split = WriterSplit()
     return {
-        "source": "NIST digits of MNIST's training half by 431 known writers (QMNIST), CC BY-SA 3.0",
+        "source": "NIST digits of MNIST's training half by 431 known writers (QMNIST),"
+        " CC BY-SA 3.0",
         "digits": len(nist),
         "writers": len(np.unique(nist.writers)),
         "writers_train": len(np.unique(train.writers)),
@@ -388,15 +460,17 @@ def _about_nist(nist: DigitSet, train: DigitSet) -> dict[str, Any]:
 
 
 def _about_network() -> str:
+    first, second = PHASES
     return (
-        f"a network trained for {EPOCHS} rounds on {LINES} lines composed of the same digits "
-        "and typefaces, of digits drawn in"
-        " shapes of other countries, and of words and scribbles"
+        f"a network trained for {first.epochs} rounds on {first.lines} lines composed of the same"
+        " digits and typefaces, of digits drawn in shapes of other countries, and of words and"
+        f" scribbles; then for {second.epochs} rounds on {second.lines} lines with more amounts,"
+        " digits of US mail, and type as machines print it"
     )
 
 
 def _about_digits() -> str:
     return (
-        "scikit-learn's Digits: 1,797 digits of the test part of UCI optdigits, writers unknown, "
-        "in contiguous blocks"
+        "scikit-learn's Digits: 1,797 digits of the test part of UCI optdigits, writers unknown, in"
+        " contiguous blocks"
     )

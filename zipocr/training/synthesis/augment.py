@@ -1,4 +1,4 @@
-"""One glyph, as the same writer might have written it another time, and the shapes other countries write."""
+"""One glyph as its writer might have written it another time, or as other countries write it."""
 
 import cv2
 import numpy as np
@@ -15,7 +15,9 @@ Glyph = NDArray[np.uint8]
 def augment_glyph(
     rng: Rng, glyph: Glyph, label: int, *, strength: float = 1.0, european: float = 0.0
 ) -> Glyph:
-    """Shear, turn, widen, thicken and bend a glyph ``(28, 28) uint8`` (0 paper to 255 ink) a little; ``strength`` 0 changes nothing.
+    """Shear, turn, widen, thicken and bend a glyph a little.
+
+    The glyph is (28, 28) uint8, 0 paper to 255 ink; a ``strength`` of 0 changes nothing.
 
     ``european`` is the probability that the hand is European or Latin American: such a hand flags
     and foots its 1, bars its 7, and sometimes links its 0 to the next digit, opens its 4 and
@@ -63,7 +65,10 @@ def _weighted(rng: Rng, glyph: Glyph, strength: float) -> Glyph:
 
 
 def moved_bitmap(rng: Rng, bitmap: Glyph) -> Glyph:
-    """Turn, shear, stretch and shift a normalized character, (32, 32) uint8, as far as one writer's digits of a kind differ."""
+    """Turn, shear, stretch and shift a normalized character, (32, 32) uint8.
+
+    As far as one writer's digits of a kind differ.
+    """
     turn, lean = rng.normal(0, [0.105, 0.12])
     wide, tall = np.exp(rng.normal(0, 0.09, 2))
     shift = rng.normal(0, 1.2, 2)
@@ -79,7 +84,7 @@ def moved_bitmap(rng: Rng, bitmap: Glyph) -> Glyph:
 
 
 def flag_and_foot(rng: Rng, glyph: Glyph) -> Glyph:
-    """Draw a flag onto a plain 1, from its top down to the left, short to nearly full length, and sometimes a foot."""
+    """Draw a flag onto a plain 1, from its top down to the left, and sometimes a foot."""
     stem = _stem(glyph)
     if stem is None:
         return glyph
@@ -124,7 +129,7 @@ def bar(rng: Rng, glyph: Glyph) -> Glyph:
 
 
 def link(rng: Rng, glyph: Glyph) -> Glyph:
-    """Draw the stroke that leaves a 0 at its top towards the next digit, level, rising or sagging."""
+    """Draw the stroke that leaves a 0 at its top towards the next digit."""
     rows = np.flatnonzero((glyph > _INKED).any(axis=1))
     if len(rows) < _MIN_ROWS:
         return glyph

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from zipocr.decode.directory import places
 from zipocr.training.data.datasets import INK_HEIGHT, DigitSet
 from zipocr.training.synthesis.augment import augment_glyph
+from zipocr.training.synthesis.machine_type import draw_face
 from zipocr.training.synthesis.paper import draw_paper, lay_ink, scan_page
+from zipocr.training.synthesis.print_wear import wear_off
 from zipocr.training.synthesis.rules_and_clutter import (
     draw_clutter,
     draw_ligature,
@@ -24,6 +26,7 @@ from zipocr.training.synthesis.rules_and_clutter import (
     draw_separator,
 )
 from zipocr.training.synthesis.scene_parameters import (
+    PRINTED_KINDS,
     Hand,
     Pen,
     Rng,
@@ -41,8 +44,10 @@ FOREIGN = 255
 LIGATURE = 254
 """Owner of a stroke that joins two digits: it belongs to neither, and neither is spoilt by it."""
 HANDWRITTEN_QUOTAS: Mapping[str, float] = {
-    "plain": 6, "white": 4, "kraft": 5, "shaded": 5, "shadow": 3, "noisy": 6, "ruled": 3, "underlined": 6, "boxed": 5, "celled": 4,
-    "table": 3, "security": 4, "cheque": 6, "separated": 4, "clutter": 6, "jpeg": 4, "bilevel": 5, "lowres": 5, "skewed": 5, "slanted": 5,
+    "plain": 6, "white": 4, "kraft": 5, "shaded": 5, "shadow": 3, "noisy": 6, "ruled": 3,
+    "underlined": 6, "boxed": 5, "celled": 4,
+    "table": 3, "security": 4, "cheque": 6, "separated": 4, "clutter": 6, "jpeg": 4,
+    "bilevel": 5, "lowres": 5, "skewed": 5, "slanted": 5,
     "touching": 14, "close": 6, "broken": 5, "split": 7, "faint": 5, "blurred": 3, "plus4": 3,
     "mixed": 10,
 }  # fmt: skip
@@ -53,8 +58,10 @@ Touching digits are the reader's bottleneck and come most often.
 NEGATIVE_KINDS: Mapping[str, int] = {"blank": 0, "word": 0, "four": 4, "six": 6}
 """Kinds without a ZIP, and how many digits each shows."""
 _WORDS = (
-    "Avenue", "Boulevard", "Return", "Sender", "Fragile", "Street", "Priority", "Airmail", "Photos", "Please", "forward", "Dallas",
-    "Ohio", "Box", "Suite", "Personal", "Postage", "Drive", "Lisboa", "Boston", "Quincy", "Jackson", "Kirkwood", "Mexico", "Zoe",
+    "Avenue", "Boulevard", "Return", "Sender", "Fragile", "Street", "Priority", "Airmail",
+    "Photos", "Please", "forward", "Dallas",
+    "Ohio", "Box", "Suite", "Personal", "Postage", "Drive", "Lisboa", "Boston", "Quincy",
+    "Jackson", "Kirkwood", "Mexico", "Zoe",
     "URGENT", "FIRST", "CLASS",
 )  # fmt: skip
 _NEGATIVE_SCENES = (
@@ -124,6 +131,11 @@ class Drawing:
         """With foreign ink entered in the map of owners, but not drawn: it is of another colour."""
         return replace(self.under(cover, FOREIGN), cover=self.cover)
 
+    def redrawn(self, cover: Coverage) -> "Drawing":
+        """With the ink that a printer made of it; of what is left everybody keeps their own."""
+        there = cover > INKED
+        return Drawing(cover=cover, owners=self.owners * there, shared=self.shared & there)
+
     def erased(self, kept: Coverage) -> "Drawing":
         """With only the share ``kept`` (0 to 1) of the ink left."""
         there = kept > INKED
@@ -141,7 +153,9 @@ def compose(
     writer: int = -1,
     scene: Scene | None = None,
 ) -> Composed:
-    """Compose a crop of a kind (see `zipocr.training.synthesis.scene_parameters.KINDS`) from glyphs, ``(h, w) uint8`` with 0 paper to 255 ink.
+    """Compose a crop of a kind from glyphs, ``(h, w) uint8`` with 0 paper to 255 ink.
+
+    The kinds are those of `zipocr.training.synthesis.scene_parameters.KINDS`.
 
     A glyph's full height is 20 of its pixels as in MNIST, or its own height where the scene is
     printed. ``scene`` may be given instead of drawn.
@@ -151,12 +165,14 @@ def compose(
     return set_page(rng, covers, owners, scene, text=text, writer=writer, kind=kind)
 
 
-def compose_printed(rng: Rng, face: Typeface, text: str, *, scene: Scene | None = None) -> Composed:
+def compose_printed(
+    rng: Rng, face: Typeface, text: str, *, kind: str = "printed", scene: Scene | None = None
+) -> Composed:
     """Compose a crop with a number in type, nine digits as a ZIP+4.
 
     The typeface stands for the writer.
     """
-    scene = scene or draw_scene(rng, "printed")
+    scene = scene or draw_scene(rng, kind)
     if len(text) > ZIP_LENGTH:
         scene = with_dash(rng, scene)
     tracking = float(rng.uniform(0.97, 1.12))
@@ -166,7 +182,7 @@ def compose_printed(rng: Rng, face: Typeface, text: str, *, scene: Scene | None 
     return compose(
         rng,
         [face.glyphs[int(letter)] for letter in text],
-        "printed",
+        kind,
         text,
         writer=face.writer,
         scene=scene,
@@ -227,7 +243,10 @@ def set_page(
 def finish(
     rng: Rng, drawing: Drawing, digits: Box, scene: Scene, *, text: str, writer: int, kind: str
 ) -> Composed:
-    """Spoil a drawing of a page's shape as the scene's pen does, set it on paper, print the rules around ``digits``, and scan all that."""
+    """Spoil a drawing of a page's shape as the scene's pen does, and set it on paper.
+
+    Rules are printed around ``digits``, and all that is scanned.
+    """
     height, shape = scene.hand.height, drawing.cover.shape
     drawing = _spoil(rng, drawing, scene.pen, height)
     sheet = draw_paper(rng, shape, scene.paper, height)
@@ -376,7 +395,9 @@ def _edge_point(piece: Piece, level: float, *, rightmost: bool) -> tuple[float, 
 
 
 def _spoil(rng: Rng, drawing: Drawing, pen: Pen, height: float) -> Drawing:
-    """Erase gaps where the pen skipped, scratches as of a ball pen, and patches where the ink did not take."""
+    """Erase gaps where the pen skipped, scratches, and patches where the ink did not take."""
+    if pen.wear:
+        drawing = drawing.redrawn(wear_off(rng, drawing.cover, pen.wear, height))
     if not (pen.breaks or pen.splits or pen.streaks or pen.dropout):
         return drawing
     rubber = np.zeros(drawing.cover.shape, np.uint8)
@@ -441,7 +462,10 @@ def listed_zips() -> tuple[str, ...]:
 
 
 def draw_zip(rng: Rng, zips: Sequence[str] = (), *, unlisted: float) -> str:
-    """A ZIP of a list (the directory, where none is given), or, with a probability of ``unlisted``, any five digits."""
+    """Draw a ZIP of a list, or, with a probability of ``unlisted``, any five digits.
+
+    The list is the directory where none is given.
+    """
     if rng.random() < unlisted:
         return _any_digits(rng, ZIP_LENGTH)
     zips = zips or listed_zips()
@@ -466,6 +490,8 @@ class Composer:
     unlisted: ClassVar[float] = 0.3
     printed_plus4: ClassVar[float] = 0.25
     """Share of printed ZIPs that are ZIP+4: who prints addresses knows them."""
+    machine_faces: ClassVar[float] = 0.45
+    """Share of machines' type that is drawn by chance; the rest is printed in typefaces."""
 
     def __init__(
         self,
@@ -479,7 +505,7 @@ class Composer:
         each_once: bool = False,
         faces: Sequence[Typeface] = (),
     ) -> None:
-        if kinds.get("printed") and not faces:
+        if any(kinds.get(kind) for kind in PRINTED_KINDS) and not faces:
             message = "printed strings need typefaces"
             raise ValueError(message)
         self.digits, self.seed, self.kinds, self.zips, self.faces = digits, seed, kinds, zips, faces
@@ -498,10 +524,10 @@ class Composer:
         """The string of this number."""
         rng = np.random.default_rng((self.seed, number))
         kind = draw_kind(rng, self.kinds)
-        if kind == "printed":
+        if kind in PRINTED_KINDS:
             more = PLUS4_LENGTH if rng.random() < self.printed_plus4 else 0
             text = draw_zip(rng, self.zips, unlisted=self.unlisted) + _any_digits(rng, more)
-            return compose_printed(rng, self.faces[int(rng.integers(len(self.faces)))], text)
+            return compose_printed(rng, self._face(rng, kind), text, kind=kind)
         more = PLUS4_LENGTH if kind == "plus4" else 0
         chosen = self._dealt(number, more) if self.each_once else self._drawn(rng, more)
         labels, writer = self.digits.labels[chosen], int(self.digits.writers[chosen[0]])
@@ -513,6 +539,12 @@ class Composer:
             for row, label in zip(chosen, labels, strict=True)
         ]
         return compose(rng, glyphs, kind, "".join(map(str, labels)), writer=writer)
+
+    def _face(self, rng: Rng, kind: str) -> Typeface:
+        """A typeface, or, where a machine may print it, one that is drawn by chance."""
+        if kind != "printed" and rng.random() < self.machine_faces:
+            return draw_face(rng)
+        return self.faces[int(rng.integers(len(self.faces)))]
 
     def _drawn(self, rng: Rng, more: int) -> NDArray[np.int_]:
         """Rows of digits that spell a drawn ZIP and ``more`` digits."""
@@ -542,7 +574,9 @@ class Composer:
         )
 
     def _dealt(self, number: int, more: int = 0) -> NDArray[np.int_]:
-        """Rows of five digits of one writer: each round deals every digit once, but for up to four of a writer that are left over.
+        """Rows of five digits of one writer.
+
+        Each round deals every digit once, but for up to four of a writer that are left over.
 
         The ``more`` digits of a ZIP+4 are the writer's next ones in the data, which does not cost
         them their own turn.

@@ -1,4 +1,6 @@
-"""Ink and patterns that are no writing at all: doodles, signatures, textures. What is drawn for training is not drawn for measuring.
+"""Ink and patterns that are no writing at all: doodles, signatures, textures.
+
+What is drawn for training is not drawn for measuring.
 
 Every generator draws on a canvas ``(H, W)`` with a stroke so many pixels wide.
 """

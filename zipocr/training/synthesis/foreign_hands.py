@@ -4,13 +4,15 @@ Amounts as on cheques, some or all of their digits drawn from skeletons.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zipocr.training.data.datasets import DigitSet
 from zipocr.training.synthesis.augment import augment_glyph
 from zipocr.training.synthesis.compose import HANDWRITTEN_QUOTAS, Composed, Composer, compose
-from zipocr.training.synthesis.scene_parameters import Rng, draw_kind
+from zipocr.training.synthesis.scene_parameters import Rng, Scene, draw_kind, draw_scene
 from zipocr.training.synthesis.skeletons import HandStyle
 from zipocr.types import ZIP_LENGTH
 
@@ -25,6 +27,9 @@ KINDS: Mapping[str, float] = {
 # others half.
 ROUND = 0.4
 ALL_DRAWN = 0.4
+# Of amounts, those whose digits are near each other, whose sign is that of thousands, and whose
+# zeros are written in one go.
+NEAR, THOUSANDS, CHAINED = 0.5, 0.8, 0.5
 
 
 class ForeignComposer(Composer):
@@ -42,20 +47,58 @@ class ForeignComposer(Composer):
         rng = np.random.default_rng((self.seed, number))
         kind = draw_kind(rng, self.kinds)
         rows = self.spell(rng, draw_amount(rng))
-        habit, share = HandStyle.drawn(rng), 1.0 if rng.random() < ALL_DRAWN else 0.5
-        is_drawn = rng.random(10) < share
-        labels = self.digits.labels[rows]
-        glyphs = [
+        habit = HandStyle.drawn(rng)
+        glyphs = self.glyphs(rng, rows, habit)
+        return compose(
+            rng, glyphs, kind, self.spelt(rows), writer=int(self.digits.writers[rows[0]])
+        )
+
+    def glyphs(self, rng: Rng, rows: NDArray[np.int_], habit: HandStyle) -> list[NDArray[np.uint8]]:
+        """Digits in a hand's shapes, or as the writer wrote them."""
+        is_drawn = rng.random(10) < (1.0 if rng.random() < ALL_DRAWN else 0.5)
+        return [
             habit.draw(rng, int(label))
             if is_drawn[label]
             else augment_glyph(
                 rng, self.digits.images[row], int(label), strength=self.strength, european=1.0
             )
-            for row, label in zip(rows, labels, strict=True)
+            for row, label in zip(rows, self.digits.labels[rows], strict=True)
         ]
+
+    def spelt(self, rows: NDArray[np.int_]) -> str:
+        """What rows of digits spell."""
+        return "".join(map(str, self.digits.labels[rows]))
+
+
+class AmountComposer(ForeignComposer):
+    """Makes amounts as cheques have them: thousands apart, digits near each other, zeros in chains.
+
+    A chain is one glyph of several digits: these strings are for readers of whole lines.
+    """
+
+    def nth(self, number: int) -> Composed:
+        """The string of this number."""
+        rng = np.random.default_rng((self.seed, number))
+        kind = draw_kind(rng, self.kinds)
+        rows = self.spell(rng, draw_amount(rng))
+        habit, text = HandStyle.drawn(rng), self.spelt(rows)
+        glyphs, scene = self.glyphs(rng, rows, habit), _near(rng, draw_scene(rng, kind))
+        zeros = len(text) - max(len(text.rstrip("0")), 2)
+        if zeros > 1 and rng.random() < CHAINED:
+            glyphs = [*glyphs[:-zeros], habit.draw_zeros(rng, zeros)]
         return compose(
-            rng, glyphs, kind, "".join(map(str, labels)), writer=int(self.digits.writers[rows[0]])
+            rng, glyphs, kind, text, writer=int(self.digits.writers[rows[0]]), scene=scene
         )
+
+
+def _near(rng: Rng, scene: Scene) -> Scene:
+    """Digits near each other, a sign between them after the second."""
+    hand = replace(scene.hand, separator_after=2 if rng.random() < THOUSANDS else 0)
+    if rng.random() < NEAR:
+        hand = replace(
+            hand, spacing=float(rng.uniform(-0.1, 0.15)), contacts=int(rng.integers(0, 3))
+        )
+    return replace(scene, hand=hand)
 
 
 def draw_amount(rng: Rng) -> str:

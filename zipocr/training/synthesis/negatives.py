@@ -1,4 +1,6 @@
-"""Composed pages without a ZIP, by number as a `Composer` makes strings: other numbers, words, addresses, doodles, photographs, bare paper.
+"""Composed pages without a ZIP, by number as a `Composer` makes strings.
+
+They show other numbers, words, addresses, doodles, photographs, bare paper.
 
 What a model trains on and what it is measured on are kept apart by ``part``: words, typefaces,
 doodles, textures and photographs are others, and the caller gives digits of other writers.
@@ -26,6 +28,7 @@ from zipocr.training.synthesis.compose import (
     Composed,
     Drawing,
     compose,
+    draw_zip,
     finish,
     set_page,
     write,
@@ -42,19 +45,24 @@ from zipocr.training.synthesis.wording import (
     draw_address,
     draw_lines,
     draw_text,
+    draw_town_line,
     one_of,
     town_words,
 )
 from zipocr.types import Box, GrayImage, Unread
 
 COUNTS: Mapping[str, tuple[int, ...]] = {
-    "one": (1,), "two": (2,), "three": (3,), "four": (4,), "six": (6,), "seven": (7,), "eight": (8,), "many": (10, 11, 12, 13, 14),
+    "one": (1,), "two": (2,), "three": (3,), "four": (4,), "six": (6,), "seven": (7,),
+    "eight": (8,), "many": (10, 11, 12, 13, 14),
 }  # fmt: skip
 """How many digits a number of each kind has; ``printed_`` before it, in type."""
 QUOTAS: Mapping[str, float] = {
-    **dict.fromkeys(COUNTS, 3.0), "four": 6.0, "six": 8.0, **dict.fromkeys((f"printed_{kind}" for kind in COUNTS), 1.0),
-    **dict.fromkeys(TEXTS, 2.0), "word": 4.0, "numbered_word": 3.0, "crossed_out": 2.0, "rows": 2.0, "lines": 2.0, "address": 3.0,
-    "envelope": 2.0, "doodle": 3.0, "signature": 3.0, "texture": 2.0, "noise": 2.0, "gradient": 1.0, "blank": 1.0, "specks": 1.0,
+    **dict.fromkeys(COUNTS, 3.0), "four": 6.0, "six": 8.0,
+    **dict.fromkeys((f"printed_{kind}" for kind in COUNTS), 1.0),
+    **dict.fromkeys(TEXTS, 2.0), "word": 4.0, "numbered_word": 3.0, "crossed_out": 2.0,
+    "rows": 2.0, "lines": 2.0, "address": 3.0,
+    "envelope": 2.0, "doodle": 3.0, "signature": 3.0, "texture": 2.0, "noise": 2.0,
+    "gradient": 1.0, "blank": 1.0, "specks": 1.0,
     "photo": 3.0,
 }  # fmt: skip
 """Weights of all kinds."""
@@ -83,7 +91,8 @@ PHOTOGRAPHS: Mapping[Part, tuple[tuple[str, str], ...]] = {
 }
 """Package and file."""
 _PAPERS = (
-    "plain", "white", "kraft", "shaded", "shadow", "noisy", "ruled", "underlined", "boxed", "security", "clutter", "bilevel", "faint",
+    "plain", "white", "kraft", "shaded", "shadow", "noisy", "ruled", "underlined", "boxed",
+    "security", "clutter", "bilevel", "faint",
     "jpeg", "lowres", "blurred",
 )  # fmt: skip
 _HANDS = {kind: weight for kind, weight in HANDWRITTEN_QUOTAS.items() if kind != "plus4"}
@@ -94,7 +103,9 @@ Maker: TypeAlias = Callable[["Negatives", Rng, str], Composed]
 
 
 class Negatives:
-    """Makes pages without a ZIP by number: the n-th is the same in every process, whatever was made before it.
+    """Makes pages without a ZIP by number.
+
+    The n-th is the same in every process, whatever was made before it.
 
     ``digits`` are those of the part's writers; ``faces`` the typefaces of numbers in type, by
     default the part's. ``kinds`` weighs the kinds (`QUOTAS`). ``strength`` and ``european`` are
@@ -184,6 +195,12 @@ def _printed_number(own: Negatives, rng: Rng, kind: str) -> Composed:
 
 def _text(own: Negatives, rng: Rng, kind: str) -> Composed:
     text = draw_text(rng, kind, own.part)
+    return replace(_typed(own, rng, [text], kind), letters=text)
+
+
+def _town_line(own: Negatives, rng: Rng, kind: str) -> Composed:
+    """A ZIP in type beside its town."""
+    text = draw_town_line(rng, own.part, draw_zip(rng, unlisted=0.3))
     return replace(_typed(own, rng, [text], kind), letters=text)
 
 
@@ -392,7 +409,9 @@ def _framed(rng: Rng, drawing: Drawing, scene: Scene, kind: str, *, writer: int 
 
 
 def typeset(rng: Rng, lines: Sequence[str], part: Part, scene: Scene) -> Drawing:
-    """Lines in one of the part's typefaces, left-aligned, their capitals as high as the scene's digits, tilted as these.
+    """Set lines in one of the part's typefaces, left-aligned.
+
+    Their capitals are as high as the scene's digits, and they are tilted as these.
 
     Digits own their ink by their place on the whole block, all else is foreign.
     """
@@ -482,6 +501,7 @@ MAKERS: Mapping[str, Maker] = {
     **dict.fromkeys(COUNTS, _number),
     **dict.fromkeys((f"printed_{kind}" for kind in COUNTS), _printed_number),
     **dict.fromkeys(TEXTS, _text),
+    "town_line": _town_line,
     "numbered_word": _numbered_word,
     "crossed_out": _crossed_out,
     "rows": _rows,

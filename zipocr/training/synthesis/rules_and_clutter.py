@@ -63,7 +63,10 @@ class Sketch:
 
 
 class Ruler:
-    """Draws level and upright lines in a frame turned by the marks' angle about the left end of the digits' box."""
+    """Draws level and upright lines, turned by the marks' angle.
+
+    They turn about the left end of the digits' box.
+    """
 
     def __init__(
         self, shape: tuple[int, int], marks: Marks, digits: Box, height: float, pitch: float
@@ -193,7 +196,10 @@ RULES: Mapping[str, Callable[[Rng, Ruler], None]] = {
 def draw_rule(
     rng: Rng, shape: tuple[int, int], marks: Marks, digits: Box, height: float, pitch: float
 ) -> Coverage:
-    """The printed lines that ``marks.rule`` names, around or under the digits' box, which holds whole cells ``pitch`` pixels wide."""
+    """Draw the lines that ``marks.rule`` names around or under the digits' box.
+
+    The box holds whole cells that are ``pitch`` pixels wide.
+    """
     ruler = Ruler(shape, marks, digits, height, pitch)
     RULES[marks.rule](rng, ruler)
     return ruler.sketch.cover
@@ -231,7 +237,7 @@ def draw_separator(rng: Rng, name: str, height: float, width: float) -> Coverage
 
 
 def draw_clutter(rng: Rng, shape: tuple[int, int], marks: Marks, height: float) -> Coverage:
-    """Specks anywhere, stray strokes mostly near the edges, letters of the neighbouring lines cut off by the edge of the crop."""
+    """Draw specks anywhere, stray strokes mostly near the edges, and letters of other lines."""
     sketch = Sketch(shape)
     for _ in range(marks.specks):
         sketch.spot(rng.uniform(0, shape[1]), rng.uniform(0, shape[0]), float(rng.gamma(1.5, 0.5)))
@@ -256,7 +262,7 @@ def _stray(rng: Rng, sketch: Sketch, shape: tuple[int, int], height: float) -> N
 
 
 def _neighbour(rng: Rng, sketch: Sketch, shape: tuple[int, int], height: float) -> None:
-    """A word that reaches into the crop from above or below, or its last letters from the left or its first from the right."""
+    """Draw a word that reaches into the crop from above or below, or its end from a side."""
     word = render_word(rng, "".join(rng.choice(list(LETTERS), size=int(rng.integers(2, 9)))))
     factor = height * float(rng.uniform(0.7, 1.2)) / word.shape[0]
     lean = float(rng.normal(0.15, 0.2))

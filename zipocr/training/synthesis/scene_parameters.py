@@ -1,4 +1,6 @@
-"""What one composed scan looks like, drawn by chance: the hand, the pen, the paper, printed marks and the scanner.
+"""What one composed scan looks like, drawn by chance.
+
+The hand, the pen, the paper, printed marks and the scanner.
 
 A kind (`KINDS`) forces the trait it is named after; everything else is drawn from the same broad
 base, so that no trait comes only with one background. Lengths without a unit are in digit heights.
@@ -15,7 +17,9 @@ Rng: TypeAlias = np.random.Generator
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hand:
-    """How the digits stand: ``height`` in pixels, angles in degrees, ``aspect`` as a factor on the glyph's own width.
+    """How the digits stand.
+
+    ``height`` is in pixels, angles are in degrees, ``aspect`` is a factor on the glyph's width.
 
     ``level`` is 1 where all digits of a string are brought to one height and 0 where they keep the
     size they came with. ``contacts`` says how many of the gaps are closed until ink touches,
@@ -47,13 +51,16 @@ class Hand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pen:
-    """What draws: ``gray`` 0 to 255; ``thin`` 0 (strokes as they came) to 1 (a hairline along their ridge).
+    """What draws.
+
+    ``gray`` is 0 to 255; ``thin`` 0 (strokes as they came) to 1 (a hairline along their ridge).
 
     ``edge`` is the width of a stroke's edge in pixels; ``weight`` is added to the threshold:
     negative is bolder. ``texture`` 0 to 1 is the share of the ink that comes and goes, ``streaks``
     the number of scratches a ball pen leaves, ``breaks`` the number of gaps erased from the
     strokes, ``splits`` that of gaps long enough to part a digit, mostly across as a scanner's dead
-    line or a fold does.
+    line or a fold does. ``wear`` names what a printer leaves of the ink (see
+    `zipocr.training.synthesis.print_wear`).
     """
 
     gray: float
@@ -66,11 +73,15 @@ class Pen:
     splits: int = 0
     break_width: float = 0.05
     dropout: float = 0.0
+    wear: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paper:
-    """``gray`` of the paper, ``grain`` of its fibres, and what darkens it slowly (``shade``, ``shadow``) or quickly (``pattern``)."""
+    """``gray`` of the paper, ``grain`` of its fibres, and what darkens it.
+
+    ``shade`` and ``shadow`` change slowly, a ``pattern`` quickly.
+    """
 
     gray: float
     grain: float
@@ -406,7 +417,8 @@ def _printed(rng: Rng, scene: Scene) -> Scene:
     if rng.random() < 0.6:
         scene = KINDS[str(rng.choice(_PAPERS))](rng, scene)
     hand = replace(
-        scene.hand, level=0.0, size_jitter=0.0, base_jitter=float(rng.uniform(0, 0.012)), angle_jitter=0.0, slant=0.0, pitch_jitter=0.003,
+        scene.hand, level=0.0, size_jitter=0.0, base_jitter=float(rng.uniform(0, 0.012)),
+        angle_jitter=0.0, slant=0.0, pitch_jitter=0.003,
         aspect=float(np.exp(rng.normal(0, 0.08))), min_gap=0.01, printed=True,
     )  # fmt: skip
     pen = replace(
@@ -417,6 +429,60 @@ def _printed(rng: Rng, scene: Scene) -> Scene:
         texture=scene.pen.texture * 0.5,
     )
     return replace(scene, hand=hand, pen=pen)
+
+
+def _far_cells(rng: Rng, scene: Scene) -> Scene:
+    """Small digits in large cells."""
+    scene = _celled(rng, scene)
+    hand = replace(
+        scene.hand,
+        pitch=float(rng.uniform(1.4, 2.6)),
+        pitch_jitter=0.12,
+        height=float(rng.uniform(16, 40)),
+    )
+    return replace(scene, hand=hand)
+
+
+def _machine(rng: Rng, scene: Scene, wear: str = "") -> Scene:
+    """Type of any weight and width, of which a printer leaves this or that."""
+    scene = _printed(rng, scene)
+    height = float(rng.uniform(14, 60))
+    hand = replace(scene.hand, aspect=float(np.exp(rng.normal(-0.05, 0.2))), height=height)
+    weight = float(np.clip(rng.normal(0, 0.12), -0.25, 0.2))
+    return replace(scene, hand=hand, pen=replace(scene.pen, weight=weight, wear=wear))
+
+
+def _thermal(rng: Rng, scene: Scene) -> Scene:
+    scene = _machine(rng, scene, "thermal")
+    gray = scene.paper.gray - float(rng.uniform(45, 190))
+    return replace(scene, pen=replace(scene.pen, gray=max(0.0, gray)))
+
+
+def _tiny(rng: Rng, scene: Scene) -> Scene:
+    """Type of 6 to 11 pixels, as faxes and previews have it, from time to time enlarged."""
+    scene = _machine(rng, scene)
+    hand = replace(
+        scene.hand, height=float(rng.uniform(6, 11)), aspect=float(rng.uniform(0.8, 1.2))
+    )
+    zoom = float(rng.choice([1.0, rng.uniform(1.5, 3)], p=[0.7, 0.3]))
+    jpeg = int(rng.integers(25, 80)) if rng.random() < 0.4 else 0
+    scan = replace(
+        scene.scan,
+        zoom=zoom,
+        jpeg=jpeg,
+        blur=float(rng.uniform(0, 0.6)),
+        noise=float(rng.uniform(0, 8)),
+    )
+    pen = replace(
+        scene.pen, edge=1.0, weight=0.0, gray=min(scene.pen.gray, 90.0), breaks=0, splits=0
+    )
+    return replace(
+        scene,
+        hand=hand,
+        pen=pen,
+        scan=scan,
+        marks=replace(scene.marks, rule="", specks=0, strokes=0),
+    )
 
 
 KINDS: Mapping[str, Callable[[Rng, Scene], Scene]] = {
@@ -447,12 +513,19 @@ KINDS: Mapping[str, Callable[[Rng, Scene], Scene]] = {
     "faint": _faint,
     "blurred": _blurred,
     "plus4": _plus4,
+    "far_cells": _far_cells,
     "printed": _printed,
+    "machine": _machine,
+    "thermal": _thermal,
+    "ink_jet": lambda rng, scene: _machine(rng, scene, "ink_jet"),
+    "worn": lambda rng, scene: _machine(rng, scene, "worn"),
+    "tiny": _tiny,
 }
-_MIXABLE = [
-    name for name in KINDS if name not in {"plain", "printed", "plus4", "lowres", "cheque", "faint"}
-]
+PRINTED_KINDS = ("printed", "machine", "thermal", "ink_jet", "worn", "tiny")
+_UNMIXED = {*PRINTED_KINDS, "far_cells", "plain", "plus4", "lowres", "cheque", "faint"}
+_MIXABLE = [name for name in KINDS if name not in _UNMIXED]
 _PAPERS = (
-    "white", "kraft", "shaded", "shadow", "noisy", "underlined", "boxed", "clutter", "jpeg", "bilevel", "lowres", "skewed", "broken",
+    "white", "kraft", "shaded", "shadow", "noisy", "underlined", "boxed", "clutter", "jpeg",
+    "bilevel", "lowres", "skewed", "broken",
     "faint", "blurred", "security",
 )  # fmt: skip

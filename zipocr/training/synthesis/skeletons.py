@@ -21,6 +21,8 @@ Glyph = NDArray[np.uint8]
 OF_HAND, OF_TIME = 0.035, 0.022
 # Zeros are often smaller than what stands before them.
 SMALL_ZEROS, MIN_ZERO = 0.5, 0.45
+# Chains of zeros that end in a stroke to the right.
+LAST_STROKE = 0.25
 _STEPS = 6  # samples of a curve between two points
 _ROOM = 6  # pixels around the points, for the width of strokes
 
@@ -32,6 +34,8 @@ SHAPES: Mapping[int, Sequence[str]] = {
         "0,15 30,2 8,50 35,100 65,55 40,2 30,10",
         "45,0 10,20 5,80 40,98 70,50 50,10 20,12 30,30 60,12",
         "40,10 10,15 5,70 40,100 75,60 60,15 35,2 50,25 100,15",
+        "30,0 4,40 20,98 52,70 44,15 26,0 20,14",
+        "36,4 6,24 10,84 40,98 60,60 50,14 30,2 70,-8",
     ),
     1: (
         "0,50 35,0 / 35,0 32,100",
@@ -42,6 +46,10 @@ SHAPES: Mapping[int, Sequence[str]] = {
         "5,30 12,42 30,25 40,0 36,50 30,100",
         "10,38 30,30 42,5 30,2 25,50 22,100",
         "-25,95 15,40 40,0 / 40,0 25,100",
+        "0,60 45,0 / 45,0 40,100",
+        "-40,100 10,50 45,0 / 45,0 30,100",
+        "0,20 20,12 32,0 / 32,0 26,100 / 5,100 50,96",
+        "0,70 20,35 40,5 42,0 34,10 22,100",
     ),
     2: (
         "35,42 10,40 3,15 25,0 50,20 35,60 5,95 2,85 20,85 65,98",
@@ -50,11 +58,17 @@ SHAPES: Mapping[int, Sequence[str]] = {
         "30,30 12,38 5,18 30,0 50,22 25,70 8,98 0,82 25,85 40,98 65,80",
         "0,12 30,3 48,8 / 48,8 28,50 2,95 / 2,95 30,95 60,93",
         "30,50 5,40 5,10 35,0 62,25 50,65 20,92 0,95 10,80 30,85 75,100",
+        "4,15 28,0 46,18 30,52 2,96 14,86 40,98 66,94",
+        "5,25 8,5 35,0 50,18 35,50 0,100 / 0,100 60,98",
+        "10,30 5,8 35,-2 62,15 50,55 18,92 0,90 12,76 34,88 80,104",
     ),
     3: (
         "5,2 50,3 / 50,3 22,40 / 22,40 50,50 48,85 22,100 0,90",
         "5,12 28,0 45,18 20,44 14,40 25,42 50,68 30,100 0,88",
         "2,10 30,0 42,20 18,45 / 18,45 50,60 40,95 10,100 0,85 15,80",
+        "4,10 28,0 44,16 18,44 / 18,44 44,62 36,94 0,98 / 0,98 55,97",
+        "6,4 48,2 / 48,2 20,40 / 20,40 48,60 30,96 0,96 30,94 70,98",
+        "5,5 30,0 45,15 22,38 10,40 25,42 45,60 35,98 10,118 -5,108",
     ),
     4: (
         "30,0 2,60 / 2,60 62,56 / 42,30 36,100",
@@ -65,6 +79,10 @@ SHAPES: Mapping[int, Sequence[str]] = {
         "15,5 5,50 20,60 45,45 55,5 / 55,5 45,55 42,100",
         "5,0 2,70 20,55 40,60 38,100",
         "30,0 0,70 / 0,70 30,62 50,35 / 50,35 40,100",
+        "30,0 0,62 70,60 / 45,30 40,105",
+        "10,0 4,48 50,46 / 48,0 44,110",
+        "15,0 5,60 / 5,60 40,50 / 42,30 36,100",
+        "40,0 0,65 25,58 60,58 / 44,40 38,110",
     ),
     5: (
         "52,2 14,3 / 14,3 10,42 / 10,42 40,42 50,70 28,100 0,92",
@@ -72,11 +90,15 @@ SHAPES: Mapping[int, Sequence[str]] = {
         "12,8 8,42 35,42 46,72 25,100 0,92 / 16,0 62,-8",
         "15,2 10,38 30,40 44,65 36,92 10,100 0,82 15,78 / 15,2 60,0",
         "0,35 10,40 20,95 / 20,95 35,70 30,45 25,30 35,5 70,0",
+        "10,0 8,40 / 8,40 36,38 46,66 30,100 0,95 / 10,0 56,-4",
+        "50,0 12,6 8,42 40,45 44,80 15,105 -5,95",
     ),
     6: (
         "42,0 12,40 2,76 20,100 44,80 30,56 6,72",
         "25,0 5,50 6,90 30,100 46,78 30,60 10,78 20,95",
         "50,5 25,10 3,60 20,98 50,85 40,55 12,70 25,90 70,75",
+        "44,4 20,14 4,55 12,95 36,98 44,76 28,60 8,70",
+        "30,-10 8,40 5,80 24,100 42,82 30,60 8,72",
     ),
     7: (
         "0,8 50,2 / 50,2 30,45 16,100 / 6,50 55,45",
@@ -86,12 +108,19 @@ SHAPES: Mapping[int, Sequence[str]] = {
         "12,30 10,6 30,12 45,10 / 45,10 35,60 20,100 / 0,50 30,60 66,42",
         "0,5 50,3 / 50,3 25,50 20,100",
         "20,6 34,2 36,12 / 36,12 30,50 22,100 / 0,46 40,46 75,40",
+        "0,10 50,4 / 50,4 28,100 / 4,50 52,44",
+        "0,0 55,0 / 55,0 20,100 / 5,48 60,48",
+        "0,15 2,2 50,2 / 50,2 22,100 / 10,55 50,50",
+        "0,12 10,2 30,10 55,0 / 55,0 30,50 18,100 / -5,58 62,44",
     ),
     8: (
         "46,10 22,0 8,20 40,58 42,88 18,100 5,80 34,42 48,12",
         "30,45 10,25 28,0 46,20 26,45 4,75 25,100 50,78 30,45",
         "48,2 15,10 15,32 45,60 36,95 8,95 10,65 42,35 55,5",
         "10,10 35,42 45,80 22,100 3,80 20,50 42,20 30,0 8,12",
+        "44,6 20,-2 6,18 26,44 46,74 30,100 6,86 18,60 44,30 46,8",
+        "40,15 22,0 10,16 38,62 24,100 6,78 30,45 52,0",
+        "55,5 25,0 12,22 40,60 30,98 5,90 12,60 48,25 60,0",
     ),
     9: (
         "46,12 22,0 3,25 20,48 44,20 44,60 36,100",
@@ -103,6 +132,9 @@ SHAPES: Mapping[int, Sequence[str]] = {
         "35,30 12,45 2,15 30,0 40,25 36,70 40,100 60,90",
         "46,12 20,0 5,25 22,46 44,18 42,70 20,100 8,82 40,60",
         "50,10 18,5 10,34 42,30 52,5 46,60 22,100",
+        "44,10 18,4 6,28 24,46 44,20 46,8 42,60 30,115",
+        "42,14 24,0 6,24 22,46 42,22 / 44,4 40,100",
+        "46,6 20,0 4,22 20,44 44,24 48,4 40,75 15,105 -5,95",
     ),
 }
 """By digit, the ways to write it: points "x,y" in hundredths of a height, strokes parted by "/"."""
@@ -145,9 +177,35 @@ class HandStyle:
             INK_HEIGHT * (self.zero if digit == 0 else 1.0) * float(np.exp(rng.normal(0, 0.05)))
         )
         strokes = [
-            height * np.array([self.aspect, 1.0]) * _curve(points)
+            height * np.array([self.aspect, 1.0]) * smooth_curve(points)
             for points in _moved(rng, self.shapes[digit], OF_TIME)
         ]
+        return self._inked(rng, strokes)
+
+    def draw_zeros(self, rng: Rng, count: int) -> Glyph:
+        """Draw zeros in a chain, without lifting the pen: (h, w) uint8."""
+        rise, height = float(rng.normal(0, 0.05)), INK_HEIGHT * self.zero
+        half = 0.3 * self.aspect * np.exp(rng.normal(0, 0.2))
+        step = 2 * half + float(rng.uniform(-0.05, 0.5))
+        begin, more = float(rng.uniform(-100, -40)), float(rng.uniform(0, 60))
+        turns = np.deg2rad(np.linspace(begin, begin - 360 - more, 9))
+        loop = np.column_stack([half * np.cos(turns), 0.5 * np.sin(turns)])
+        sag = float(rng.normal(0.05, 0.12))
+        points: list[NDArray[np.float64]] = []
+        for place in range(count):
+            drawn = (
+                loop * np.exp(rng.normal(0, 0.08))
+                + [place * step, -place * rise]
+                + rng.normal(0, 0.02, (len(loop), 2))
+            )
+            if points:
+                points.append((points[-1][-1:] + drawn[:1]) / 2 + [0, sag])
+            points.append(drawn)
+        if rng.random() < LAST_STROKE:
+            points.append(points[-1][-1:] + rng.normal([0.5, 0], [0.15, 0.1]))
+        return self._inked(rng, [height * smooth_curve(np.concatenate(points))])
+
+    def _inked(self, rng: Rng, strokes: Sequence[NDArray[np.float64]]) -> Glyph:
         every = np.concatenate(strokes)
         low = every.min(axis=0)
         size = np.ceil(every.max(axis=0) - low).astype(int) + 2 * _ROOM
@@ -178,7 +236,7 @@ def _moved(
     )
 
 
-def _curve(points: NDArray[np.float64]) -> NDArray[np.float64]:
+def smooth_curve(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """A smooth curve through points (Catmull and Rom, 1974): (N, 2) -> (M, 2)."""
     if len(points) < 3:
         return points

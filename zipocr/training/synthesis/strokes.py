@@ -35,7 +35,9 @@ class Piece:
 def draw_strokes(
     rng: Rng, glyph: NDArray[np.uint8], hand: Hand, pen: Pen, *, size: float = INK_HEIGHT
 ) -> Coverage:
-    """Draw a glyph as strokes about ``hand.height`` high: ``glyph (h, w) uint8``, 0 to 255 ink; ``size`` of its pixels make a height.
+    """Draw a glyph as strokes about ``hand.height`` high.
+
+    ``glyph`` is ``(h, w) uint8``, 0 to 255 ink; ``size`` of its pixels make a height.
 
     The glyph is enlarged smoothly and thresholded at the final size, so that edges are as sharp as
     a pen's and not as blurred as an enlargement.
@@ -111,7 +113,10 @@ def _ridge_field(glyph: NDArray[np.float32], zoom: float, pen: Pen) -> NDArray[n
 def _placement(
     shape: tuple[int, ...], scale: float, hand: Hand, angle: float, stretch: float
 ) -> tuple[NDArray[np.float64], tuple[int, int]]:
-    """The matrix that scales, shears and turns a field into its own tight frame, and that frame's (width, height)."""
+    """The matrix that scales, shears and turns a field into its own tight frame.
+
+    Also that frame's (width, height).
+    """
     turn, lean = np.deg2rad(angle), np.tan(np.deg2rad(hand.slant))
     rotate = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     linear = (
@@ -179,7 +184,10 @@ def _left_by_frame(rng: Rng, cover: Coverage, right: int, place: int, hand: Hand
 
 
 def _left_touching(rng: Rng, front: NDArray[np.int_], cover: Coverage, top: int, hand: Hand) -> int:
-    """Where the left edge lies when the inks just touch and then overlap a little, but a narrow digit never vanishes in its neighbour."""
+    """Where the left edge lies when the inks just touch and then overlap a little.
+
+    A narrow digit never vanishes in its neighbour.
+    """
     meeting = _meeting(front[top : top + cover.shape[0]], cover)
     if meeting < _VOID // 2:  # no row holds ink of both: nothing to touch
         return int(front.max()) + 1
@@ -195,7 +203,10 @@ def _left_clear(front: NDArray[np.int_], cover: Coverage, top: int, gap: int) ->
 
 
 def _meeting(beside: NDArray[np.int_], cover: Coverage) -> int:
-    """The left edge at which a cover's ink reaches the front in one row at least, far left where no row holds both."""
+    """The left edge at which a cover's ink reaches the front in one row at least.
+
+    Far left where no row holds both.
+    """
     ink = cover > INKED
     first = np.where(ink.any(axis=1), ink.argmax(axis=1), -_VOID)
     return int(np.max(beside - first))

@@ -1,10 +1,10 @@
-"""Printed digits: real typefaces out of pip packages, and two machine scripts drawn here (dot matrix, OCR-A-like).
+"""Printed digits: real typefaces out of pip packages, and two machine scripts drawn here.
 
-Some families stand in the test part alone, so that printed test strings show type that training
-never saw. No font is part of this package: the files come with matplotlib (DejaVu, STIX, Computer
-Modern) and with the ``font-*`` packages (OFL 1.1 or Apache 2.0), see the ``train`` extra. OpenCV's
-own fonts are left out: they are other fonts in version 5 than in version 4, and nothing made from
-them could be made again.
+Some families belong to the test part alone, so that printed test strings show type that training
+never saw, and some to calibration alone. No font is part of this package: the files come with
+matplotlib (DejaVu, STIX, Computer, Modern) and with the ``font-*`` packages (OFL 1.1 or Apache
+2.0), see the ``train`` extra. OpenCV's own fonts are left out: they are other fonts in version 5
+than in version 4, and nothing made from them could be made again.
 """
 
 from collections.abc import Sequence
@@ -22,29 +22,43 @@ from PIL import Image, ImageDraw, ImageFont
 from zipocr.errors import InputError
 from zipocr.training.data.datasets import GLYPH_SIZE, INK_HEIGHT, DigitSet
 
-Part: TypeAlias = Literal["train", "test"]
+Part: TypeAlias = Literal["train", "calibrate", "test"]
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 LETTER_SIZE = 64
 DIGIT_HEIGHT = 72  # rows of a rendered digit: enough to be drawn at any height without steps
 _INKED, _DOTTED = 127, 105  # gray from which a pixel is ink, and from which a coarse one gets a dot
-_PRINTED_WRITER = (
-    1_000_000  # "writers" of printed digits start here: a typeface writes everything the same way
-)
+# "Writers" of printed digits start here: a typeface writes everything the same way.
+_FIRST_WRITERS: dict[Part, int] = {"train": 1_000_000, "calibrate": 1_000_500, "test": 1_001_000}
 _FOLDERS = {"matplotlib": "mpl-data/fonts/ttf"}
 
 _FILES: dict[Part, dict[str, tuple[str, ...]]] = {
     "train": {
         "matplotlib": (
-            "DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSans-Oblique.ttf", "DejaVuSans-BoldOblique.ttf", "DejaVuSerif.ttf",
-            "DejaVuSerif-Bold.ttf", "DejaVuSerif-Italic.ttf", "DejaVuSerif-BoldItalic.ttf", "DejaVuSansMono.ttf", "DejaVuSansMono-Bold.ttf",
-            "DejaVuSansMono-Oblique.ttf", "STIXGeneral.ttf", "STIXGeneralBol.ttf", "STIXGeneralItalic.ttf", "cmr10.ttf",
+            "DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSans-Oblique.ttf",
+            "DejaVuSans-BoldOblique.ttf", "DejaVuSerif.ttf",
+            "DejaVuSerif-Bold.ttf", "DejaVuSerif-Italic.ttf", "DejaVuSerif-BoldItalic.ttf",
+            "DejaVuSansMono.ttf", "DejaVuSansMono-Bold.ttf",
+            "DejaVuSansMono-Oblique.ttf", "STIXGeneral.ttf", "STIXGeneralBol.ttf",
+            "STIXGeneralItalic.ttf", "cmr10.ttf",
             "cmss10.ttf", "cmb10.ttf",
         ),
-        "font_source_sans_pro": ("SourceSansPro-Regular.ttf", "SourceSansPro-Bold.ttf", "SourceSansPro-It.ttf", "SourceSansPro-Black.ttf"),
-        "font_source_serif_pro": ("SourceSerifPro-Regular.ttf", "SourceSerifPro-Bold.ttf", "SourceSerifPro-It.ttf"),
-        "font_hanken_grotesk": (
-            "HankenGrotesk-Regular.otf", "HankenGrotesk-Bold.otf", "HankenGrotesk-Italic.otf", "HankenGrotesk-Light.otf",
+        "font_source_sans_pro": (
+            "SourceSansPro-Regular.ttf", "SourceSansPro-Bold.ttf", "SourceSansPro-It.ttf",
+            "SourceSansPro-Black.ttf",
         ),
+        "font_source_serif_pro": (
+            "SourceSerifPro-Regular.ttf", "SourceSerifPro-Bold.ttf", "SourceSerifPro-It.ttf",
+        ),
+        "font_hanken_grotesk": (
+            "HankenGrotesk-Regular.otf", "HankenGrotesk-Bold.otf", "HankenGrotesk-Italic.otf",
+            "HankenGrotesk-Light.otf",
+        ),
+    },
+    "calibrate": {
+        "font_roboto": (
+            "Roboto-Regular.ttf", "Roboto-Bold.ttf", "Roboto-Italic.ttf", "Roboto-Light.ttf",
+        ),
+        "font_fjallaone": ("FjallaOne-Regular.ttf",),
     },
     "test": {
         "matplotlib": ("cmtt10.ttf",),
@@ -54,20 +68,26 @@ _FILES: dict[Part, dict[str, tuple[str, ...]]] = {
 }  # fmt: skip
 _MATRICES: dict[Part, dict[str, str]] = {
     "train": {"5x7": "", "9-pin": "DejaVuSansMono.ttf"},
+    "calibrate": {},
     "test": {"12-pin": "cmtt10.ttf"},
 }
 _PINS = {"5x7": 7, "9-pin": 9, "12-pin": 12}
-_FIVE_BY_SEVEN = (
-    "01110 10001 10011 10101 11001 10001 01110", "00100 01100 00100 00100 00100 00100 01110", "01110 10001 00001 00010 00100 01000 11111",
-    "11111 00010 00100 00010 00001 10001 01110", "00010 00110 01010 10010 11111 00010 00010", "11111 10000 11110 00001 00001 10001 01110",
-    "00110 01000 10000 11110 10001 10001 01110", "11111 00001 00010 00100 01000 01000 01000", "01110 10001 10001 01110 10001 10001 01110",
+FIVE_BY_SEVEN = (
+    "01110 10001 10011 10101 11001 10001 01110", "00100 01100 00100 00100 00100 00100 01110",
+    "01110 10001 00001 00010 00100 01000 11111",
+    "11111 00010 00100 00010 00001 10001 01110", "00010 00110 01010 10010 11111 00010 00010",
+    "11111 10000 11110 00001 00001 10001 01110",
+    "00110 01000 10000 11110 10001 10001 01110", "11111 00001 00010 00100 01000 01000 01000",
+    "01110 10001 10001 01110 10001 10001 01110",
     "01110 10001 10001 01111 00001 00010 01100",
 )  # fmt: skip
 # Strokes of an OCR-A-like script on a grid 4 wide and 6 high: points "xy", strokes divided by a
 # slash.
 _ANGULAR = (
-    "10 30 41 45 36 16 05 01 10", "10 20 26 / 06 46 45", "00 40 43 03 06 46", "00 30 33 / 13 43 46 06", "00 04 44 / 32 36",
-    "40 00 03 43 46 06", "00 06 46 43 03", "01 00 40 42 24 26", "10 30 33 13 10 / 03 43 46 06 03", "46 40 00 03 43",
+    "10 30 41 45 36 16 05 01 10", "10 20 26 / 06 46 45", "00 40 43 03 06 46",
+    "00 30 33 / 13 43 46 06", "00 04 44 / 32 36",
+    "40 00 03 43 46 06", "00 06 46 43 03", "01 00 40 42 24 26",
+    "10 30 33 13 10 / 03 43 46 06 03", "46 40 00 03 43",
 )  # fmt: skip
 
 
@@ -85,10 +105,10 @@ class Typeface:
     writer: int
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def typefaces(part: Part) -> tuple[Typeface, ...]:
-    """All typefaces of a part, always in the same order; no family stands in both."""
-    first = _PRINTED_WRITER + (0 if part == "train" else 1000)
+    """All typefaces of a part, always in the same order; no family belongs to two."""
+    first = _FIRST_WRITERS[part]
     drawn: list[tuple[str, tuple[NDArray[np.uint8], ...], float]] = []
     for package, names in _FILES[part].items():
         drawn += [(name.rsplit(".", 1)[0], *_outlines(_font_path(package, name))) for name in names]
@@ -157,7 +177,7 @@ def _font_path(package: str, name: str) -> Path:
 
 
 def _typeset(font: ImageFont.FreeTypeFont, text: str) -> NDArray[np.uint8]:
-    """A line of text, trimmed at the sides but not above and below, so that its letters keep their level."""
+    """A line of text, trimmed at the sides alone, so that its letters keep their level."""
     left, _, right, _ = font.getbbox(text)
     page = Image.new("L", (max(1, round(right - left)), round(font.size * 1.5)))
     ImageDraw.Draw(page).text((-left, round(font.size * 0.2)), text, fill=255, font=font)
@@ -200,17 +220,18 @@ def _dots(pins: int, source: str) -> tuple[tuple[NDArray[np.uint8], ...], float]
     """
     if source:
         outlines, pitch = _outlines(_font_path("matplotlib", source))
-        grids = [_coarse(glyph, pins) for glyph in outlines]
+        grids = [dot_grid(glyph, pins) for glyph in outlines]
     else:
         grids = [
             np.array([[int(dot) for dot in row] for row in rows.split()], np.uint8)
-            for rows in _FIVE_BY_SEVEN
+            for rows in FIVE_BY_SEVEN
         ]
         pitch = 6 / 7
     return _scaled([_as_dots(grid) for grid in grids]), pitch
 
 
-def _coarse(glyph: NDArray[np.uint8], pins: int) -> NDArray[np.uint8]:
+def dot_grid(glyph: NDArray[np.uint8], pins: int) -> NDArray[np.uint8]:
+    """The pins that print a glyph: ``(pins, w) uint8``, 1 where one strikes."""
     small = cv2.resize(
         glyph,
         (max(1, round(glyph.shape[1] * pins / glyph.shape[0])), pins),

@@ -1,4 +1,6 @@
-"""What stands on mail besides ZIPs: names, streets, dates, telephone numbers, foreign postcodes. Training has other words than measuring.
+"""What stands on mail besides ZIPs: names, streets, dates, telephone numbers, foreign postcodes.
+
+Training has other words than measuring.
 
 No text holds five digits, or nine, in one piece: nobody could say that it is no ZIP.
 """
@@ -17,20 +19,34 @@ Part: TypeAlias = Literal["train", "test"]
 _FIXED: Mapping[Part, Mapping[str, tuple[str, ...]]] = {
     "train": {
         "street": ("St", "Ave", "Rd", "Blvd", "Drive", "Lane", "Terrace"),
-        "state": ("AL", "AZ", "CO", "DE", "GA", "ID", "IN", "KS", "LA", "MD", "MI", "MO", "NE", "NH", "NM", "NC", "OH", "OR", "RI", "SD"),
-        "given": ("John", "Maria", "Robert", "Linda", "William", "Susan", "David", "Karen", "Joseph", "Nancy", "Zoe", "Hugo"),
+        "state": (
+            "AL", "AZ", "CO", "DE", "GA", "ID", "IN", "KS", "LA", "MD", "MI", "MO", "NE", "NH",
+            "NM", "NC", "OH", "OR", "RI", "SD",
+        ),
+        "given": (
+            "John", "Maria", "Robert", "Linda", "William", "Susan", "David", "Karen", "Joseph",
+            "Nancy", "Zoe", "Hugo",
+        ),
         "mail": (
-            "Return", "Sender", "Fragile", "Priority", "Airmail", "Photos", "Please", "forward", "Personal", "Postage", "URGENT", "FIRST",
+            "Return", "Sender", "Fragile", "Priority", "Airmail", "Photos", "Please", "forward",
+            "Personal", "Postage", "URGENT", "FIRST",
             "CLASS", "Suite", "Box",
         ),
         "month": ("Jan", "March", "May", "July", "Sept", "Nov"),
     },
     "test": {
         "street": ("Street", "Court", "Hwy", "Way", "Pkwy", "Place", "Circle"),
-        "state": ("AK", "AR", "CA", "CT", "FL", "HI", "IL", "IA", "KY", "ME", "MA", "MN", "MS", "MT", "NV", "NJ", "NY", "ND", "OK", "PA"),
-        "given": ("James", "Patricia", "Michael", "Barbara", "Thomas", "Jessica", "Daniel", "Lisa", "Anthony", "Helen", "Ines", "Oscar"),
+        "state": (
+            "AK", "AR", "CA", "CT", "FL", "HI", "IL", "IA", "KY", "ME", "MA", "MN", "MS", "MT",
+            "NV", "NJ", "NY", "ND", "OK", "PA",
+        ),
+        "given": (
+            "James", "Patricia", "Michael", "Barbara", "Thomas", "Jessica", "Daniel", "Lisa",
+            "Anthony", "Helen", "Ines", "Oscar",
+        ),
         "mail": (
-            "Express", "Handle", "Care", "Attn", "Occupant", "Resident", "Certified", "Registered", "Contents", "Deliver", "Invoice",
+            "Express", "Handle", "Care", "Attn", "Occupant", "Resident", "Certified",
+            "Registered", "Contents", "Deliver", "Invoice",
             "Statement", "Enclosed", "BILL", "MEDIA",
         ),
         "month": ("February", "April", "June", "August", "October", "December"),
@@ -85,10 +101,8 @@ def _capitals(rng: Rng, part: Part) -> str:
 
 
 def _street(rng: Rng, part: Part) -> str:
-    text = (
-        f"{number_text(rng, 1, 2, 3, 3, 4, 4)} {one_of(rng, town_words(part))} "
-        f"{one_of(rng, _FIXED[part]['street'])}"
-    )
+    number, town = number_text(rng, 1, 2, 3, 3, 4, 4), one_of(rng, town_words(part))
+    text = f"{number} {town} {one_of(rng, _FIXED[part]['street'])}"
     return (
         f"{text} {'Apt' if part == 'train' else 'Unit'} {number_text(rng, 1, 2)}"
         if rng.random() < 0.2
@@ -169,6 +183,14 @@ def draw_text(rng: Rng, kind: str, part: Part) -> str:
         text = TEXTS[kind](rng, part)
         if not holds_zip(text):
             return text
+
+
+def draw_town_line(rng: Rng, part: Part, zip_code: str) -> str:
+    """The last line of an address, or a ZIP before its town."""
+    if rng.random() < 0.3:
+        return f"{zip_code} {_word(rng, part)}"
+    town = _town(rng, part)
+    return f"{town if rng.random() < 0.7 else town.upper().replace(',', '')} {zip_code}"
 
 
 def draw_lines(rng: Rng, part: Part) -> list[str]:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from zipocr.evaluate.error_rates import RISKS, wilson
-from zipocr.evaluate.metrics import Case, Population, evaluate
+from zipocr.evaluation.error_rates import RISKS, wilson
+from zipocr.evaluation.metrics import Case, Population, evaluate
 from zipocr.types import Status
 
 # Printed by an independent scorer for the very same rows and labels.

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from zipocr.evaluate.metrics import Case, Evaluation, Figures
+from zipocr.evaluation.metrics import Case, Evaluation, Figures
 from zipocr.results.csv_file import to_cell
 from zipocr.types import dashed
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from zipocr.evaluate.error_rates import (
+from zipocr.evaluation.error_rates import (
     accepting,
     calibration_error,
     exact_interval,

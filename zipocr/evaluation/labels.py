@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from zipocr.errors import InputError, printable
-from zipocr.evaluate.metrics import Case, Population
+from zipocr.evaluation.metrics import Case, Population
 from zipocr.results.corrections import COLUMNS as CORRECTIONS
 from zipocr.results.corrections import SampledAs, read_corrections
 from zipocr.results.csv_file import Row, from_cell, to_cell

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Protocol
 
 from zipocr.drawing.debug_sheet import draw_sheet
-from zipocr.evaluate.metrics import Case
-from zipocr.evaluate.report.html import Sheet
+from zipocr.evaluation.metrics import Case
+from zipocr.evaluation.report.html import Sheet
 from zipocr.images.decode import encode_webp, read_pages
 from zipocr.results.csv_file import to_cell
 from zipocr.types import GrayImage, Trace, Unread, dashed

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from zipocr.errors import InputError
-from zipocr.evaluate.metrics import Case, Evaluation, Population, evaluate
-from zipocr.evaluate.report.as_json import to_facts
-from zipocr.evaluate.report.error_sheets import draw_sheets
-from zipocr.evaluate.report.figures import (
+from zipocr.evaluation.metrics import Case, Evaluation, Population, evaluate
+from zipocr.evaluation.report.as_json import to_facts
+from zipocr.evaluation.report.error_sheets import draw_sheets
+from zipocr.evaluation.report.figures import (
     DARK,
     LIGHT,
     confusion_figure,
@@ -26,9 +26,9 @@ from zipocr.evaluate.report.figures import (
     reliability_figure,
     to_svg,
 )
-from zipocr.evaluate.report.folder import check_folder, write_report
-from zipocr.evaluate.report.html import Sheet, most_confused, to_html
-from zipocr.evaluate.report.text import advice, basis
+from zipocr.evaluation.report.folder import check_folder, write_report
+from zipocr.evaluation.report.html import Sheet, most_confused, to_html
+from zipocr.evaluation.report.text import advice, basis
 from zipocr.results.csv_file import to_cell
 from zipocr.types import Status
 
@@ -145,7 +145,7 @@ def test_the_worst_errors_are_shown_with_their_wrong_digits(found: Evaluation) -
     sheet = Sheet(crop=b"crop", sheet=b"sheet", note="Seen otherwise.")
     page = page_of(found, sheets={("crop-075.png", 1): sheet})
     assert (
-        "read 939 3 1 stands there 93925 confidence 0.8300 , read crop-075.png, page 1 Seen "
+        "read 939 3 1 true 93925 confidence 0.8300 , read crop-075.png, page 1 Seen "
         "otherwise." in page.text
     )
     assert page.text.count("The image was not found") == 2

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from zipocr.evaluate.error_rates import Interval
-from zipocr.evaluate.metrics import Estimate, Evaluation, Figures, Suggestion
+from zipocr.evaluation.error_rates import Interval
+from zipocr.evaluation.metrics import Estimate, Evaluation, Figures, Suggestion
 
 
 def percent(share: float, *, digits: int = 1) -> str:

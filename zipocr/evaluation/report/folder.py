@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from zipocr.errors import OutputError
-from zipocr.evaluate.metrics import Evaluation
-from zipocr.evaluate.report.as_json import to_facts
-from zipocr.evaluate.report.figures import overview_figure
-from zipocr.evaluate.report.html import Sheet, to_html
+from zipocr.evaluation.metrics import Evaluation
+from zipocr.evaluation.report.as_json import to_facts
+from zipocr.evaluation.report.figures import overview_figure
+from zipocr.evaluation.report.html import Sheet, to_html
 from zipocr.results.csv_file import to_cell
 from zipocr.storage.atomic import write_whole, written_whole
 
@@ -64,7 +64,7 @@ def write_report(
         What was evaluated, JSON values; ``results`` and ``labels`` have the ``file`` and its
         ``sha256``.
     sheets : mapping
-        See `zipocr.evaluate.report.html.to_html`.
+        See `zipocr.evaluation.report.html.to_html`.
     force : bool
         Replace what is there.
 

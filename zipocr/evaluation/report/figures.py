@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from zipocr.drawing.experiment_plot import new_figure
-from zipocr.evaluate.error_rates import wilson
-from zipocr.evaluate.metrics import Evaluation, Point, RiskCoverageCurve
-from zipocr.evaluate.report.text import plain
+from zipocr.evaluation.error_rates import wilson
+from zipocr.evaluation.metrics import Evaluation, Point, RiskCoverageCurve
+from zipocr.evaluation.report.text import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -127,7 +127,7 @@ def confusion_figure(evaluation: Evaluation, theme: Theme = LIGHT) -> "Figure":
     axes.grid(which="minor", color=theme.line, linewidth=0.7)
     axes.set_xticks(range(10), [str(digit) for digit in range(10)])
     axes.set_yticks(range(10), [str(digit) for digit in range(10)])
-    _dress(axes, theme, "read as", "stands there")
+    _dress(axes, theme, "read", "true")
     for spine in axes.spines.values():
         spine.set_visible(False)
     return figure

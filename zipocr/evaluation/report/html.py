@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zipocr.errors import InputError
-from zipocr.evaluate.metrics import Case, Evaluation
-from zipocr.evaluate.report import text as words
-from zipocr.evaluate.report.figures import (
+from zipocr.evaluation.metrics import Case, Evaluation
+from zipocr.evaluation.report import text as words
+from zipocr.evaluation.report.figures import (
     DARK,
     LIGHT,
     Theme,
@@ -104,7 +104,7 @@ def to_html(
         When Jinja2 or matplotlib is not installed.
     """
     page = _environment().from_string(
-        files("zipocr.evaluate.report").joinpath(TEMPLATE).read_text(encoding="utf-8")
+        files("zipocr.evaluation.report").joinpath(TEMPLATE).read_text(encoding="utf-8")
     )
     curve, reliability, confusion = (
         _drawing(evaluation, figure, told) for figure, told in _FIGURES

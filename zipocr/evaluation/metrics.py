@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.evaluate.error_rates import (
+from zipocr.evaluation.error_rates import (
     RISKS,
     Bin,
     Confidences,

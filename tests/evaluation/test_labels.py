@@ -7,7 +7,7 @@ import pytest
 from madeup import row
 
 from zipocr.errors import InputError
-from zipocr.evaluate.labels import Label, group_by, match, read_labels, to_batch, to_cases
+from zipocr.evaluation.labels import Label, group_by, match, read_labels, to_batch, to_cases
 from zipocr.results.csv_file import Row, to_cell
 from zipocr.types import Status
 

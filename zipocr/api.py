@@ -1,0 +1,343 @@
+"""What ``import zipocr`` offers: reading from Python with the promises of the command line.
+
+A page that cannot be opened is a reading with its reason, never an exception. Trouble that concerns
+all pages (a model, a list of ZIP codes, an output) is a `ZipocrError`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from zipocr.batch.backends import Backend, usable_cores
+from zipocr.batch.backends.processes import DEFAULT_MAX_MEMORY, DEFAULT_TIMEOUT, ProcessBackend
+from zipocr.batch.backends.serial import SerialBackend
+from zipocr.batch.read_files import (
+    BatchSettings,
+    FileReader,
+    read_files,
+    read_stamped,
+    start_reading,
+)
+from zipocr.config import ScanConfig
+from zipocr.drawing.debug_sheet import draw_sheet
+from zipocr.evaluation.labels import group_by, match, read_labels, to_batch, to_cases
+from zipocr.evaluation.metrics import Evaluation
+from zipocr.evaluation.metrics import evaluate as _evaluate
+from zipocr.images.decode import ImageFile, is_light, list_inputs
+from zipocr.models.directory_file import read_directory
+from zipocr.output.run import completed, identify, list_digest, open_output
+from zipocr.preprocess.polarity import normalize_polarity
+from zipocr.results.csv_file import Row as Reading
+from zipocr.results.csv_file import to_row
+from zipocr.results.formats import read_results
+from zipocr.types import GrayImage, Place, Trace
+
+__all__ = ["Reader", "Reading", "draw", "evaluate", "load_results", "read", "scan"]
+
+_DEFAULTS = ScanConfig()
+# At most this many small images are read sooner than worker processes start.
+_FEW = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Options:
+    """What decides a reading."""
+
+    model: str = _DEFAULTS.model
+    max_error: float = _DEFAULTS.max_error
+    min_confidence: float | None = None
+    directory: str | Path | Mapping[str, Place] | None = None
+    use_directory: bool = True
+    require_listed: bool = False
+    max_pixels: int = _DEFAULTS.max_pixels
+
+    def settings(self) -> BatchSettings:
+        """Return what a batch needs to know; a list of ZIP codes is read here and now."""
+        own = self.directory
+        listed = own if own is None or isinstance(own, Mapping) else read_directory(Path(own))
+        return BatchSettings(
+            model=self.model,
+            max_error=self.max_error,
+            min_confidence=self.min_confidence,
+            use_directory=self.use_directory,
+            directory=listed,
+            max_pixels=self.max_pixels,
+            debug=None,
+            require_listed=self.require_listed,
+        )
+
+
+@dataclass(frozen=True, init=False)
+class Reader:
+    """Reads ZIP codes with one model, as ``zipocr scan`` does.
+
+    Parameters
+    ----------
+    model : str
+        Name of a shipped model, ``mail`` or ``digits``, or the path of a model file.
+    directory : path or mapping of str to Place, optional
+        Your own list of ZIP codes, which replaces the packaged one.
+    use_directory : bool
+        Whether a directory takes part.
+    max_error : float
+        Share of wrong ZIPs among the accepted, 0 to 1; the model knows the confidence it takes.
+    min_confidence : float, optional
+        Confidence from which a ZIP is accepted, instead of `max_error`.
+    require_listed : bool
+        Whether only ZIPs of the directory are accepted.
+    max_pixels : int
+        Larger pages are not opened.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be used, or cannot promise so few errors.
+    InputError
+        If the list of ZIP codes cannot be used.
+
+    Notes
+    -----
+    The numerical libraries of this process are bound to one thread each: the same page has the same
+    confidence everywhere. `read_files` reads in processes.
+    """
+
+    _settings: BatchSettings
+    _files: FileReader = field(repr=False)
+
+    def __init__(
+        self,
+        model: str = _DEFAULTS.model,
+        *,
+        directory: str | Path | Mapping[str, Place] | None = None,
+        use_directory: bool = True,
+        max_error: float = _DEFAULTS.max_error,
+        min_confidence: float | None = None,
+        require_listed: bool = False,
+        max_pixels: int = _DEFAULTS.max_pixels,
+    ) -> None:
+        options = _Options(
+            model=model,
+            max_error=max_error,
+            min_confidence=min_confidence,
+            directory=directory,
+            use_directory=use_directory,
+            require_listed=require_listed,
+            max_pixels=max_pixels,
+        )
+        object.__setattr__(self, "_settings", options.settings())
+        object.__setattr__(self, "_files", start_reading(self._settings))
+
+    def read(self, source: str | Path | GrayImage) -> list[Reading]:
+        """Read an image: one reading for each of its pages.
+
+        Parameters
+        ----------
+        source : path or (H, W) uint8
+            A file, or one page, 0 black to 255 white.
+
+        Returns
+        -------
+        list of Reading
+            One or more; a page that is an array is called ``""``.
+        """
+        if isinstance(source, (str, Path)):
+            return list(self._files(ImageFile(place=str(source), name=str(source))).rows)
+        return self.read_many([source])
+
+    def read_many(self, pages: Iterable[GrayImage]) -> list[Reading]:
+        """Read pages, (H, W) uint8 each, in one go, which is faster than one by one."""
+        upright = [normalize_polarity(_checked(page)) for page in pages]
+        return [
+            to_row(
+                "",
+                1,
+                reading,
+                min_confidence=self._files.min_confidence,
+                require_listed=self._files.require_listed,
+            )
+            for reading in self._files.reader.read_each(upright)
+        ]
+
+    def read_files(
+        self, paths: Iterable[str | Path], *, jobs: int = 0, timeout: float | None = None
+    ) -> Iterator[Reading]:
+        """Read files and folders in processes, as ``zipocr scan`` does.
+
+        Parameters
+        ----------
+        paths : iterable of path
+            Folders are searched for images.
+        jobs : int
+            Processes; 0 is one per core. Under ``spawn`` a script needs the guard
+            ``if __name__ == "__main__":``.
+        timeout : float, optional
+            Seconds that a page may take; the default is 60.
+
+        Yields
+        ------
+        Reading
+            One or more for each file, in the order of the input, with the names and values that
+            ``zipocr scan`` writes.
+        """
+        files = list_inputs([Path(path) for path in paths]).files
+        backend = _backend(files, jobs, timeout)
+        with closing(read_files(files, self._settings, backend=backend)) as results:
+            for result in results:
+                yield from result.rows
+
+    def trace(self, page: GrayImage) -> Trace:
+        """Read a page, (H, W) uint8, and keep everything that was seen on it."""
+        return self._files.reader.trace(normalize_polarity(_checked(page)))
+
+
+def read(source: str | Path | GrayImage, *, model: str = _DEFAULTS.model) -> list[Reading]:
+    """Read an image with a shipped model: one reading for each page.
+
+    `Reader` keeps its model, and has all options.
+
+    Parameters
+    ----------
+    source : path or (H, W) uint8
+    model : str
+        ``mail`` or ``digits``.
+
+    Returns
+    -------
+    list of Reading
+    """
+    return Reader(model).read(source)
+
+
+def scan(
+    paths: Sequence[str | Path],
+    output: str | Path,
+    *,
+    model: str = _DEFAULTS.model,
+    directory: str | Path | None = None,
+    max_error: float = _DEFAULTS.max_error,
+    jobs: int = 0,
+    resume: bool = False,
+    force: bool = False,
+) -> dict[str, int]:
+    """Read files and folders into a file of results, as ``zipocr scan`` does.
+
+    Parameters
+    ----------
+    paths : sequence of path
+    output : path
+        The file of results, whose ending tells its format. It appears when it is complete.
+    model, directory, max_error
+        As for `Reader`.
+    jobs : int
+        Processes; 0 is one per core.
+    resume : bool
+        Go on with a run that did not end.
+    force : bool
+        Replace an output that is there.
+
+    Returns
+    -------
+    dict of str to int
+        How many pages are ``read``, to ``review``, ``unread``, and how many ``failed`` to open.
+
+    Raises
+    ------
+    ZipocrError
+        If the model, the list of ZIP codes, the output or the workers cannot be used.
+    """
+    settings = _Options(model=model, directory=directory, max_error=max_error).settings()
+    start_reading(settings)
+    files = list_inputs([Path(path) for path in paths]).files
+    limits = {"timeout": None, "max_memory_per_worker": None}
+    identity = identify("scan", settings, limits, list_digest(files))
+    target = str(output)
+    if resume and (done := completed(target, identity, files)) is not None:
+        return done
+    counts: dict[str, int] = {}
+    with open_output(target, identity, resume=resume, force=force) as results:
+        progress = results.survey(files)
+        for result in results.outcomes(progress.kept()):
+            _count(counts, result.counts)
+        rest = list(progress.rest())
+        backend = _backend(rest, jobs, None)
+        with closing(read_stamped(rest, settings, backend=backend)) as found:
+            for number, (stamp, result) in zip(progress.unfinished(), found, strict=True):
+                progress.positions[number] = results.write(result, read=number, stamp=stamp)
+                _count(counts, result.counts)
+        results.complete(progress.positions, {"counts": counts})
+    return counts
+
+
+def load_results(path: str | Path) -> list[Reading]:
+    """Read a file of results, in any format that ``zipocr scan`` writes.
+
+    Raises
+    ------
+    InputError
+        If the file is no such file, or a line of it is damaged.
+    """
+    return list(read_results(Path(path)))
+
+
+def evaluate(
+    results: str | Path | Sequence[Reading],
+    labels: str | Path,
+    *,
+    max_error: float = _DEFAULTS.max_error,
+    by: str | None = None,
+) -> Evaluation:
+    """Compare results with labels.
+
+    Parameters
+    ----------
+    results : path or sequence of Reading
+    labels : path
+        A CSV with the columns file and zip, or the corrections of a review.
+    max_error : float
+        Error rate to suggest a threshold for.
+    by : str, optional
+        Column of the labels to group by.
+
+    Raises
+    ------
+    InputError
+        If results and labels do not belong together.
+    """
+    rows = load_results(results) if isinstance(results, (str, Path)) else list(results)
+    truths = read_labels(Path(labels))
+    if by:
+        group_by(truths, by)
+    cases = to_cases(match(truths, rows), by=by)
+    return _evaluate(cases, max_error=max_error, batch=to_batch(rows))
+
+
+def draw(trace: Trace, *, title: str = "") -> np.typing.NDArray[np.uint8]:
+    """Draw everything that a reading saw on one sheet: (H, W, 3) uint8, BGR."""
+    return draw_sheet(trace, title=title)
+
+
+def _checked(page: GrayImage) -> GrayImage:
+    if page.ndim != 2 or page.dtype != np.uint8 or not page.size:
+        message = f"A page is an array (H, W) of uint8, not {page.shape} of {page.dtype}"
+        raise ValueError(message)
+    return np.ascontiguousarray(page)
+
+
+def _backend(files: Sequence[ImageFile], jobs: int, timeout: float | None) -> Backend:
+    """Choose as ``zipocr scan`` does: no processes for a few small images."""
+    if timeout is None and len(files) <= _FEW and all(is_light(file.path) for file in files):
+        return SerialBackend()
+    return ProcessBackend(
+        jobs=max(1, min(jobs or usable_cores(), len(files))),
+        timeout=timeout or DEFAULT_TIMEOUT,
+        max_memory=DEFAULT_MAX_MEMORY if find_spec("resource") else None,
+    )
+
+
+def _count(counts: dict[str, int], more: Iterable[str]) -> None:
+    for one in more:
+        counts[one] = counts.get(one, 0) + 1
