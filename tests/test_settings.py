@@ -8,7 +8,7 @@ import pytest
 import zipocr.settings
 from zipocr.settings import SETTINGS, settings_hash
 
-PINNED = "16b2b1992dd72194"
+PINNED = "32fd60182cd5490e"
 SOURCE = Path(zipocr.settings.__file__).read_text(encoding="utf-8")
 
 

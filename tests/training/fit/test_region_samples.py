@@ -159,7 +159,7 @@ def test_the_regions_of_wrong_strings_are_parts_of_digits_or_several(written, in
     centres = true_centres(inked, owned, 5)
     assert centres is not None
     found = non_digit_regions(inked, centres, owned)
-    assert len(found) > 5
+    assert len(found) >= 5
     assert set(label_regions(found, inked.ink, owned).tolist()) == {NO_DIGIT}
 
 
@@ -171,7 +171,7 @@ def test_ink_divided_at_the_true_centres_are_the_digits_that_were_composed(all_d
         assert page is not None
         centres = true_centres(page, owners_of(composed), len(composed.text))
         assert centres is not None
-        regions = divide(page.components, page.text_height, centres)
+        regions = divide(page.components, page.text_height, centres, cuts=1).regions
         labels = label_regions(regions, page.ink, owners_of(composed)).tolist()
         found += sum(label == place for place, label in enumerate(labels))
     assert found >= 18
