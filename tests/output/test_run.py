@@ -494,3 +494,21 @@ def test_another_run_s_journal_is_not_removed(tmp_path: Path) -> None:
         (tmp_path / "results.csv.journal").write_text("of another run")
         output.complete(kept, {})
     assert (tmp_path / "results.csv.journal").read_text() == "of another run"
+
+
+@pytest.mark.parametrize(("name", "said"), [("x.txt", "tells no format"), ("x", "tells no format")])
+def test_an_output_that_cannot_be_written_is_refused_before_anything_is_read(
+    tmp_path: Path, name: str, said: str
+) -> None:
+    with pytest.raises(OutputError, match=said), open_output(str(tmp_path / name), IDENTITY):
+        pytest.fail("it was opened")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_package_is_told_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zipocr.results.formats.find_spec", lambda _: None)
+    target = str(tmp_path / "x.parquet")
+    with pytest.raises(OutputError, match="pip install"), open_output(target, IDENTITY):
+        pytest.fail("it was opened")

@@ -18,15 +18,12 @@ def check_format(target: str, name: str | None = None) -> None:
     """Refuse before any work what cannot be written: unknown endings, missing packages."""
     from zipocr.errors import OutputError
     from zipocr.results.csv_file import STDOUT
-    from zipocr.results.formats import format_of
+    from zipocr.results.formats import usable_format
 
     try:
-        chosen = format_of(target, name=name)
+        chosen = usable_format(target, name=name)
     except OutputError as error:
         raise click.UsageError(str(error)) from error
-    if extra := chosen.missing_extra:
-        needed = f"pip install 'zipocr[{extra}]'"
-        raise click.UsageError(f"To write {chosen.name} takes another package: {needed}.")
     is_terminal = sys.stdout is not None and sys.stdout.isatty()
     if target == STDOUT and is_terminal and not chosen.is_text:
         raise click.UsageError(f"{chosen.name} is no text. Write it to a file with --output.")

@@ -26,7 +26,7 @@ from zipocr.errors import InputError, OutputError
 from zipocr.images.decode import ImageFile, stamp_of, stamped
 from zipocr.models.model_file import model_digest
 from zipocr.results.csv_file import STDOUT, parse_rows, sidecar_path, to_cell
-from zipocr.results.formats import ResultsWriter, open_results, update_results
+from zipocr.results.formats import ResultsWriter, open_results, update_results, usable_format
 from zipocr.storage.atomic import Version, refuse_existing, version_of, write_whole
 from zipocr.storage.journal import Journal, differences, open_journal
 from zipocr.storage.untrusted import open_plain, parse_json, read_plain
@@ -289,6 +289,8 @@ def open_output(
         If whoever reads standard output has left.
     """
     path = Path(os.path.realpath(target))
+    # What could only fail at the end is refused now.
+    usable_format(target if target == STDOUT else str(path), name=name)
     if target == STDOUT or (path.exists() and not path.is_file()):
         with open_results(target, name=name) as writer:
             yield DirectOutput(writer)

@@ -142,6 +142,21 @@ def format_of(target: str, *, name: str | None = None) -> Format:
     return told
 
 
+def usable_format(target: str, *, name: str | None = None) -> Format:
+    """Choose the format of an output as `format_of`, and see that it can be written.
+
+    Raises
+    ------
+    OutputError
+        As `format_of`, and if a package is missing.
+    """
+    chosen = format_of(target, name=name)
+    if extra := chosen.missing_extra:
+        needed = f"pip install 'zipocr[{extra}]'"
+        raise OutputError(f"To write {chosen.name} takes another package: {needed}.")
+    return chosen
+
+
 @contextmanager
 def open_results(
     target: str,
@@ -180,7 +195,7 @@ def open_results(
     BrokenPipeError
         If whoever reads standard output has left.
     """
-    chosen = format_of(target, name=name)
+    chosen = usable_format(target, name=name)
     with _open_sink(target, chosen, force=force, known=known) as sink:
         with chosen.codec.open_writer(sink, header=header, facts=facts or {}) as lines:
             yield ResultsWriter(lines)
