@@ -319,3 +319,14 @@ def test_formats_load_no_package_that_is_not_asked_for() -> None:
     program = "import sys, zipocr.results.formats; print({'pyarrow', 'sqlite3'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, check=True)
     assert done.stdout == b"set()\n"
+
+
+def test_a_database_that_cannot_take_all_of_a_change_takes_nothing_of_it(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.db", ROWS[:3])
+    with closing(sqlite3.connect(path)) as database:
+        refusal = f"BEGIN SELECT RAISE(ABORT, 'full') WHERE NEW.file = '{ROWS[3].file}'; END"
+        database.execute(f"CREATE TRIGGER refuse BEFORE INSERT ON pages {refusal}")
+        database.commit()
+    with pytest.raises(OutputError, match=r"x\.db: full"):
+        update_results(path, lines([ROWS[1], ROWS[3]]))
+    assert list(read_results(path)) == ROWS[:3]
