@@ -317,7 +317,7 @@ def test_a_file_that_is_replaced_is_counted_once_and_by_what_it_is_now(
     result = run(monkeypatch, folder, output, partial(save, folder / "a.png"))
     assert (result.exit_code, "failed: a.png: " in result.stderr) == (0, False)
     assert json.loads((tmp_path / "out.csv.json").read_text())["counts"] == {"read": 1}
-    assert "read 1, to review 0, unread 0, failed 0; 1 crops in " in result.stderr
+    assert "read 1, to review 0, unread 0, failed 0; 1 crop in " in result.stderr
 
 
 @pytest.mark.usefixtures("here")
@@ -504,7 +504,7 @@ def test_finished_files_are_handed_over_and_keep_apart_from_later_ones_of_their_
     result = run(monkeypatch, folder, output, *steps, words=words)
     assert (result.exit_code, "handed over 2 files" in result.stderr) == (0, True)
     result = run(monkeypatch, folder, output, partial(save, folder / "scan.png", 3), words=words)
-    assert "handed over 1 files" in result.stderr
+    assert "handed over 1 file\n" in result.stderr
     names = ["scan.png", "scan~2.png", "scan~3.png"]
     assert zips(output) == list(zip(names, ["00001", "00002", "00003"], strict=True))
     told = [json.loads(line) for line in (tmp_path / "notes").read_text().splitlines()]

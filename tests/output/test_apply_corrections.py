@@ -275,7 +275,7 @@ def test_pages_that_two_people_decided_differently_are_named(apply, tmp_path: Pa
     done = apply(line("b.tif", 1, "10001", "10001", "confirmed"), tmp_path / "bob.csv")
     said = " ".join(done.stderr.split())
     assert done.exit_code == 3
-    assert "1 pages are decided differently: b.tif page 1, 10001 in " in said
+    assert "1 page is decided differently: b.tif page 1, 10001 in " in said
     assert "corrections.csv and no ZIP in " in said
     assert "Remove the line that is wrong." in said
     assert not (tmp_path / "final.csv").exists()

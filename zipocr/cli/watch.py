@@ -229,7 +229,7 @@ def _told(hand_off: HandOff) -> Iterator[str]:
     """Say how many files were handed over."""
     if hand_off.done or hand_off.failed:
         left = f", {hand_off.failed} could not be" if hand_off.failed else ""
-        yield f"handed over {hand_off.done} files{left}"
+        yield f"handed over {hand_off.done} file{'' if hand_off.done == 1 else 's'}{left}"
 
 
 def _watcher(

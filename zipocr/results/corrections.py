@@ -124,7 +124,8 @@ def merge_corrections(paths: Sequence[Path]) -> dict[tuple[str, int], Decision]:
                 conflicts.append(f"{to_cell(key[0])} page {key[1]}, {both}")
     if conflicts:
         named = "; ".join(conflicts[:_NAMED]) + ("; and others" if conflicts[_NAMED:] else "")
-        message = f"{len(conflicts)} pages are decided differently: {named}."
+        pages = "1 page is" if len(conflicts) == 1 else f"{len(conflicts)} pages are"
+        message = f"{pages} decided differently: {named}."
         raise InputError(f"{message} Remove the line that is wrong.")
     return {key: decision for key, (decision, _) in merged.items()}
 
