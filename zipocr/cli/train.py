@@ -142,7 +142,7 @@ def _ending(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | 
     "--mail-digits",
     metavar="FILE.npz",
     type=FILE,
-    help="Digits cut from US mail, X (N, 16, 16) and y in their order, for the network to learn.",
+    help="Digits cut from US mail, X (N, 16, 16) and y in their order, for phases of wide lines.",
 )
 @click.option(
     "--checkpoints",
