@@ -18,7 +18,7 @@ from zipocr.types import Reason, Status
 
 MOST_MEMORY = 1 << 29
 """Bytes: half of what one of the bombs would take."""
-TALK = re.compile(r"failed: |skipped |read \d+, |warning: ")
+TALK = re.compile(r"failed: |skipped |read \d+, |warning: |wrote ")
 
 
 @dataclass(frozen=True)
