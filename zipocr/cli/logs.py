@@ -85,7 +85,7 @@ def logs(config: ScanConfig) -> Iterator[None]:
     OutputError
         If the log file cannot be opened.
     """
-    handlers = list(_handlers(config))
+    handlers, before = list(_handlers(config)), (LOG.level, LOG.propagate)
     for handler in handlers:
         LOG.addHandler(handler)
     LOG.setLevel(min((handler.level for handler in handlers), default=logging.CRITICAL))
@@ -102,6 +102,8 @@ def logs(config: ScanConfig) -> Iterator[None]:
         for handler in handlers:
             LOG.removeHandler(handler)
             handler.close()
+        LOG.setLevel(before[0])
+        LOG.propagate = before[1]
 
 
 def _handlers(config: ScanConfig) -> Iterator[logging.Handler]:

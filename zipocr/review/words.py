@@ -11,6 +11,8 @@ WHY = {
     Reason.TURNED_270: "It was turned to be read.",
     Reason.NO_INK: "Nothing seems to be written here.",
     Reason.NOT_FIVE_DIGITS: "There is writing, but neither five digits nor nine could be made out.",
+    Reason.SEVERAL_CANDIDATES: "Several ZIP codes could be the destination's.",
+    Reason.NO_DESTINATION_ZIP: "No ZIP code of a destination was found.",
     Reason.SEVERAL_LINES: "More than one line is written here.",
     Reason.TOO_LARGE: "The page or its file was too large to be opened.",
     Reason.UNREADABLE_FILE: "The file is damaged, empty, encrypted or no image.",
