@@ -120,7 +120,7 @@ class Reader:
 
     def read_prepared(self, pages: Sequence[PreparedPage]) -> list[Attempt]:
         """Read prepared pages upright, and those in doubt in other orientations."""
-        upright = [self._surest_version(one) for one in self.read_upright(pages)]
+        upright = self._surest_versions(self.read_upright(pages))
         pages = [one.prepared for one in upright]
         doubtful = [place for place, one in enumerate(upright) if self.may_be_upside_down(one)]
         turned = [pages[place].rotated_180() for place in doubtful]
@@ -225,11 +225,18 @@ class Reader:
             second_pass=fused.classified.line.is_twice,
         )
 
-    def _surest_version(self, upright: Attempt) -> Attempt:
-        """Read a page in doubt in other versions as well, and keep the surest reading."""
-        others = self.read_upright([prepare(page) for page in self.versions(upright)])
-        sure = [one for one in others if one.confidence > MIN_VERSION_CONFIDENCE]
-        return max([upright, *sure], key=lambda one: one.confidence)
+    def _surest_versions(self, upright: Sequence[Attempt]) -> list[Attempt]:
+        """Read pages in doubt in other versions as well, and keep the surest reading of each."""
+        places, pages = [], []
+        for place, one in enumerate(upright):
+            for page in self.versions(one):
+                places.append(place)
+                pages.append(prepare(page))
+        best = list(upright)
+        for place, one in zip(places, self.read_upright(pages), strict=True):
+            if one.confidence > max(best[place].confidence, MIN_VERSION_CONFIDENCE):
+                best[place] = one
+        return best
 
     def versions(self, upright: Attempt) -> Iterator[GrayImage]:
         """Yield a page as it could be meant, if its reading is in doubt."""
