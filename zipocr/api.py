@@ -4,32 +4,24 @@ A page that cannot be opened is a reading with its reason, never an exception. T
 all pages (a model, a list of ZIP codes, an output) is a `ZipocrError`.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from zipocr.batch.backends import Backend, usable_cores
-from zipocr.batch.backends.processes import DEFAULT_MAX_MEMORY, DEFAULT_TIMEOUT, ProcessBackend
-from zipocr.batch.backends.serial import SerialBackend
-from zipocr.batch.read_files import (
-    BatchSettings,
-    FileReader,
-    read_files,
-    read_stamped,
-    start_reading,
-)
+from zipocr.batch.backend_choice import choose_local
+from zipocr.batch.read_files import BatchSettings, least_confidence, read_files, start_reading
 from zipocr.config import ScanConfig
 from zipocr.drawing.debug_sheet import draw_sheet
 from zipocr.evaluation.labels import group_by, match, read_labels, to_batch, to_cases
 from zipocr.evaluation.metrics import Evaluation
 from zipocr.evaluation.metrics import evaluate as _evaluate
-from zipocr.images.decode import ImageFile, is_light, list_inputs
+from zipocr.images.decode import ImageFile, list_inputs
 from zipocr.models.directory_file import read_directory
-from zipocr.output.run import completed, identify, list_digest, open_output
+from zipocr.models.model_file import load_model
+from zipocr.output.run import completed, identify, list_digest, open_output, read_rest
 from zipocr.preprocess.polarity import normalize_polarity
 from zipocr.results.csv_file import Row as Reading
 from zipocr.results.csv_file import to_row
@@ -39,39 +31,8 @@ from zipocr.types import GrayImage, Place, Trace
 __all__ = ["Reader", "Reading", "draw", "evaluate", "load_results", "read", "scan"]
 
 _DEFAULTS = ScanConfig()
-# At most this many small images are read sooner than worker processes start.
-_FEW = 12
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Options:
-    """What decides a reading."""
-
-    model: str = _DEFAULTS.model
-    max_error: float = _DEFAULTS.max_error
-    min_confidence: float | None = None
-    directory: str | Path | Mapping[str, Place] | None = None
-    use_directory: bool = True
-    require_listed: bool = False
-    max_pixels: int = _DEFAULTS.max_pixels
-
-    def settings(self) -> BatchSettings:
-        """Return what a batch needs to know; a list of ZIP codes is read here and now."""
-        own = self.directory
-        listed = own if own is None or isinstance(own, Mapping) else read_directory(Path(own))
-        return BatchSettings(
-            model=self.model,
-            max_error=self.max_error,
-            min_confidence=self.min_confidence,
-            use_directory=self.use_directory,
-            directory=listed,
-            max_pixels=self.max_pixels,
-            debug=None,
-            require_listed=self.require_listed,
-        )
-
-
-@dataclass(frozen=True, init=False)
 class Reader:
     """Reads ZIP codes with one model, as ``zipocr scan`` does.
 
@@ -105,9 +66,6 @@ class Reader:
     confidence everywhere. `read_files` reads in processes.
     """
 
-    _settings: BatchSettings
-    _files: FileReader = field(repr=False)
-
     def __init__(
         self,
         model: str = _DEFAULTS.model,
@@ -119,17 +77,17 @@ class Reader:
         require_listed: bool = False,
         max_pixels: int = _DEFAULTS.max_pixels,
     ) -> None:
-        options = _Options(
+        self._settings = BatchSettings(
             model=model,
             max_error=max_error,
             min_confidence=min_confidence,
-            directory=directory,
             use_directory=use_directory,
-            require_listed=require_listed,
+            directory=_listed(directory),
             max_pixels=max_pixels,
+            debug=None,
+            require_listed=require_listed,
         )
-        object.__setattr__(self, "_settings", options.settings())
-        object.__setattr__(self, "_files", start_reading(self._settings))
+        self._files = start_reading(self._settings)
 
     def read(self, source: str | Path | GrayImage) -> list[Reading]:
         """Read an image: one reading for each of its pages.
@@ -184,7 +142,7 @@ class Reader:
             ``zipocr scan`` writes.
         """
         files = list_inputs([Path(path) for path in paths]).files
-        backend = _backend(files, jobs, timeout)
+        backend = choose_local(files, len(files), jobs=jobs, timeout=timeout)
         with closing(read_files(files, self._settings, backend=backend)) as results:
             for result in results:
                 yield from result.rows
@@ -249,27 +207,34 @@ def scan(
     ZipocrError
         If the model, the list of ZIP codes, the output or the workers cannot be used.
     """
-    settings = _Options(model=model, directory=directory, max_error=max_error).settings()
-    start_reading(settings)
+    settings = BatchSettings(
+        model=model,
+        max_error=max_error,
+        min_confidence=None,
+        use_directory=True,
+        directory=_listed(directory),
+        max_pixels=_DEFAULTS.max_pixels,
+        debug=None,
+    )
+    least_confidence(load_model(model), settings)
     files = list_inputs([Path(path) for path in paths]).files
     limits = {"timeout": None, "max_memory_per_worker": None}
     identity = identify("scan", settings, limits, list_digest(files))
     target = str(output)
     if resume and (done := completed(target, identity, files)) is not None:
         return done
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     with open_output(target, identity, resume=resume, force=force) as results:
         progress = results.survey(files)
         for result in results.outcomes(progress.kept()):
-            _count(counts, result.counts)
-        rest = list(progress.rest())
-        backend = _backend(rest, jobs, None)
-        with closing(read_stamped(rest, settings, backend=backend)) as found:
-            for number, (stamp, result) in zip(progress.unfinished(), found, strict=True):
-                progress.positions[number] = results.write(result, read=number, stamp=stamp)
-                _count(counts, result.counts)
-        results.complete(progress.positions, {"counts": counts})
-    return counts
+            counts.update(result.counts)
+        count = len(files) - progress.finished
+        backend = choose_local(progress.rest(), count, jobs=jobs)
+        with closing(read_rest(progress, settings, results, backend=backend)) as found:
+            for result in found:
+                counts.update(result.counts)
+        results.complete(progress.positions, {"counts": dict(counts)})
+    return dict(counts)
 
 
 def load_results(path: str | Path) -> list[Reading]:
@@ -327,17 +292,10 @@ def _checked(page: GrayImage) -> GrayImage:
     return np.ascontiguousarray(page)
 
 
-def _backend(files: Sequence[ImageFile], jobs: int, timeout: float | None) -> Backend:
-    """Choose as ``zipocr scan`` does: no processes for a few small images."""
-    if timeout is None and len(files) <= _FEW and all(is_light(file.path) for file in files):
-        return SerialBackend()
-    return ProcessBackend(
-        jobs=max(1, min(jobs or usable_cores(), len(files))),
-        timeout=timeout or DEFAULT_TIMEOUT,
-        max_memory=DEFAULT_MAX_MEMORY if find_spec("resource") else None,
-    )
-
-
-def _count(counts: dict[str, int], more: Iterable[str]) -> None:
-    for one in more:
-        counts[one] = counts.get(one, 0) + 1
+def _listed(
+    directory: str | Path | Mapping[str, Place] | None,
+) -> Mapping[str, Place] | None:
+    """Read a list of ZIP codes here and now, if it is a file."""
+    if directory is None or isinstance(directory, Mapping):
+        return directory
+    return read_directory(Path(directory))

@@ -20,10 +20,11 @@ from PIL import Image
 from terminals import seen_on_a_terminal
 
 import zipocr
+from zipocr.batch.backend_choice import SERIAL_UP_TO
 from zipocr.batch.backends.processes import DEFAULT_MAX_MEMORY, DEFAULT_TIMEOUT, ProcessBackend
 from zipocr.batch.backends.serial import SerialBackend
 from zipocr.cli import COMMANDS, CommandGroup, main
-from zipocr.cli.backends import SERIAL_UP_TO, choose_backend
+from zipocr.cli.backends import choose_backend
 from zipocr.cli.model import card_lines
 from zipocr.cli.runs import FAILURES_NAMED
 from zipocr.cli.scan import scan

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zipocr.batch import backend_choice
 from zipocr.cli.runs import tell
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from zipocr.batch.backends.processes import ProcessBackend
     from zipocr.config import ScanConfig
     from zipocr.images.decode import ImageFile
-
-# At most this many small images are read sooner than further processes have started.
-SERIAL_UP_TO = 12
 
 
 def check_backend(config: ScanConfig) -> None:
@@ -43,19 +41,22 @@ def check_backend(config: ScanConfig) -> None:
 
 
 def choose_backend(config: ScanConfig, files: Iterable[ImageFile], count: int) -> Backend:
-    """Make the requested backend for this number of files.
-
-    If that is left to us, further processes are started only where they can pay, where a limit is
-    asked for that a process cannot set itself, or where a file may need one.
-    """
+    """Make the requested backend for this number of files; `choose_local` where it is left open."""
     if config.backend == "dask":
         return make_cluster(config)
-    is_free = config.backend == "auto" and not _is_limited(config)
-    if config.backend == "serial" or (is_free and _are_light(files, count)):
+    if config.backend == "serial":
         from zipocr.batch.backends.serial import SerialBackend
 
         return SerialBackend()
-    return make_workers(config, count)
+    if config.backend == "processes":
+        return make_workers(config, count)
+    return backend_choice.choose_local(
+        files,
+        count,
+        jobs=config.jobs,
+        timeout=config.timeout,
+        max_memory=config.max_memory_per_worker,
+    )
 
 
 def make_cluster(config: ScanConfig) -> DaskBackend:
@@ -68,35 +69,21 @@ def make_cluster(config: ScanConfig) -> DaskBackend:
         scheduler=config.scheduler,
         jobs=config.jobs,
         timeout=config.timeout or DEFAULT_TIMEOUT,
-        max_memory=_max_memory(config),
+        max_memory=backend_choice.memory_limit(config.max_memory_per_worker),
         check=partial(strangeness, config.model, identify_process(config.model)),
         tell=lambda line: tell([line], config),
     )
 
 
 def make_workers(config: ScanConfig, most: int) -> ProcessBackend:
-    """Make the backend of several processes, at most so many."""
-    from zipocr.batch.backends import usable_cores
-    from zipocr.batch.backends.processes import DEFAULT_TIMEOUT, ProcessBackend
-
-    jobs = max(1, min(config.jobs or usable_cores(), most))
-    timeout = config.timeout or DEFAULT_TIMEOUT
-    return ProcessBackend(jobs=jobs, timeout=timeout, max_memory=_max_memory(config))
+    """Make the backend of several processes, at most `most`."""
+    return backend_choice.make_workers(
+        most,
+        jobs=config.jobs,
+        timeout=config.timeout,
+        max_memory=config.max_memory_per_worker,
+    )
 
 
 def _is_limited(config: ScanConfig) -> bool:
     return config.timeout is not None or config.max_memory_per_worker is not None
-
-
-def _are_light(files: Iterable[ImageFile], count: int) -> bool:
-    """Tell whether files are few, and none can hang or blow up the process that reads it."""
-    from zipocr.images.decode import is_light
-
-    return count <= SERIAL_UP_TO and all(is_light(file.path) for file in files)
-
-
-def _max_memory(config: ScanConfig) -> int | None:
-    """Give the limit to a worker's memory: the default only where the system can set one."""
-    from zipocr.batch.backends.processes import DEFAULT_MAX_MEMORY
-
-    return config.max_memory_per_worker or (DEFAULT_MAX_MEMORY if find_spec("resource") else None)

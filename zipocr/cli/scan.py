@@ -351,10 +351,10 @@ def _tell_what_next(config: ScanConfig) -> None:
 
 def _warn_of_nested(paths: Sequence[Path], config: ScanConfig) -> None:
     """Say which inputs are read twice, since they are under several PATHs."""
-    places = [path.resolve() for path in dict.fromkeys(paths)]
+    places = {path.resolve(): None for path in paths}
     for inner in places:
-        for outer in places:
-            if inner != outer and inner.is_relative_to(outer):
+        for outer in inner.parents:
+            if outer in places:
                 inside = f"{to_text(inner)} is in {to_text(outer)}"
                 tell([f"warning: {inside}, so its files are read twice"], config)
 
@@ -367,7 +367,7 @@ def _read(
     config: ScanConfig,
 ) -> None:
     """Read what is to be read, write, count."""
-    from zipocr.batch.read_files import read_stamped
+    from zipocr.output.run import read_rest
 
     files, finished = so_far.files, so_far.finished
     LOG.info("reading %d files, of which %d are finished", len(files), finished)
@@ -379,9 +379,8 @@ def _read(
             advance()
         tally.begin_anew()
         backend = choose_backend(config, so_far.rest(), len(files) - finished)
-        with closing(read_stamped(so_far.rest(), settings, backend=backend)) as outcomes:
-            for number, (stamp, outcome) in zip(so_far.unfinished(), outcomes, strict=True):
-                so_far.positions[number] = output.write(outcome, read=number, stamp=stamp)
+        with closing(read_rest(so_far, settings, output, backend=backend)) as outcomes:
+            for outcome in outcomes:
                 tally.add(outcome)
                 log_outcome(outcome)
                 advance()

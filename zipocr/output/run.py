@@ -12,8 +12,8 @@ import json
 import os
 import platform
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from zipocr import __version__
-from zipocr.batch.read_files import BatchSettings, FileResult
+from zipocr.batch.backends import Backend
+from zipocr.batch.read_files import BatchSettings, FileResult, read_stamped
 from zipocr.errors import InputError, OutputError
 from zipocr.images.decode import ImageFile, stamp_of, stamped
 from zipocr.models.model_file import model_digest
@@ -248,6 +249,16 @@ class FileOutput:
         """Write the results and remove the journal."""
         self.publish(positions, facts)
         self._journal.remove()
+
+
+def read_rest(
+    progress: Progress, settings: BatchSettings, output: Output, *, backend: Backend
+) -> Generator[FileResult, None, None]:
+    """Read the inputs that are left, and hand each outcome on when the output has it."""
+    with closing(read_stamped(progress.rest(), settings, backend=backend)) as outcomes:
+        for number, (stamp, outcome) in zip(progress.unfinished(), outcomes, strict=True):
+            progress.positions[number] = output.write(outcome, read=number, stamp=stamp)
+            yield outcome
 
 
 @contextmanager

@@ -1,0 +1,78 @@
+"""The choice between reading in this process and in worker processes.
+
+What it imports it imports when it is asked: the commands are to start quickly.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from zipocr.batch.backends import Backend
+    from zipocr.batch.backends.processes import ProcessBackend
+    from zipocr.images.decode import ImageFile
+
+# At most this many small images are read sooner than further processes have started.
+SERIAL_UP_TO = 12
+
+
+def choose_local(
+    files: Iterable[ImageFile],
+    count: int,
+    *,
+    jobs: int = 0,
+    timeout: float | None = None,
+    max_memory: int | None = None,
+) -> Backend:
+    """Make the backend that reads this number of files soonest.
+
+    Further processes are started only where they can pay, where a limit is asked for that a process
+    cannot set itself, or where a file may need one.
+
+    Parameters
+    ----------
+    files : iterable of ImageFile
+    count : int
+        How many they are.
+    jobs : int
+        Processes; 0 is one per usable core.
+    timeout, max_memory : optional
+        Seconds and bytes that a page may take; None takes the worker processes' own limits.
+    """
+    is_limited = timeout is not None or max_memory is not None
+    if not is_limited and _are_light(files, count):
+        from zipocr.batch.backends.serial import SerialBackend
+
+        return SerialBackend()
+    return make_workers(count, jobs=jobs, timeout=timeout, max_memory=max_memory)
+
+
+def make_workers(
+    most: int, *, jobs: int = 0, timeout: float | None = None, max_memory: int | None = None
+) -> ProcessBackend:
+    """Make the backend of several processes, at most `most`; the rest is as for `choose_local`."""
+    from zipocr.batch.backends import usable_cores
+    from zipocr.batch.backends.processes import DEFAULT_TIMEOUT, ProcessBackend
+
+    return ProcessBackend(
+        jobs=max(1, min(jobs or usable_cores(), most)),
+        timeout=timeout or DEFAULT_TIMEOUT,
+        max_memory=memory_limit(max_memory),
+    )
+
+
+def memory_limit(asked: int | None) -> int | None:
+    """Give the limit to a worker's memory: the default only where the system can set one."""
+    from zipocr.batch.backends.processes import DEFAULT_MAX_MEMORY
+
+    return asked or (DEFAULT_MAX_MEMORY if find_spec("resource") else None)
+
+
+def _are_light(files: Iterable[ImageFile], count: int) -> bool:
+    """Tell whether files are few, and none can hang or blow up the process that reads it."""
+    from zipocr.images.decode import is_light
+
+    return count <= SERIAL_UP_TO and all(is_light(file.path) for file in files)
