@@ -472,9 +472,7 @@ def main(words: Sequence[str] | None = None) -> None:
         "--sizes", default=",".join(map(str, SIZES)), help="crops of the whole runs"
     )
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument(
-        "--step", type=int, default=1, help="take every so many of the sample scans"
-    )
+    parser.add_argument("--step", type=int, default=1, help="take every N-th sample scan")
     parser.add_argument(
         "--into", type=Path, default=Path(), help="folder for bench.json and bench.png"
     )

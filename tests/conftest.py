@@ -31,7 +31,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a `system` test whose program is missing, saying so, and `posix` tests on Windows.
 
-    In CI that is a failure, since nobody would notice the skip.
+    In CI that is a failure, since a skip would go unnoticed.
     """
     if os.name == "nt" and item.get_closest_marker("posix"):
         pytest.skip("needs what Windows has not")

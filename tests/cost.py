@@ -113,7 +113,7 @@ def lines(figures: Mapping[str, Any], assumed: Assumed | None = None) -> Iterato
         ),
     ]
     yield (
-        "Assumed, not measured: all that is said to be so much a row, a second or a request. The "
+        "Assumed, not measured: every figure per row, per second and per request. The "
         "rest follows from the table above."
     )
     yield ""

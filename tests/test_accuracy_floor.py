@@ -20,7 +20,7 @@ FALSE_READS = 0.0
 
 
 def slack(share: float, count: int) -> float:
-    """Three standard errors of a share measured on so many.
+    """Three standard errors of a share of `count`.
 
     Of none or of all, too, one more could have been otherwise.
     """

@@ -243,7 +243,7 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, call: int, *, is_other_disk: bool
         counted(target, name)
 
 
-# What is open at a kill is closed by nobody.
+# A killed process closes nothing.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("kind", ["move", "copy", "link"])
 def test_whenever_it_is_killed_a_file_is_handed_over_once_and_never_lost(

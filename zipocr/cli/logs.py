@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("zipocr")
 LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
-"""What ``-v`` given so many times lets through; without it standard error has the summary alone."""
+"""Log level by the number of ``-v``; without it standard error has the summary alone."""
 
 FIELDS = ("file", "page", "reason", "zip")
 

@@ -52,7 +52,7 @@ SWITCH_SECONDS = 0.0005
     default=DEFAULTS.audit,
     type=click.IntRange(min=0),
     metavar="N",
-    help="Mix in so many rows, chosen by chance, that count as read; no confidence is shown then.",
+    help="Mix in N accepted rows, drawn by chance; no confidence is shown then.",
 )
 @click.option(
     "--seed",

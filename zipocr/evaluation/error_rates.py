@@ -42,7 +42,7 @@ class Bin:
 
 
 def half_width(share: float, count: float) -> float:
-    """95 % half width of a share of so many (Wilson)."""
+    """Return the 95 % half width of a share of ``count`` (Wilson)."""
     return (
         Z95
         * math.sqrt(share * (1 - share) / count + Z95**2 / (4 * count**2))

@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 from zipocr.line.network import BLANK, CLASSES, FIRST_DIGIT
 from zipocr.types import Floats
 
-# Prefixes kept from frame to frame, unless they are so much less probable than the best one; and
-# the probability from which a class is tried in a frame. With a third of it nothing is found that
-# is missed so: of 1,860 crops of `dev` 1,847 have their ZIP among six strings.
+# Beam width, pruning ratio to the best prefix, and minimum class probability per frame.
 BEAM = 16
 PRUNE_RATIO = 1e-6
 MIN_CLASS_PROBABILITY = 3e-4

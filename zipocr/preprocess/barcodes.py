@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from zipocr.preprocess.components import ComponentBox, Components
 from zipocr.types import GrayImage
 
-# A bar has so many rows of pixels, is at most so wide, as a share of its height, and in company of
-# so many: of 1s there are nine at most.
+# Minimum bar height in pixels, maximum width / height, minimum number of bars (a ZIP+4 has at most
+# nine 1s).
 MIN_HEIGHT, MAX_ASPECT, MIN_BARS = 3, 0.7, 12
 # The next one is as wide but for this share or a pixel, begins at most so many widths behind it,
 # and shares so much of the lower one's rows.

@@ -69,7 +69,7 @@ class Claims:
         self._own = socket.gethostname(), to_cell(os.path.realpath(self.labels))
 
     def take(self, wanted: Iterable[Key], most: int) -> list[Key]:
-        """Claim the first pages that no other review holds, at most so many."""
+        """Claim the first pages that no other review holds, at most `most`."""
         granted: list[Key] = []
         with self._open() as file:
             for key in wanted:

@@ -113,7 +113,7 @@ class Queue:
         return next(reversed(self._settled), None)
 
     def coming(self, most: int) -> list[int]:
-        """Name the next pages, at most so many."""
+        """Name the next pages, at most `most`."""
         return list(
             islice((number for number in range(self._count) if self.verdict(number) is None), most)
         )

@@ -166,7 +166,7 @@ class Session:
             self.revision += 1
 
     def coming(self, most: int) -> list[int]:
-        """Name the next pages, at most so many."""
+        """Name the next pages, at most `most`."""
         with self._lock:
             self.pace.look()
             if self._claims is None:

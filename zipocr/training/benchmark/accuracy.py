@@ -47,7 +47,7 @@ FROZEN = "strings"
 TURNED = ("sample_scans", FROZEN, "dev", "kinds", "cheques")
 """Folders of crops that are read turned as well."""
 FLOOR_STEPS = {"mail": 1, "digits": 4}
-"""Each model is held to its figures on every so many of these: tests should be quick."""
+"""Each model is held to its figures on every N-th of these: tests should be quick."""
 _SEED = 4711
 
 

@@ -72,8 +72,7 @@ def fit_reduction(features: Floats, recipe: Recipe) -> tuple[PCA, Floats]:
 
     Returns it and what it makes of them: (N, P) float32.
     """
-    # On a busy machine threads that wait for each other take 100 times longer: 1.9 s, not 0.02 s
-    # for 1,797 digits on two shared cores.
+    # On a busy machine threads spend their time waiting for each other.
     with threadpool_limits(1, user_api="blas"):
         reduction = PCA(
             recipe.components, random_state=recipe.seed, svd_solver="covariance_eigh"
