@@ -3,6 +3,7 @@
 Each test talks to a real cluster.
 """
 
+import gc
 import os
 import signal
 import subprocess
@@ -113,6 +114,17 @@ def test_a_scheduler_that_cannot_be_reached_is_told_within_seconds(tmp_path: Pat
 def test_an_address_that_is_none_is_a_backend_error(address: str) -> None:
     with pytest.raises(BackendError, match="cannot be reached"):
         list(DaskBackend(scheduler=address).map(chores.Script, [("open", "a")], lost=chores.lost))
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://x", "tcp://"])
+def test_a_failed_connection_leaves_nothing_that_closes_itself_later(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask, "CONNECT_SECONDS", 0.2)
+    with pytest.raises(BackendError, match="cannot be reached"):
+        list(DaskBackend(scheduler=address).map(chores.Script, [("open", "a")], lost=chores.lost))
+    clients = [one for one in gc.get_objects() if type(one) is dask.distributed.Client]
+    assert [one for one in clients if one.status != "closed"] == []
 
 
 def test_a_scheduler_without_workers_is_told(

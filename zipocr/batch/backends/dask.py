@@ -9,6 +9,7 @@ Dask runs whatever its scheduler is sent: all who can reach a cluster without TL
 on it.
 """
 
+import gc
 import logging
 import os
 import pickle
@@ -197,16 +198,12 @@ class DaskBackend:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         with ExitStack() as stack:
             address = self.scheduler or stack.enter_context(self._own_cluster()).scheduler_address
-            try:
-                client = distributed.Client(
-                    address, timeout=CONNECT_SECONDS, set_as_default=False, name="zipocr"
-                )
-            except (OSError, ValueError, RuntimeError, ImportError) as error:
-                message = (
-                    f"The Dask scheduler {address} cannot be reached ({error}). Start one with "
-                    "'dask scheduler'."
-                )
-                raise BackendError(message) from error
+            client = _connect(address)
+            if isinstance(client, str):
+                # What the attempt left would close itself in the thread of a later client, which
+                # both would wait for.
+                gc.collect()
+                raise BackendError(client)
             with client:
                 yield client
 
@@ -229,6 +226,22 @@ class DaskBackend:
             )
         with cluster:
             yield cluster
+
+
+def _connect(address: str) -> "distributed.Client | str":
+    """Connect to a scheduler, or say why that cannot be.
+
+    An exception would keep the half-made client alive.
+    """
+    try:
+        return distributed.Client(
+            address, timeout=CONNECT_SECONDS, set_as_default=False, name="zipocr"
+        )
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
+        return (
+            f"The Dask scheduler {address} cannot be reached ({error}). Start one with "
+            "'dask scheduler'."
+        )
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
