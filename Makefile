@@ -20,7 +20,7 @@ SECONDS ?= 60
 BIN := .venv/bin
 SOURCES := pyproject.toml LICENSE $(wildcard README.md) $(shell find zipocr -type f -not -name '*.pyc')
 
-.PHONY: help scan test golden soak bench cost fuzz check samples strings listing model accuracy pictures clean
+.PHONY: help scan test coverage smoke golden soak bench cost fuzz check samples strings listing model accuracy pictures clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # Two installations into one .venv would disturb each other.
@@ -34,6 +34,15 @@ scan: .venv/installed ## Read the sample scans and show what was read
 
 test: .venv/with-test ## Run the tests against the installed package
 	$(BIN)/pytest
+
+coverage: .venv/with-test ## Run the tests and say how much of the lines and branches they reach
+	$(BIN)/pytest --cov --cov-report=
+	@echo "coverage of lines and branches: $$($(BIN)/coverage report --format=total) %"
+
+smoke: .venv/with-test ## Try the wheel alone, with the oldest and the newest Python and dependencies
+	rm -rf .venv/wheel
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir .venv/wheel .
+	$(BIN)/python tests/smoke.py .venv/wheel/*.whl
 
 golden: .venv/with-test ## Write down anew what the models read of the scans in the repository
 	$(BIN)/python tests/golden.py
