@@ -18,7 +18,7 @@ import numpy as np
 
 from zipocr.batch.backends.processes import DEFAULT_MAX_MEMORY, ProcessBackend
 from zipocr.batch.read_files import BatchSettings, read_files
-from zipocr.images.decode import ImageFile
+from zipocr.images.listing import ImageFile
 
 AT_ONCE, JOBS, TIMEOUT = 100, 2, 5.0
 MOST_CHANGES = 12

@@ -113,7 +113,8 @@ def test_no_input_takes_the_memory_it_claims(tmp_path: Path) -> None:
     program = f"""
 import resource
 from pathlib import Path
-from zipocr.images.decode import list_inputs, read_pages
+from zipocr.images.decode import read_pages
+from zipocr.images.listing import list_inputs
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + {MOST_MEMORY},) * 2)
 for file in list_inputs([Path({os.fspath(tmp_path / "in")!r})]).files:

@@ -18,7 +18,7 @@ from zipocr.drawing.debug_sheet import draw_sheet
 from zipocr.evaluation.labels import group_by, match, read_labels, to_batch, to_cases
 from zipocr.evaluation.metrics import Evaluation
 from zipocr.evaluation.metrics import evaluate as _evaluate
-from zipocr.images.decode import ImageFile, list_inputs
+from zipocr.images.listing import ImageFile, list_inputs
 from zipocr.models.directory_file import read_directory
 from zipocr.models.model_file import load_model
 from zipocr.output.run import completed, identify, list_digest, open_output, read_rest

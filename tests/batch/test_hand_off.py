@@ -17,7 +17,7 @@ from zipocr.batch import hand_off as module
 from zipocr.batch.hand_off import HandOff, Orders, folder_of, run_program
 from zipocr.batch.read_files import FileResult
 from zipocr.errors import OutputError
-from zipocr.images.decode import ImageFile, stamp_of
+from zipocr.images.listing import ImageFile, stamp_of
 from zipocr.results.csv_file import to_row, unread_row
 from zipocr.storage.journal import Journal, open_journal
 from zipocr.types import Reason

@@ -30,7 +30,8 @@ from zipocr.batch.read_files import (
     use_one_thread,
 )
 from zipocr.errors import ModelError, OutputError
-from zipocr.images.decode import ImageFile, read_pages
+from zipocr.images.decode import read_pages
+from zipocr.images.listing import ImageFile
 from zipocr.models.model_file import load_model
 from zipocr.types import GrayImage, Reason, Status, Unread, ZipReading
 

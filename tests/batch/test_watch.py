@@ -27,7 +27,7 @@ from zipocr.batch.watch import Arrival, Watcher
 from zipocr.cli import main
 from zipocr.cli.interrupts import graceful_shutdown
 from zipocr.errors import OutputError
-from zipocr.images.decode import stamp_of
+from zipocr.images.listing import stamp_of
 from zipocr.images.lookup import sources_of
 from zipocr.results.formats import read_results
 from zipocr.storage.journal import Journal

@@ -73,7 +73,7 @@ def test_what_tells_no_format_is_wrong_usage_before_anything_is_read(
     folder = save(tmp_path / "in")
     results = write_results(tmp_path / "results.csv", [row()])
     (tmp_path / "c.csv").write_text("file,page,read_zip,zip,decision,drawn,time\n")
-    monkeypatch.setattr("zipocr.images.decode.list_inputs", None)
+    monkeypatch.setattr("zipocr.images.listing.list_inputs", None)
     for words in (
         ("scan", folder, "-o", tmp_path / "x.txt"),
         ("watch", folder, "-o", tmp_path / "x"),
@@ -92,7 +92,7 @@ def test_a_missing_package_is_told_before_anything_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("zipocr.results.formats.find_spec", lambda _: None)
-    monkeypatch.setattr("zipocr.images.decode.list_inputs", None)
+    monkeypatch.setattr("zipocr.images.listing.list_inputs", None)
     done = invoke("scan", save(tmp_path / "in"), "-o", tmp_path / "x.parquet")
     assert done.exit_code == 2
     assert "pip install 'zipocr[parquet]'" in done.stderr

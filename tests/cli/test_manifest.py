@@ -18,7 +18,7 @@ from PIL import Image
 
 from zipocr.cli import main
 from zipocr.errors import BackendError, ExitCode, InputError, OutputError
-from zipocr.images.decode import ImageFile
+from zipocr.images.listing import ImageFile
 
 parquet = pytest.importorskip("pyarrow.parquet")
 

@@ -30,7 +30,7 @@ from zipocr.cli.runs import FAILURES_NAMED
 from zipocr.cli.scan import scan
 from zipocr.config import ScanConfig
 from zipocr.errors import InputError, ModelError, OutputError, ZipocrError
-from zipocr.images.decode import ImageFile, Listing, list_inputs
+from zipocr.images.listing import ImageFile, Listing, list_inputs
 from zipocr.models.model_file import model_digest
 from zipocr.output.run import FileOutput
 from zipocr.results.csv_file import COLUMNS
@@ -319,7 +319,7 @@ def test_a_file_that_vanishes_after_it_was_listed_has_its_row(
         (tmp_path / "b.png").unlink()
         return listing
 
-    monkeypatch.setattr("zipocr.images.decode.list_inputs", list_and_lose)
+    monkeypatch.setattr("zipocr.images.listing.list_inputs", list_and_lose)
     result = invoke("scan", tmp_path)
     assert result.exit_code == 1
     assert [line.split(",")[5:7] for line in result.stdout.splitlines()[1:]] == [

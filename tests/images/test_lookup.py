@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zipocr.errors import InputError
-from zipocr.images.decode import list_inputs
+from zipocr.images.listing import list_inputs
 from zipocr.images.lookup import (
     Origin,
     SearchRoot,

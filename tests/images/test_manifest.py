@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from zipocr.errors import InputError
-from zipocr.images.decode import ImageFile
+from zipocr.images.listing import ImageFile
 from zipocr.images.manifest import open_manifest
 
 pa = pytest.importorskip("pyarrow")

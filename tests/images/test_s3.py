@@ -24,7 +24,7 @@ from zipocr.cli.runs import patience_of
 from zipocr.config import ScanConfig
 from zipocr.errors import InputError
 from zipocr.images import s3 as remote
-from zipocr.images.decode import ImageFile, stamped
+from zipocr.images.listing import ImageFile, stamped
 from zipocr.images.s3 import Url, etag, fetch
 from zipocr.results.parquet_file import read_rows
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from zipocr import __version__
 from zipocr.batch.read_files import BatchSettings, FileResult
 from zipocr.errors import OutputError
-from zipocr.images.decode import ImageFile, stamp_of
+from zipocr.images.listing import ImageFile, stamp_of
 from zipocr.output.run import (
     FileOutput,
     Output,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from zipocr.batch.backends import Backend
     from zipocr.batch.backends.processes import ProcessBackend
-    from zipocr.images.decode import ImageFile
+    from zipocr.images.listing import ImageFile
 
 # At most this many small images are read sooner than further processes have started.
 SERIAL_UP_TO = 12

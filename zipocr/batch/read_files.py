@@ -19,7 +19,9 @@ from typing import Protocol, Self, TypeVar
 
 from zipocr.batch.backends import Backend, Loss, LossKind
 from zipocr.errors import ModelError, ZipocrError
-from zipocr.images.decode import ImageFile, read_pages, silence_decoders, stamped, write_png
+from zipocr.images.decode import read_pages, silence_decoders
+from zipocr.images.encode import write_png
+from zipocr.images.listing import ImageFile, stamped
 from zipocr.images.s3 import PATIENCE, Url
 from zipocr.results.csv_file import Row, format_rows, parse_rows, to_row, unread_row
 from zipocr.types import GrayImage, Model, Place, Reason, Trace, Unread, ZipReading

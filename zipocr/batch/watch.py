@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from zipocr.images.decode import ImageFile, list_inputs, stamp_of
+from zipocr.images.listing import ImageFile, list_inputs, stamp_of
 from zipocr.images.truncation import ends_early
 
 TICK_SECONDS = 0.5

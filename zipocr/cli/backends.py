@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from zipocr.batch.backends.dask import DaskBackend
     from zipocr.batch.backends.processes import ProcessBackend
     from zipocr.config import ScanConfig
-    from zipocr.images.decode import ImageFile
+    from zipocr.images.listing import ImageFile
 
 
 def check_backend(config: ScanConfig) -> None:

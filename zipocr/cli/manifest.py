@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from zipocr.batch.read_files import BatchSettings
     from zipocr.config import ScanConfig
     from zipocr.errors import ExitCode
-    from zipocr.images.decode import ImageFile
+    from zipocr.images.listing import ImageFile
     from zipocr.output.shards import Parts
     from zipocr.results.csv_file import Row
 

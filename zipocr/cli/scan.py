@@ -273,7 +273,7 @@ def check_threshold(ctx: click.Context, config: ScanConfig) -> None:
 
 def check_places(paths: Sequence[Path], config: ScanConfig) -> None:
     """Refuse outputs that would destroy or mix with the inputs, before anything is read."""
-    from zipocr.images.decode import SUFFIXES
+    from zipocr.images.listing import SUFFIXES
 
     if config.resume and (config.force or config.output == "-"):
         raise click.UsageError(
@@ -299,7 +299,7 @@ def check_places(paths: Sequence[Path], config: ScanConfig) -> None:
 def _scan(paths: Sequence[Path], config: ScanConfig) -> ExitCode:
     """Find what to read, and what of it is read already."""
     from zipocr.batch.read_files import least_confidence
-    from zipocr.images.decode import list_inputs
+    from zipocr.images.listing import list_inputs
     from zipocr.models.model_file import load_model
     from zipocr.output.run import completed, identify, list_digest, open_output
 

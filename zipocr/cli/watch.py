@@ -305,7 +305,7 @@ class Results:
 
     def hand_over_rest(self, folder: Path) -> None:
         """Hand over what an earlier watch has read and could not hand over."""
-        from zipocr.images.decode import ImageFile
+        from zipocr.images.listing import ImageFile
 
         for name, stamp, position in self.output.entries():
             if self._positions[name] == position and not self.hand_off.is_over(name, stamp):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 from zipocr.errors import InputError, ZipocrError
-from zipocr.images.decode import ImageFile
+from zipocr.images.listing import ImageFile
 from zipocr.images.s3 import is_url
 from zipocr.results.csv_file import from_cell
 from zipocr.storage.untrusted import open_plain

@@ -24,7 +24,7 @@ from zipocr import __version__
 from zipocr.batch.backends import Backend
 from zipocr.batch.read_files import BatchSettings, FileResult, read_stamped
 from zipocr.errors import InputError, OutputError
-from zipocr.images.decode import ImageFile, stamp_of, stamped
+from zipocr.images.listing import ImageFile, stamp_of, stamped
 from zipocr.models.model_file import model_digest
 from zipocr.results.csv_file import STDOUT, parse_rows, sidecar_path, to_cell
 from zipocr.results.formats import ResultsWriter, open_results, update_results, usable_format

@@ -15,7 +15,7 @@ from itertools import islice, pairwise
 from pathlib import Path
 
 from zipocr.errors import InputError, OutputError
-from zipocr.images.decode import ImageFile, stamped
+from zipocr.images.listing import ImageFile, stamped
 from zipocr.images.manifest import Manifest
 from zipocr.images.s3 import PATIENCE
 from zipocr.output.run import stamps_digest

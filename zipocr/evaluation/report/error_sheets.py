@@ -7,7 +7,8 @@ from typing import Protocol
 from zipocr.drawing.debug_sheet import draw_sheet
 from zipocr.evaluation.metrics import Case
 from zipocr.evaluation.report.html import Sheet
-from zipocr.images.decode import encode_webp, read_pages
+from zipocr.images.decode import read_pages
+from zipocr.images.encode import encode_webp
 from zipocr.results.csv_file import to_cell
 from zipocr.types import GrayImage, Trace, Unread, dashed
 

@@ -1,0 +1,52 @@
+"""Pictures as PNG and WebP."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr.errors import OutputError
+from zipocr.storage.atomic import write_whole
+
+
+def write_png(path: Path, image: NDArray[np.uint8]) -> None:
+    """Write a picture as PNG, whole or not at all, making its folder if need be.
+
+    Parameters
+    ----------
+    path : Path
+        Where to; any name the file system takes.
+    image : ndarray
+        ``(H, W)`` gray or ``(H, W, 3)`` BGR, uint8.
+
+    Raises
+    ------
+    OutputError
+        If the picture cannot be encoded or the file not be written.
+    """
+    done, encoded = cv2.imencode(".png", image)
+    if not done:
+        message = f"Cannot encode a picture of shape {image.shape} as PNG."
+        raise OutputError(message)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"Cannot make the folder {path.parent}: {error.strerror}. Choose another place."
+        raise OutputError(message) from error
+    write_whole(path, encoded.tobytes())
+
+
+def encode_webp(image: NDArray[np.uint8]) -> bytes:
+    """Encode a picture as lossless WebP: ``(H, W)`` gray or ``(H, W, 3)`` BGR, uint8.
+
+    Raises
+    ------
+    OutputError
+        If that cannot be done.
+    """
+    done, encoded = cv2.imencode(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, 101])
+    if not done:
+        message = f"Cannot encode a picture of shape {image.shape} as WebP."
+        raise OutputError(message)
+    return encoded.tobytes()
