@@ -38,7 +38,7 @@ with atheris.instrument_imports(include=["zipocr", "PIL"]):
     from zipocr.images.decode import read_pages, silence_decoders
     from zipocr.models.directory_file import read_directory
     from zipocr.models.model_file import ARRAYS, load_model, save_model
-    from zipocr.results.csv_file import from_cell, to_cell
+    from zipocr.results.cells import from_cell, to_cell
     from zipocr.results.formats import open_results, read_results
     from zipocr.storage.journal import open_journal
     from zipocr.types import Model, Unread

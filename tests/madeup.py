@@ -3,14 +3,21 @@
 Every kind of page, ties in confidence, groups of different quality.
 """
 
+import os
 from dataclasses import replace
 
 import fakes
 import numpy as np
+from hypothesis import strategies as st
 
 from zipocr.evaluation.metrics import Case
-from zipocr.results.csv_file import Row, to_row, unread_row
+from zipocr.results.row import Row, to_row, unread_row
 from zipocr.types import GrayImage, Reason, Trace
+
+any_text = st.text(
+    st.characters(exclude_categories=()) | st.sampled_from("=+-@\t\r\n./\\xu09af\uff1d\udcff\ud800")
+)
+file_names = st.binary(min_size=1).filter(lambda name: b"\0" not in name).map(os.fsdecode)
 
 THRESHOLD = 0.6
 COUNT = 240

@@ -16,8 +16,8 @@ import fakes
 from PIL import Image
 
 import zipocr
-from zipocr.results.csv_file import Row, unread_row
 from zipocr.results.formats import open_results
+from zipocr.results.row import Row, unread_row
 from zipocr.types import Reason, Status
 
 CHROMIUM = "/usr/bin/chromium"

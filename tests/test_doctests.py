@@ -22,5 +22,5 @@ def test_examples_are_true(name: str) -> None:
 
 
 def test_examples_are_found() -> None:
-    _, tried = doctest.testmod(import_module("zipocr.results.csv_file"))
+    _, tried = doctest.testmod(import_module("zipocr.results.cells"))
     assert tried

@@ -23,9 +23,9 @@ from zipocr.models.directory_file import read_directory
 from zipocr.models.model_file import load_model
 from zipocr.output.run import completed, identify, list_digest, open_output, read_rest
 from zipocr.preprocess.polarity import normalize_polarity
-from zipocr.results.csv_file import Row as Reading
-from zipocr.results.csv_file import to_row
 from zipocr.results.formats import read_results
+from zipocr.results.row import Row as Reading
+from zipocr.results.row import to_row
 from zipocr.types import GrayImage, Place, Trace
 
 __all__ = ["Reader", "Reading", "draw", "evaluate", "load_results", "read", "scan"]

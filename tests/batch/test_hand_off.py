@@ -18,7 +18,7 @@ from zipocr.batch.hand_off import HandOff, Orders, folder_of, run_program
 from zipocr.batch.read_files import FileResult
 from zipocr.errors import OutputError
 from zipocr.images.listing import ImageFile, stamp_of
-from zipocr.results.csv_file import to_row, unread_row
+from zipocr.results.row import to_row, unread_row
 from zipocr.storage.journal import Journal, open_journal
 from zipocr.types import Reason
 

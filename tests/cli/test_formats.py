@@ -14,8 +14,8 @@ from PIL import Image
 from reviewing import row, write_results
 
 from zipocr.cli import main
-from zipocr.results.csv_file import COLUMNS
 from zipocr.results.formats import read_results
+from zipocr.results.row import COLUMNS
 
 TIME = "2026-01-31T12:00:00+00:00"
 FORMATS = pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "sqlite", "db"])

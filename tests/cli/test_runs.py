@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 from zipocr.batch.read_files import FileResult
 from zipocr.cli.runs import MIN_UPSIDE_DOWN, Tally
-from zipocr.results.csv_file import to_row
+from zipocr.results.row import to_row
 from zipocr.types import Reason, ZipReading
 
 

@@ -33,8 +33,8 @@ from zipocr.errors import InputError, ModelError, OutputError, ZipocrError
 from zipocr.images.listing import ImageFile, Listing, list_inputs
 from zipocr.models.model_file import model_digest
 from zipocr.output.run import FileOutput
-from zipocr.results.csv_file import COLUMNS
 from zipocr.results.formats import read_results
+from zipocr.results.row import COLUMNS
 from zipocr.types import Model, Reason, Status
 
 HEADER = ",".join(COLUMNS)

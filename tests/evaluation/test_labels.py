@@ -8,7 +8,8 @@ from madeup import row
 
 from zipocr.errors import InputError
 from zipocr.evaluation.labels import Label, group_by, match, read_labels, to_batch, to_cases
-from zipocr.results.csv_file import Row, to_cell
+from zipocr.results.cells import to_cell
+from zipocr.results.row import Row
 from zipocr.types import Status
 
 CORRECTIONS = "file,page,read_zip,zip,decision,drawn,time\n"

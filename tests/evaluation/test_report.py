@@ -29,7 +29,7 @@ from zipocr.evaluation.report.figures import (
 from zipocr.evaluation.report.folder import check_folder, write_report
 from zipocr.evaluation.report.html import Sheet, most_confused, to_html
 from zipocr.evaluation.report.text import advice, basis
-from zipocr.results.csv_file import to_cell
+from zipocr.results.cells import to_cell
 from zipocr.types import Status
 
 pytest.importorskip("jinja2")

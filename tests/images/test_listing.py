@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zipocr.images.listing import SUFFIXES, list_inputs, stamp_of
-from zipocr.results.csv_file import row_names
+from zipocr.results.row import row_names
 
 
 def test_files_and_folders_are_listed_in_the_order_of_bytes(tmp_path: Path) -> None:

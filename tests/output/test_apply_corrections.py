@@ -10,8 +10,9 @@ from madeup import row
 
 from zipocr.cli import main
 from zipocr.output.apply_corrections import decided
+from zipocr.results.cells import to_cell
 from zipocr.results.corrections import Decision, SampledAs, Verdict
-from zipocr.results.csv_file import format_rows, to_cell
+from zipocr.results.csv_file import format_rows
 from zipocr.results.formats import open_results, read_results
 from zipocr.types import Place, Reason, Status
 

@@ -30,8 +30,9 @@ from zipocr.output.run import (
     open_output,
     strangeness,
 )
-from zipocr.results.csv_file import format_rows, to_row
+from zipocr.results.csv_file import format_rows
 from zipocr.results.formats import read_results
+from zipocr.results.row import to_row
 from zipocr.types import Place, Reason, Unread
 
 IDENTITY: dict[str, Any] = {"zipocr": "1", "options": {"max_pixels": 100}}

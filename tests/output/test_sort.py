@@ -11,8 +11,8 @@ from madeup import row
 from zipocr.cli import main
 from zipocr.cli.sort import BY
 from zipocr.output.sort import GroupBy, folder_of
-from zipocr.results.csv_file import Row
 from zipocr.results.formats import open_results
+from zipocr.results.row import Row
 from zipocr.types import Status
 
 BOSTON = replace(row("a.png", "02108", 0.9), city="Boston", state="MA")

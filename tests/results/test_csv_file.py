@@ -1,35 +1,21 @@
 import csv
 import io
-import os
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import fakes
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
+from madeup import any_text, file_names
 
 from zipocr.errors import InputError, OutputError
-from zipocr.results.csv_file import (
-    COLUMNS,
-    Row,
-    format_rows,
-    from_cell,
-    read_lines,
-    to_cell,
-    to_row,
-    unread_row,
-)
+from zipocr.results.csv_file import format_rows, read_lines
 from zipocr.results.formats import open_results, read_results
+from zipocr.results.row import COLUMNS, Row, to_row, unread_row
 from zipocr.types import Box, Reason, Status, Unread
 
-any_text = st.text(
-    st.characters(exclude_categories=()) | st.sampled_from("=+-@\t\r\n./\\xu09af\uff1d\udcff\ud800")
-)
-file_names = st.binary(min_size=1).filter(lambda name: b"\0" not in name).map(os.fsdecode)
 probabilities = st.integers(0, 10_000).map(lambda value: value / 10_000)
 unread_rows = st.builds(
     unread_row, any_text | file_names, st.integers(1, 10_000), st.sampled_from(Reason)
@@ -58,52 +44,6 @@ rows = unread_rows | st.builds(
     box=st.none() | boxes,
 )
 ROW = to_row("x.png", 1, fakes.zip_reading("02108"), min_confidence=0.5)
-
-
-@given(any_text | file_names)
-@example("./=x")
-@example("././x")
-@example("\\xff")
-@example("\\\\udc80\udc80")
-def test_a_cell_gives_its_text_back(text: str) -> None:
-    assert from_cell(to_cell(text)) == text
-
-
-@given(any_text | file_names)
-def test_a_cell_is_one_line_of_utf8_and_no_formula(text: str) -> None:
-    cell = to_cell(text)
-    cell.encode()
-    assert not re.search(r"[\x00-\x1f\x7f-\x9f]", cell)
-    assert not cell.startswith(tuple("=+-@\t\r\n＝＋－＠"))  # noqa: RUF001 - full-width formula starts
-
-
-@given(
-    st.text(st.sampled_from("=./\\xf\udcff\t"), max_size=6),
-    st.text(st.sampled_from("=./\\xf\udcff\t"), max_size=6),
-)
-def test_different_names_have_different_cells(one: str, other: str) -> None:
-    assert (to_cell(one) == to_cell(other)) == (one == other)
-
-
-@pytest.mark.parametrize(
-    ("name", "cell"),
-    [
-        ("a/b c.png", "a/b c.png"),
-        ("Grüße 日本.png", "Grüße 日本.png"),
-        ("=x.png", "./=x.png"),
-        ("+x", "./+x"),
-        ("-x", "./-x"),
-        ("@x", "./@x"),
-        ("\tx", "./\\x09x"),
-        ("\rx", "./\\x0dx"),
-        ("a=b", "a=b"),
-        ("a\nb", "a\\x0ab"),
-        ("a\\b", "a\\\\b"),
-        (os.fsdecode(b"\xff.png"), "\\xff.png"),
-    ],
-)
-def test_names_are_shown_plainly(name: str, cell: str) -> None:
-    assert to_cell(name) == cell
 
 
 def write(target: Path, *groups: list[Row]) -> None:
@@ -192,52 +132,6 @@ def test_cells_from_the_directory_are_no_formulas() -> None:
     assert (row["city"], row["state"], row["runner_up"]) == ("./=HYPERLINK(1)", "./@x", "./-1")
 
 
-@pytest.mark.parametrize(
-    ("confidence", "status", "reasons"),
-    [
-        (0.9, Status.READ, ()),
-        (0.89996, Status.READ, ()),
-        (0.8999, Status.REVIEW, (Reason.LOW_CONFIDENCE,)),
-    ],
-)
-def test_the_threshold_is_held_against_what_the_row_shows(
-    confidence: float, status: Status, reasons: tuple[Reason, ...]
-) -> None:
-    row = to_row("x", 1, fakes.zip_reading("12345", confidence=confidence), min_confidence=0.9)
-    assert (row.status, row.reason) == (status, reasons)
-
-
-@pytest.mark.parametrize(
-    ("reasons", "required", "status"),
-    [
-        ((Reason.NOT_IN_DIRECTORY,), False, Status.READ),
-        ((Reason.NOT_IN_DIRECTORY,), True, Status.REVIEW),
-        ((Reason.DIRECTORY_CHOICE,), True, Status.READ),
-    ],
-)
-def test_a_zip_that_is_not_listed_counts_as_read_unless_it_has_to_be(
-    reasons: tuple[Reason, ...],
-    required: bool,
-    status: Status,
-) -> None:
-    reading = fakes.zip_reading("00000", confidence=0.995, reasons=reasons)
-    row = to_row("x", 1, reading, min_confidence=0.9, require_listed=required)
-    assert (row.status, row.reason, row.confidence) == (status, reasons, 0.995)
-
-
-@given(st.lists(st.sampled_from(Reason), unique=True), st.booleans())
-def test_reasons_stand_in_one_order(reasons: list[Reason], low: bool) -> None:
-    reading = fakes.zip_reading("12345", confidence=0.1 if low else 0.9, reasons=tuple(reasons))
-    row = to_row("x", 1, reading, min_confidence=0.5)
-    assert set(row.reason) == {*reasons, *([Reason.LOW_CONFIDENCE] if low else [])}
-    assert list(row.reason) == sorted(row.reason, key=list(Reason).index)
-
-
-def test_a_runner_up_that_is_none_has_no_confidence() -> None:
-    assert ROW.runner_up_confidence is None
-    assert unread_row("x", 1, Reason.NO_INK).confidence is None
-
-
 def test_results_of_a_failed_run_do_not_replace_older_ones(tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
     write(path, [ROW])
@@ -322,45 +216,3 @@ def test_a_file_that_is_no_results_file_is_refused(tmp_path: Path, content: byte
 def test_a_missing_results_file_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
         list(read_results(tmp_path / "results.csv"))
-
-
-WRITE_TO_STDOUT = r"""
-from zipocr.results.csv_file import unread_row
-from zipocr.results.formats import open_results
-from zipocr.types import Reason
-with open_results("-") as results:
-    for page in range({pages}):
-        results.write([unread_row("\udcff \u00e4", page + 1, Reason.NO_INK)])
-"""
-
-
-def run(pages: int, stdout: int) -> subprocess.CompletedProcess[bytes]:
-    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
-    program = [sys.executable, "-P", "-c", WRITE_TO_STDOUT.format(pages=pages)]
-    return subprocess.run(
-        program, check=False, stdout=stdout, stderr=subprocess.PIPE, env=environment
-    )
-
-
-def test_standard_output_is_utf8_whatever_the_locale() -> None:
-    done = run(1, subprocess.PIPE)
-    assert done.stderr == b""
-    assert done.stdout.decode().splitlines()[1:] == ["\\xff ä,1,,,,unread,no_ink,,,,,,"]
-
-
-@pytest.mark.posix
-def test_a_full_standard_output_is_an_output_error_told_once() -> None:
-    with Path("/dev/full").open("wb") as full:
-        done = run(1, full.fileno())
-    assert done.returncode == 1
-    assert done.stderr.count(b"zipocr.errors.OutputError") == 1
-    assert b"Exception ignored" not in done.stderr
-
-
-def test_a_closed_standard_output_is_told_once() -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    done = run(1, writing)
-    os.close(writing)
-    assert done.stderr.strip().endswith(b"BrokenPipeError: [Errno 32] Broken pipe")
-    assert b"Exception ignored" not in done.stderr

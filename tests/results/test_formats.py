@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from zipocr.config import RESULT_FORMATS
 from zipocr.errors import InputError, OutputError
-from zipocr.results.csv_file import COLUMNS, Row, format_rows, to_row, unread_row
+from zipocr.results.csv_file import format_rows
 from zipocr.results.formats import (
     FORMATS,
     NAMES,
@@ -28,6 +28,7 @@ from zipocr.results.formats import (
     read_results,
     update_results,
 )
+from zipocr.results.row import COLUMNS, Row, to_row, unread_row
 from zipocr.types import Box, Reason
 
 pytest.importorskip("pyarrow")

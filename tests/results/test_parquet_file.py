@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zipocr.errors import InputError, OutputError
-from zipocr.results.csv_file import COLUMNS, Row, to_cells, to_row, unread_row
+from zipocr.results.csv_file import to_cells
 from zipocr.results.formats import open_results
+from zipocr.results.row import COLUMNS, Row, to_row, unread_row
 from zipocr.types import Box, Reason
 
 parquet = pytest.importorskip("pyarrow.parquet")

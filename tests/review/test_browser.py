@@ -19,7 +19,7 @@ from reviewing import (
 )
 
 from zipocr.results.corrections import read_corrections
-from zipocr.results.csv_file import Row
+from zipocr.results.row import Row
 from zipocr.types import Reason, Status
 
 playwright = pytest.importorskip("playwright.sync_api")

@@ -14,7 +14,7 @@ from reviewing import ROOT, row, unread, write_page
 
 from zipocr.images.lookup import Origin, SearchRoot, Sources
 from zipocr.reader import Reader
-from zipocr.results.csv_file import Row
+from zipocr.results.row import Row
 from zipocr.review.preview import (
     MAX_SIDE,
     TILE,

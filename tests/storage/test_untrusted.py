@@ -21,8 +21,9 @@ from madeup import row
 from zipocr.cli import main
 from zipocr.errors import ExitCode, InputError, OutputError, ZipocrError, printable
 from zipocr.models.model_file import save_model
-from zipocr.results.csv_file import COLUMNS, Row, format_rows
+from zipocr.results.csv_file import format_rows
 from zipocr.results.formats import open_results
+from zipocr.results.row import COLUMNS, Row
 from zipocr.storage.untrusted import MAX_DEPTH, open_plain, parse_json, read_plain
 from zipocr.types import Status
 

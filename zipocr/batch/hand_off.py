@@ -26,7 +26,7 @@ from typing import Any
 from zipocr.batch.read_files import FileResult
 from zipocr.errors import OutputError
 from zipocr.images.listing import ImageFile, stamp_of
-from zipocr.results.csv_file import to_cell
+from zipocr.results.cells import to_cell
 from zipocr.results.jsonl_file import to_json_lines
 from zipocr.storage.atomic import WholeFile, sync_folder
 from zipocr.storage.journal import Journal

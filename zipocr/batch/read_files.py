@@ -23,7 +23,8 @@ from zipocr.images.decode import read_pages, silence_decoders
 from zipocr.images.encode import write_png
 from zipocr.images.listing import ImageFile, stamped
 from zipocr.images.s3 import PATIENCE, Url
-from zipocr.results.csv_file import Row, format_rows, parse_rows, to_row, unread_row
+from zipocr.results.csv_file import format_rows, parse_rows
+from zipocr.results.row import Row, to_row, unread_row
 from zipocr.types import GrayImage, Model, Place, Reason, Trace, Unread, ZipReading
 
 T = TypeVar("T")

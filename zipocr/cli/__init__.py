@@ -91,7 +91,7 @@ class CommandGroup(click.Group):
             say("zipocr: interrupted")
             ctx.exit(ExitCode.INTERRUPTED)
         except BrokenPipeError:
-            from zipocr.results.csv_file import abandon_stdout
+            from zipocr.results.sinks import abandon_stdout
 
             # Whoever read standard output has seen enough. Python would complain about it once more
             # on its way out.

@@ -153,7 +153,7 @@ def origins() -> dict[str, object]:
     ctx = click.get_current_context(silent=True)
     if ctx is None:
         return {}
-    from zipocr.results.csv_file import to_cell
+    from zipocr.results.cells import to_cell
 
     file = ctx.find_object(ConfigFile)
     options = [each.name for each in ctx.command.params if isinstance(each, click.Option)]

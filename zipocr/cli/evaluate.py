@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from zipocr.evaluation.report.error_sheets import Tracer
     from zipocr.evaluation.report.html import Sheet
     from zipocr.images.lookup import Sources
-    from zipocr.results.csv_file import Row
+    from zipocr.results.row import Row
     from zipocr.types import Place
 
 

@@ -17,8 +17,8 @@ def check_extra(extra: str, *packages: str, need: str) -> None:
 def check_format(target: str, name: str | None = None) -> None:
     """Refuse before any work what cannot be written: unknown endings, missing packages."""
     from zipocr.errors import OutputError
-    from zipocr.results.csv_file import STDOUT
     from zipocr.results.formats import usable_format
+    from zipocr.results.sinks import STDOUT
 
     try:
         chosen = usable_format(target, name=name)

@@ -144,7 +144,7 @@ def log_outcome(outcome: FileResult) -> None:
     if not (outcome.failures or LOG.isEnabledFor(logging.DEBUG)):
         return
     from zipocr.batch.read_files import FAILURES
-    from zipocr.results.csv_file import to_cell
+    from zipocr.results.cells import to_cell
 
     failures = iter(outcome.failures)
     for row in outcome.rows:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from zipocr.errors import ExitCode
     from zipocr.images.listing import ImageFile
     from zipocr.output.shards import Parts
-    from zipocr.results.csv_file import Row
+    from zipocr.results.row import Row
 
 T = TypeVar("T")
 
@@ -111,7 +111,7 @@ class WaitNotice:
 
     def _tell(self) -> None:
         from zipocr.images.s3 import is_url
-        from zipocr.results.csv_file import to_cell
+        from zipocr.results.cells import to_cell
 
         with suppress(IndexError):  # it may just have come
             file = self._expected[0]

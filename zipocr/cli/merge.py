@@ -43,7 +43,7 @@ def merge(parts: Path, *, output: str, name: str | None, force: bool) -> None:
             "Parts are Parquet, which takes another package: pip install 'zipocr[parquet]'."
         )
     from zipocr.output.shards import find_parts
-    from zipocr.results.csv_file import STDOUT
+    from zipocr.results.sinks import STDOUT
     from zipocr.storage.atomic import refuse_existing
 
     target = Path(output)

@@ -115,7 +115,7 @@ def _serve(
 ) -> None:
     """Serve the page until Ctrl-C."""
     from zipocr.images.lookup import read_origin, sources_of
-    from zipocr.results.csv_file import sidecar_path
+    from zipocr.results.sinks import sidecar_path
     from zipocr.review.app import Review, make_app, serve_at
     from zipocr.review.claims import Claims
     from zipocr.review.preview import PreviewLoader

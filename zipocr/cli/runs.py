@@ -77,7 +77,7 @@ def facts_of(config: ScanConfig) -> dict[str, object]:
 
 def to_text(path: Path) -> str:
     """Write a path as the rows write names."""
-    from zipocr.results.csv_file import to_cell
+    from zipocr.results.cells import to_cell
 
     return to_cell(str(path))
 
@@ -144,14 +144,14 @@ class Tally:
         self.upside_down += _count_upside_down(outcome)
         room = FAILURES_NAMED - len(self.named)
         if outcome.failures and room:
-            from zipocr.results.csv_file import to_cell
+            from zipocr.results.cells import to_cell
 
             name = to_cell(outcome.rows[0].file)
             self.named.extend((name, failure) for failure in outcome.failures[:room])
 
     def take_back(self, outcome: FileResult, *, is_earlier: bool) -> None:
         """Count a file's pages no longer, since it has changed and was read again."""
-        from zipocr.results.csv_file import to_cell
+        from zipocr.results.cells import to_cell
 
         self.changed += 1
         self.counts -= Counter(outcome.counts)

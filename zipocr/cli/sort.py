@@ -66,7 +66,7 @@ def sort(
     """
     from zipocr.images.lookup import sources_of
     from zipocr.output.sort import GroupBy, check, link_or_copy, plan
-    from zipocr.results.csv_file import to_cell
+    from zipocr.results.cells import to_cell
     from zipocr.results.formats import read_results
 
     planned = plan(list(read_results(results)), sources_of(results, images), by=GroupBy(by))
@@ -88,7 +88,7 @@ def sort(
 
 def _tell(planned: Plan, would: str, done: Counter[bool], *, copy: bool) -> None:
     """Name what was not found, and say in one line what was done."""
-    from zipocr.results.csv_file import to_cell
+    from zipocr.results.cells import to_cell
 
     for name in planned.missing[:NAMED]:
         say(f"not found: {to_cell(name)}")

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from zipocr.cli.terminal import show, show_as_it_is
 from zipocr.evaluation.report.text import advice, basis
-from zipocr.results.csv_file import to_cell
+from zipocr.results.cells import to_cell
 from zipocr.types import dashed
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ def show(text: str) -> None:
 
 def show_as_it_is(text: str) -> None:
     """Write what is drawn for a terminal; its words have to be printable already."""
-    from zipocr.results.csv_file import standard_output
+    from zipocr.results.sinks import standard_output
 
     with standard_output():
         click.echo(text, nl=False)

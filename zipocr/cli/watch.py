@@ -213,7 +213,7 @@ def _watch(
 def _hand_off(orders: Orders, config: ScanConfig) -> Iterator[HandOff]:
     """Go on with the hand-over of an earlier watch; a journal without a record is removed."""
     from zipocr.batch.hand_off import HandOff
-    from zipocr.results.csv_file import sidecar_path
+    from zipocr.results.sinks import sidecar_path
     from zipocr.storage.journal import open_journal
 
     output = Path(os.path.realpath(config.output))

@@ -17,9 +17,10 @@ import numpy as np
 
 from zipocr.errors import InputError, printable
 from zipocr.evaluation.metrics import Case, Population
+from zipocr.results.cells import from_cell, to_cell
 from zipocr.results.corrections import COLUMNS as CORRECTIONS
 from zipocr.results.corrections import SampledAs, read_corrections
-from zipocr.results.csv_file import Row, from_cell, to_cell
+from zipocr.results.row import Row
 from zipocr.storage.untrusted import read_plain
 from zipocr.types import Status, dashed, eaten_zeros
 

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from zipocr.images.s3 import PATIENCE, Url, etag, is_url
-from zipocr.results.csv_file import clashing, row_names
+from zipocr.results.row import clashing, row_names
 
 SUFFIXES = frozenset(
     {

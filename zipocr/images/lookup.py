@@ -14,7 +14,9 @@ from typing import Any
 
 from zipocr.config import MAX_PIXELS_LIMIT, ScanConfig
 from zipocr.errors import InputError
-from zipocr.results.csv_file import from_cell, row_names, sidecar_path, to_cell
+from zipocr.results.cells import from_cell, to_cell
+from zipocr.results.row import row_names
+from zipocr.results.sinks import sidecar_path
 from zipocr.storage.untrusted import open_plain, parse_json, read_plain
 from zipocr.types import Status
 

@@ -19,7 +19,7 @@ from typing import TextIO
 from zipocr.errors import InputError, ZipocrError
 from zipocr.images.listing import ImageFile
 from zipocr.images.s3 import is_url
-from zipocr.results.csv_file import from_cell
+from zipocr.results.cells import from_cell
 from zipocr.storage.untrusted import open_plain
 
 PATH, FILE = "path", "file"

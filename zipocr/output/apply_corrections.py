@@ -15,9 +15,12 @@ from zipocr import __version__
 from zipocr.errors import InputError, OutputError
 from zipocr.images.lookup import named
 from zipocr.output.run import own_version, refuse_foreign_facts
+from zipocr.results.cells import to_cell
 from zipocr.results.corrections import Decision, Verdict
-from zipocr.results.csv_file import Row, format_rows, sidecar_path, to_cell, unread_row
+from zipocr.results.csv_file import format_rows
 from zipocr.results.formats import open_results, read_lines
+from zipocr.results.row import Row, unread_row
+from zipocr.results.sinks import sidecar_path
 from zipocr.storage.atomic import refuse_existing, write_whole
 from zipocr.types import ZIP_LENGTH, Place, Reason, Status, dashed
 

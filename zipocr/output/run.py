@@ -26,8 +26,10 @@ from zipocr.batch.read_files import BatchSettings, FileResult, read_stamped
 from zipocr.errors import InputError, OutputError
 from zipocr.images.listing import ImageFile, stamp_of, stamped
 from zipocr.models.model_file import model_digest
-from zipocr.results.csv_file import STDOUT, parse_rows, sidecar_path, to_cell
+from zipocr.results.cells import to_cell
+from zipocr.results.csv_file import parse_rows
 from zipocr.results.formats import ResultsWriter, open_results, update_results, usable_format
+from zipocr.results.sinks import STDOUT, sidecar_path
 from zipocr.storage.atomic import Version, refuse_existing, version_of, write_whole
 from zipocr.storage.journal import Journal, differences, open_journal
 from zipocr.storage.untrusted import open_plain, parse_json, read_plain

@@ -19,7 +19,6 @@ from zipocr.images.listing import ImageFile, stamped
 from zipocr.images.manifest import Manifest
 from zipocr.images.s3 import PATIENCE
 from zipocr.output.run import stamps_digest
-from zipocr.results.csv_file import Row
 from zipocr.results.formats import open_results
 from zipocr.results.parquet_file import (
     ROWS,
@@ -28,6 +27,7 @@ from zipocr.results.parquet_file import (
     read_rows,
     write_part,
 )
+from zipocr.results.row import Row
 from zipocr.storage.atomic import Version, version_of
 from zipocr.storage.journal import differences, open_journal
 

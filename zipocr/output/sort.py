@@ -18,7 +18,8 @@ from pathlib import Path
 
 from zipocr.errors import OutputError
 from zipocr.images.lookup import Sources
-from zipocr.results.csv_file import Row, to_cell
+from zipocr.results.cells import to_cell
+from zipocr.results.row import Row
 from zipocr.storage.atomic import WholeFile
 from zipocr.storage.untrusted import open_plain
 from zipocr.types import Status

@@ -16,7 +16,7 @@ from io import FileIO, StringIO
 from pathlib import Path
 
 from zipocr.errors import InputError, OutputError, printable
-from zipocr.results.csv_file import from_cell, to_cell
+from zipocr.results.cells import from_cell, to_cell
 from zipocr.storage.atomic import sync_folder
 from zipocr.storage.locks import is_in_place, take
 from zipocr.storage.untrusted import read_plain

@@ -14,16 +14,9 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from zipocr.errors import InputError, OutputError
-from zipocr.results.csv_file import (
-    HEADER,
-    STDOUT,
-    LineWriter,
-    Row,
-    Sink,
-    Stdout,
-    format_rows,
-    sidecar_path,
-)
+from zipocr.results.csv_file import HEADER, format_rows
+from zipocr.results.row import Row
+from zipocr.results.sinks import STDOUT, LineWriter, Sink, Stdout, sidecar_path
 from zipocr.storage.atomic import Version, WholeFile
 from zipocr.storage.untrusted import open_plain
 

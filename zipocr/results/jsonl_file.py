@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from zipocr.errors import InputError, printable
-from zipocr.results.csv_file import HEADER, LineWriter, Row, Sink, format_rows, from_cells
+from zipocr.results.csv_file import HEADER, format_rows, from_cells
+from zipocr.results.row import Row
+from zipocr.results.sinks import LineWriter, Sink
 from zipocr.results.values import to_cells, to_values
 from zipocr.storage.untrusted import open_plain, parse_json
 

@@ -17,17 +17,10 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from zipocr.errors import InputError
-from zipocr.results.csv_file import (
-    COLUMNS,
-    FEWEST_COLUMNS,
-    HEADER,
-    LineWriter,
-    Row,
-    Sink,
-    format_rows,
-    from_cells,
-)
+from zipocr.results.csv_file import HEADER, format_rows, from_cells
 from zipocr.results.csv_file import to_cells as row_to_cells
+from zipocr.results.row import COLUMNS, FEWEST_COLUMNS, Row
+from zipocr.results.sinks import LineWriter, Sink
 from zipocr.results.values import to_cells, to_values
 from zipocr.storage.atomic import written_whole
 from zipocr.storage.untrusted import open_plain, parse_json

@@ -16,16 +16,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from zipocr.errors import InputError, OutputError, printable
-from zipocr.results.csv_file import (
-    COLUMNS,
-    FEWEST_COLUMNS,
-    HEADER,
-    LineWriter,
-    Row,
-    Sink,
-    format_rows,
-    from_cells,
-)
+from zipocr.results.csv_file import HEADER, format_rows, from_cells
+from zipocr.results.row import COLUMNS, FEWEST_COLUMNS, Row
+from zipocr.results.sinks import LineWriter, Sink
 from zipocr.results.values import Value, to_cells, to_values
 from zipocr.storage.untrusted import open_plain
 

@@ -7,7 +7,7 @@ ZIP first of all, and is written as in the CSV.
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-from zipocr.results.csv_file import COLUMNS, FEWEST_COLUMNS
+from zipocr.results.row import COLUMNS, FEWEST_COLUMNS
 
 Value: TypeAlias = str | int | float | list[str] | list[float] | list[int] | None
 

@@ -24,8 +24,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.serving import BaseWSGIServer, ThreadedWSGIServer, WSGIRequestHandler
 
 from zipocr.errors import OutputError
+from zipocr.results.cells import to_cell
 from zipocr.results.corrections import is_zip
-from zipocr.results.csv_file import to_cell
 from zipocr.review.preview import PreviewLoader
 from zipocr.review.queue import Item
 from zipocr.review.session import Answer, Conflict, Refused, Session

@@ -18,7 +18,7 @@ from io import FileIO
 from pathlib import Path
 
 from zipocr.errors import OutputError
-from zipocr.results.csv_file import from_cell, to_cell
+from zipocr.results.cells import from_cell, to_cell
 from zipocr.storage.locks import take
 from zipocr.storage.untrusted import parse_json
 

@@ -18,7 +18,8 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from zipocr.errors import ZipocrError
-from zipocr.results.csv_file import Row, to_cell
+from zipocr.results.cells import to_cell
+from zipocr.results.row import Row
 from zipocr.review.words import NOT_OPENED, NOT_READ_AGAIN, WHY
 from zipocr.types import ZIP_LENGTH, GrayImage, Place, Region, Trace, Unread
 

@@ -11,7 +11,7 @@ from itertools import islice, pairwise
 from random import Random
 
 from zipocr.results.corrections import SampledAs, Verdict
-from zipocr.results.csv_file import Row
+from zipocr.results.row import Row
 from zipocr.types import Status, dashed
 
 

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from zipocr.evaluation.metrics import Case, Evaluation, Figures
-from zipocr.results.csv_file import to_cell
+from zipocr.results.cells import to_cell
 from zipocr.types import dashed
 
 DECIMALS = 6

@@ -9,7 +9,7 @@ from zipocr.evaluation.metrics import Case
 from zipocr.evaluation.report.html import Sheet
 from zipocr.images.decode import read_pages
 from zipocr.images.encode import encode_webp
-from zipocr.results.csv_file import to_cell
+from zipocr.results.cells import to_cell
 from zipocr.types import GrayImage, Trace, Unread, dashed
 
 

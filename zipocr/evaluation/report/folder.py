@@ -14,7 +14,7 @@ from zipocr.evaluation.metrics import Evaluation
 from zipocr.evaluation.report.as_json import to_facts
 from zipocr.evaluation.report.figures import overview_figure
 from zipocr.evaluation.report.html import Sheet, to_html
-from zipocr.results.csv_file import to_cell
+from zipocr.results.cells import to_cell
 from zipocr.storage.atomic import write_whole, written_whole
 
 PAGE, FACTS, PICTURE = "report.html", "report.json", "report.png"

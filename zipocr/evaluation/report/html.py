@@ -23,7 +23,7 @@ from zipocr.evaluation.report.figures import (
     reliability_figure,
     to_svg,
 )
-from zipocr.results.csv_file import to_cell
+from zipocr.results.cells import to_cell
 from zipocr.types import dashed
 
 if TYPE_CHECKING:
