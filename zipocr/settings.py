@@ -12,7 +12,7 @@ from zipocr.classify import normalize, svc
 from zipocr.classify import probabilities as scores
 from zipocr.line import line_image as strip
 from zipocr.preprocess import binarize as threshold
-from zipocr.preprocess import clean
+from zipocr.preprocess import gaps, rules, specks, text_height
 from zipocr.preprocess import page as prepare
 from zipocr.segment import regions, seams
 
@@ -23,17 +23,21 @@ SETTINGS: Mapping[str, object] = {
     "text_height.wanted": prepare.TEXT_HEIGHT,
     "text_height.range": (prepare.MIN_TEXT_HEIGHT, prepare.MAX_TEXT_HEIGHT),
     "text_height.min_halved": prepare.MIN_HALVED_HEIGHT,
-    "text_height.ink_share": clean.TWO_THIRDS,
-    "text_height.line_share": clean.LINE_SHARE,
-    "text_height.enclosed": (clean.ENCLOSED_HEIGHT, clean.HOLLOW_SHARE, clean.FALLBACK_HEIGHT),
+    "text_height.ink_share": text_height.TWO_THIRDS,
+    "text_height.line_share": text_height.LINE_SHARE,
+    "text_height.enclosed": (
+        text_height.ENCLOSED_HEIGHT,
+        text_height.HOLLOW_SHARE,
+        text_height.FALLBACK_HEIGHT,
+    ),
     "page.smoothing": prepare.SMOOTHING,
     "page.max_enlargement": prepare.MAX_ENLARGEMENT,
-    "specks.size": (clean.SPECK, clean.MIN_HEIGHT, clean.MIN_AREA),
-    "specks.max_components": clean.MAX_COMPONENTS,
-    "rules.length": (clean.RULE_RUN, clean.RULE_LENGTH, clean.BAR_LENGTH, clean.BORDER_LENGTH),
-    "rules.stroke": (clean.MAX_STROKE, clean.RULE_THICKNESS, clean.STRAIGHTNESS),
-    "rules.fit": (clean.MIN_SUPPORT, clean.FITS, clean.TANGENT),
-    "gaps.mended": clean.MENDED_GAP,
+    "specks.size": (specks.SPECK, text_height.MIN_HEIGHT, text_height.MIN_AREA),
+    "specks.max_components": specks.MAX_COMPONENTS,
+    "rules.length": (rules.RULE_RUN, rules.RULE_LENGTH, rules.BAR_LENGTH, rules.BORDER_LENGTH),
+    "rules.stroke": (rules.MAX_STROKE, rules.RULE_THICKNESS, rules.STRAIGHTNESS),
+    "rules.fit": (rules.MIN_SUPPORT, rules.FITS, rules.TANGENT),
+    "gaps.mended": gaps.MENDED_GAP,
     "line_image.height": (strip.LINE_HEIGHT, strip.DIGIT_HEIGHT),
     "line_image.margin": strip.MARGIN,
     "line_image.length": (strip.MIN_LENGTH, strip.MAX_LENGTH),

@@ -8,8 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from zipocr.preprocess.clean import bridge_gaps, estimate_text_height, remove_rules, remove_specks
 from zipocr.preprocess.components import Components
+from zipocr.preprocess.gaps import bridge_gaps
+from zipocr.preprocess.rules import remove_rules
+from zipocr.preprocess.specks import remove_specks
+from zipocr.preprocess.text_height import estimate_text_height
 from zipocr.types import InkMask
 
 TEXT = "02346"
@@ -252,7 +255,7 @@ def test_mending_only_adds_ink_and_changes_no_input(ink: InkMask, height: float)
 
 def test_what_has_too_many_components_is_no_writing(monkeypatch):
     assert height_of(WRITTEN.ink) > 0
-    monkeypatch.setattr("zipocr.preprocess.clean._MAX_COMPONENTS", len(WRITTEN.boxes) - 1)
+    monkeypatch.setattr("zipocr.preprocess.text_height._MAX_COMPONENTS", len(WRITTEN.boxes) - 1)
     assert height_of(WRITTEN.ink) == 0
 
 

@@ -4,8 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from zipocr.attempt import Attempt, Fused
-from zipocr.preprocess.clean import bridge_gaps, estimate_text_height, remove_rules, remove_specks
+from zipocr.preprocess.gaps import bridge_gaps
 from zipocr.preprocess.page import PreparedPage, prepare, to_ink_page
+from zipocr.preprocess.rules import remove_rules
+from zipocr.preprocess.specks import remove_specks
+from zipocr.preprocess.text_height import estimate_text_height
 from zipocr.reader import Reader
 from zipocr.training.benchmark.measure import Crop, Judge, default_threshold, read_crops
 from zipocr.training.benchmark.metrics import Pair
