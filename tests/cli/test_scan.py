@@ -800,11 +800,35 @@ def test_an_output_among_the_inputs_is_not_called_an_image(tmp_path: Path) -> No
     assert "is one of the files to read" in " ".join(result.stderr.split())
 
 
-def test_inputs_that_are_read_twice_are_named(tmp_path: Path) -> None:
+def test_files_that_are_read_twice_are_named(tmp_path: Path) -> None:
     save(tmp_path / "a" / "b" / "c.png")
     result = invoke("scan", tmp_path / "a", tmp_path / "a" / "b")
-    assert f"{tmp_path / 'a' / 'b'} is in {tmp_path / 'a'}" in result.stderr
+    assert "warning: a/b/c.png and b/c.png are the same file; it is read twice\n" in result.stderr
+    assert result.stdout.count("c.png") == 2
     assert "warning" not in invoke("scan", tmp_path / "a").stderr
+    assert "warning" not in invoke("scan", tmp_path / "a", tmp_path / "a").stderr
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("kind", ["link to a file", "link to a folder", "hard link"])
+def test_a_file_under_two_unrelated_paths_is_named(tmp_path: Path, kind: str) -> None:
+    image = save(tmp_path / "a" / "x.png")
+    save(tmp_path / "a" / "y.png")
+    other = tmp_path / "b"
+    if kind == "hard link":
+        other.mkdir()
+        (other / "z.png").hardlink_to(image)
+    elif kind == "link to a file":
+        other.mkdir()
+        (other / "z.png").symlink_to(image)
+    else:
+        other.symlink_to(tmp_path / "a")
+    told = invoke("scan", tmp_path / "a", other).stderr
+    if kind == "link to a folder":
+        assert "a/x.png and b/x.png are the same file, and 1 more like it; each is read" in told
+    else:
+        assert "a/x.png and b/z.png are the same file; it is read twice" in told
+    assert "warning" not in invoke("scan", tmp_path / "a", other, "--quiet").stderr
 
 
 def test_to_watch_takes_an_output() -> None:

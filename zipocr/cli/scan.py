@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from zipocr.batch.read_files import BatchSettings
     from zipocr.errors import ExitCode
+    from zipocr.images.listing import ImageFile
     from zipocr.output.run import Output, Progress
 
 
@@ -307,8 +308,9 @@ def _scan(paths: Sequence[Path], config: ScanConfig) -> ExitCode:
     # A model that cannot be used, or cannot promise so few errors, is refused before a header is
     # out.
     least_confidence(load_model(config.model), settings)
-    _warn_of_nested(paths, config)
     listing = list_inputs(paths, exclude=config.debug)
+    if len(paths) > 1:
+        _warn_of_repeated(listing.files, config)
     identity = identify("scan", settings, limits_of(config), list_digest(listing.files))
     if config.resume and (counts := completed(config.output, identity, listing.files)) is not None:
         tell([f"{config.output} is complete already"], config)
@@ -349,14 +351,15 @@ def _tell_what_next(config: ScanConfig) -> None:
     tell([f"wrote {to_text(Path(config.output))}; next: {review} ({promise})"], config)
 
 
-def _warn_of_nested(paths: Sequence[Path], config: ScanConfig) -> None:
-    """Say which inputs are read twice, since they are under several PATHs."""
-    places = {path.resolve(): None for path in paths}
-    for inner in places:
-        for outer in inner.parents:
-            if outer in places:
-                inside = f"{to_text(inner)} is in {to_text(outer)}"
-                tell([f"warning: {inside}, so its files are read twice"], config)
+def _warn_of_repeated(files: Sequence[ImageFile], config: ScanConfig) -> None:
+    """Warn of files that several PATHs lead to: each name has its row."""
+    from zipocr.images.listing import find_repeated
+
+    if repeated := find_repeated(files):
+        first, second = (to_text(Path(name)) for name in repeated[0])
+        others = len(repeated) - 1
+        rest = f", and {others} more like it; each is" if others else "; it is"
+        tell([f"warning: {first} and {second} are the same file{rest} read twice"], config)
 
 
 def _read(

@@ -164,6 +164,25 @@ def _is_image(path: str) -> bool:
     return bool(stem) and not stem.endswith(os.sep) and f".{suffix.lower()}" in SUFFIXES
 
 
+def find_repeated(files: Iterable[ImageFile]) -> list[tuple[str, str]]:
+    """Find files that are listed under several names, by links or by overlapping folders.
+
+    Returns
+    -------
+    list of (str, str)
+        The first name of such a file and each further one, in the order of the list.
+    """
+    seen: dict[tuple[int, int], str] = {}
+    repeated: list[tuple[str, str]] = []
+    for file in files:
+        with suppress(OSError, ValueError):
+            found = os.stat(file.place)  # noqa: PTH116 - a `Path` takes as long as the call
+            first = seen.setdefault((found.st_dev, found.st_ino), file.name)
+            if first != file.name:
+                repeated.append((first, file.name))
+    return repeated
+
+
 def stamp_of(place: str, *, patience: float = PATIENCE) -> str:
     """Tell a file from a later one of the same name, without reading it.
 
