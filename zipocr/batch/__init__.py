@@ -1,1 +1,1 @@
-"""Reading of many files, in order and on any backend."""
+"""Reading many files, in order, on any backend."""

@@ -1,6 +1,6 @@
 """The choice between reading in this process and in worker processes.
 
-What it imports it imports when it is asked: the commands are to start quickly.
+Imports happen inside the functions, so that the commands start quickly.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from zipocr.batch.backends.processes import ProcessBackend
     from zipocr.images.listing import ImageFile
 
-# At most this many small images are read sooner than further processes have started.
+# Up to this many small images are read faster than worker processes start.
 SERIAL_UP_TO = 12
 
 
@@ -27,20 +27,20 @@ def choose_local(
     timeout: float | None = None,
     max_memory: int | None = None,
 ) -> Backend:
-    """Make the backend that reads this number of files soonest.
+    """Create the backend that reads this number of files fastest.
 
-    Further processes are started only where they can pay, where a limit is asked for that a process
-    cannot set itself, or where a file may need one.
+    Worker processes are used if they pay off, if a limit is asked for that a process cannot set for
+    itself, or if a file may need one.
 
     Parameters
     ----------
     files : iterable of ImageFile
     count : int
-        How many they are.
+        Their number.
     jobs : int
-        Processes; 0 is one per usable core.
+        Number of processes; 0 is one per usable core.
     timeout, max_memory : optional
-        Seconds and bytes that a page may take; None takes the worker processes' own limits.
+        Limits per page, in seconds and bytes; None takes the defaults of the worker processes.
     """
     is_limited = timeout is not None or max_memory is not None
     if not is_limited and _are_light(files, count):
@@ -53,7 +53,7 @@ def choose_local(
 def make_workers(
     most: int, *, jobs: int = 0, timeout: float | None = None, max_memory: int | None = None
 ) -> ProcessBackend:
-    """Make the backend of several processes, at most `most`; the rest is as for `choose_local`."""
+    """Create the backend for at most `most` processes; the rest is as for `choose_local`."""
     from zipocr.batch.backends import usable_cores
     from zipocr.batch.backends.processes import DEFAULT_TIMEOUT, ProcessBackend
 
@@ -65,14 +65,14 @@ def make_workers(
 
 
 def memory_limit(asked: int | None) -> int | None:
-    """Give the limit to a worker's memory: the default only where the system can set one."""
+    """Return the memory limit of a worker: the default only if the system supports one."""
     from zipocr.batch.backends.processes import DEFAULT_MAX_MEMORY
 
     return asked or (DEFAULT_MAX_MEMORY if find_spec("resource") else None)
 
 
 def _are_light(files: Iterable[ImageFile], count: int) -> bool:
-    """Tell whether files are few, and none can hang or blow up the process that reads it."""
+    """Return whether the files are few, and none can hang or exhaust the process that reads it."""
     from zipocr.images.decode import is_light
 
     return count <= SERIAL_UP_TO and all(is_light(file.path) for file in files)

@@ -1,12 +1,12 @@
-"""Hands finished files over: a program is run for each, and the file is put into a folder.
+"""Hand-over of finished files: run a program for each, and move the file into a folder.
 
-Each step is written to a journal before it is taken and after it, so that whatever ends a watch,
-the next one knows how far each file is:
+Each step is journaled before and after it is taken, so that the next watch knows the state of each
+file, however this one ends:
 
-- a program that was started and whose end is unknown is not started again, since it may have done
-  its work; one that failed, hung or could not be started is tried again at the next start;
-- a file is moved by renaming it over a name that was reserved for it: it is never in no place, and
-  never replaces another. On another disk it is copied whole before it is removed.
+- A program that was started and whose end is unknown is not run again, since it may have done its
+  work. One that failed, hung or could not be started is run again at the next start.
+- A file is moved by renaming it over a name reserved for it, so that it always exists somewhere
+  and never replaces another. To another disk it is copied completely before it is removed.
 """
 
 import filecmp
@@ -34,12 +34,12 @@ from zipocr.storage.untrusted import open_plain
 from zipocr.types import Status
 
 END_SECONDS = 1.0
-"""How long a program may take to end when it is told to."""
+"""Seconds that a program may take to end after a signal."""
 PATH_VARIABLE = "ZIPOCR_PATH"
 
 
 class Step(StrEnum):
-    """How far a file is."""
+    """The last step taken for a file."""
 
     STARTED = "started"
     ENDED = "ended"
@@ -54,13 +54,13 @@ class Orders:
     Attributes
     ----------
     done : Path or None
-        Folder of the folders that they are put into, by status.
+        Folder whose subfolders, named by status, the files are moved to.
     is_link : bool
-        Link them instead of moving them.
+        Whether to link the files instead of moving them.
     program : sequence of str
         Program to run for each, and its arguments; empty for none.
     timeout : float
-        Seconds that it may take.
+        Time limit of the program in seconds.
     """
 
     done: Path | None = None
@@ -70,7 +70,7 @@ class Orders:
 
 
 def numbered(name: str, number: int) -> str:
-    """Give a name a number, unless it is the first one.
+    """Add a number to a name, unless it is the first one.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def numbered(name: str, number: int) -> str:
 
 
 def folder_of(result: FileResult) -> str:
-    """Name the folder of a file: the status of its pages, ``review`` where they differ."""
+    """Return the folder of a file: the status of its pages, or ``review`` if they differ."""
     statuses = {row.status for row in result.rows}
     return statuses.pop().value if len(statuses) == 1 else Status.REVIEW.value
 
@@ -91,25 +91,26 @@ _OVER: Mapping[str, Any] = {"step": Step.PLACED}
 
 
 class Trouble(Exception):  # noqa: N818 - told, and the watch goes on
-    """What kept a file from being handed over."""
+    """Raised if a file cannot be handed over; the message says why."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class HandOff:
-    """Hands files over, and remembers how far each is.
+    """Hand-over of files, with the last step of each.
 
     Attributes
     ----------
     orders : Orders
         What to do.
     journal : Journal or None
-        Open; what it holds is gone on with. None where there are no orders, and never were.
+        Open; its unfinished files are continued. None if there are no orders and never were.
     tell : callable
-        Told what could not be done, in a sentence.
+        Called with a sentence about each failure.
     moved : set of str
-        Names of rows whose files have been moved away: another file may arrive under the same name.
+        Row names of files that were moved away, so that another file may arrive under the same
+        name.
     done, failed : int
-        How many files were handed over since the start, and how many could not be.
+        Numbers of files handed over since the start, and of failures.
     """
 
     orders: Orders
@@ -122,24 +123,24 @@ class HandOff:
     _unfinished: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        """Read how far each file is."""
+        """Read the last step of each file from the journal."""
         for _, record in self.journal.records() if self.journal else ():
             self._keep(record)
 
     def row_name(self, name: str) -> str:
-        """Name the rows of a file that has arrived as no file is named that was moved away."""
+        """Return a row name for an arrived file that no moved file has used."""
         names = (numbered(name, number) for number in count(1))
         return next(own for own in names if not self._is_taken(own))
 
     def source_name(self, name: str) -> str:
-        """Give the name under which a file arrived, by the name of its rows."""
+        """Return the name under which a file arrived, from its row name."""
         path = PurePosixPath(name)
         stem, mark, _ = path.stem.rpartition("~")
         first = str(path.with_name(stem + path.suffix)) if mark and stem else name
         return first if self._is_taken(first) else name
 
     def _is_taken(self, name: str) -> bool:
-        """Tell whether a file of this name was moved away, by this watch or another one."""
+        """Return whether a file of this name was moved away, by this watch or another one."""
         done = self.orders.done
         if name in self.moved:
             return True
@@ -148,7 +149,7 @@ class HandOff:
         return any(os.path.lexists(done / status / name) for status in Status)
 
     def is_over(self, name: str, stamp: str) -> bool:
-        """Tell whether nothing is left to do for a file."""
+        """Return whether nothing is left to do for a file."""
         last = self._last.get((name, stamp), {})
         if last.get("step") == Step.PLACED:
             return True
@@ -156,14 +157,14 @@ class HandOff:
         return self.orders.done is None and is_run
 
     def hand_over(self, file: ImageFile, stamp: str, result: FileResult) -> None:
-        """Do what is left to do for a file; trouble is told, and the file stays where it is.
+        """Do the remaining steps for a file; on failure it is reported and stays where it is.
 
         Parameters
         ----------
         file : ImageFile
-            Where it is, and the name of its rows.
+            Its path and row name.
         stamp : str
-            What it had when it was read: a file that has changed since is left alone.
+            Its stamp when it was read; a file that has changed since is left alone.
         result : FileResult
             What was read.
 
@@ -189,7 +190,7 @@ class HandOff:
         self.tell(f"not handed over: {to_cell(file.name)}: {why}")
 
     def _is_there(self, file: ImageFile, stamp: str) -> bool:
-        """Tell whether a file is to be handed over, or was moved just before a watch ended."""
+        """Return whether a file is to be handed over, or was moved just before a watch ended."""
         if stamp_of(file.place) == stamp:
             return True
         last = self._last.get((file.name, stamp), {})
@@ -200,7 +201,7 @@ class HandOff:
         return False
 
     def _note(self, name: str, stamp: str, step: Step, **facts: Any) -> None:
-        """Write down a step; it is on the disk when this returns."""
+        """Record a step in the journal; it is on disk when this returns."""
         record = {"name": name, "stamp": stamp, "step": step, **facts}
         if self.journal:
             self.journal.append(record)
@@ -210,7 +211,7 @@ class HandOff:
     def _keep(self, record: Mapping[str, Any]) -> None:
         self._last[record["name"], record["stamp"]] = record
         name, is_placed = record["name"], record["step"] == Step.PLACED
-        if is_placed:  # there may be very many
+        if is_placed:  # there may be very many files
             self._last[name, record["stamp"]] = _OVER
         if is_placed and not record.get("is_link"):
             self.moved.add(name)
@@ -222,7 +223,7 @@ class HandOff:
         )
 
     def _run(self, file: ImageFile, stamp: str, result: FileResult) -> None:
-        """Run the program, unless it has been."""
+        """Run the program, unless it has been run."""
         last = self._last.get((file.name, stamp), {})
         if not self.orders.program or self._has_run(last):
             return
@@ -246,7 +247,7 @@ class HandOff:
             raise Trouble(f"{program} ended with {code}; tried again at the next start")
 
     def _place(self, done: Path, file: ImageFile, stamp: str, folder: str) -> None:
-        """Move or link a file to its place."""
+        """Move or link a file to its folder."""
         source = Path(file.place)
         if not stat.S_ISREG(source.lstat().st_mode):
             raise Trouble("it is a link, a pipe or a folder, and stays where it is")
@@ -268,7 +269,7 @@ class HandOff:
         self._note(file.name, stamp, Step.PLACED, place=place, is_link=self.orders.is_link)
 
     def _is_copied(self, done: Path, file: ImageFile, stamp: str) -> bool:
-        """Tell whether a file was copied to another disk just before a watch ended."""
+        """Return whether a file was copied to another disk just before a watch ended."""
         last = self._last.get((file.name, stamp), {})
         if self.orders.is_link or last.get("step") != Step.PLACING:
             return False
@@ -278,7 +279,7 @@ class HandOff:
         return filecmp.cmp(file.place, target, shallow=False)
 
     def _is_free(self, target: Path, file: ImageFile, stamp: str, place: str) -> bool:
-        """Tell whether a name is free, or was reserved for this file and not taken."""
+        """Return whether a name is free, or reserved for this file and unused."""
         if not os.path.lexists(target):
             return True
         last = self._last.get((file.name, stamp), {})
@@ -287,7 +288,7 @@ class HandOff:
 
 
 def link(source: Path, target: Path, _: str) -> bool:
-    """Link a file; False where something else has the name meanwhile."""
+    """Link a file; return False if the name has been taken meanwhile."""
     try:
         os.link(source, target)
     except FileExistsError:
@@ -300,12 +301,12 @@ def link(source: Path, target: Path, _: str) -> bool:
 
 
 def move(source: Path, target: Path, stamp: str) -> bool:
-    """Move a file over the name that is reserved for it; False where the name is taken meanwhile.
+    """Move a file to its reserved name; return False if that has been taken meanwhile.
 
     Raises
     ------
     Trouble
-        If another file has come into its place meanwhile: that one stays.
+        If another file has replaced it meanwhile; that one stays.
     """
     if not _reserve(target):
         return False
@@ -336,7 +337,7 @@ def _reserve(target: Path) -> bool:
 
 
 def _put_back(target: Path, source: Path) -> None:
-    """Put back a file that was not the one that was read."""
+    """Move back a file that turned out not to be the one that was read."""
     with suppress(FileExistsError):
         os.link(target, source)
         target.unlink()
@@ -344,7 +345,7 @@ def _put_back(target: Path, source: Path) -> None:
 
 
 def _copy_over(source: Path, target: Path, stamp: str) -> None:
-    """Copy a file to another disk, whole, and remove it if it is still the one that was read."""
+    """Copy a file to another disk, and remove it if it is still the one that was read."""
     part = target.with_name(f".{target.name}.part")
     try:
         with open_plain(source) as found, WholeFile(part) as file:
@@ -361,7 +362,7 @@ def _copy_over(source: Path, target: Path, stamp: str) -> None:
 
 
 def _has_size(path: Path, stamp: str) -> bool:
-    """Tell whether a file is as large as one was; not all disks keep its time as exactly."""
+    """Compare sizes only, since file systems store times with different precision."""
     return stamp_of(str(path)).partition("-")[0] == stamp.partition("-")[0]
 
 
@@ -378,23 +379,23 @@ def run_program(program: Sequence[str], told: bytes, *, path: str, timeout: floa
     program : sequence of str
         Its name and its arguments.
     told : bytes
-        What it gets on standard input.
+        Its standard input.
     path : str
-        What it gets as `PATH_VARIABLE`.
+        Value of the environment variable `PATH_VARIABLE`.
     timeout : float
-        Seconds after which it is stopped, with all that it has started.
+        Seconds after which it is stopped, with all its child processes.
 
     Returns
     -------
     int or str
-        Its exit status, or in words why there is none.
+        Its exit status, or a description of why there is none.
     """
     environment = {**os.environ, PATH_VARIABLE: os.path.abspath(path)}  # noqa: PTH100 - links stay
     try:
         process = subprocess.Popen(
             list(program),
             stdin=subprocess.PIPE,
-            stdout=2,  # what it says is talk, and standard output is for data
+            stdout=2,  # its messages are for people, and standard output is for data
             env=environment,
             start_new_session=True,
         )
@@ -410,7 +411,7 @@ def run_program(program: Sequence[str], told: bytes, *, path: str, timeout: floa
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
-    """End a program that is still at work, and all that it has started."""
+    """Stop a running program and all its child processes."""
     if process.poll() is not None:
         return
     for end in (process.terminate, process.kill):

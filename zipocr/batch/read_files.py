@@ -1,7 +1,7 @@
-"""Files in, outcomes out: reads every page of every file through a backend, in order.
+"""Reading every page of every file through a backend, in order.
 
-It knows no command line and no terminal. Trouble with one file is part of its outcome; only trouble
-with the model, the workers or the output ends a batch.
+Errors of one file are part of its result; only errors of the model, the workers or the output end a
+batch.
 """
 
 import re
@@ -42,9 +42,7 @@ FAILURES = frozenset(
     }
 )
 FAILED = "failed"
-"""What a page counts as that could not be had for one of these reasons.
-
-Others count as the status of their row.
+"""What a page counts as if it could not be opened; other pages count by their status.
 """
 
 _LOSSES = {
@@ -53,33 +51,32 @@ _LOSSES = {
     LossKind.DIED: Reason.WORKER_DIED,
 }
 _SHEET_NAME_LENGTH = 80
-# So many pages are read at once at most, and no more where they have so many pixels or it took so
-# many seconds to decode them: who waits hears nothing meanwhile, and would take slow files for one
-# that hangs.
+# Maximum number, pixels and decoding time of pages read together: meanwhile the scheduler gets no
+# message, and would take slow files for one that hangs.
 AT_ONCE, PIXELS_AT_ONCE, SECONDS_AT_ONCE = 16, 2_000_000, 0.25
 
 
 class PageReader(Protocol):
-    """What a batch asks of a reader."""
+    """The interface of a reader in a batch."""
 
     def read(self, page: GrayImage) -> ZipReading | Unread:
         """Read a page."""
 
     def read_each(self, pages: Sequence[GrayImage]) -> Sequence[ZipReading | Unread]:
-        """Read several pages as `read` does, and sooner."""
+        """Read several pages as `read` does, but faster."""
 
     def trace(self, page: GrayImage) -> Trace:
-        """Read a page and keep every step."""
+        """Read a page and return every step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchSettings:
-    """What the reading processes need to know; plain values, so that it can be sent to them.
+    """The settings of the reading processes; plain values, to be sent to them.
 
-    ``min_confidence`` None takes the model's threshold for ``max_error``; ``directory`` is the
-    user's own list of ZIPs, None the packaged one; ``debug`` is the folder for the debug pictures.
-    ``patience`` is how many seconds a file on S3 may take to come. With ``require_listed`` no ZIP
-    counts as read that the directory does not list.
+    ``min_confidence`` None takes the model's threshold for ``max_error``. ``directory`` is the
+    user's own list of ZIP codes, None the packaged one. ``debug`` is the folder for debug pictures.
+    ``patience`` is the time limit for fetching a file from S3, in seconds. With ``require_listed``,
+    a ZIP that is not in the directory never counts as read.
     """
 
     model: str
@@ -95,11 +92,10 @@ class BatchSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class FileResult:
-    """Outcome of a file or some of its pages: a status for each page, a message for each failure.
+    """The result of a file or some of its pages: a status per page, a message per failure.
 
-    ``lines`` are its rows as they are written: made where the page is read, they leave little to do
-    for the one process that gathers all outcomes. Without slots, it comes from there in less than
-    half the time.
+    ``lines`` are its rows as CSV, formatted in the worker to relieve the one process that collects
+    all results. Without slots, unpickling takes less than half the time.
     """
 
     lines: str
@@ -108,7 +104,7 @@ class FileResult:
 
     @classmethod
     def of(cls, rows: Iterable[Row], failures: Iterable[str] = ()) -> Self:
-        """Make ready what is to be written."""
+        """Make the result of some rows."""
         rows = tuple(rows)
         counts = tuple(
             FAILED if FAILURES.intersection(row.reason) else row.status.value for row in rows
@@ -117,13 +113,13 @@ class FileResult:
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """A row for each page, as they are read back."""
+        """One row per page, parsed from the lines."""
         return tuple(parse_rows(self.lines))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileReader:
-    """Reads all pages of files; a process makes one and keeps it."""
+    """Reader of all pages of files; each process makes one."""
 
     reader: PageReader
     min_confidence: float
@@ -138,7 +134,7 @@ class FileReader:
         Parameters
         ----------
         file : ImageFile
-            Where it lies, and its name in the rows.
+            Its path, and its name in the rows.
 
         Returns
         -------
@@ -155,16 +151,16 @@ class FileReader:
         Parameters
         ----------
         task : ImageFile
-            Where it lies, and its name in the rows.
+            Its path, and its name in the rows.
         first : int
-            The page to begin with.
+            First page to read.
         begin : callable
-            Called before each page, when it is known that there is one.
+            Called before each page, once the page is known to exist.
 
         Yields
         ------
         Outcome
-            Of one page each.
+            One per page.
         """
         for number, page in self._pages(task, first=first, begin=begin):
             reading = page if isinstance(page, Unread) else self._reading(task, number, page)
@@ -172,7 +168,7 @@ class FileReader:
 
     @property
     def at_once(self) -> int:
-        """As many files are best read together; pages that are drawn are read one by one."""
+        """Number of files to read together; pages to be drawn are read one by one."""
         return AT_ONCE if self.debug is None else 1
 
     def together(self, tasks: Sequence[ImageFile]) -> Iterator[list[tuple[int, FileResult]]]:
@@ -185,14 +181,14 @@ class FileReader:
         Yields
         ------
         list of int and Outcome
-            The place of a file among the tasks, and the outcome of one of its pages; of all pages
-            that were read at once.
+            For all pages read at once, the index of the file among the tasks and the result of the
+            page.
         """
         for some in _few(self._pages_of(tasks)):
             known = self._read_each([page for *_, page in some if not isinstance(page, Unread)])
             outcomes = self._outcomes(tasks, some, known)
             yield from [list(outcomes)] if known else ([one] for one in outcomes)
-            # The next pages are to find the memory that these took.
+            # Free the memory of these pages for the next ones.
             some.clear()
 
     def _outcomes(
@@ -201,7 +197,7 @@ class FileReader:
         some: Sequence[tuple[int, int, GrayImage | Unread]],
         known: Iterator[ZipReading | Unread] | None,
     ) -> Iterator[tuple[int, FileResult]]:
-        """What became of some pages; those of which it is not known yet are read, one by one."""
+        """Return the results of some pages; those not known yet are read one by one."""
         for place, number, page in some:
             reading = (
                 page
@@ -221,7 +217,7 @@ class FileReader:
     def _pages(
         self, task: ImageFile, *, first: int = 1, begin: Callable[[], None] = lambda: None
     ) -> Iterator[tuple[int, GrayImage | Unread]]:
-        """Decode the pages of a file, one at a time, each with its number."""
+        """Decode the pages of a file one at a time, with their numbers."""
         path = task.path
         if isinstance(path, Url):
             path = replace(path, patience=self.patience)
@@ -235,8 +231,7 @@ class FileReader:
     def _read_each(self, pages: Sequence[GrayImage]) -> Iterator[ZipReading | Unread] | None:
         """Read several pages at once.
 
-        None where each is to be read by itself, to be drawn, or so that a fault is that of one
-        page.
+        None if each must be read alone: to be drawn, or to attribute an error to one page.
         """
         found = None if self.debug else _attempt(partial(self.reader.read_each, pages))
         return None if found is None or isinstance(found, Unread) else iter(found)
@@ -260,7 +255,7 @@ class FileReader:
         return FileResult.of([row], failures)
 
     def _read(self, page: GrayImage, name: str, number: int) -> ZipReading | Unread:
-        """Read, and draw from the very trace that gave the answer."""
+        """Read a page, and draw it from the same trace."""
         if self.debug is None:
             return self.reader.read(page)
         from zipocr.drawing.debug_sheet import draw_sheet
@@ -275,7 +270,7 @@ class FileReader:
 def _few(
     pages: Iterable[tuple[int, int, GrayImage | Unread]],
 ) -> Iterator[list[tuple[int, int, GrayImage | Unread]]]:
-    """Group pages that are read at once."""
+    """Group pages to read at once."""
     some, size, began = [], 0, monotonic()
     for one in pages:
         some.append(one)
@@ -289,7 +284,7 @@ def _few(
 
 
 def _attempt(work: Callable[[], T]) -> T | Unread:
-    """Do what no page may stop. Only what a user can cure for all pages ends the batch."""
+    """Contain the failure of a page; only errors that a user can fix end the batch."""
     try:
         return work()
     except ZipocrError:
@@ -305,12 +300,12 @@ def _attempt(work: Callable[[], T]) -> T | Unread:
 
 
 def _lost_page(file: ImageFile, number: int, loss: Loss) -> FileResult:
-    """Stand in for a page whose process hung or died."""
+    """Make the result of a page whose process hung or died."""
     return FileResult.of([unread_row(file.name, number, _LOSSES[loss.kind])], [loss.detail])
 
 
 def joined(outcomes: Iterable[FileResult]) -> FileResult:
-    """Put outcomes of pages together."""
+    """Join results of pages."""
     parts = tuple(outcomes)
     if len(parts) == 1:
         return parts[0]
@@ -322,7 +317,7 @@ def joined(outcomes: Iterable[FileResult]) -> FileResult:
 
 
 def sheet_name(name: str, page: int) -> str:
-    """Name the debug picture of a page.
+    """Return the file name of the debug picture of a page.
 
     Parameters
     ----------
@@ -334,9 +329,8 @@ def sheet_name(name: str, page: int) -> str:
     Returns
     -------
     str
-        A plain ASCII file name, readable at its front, told apart at its end by a hash of the whole
-        name: also where long names are cut or a file system does not distinguish upper and lower
-        case.
+        An ASCII file name: a readable start, and a hash of the full name at the end. It is unique
+        even if long names are cut or the file system ignores case.
     """
     readable = re.sub(r"[^A-Za-z0-9._-]+", "_", name.replace("/", "__")).lstrip(".-")[
         :_SHEET_NAME_LENGTH
@@ -346,7 +340,7 @@ def sheet_name(name: str, page: int) -> str:
 
 
 def start_reading(settings: BatchSettings) -> FileReader:
-    """Load the model and make this process ready to read: the way every process of a batch begins.
+    """Load the model and prepare this process for reading, as every process of a batch does.
 
     Parameters
     ----------
@@ -361,7 +355,7 @@ def start_reading(settings: BatchSettings) -> FileReader:
     Raises
     ------
     ModelError
-        If the model cannot be used or cannot promise so few errors.
+        If the model cannot be used or cannot promise the error rate.
     """
     from zipocr.models.model_file import load_model
     from zipocr.reader import Reader
@@ -388,12 +382,12 @@ def start_reading(settings: BatchSettings) -> FileReader:
 
 
 def least_confidence(model: Model, settings: BatchSettings) -> float:
-    """Return the confidence from which a ZIP counts as read: given, or the model's for an error.
+    """Return the confidence threshold: the one given, or the model's for the error rate.
 
     Raises
     ------
     ModelError
-        If the model cannot promise so few errors.
+        If the model cannot promise the error rate.
     """
     from zipocr.decode.acceptance import acceptance_threshold
 
@@ -403,11 +397,11 @@ def least_confidence(model: Model, settings: BatchSettings) -> float:
 
 
 def use_one_thread() -> None:
-    """Bind this process's numerical libraries to one thread each, and keep the decoders quiet.
+    """Limit this process's numerical libraries to one thread, and silence the decoders.
 
-    The processes of a batch share the cores already; and sums that are split over threads may
-    differ in their last digits, so that rows would depend on the machine. Only libraries already
-    loaded can be bound: import first.
+    The processes of a batch share the cores already, and sums split over threads may differ in the
+    last digits, so that rows would depend on the machine. Only libraries already loaded can be
+    limited: import first.
     """
     import cv2
     from threadpoolctl import threadpool_limits
@@ -429,12 +423,12 @@ def read_files(
     settings : BatchSettings
         What to read with.
     backend : Backend
-        What distributes the work.
+        The backend that distributes the work.
 
     Yields
     ------
     Outcome
-        One for each file, in their order, whatever the backend.
+        One for each file, in order, on every backend.
 
     Raises
     ------
@@ -460,8 +454,8 @@ def read_stamped(
     Yields
     ------
     str and Outcome
-        The stamp that the file had before it was read: whoever replaces it meanwhile or later
-        gives it another one.
+        The stamp that the file had before it was read, which differs if the file is replaced during
+        or after reading; and its result.
     """
     stamps: deque[str] = deque()
 

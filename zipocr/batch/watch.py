@@ -1,7 +1,7 @@
-"""New files in a folder, each given once it is no longer being written.
+"""New files in a folder, once they are completely written.
 
-Some scanners pause for longer than all files should have to wait. A file that lacks the end that
-its format promises waits longer.
+Since some scanners pause in the middle of a file, a file that lacks the end of its format waits
+longer.
 """
 
 import time
@@ -13,13 +13,13 @@ from zipocr.images.listing import ImageFile, list_inputs, stamp_of
 from zipocr.images.truncation import ends_early
 
 TICK_SECONDS = 0.5
-# Listing a large folder takes its time; it may not take more than this share of it.
+# Maximum share of the time spent on listing the folder.
 MAX_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """A file that is new and rests."""
+    """A new file that is no longer changing."""
 
     file: ImageFile
     stamp: str
@@ -27,7 +27,7 @@ class Arrival:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Waiting:
-    """A file that may still be written: its stamp, since when it has had it, and what was found."""
+    """A file that may still be growing: its stamp, the time of the stamp, and what was found."""
 
     stamp: str
     since: float
@@ -36,24 +36,24 @@ class _Waiting:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Watcher:
-    """Watches a folder and all folders in it.
+    """Watcher of a folder and its subfolders.
 
     Attributes
     ----------
     folder : Path
         Where files arrive.
     known : dict
-        Stamps of the files that have been given already, by name.
+        Stamps of the files yielded already, by name.
     settle : float
-        Seconds for which size and time of a file must not change.
+        Seconds for which size and time of a file must stay the same.
     settle_limit : float
-        The same for a file that ends early.
+        The same for an incomplete file.
     poll : float
-        Seconds after which the folder is listed even if nothing was heard of it.
+        Seconds after which the folder is listed even without a notification.
     exclude : Path or None
-        A folder in it that is none of its business.
+        A subfolder to ignore.
     row_name : callable
-        Names the rows of a file by the name that it has in the folder.
+        Returns the row name of a file from its name in the folder.
     """
 
     folder: Path
@@ -71,13 +71,13 @@ class Watcher:
         Parameters
         ----------
         now : float
-            Seconds on any clock that only goes forward.
+            Time on a monotonic clock in seconds.
 
         Returns
         -------
         list of Arrival
-            What is new and was seen unchanged for long enough, in the order of the listing. A
-            folder that is not there, as on a network, holds nothing for now.
+            New files that have been unchanged for long enough, in listing order. A missing folder,
+            as on a network, counts as empty.
         """
         if not self.folder.is_dir():
             return []
@@ -99,7 +99,7 @@ class Watcher:
         return arrivals
 
     def _rests(self, file: ImageFile, waiting: _Waiting, now: float) -> bool:
-        """Whether a file has not changed for long enough; as it is, it is looked into once."""
+        """Return whether a file has been unchanged for long enough; each version is opened once."""
         if now - waiting.since < self.settle:
             return False
         if waiting.ends_early is None:
@@ -107,12 +107,12 @@ class Watcher:
         return not waiting.ends_early or now - waiting.since >= self.settle_limit
 
     def arrivals(self) -> Generator[list[Arrival], None, None]:
-        """Look when something happens, and at intervals, since networks send no notice.
+        """List the folder on notifications and at intervals, since networks send none.
 
         Yields
         ------
         list of Arrival
-            What is new; at least every few seconds, and then often empty.
+            New files, at least every few seconds and often empty.
         """
         listed, took = float("-inf"), 0.0
         for changed in _ticks(self.folder):
@@ -127,7 +127,7 @@ class Watcher:
 
 
 def _ticks(folder: Path) -> Generator[bool, None, None]:
-    """Tick, and say whether something happened in the folder since."""
+    """Yield at intervals whether something has happened in the folder since."""
     from watchfiles import watch
 
     yield True
@@ -142,7 +142,7 @@ def _ticks(folder: Path) -> Generator[bool, None, None]:
         ):
             yield bool(changes)
     except OSError:
-        # The folder cannot be watched, or no longer: it can still be listed.
+        # The folder cannot be watched, or no longer, but it can still be listed.
         while True:
             time.sleep(TICK_SECONDS)
             yield False

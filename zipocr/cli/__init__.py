@@ -1,7 +1,7 @@
 """The command line.
 
-The only room that knows click. Commands import what they work with inside their functions: help
-stays quick.
+Only this package imports click. Commands import what they need inside their functions, so that help
+is fast.
 """
 
 from importlib import import_module
@@ -34,7 +34,7 @@ class CommandGroup(click.Group):
     """A group that imports commands on demand and turns errors into messages and exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Name the commands, the main one first."""
+        """List the names of the commands, the main one first."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
@@ -51,9 +51,9 @@ class CommandGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, and take its defaults from the file of options.
+        """Find the command, and take its defaults from the config file.
 
-        A mistyped command is refused with the one that was meant.
+        For a mistyped command the error suggests the closest one.
         """
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             _refuse_unknown(ctx, args[0])
@@ -63,7 +63,7 @@ class CommandGroup(click.Group):
         return name, command, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands, each with its whole first line."""
+        """List the commands, each with its complete summary."""
         commands = [(name, self.get_command(ctx, name)) for name in COMMANDS]
         with formatter.section("Commands"):
             formatter.write_dl(
@@ -77,7 +77,8 @@ class CommandGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command.
 
-        Trouble the user can cure ends with one line on standard error, an interruption with 130.
+        An error that the user can fix ends with one line on standard error, an interruption with
+        130.
         """
         try:
             return super().invoke(ctx)
@@ -93,8 +94,8 @@ class CommandGroup(click.Group):
         except BrokenPipeError:
             from zipocr.results.sinks import abandon_stdout
 
-            # Whoever read standard output has seen enough. Python would complain about it once more
-            # on its way out.
+            # The reader of standard output has left, as head does. Python would complain once more
+            # at exit.
             abandon_stdout()
             ctx.exit(ExitCode.DONE)
 
@@ -108,7 +109,7 @@ def _refuse_unknown(ctx: click.Context, name: str) -> None:
 
 
 def _take_config(ctx: click.Context, _: click.Parameter, path: Path | None) -> None:
-    """Read the file of options before the command is known whose table counts."""
+    """Read the config file before the command is resolved, which needs its table."""
     ctx.obj = read_config(path)
 
 
@@ -123,7 +124,7 @@ def _take_config(ctx: click.Context, _: click.Parameter, path: Path | None) -> N
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     callback=_take_config,
     expose_value=False,
-    help="TOML file of options, a table for each command; without it zipocr.toml, if it is here.",
+    help="TOML file with options, one table per command. [default: ./zipocr.toml, if there is one]",
 )
 def main() -> None:
     """Read ZIP codes from scanned envelope crops."""

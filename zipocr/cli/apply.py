@@ -1,4 +1,4 @@
-"""``zipocr apply``: put a person's decisions into results."""
+"""``zipocr apply``: put the decisions of a review into results."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from zipocr.cli.terminal import say
     metavar="FILE",
     required=True,
     type=NEW_FILE,
-    help="File to write, whose name ends in .csv, .jsonl, .parquet, .sqlite or .db.",
+    help="Output file; the ending .csv, .jsonl, .parquet, .sqlite or .db chooses the format.",
 )
 @directory_option
 @click.option("--no-directory", is_flag=True, help="Leave city and state empty.")
-@click.option("--force", is_flag=True, help="Replace an output that is there.")
+@click.option("--force", is_flag=True, help="Replace an existing output.")
 def apply(
     *,
     results: Path,
@@ -34,18 +34,18 @@ def apply(
     no_directory: bool,
     force: bool,
 ) -> None:
-    """Put what was decided in zipocr review into the results, as a new file.
+    """Put the decisions of a review into the results, as a new file.
 
-    A row that was decided about gets the right ZIP, the status read and the confidence 1, with city
-    and state from the directory; or it becomes unread where there is no ZIP. Its reason says that a
-    person decided. All other rows stay as they are, in a CSV made of a CSV to the byte.
+    A row that was decided gets the right ZIP, the status read, the confidence 1, and city and state
+    from the directory; a page without a ZIP becomes unread. The reason says that a person decided.
+    All other rows stay as they are; from CSV to CSV they are copied byte for byte.
 
-    Give the corrections of all who reviewed these results. Nothing is written if two of them
-    decided differently about a page, if a page is not in the results, or if something else was read
-    on it.
+    Give the corrections of everyone who reviewed these results. Nothing is written if two reviewers
+    disagree about a page, if a page is not in the results, or if the results have another ZIP for
+    it.
 
-    Exit status: 0; 2 for wrong usage; 3 for trouble with the results, the corrections or the list
-    of ZIP codes, 5 with the output.
+    Exit status: 0; 2 for wrong usage; 3 for errors in the results, the corrections or the list of
+    ZIP codes; 5 for errors writing the output.
     """
     from zipocr.cli.directories import own_directory
     from zipocr.decode.directory import places

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def check_backend(config: ScanConfig) -> None:
-    """Refuse what the backend that is asked for cannot do."""
+    """Refuse options that the chosen backend does not support."""
     if config.scheduler is not None and config.backend != "dask":
         raise click.UsageError("--scheduler is for --backend dask.")
     if config.scheduler is not None and config.jobs:
@@ -36,12 +36,12 @@ def check_backend(config: ScanConfig) -> None:
         )
     if config.backend == "dask" and find_spec("distributed") is None:
         raise click.UsageError(
-            "To read on a Dask cluster takes another package: pip install 'zipocr[dask]'."
+            "Reading on a Dask cluster needs an extra: pip install 'zipocr[dask]'."
         )
 
 
 def choose_backend(config: ScanConfig, files: Iterable[ImageFile], count: int) -> Backend:
-    """Make the requested backend for this number of files; `choose_local` where it is left open."""
+    """Create the backend for this number of files; `choose_local` decides for auto."""
     if config.backend == "dask":
         return make_cluster(config)
     if config.backend == "serial":
@@ -60,7 +60,7 @@ def choose_backend(config: ScanConfig, files: Iterable[ImageFile], count: int) -
 
 
 def make_cluster(config: ScanConfig) -> DaskBackend:
-    """Make the backend of a Dask cluster, whose workers have to read as this process would."""
+    """Create the backend for a Dask cluster, whose workers must read as this process does."""
     from zipocr.batch.backends.dask import DaskBackend
     from zipocr.batch.backends.processes import DEFAULT_TIMEOUT
     from zipocr.output.run import identify_process, strangeness
@@ -76,7 +76,7 @@ def make_cluster(config: ScanConfig) -> DaskBackend:
 
 
 def make_workers(config: ScanConfig, most: int) -> ProcessBackend:
-    """Make the backend of several processes, at most `most`."""
+    """Create the backend for several processes, at most `most`."""
     return backend_choice.make_workers(
         most,
         jobs=config.jobs,

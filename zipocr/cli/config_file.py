@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FILE = "zipocr.toml"
 PREFIX = "ZIPOCR"
-"""What variables of options begin with, as in ZIPOCR_SCAN_JOBS."""
+"""Prefix of environment variables for options, as in ZIPOCR_SCAN_JOBS."""
 
 _ORIGINS = {
     ParameterSource.DEFAULT: "default",
@@ -26,10 +26,10 @@ _ORIGINS = {
     ParameterSource.ENVIRONMENT: "environment",
     ParameterSource.COMMANDLINE: "command line",
 }
-"""The places that an option can come from, the weakest first."""
+"""The sources of an option's value, in increasing order of precedence."""
 _RANKS = {source: rank for rank, source in enumerate(_ORIGINS)}
 _RUNS_PROGRAMS = frozenset({"exec"})
-"""Options that a file is not trusted with unless it was named: folders come from anybody."""
+"""Options that only a file named with --config may set, since a folder may come from anyone."""
 _KINDS: Mapping[type, tuple[str, tuple[type, ...]]] = {
     click.types.BoolParamType: ("true or false", (bool,)),
     click.types.IntParamType: ("a whole number", (int,)),
@@ -43,12 +43,12 @@ _EXCLUSIVE = (
     ("paths", "manifest"),
     ("paths", "out_dir"),
 )
-"""Options of which at most one can be given: one from a stronger place overrules the other."""
+"""Options that exclude each other: the one from the source of higher precedence wins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigFile:
-    """What a file says of the commands, by their names; ``is_named`` if the user asked for it."""
+    """Options from a file, by command; ``is_named`` if the user named the file."""
 
     path: Path
     tables: Mapping[str, Any]
@@ -56,7 +56,7 @@ class ConfigFile:
 
 
 def read_config(named: Path | None) -> ConfigFile | None:
-    """Read the file that was named, or the one in the current folder; None without one."""
+    """Read the named file, or the one in the current folder; None if there is none."""
     path = named or Path(FILE)
     if named is None and not path.is_file():
         return None
@@ -74,12 +74,12 @@ def read_config(named: Path | None) -> ConfigFile | None:
 def defaults_of(
     file: ConfigFile, name: str, command: click.Command, commands: Iterable[str]
 ) -> dict[str, Any]:
-    """Give what a file says of a command's options.
+    """Return a command's defaults from a file.
 
     Raises
     ------
     UsageError
-        If it names what is no command or no option, or gives an option a value of another kind.
+        If it names an unknown command or option, or gives an option a value of the wrong type.
     """
     for other in file.tables:
         if other not in commands:
@@ -114,30 +114,30 @@ def _checked(
 
 
 def _kind_of(option: click.Option) -> tuple[str, tuple[type, ...]]:
-    """Say what kind of value an option takes, in words and as types of TOML."""
+    """Return the type of an option's value, in words and as TOML types."""
     found = (told for kind, told in _KINDS.items() if isinstance(option.type, kind))
     return next(found, ("text in quotes", (str,)))
 
 
 def _unknown(where: str, name: str, known: Iterable[str], what: str) -> str:
-    """Say that there is no such thing, and which one may have been meant."""
+    """Describe an unknown name, with the closest known one."""
     close = get_close_matches(name, list(known), n=1)
     cure = f"Did you mean {close[0]}?" if close else f"There are {', '.join(known)}."
     return f"{where} is no {what}. {cure}"
 
 
 def rank(ctx: click.Context, name: str) -> int:
-    """Tell how strong the place is that an option came from; 0 is its default."""
+    """Return the precedence of the source that an option came from; 0 is its default."""
     return _RANKS.get(ctx.get_parameter_source(name) or ParameterSource.DEFAULT, 0)
 
 
 def is_on_command_line(ctx: click.Context, name: str) -> bool:
-    """Tell whether an option was typed, and not left to a file or the environment."""
+    """Return whether an option was given on the command line, not in a file or the environment."""
     return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def without_overruled(ctx: click.Context, config: ScanConfig) -> ScanConfig:
-    """Drop options that contradict one from a stronger place: the command line comes first."""
+    """Drop options that contradict one from a source of higher precedence."""
     defaults = ScanConfig()
     for one, other in _EXCLUSIVE:
         weaker = one if rank(ctx, one) < rank(ctx, other) else other
@@ -149,7 +149,7 @@ def without_overruled(ctx: click.Context, config: ScanConfig) -> ScanConfig:
 
 
 def origins() -> dict[str, object]:
-    """Tell where each option of the running command came from, and which file was read."""
+    """Return the source of each option of the running command, and the file that was read."""
     ctx = click.get_current_context(silent=True)
     if ctx is None:
         return {}

@@ -1,4 +1,4 @@
-"""What the options --directory and --no-directory of the reading commands ask for."""
+"""The options --directory and --no-directory of the reading commands."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def own_directory(file: Path | None, *, no_directory: bool) -> Mapping[str, Place] | None:
-    """Reads the user's own list of ZIPs.
+    """Read the user's own list of ZIP codes.
 
-    None where there is none, and a usage error where both options are given.
+    None without one. Giving both options is a usage error.
     """
     if file is None:
         return None

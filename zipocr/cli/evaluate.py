@@ -1,4 +1,4 @@
-"""``zipocr evaluate``: how well pages were read, by labels or by a person's corrections."""
+"""``zipocr evaluate``: compare results with labels or corrections."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ if TYPE_CHECKING:
 @results_argument
 @click.argument("labels", metavar="LABELS.csv", type=FILE)
 @click.option("-o", "--output", metavar="DIR", type=NEW_FOLDER, help="Folder for a report.")
-@click.option("--by", metavar="COLUMN", help="Column of the labels to group pages by.")
+@click.option("--by", metavar="COLUMN", help="Column of the labels to group by.")
 @click.option(
     "--max-error",
     default=DEFAULTS.max_error,
     show_default=True,
     type=click.FloatRange(0, 1, min_open=True),
     metavar="E",
-    help="Share of wrong ZIPs among the accepted, to suggest a --min-confidence for.",
+    help="Error rate among accepted pages to suggest a --min-confidence for.",
 )
 @click.option(
     "--images",
     metavar="DIR",
     type=FOLDER,
-    help="Folder of the images; the default is that of the labels.",
+    help="Folder of the images; default: the folder of the labels.",
 )
 @click.option(
     "--worst",
@@ -60,13 +60,13 @@ if TYPE_CHECKING:
     default=12,
     show_default=True,
     type=click.IntRange(0),
-    help="How many errors to show.",
+    help="Number of errors to show.",
 )
 @model_option
 @directory_option
 @no_directory_option
 @max_pixels_option
-@click.option("--force", is_flag=True, help="Replace a report that is there.")
+@click.option("--force", is_flag=True, help="Replace an existing report.")
 def evaluate(
     *,
     results: Path,
@@ -84,17 +84,16 @@ def evaluate(
 ) -> None:
     """Compare results with labels: accuracy, coverage at an error rate, the worst errors.
 
-    LABELS is a CSV with the columns file and zip; page, plus4 and others are used where they are
-    there. Files match by their names, and by their paths where names repeat. It may also be the
-    corrections.csv of zipocr review: with pages that were audited in it, the figures are an
-    estimate for the whole batch.
+    LABELS is a CSV file with the columns file and zip, and optionally page, plus4 and others. Files
+    are matched by name, and by path if names repeat. It may also be the corrections.csv of zipocr
+    review; if pages were audited in it, the figures are an estimate for the whole batch.
 
-    Figures are printed. With --output a folder gets report.html, one page with everything in it,
-    report.json and report.png. It shows how the worst errors come about: their pages are read anew,
-    with --model and the directory, where the images are found.
+    Prints the figures. With --output, also writes report.html (one self-contained page),
+    report.json and report.png into a folder. The report shows how the worst errors came about: if
+    their images are found, they are read again with --model and the directory.
 
-    Exit status: 0; 2 for wrong usage; 3, 4 and 5 for trouble with the results or labels, the model
-    or the report.
+    Exit status: 0; 2 for wrong usage; 3 for errors in the results or labels, 4 in the model; 5 for
+    errors writing the report.
     """
     from zipocr.cli.directories import own_directory
     from zipocr.cli.formats import check_extra
@@ -105,7 +104,7 @@ def evaluate(
         raise click.UsageError("--max-error needs a number above 0 and up to 1.")
     places = own_directory(directory, no_directory=no_directory)
     if output:
-        check_extra("report", "jinja2", "matplotlib", need="To write a report")
+        check_extra("report", "jinja2", "matplotlib", need="Writing a report")
         check_folder(output, force=force)
     pairs, evaluation = _evaluated(results, labels, by=by, max_error=max_error, worst=worst)
     print_evaluation(evaluation, by=by)
@@ -126,7 +125,7 @@ def evaluate(
 def _evaluated(
     results: Path, labels: Path, *, by: str | None, max_error: float, worst: int
 ) -> tuple[Sequence[tuple[Label, Row]], Evaluation]:
-    """Read, match, evaluate."""
+    """Read results and labels, match and evaluate them."""
     from zipocr.evaluation import metrics as craft
     from zipocr.evaluation.labels import group_by, match, read_labels, to_batch, to_cases
     from zipocr.results.formats import read_results
@@ -150,7 +149,7 @@ def _sheets(
     use_directory: bool,
     max_pixels: int,
 ) -> dict[tuple[str, int], Sheet]:
-    """Read anew what went wrong worst; no model is loaded where none of its images is found."""
+    """Read the worst errors again; the model is loaded only if one of their images is found."""
     from zipocr.evaluation.report.error_sheets import draw_sheets
     from zipocr.images.decode import silence_decoders
     from zipocr.models.model_file import load_model
@@ -166,9 +165,9 @@ def _sheets(
 def _finder(
     pairs: Sequence[tuple[Label, Row]], results: Path, labels: Path, images: Path | None
 ) -> Callable[[Case], Path | None]:
-    """Look for images by the names that the labels have and by those of the results.
+    """Return the lookup of images by their names in the labels and in the results.
 
-    Where one is told, or else beside the labels first.
+    Looks in the folder given, else beside the labels first.
     """
     from zipocr.images.lookup import SearchRoot, Sources, sources_of
 
@@ -191,7 +190,7 @@ def _find(
 
 
 def _about(results: Path, labels: Path) -> dict[str, Any]:
-    """What is evaluated, for those who find the report years later."""
+    """Describe what was evaluated, for the report."""
     from zipocr import __version__
     from zipocr.images.lookup import named, read_provenance
 

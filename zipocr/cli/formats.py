@@ -1,4 +1,4 @@
-"""What the options --output and --format ask for."""
+"""The options --output and --format."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import click
 
 
 def check_extra(extra: str, *packages: str, need: str) -> None:
-    """Refuse before any work what takes packages that are missing."""
+    """Refuse, before any work, what needs a missing package."""
     if any(find_spec(package) is None for package in packages):
-        raise click.UsageError(f"{need} takes other packages: pip install 'zipocr[{extra}]'.")
+        raise click.UsageError(f"{need} needs an extra: pip install 'zipocr[{extra}]'.")
 
 
 def check_format(target: str, name: str | None = None) -> None:
-    """Refuse before any work what cannot be written: unknown endings, missing packages."""
+    """Refuse an output before any work if its ending is unknown or a package is missing."""
     from zipocr.errors import OutputError
     from zipocr.results.formats import usable_format
     from zipocr.results.sinks import STDOUT

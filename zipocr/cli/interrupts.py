@@ -1,4 +1,4 @@
-"""How a command ends when it is told to."""
+"""Ending a command by Ctrl-C or SIGTERM."""
 
 import os
 import signal
@@ -14,26 +14,26 @@ if TYPE_CHECKING:
     import socket
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# How long a signal may wait to be heard: Python hears nothing while a decoder is at work.
+# Seconds within which a signal must be handled; Python handles none while a decoder runs.
 PATIENCE_SECONDS = 1.5
 
 
 @contextmanager
 def graceful_shutdown() -> Iterator[Callable[[], None]]:
-    """End in order at the first Ctrl-C or SIGTERM, at once at the second or if one is not heard.
+    """Shut down cleanly at the first Ctrl-C or SIGTERM, at once at the second or if one is missed.
 
     Yields
     ------
     callable
-        Raises what was raised once more, if the command goes on in spite of it: what is raised
-        while Python tidies up is lost. For those that run until they are told to end.
+        Raises the signal's exception again if the command is still running: an exception raised in
+        a finalizer is lost. For commands that run until they are stopped.
 
     Raises
     ------
     KeyboardInterrupt
         In the block, at Ctrl-C.
     SystemExit
-        In the block, at SIGTERM; with the status that shells give to it.
+        In the block, at SIGTERM, with the exit status that shells use for it.
     """
     heard: list[int] = []
     answered = threading.Event()
@@ -52,7 +52,7 @@ def graceful_shutdown() -> Iterator[Callable[[], None]]:
     if threading.current_thread() is not threading.main_thread():
         yield ask
         return
-    # What was told to ignore Ctrl-C, like a job in the background of a script, goes on doing so.
+    # A process that ignores Ctrl-C, such as a background job of a script, keeps ignoring it.
     before = {
         number: signal.getsignal(number)
         for number in SIGNALS
@@ -74,10 +74,10 @@ def _second(*_: object) -> None:
 
 @contextmanager
 def _insisting(answered: threading.Event) -> Iterator[None]:
-    """End the process if a signal is not answered in time; another thread sees that it came."""
+    """Kill the process from another thread if a signal is not handled in time."""
     import socket
 
-    # Windows writes the numbers of signals to sockets alone.
+    # On Windows, signal numbers can only be written to a socket.
     reading, writing = socket.socketpair()
     writing.setblocking(False)
     before = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
@@ -86,7 +86,7 @@ def _insisting(answered: threading.Event) -> Iterator[None]:
         yield
     finally:
         signal.set_wakeup_fd(before)
-        # At the end of the stream the thread ends.
+        # The thread ends at the end of the stream.
         writing.close()
 
 

@@ -1,4 +1,4 @@
-"""``zipocr train --corrections``: teach a model pages whose ZIP a person confirmed or corrected."""
+"""``zipocr train --corrections``: adapt a model to pages that a person has labelled."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def learn_from(
     jobs: int,
     seed: int,
 ) -> None:
-    """Teach, print what that did to pages it had not learnt from, and write the model."""
+    """Adapt the model, print what that gained on held-out pages, and write it."""
     from zipocr.batch.backends import usable_cores
     from zipocr.cli.runs import progress
     from zipocr.models.model_file import load_model, model_digest, save_model
@@ -56,7 +56,7 @@ def learn_from(
 
 
 def _crops(corrections: Path, images: Path) -> list[Crop]:
-    """Find the pages that bear a ZIP; none at all is most likely a wrong folder."""
+    """Find the pages with a ZIP; finding none most likely means a wrong folder."""
     from zipocr.evaluation.labels import read_labels
     from zipocr.training.adapt.alignment import to_crops
 
@@ -70,7 +70,7 @@ def _crops(corrections: Path, images: Path) -> list[Crop]:
 
 
 def lines_of(found: Learnt) -> Iterator[str]:
-    """Say what was gained, and what the confidence rests on."""
+    """Describe what was gained, and what the confidence rests on."""
     yield (
         f"pages read exactly by models that had not learnt from them, of {found.pages}; difference "
         "at 95 %"
@@ -87,7 +87,7 @@ def lines_of(found: Learnt) -> Iterator[str]:
 
 
 def verdict(found: Change) -> str:
-    """Say in words whether a difference is more than chance.
+    """Describe in words whether a difference is statistically significant.
 
     Examples
     --------

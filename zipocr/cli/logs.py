@@ -1,6 +1,6 @@
-"""What happens, told twice.
+"""Logging.
 
-To people on standard error, and to programs as JSON lines in a file.
+For people on standard error, and for programs as JSON lines in a file.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("zipocr")
 LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
-"""Log level by the number of ``-v``; without it standard error has the summary alone."""
+"""Log level by the number of ``-v``; without it, standard error only gets the summary."""
 
 FIELDS = ("file", "page", "reason", "zip")
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line.
+    """Formatter that writes one JSON object per line.
 
-    Time, level and message, and file, page and reason where the message is about a page.
+    Contains time, level and message, and file, page and reason if the message is about a page.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write a record."""
+        """Format a record."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -49,27 +49,27 @@ class JsonLines(logging.Formatter):
 
 
 class LogFile(logging.FileHandler):
-    """A log file.
+    """Handler for the log file.
 
-    One that can no longer be written is given up with a word, since the results matter more.
+    If it can no longer be written, it is given up with a warning, since the results matter more.
     """
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's signature
-        """Say so, once."""
+        """Warn once that the log cannot be written."""
         say(f"warning: cannot write to the log file: {sys.exc_info()[1]}")
         LOG.removeHandler(self)
 
     def close(self) -> None:
-        """Close the file, whatever becomes of its end."""
+        """Close the file, even if its end cannot be written."""
         with suppress(OSError):
             super().close()
 
 
 @cache
 def console() -> Console:
-    """Standard error as rich sees it.
+    """Return the console for standard error.
 
-    The bar and the log share it, so that neither writes over the other.
+    The progress bar and the log share it, so that neither overwrites the other.
     """
     from rich.console import Console
 
@@ -78,7 +78,7 @@ def console() -> Console:
 
 @contextmanager
 def logs(config: ScanConfig) -> Iterator[None]:
-    """Log as a command was told to, and what ended it.
+    """Log as the options ask for, and finally how the command ended.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def _handlers(config: ScanConfig) -> Iterator[logging.Handler]:
 
 
 def _console_handler(level: int) -> logging.Handler:
-    """On a terminal with colours and above the bar; elsewhere plain lines."""
+    """Return a handler: coloured and above the bar on a terminal, plain lines elsewhere."""
     handler: logging.Handler
     if sys.stderr.isatty():
         from rich.highlighter import NullHighlighter
@@ -140,7 +140,7 @@ def _console_handler(level: int) -> logging.Handler:
 
 
 def log_outcome(outcome: FileResult) -> None:
-    """Tell what became of each page: a warning where it could not be had."""
+    """Log the result of each page: a warning if it could not be opened."""
     if not (outcome.failures or LOG.isEnabledFor(logging.DEBUG)):
         return
     from zipocr.batch.read_files import FAILURES

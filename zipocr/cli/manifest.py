@@ -1,4 +1,4 @@
-"""``zipocr scan --manifest``: runs too large for one file."""
+"""``zipocr scan --manifest``: runs too large for one output file."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ T = TypeVar("T")
 
 TICK_SECONDS = 0.5
 TELL_AFTER, TELL_AGAIN = 5.0, 60.0
-"""Seconds of waiting after which it is said for what, and said again."""
+"""Seconds between notices about a file that is being waited for."""
 FOREVER = float("inf")
 _OF_OTHER_SCANS = {"output": "--output", "format": "--format", "resume": "--resume"}
 
 
 def check_manifest(ctx: click.Context, paths: Sequence[Path], config: ScanConfig) -> None:
-    """Refuse what does not go with a manifest, and a scan of nothing."""
+    """Refuse options that do not go with a manifest, and a scan without inputs."""
     if config.manifest is None and config.out_dir is None:
         raise click.UsageError("Missing argument 'PATH...'.")
     if config.manifest is None or config.out_dir is None:
@@ -57,12 +57,12 @@ def check_manifest(ctx: click.Context, paths: Sequence[Path], config: ScanConfig
     check_patience(config)
     if find_spec("pyarrow") is None:
         raise click.UsageError(
-            "Parts are Parquet, which takes another package: pip install 'zipocr[parquet]'."
+            "Parts are Parquet files, which need an extra: pip install 'zipocr[parquet]'."
         )
 
 
 def check_patience(config: ScanConfig) -> None:
-    """Refuse to wait for a file as long as a page may take: it would count as one that hangs."""
+    """Refuse a patience as long as the page timeout: waiting would count as hanging."""
     from zipocr.batch.backends.processes import DEFAULT_TIMEOUT
 
     allowed = config.timeout or DEFAULT_TIMEOUT
@@ -73,7 +73,7 @@ def check_patience(config: ScanConfig) -> None:
 
 @dataclass(slots=True, kw_only=True)
 class WaitNotice:
-    """Says which file on S3 is waited for where that takes long."""
+    """Notices about files on S3 that take long to arrive."""
 
     config: ScanConfig
     _expected: deque[ImageFile] = field(default_factory=deque)
@@ -82,13 +82,13 @@ class WaitNotice:
     _over: Event = field(default_factory=Event)
 
     def noted(self, files: Iterable[ImageFile]) -> Iterator[ImageFile]:
-        """Give the files on, and remember what will come."""
+        """Pass the files on, and remember which are outstanding."""
         for file in files:
             self._expected.append(file)
             yield file
 
     def watched(self, outcomes: Iterator[T]) -> Generator[T, None, None]:
-        """Give what comes of the files, in their order, and watch how long that takes."""
+        """Pass the results on in order, and watch how long each takes."""
         Thread(target=self._watch, daemon=True).start()
         try:
             while True:
@@ -113,14 +113,14 @@ class WaitNotice:
         from zipocr.images.s3 import is_url
         from zipocr.results.cells import to_cell
 
-        with suppress(IndexError):  # it may just have come
+        with suppress(IndexError):  # it may just have arrived
             file = self._expected[0]
             if is_url(file.place):
                 tell([f"still waiting for {to_cell(file.name)}"], self.config)
 
 
 def scan_manifest(file: Path, folder: Path, config: ScanConfig) -> ExitCode:
-    """Make the parts that are missing."""
+    """Write the missing parts."""
     from zipocr.batch.read_files import least_confidence
     from zipocr.images.manifest import open_manifest
     from zipocr.models.model_file import load_model
@@ -150,9 +150,9 @@ def scan_manifest(file: Path, folder: Path, config: ScanConfig) -> ExitCode:
 
 
 def _read(parts: Parts, settings: BatchSettings, config: ScanConfig) -> ExitCode:
-    """Read the missing shards, one after the other, and write, count, tell.
+    """Read the missing shards one after the other, write and count them.
 
-    Backends are kept busy from one to the next.
+    The backend stays busy from one shard to the next.
     """
     from zipocr.batch.read_files import read_stamped
 

@@ -15,7 +15,7 @@ from zipocr.cli.terminal import show
 def manual(topic: str | None) -> None:
     """Show a chapter of the manual, or list the chapters.
 
-    On a terminal a chapter is laid out and shown in a pager; elsewhere it is plain Markdown.
+    On a terminal a chapter is formatted and shown in a pager; elsewhere it is plain Markdown.
     """
     if topic is None:
         width = max(map(len, topics()))

@@ -1,4 +1,4 @@
-"""``zipocr merge``: one file out of many parts."""
+"""``zipocr merge``: join parts into one file."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from zipocr.config import RESULT_FORMATS
     "name",
     type=click.Choice(RESULT_FORMATS),
     metavar="NAME",
-    help="What to write to standard output: csv, jsonl, parquet or sqlite; the default is csv.",
+    help="Format on standard output: csv, jsonl, parquet or sqlite; default: csv.",
 )
-@click.option("--force", is_flag=True, help="Replace an output that is there.")
+@click.option("--force", is_flag=True, help="Replace an existing output.")
 def merge(parts: Path, *, output: str, name: str | None, force: bool) -> None:
-    """Put the parts of a large scan together.
+    """Merge the parts of a large scan into one file.
 
-    PARTS is the folder that 'zipocr scan --manifest FILE --out-dir PARTS' filled. All parts of one
-    run must be there, and no others; the CSV is then, byte for byte, that of a scan in one go.
+    PARTS is the folder that 'zipocr scan --manifest FILE --out-dir PARTS' has filled. It must
+    contain all parts of one run and no others. The CSV is byte for byte that of a single scan.
     """
     if find_spec("pyarrow") is None:
         raise click.UsageError(
-            "Parts are Parquet, which takes another package: pip install 'zipocr[parquet]'."
+            "Parts are Parquet files, which need an extra: pip install 'zipocr[parquet]'."
         )
     from zipocr.output.shards import find_parts
     from zipocr.results.sinks import STDOUT

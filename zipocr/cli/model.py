@@ -1,4 +1,4 @@
-"""``zipocr model``: what a model was made from."""
+"""``zipocr model``: show a model card."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WIDTH = 100
 @click.command()
 @click.argument("name", default="mail", metavar="[NAME|PATH]")
 def model(name: str) -> None:
-    """Print the model card of a model: what it was made from, how, and how well it reads.
+    """Print a model card: what a model was made from, how, and how well it reads.
 
     NAME is one of the shipped models, digits or mail (the default); PATH is a model file.
     """
@@ -39,7 +39,7 @@ def model(name: str) -> None:
 
 
 def acceptance_table(model: Model) -> dict[str, list[str]]:
-    """List the confidence from which a ZIP counts as read, for each promised error."""
+    """List the confidence threshold for each promised error rate."""
     ways = {"with a directory": "acceptance_listed", "without": "acceptance_unlisted"}
     return {
         way: [f"{error:g} from {least:.4f}" for error, least in model.arrays[name].tolist()]
@@ -49,19 +49,19 @@ def acceptance_table(model: Model) -> dict[str, list[str]]:
 
 
 def card_lines(card: Mapping[str, object], *, indent: str = "") -> Iterator[str]:
-    """Lay out nested values as indented lines of at most `WIDTH` characters.
+    """Format nested values as indented lines of at most `WIDTH` characters.
 
     Parameters
     ----------
     model card : mapping
         JSON values.
     indent : str
-        What stands before each line.
+        Prefix of each line.
 
     Yields
     ------
     str
-        A line, or several joined where a value is long. It is printable but for the ends of lines.
+        A line, or several joined if a value is long; printable but for line ends.
     """
     for key, value in card.items():
         if isinstance(value, Mapping):

@@ -24,19 +24,19 @@ directory_option = click.option(
     metavar="FILE",
     default=DEFAULTS.directory,
     type=FILE,
-    help="Your own list of ZIP codes, to be used instead of the packaged directory.",
+    help="Your own list of ZIP codes, used instead of the packaged directory.",
 )
 no_directory_option = click.option(
     "--no-directory",
     default=DEFAULTS.no_directory,
     is_flag=True,
-    help="Read without any directory of ZIP codes.",
+    help="Read without a directory of ZIP codes.",
 )
 max_pixels_option = click.option(
     "--max-pixels",
     default=DEFAULTS.max_pixels,
     show_default=True,
     type=click.IntRange(1, MAX_PIXELS_LIMIT),
-    help="Largest page that is decoded.",
+    help="Maximum number of pixels of a page.",
 )
 results_argument = click.argument("results", metavar="RESULTS", type=FILE)

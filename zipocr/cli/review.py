@@ -1,4 +1,4 @@
-"""``zipocr review``: a person decides what zipocr is not sure of."""
+"""``zipocr review``: let a person decide about doubtful pages."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ SWITCH_SECONDS = 0.0005
     show_default=True,
     type=NEW_FILE,
     metavar="FILE",
-    help="CSV file that decisions are added to.",
+    help="CSV file to append decisions to.",
 )
 @click.option(
     "--port",
     default=DEFAULTS.port,
     type=click.IntRange(0, 65535),
     metavar="N",
-    help="Port to serve the page at, on this machine alone; the default, 0, takes a free one.",
+    help="Port on this machine; default: 0, any free one.",
 )
 @click.option(
     "--no-browser", default=DEFAULTS.no_browser, is_flag=True, help="Only print the address."
@@ -52,7 +52,7 @@ SWITCH_SECONDS = 0.0005
     default=DEFAULTS.audit,
     type=click.IntRange(min=0),
     metavar="N",
-    help="Mix in N accepted rows, drawn by chance; no confidence is shown then.",
+    help="Mix in N accepted rows, drawn at random; confidences are then hidden.",
 )
 @click.option(
     "--seed",
@@ -60,14 +60,14 @@ SWITCH_SECONDS = 0.0005
     show_default=True,
     type=int,
     metavar="S",
-    help="Seed of that chance.",
+    help="Random seed of --audit.",
 )
 @click.option(
     "--images",
     default=DEFAULTS.images,
     type=FOLDER,
     metavar="DIR",
-    help="Folder that the files of the results are in; the default is where they were read.",
+    help="Folder of the scanned files; default: where they were scanned.",
 )
 @click.option(
     "--model",
@@ -79,23 +79,21 @@ SWITCH_SECONDS = 0.0005
     ),
 )
 def review(*, results: Path, **options: Any) -> None:
-    """Go through what zipocr is not sure of, in the browser, from the keyboard.
+    """Review doubtful pages in the browser, from the keyboard.
 
     Shows every page of RESULTS with the status review or unread, least confident first. Each
-    decision is in the file of --labels-out before the next page appears; another review with the
-    same file goes on where this one ended, however that was. Several people can review the same
-    results at a time, each with a file of their own: they are shown different pages.
+    decision is saved to the file of --labels-out before the next page appears. Another review with
+    the same file continues where this one ended. Several people can review the same results at
+    once, each with a file of their own; they are shown different pages.
 
-    The page can be reached from this machine alone, by the first browser that opens its address.
-    Ctrl-C ends it.
+    The page can only be opened on this machine, by the first browser that opens its address. Ctrl-C
+    ends the review.
     """
-    config = ReviewConfig(**options)  # every option is a field of its name
+    config = ReviewConfig(**options)  # every option is a field of the same name
     try:
         import flask as _  # noqa: F401
     except ImportError:
-        raise click.UsageError(
-            "To review takes another package: pip install 'zipocr[review]'."
-        ) from None
+        raise click.UsageError("Reviewing needs an extra: pip install 'zipocr[review]'.") from None
     from zipocr.results.corrections import open_corrections
     from zipocr.results.formats import read_results
     from zipocr.review.queue import line_up
@@ -133,7 +131,7 @@ def _serve(
     review = Review(session=session, looker=looker, blind=config.audit > 0, next_command=then)
     address = f"http://127.0.0.1:{bound.getsockname()[1]}{review.entrance.start}"
     server = serve_at(bound, make_app(review))
-    # Answers go before what is read ahead: a thread that reads has to let others in this often.
+    # Answering requests comes before reading ahead, so the reading thread yields this often.
     sys.setswitchinterval(SWITCH_SECONDS)
     for line in _others(session, claims):
         say(line)
@@ -154,12 +152,12 @@ def _serve(
 
 
 def usable_model(asked: str | None, recorded: str) -> str:
-    """Choose the model: as asked, else that of the results, else the default.
+    """Choose the model: the one asked for, else that of the results, else the default.
 
     Raises
     ------
     ModelError
-        If the one asked for is not there.
+        If the one asked for does not exist.
     """
     from zipocr.config import ScanConfig
     from zipocr.errors import ModelError
@@ -176,7 +174,7 @@ def usable_model(asked: str | None, recorded: str) -> str:
 
 
 def bound_to(port: int) -> socket:
-    """Take the port, or say that it is taken."""
+    """Bind the port, or report that it is in use."""
     from zipocr.review.app import bind
 
     try:
@@ -187,16 +185,16 @@ def bound_to(port: int) -> socket:
 
 
 def open_browser(address: str) -> None:
-    """Open the page in the user's browser; where there is none, the address is printed anyway."""
+    """Open the page in the user's browser; its address is printed in any case."""
     import threading
     import webbrowser
 
-    # Some browsers keep who starts them waiting.
+    # Some browsers block the process that starts them.
     threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
 
 
 def _others(session: Session, claims: Claims) -> Iterator[str]:
-    """Say what others have of the same results, who review them too."""
+    """Describe how many pages other reviewers of the same results hold."""
     held = session.elsewhere
     if any(held.values()):
         counts = f"{held['decided']} pages are decided by others, {held['claimed']} looked at"
@@ -206,7 +204,7 @@ def _others(session: Session, claims: Claims) -> Iterator[str]:
 
 
 def summary(session: Session, then: str) -> Iterator[str]:
-    """Say how far the review is and what to do next."""
+    """Describe the progress of the review and the next step."""
     from zipocr.results.corrections import Verdict
 
     counts = session.counts

@@ -1,4 +1,4 @@
-"""What the runs of all reading commands share: what they read with, and what they tell of it."""
+"""Settings, progress and summaries of all commands that read."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from zipocr.config import ScanConfig
 
 FAILURES_NAMED = 20
-# From this share of the ZIPs, and this many, a stack was fed upside down.
+# From this share of the ZIPs, and this number, the stack was probably fed upside down.
 UPSIDE_DOWN_SHARE, MIN_UPSIDE_DOWN = 0.5, 10
 
 
 def settings_of(config: ScanConfig) -> BatchSettings:
-    """Give what the reading processes need to know.
+    """Return the settings for the reading processes.
 
-    The user's list of ZIPs is read here and now; it may change while the run goes on.
+    The user's list of ZIP codes is read here, since it may change during the run.
     """
     from zipocr.batch.read_files import BatchSettings
     from zipocr.cli.directories import own_directory
@@ -47,9 +47,9 @@ def settings_of(config: ScanConfig) -> BatchSettings:
 
 
 def patience_of(config: ScanConfig) -> float:
-    """Give the seconds for which a file on S3 is waited for: less than a page may take.
+    """Return how many seconds to wait for a file on S3: less than the page timeout.
 
-    Else a service that does not answer would cost pages, as one that hangs does.
+    Otherwise a service that does not answer would cost pages, as a page that hangs does.
     """
     from zipocr.images.s3 import PATIENCE
 
@@ -59,12 +59,12 @@ def patience_of(config: ScanConfig) -> float:
 
 
 def limits_of(config: ScanConfig) -> dict[str, object]:
-    """Give the options that may cost a page its reading."""
+    """Return the options that limit which pages are read."""
     return {"timeout": config.timeout, "max_memory_per_worker": config.max_memory_per_worker}
 
 
 def facts_of(config: ScanConfig) -> dict[str, object]:
-    """Give what decides no row but is worth knowing years later."""
+    """Return facts for the record that do not affect any row."""
     return {
         **origins(),
         "model_name": config.model,
@@ -76,21 +76,21 @@ def facts_of(config: ScanConfig) -> dict[str, object]:
 
 
 def to_text(path: Path) -> str:
-    """Write a path as the rows write names."""
+    """Format a path as rows format names."""
     from zipocr.results.cells import to_cell
 
     return to_cell(str(path))
 
 
 def exit_code(counts: Mapping[str, int]) -> ExitCode:
-    """Tell whether all inputs could be opened."""
+    """Return the exit code that says whether all inputs could be opened."""
     from zipocr.batch.read_files import FAILED
 
     return ExitCode.SOME_INPUTS_FAILED if counts.get(FAILED) else ExitCode.DONE
 
 
 def tell(lines: Iterable[str], config: ScanConfig) -> None:
-    """Say something at the end, to people and to the log."""
+    """Print final lines for people, and log them."""
     for line in lines:
         LOG.info("%s", line)
         if not (config.quiet or config.verbose):
@@ -99,7 +99,7 @@ def tell(lines: Iterable[str], config: ScanConfig) -> None:
 
 @contextmanager
 def progress(files: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
-    """A bar on standard error where that is a terminal; otherwise nothing."""
+    """Show a progress bar if standard error is a terminal."""
     if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield lambda: None
         return
@@ -112,7 +112,7 @@ def progress(files: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
 
 
 def _count_upside_down(outcome: FileResult) -> int:
-    """Count the pages that were read upside down; rows are parsed only where that is worth it."""
+    """Count the pages that were read upside down; rows are parsed only if any may be."""
     from zipocr.types import Reason
 
     if Reason.TURNED_180 not in outcome.lines:
@@ -122,7 +122,7 @@ def _count_upside_down(outcome: FileResult) -> int:
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """Counts what became of the pages, for the summary."""
+    """Counts of pages by outcome, for the summary."""
 
     skipped: int
     counts: Counter[str] = field(default_factory=Counter)
@@ -132,7 +132,7 @@ class Tally:
     upside_down: int = 0
 
     def begin_anew(self) -> None:
-        """Take what was counted up to now for the work of an earlier run."""
+        """Attribute the counts so far to an earlier run."""
         self.earlier = self.counts.total()
 
     def add(self, outcome: FileResult) -> None:
@@ -150,7 +150,7 @@ class Tally:
             self.named.extend((name, failure) for failure in outcome.failures[:room])
 
     def take_back(self, outcome: FileResult, *, is_earlier: bool) -> None:
-        """Count a file's pages no longer, since it has changed and was read again."""
+        """Uncount a file's pages, since it has changed and was read again."""
         from zipocr.results.cells import to_cell
 
         self.changed += 1
@@ -161,7 +161,7 @@ class Tally:
         self.named = [(other, failure) for other, failure in self.named if other != name]
 
     def lines(self, *, seconds: float) -> Iterator[str]:
-        """Say it in a few lines, the failures first and the totals last."""
+        """Summarize in a few lines, failures first and totals last."""
         from zipocr.batch.read_files import FAILED, FAILURES
 
         counts, failed = self.counts, self.counts[FAILED]

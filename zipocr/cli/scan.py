@@ -1,4 +1,4 @@
-"""``zipocr scan``: the main job."""
+"""``zipocr scan``: read files and folders."""
 
 from __future__ import annotations
 
@@ -56,15 +56,15 @@ if TYPE_CHECKING:
     "--output",
     default=DEFAULTS.output,
     metavar="FILE",
-    help="File to write, whose name ends in .csv, .jsonl, .parquet, .sqlite or .db; the default, "
-    "-, is standard output.",
+    help="Output file; the ending .csv, .jsonl, .parquet, .sqlite or .db chooses the format. "
+    "The default, -, is standard output.",
 )
 @click.option(
     "--format",
     default=DEFAULTS.format,
     type=click.Choice(RESULT_FORMATS),
     metavar="NAME",
-    help="What to write to standard output: csv, jsonl, parquet or sqlite; the default is csv.",
+    help="Format on standard output: csv, jsonl, parquet or sqlite; default: csv.",
 )
 @click.option(
     "--manifest",
@@ -72,14 +72,14 @@ if TYPE_CHECKING:
     type=FILE,
     metavar="FILE",
     help="Read the files that this file lists, by path or s3:// URL, instead of PATHs: "
-    "Parquet or CSV with a column path or file, or lines.",
+    "Parquet or CSV with a column path or file, or text with one path per line.",
 )
 @click.option(
     "--out-dir",
     default=DEFAULTS.out_dir,
     type=NEW_FOLDER,
     metavar="DIR",
-    help="Folder for the Parquet parts of a manifest; parts that are there are not made again.",
+    help="Folder for the Parquet parts of a manifest; existing parts are kept.",
 )
 @click.option(
     "--shard-size",
@@ -87,7 +87,7 @@ if TYPE_CHECKING:
     show_default=True,
     type=click.IntRange(1),
     metavar="N",
-    help="How many files of a manifest make a part.",
+    help="Number of files per part.",
 )
 @click.option(
     "--backend",
@@ -96,8 +96,8 @@ if TYPE_CHECKING:
     type=click.Choice(BACKENDS),
     metavar="NAME",
     help=(
-        "What reads: serial, processes, dask, or auto for processes but none for up to 12 small "
-        "images."
+        "How to run: serial, processes, dask, or auto, which is serial for up to 12 small "
+        "images and else processes."
     ),
 )
 @click.option(
@@ -105,8 +105,8 @@ if TYPE_CHECKING:
     default=DEFAULTS.scheduler,
     metavar="ADDRESS",
     help=(
-        "Where the scheduler of the Dask cluster is, like tcp://host:8786; without it one is "
-        "started on this machine."
+        "Address of the Dask scheduler, like tcp://host:8786; without it, one is started on "
+        "this machine."
     ),
 )
 @click.option(
@@ -114,14 +114,14 @@ if TYPE_CHECKING:
     default=DEFAULTS.jobs,
     type=click.IntRange(min=0),
     metavar="N",
-    help="Processes; the default, 0, is one per core.",
+    help="Number of processes; default: 0, one per core.",
 )
 @click.option(
     "--model",
     default=DEFAULTS.model,
     show_default=True,
     metavar="NAME|PATH",
-    help="Model: digits, mail or a model file.",
+    help="Model: digits, mail or the path of a model file.",
 )
 @click.option(
     "--max-error",
@@ -130,8 +130,8 @@ if TYPE_CHECKING:
     type=click.FloatRange(0, 1, min_open=True),
     metavar="E",
     help=(
-        "Share of ZIPs that may be wrong among those that count as read; the model knows the "
-        "confidence it takes."
+        "Maximum error rate among pages that count as read; the model knows which confidence "
+        "that takes."
     ),
 )
 @click.option(
@@ -139,7 +139,7 @@ if TYPE_CHECKING:
     default=DEFAULTS.min_confidence,
     type=click.FloatRange(0, 1),
     metavar="P",
-    help="Confidence from which a ZIP counts as read, instead of --max-error.",
+    help="Minimum confidence for a ZIP to count as read, instead of --max-error.",
 )
 @directory_option
 @no_directory_option
@@ -147,14 +147,14 @@ if TYPE_CHECKING:
     "--require-listed",
     default=DEFAULTS.require_listed,
     is_flag=True,
-    help="Count no ZIP as read that is not listed; it goes to review, however sure it is.",
+    help="Send every ZIP that is not in the directory to review, whatever its confidence.",
 )
 @click.option(
     "--debug",
     default=DEFAULTS.debug,
     type=NEW_FOLDER,
     metavar="DIR",
-    help="Draw a picture of how each page was read into this folder.",
+    help="Folder for pictures of how each page was read.",
 )
 @click.option(
     "--max-pixels",
@@ -162,26 +162,26 @@ if TYPE_CHECKING:
     show_default=True,
     type=click.IntRange(1, MAX_PIXELS_LIMIT),
     metavar="N",
-    help="Pages with more pixels are not opened.",
+    help="Maximum number of pixels of a page; larger ones are not opened.",
 )
 @click.option(
     "--resume",
     default=DEFAULTS.resume,
     is_flag=True,
-    help="Go on with a run that did not end, without reading again what it read.",
+    help="Continue an interrupted run without reading its finished files again.",
 )
 @click.option(
     "--force",
     default=DEFAULTS.force,
     is_flag=True,
-    help="Replace an output or journal that is there.",
+    help="Replace an existing output or journal.",
 )
 @click.option(
     "--timeout",
     default=DEFAULTS.timeout,
     type=click.FloatRange(0, min_open=True),
     metavar="SECONDS",
-    help="What a page may take before it is given up; the default is 60.",
+    help="Time limit per page; default: 60.",
 )
 @click.option(
     "--max-memory-per-worker",
@@ -189,8 +189,8 @@ if TYPE_CHECKING:
     type=to_size,
     metavar="SIZE",
     help=(
-        "What a worker process may take, like 800M or 4G; a page that needs more is given up. The "
-        "default is 2G."
+        "Memory limit of a worker process, like 800M or 4G; a page that needs more is given up. "
+        "Default: 2G."
     ),
 )
 @click.option(
@@ -199,8 +199,7 @@ if TYPE_CHECKING:
     type=click.FloatRange(0, min_open=True),
     metavar="SECONDS",
     help=(
-        "How long to wait for a file on S3 before the run ends; the default is 30, or half of "
-        "--timeout."
+        "How long to wait for a file on S3 before the run ends; default: 30, or half of --timeout."
     ),
 )
 @click.option(
@@ -208,14 +207,14 @@ if TYPE_CHECKING:
     "--verbose",
     default=DEFAULTS.verbose,
     count=True,
-    help="Say what happens as it happens; twice: every page.",
+    help="Log progress to standard error; -vv logs every page.",
 )
 @click.option(
     "--log-file",
     default=DEFAULTS.log_file,
     type=NEW_FILE,
     metavar="FILE",
-    help="Append what happens to this file as JSON lines.",
+    help="Append the log to this file as JSON lines.",
 )
 @click.option(
     "--quiet", default=DEFAULTS.quiet, is_flag=True, help="No progress, summary or warnings."
@@ -225,20 +224,22 @@ def scan(ctx: click.Context, /, *, paths: tuple[Path, ...], **options: Any) -> N
     """Read the ZIP code on every page of image files and folders.
 
     PATHs are PNG, JPEG, TIFF (all pages), BMP, WebP, PDF and HEIC files, and folders, which are
-    searched recursively for such files. Every page gets one row, in the order of the input. An
-    output file appears when it is complete; until then what is finished is kept in a journal beside
-    it, FILE.journal, that --resume goes on with. What made the rows is told in FILE.json.
+    searched recursively for such files. Every page gets one row, in the order of the input. The
+    output file appears when it is complete. Until then, finished inputs are kept in a journal
+    beside it, FILE.journal, from which --resume continues. FILE.json records how the rows were
+    made.
 
-    Of very many files, --manifest FILE --out-dir DIR makes parts instead, which 'zipocr merge DIR'
-    puts together.
+    For very many files, --manifest FILE --out-dir DIR writes parts instead, which 'zipocr merge
+    DIR' joins.
 
-    --directory takes one ZIP a line, or CSV with the header zip, zip,city or zip,city,state.
+    --directory takes a text file with one ZIP per line, or CSV with the header zip, zip,city or
+    zip,city,state.
 
-    Exit status: 0 if every input could be opened, whatever was read; 1 if some could not (their
-    rows stand and say why); 2 for wrong usage; 3, 4, 5 and 6 for trouble with the list of ZIP
-    codes, the model, the output or the processes; 130 if interrupted.
+    Exit status: 0 if every input could be opened; 1 if some could not (their rows say why); 2 for
+    wrong usage; 3, 4, 5 and 6 for errors with the list of ZIP codes, the model, the output or the
+    worker processes; 130 if interrupted.
     """
-    # Every option is a field of its name.
+    # Every option is a field of the same name.
     config = without_overruled(ctx, ScanConfig(**options))
     check_threshold(ctx, config)
     check_backend(config)
@@ -255,7 +256,7 @@ def scan(ctx: click.Context, /, *, paths: tuple[Path, ...], **options: Any) -> N
 
 
 def check_threshold(ctx: click.Context, config: ScanConfig) -> None:
-    """Refuse what contradicts itself about when a ZIP counts as read, and what is no number."""
+    """Refuse contradictory thresholds, and those that are not numbers."""
     if config.min_confidence is not None and 0 < rank(ctx, "max_error") == rank(
         ctx, "min_confidence"
     ):
@@ -273,7 +274,7 @@ def check_threshold(ctx: click.Context, config: ScanConfig) -> None:
 
 
 def check_places(paths: Sequence[Path], config: ScanConfig) -> None:
-    """Refuse outputs that would destroy or mix with the inputs, before anything is read."""
+    """Refuse, before reading, outputs that would overwrite or mix with the inputs."""
     from zipocr.images.listing import SUFFIXES
 
     if config.resume and (config.force or config.output == "-"):
@@ -298,15 +299,14 @@ def check_places(paths: Sequence[Path], config: ScanConfig) -> None:
 
 
 def _scan(paths: Sequence[Path], config: ScanConfig) -> ExitCode:
-    """Find what to read, and what of it is read already."""
+    """Scan the paths, except for what an earlier run has read."""
     from zipocr.batch.read_files import least_confidence
     from zipocr.images.listing import list_inputs
     from zipocr.models.model_file import load_model
     from zipocr.output.run import completed, identify, list_digest, open_output
 
     settings = settings_of(config)
-    # A model that cannot be used, or cannot promise so few errors, is refused before a header is
-    # out.
+    # Refuse an unusable model, or one that cannot promise the error rate, before writing a header.
     least_confidence(load_model(config.model), settings)
     listing = list_inputs(paths, exclude=config.debug)
     if len(paths) > 1:
@@ -341,7 +341,7 @@ def _scan(paths: Sequence[Path], config: ScanConfig) -> ExitCode:
 
 
 def _tell_what_next(config: ScanConfig) -> None:
-    """Show the first rows on a terminal, and name the file and the next step."""
+    """Show the first rows on a terminal, and print the file and the next step."""
     if not config.quiet and sys.stdout is not None and sys.stdout.isatty():
         from zipocr.cli.tables import print_rows
 
@@ -352,7 +352,7 @@ def _tell_what_next(config: ScanConfig) -> None:
 
 
 def _warn_of_repeated(files: Sequence[ImageFile], config: ScanConfig) -> None:
-    """Warn of files that several PATHs lead to: each name has its row."""
+    """Warn about files that several PATHs lead to: each name gets a row."""
     from zipocr.images.listing import find_repeated
 
     if repeated := find_repeated(files):
@@ -369,12 +369,12 @@ def _read(
     output: Output,
     config: ScanConfig,
 ) -> None:
-    """Read what is to be read, write, count."""
+    """Read the remaining files, write and count their rows."""
     from zipocr.output.run import read_rest
 
     files, finished = so_far.files, so_far.finished
     LOG.info("reading %d files, of which %d are finished", len(files), finished)
-    # A bar would stand among the rows.
+    # A bar would be mixed with the rows.
     on_terminal = config.output == "-" and sys.stdout is not None and sys.stdout.isatty()
     with progress(len(files), quiet=config.quiet or on_terminal) as advance:
         for outcome in output.outcomes(so_far.kept()):

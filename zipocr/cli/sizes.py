@@ -1,4 +1,4 @@
-"""Sizes of memory as people write them."""
+"""Memory sizes as people write them."""
 
 import re
 
@@ -9,12 +9,12 @@ MAX_BYTES = 1 << 60
 
 
 def to_size(text: str) -> int:
-    """Read bytes, or a number with K, M, G or T for powers of 1024.
+    """Parse a number of bytes, or a number with K, M, G or T for powers of 1024.
 
     Raises
     ------
     click.BadParameter
-        If it is not so, or out of range.
+        If it is malformed or out of range.
 
     Examples
     --------

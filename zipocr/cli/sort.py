@@ -1,4 +1,4 @@
-"""``zipocr sort``: put crops into folders by what was read on them."""
+"""``zipocr sort``: put crops into folders by their ZIP or status."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ NAMED = 20
 @click.command()
 @results_argument
 @click.option(
-    "--into", metavar="DIR", required=True, type=NEW_FOLDER, help="Folder for the folders."
+    "--into", metavar="DIR", required=True, type=NEW_FOLDER, help="Folder to create the folders in."
 )
 @click.option(
     "--by",
     type=click.Choice(BY),
     default=BY[0],
     show_default=True,
-    help="What the folders are made by.",
+    help="What to group by.",
 )
 @click.option(
     "--images",
@@ -38,7 +38,9 @@ NAMED = 20
     help="Folder that the names in the results are relative to.",
 )
 @click.option("--copy", is_flag=True, help="Copy the files instead of linking them.")
-@click.option("--dry-run", is_flag=True, help="Print what would be put where, and do nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print where each file would go, without doing anything."
+)
 @click.pass_context
 def sort(
     ctx: click.Context,
@@ -53,16 +55,16 @@ def sort(
     """Put the images of results into folders, by status or by ZIP.
 
     Only pages with the status read go into the folder of their ZIP or state; the others go to
-    review and unread. Files are linked (hard links: the same file under another name, which takes
-    no room), or copied with --copy. Nothing is overwritten; of several files with one name the
-    first keeps it, and the next ones get -2, -3 and so on. A file of several pages is put into the
-    folder of each of them, with the number of the page in its name.
+    review and unread. Files are hard-linked, which takes no space, or copied with --copy. Nothing
+    is overwritten: of several files with the same name the first keeps it, and the next get -2, -3
+    and so on. A file with several pages goes into the folder of each page, with the page number in
+    its name.
 
-    Images are looked for where RESULTS.csv.json says that they were scanned, and in the current
-    folder; or in --images.
+    Images are searched where RESULTS.csv.json says they were scanned and in the current folder, or
+    only in --images.
 
-    Exit status: 0; 1 if some images were not found; 2 for wrong usage; 3 for trouble with the
-    results, 5 with the folder.
+    Exit status: 0; 1 if some images were not found; 2 for wrong usage; 3 for errors in the results;
+    5 for errors writing the folder.
     """
     from zipocr.images.lookup import sources_of
     from zipocr.output.sort import GroupBy, check, link_or_copy, plan
@@ -87,7 +89,7 @@ def sort(
 
 
 def _tell(planned: Plan, would: str, done: Counter[bool], *, copy: bool) -> None:
-    """Name what was not found, and say in one line what was done."""
+    """List images that were not found, and summarize in one line."""
     from zipocr.results.cells import to_cell
 
     for name in planned.missing[:NAMED]:

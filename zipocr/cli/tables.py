@@ -1,4 +1,4 @@
-"""An evaluation as tables on standard output."""
+"""Evaluations and results as tables on standard output."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
     from zipocr.evaluation.metrics import Evaluation, Figures
 
 MIN_WIDTH = 100
-"""Columns of a table, at least."""
+"""Minimum width of a table."""
 SHOWN_ROWS = 12
-"""Rows of results that are shown."""
+"""Number of rows of results to show."""
 HEADS = ("labelled", "exact", "95 %", "read", "wrong|read", "@1%", "@0.1%", "ece", "unread")
 
 
 def print_evaluation(evaluation: Evaluation, *, by: str | None) -> None:
-    """Print the figures, then what they are of, then what to do."""
-    # Names are printed as they are, not as markup.
+    """Print the figures, what they describe, and a suggestion."""
+    # Names are not markup.
     console = Console(
         markup=False,
         highlight=False,
         emoji=False,
     )
-    # Figures are never cut: on a narrow terminal lines are longer than it is.
+    # Figures are never cut: on a narrow terminal, lines wrap.
     console.width = max(console.width if sys.stdout and sys.stdout.isatty() else 0, MIN_WIDTH)
     tables = [_figures(evaluation, by=by), _places(evaluation), _confusion(evaluation)]
     with console.capture() as drawn:
         console.print(*tables, *([_worst(evaluation)] if evaluation.worst else []), sep="\n")
-    # Not by rich itself, which has its own mind about readers that have left.
+    # Not printed by rich itself, which treats a broken pipe differently.
     show_as_it_is(drawn.get())
     for line in (*basis(evaluation), *advice(evaluation.suggestion)):
         show(line)
@@ -69,7 +69,7 @@ def print_rows(path: Path) -> None:
 
 
 def _table(title: str, heads: Iterable[str]) -> Table:
-    """A table whose first column is text and whose others are figures."""
+    """Return a table whose first column is text and whose other columns are figures."""
     table = Table(
         box=SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False
     )
@@ -106,7 +106,9 @@ def _cells(figures: Figures) -> list[str]:
 
 
 def _places(evaluation: Evaluation) -> Table:
-    table = _table("Accuracy by place", ("", *(str(one.place) for one in evaluation.places)))
+    table = _table(
+        "Accuracy by digit position", ("", *(str(one.place) for one in evaluation.places))
+    )
     table.add_row("right", *(f"{one.right:.3f}" for one in evaluation.places))
     table.add_row("compared", *(str(one.count) for one in evaluation.places))
     return table

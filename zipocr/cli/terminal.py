@@ -1,6 +1,6 @@
-"""Standard output and standard error: the only way by which text reaches a terminal.
+"""Standard output and standard error; all text for a terminal passes through here.
 
-None reaches it raw: names and cells of files may hold what a terminal obeys.
+Text is made printable, since names and cells may contain terminal control sequences.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ def printable_lines(text: str) -> str:
 
 
 def show(text: str) -> None:
-    """Write what was asked for to standard output.
+    """Write requested output to standard output.
 
     Raises
     ------
     OutputError
         If it is closed, or cannot be written.
     BrokenPipeError
-        If whoever read it has left.
+        If its reader has left.
     """
     show_as_it_is(printable_lines(text) + "\n")
 
 
 def show_as_it_is(text: str) -> None:
-    """Write what is drawn for a terminal; its words have to be printable already."""
+    """Write text formatted for a terminal; its words must be printable already."""
     from zipocr.results.sinks import standard_output
 
     with standard_output():
@@ -40,14 +40,14 @@ def show_as_it_is(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """Tell people something on standard error. That it cannot be heard ends nothing."""
+    """Print a message for people on standard error; failing to print is ignored."""
     with suppress(OSError):
         click.echo(printable_lines(text), err=True)
 
 
 class PlainLines(logging.Formatter):
-    """Log records as lines that are printable."""
+    """Formatter that writes log records as printable lines."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write a record."""
+        """Format a record."""
         return printable_lines(super().format(record))

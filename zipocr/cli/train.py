@@ -1,6 +1,6 @@
-"""``zipocr train``.
+"""``zipocr train``: fit, tune, test or adapt a model.
 
-Fit a model, tune it, repeat the experiment with isolated digits, or teach a model corrected pages.
+Includes the hold-out experiment with isolated digits.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _check_finite(_: click.Context, __: click.Parameter, value: float | None) ->
 
 
 def _ending(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | None], Path | None]:
-    """A check that a file's name says one of these kinds of file."""
+    """Return a check that a file's name has one of these endings."""
 
     def check(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
         if path and path.suffix.lower() not in suffixes:
@@ -79,7 +79,7 @@ def _ending(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | 
     metavar="FILE.csv",
     type=FILE,
     help=(
-        "Pages whose ZIP a person knows, to teach to a model: corrections of zipocr review, or "
+        "Labelled pages to adapt a model to: corrections of zipocr review, or "
         "labels with file and zip."
     ),
 )
@@ -87,75 +87,75 @@ def _ending(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | 
     "--images",
     metavar="DIR",
     type=FOLDER,
-    help="The folder that was scanned, where the pages of --corrections are.",
+    help="The folder that was scanned, with the pages of --corrections.",
 )
 @click.option(
     "--base",
     default="mail",
     show_default=True,
     metavar="digits|mail|PATH",
-    help="Model that learns from --corrections.",
+    help="Model to adapt to --corrections.",
 )
 @click.option(
     "--only-if-better",
     is_flag=True,
-    help="Write no model unless what it learnt from --corrections measurably helped.",
+    help="Write no model unless adapting measurably helped.",
 )
 @click.option(
     "--C",
     type=POSITIVE,
     metavar="C",
     callback=_check_finite,
-    help="Penalty of the SVC; the default is the recipe's.",
+    help="Penalty C of the SVC; default: the recipe's.",
 )
 @click.option(
     "--gamma",
     type=POSITIVE,
     metavar="G",
     callback=_check_finite,
-    help="Its kernel's gamma, times features and variance.",
+    help="Gamma of its RBF kernel, times the number of features and their variance.",
 )
 @click.option(
     "--tune",
     is_flag=True,
-    help="Try a grid over C and gamma and use the best; one that is given stays fixed.",
+    help="Search a grid over C and gamma and use the best; a value that is given stays fixed.",
 )
 @click.option(
     "--holdout",
     metavar="6|half",
     type=click.Choice(["6", "half"]),
-    help="Predict the last six Digits, or their second half.",
+    help="Predict the last six Digits, or the second half.",
 )
 @click.option(
     "--plot",
     metavar="FILE",
     type=NEW_FILE,
     callback=_ending(".png", ".svg", ".pdf"),
-    help="Draw the experiment of --holdout and the accuracy over C and gamma, as PNG, SVG or PDF.",
+    help="Plot the experiment of --holdout and the accuracy over C and gamma, as PNG, SVG or PDF.",
 )
 @click.option(
     "--network",
     metavar="NAME|PATH",
-    help="Take over the network of this model; else one is trained, which takes PyTorch and time.",
+    help="Reuse the network of this model; without it, one is trained with PyTorch, for hours.",
 )
 @click.option(
     "--mail-digits",
     metavar="FILE.npz",
     type=FILE,
-    help="Digits cut from US mail, X (N, 16, 16) and y in their order, for phases of wide lines.",
+    help="Digits cut from US mail, in order: X (N, 16, 16) and y, for the network's lines.",
 )
 @click.option(
     "--checkpoints",
     metavar="DIR",
     type=NEW_FOLDER,
-    help="Keep what the network has learnt here, so that an interrupted training goes on.",
+    help="Folder for checkpoints of the network, from which an interrupted training continues.",
 )
 @click.option(
     "--jobs",
     default=0,
     type=click.IntRange(min=0),
     metavar="N",
-    help="Processes; the default, 0, is one per core.",
+    help="Number of processes; default: 0, one per core.",
 )
 @click.option(
     "--seed",
@@ -163,7 +163,7 @@ def _ending(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | 
     show_default=True,
     type=click.IntRange(min=0),
     metavar="N",
-    help="Seed of all chance.",
+    help="Random seed.",
 )
 @click.pass_context
 def train(
@@ -186,24 +186,24 @@ def train(
     jobs: int,
     seed: int,
 ) -> None:
-    """Fit a model to labelled digits, or teach it pages whose ZIP a person knows.
+    """Train a model on labelled digits, or adapt one to pages that a person has labelled.
 
-    A model can also be tuned, and it can be seen how well one predicts digits held out. Give at
-    least one of --model-out, --tune and --holdout; or --corrections with --images and --model-out.
+    Can also tune the hyperparameters, and test on held-out digits. Give at least one of
+    --model-out, --tune and --holdout; or --corrections with --images and --model-out.
 
-    The data are scikit-learn's Digits, NIST digits out of OpenML's mnist_784, or those of an .npz
-    file with the arrays X (N, 28, 28), y and writer. A model of Digits sees the 8x8 grid alone, one
-    of NIST digits the character's 32x32 bitmap.
+    The data are scikit-learn's Digits, NIST digits from OpenML's mnist_784, or an .npz file with
+    the arrays X (N, 28, 28), y and writer. A model of Digits only sees the 8x8 grid, one of NIST
+    digits the character's 32x32 bitmap.
 
     --holdout trains on the first Digits in their original order, predicts the rest and prints the
-    accuracy. --tune cross-validates by writer, with Digits by contiguous blocks, and never sees the
+    accuracy. --tune cross-validates by writer (Digits by contiguous blocks) and never uses the
     digits of --holdout. The model file of --model-out appears when it is complete and replaces an
-    older one; it is fitted to all the data that are not set aside to calibrate and test it, also
-    with --holdout.
+    older one. It is fitted to all data not set aside for calibration and testing, also with
+    --holdout.
 
-    --corrections teaches the model --base pages whose ZIP is known, and prints how many pages it
-    reads exactly before and after, each read by a model that did not learn from it. The model is
-    written whatever comes of that, unless --only-if-better is given.
+    --corrections adapts the model --base to pages whose ZIP is known. It prints how many pages are
+    read exactly before and after, by cross-validation: each page is read by a model that did not
+    learn from it. The model is written in any case, unless --only-if-better is given.
     """
     if _is_learning(ctx, corrections, images):
         _learn(ctx, base)
@@ -232,9 +232,9 @@ def train(
 
 
 def _is_learning(ctx: click.Context, corrections: Path | None, images: Path | None) -> bool:
-    """Whether corrected pages are to be learnt from.
+    """Return whether to learn from corrected pages.
 
-    Options of the other job, or half of this one's, are refused.
+    Mixing the options of both modes, or giving only some of the required ones, is refused.
     """
     given = {
         name for name in ctx.params if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
@@ -243,7 +243,7 @@ def _is_learning(ctx: click.Context, corrections: Path | None, images: Path | No
         return False
     if corrections is None or images is None or "model_out" not in given:
         raise click.UsageError(
-            "To learn from corrected pages give --corrections FILE.csv, --images DIR and "
+            "Learning from corrected pages needs --corrections FILE.csv, --images DIR and "
             "--model-out FILE.npz."
         )
     if others := sorted(given - LEARNING - {"model_out", "jobs", "seed"}):
@@ -271,7 +271,7 @@ def _learn(ctx: click.Context, base: str) -> None:
 def _check_request(
     data: str, model_out: Path | None, plot: Path | None, *, wanted: bool, holdout: Holdout | None
 ) -> None:
-    """Refuse what could only fail after minutes of work, or would destroy the data."""
+    """Refuse options that would fail after minutes of work, or overwrite the data."""
     if not wanted:
         raise click.UsageError(
             "Nothing to do: give --model-out FILE.npz to write a model, --tune, or --holdout "
@@ -298,12 +298,14 @@ def _check_request(
 
 def _check_folder(path: Path) -> None:
     if not path.parent.is_dir():
-        message = f"Cannot write {path}: its folder is missing. Make it, or choose another place."
+        message = (
+            f"Cannot write {path}: its folder does not exist. Create it, or choose another path."
+        )
         raise OutputError(message)
 
 
 def _recipe(data: str, c: float | None, gamma: float | None, seed: int) -> Recipe:
-    """Apply what is given to the recipe of the data."""
+    """Return the recipe of the data with the given options applied."""
     from zipocr.training.fit.svm import Recipe
 
     recipe = Recipe(from_grid=data == "digits", seed=seed)
@@ -313,7 +315,7 @@ def _recipe(data: str, c: float | None, gamma: float | None, seed: int) -> Recip
 
 
 def _load(data: str) -> DigitSet:
-    """Load what may train: of NIST digits those of the writers that are not set aside."""
+    """Load the training data: of NIST digits, those of writers not set aside."""
     from zipocr.training.data.datasets import load_digits_set, load_npz, load_openml, split_writers
 
     if data == "digits":
@@ -324,7 +326,7 @@ def _load(data: str) -> DigitSet:
 def _tune(
     digits: DigitSet, holdout: Holdout | None, c: float | None, gamma: float | None, recipe: Recipe
 ) -> Tuning:
-    """Tune on what is not held out; print the grid and the best."""
+    """Tune on the digits that are not held out; print the grid and the best."""
     from zipocr.training.fit.experiment import C_VALUES, GAMMA_VALUES, split_in_order, tune
 
     trained = split_in_order(digits, holdout)[0] if holdout else digits
@@ -344,7 +346,7 @@ def _tune(
 
 
 def _predict(digits: DigitSet, split: Holdout, recipe: Recipe) -> Experiment:
-    """Hold out and predict; print predicted beside actual where they are few, and the accuracy."""
+    """Predict held-out digits; print the accuracy, and each prediction if they are few."""
     from zipocr.training.fit.experiment import holdout
 
     experiment = holdout(digits, split, recipe)

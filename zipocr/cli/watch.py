@@ -38,7 +38,7 @@ OF_MANIFESTS = frozenset({"manifest", "out_dir", "shard_size", "patience"})
 NOT_OF_WATCH = (
     frozenset({"paths", "output", "format", "resume", "backend", "scheduler"}) | OF_MANIFESTS
 )
-# Writing the whole CSV anew may not take more than this share of the time.
+# Maximum share of the time spent on rewriting the output.
 MAX_SHARE = 0.05
 
 FOLDER = click.Argument(
@@ -48,7 +48,7 @@ OUTPUT = click.Option(
     ["-o", "--output"],
     required=True,
     metavar="FILE",
-    help="File to write, whose name ends in .csv, .jsonl, .parquet, .sqlite or .db.",
+    help="Output file; the ending .csv, .jsonl, .parquet, .sqlite or .db chooses the format.",
 )
 SETTLE = click.Option(
     ["--settle"],
@@ -56,7 +56,7 @@ SETTLE = click.Option(
     show_default=True,
     type=click.FloatRange(0),
     metavar="SECONDS",
-    help="For how long a file must not have changed before it is read.",
+    help="Read a file once it has not changed for this long.",
 )
 SETTLE_LIMIT = click.Option(
     ["--settle-limit"],
@@ -64,7 +64,7 @@ SETTLE_LIMIT = click.Option(
     show_default=True,
     type=click.FloatRange(0),
     metavar="SECONDS",
-    help="The same for a PNG, JPEG, TIFF or PDF file whose end is missing.",
+    help="The same for a PNG, JPEG, TIFF or PDF file that is incomplete.",
 )
 POLL = click.Option(
     ["--poll"],
@@ -72,7 +72,7 @@ POLL = click.Option(
     show_default=True,
     type=click.FloatRange(0, min_open=True),
     metavar="SECONDS",
-    help="List the folder this often even if nothing is heard of it; network folders do not tell.",
+    help="List the folder this often as well, since network folders send no notifications.",
 )
 
 
@@ -81,7 +81,7 @@ DONE = click.Option(
     default=DEFAULTS.done,
     type=NEW_FOLDER,
     metavar="DIR",
-    help="Move each file that has been read into the folder of its status in this folder.",
+    help="Move each finished file into a subfolder of this folder, named by its status.",
 )
 DONE_LINK = click.Option(
     ["--done-link"],
@@ -93,7 +93,7 @@ EXEC = click.Option(
     ["--exec"],
     default=DEFAULTS.exec,
     metavar="COMMAND",
-    help="Run a program for each file, with its rows as JSON lines on standard input.",
+    help="Run this program for each file, with its rows as JSON lines on standard input.",
 )
 EXEC_TIMEOUT = click.Option(
     ["--exec-timeout"],
@@ -101,7 +101,7 @@ EXEC_TIMEOUT = click.Option(
     show_default=True,
     type=click.FloatRange(0, min_open=True),
     metavar="SECONDS",
-    help="What that program may take before it is stopped.",
+    help="Time limit of that program.",
 )
 
 
@@ -119,37 +119,35 @@ def watch(
     folder: Path,
     **options: Any,
 ) -> None:
-    """Read image files as they arrive in a folder or in folders in it, until Ctrl-C.
+    """Read image files as they arrive in a folder or its subfolders, until Ctrl-C.
 
-    Rows come in the order of arrival. The output FILE is made anew, whole, as they come. What has
-    been read is kept in FILE.journal: another watch with the same FILE goes on where this one
-    ended, however that was, and reads no file twice. A file that has changed since is read again,
-    and its rows are replaced.
+    Rows are in the order of arrival. The output FILE is rewritten as a whole as they come. Finished
+    files are kept in FILE.journal: another watch with the same FILE continues where this one ended,
+    even after a crash, and reads no file twice. If a file changes, it is read again and its rows
+    are replaced.
 
-    With --exec and --done each file is handed over when it has been read: the program runs first,
-    without a shell and with the file's path in ZIPOCR_PATH, and if it ends with 0 the file is put
-    into DIR/read, DIR/review or DIR/unread. What fails is told, and tried again at the next start.
+    With --exec and --done, each file is handed over once it has been read. First the program runs,
+    without a shell and with the file's path in ZIPOCR_PATH; if it exits with 0, the file is moved
+    to DIR/read, DIR/review or DIR/unread. Failures are reported, and tried again at the next start.
 
-    Exit status: as of scan; 0 or 1 after Ctrl-C, 1 also if a file could not be handed over.
+    Exit status: as for scan; 0 or 1 after Ctrl-C; 1 also if a file could not be handed over.
     """
-    # Every option is a field of its name, of one or the other.
+    # Every option is a field of the same name in one of the two.
     watching = WatchConfig(**{each.name: options.pop(each.name) for each in fields(WatchConfig)})
     config = without_overruled(ctx, ScanConfig(**options))
     check_threshold(ctx, config)
     check_places((folder,), config)
     if config.output == "-":
-        raise click.UsageError("Name the file to write with --output.")
+        raise click.UsageError("--output FILE is required.")
     if find_spec("watchfiles") is None:
-        raise click.UsageError(
-            "To watch a folder takes another package: pip install 'zipocr[watch]'."
-        )
+        raise click.UsageError("Watching a folder needs an extra: pip install 'zipocr[watch]'.")
     orders = orders_of(watching, folder)
     with graceful_shutdown() as ask, logs(config):
         ctx.exit(_watch(folder, config, watching, orders, ask))
 
 
 def orders_of(watching: WatchConfig, folder: Path) -> Orders:
-    """Tell what to do with finished files, and refuse what could only fail at the first one."""
+    """Return what to do with finished files; refuse what would fail at the first one."""
     from zipocr.batch.hand_off import Orders
 
     if watching.done_link and watching.done is None:
@@ -165,7 +163,7 @@ def orders_of(watching: WatchConfig, folder: Path) -> Orders:
 
 
 def _program(command: str) -> list[str]:
-    """Part a command into words, which is all that is taken from a shell."""
+    """Split a command into words as a shell does."""
     try:
         words = shlex.split(command, posix=os.name != "nt")
     except ValueError as error:
@@ -183,7 +181,7 @@ def _watch(
     orders: Orders,
     ask: Callable[[], None],
 ) -> ExitCode:
-    """Take up what an earlier watch has read, watch, and make the results whole at the end."""
+    """Take over what an earlier watch has read, watch, and complete the results at the end."""
     from zipocr.batch.read_files import least_confidence
     from zipocr.models.model_file import load_model
     from zipocr.output.run import FileOutput, identify, open_output
@@ -211,7 +209,7 @@ def _watch(
 
 @contextmanager
 def _hand_off(orders: Orders, config: ScanConfig) -> Iterator[HandOff]:
-    """Go on with the hand-over of an earlier watch; a journal without a record is removed."""
+    """Continue the hand-over of an earlier watch; a journal without a record is removed."""
     from zipocr.batch.hand_off import HandOff
     from zipocr.results.sinks import sidecar_path
     from zipocr.storage.journal import open_journal
@@ -226,7 +224,7 @@ def _hand_off(orders: Orders, config: ScanConfig) -> Iterator[HandOff]:
 
 
 def _told(hand_off: HandOff) -> Iterator[str]:
-    """Say how many files were handed over."""
+    """Describe how many files were handed over."""
     if hand_off.done or hand_off.failed:
         left = f", {hand_off.failed} could not be" if hand_off.failed else ""
         yield f"handed over {hand_off.done} file{'' if hand_off.done == 1 else 's'}{left}"
@@ -258,7 +256,7 @@ def _watch_until_told(
     config: ScanConfig,
     ask: Callable[[], None],
 ) -> None:
-    """Watch. However that ends, what has been read is in the results then if it can be."""
+    """Watch until stopped, and then complete the results, whatever the cause."""
     from zipocr.batch.backends import usable_cores
     from zipocr.errors import OutputError
 
@@ -279,9 +277,9 @@ def _watch_until_told(
 
 @dataclass(slots=True, kw_only=True)
 class Results:
-    """The output, where the rows of each file are in its journal, and when it was last made whole.
+    """The output, the places of each file's rows in its journal, and the time of the last rewrite.
 
-    What an earlier watch has read may not have reached the output: it is made whole at the start.
+    Rows of an earlier watch may not have reached the output, so it is rewritten at the start.
     """
 
     output: FileOutput
@@ -294,7 +292,7 @@ class Results:
     _published: int = 0
 
     def take_up(self) -> dict[str, str]:
-        """Find what an earlier watch has read, and give the stamps of the files by name."""
+        """Find what an earlier watch has read; return the stamps of the files by name."""
         known: dict[str, str] = {}
         for name, stamp, position in self.output.entries():
             known[name], self._positions[name], self._taken_up = stamp, position, position
@@ -304,7 +302,7 @@ class Results:
         return known
 
     def hand_over_rest(self, folder: Path) -> None:
-        """Hand over what an earlier watch has read and could not hand over."""
+        """Hand over files that an earlier watch has read but could not hand over."""
         from zipocr.images.listing import ImageFile
 
         for name, stamp, position in self.output.entries():
@@ -314,7 +312,7 @@ class Results:
                 self.hand_off.hand_over(ImageFile(place=str(place), name=name), stamp, outcome)
 
     def write(self, arrival: Arrival, outcome: FileResult) -> None:
-        """Take the rows of a file, in place of those of an earlier version, and hand it over."""
+        """Record the rows of a file, replacing those of an earlier version, and hand it over."""
         name = arrival.file.name
         position = self.output.write(outcome, read=name, stamp=arrival.stamp)
         earlier, self._positions[name] = self._positions.get(name), position
@@ -325,7 +323,7 @@ class Results:
         self.hand_off.hand_over(arrival.file, arrival.stamp, outcome)
 
     def publish(self) -> None:
-        """Make the results whole, in the order of arrival, if there is anything new."""
+        """Rewrite the results in the order of arrival, if there is anything new."""
         if self._published == self.output.readings:
             return
         began = time.monotonic()
@@ -342,7 +340,7 @@ def _read_arrivals(
     backend: Backend,
     ask: Callable[[], None],
 ) -> None:
-    """Read until told to end, which is asked now and then."""
+    """Read arriving files until stopped, which is checked now and then."""
     from zipocr.batch.read_files import read_files
 
     for arrivals in watcher.arrivals():

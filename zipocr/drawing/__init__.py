@@ -1,1 +1,1 @@
-"""Pictures of what was read."""
+"""Debug sheets and plots."""

@@ -1,8 +1,8 @@
 """Plot of an experiment: digits with both labels, confusion matrix, accuracy by C and gamma.
 
 Matplotlib is an optional dependency (``zipocr[plots]``), imported when something is plotted.
-Figures are made without ``pyplot``: no global state, no window, no display needed. Nothing here
-opens a file; the caller saves the figure.
+Figures are made without ``pyplot``, so that no global state and no display is needed. Callers save
+them.
 """
 
 from dataclasses import dataclass
@@ -29,10 +29,10 @@ DIGITS = range(10)
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TuningMap:
-    """The cross-validated accuracy of every pair of C and gamma that was tried.
+    """Cross-validated accuracy of every pair of C and gamma.
 
-    ``c_values`` is ``(A,)`` and ``gamma_values`` ``(B,)``, both rising; ``accuracy`` is ``(A, B)``,
-    each 0 to 1.
+    ``c_values`` is ``(A,)`` and ``gamma_values`` ``(B,)``, both ascending; ``accuracy`` is ``(A,
+    B)``, each 0 to 1.
     """
 
     c_values: NDArray[np.float64]
@@ -47,25 +47,23 @@ def plot_experiment(
     confusion: NDArray[np.integer],
     tuning: TuningMap | None,
 ) -> "Figure":
-    """Plot what an experiment predicted and how well.
+    """Plot the predictions of an experiment and their accuracy.
 
     Parameters
     ----------
     images : ndarray
-        ``(N, 8, 8)``, 0 paper to 16 ink, N >= 1: the held-out digits, of which the first six are
-        shown.
+        ``(N, 8, 8)``, 0 paper to 16 ink, N >= 1: the held-out digits; the first six are shown.
     actual, predicted : ndarray
-        ``(N,)`` ints 0 to 9: what each digit is and what it was read as.
+        ``(N,)`` ints 0 to 9: true and predicted digits.
     confusion : ndarray
         ``(10, 10)`` counts; row: actual, column: predicted.
     tuning : TuningMap or None
-        Accuracy over C and gamma, or None where nothing was tuned: then the confusion matrix stands
-        alone.
+        Accuracy over C and gamma, or None to plot the confusion matrix alone.
 
     Returns
     -------
     matplotlib.figure.Figure
-        To be saved by the caller, at 100 dots per inch or more.
+        To be saved at 100 dots per inch or more.
 
     Raises
     ------
@@ -98,13 +96,13 @@ def new_figure(
     width, height : float
         Inches.
     facecolor : str
-        Its paper.
+        Background colour.
     extra : str
-        The extra of zipocr that brings matplotlib to whoever asks.
+        The extra to install if matplotlib is missing.
     margin : float
-        Share of the figure that is left free at each side.
+        Margin at each side, as a share of the figure.
     gap : float
-        Inches around each part.
+        Padding around each part in inches.
 
     Raises
     ------
@@ -146,7 +144,7 @@ def _plot_digits(
         fontsize=13,
         color=INK,
     )
-    # Always six places, so that few digits are not blown up.
+    # Always six places, so that few digits are not enlarged.
     for place, axes in enumerate(figure.subplots(1, SHOWN)):
         if place >= shown:
             axes.set_axis_off()
@@ -162,7 +160,7 @@ def _plot_digit(axes: "Axes", image: NDArray[np.generic], actual: int, predicted
     _draw_cell_lines(axes, image.shape)
     for spine in axes.spines.values():
         spine.set(color=colour, linewidth=2)
-    # Colour never speaks alone: a wrong reading says so.
+    # Colour is never the only sign: a wrong reading is also labelled.
     verdict = "" if actual == predicted else "  wrong"
     axes.set_xlabel(
         f"actual {actual}\npredicted {predicted}{verdict}",
@@ -172,7 +170,7 @@ def _plot_digit(axes: "Axes", image: NDArray[np.generic], actual: int, predicted
 
 
 def _plot_confusion(axes: "Axes", confusion: NDArray[np.integer]) -> None:
-    """Shade each row by its share of the actual digit, and write the counts."""
+    """Shade each cell by its share of the row, and print the counts."""
     counts = np.asarray(confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1.15)
@@ -212,7 +210,7 @@ def _plot_tuning(axes: "Axes", tuning: TuningMap) -> None:
     accuracy = np.asarray(tuning.accuracy)
     row, column = np.unravel_index(int(np.nanargmax(accuracy)), accuracy.shape)
     best, least = accuracy[row, column], np.nanmin(accuracy)
-    # The good pairs differ by a few hundredths: hopeless pairs may not take the whole scale.
+    # Good pairs differ by a few hundredths, so hopeless pairs must not determine the scale.
     floor = max(least, best - 0.1)
     edges = _log_edges(tuning.gamma_values), _log_edges(tuning.c_values)
     shades = axes.pcolormesh(
@@ -229,8 +227,7 @@ def _plot_tuning(axes: "Axes", tuning: TuningMap) -> None:
         (axes.xaxis, "gamma (log scale)", tuning.gamma_values),
         (axes.yaxis, "C (log scale)", tuning.c_values),
     ):
-        # Ticks stand at values that were tried, at most six, so that they do not run into each
-        # other.
+        # At most six ticks, at values that were tried, so that labels do not overlap.
         ticks = np.asarray(values)[:: -(-len(values) // 6)]
         axis.set_minor_locator(NullLocator())
         axis.set_ticks(ticks, [f"{tick:.4g}" for tick in ticks])
@@ -246,7 +243,7 @@ def _plot_tuning(axes: "Axes", tuning: TuningMap) -> None:
 
 
 def _log_edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the borders of cells around rising values, midway on a logarithmic axis."""
+    """Return the cell borders around ascending values, midway on a logarithmic axis."""
     logs = np.log10(np.asarray(values, np.float64))
     steps = np.diff(logs) if len(logs) > 1 else np.ones(1)
     middles = logs[:-1] + np.diff(logs) / 2
@@ -256,7 +253,7 @@ def _log_edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _mark_best(axes: "Axes", gamma: float, c: float, accuracy: float) -> None:
-    # A white ring below the coloured one keeps the mark visible on every shade.
+    # A white ring below the coloured one keeps the marker visible on every shade.
     for colour, width in (("white", 4.5), (WRONG, 2.5)):
         axes.plot(
             gamma,

@@ -1,1 +1,1 @@
-"""Doors for images: listing, decoding, PDF, S3, manifests."""
+"""Image files: listing, decoding, PDF, S3, manifests."""

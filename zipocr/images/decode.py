@@ -1,10 +1,10 @@
 """The pages of image files as gray arrays.
 
-Headers are read with Pillow before anything is decoded, since a small file can hold a picture that
-fills the memory. Pixels are decoded with OpenCV, which is right about 16 bit, MinIsWhite, CMYK and
-orientation. Only transparency goes through Pillow, because OpenCV drops it and an alpha channel may
-be all the ink there is, and TIFFs of two or four bits, which OpenCV refuses. HEIC needs the extra
-``heif``, PDF the extra ``pdf``.
+Headers are read with Pillow before anything is decoded, since a small file can hold a huge picture.
+Pixels are decoded with OpenCV, which handles 16 bit, MinIsWhite, CMYK and orientation correctly.
+Pillow only decodes pages with transparency, which OpenCV drops although it may carry all the ink,
+and TIFFs of two or four bits, which OpenCV refuses. HEIC needs the extra ``heif``, PDF the extra
+``pdf``.
 """
 
 import io
@@ -45,21 +45,20 @@ HEIF_BRANDS = frozenset(
         b"msf1",
     }
 )
-# A file is read whole before it is looked at; no scan comes near this size.
+# Files are read completely before they are opened; no scan comes near this size.
 MAX_FILE_BYTES = 2**30
-# A file of at most this many bytes, which is a plain image of one page of at most this many pixels,
-# is decoded and read in no time whatever it shows.
+# Maximum bytes and pixels of a single-page image that is quickly decoded and read, whatever it
+# shows.
 LIGHT_BYTES, LIGHT_PIXELS = 4_000_000, 1_000_000
-# Scans of a progressive JPEG: encoders write some ten, and each takes as long as a picture of its
-# own.
+# Maximum scans of a progressive JPEG: encoders write about ten, and each takes as long as a
+# picture.
 MAX_SCANS = 40
-# Ink lighter than this does not show on white paper.
+# Ink lighter than this is invisible on white paper.
 LIGHT_INK = 191
-# Pixels that are composited at a time, so that a page is not held several times over in full
-# colour.
+# Pixels composited at a time, to avoid several copies of the page in full colour.
 BAND_PIXELS = 1_000_000
-# OpenCV fills in what it cannot decompress and says nothing; Pillow raises, nearly always for LZW
-# and PackBits, often for the others.
+# OpenCV silently fills in what it cannot decompress. Pillow raises, nearly always for LZW and
+# PackBits, often for the others.
 _UNCHECKED_BY_OPENCV = frozenset({"tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "packbits"})
 _BIG_TIFF = 43
 _FEW_BITS = ((2,), (4,))
@@ -74,15 +73,14 @@ _OUT_OF_MEMORY = Unread(reason=Reason.OUT_OF_MEMORY, detail="not enough memory t
 _ALPHA_MODES = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 _ORIENTATION = 0x112
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
-# In a JPEG: what neither stands for a byte of its pixels, nor fills or restarts, but begins a
-# segment.
+# A marker that begins a segment of a JPEG, not an escaped byte, fill byte or restart marker.
 _SEGMENT = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])(?=(..)?)", re.DOTALL)
 _END_OF_IMAGE, _START_OF_SCAN = b"\xd9", b"\xda"
 Buffer: TypeAlias = bytes | memoryview
 
 
 def _ignore() -> None:
-    """Not everybody counts pages."""
+    """Ignore the beginning of a page."""
 
 
 def read_pages(
@@ -97,17 +95,16 @@ def read_pages(
     max_pixels : int
         Pages with more pixels are not decoded.
     first : int
-        The page to begin with; those before it are not decoded. Where there are fewer, nothing
-        comes.
+        The first page to decode. Nothing is yielded if there are fewer pages.
     begin : callable
-        Called before each page is decoded, when it is known that there is one.
+        Called before each page is decoded, once the page is known to exist.
 
     Yields
     ------
     GrayImage or Unread
-        ``(H, W) uint8``, upright, transparency on white, dark writing on light paper; or why this
-        page cannot be had. A file that cannot be opened yields one `Unread`; a damaged page of a
-        TIFF or PDF yields one in its place.
+        ``(H, W) uint8``, upright, transparency on white, dark writing on light paper; or why the
+        page cannot be opened. A file that cannot be opened yields one `Unread`, and so does each
+        damaged page of a TIFF or PDF.
     """
     try:
         data = _fetch(path) if isinstance(path, Url) else _read(path)
@@ -122,7 +119,7 @@ def read_pages(
 
 
 def _read(path: Path) -> bytes | Unread:
-    """Read a plain file; some of /proc count as such and never end."""
+    """Read a regular file, but not endlessly, as some in /proc would be."""
     with open_plain(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > MAX_FILE_BYTES:
@@ -131,7 +128,7 @@ def _read(path: Path) -> bytes | Unread:
 
 
 def _fetch(url: Url) -> bytes | Unread:
-    """Bring a file here that is elsewhere."""
+    """Fetch a file from S3."""
     data = fetch(url, most=MAX_FILE_BYTES)
     if len(data) > MAX_FILE_BYTES:
         return _too_large(f"a file of more than {MAX_FILE_BYTES >> 20} MB")
@@ -139,17 +136,17 @@ def _fetch(url: Url) -> bytes | Unread:
 
 
 def is_light(path: Path | Url) -> bool:
-    """Tell whether a file is small and plain: decoding it cannot hang or take much memory.
+    """Return whether a file is small and simple, so that decoding cannot hang or exhaust memory.
 
     Parameters
     ----------
     path : Path or Url
-        Where it is.
+        Path or URL of the file.
 
     Returns
     -------
     bool
-        Also true of what is refused without being decoded.
+        Also true if the file is refused without being decoded.
     """
     if isinstance(path, Url):
         return False
@@ -176,12 +173,12 @@ def _is_light_data(data: bytes) -> bool:
 def _read_data(
     data: bytes, *, max_pixels: int, first: int, begin: Callable[[], None]
 ) -> Iterator[GrayImage | Unread]:
-    """Find out what a file is, by its contents alone, and read its pages."""
+    """Detect the type of a file from its contents, and read its pages."""
     try:
         image = _open_header(io.BytesIO(data))
     except ImportError:
         yield Unread(
-            reason=Reason.NEEDS_HEIF_EXTRA, detail="HEIC is read after: pip install 'zipocr[heif]'"
+            reason=Reason.NEEDS_HEIF_EXTRA, detail="HEIC needs an extra: pip install 'zipocr[heif]'"
         )
     except Image.DecompressionBombError:
         yield _too_large(f"more than {max_pixels} pixels (--max-pixels)")
@@ -190,7 +187,7 @@ def _read_data(
     except Exception:  # noqa: BLE001 - foreign bytes: what Pillow raises on them is not documented, and no file may end the run
         yield from _read_pdf(data, max_pixels=max_pixels, first=first, begin=begin)
     else:
-        # An animation's later frames are no pages.
+        # The later frames of an animation are not pages.
         only = iter([(image, data)][first - 1 :])
         pages = (
             _pages(data, max_pixels=max_pixels, first=first)
@@ -203,9 +200,9 @@ def _read_data(
 
 
 def _open_header(file: io.BytesIO) -> Image.Image:
-    """Read the header alone.
+    """Read only the header.
 
-    Pillow's warnings are of no use here: the pixel limit is checked, damage shows in decoding.
+    Pillow's warnings are not needed: the pixel limit is checked, and decoding detects damage.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -220,9 +217,9 @@ def _open_header(file: io.BytesIO) -> Image.Image:
 
 
 def _without_texts(png: bytes) -> bytes:
-    """Leave out the texts and the colour profile of a PNG.
+    """Remove the texts and the colour profile of a PNG.
 
-    They change no pixel, but Pillow refuses a file in which they are large.
+    They do not change any pixel, but Pillow refuses files with large ones.
     """
     kept, rest = [], 0
     for name, begin, end in _chunks(png):
@@ -233,7 +230,7 @@ def _without_texts(png: bytes) -> bytes:
 
 
 def _chunks(png: Buffer) -> Iterator[tuple[bytes, int, int]]:
-    """Give the name, the beginning and the end of each chunk of a PNG; the last may be cut off."""
+    """Yield the name, start and end of each chunk of a PNG; the last may be cut off."""
     begin = len(_PNG)
     while begin + 8 <= len(png):
         length, name = struct.unpack_from(">I4s", png, begin)
@@ -249,14 +246,14 @@ def _is_heif(data: bytes) -> bool:
 
 
 def _is_pdf(data: bytes) -> bool:
-    """Tell whether a file is a PDF, whose mark may be anywhere in the first kilobyte."""
+    """Return whether a file is a PDF, whose signature may be anywhere in the first kilobyte."""
     return b"%PDF-" in data[:1024]
 
 
 def _read_pdf(
     data: bytes, *, max_pixels: int, first: int, begin: Callable[[], None]
 ) -> Iterator[GrayImage | Unread]:
-    """Read what is no image: a PDF, or nothing that is known."""
+    """Read the pages of a file that is not an image: a PDF or an unknown file."""
     if not _is_pdf(data):
         yield _unreadable("not a PNG, JPEG, TIFF, BMP, WebP, HEIC or PDF file, or damaged")
         return
@@ -264,7 +261,7 @@ def _read_pdf(
         from zipocr.images.pdf import draw_pages
     except ImportError:
         yield Unread(
-            reason=Reason.NEEDS_PDF_EXTRA, detail="PDF is read after: pip install 'zipocr[pdf]'"
+            reason=Reason.NEEDS_PDF_EXTRA, detail="PDF needs an extra: pip install 'zipocr[pdf]'"
         )
         return
     yield from draw_pages(data, max_pixels=max_pixels, first=first, begin=begin)
@@ -273,9 +270,9 @@ def _read_pdf(
 def _pages(
     data: bytes, *, max_pixels: int, first: int
 ) -> Iterator[tuple[Image.Image, Buffer] | Unread]:
-    """Open every page of a TIFF, ``first`` of all, each as if the file held nothing else.
+    """Open the pages of a TIFF from ``first`` on, each as if it were the only one.
 
-    Pillow and OpenCV go through all other pages; what a page takes must not grow with their number.
+    Pillow and OpenCV would walk through all pages before, so the time would be quadratic.
     """
     file = io.BytesIO(data)
     shown = file.getbuffer()
@@ -299,13 +296,13 @@ def _pages(
 
 
 def _layout(shown: Buffer) -> tuple[str, int]:
-    """Say how a TIFF writes where its pages are, and at which byte it tells the first."""
+    """Return the format of page offsets in a TIFF, and the position of the first one."""
     order = "<" if shown[:2] == b"II" else ">"
     return (order + "Q", 8) if _BIG_TIFF in (shown[2], shown[3]) else (order + "I", 4)
 
 
 def _cut_chain(shown: memoryview, place: int) -> int:
-    """Cut a TIFF after one page; return the offset of the next, 0 after the last."""
+    """Unlink the pages after one page of a TIFF; return the offset of the next, or 0."""
     layout, header = _layout(shown)
     entries, size = (layout[0] + "Q", 20) if header == 8 else (layout[0] + "H", 12)
     (number,) = struct.unpack_from(entries, shown, place)
@@ -318,7 +315,7 @@ def _cut_chain(shown: memoryview, place: int) -> int:
 
 
 def _read_page(image: Image.Image, data: Buffer, *, max_pixels: int) -> GrayImage | Unread:
-    """Decode the page that ``image`` shows and ``data`` begins with."""
+    """Decode the first page of ``data``, whose header is ``image``."""
     width, height = max(_sizes(image), key=math.prod)
     if width * height > max_pixels:
         return _too_large(f"{width} x {height} is more than {max_pixels} pixels (--max-pixels)")
@@ -340,14 +337,14 @@ def _read_page(image: Image.Image, data: Buffer, *, max_pixels: int) -> GrayImag
 
 
 def _sizes(image: Image.Image) -> Iterator[tuple[int, int]]:
-    """Yield the sizes of a picture and of its tiles, each of which is decoded whole."""
+    """Yield the sizes of a picture and of its tiles, which are decoded as a whole."""
     yield image.size
     if isinstance(image, TiffImageFile) and _TILE_WIDTH in image.tag_v2:
         yield int(image.tag_v2[_TILE_WIDTH]), int(image.tag_v2.get(_TILE_LENGTH, 0))
 
 
 def _refuse_swindle(image: Image.Image, data: Buffer) -> None:
-    """Raise if a small file would hold a decoder up, by false lengths or by scans without end."""
+    """Raise if a small file would stall a decoder, by false lengths or endless scans."""
     if image.format == "PNG" and _is_cut_off(data):
         message = "cut off"
         raise ValueError(message)
@@ -357,7 +354,7 @@ def _refuse_swindle(image: Image.Image, data: Buffer) -> None:
 
 
 def _is_cut_off(png: Buffer) -> bool:
-    """Whether a part of a PNG claims more bytes than there are: OpenCV would ask for the memory."""
+    """Return whether a chunk of a PNG claims more bytes than exist, which OpenCV would allocate."""
     return any(end - _PNG_CHECKSUM > len(png) for _, _, end in _chunks(png))
 
 
@@ -371,7 +368,7 @@ def _count_scans(data: Buffer) -> int:
 
 
 def _turned(page: GrayImage) -> GrayImage | Unread:
-    """Bring a page to dark writing on light paper, which takes memory too."""
+    """Convert a page to dark writing on light paper, which may run out of memory, too."""
     try:
         return normalize_polarity(page)
     except (MemoryError, cv2.error) as error:
@@ -381,19 +378,19 @@ def _turned(page: GrayImage) -> GrayImage | Unread:
 
 
 def _lacks_memory(error: Exception) -> bool:
-    """Whether there was not enough memory; OpenCV has an error of its own for that."""
+    """Return whether an error means out of memory; OpenCV has its own error for that."""
     return isinstance(error, MemoryError) or getattr(error, "code", None) == cv2.Error.STS_NO_MEM
 
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Lead nowhere what the libraries beneath Pillow and OpenCV write to standard error.
+    """Discard what the libraries below Pillow and OpenCV write to standard error.
 
-    It does not say which file is meant.
+    Their messages do not name the file.
     """
     try:
         aside = os.dup(_STDERR)
-    except OSError:  # closed from the start
+    except OSError:  # closed when the program started
         yield
         return
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -407,9 +404,9 @@ def _silence() -> Iterator[None]:
 
 
 def _has_alpha(image: Image.Image) -> bool:
-    """Whether pixels may be transparent.
+    """Return whether pixels may be transparent.
 
-    Pillow cannot composite 16-bit gray, where a transparent value is ignored instead.
+    A transparent value in 16-bit gray is ignored, since Pillow cannot composite it.
     """
     return image.mode in _ALPHA_MODES or (
         "transparency" in image.info and not image.mode.startswith("I")
@@ -417,15 +414,12 @@ def _has_alpha(image: Image.Image) -> bool:
 
 
 def _has_few_bits(image: Image.Image) -> bool:
-    """Whether a pixel of a TIFF has two or four bits, which OpenCV does not decode."""
+    """Return whether a TIFF has two or four bits per pixel, which OpenCV does not decode."""
     return isinstance(image, TiffImageFile) and image.tag_v2.get(BITSPERSAMPLE) in _FEW_BITS
 
 
 def _composite(image: Image.Image) -> GrayImage:
-    """Decode with Pillow, upright, with white paper behind what is transparent, or black.
-
-    On white paper light ink would not show.
-    """
+    """Decode with Pillow, upright, on white; on black if the ink is too light for white."""
     page = _composite_on(image, "white")
     if _has_alpha(image) and page.min() > LIGHT_INK:
         page = _composite_on(image, "black")
@@ -444,14 +438,14 @@ def _composite_on(image: Image.Image, colour: str) -> GrayImage:
 
 
 def _upright(page: GrayImage, orientation: int) -> GrayImage:
-    """Turn a page as its EXIF orientation asks for."""
+    """Rotate a page according to its EXIF orientation."""
     stored = Image.fromarray(page)
     stored.getexif()[_ORIENTATION] = orientation
     return np.array(ImageOps.exif_transpose(stored), dtype=np.uint8)
 
 
 def _decode(data: Buffer) -> GrayImage:
-    """Decode with OpenCV, which turns the page upright."""
+    """Decode with OpenCV, which also applies the orientation."""
     page = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
     if page is None:
         message = "no pixels"
@@ -468,5 +462,5 @@ def _too_large(detail: str) -> Unread:
 
 
 def silence_decoders() -> None:
-    """Stop OpenCV from writing to standard error about files whose rows say the same."""
+    """Silence OpenCV's messages about files, since their rows say the same."""
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

@@ -1,4 +1,4 @@
-"""Pictures as PNG and WebP."""
+"""Encoding of pictures as PNG and WebP."""
 
 from pathlib import Path
 
@@ -11,19 +11,19 @@ from zipocr.storage.atomic import write_whole
 
 
 def write_png(path: Path, image: NDArray[np.uint8]) -> None:
-    """Write a picture as PNG, whole or not at all, making its folder if need be.
+    """Write a picture as PNG, atomically, creating its folder if needed.
 
     Parameters
     ----------
     path : Path
-        Where to; any name the file system takes.
+        Target; any name that the file system allows.
     image : ndarray
         ``(H, W)`` gray or ``(H, W, 3)`` BGR, uint8.
 
     Raises
     ------
     OutputError
-        If the picture cannot be encoded or the file not be written.
+        If the picture cannot be encoded or the file cannot be written.
     """
     done, encoded = cv2.imencode(".png", image)
     if not done:
@@ -43,7 +43,7 @@ def encode_webp(image: NDArray[np.uint8]) -> bytes:
     Raises
     ------
     OutputError
-        If that cannot be done.
+        If the picture cannot be encoded.
     """
     done, encoded = cv2.imencode(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, 101])
     if not done:

@@ -1,4 +1,4 @@
-"""Image files in files and folders: their names, and stamps that tell when they change."""
+"""Listing of image files: their names, and stamps that detect changes."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,16 +28,15 @@ SUFFIXES = frozenset(
         ".pdf",
     }
 )
-# Whoever asks for the stamps of files elsewhere waits once for as many.
+# Number of stamps of remote files requested concurrently.
 _STAMPED_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFile:
-    """An image file to read, and the name in its rows, relative to the PATH it was found under.
+    """An image file to read, and its name in the rows, relative to the PATH it was found under.
 
-    ``place`` is its path or URL as plain text, which takes half the memory of a `Path`: 215 instead
-    of 411 MB for a million files.
+    ``place`` is its path or URL as a string, which takes half the memory of a `Path`.
     """
 
     place: str
@@ -45,39 +44,38 @@ class ImageFile:
 
     @property
     def path(self) -> Path | Url:
-        """Where it lies. No path is taken for a URL: none has two slashes in a row."""
+        """The path or URL. No path looks like a URL, since none has two slashes in a row."""
         return Url(self.place) if is_url(self.place) else Path(self.place)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """The image files found, in reading order, and the number of other files."""
+    """Image files in reading order, and the number of other files."""
 
     files: tuple[ImageFile, ...]
     skipped: int
 
 
 def list_inputs(paths: Sequence[Path], *, exclude: Path | None = None) -> Listing:
-    """List the image files that the given files and folders stand for.
+    """List the image files among files and folders.
 
-    A file given directly is listed whatever it is called; in folders the suffix decides. Folders
-    are searched recursively, without following links to other folders, and listed in the order of
-    their names' bytes. A folder that cannot be opened is listed as if it were a file, so that
-    reading it fails with a row of its own.
+    A file given directly is listed whatever its name; in folders the suffix decides. Folders are
+    searched recursively, without following links to other folders, and sorted by the bytes of the
+    names. A folder that cannot be opened is listed as a file, so that it gets a row.
 
     Parameters
     ----------
     paths : sequence of Path
-        Files and folders. A repeated one counts once.
+        Files and folders. Repeated ones count once.
     exclude : Path, optional
-        A folder to leave out wherever it is met.
+        A folder to ignore.
 
     Returns
     -------
     Listing
-        Names are relative to their PATH, with the PATH's own name in front when several are given.
-        Different files have different names. A file that is found under two PATHs counts once if
-        its names are the same.
+        Names are relative to their PATH, prefixed with the PATH's own name if several are given.
+        Different files have different names. A file found under two PATHs counts once if its names
+        are the same.
     """
     paths = tuple(dict.fromkeys(paths))
     labels = row_names(paths)
@@ -100,13 +98,13 @@ def list_inputs(paths: Sequence[Path], *, exclude: Path | None = None) -> Listin
 
 
 def _list_folder(folder: Path, *, exclude: Path | None) -> tuple[list[str], int]:
-    """Relative posix names of a folder's images in bytewise order, and the number of other files.
+    """Return the POSIX names of a folder's images in bytewise order, and the number of other files.
 
-    Whatever has the name of an image is taken for one that was meant: a pipe, a lost link, a link
-    to a folder or an empty folder, so that its row can tell.
+    Anything with the name of an image is listed, even a pipe, a broken link, a link to a folder or
+    an empty folder, so that it gets a row.
     """
     barred = exclude.resolve() if exclude else None
-    # Plain strings: a `Path` for every file and each of its parts takes twice as long.
+    # Plain strings, since a `Path` for every file and its parts takes twice as long.
     front = len(_inside(folder))
     found: list[str] = []
     skipped = 0
@@ -127,9 +125,9 @@ def _list_folder(folder: Path, *, exclude: Path | None) -> tuple[list[str], int]
 def _walk(
     folder: str, *, lost: Callable[[str], None]
 ) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Walk a folder as `os.walk` does, however deep it is.
+    """Walk a folder like `os.walk`, to any depth.
 
-    ``lost`` takes the folders that cannot be opened.
+    ``lost`` is called with each folder that cannot be opened.
     """
     pending = [folder]
     while pending:
@@ -147,7 +145,7 @@ def _walk(
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a folder or a link to one; a link in a circle is none."""
+    """Return whether an entry is a folder or a link to one; a circular link is not."""
     try:
         return entry.is_dir()
     except OSError:
@@ -155,7 +153,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _inside(folder: Path) -> str:
-    """What stands in front of the names in a folder."""
+    """Return the prefix of the paths in a folder."""
     return os.path.join(folder, "")  # noqa: PTH118
 
 
@@ -165,12 +163,12 @@ def _is_image(path: str) -> bool:
 
 
 def find_repeated(files: Iterable[ImageFile]) -> list[tuple[str, str]]:
-    """Find files that are listed under several names, by links or by overlapping folders.
+    """Find files listed under several names, because of links or overlapping folders.
 
     Returns
     -------
     list of (str, str)
-        The first name of such a file and each further one, in the order of the list.
+        The first name of such a file and each further one, in listing order.
     """
     seen: dict[tuple[int, int], str] = {}
     repeated: list[tuple[str, str]] = []
@@ -184,7 +182,7 @@ def find_repeated(files: Iterable[ImageFile]) -> list[tuple[str, str]]:
 
 
 def stamp_of(place: str, *, patience: float = PATIENCE) -> str:
-    """Tell a file from a later one of the same name, without reading it.
+    """Return a stamp that changes when a file is replaced or rewritten, without reading the file.
 
     Parameters
     ----------
@@ -196,8 +194,8 @@ def stamp_of(place: str, *, patience: float = PATIENCE) -> str:
     Returns
     -------
     str
-        Size and time of the last change in nanoseconds, or what S3 has for that; nothing for what
-        is not there. A link to nowhere has the stamp of the link.
+        Size and modification time in nanoseconds, or the ETag of S3; empty if there is no such
+        file. A broken link has the stamp of the link.
     """
     if is_url(place):
         return etag(Url(place, patience=patience))
@@ -211,7 +209,7 @@ def stamp_of(place: str, *, patience: float = PATIENCE) -> str:
 def stamped(
     files: Iterable[ImageFile], *, patience: float = PATIENCE
 ) -> Iterator[tuple[ImageFile, str]]:
-    """Give files with their stamps, which for those elsewhere are asked for together."""
+    """Yield files with their stamps; those of remote files are requested concurrently."""
     files, ask = iter(files), partial(stamp_of, patience=patience)
     with ThreadPoolExecutor(_STAMPED_AT_ONCE) as pool:
         for file in files:

@@ -1,9 +1,9 @@
-"""What made results, and where their images are.
+"""Provenance of results, and lookup of their images.
 
-They are in a folder given by the user, or where the JSON beside the results says they were.
+Images are in a folder given by the user, or where the JSON beside the results says they were.
 
-Names in results are not trusted: whoever wrote the file could have put any path there. What leads
-out of the folder it is looked for in, by ``..`` or by a link, is not opened by any command.
+Names in results are not trusted, since anyone could have written the file. No command opens a name
+that leads out of the folder, by ``..`` or by a link.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRoot:
-    """A folder, and what stands in front of the names that are looked for in it.
+    """A folder to search, and the prefix of the names in it.
 
     Or a file, and its name in the results.
     """
@@ -43,7 +43,7 @@ class SearchRoot:
     label: str = ""
 
     def candidate(self, name: str) -> Path | None:
-        """Where a name would lie, or None where it cannot be of this root."""
+        """Return the path of a name below this root; None if it belongs to another root."""
         if name == self.label and not self.path.is_dir():
             return self.path
         front = f"{self.label}/" if self.label else ""
@@ -52,18 +52,18 @@ class SearchRoot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where to look for files, the first that is there."""
+    """The places to search for files, in order."""
 
     roots: tuple[SearchRoot, ...]
 
     def find(self, name: str) -> Path | None:
-        """Find a file by its name in the results; None where there is none."""
+        """Find a file by its name in the results; None if there is none."""
         candidates = (root.candidate(name) for root in self.roots)
         return next((path for path in candidates if path is not None and _is_file(path)), None)
 
 
 def safe_join(folder: Path, name: str) -> Path | None:
-    """Join a folder and a name, unless the name, or a link on its way, leads out of it.
+    """Join a folder and a name; None if the name or a link on the way leads out of the folder.
 
     Examples
     --------
@@ -74,13 +74,13 @@ def safe_join(folder: Path, name: str) -> Path | None:
     """
     parts = PurePosixPath(name).parts
     leads_out = not parts or ".." in parts or PurePosixPath(name).is_absolute() or "\0" in name
-    # Windows would take a drive or a root anywhere in it for a new beginning.
+    # On Windows, a drive or root anywhere in a name starts a new path.
     if leads_out or PureWindowsPath(name).anchor:
         return None
     path = folder.joinpath(*parts)
     try:
         return path if path.resolve().is_relative_to(folder.resolve()) else None
-    except (OSError, ValueError, RuntimeError):  # names that no file can have, links in a circle
+    except (OSError, ValueError, RuntimeError):  # impossible names, circular links
         return None
 
 
@@ -92,15 +92,15 @@ def _is_file(path: Path) -> bool:
 
 
 def sources_of(results: Path, images: Path | None) -> Sources:
-    """Say where the crops of results lie.
+    """Return where to search for the images of results.
 
     Parameters
     ----------
     results : Path
         The CSV file.
     images : Path or None
-        The folder that its names are relative to; None leaves it to the JSON beside the results,
-        and without one to the current folder.
+        The folder that names are relative to; None takes the PATHs in the JSON beside the results,
+        and the current folder.
 
     Raises
     ------
@@ -113,12 +113,12 @@ def sources_of(results: Path, images: Path | None) -> Sources:
 
 
 def read_provenance(results: Path) -> dict[str, Any]:
-    """Read what made results from the JSON beside them; nothing without that file.
+    """Read the provenance of results from the JSON beside them; empty without that file.
 
     Raises
     ------
     InputError
-        If what is there cannot be read, or is none of zipocr's.
+        If the file cannot be read, or zipocr did not write it.
     """
     path = sidecar_path(results, ".json")
     try:
@@ -134,7 +134,7 @@ def read_provenance(results: Path) -> dict[str, Any]:
 
 
 def _check_kinds(facts: Mapping[str, Any]) -> None:
-    """See that what is told is of the kind that zipocr writes; not everything need be told."""
+    """Check the types of the facts that are present."""
     for name, kinds in _KINDS.items():
         if name in facts and not isinstance(facts[name], kinds):
             message = f"{name} is of another kind"
@@ -144,7 +144,7 @@ def _check_kinds(facts: Mapping[str, Any]) -> None:
 
 
 def _told(provenance: Mapping[str, Any]) -> tuple[SearchRoot, ...]:
-    """The PATHs of a scan or watch, as its rows named them."""
+    """Return the PATHs of a scan or watch, with the prefixes of their names in rows."""
     if not {"folder", "paths"} <= provenance.keys():
         return ()
     given = [Path(from_cell(path)) for path in dict.fromkeys(provenance["paths"])]
@@ -153,13 +153,13 @@ def _told(provenance: Mapping[str, Any]) -> tuple[SearchRoot, ...]:
     moved = [SearchRoot(path=folder / from_cell(done) / status) for status in Status if done]
     names = row_names(given, folder=folder)
     if len(given) == 1 and there[0].is_dir():
-        # Those that a watch has moved away once it had read them keep their names.
+        # Files that a watch has moved away keep their names.
         return (*moved, SearchRoot(path=there[0]))
     return tuple(SearchRoot(path=path, label=name) for path, name in zip(there, names, strict=True))
 
 
 def named(path: Path) -> dict[str, str]:
-    """Tell a file from any other: its name, and the SHA-256 of what is in it."""
+    """Identify a file: its name and the SHA-256 of its contents."""
     with open_plain(path) as file:
         return {
             "file": to_cell(path.name),
@@ -169,18 +169,18 @@ def named(path: Path) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """With what results were read, as far as that is known.
+    """The settings with which results were read, as far as known.
 
     Attributes
     ----------
     model : str
         The model, as given.
     directory : Path or None
-        The user's own list of ZIPs, if there was one.
+        The user's own list of ZIP codes, if any.
     use_directory : bool
-        Whether any list of ZIPs took part.
+        Whether any list of ZIP codes was used.
     max_pixels : int
-        The largest page that was opened.
+        Maximum number of pixels of a page.
     """
 
     model: str = DEFAULTS.model
@@ -190,7 +190,7 @@ class Origin:
 
 
 def read_origin(results: Path) -> Origin:
-    """Read what is told beside results; what is not told is as by default.
+    """Read the settings from the JSON beside results; missing ones have their defaults.
 
     Raises
     ------

@@ -1,9 +1,8 @@
-"""Manifests: lists of files to read, by path or URL, never in memory as a whole.
+"""Manifests: lists of files to read, by path or URL, streamed.
 
-A manifest is a Parquet file with a column ``path`` or ``file`` (with the extra ``parquet``), CSV
-with such a column, or a text of one path a line. Relative paths are meant from the manifest's own
-folder. In a column ``file``, as results and labels have it, names are written as results write
-them.
+A manifest is a Parquet file with a column ``path`` or ``file`` (needs the extra ``parquet``), CSV
+with such a column, or text with one path per line. Relative paths are relative to the manifest's
+folder. Names in a column ``file`` are escaped as in results.
 """
 
 import csv
@@ -25,29 +24,29 @@ from zipocr.storage.untrusted import open_plain
 PATH, FILE = "path", "file"
 _PARQUET = b"PAR1"
 _BATCH = 10_000
-_SHOWN = 400  # letters of names that an error repeats
+_SHOWN = 400  # characters of names shown in an error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """A manifest, what is in it, by its SHA-256, and how many files it names."""
+    """A manifest, the SHA-256 of its contents, and its number of files."""
 
     path: Path
     sha256: str
     count: int
 
     def files(self) -> Iterator[ImageFile]:
-        """Read it from the beginning.
+        """Read the manifest from the beginning.
 
         Yields
         ------
         ImageFile
-            Its name is the path or URL as it stands there.
+            Named by the path or URL as written.
 
         Raises
         ------
         InputError
-            If it cannot be read, or a path is none.
+            If it cannot be read, or has an invalid path.
         """
         folder = self.path.resolve().parent
         for entry in _entries(self.path):
@@ -55,12 +54,12 @@ class Manifest:
 
 
 def open_manifest(path: Path) -> Manifest:
-    """Look through a manifest once, to know it again and to count.
+    """Read a manifest once, for its digest and count.
 
     Raises
     ------
     InputError
-        If it cannot be read, has neither column, or a path is none; the message says where.
+        If it cannot be read, has neither column, or has an invalid path; the message says where.
     """
     with _translated(path):
         with open_plain(path) as file:
@@ -74,15 +73,15 @@ def _entries(path: Path) -> Iterator[str]:
             is_parquet = file.read(len(_PARQUET)) == _PARQUET
         for place, entry in _from_parquet(path) if is_parquet else _from_text(path):
             if not entry or "\0" in entry:
-                message = f"{place} of the manifest {path} is no path."
+                message = f"{place} of the manifest {path} is not a path."
                 raise InputError(message)
             yield entry
 
 
 def _from_text(path: Path) -> Iterator[tuple[str, str]]:
-    """Give lines, or cells of CSV, and where they are; empty lines do not count.
+    """Yield the positions and texts of lines or CSV cells, without empty lines.
 
-    Names of files may be any bytes.
+    File names may contain any bytes.
     """
     plain = open_plain(path)
     with TextIOWrapper(plain, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
@@ -99,13 +98,13 @@ def _from_text(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _column(names: Sequence[str]) -> int | None:
-    """Find the column that names files; None where there is none."""
+    """Return the index of the column of file names; None if there is none."""
     lowered = [name.strip().lower() for name in names]
     return next((lowered.index(name) for name in (PATH, FILE) if name in lowered), None)
 
 
 def _refuse_header(line: str, path: Path) -> None:
-    """Refuse a first line that names columns: it would be taken for a file that is missing."""
+    """Refuse a first line with other column names, which would count as a missing file."""
     if not line or any(mark in line for mark in "./\\") or "\0" in line:
         return
     if not os.path.lexists(path.resolve().parent / line):
@@ -123,7 +122,7 @@ def _from_csv(file: TextIO, header: Sequence[str], column: int) -> Iterator[tupl
 
 
 def _reader_of(column: str) -> Callable[[str], str]:
-    """Choose what gets a name back from a cell of a column."""
+    """Return the function that restores a name from a cell of a column."""
     return from_cell if column.strip().lower() == FILE else str
 
 
@@ -151,10 +150,10 @@ def _translated(path: Path) -> Iterator[None]:
         message = f"Cannot read the manifest {path}: {error.strerror or error}."
         raise InputError(message) from error
     except ImportError as error:
-        message = "A manifest of Parquet is read after: pip install 'zipocr[parquet]'"
+        message = "A Parquet manifest needs an extra: pip install 'zipocr[parquet]'"
         raise InputError(message) from error
     except ZipocrError:
         raise
-    except Exception as error:  # foreign bytes: pyarrow raises more than it says
+    except Exception as error:  # untrusted bytes: pyarrow raises undocumented errors
         message = f"The manifest {path} is damaged: {error}."
         raise InputError(message) from error

@@ -1,6 +1,6 @@
-"""Pages of PDF files as gray pictures, drawn by PDFium.
+"""Pages of PDF files as gray pictures, rendered by PDFium.
 
-Needs the extra ``pdf``; `zipocr.images.decode` is the door that comes here.
+Needs the extra ``pdf``; called by `zipocr.images.decode`.
 """
 
 import logging
@@ -18,15 +18,13 @@ from zipocr.types import GrayImage, Reason, Unread
 
 DPI = 300
 POINTS_PER_INCH = 72
-# PDFium keeps sizes in single precision and rounds pixels up: a page that is 260 pixels wide must
-# not become 261.
+# PDFium has sizes in single precision and rounds up; without this, 260 pixels may become 261.
 SCALE = DPI / POINTS_PER_INCH * (1 - 1e-6)
-# A damaged file may claim a million pages: after so many in a row that cannot be loaded there are
-# no more.
+# A damaged file may claim a million pages, so give up after this many in a row that fail.
 MAX_LOST_PAGES = 20
-# Its hints are for programmers, and do not say which file is meant; the rows do.
+# Its hints are for programmers and do not name the file; the rows do.
 logging.getLogger("pypdfium2").setLevel(logging.CRITICAL)
-# The entries of a picture that tell its size are never compressed, and next to each other.
+# A picture's width and height are adjacent and never compressed.
 _WIDTH, _HEIGHT = (re.compile(rb"/%s\s+(\d{1,9})\b" % name) for name in (b"Width", b"Height"))
 _NEAR = 2_000
 
@@ -34,23 +32,23 @@ _NEAR = 2_000
 def draw_pages(
     data: bytes, *, max_pixels: int, first: int, begin: Callable[[], None]
 ) -> Iterator[GrayImage | Unread]:
-    """Draw the pages of a PDF at `DPI`, with annotations and filled forms, one at a time.
+    """Render the pages of a PDF at `DPI`, with annotations and filled forms, one at a time.
 
     Parameters
     ----------
     data : bytes
         The file.
     max_pixels : int
-        Pages that would have more pixels, or hold a picture that has, are not drawn.
+        Pages with more pixels, or with a picture that has more, are not rendered.
     first : int
-        The page to begin with. Where there are fewer, nothing comes.
+        The first page to render. Nothing is yielded if there are fewer pages.
     begin : callable
         Called before each page is loaded.
 
     Yields
     ------
     GrayImage or Unread
-        ``(H, W) uint8``, upright; or why this page cannot be had. A file that cannot be opened
+        ``(H, W) uint8``, upright; or why the page cannot be rendered. A file that cannot be opened
         yields one `Unread`.
     """
     try:
@@ -70,16 +68,16 @@ def draw_pages(
 def _hidden_pictures(
     pdf: pypdfium2.PdfDocument, data: bytes, max_pixels: int
 ) -> set[tuple[int, int]]:
-    """Sizes of too large pictures that no page shows by itself.
+    """Return the sizes of large pictures that no page lists.
 
-    They are masks, or belong to annotations, patterns and fonts: PDFium does not say to which page.
+    They are masks, or belong to annotations, patterns and fonts; PDFium does not tell which page.
     """
     large = {size for size in _all_sizes(data) if math.prod(size) > max_pixels}
     return large and large.difference(*(_page_sizes(pdf, number) for number in range(len(pdf))))
 
 
 def _all_sizes(data: bytes) -> Iterator[tuple[int, int]]:
-    """Sizes of all pictures in a file."""
+    """Return the sizes of all pictures in a file."""
     for width in _WIDTH.finditer(data):
         begin = data.rfind(b"obj", max(0, width.start() - _NEAR), width.start())
         end = data.find(b"stream", width.end(), width.end() + _NEAR)
@@ -89,7 +87,7 @@ def _all_sizes(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _page_sizes(pdf: pypdfium2.PdfDocument, number: int) -> set[tuple[int, int]]:
-    """Sizes of the pictures that a page shows; none where it cannot be loaded."""
+    """Return the sizes of the pictures on a page; none if it cannot be loaded."""
     try:
         with closing(pdf[number]) as page:
             return set(_picture_sizes(page))
@@ -134,9 +132,9 @@ def _draw_all(
 def _draw(
     page: pypdfium2.PdfPage, hidden: set[tuple[int, int]], *, max_pixels: int
 ) -> GrayImage | Unread:
-    """Draw a page, unless it or a picture on it is too large.
+    """Render a page, unless it or a picture on it is too large.
 
-    A small file can hold one that fills the memory.
+    A small file can contain a picture that exhausts the memory.
     """
     try:
         sizes = [tuple(math.ceil(side * SCALE) for side in page.get_size())]

@@ -1,10 +1,10 @@
-"""The door to files that are not on this machine: objects of S3, and of what speaks like it.
+"""Remote files: objects on S3 and compatible services.
 
-It needs the extra ``s3``.
+Needs the extra ``s3``.
 
-Trouble with one object is told from trouble with the service: an object that is not there, may not
-be read or is archived costs its own row; a service that does not answer, or refuses the key, ends
-the run, which can be gone on with.
+Errors of one object and of the service are distinguished: an object that is missing, forbidden or
+archived costs one row; a service that does not answer or refuses the key ends the run, which can be
+resumed.
 """
 
 import asyncio
@@ -19,23 +19,23 @@ from typing import Any, TypeVar
 from zipocr.errors import InputError, printable
 
 PATIENCE = 30.0
-"""Seconds that a file may take to come here, with all attempts."""
-# A connection that was lost without a word has to be given up while there is time for another.
+"""Seconds to wait for a file, including all retries."""
+# A silently lost connection must time out while there is time for a retry.
 ATTEMPTS = 3
 FIRST_PAUSE, MAX_PAUSE = 0.1, 3.0
 
 T = TypeVar("T")
 Ask = Callable[[Any, str, str], Awaitable[T]]
-"""Asks a client about the object of a bucket and key."""
+"""A request to a client about an object, given its bucket and key."""
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _SCHEME = "s3://"
 _CHUNK = 1 << 20
 _MAX_WORDS = 300
-# Of 403, what is about one object; all else with that status is trouble with the key.
+# Errors with status 403 that concern one object; all others concern the key.
 _DENIED = frozenset({"AccessDenied", "Forbidden", "403"})
 _ARCHIVED = "InvalidObjectState"
-# Of the other statuses from 400 to 499, what is not about the object.
+# Errors with another status from 400 to 499 that do not concern the object.
 _OF_THE_KEY = frozenset(
     {
         "AuthorizationHeaderMalformed",
@@ -51,22 +51,22 @@ _BUSY = frozenset({"RequestLimitExceeded", "RequestTimeout", "SlowDown", "Thrott
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """Where a file is that is not on this machine, and for how many seconds to wait for it."""
+    """The URL of a remote file, and how many seconds to wait for it."""
 
     text: str
     patience: float = PATIENCE
 
     def __str__(self) -> str:
-        """Give it as it was given."""
+        """Return the URL as given."""
         return self.text
 
 
 class _UnansweredError(Exception):
-    """The patience is over; the message says what came of the latest attempt."""
+    """Raised when patience runs out; the message describes the last attempt."""
 
 
 def is_url(text: str) -> bool:
-    """Tell a URL from a path.
+    """Return whether a text is a URL and not a path.
 
     Examples
     --------
@@ -77,14 +77,14 @@ def is_url(text: str) -> bool:
 
 
 def fetch(url: Url, *, most: int) -> bytes:
-    """Bring the contents of a file here, in one request.
+    """Fetch the contents of a file in one request.
 
     Parameters
     ----------
     url : Url
         Of the form ``s3://bucket/key``.
     most : int
-        Of a larger file this many bytes come, and one more.
+        A larger file is cut to one byte more than this.
 
     Returns
     -------
@@ -94,16 +94,15 @@ def fetch(url: Url, *, most: int) -> bytes:
     Raises
     ------
     OSError
-        If there is no such file, or it may not or cannot be read. ``strerror`` says why.
+        If there is no such file, or it cannot be read; ``strerror`` says why.
     InputError
-        If S3 cannot be reached or does not answer in time, which is not the file's fault, or the
-        extra is not installed.
+        If S3 cannot be reached or does not answer in time, or the extra is not installed.
     """
     return _answer(url, partial(_contents, most=most))
 
 
 def etag(url: Url) -> str:
-    """Tell what S3 has to know the contents of a file by; nothing where there is no such file.
+    """Return the ETag of a file; empty if there is no such file.
 
     Raises
     ------
@@ -127,7 +126,7 @@ async def _contents(client: Any, bucket: str, key: str, *, most: int) -> bytes:
     try:
         response = await client.get_object(Bucket=bucket, Key=key, Range=f"bytes=0-{most}")
     except ClientError as error:
-        # There is no first byte to ask for in an empty file.
+        # An empty file has no first byte to ask for.
         if _code(error) == "InvalidRange":
             return b""
         raise
@@ -141,7 +140,7 @@ async def _contents(client: Any, bucket: str, key: str, *, most: int) -> bytes:
 
 
 def _answer(url: Url, ask: Ask[T]) -> T:
-    """Ask S3 about an object, and tell trouble with it from trouble with all."""
+    """Send a request about an object with retries; tell its errors from those of the service."""
     if not url.text.startswith(_SCHEME):
         raise OSError(
             errno.EPROTONOSUPPORT, f"of URLs only those that begin with {_SCHEME} are read"
@@ -180,7 +179,7 @@ async def _asked(service: Any, bucket: str, key: str, ask: Ask[T], patience: flo
 
 
 def _may_pass(error: Exception) -> bool:
-    """Tell whether the same request may be answered a little later."""
+    """Return whether a retry of the same request may succeed."""
     from botocore import exceptions as boto
 
     if isinstance(error, boto.ClientError):
@@ -190,7 +189,7 @@ def _may_pass(error: Exception) -> bool:
 
 
 def _trouble(url: Url, error: Exception) -> OSError | InputError:
-    """Say what went wrong: an `OSError` where it is about this one object."""
+    """Translate an error: to an `OSError` if it concerns one object."""
     from botocore import exceptions as boto
 
     if isinstance(error, boto.ParamValidationError):
@@ -213,7 +212,7 @@ def _is_of_the_object(error: Any) -> bool:
 
 
 def _refusal(error: Any) -> OSError:
-    """Say why an object cannot be had, as of a file on a disk where there is such a word."""
+    """Describe why an object cannot be read, in the words for local files if possible."""
     code = _code(error)
     if _status(error) == 404:
         return FileNotFoundError(errno.ENOENT, "No such file or directory")
@@ -229,25 +228,25 @@ def _status(error: Any) -> int:
 
 
 def _code(error: Any) -> str:
-    """S3's own word for an error."""
+    """Return S3's code of an error."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def _words(error: Exception) -> str:
-    """Say what an error says, on one line that any terminal can show."""
+    """Return an error's message as one printable line."""
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return printable(" ".join((said or type(error).__name__).split()))[:_MAX_WORDS]
 
 
 @cache
 def _s3(patience: float) -> Any:
-    """The connection of this process."""
+    """Return the connection of this process."""
     try:
         import s3fs
     except ImportError:
-        message = "Files on S3 are read after: pip install 'zipocr[s3]'"
+        message = "Reading from S3 needs an extra: pip install 'zipocr[s3]'"
         raise InputError(message) from None
     seconds = patience / ATTEMPTS
-    # Attempts are repeated here, where they are bounded in sum.
+    # Retries are done here, where their total time is bounded.
     limits = {"connect_timeout": seconds, "read_timeout": seconds}
     return s3fs.S3FileSystem(config_kwargs={**limits, "retries": {"total_max_attempts": 1}})

@@ -1,6 +1,7 @@
-"""Whether image files stop before the end that their formats promise, as those being written do.
+"""Detection of incomplete image files, such as those still being written.
 
-Only what says where a file ends is looked at. Decoders are no help: they make up what is missing.
+Only the structure that tells where a file ends is parsed. Decoders do not help, since they make up
+what is missing.
 """
 
 import os
@@ -11,14 +12,14 @@ from typing import BinaryIO
 
 from zipocr.storage.untrusted import open_plain
 
-# What takes more steps than these is no scan, and is not followed further; a step goes so far.
+# Maximum steps, beyond which a file is not a scan, and bytes per step.
 MAX_STEPS = 500_000
 _STEP = 16
 _MIN_BYTES = 8
 _BLOCK = 1 << 20
 _JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD8)})
 _JPEG_SCAN, _JPEG_END, _JPEG_FILL = 0xDA, 0xD9, 0xFF
-# The mark is near the end; some programs fill up the last block of the disk behind it.
+# The end mark is near the end; some programs pad the file to a full disk block.
 _PDF_END, _PDF_TAIL = b"%%EOF", 4096
 _TIFF_SIZES = {
     1: 1,
@@ -38,15 +39,15 @@ _TIFF_SIZES = {
 }
 _TIFF_NUMBERS = {3: "H", 4: "I", 16: "Q"}
 _TIFF_PIXELS = {273: 279, 324: 325}
-"""Tags of where the strips or tiles of a page are, and of how many bytes each has."""
+"""Tags of the offsets and byte counts of strips or tiles."""
 
 
 class _TooLongError(Exception):
-    """There is no end to be found in reasonable time."""
+    """Raised if the end cannot be found in reasonable time."""
 
 
 class _Contents:
-    """An open file; what is asked for and is not there raises `EOFError`."""
+    """An open file; reading past its end raises `EOFError`."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
@@ -67,7 +68,7 @@ class _Contents:
         return data
 
     def find(self, mark: bytes, place: int) -> None:
-        """Look for some bytes from a place on."""
+        """Search for bytes from a position on."""
         self._file.seek(place)
         before = b""
         while block := self._file.read(_BLOCK):
@@ -78,7 +79,7 @@ class _Contents:
 
 
 def ends_early(path: Path) -> bool:
-    """Tell whether a PNG, JPEG, TIFF or PDF file lacks its end.
+    """Return whether a PNG, JPEG, TIFF or PDF file lacks its end.
 
     Parameters
     ----------
@@ -88,8 +89,8 @@ def ends_early(path: Path) -> bool:
     Returns
     -------
     bool
-        True of an empty file, too. Never true of what is no file, cannot be opened, or is of
-        another format.
+        Also true of an empty file. Never true of anything but a file, of one that cannot be opened,
+        or of another format.
     """
     try:
         with open_plain(path) as file:
@@ -108,7 +109,7 @@ def _check_of(head: bytes) -> Callable[[_Contents], None] | None:
 
 
 def _check_png(contents: _Contents) -> None:
-    """Go from chunk to chunk as far as the last one."""
+    """Walk through the chunks up to the last one."""
     place = 8
     while True:
         length, kind = struct.unpack(">I4s", contents.take(place, 8))
@@ -119,7 +120,7 @@ def _check_png(contents: _Contents) -> None:
 
 
 def _check_jpeg(contents: _Contents) -> None:
-    """Go from segment to segment as far as the pixels, which the mark of the end must follow."""
+    """Walk through the segments up to the pixels, which the end marker must follow."""
     place = 2
     while True:
         front, marker = contents.take(place, 2)
@@ -146,7 +147,7 @@ def _check_pdf(contents: _Contents) -> None:
 
 
 def _check_tiff(contents: _Contents) -> None:
-    """Go from page to page, and see that their entries and pixels are there."""
+    """Walk through the pages, and check that their entries and pixels exist."""
     tiff = _Tiff(contents)
     link = tiff.first_link
     seen = {0}
@@ -157,11 +158,11 @@ def _check_tiff(contents: _Contents) -> None:
         seen.add(page)
         link = tiff.check_page(page)
     if len(seen) == 1:
-        raise EOFError  # where the first page is may be filled in last
+        raise EOFError  # the offset of the first page may be written last
 
 
 class _Tiff:
-    """The structure of a TIFF: classic, or big with words of eight bytes."""
+    """The structure of a TIFF: classic, or BigTIFF with words of eight bytes."""
 
     def __init__(self, contents: _Contents) -> None:
         head = contents.take(0, 4)
@@ -178,7 +179,7 @@ class _Tiff:
         return self._numbers(self._contents.take(place, struct.calcsize(f"={code}")), code)[0]
 
     def check_page(self, page: int) -> int:
-        """See that what belongs to a page is there, and give the place of the link to the next."""
+        """Check that a page is complete; return the position of the link to the next page."""
         begin = page + struct.calcsize(f"={self._count}")
         length = self.number(page, self._count) * self._entry.size
         lists: dict[int, tuple[int, ...]] = {}
@@ -190,7 +191,7 @@ class _Tiff:
     def _check_entry(
         self, kind: int, count: int, value: bytes, *, is_read: bool
     ) -> tuple[int, ...]:
-        """See that the values of an entry are there, and give them if they are of use."""
+        """Check that the values of an entry exist; return those that are needed."""
         length = _TIFF_SIZES.get(kind, 0) * count
         if length > len(value):
             (place,) = self._numbers(value, self.word)

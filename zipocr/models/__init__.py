@@ -1,1 +1,1 @@
-"""The shipped models and the list of ZIPs, and how such files are read."""
+"""The shipped models and list of ZIP codes, and readers of such files."""

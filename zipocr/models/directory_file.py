@@ -1,6 +1,6 @@
-"""The door to a user's own list of ZIPs.
+"""Files with a user's own list of ZIP codes.
 
-A text file of one a line, or CSV with the columns zip, city and state under that header.
+Text with one ZIP per line, or CSV with the header zip, zip,city or zip,city,state.
 """
 
 import csv
@@ -14,28 +14,27 @@ from zipocr.storage.untrusted import read_plain
 from zipocr.types import Place, eaten_zeros
 
 HEADER = ("zip", "city", "state")
-_SHOWN = 20  # letters of a wrong cell that an error repeats
+_SHOWN = 20  # characters of a bad cell shown in an error
 
 
 def read_directory(path: Path) -> dict[str, Place]:
-    """Reads a list of ZIPs.
+    """Read a list of ZIP codes.
 
     Parameters
     ----------
     path : Path
-        UTF-8, with or without a byte order mark. Empty lines count for nothing; of the same ZIP
-        twice the first line counts.
+        UTF-8, with or without a byte order mark. Empty lines are ignored; of repeated ZIPs the
+        first counts.
 
     Returns
     -------
     dict of str to Place
-        At least one ZIP, sorted; city and state are empty where the file does not tell.
+        At least one ZIP, sorted; city and state may be empty.
 
     Raises
     ------
     InputError
-        If the file cannot be read, lists nothing, or has a line that is no ZIP; the message names
-        the line.
+        If the file cannot be read, lists nothing, or has an invalid line, which the message names.
     """
     shown = printable(path)
     try:
@@ -56,7 +55,7 @@ def read_directory(path: Path) -> dict[str, Place]:
 
 
 def _entries(text: str, shown: str) -> Iterator[tuple[str, Place]]:
-    """The ZIPs in the order of the lines."""
+    """Parse the ZIPs in the order of the lines."""
     lines = csv.reader(StringIO(text, newline=""), strict=True)
     columns: int | None = None
     try:
@@ -74,7 +73,7 @@ def _entries(text: str, shown: str) -> Iterator[tuple[str, Place]]:
 
 
 def _tidied(cells: list[str]) -> list[str]:
-    """Strip cells, and drop the empty ones that spreadsheets leave at the end of a line."""
+    """Strip cells, and drop empty ones at the end, as spreadsheets write them."""
     tidy = [" ".join(cell.split()) for cell in cells]
     while tidy and not tidy[-1]:
         tidy.pop()
@@ -82,7 +81,7 @@ def _tidied(cells: list[str]) -> list[str]:
 
 
 def _header_length(cells: list[str], where: str) -> int:
-    """How many columns the first line names; 0 when it is no header but a ZIP already."""
+    """Return the number of columns in the header; 0 if the first line is a ZIP."""
     names = tuple(cell.lower() for cell in cells)
     if names[0] != HEADER[0]:
         return 0

@@ -1,4 +1,4 @@
-"""The door to model files.
+"""Model files.
 
 Plain ``.npz`` archives of arrays and a model card in JSON. Nothing in them is ever unpickled.
 """
@@ -22,12 +22,10 @@ from zipocr.types import Model
 
 SHIPPED = ("digits", "mail")
 FORMAT = 2
-_SHOWN = 40  # letters of a wrong value that an error repeats
+_SHOWN = 40  # characters of a bad value shown in an error
 DIGEST = "sha256"
 MAX_BYTES = 1 << 28
-"""Bytes that the members of a model file may have.
-
-A small file can be packed so that it fills the memory.
+"""Maximum size of an unpacked member, since a small file can unpack to a huge one.
 """
 ARRAYS = (
     "from_grid", "mean", "projection", "support", "support_counts", "dual", "intercepts", "gamma",
@@ -43,7 +41,7 @@ NETWORK = {
     "network_4_biases": (96,), "network_5_biases": (128,),
     "network_6_biases": (192,), "network_out_biases": (12,),
 }  # fmt: skip
-"""Arrays of the network that reads lines, and their shapes (`zipocr.line.network.LAYERS`)."""
+"""Shapes of the line network's arrays (`zipocr.line.network.LAYERS`)."""
 SHAPES = {
     **NETWORK,
     "votes": (2,),
@@ -57,12 +55,12 @@ SHAPES = {
 
 
 def load_model(name_or_path: str) -> Model:
-    """Loads a shipped model by its name, or any model by its path.
+    """Load a shipped model by name, or any model by path.
 
     Raises
     ------
     ModelError
-        When there is no such file, or it is no model of this version.
+        If there is no such file, or it is not a model of this version.
     """
     path = _find(name_or_path)
     try:
@@ -86,12 +84,12 @@ def _find(name_or_path: str) -> Path:
 
 
 def model_digest(name_or_path: str) -> str:
-    """The SHA-256 of a model file, in hexadecimal: tells any two models apart.
+    """Return the SHA-256 of a model file in hexadecimal.
 
     Raises
     ------
     ModelError
-        When there is no such file.
+        If there is no such file.
     """
     path = _find(name_or_path)
     try:
@@ -111,7 +109,7 @@ def unpack(path: Path, *, most: int) -> dict[str, NDArray[Any]]:
     FileNotFoundError
         If there is no file.
     ValueError
-        If it cannot be read, is none, or would have more bytes unpacked; the message says why.
+        If it cannot be read, is not such a file, or is too large unpacked; the message says why.
     """
     try:
         with open_plain(path) as file, ZipFile(file) as members:
@@ -132,7 +130,7 @@ def _unpacked(members: ZipFile, most: int) -> dict[str, NDArray[Any]]:
 
 
 def _told(error: Exception) -> str:
-    """What an error says, on one line; some say nothing but their name."""
+    """Return an error's message on one line, or its name if it has none."""
     said = getattr(error, "strerror", None) or str(error)
     return " ".join(said.split()) or type(error).__name__
 
@@ -162,7 +160,7 @@ def _checked(path: Path, found: dict[str, NDArray[Any]]) -> Model:
 
 
 def _trouble(card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
-    """What is wrong with a model that has all its parts; empty where nothing is."""
+    """Describe what is wrong with a complete model; empty if nothing is."""
     damaged = [name for name in TABLES if not _is_table(arrays[name])]
     if damaged:
         return f"has damaged thresholds in {', '.join(damaged)}"
@@ -181,9 +179,9 @@ def _is_finite(found: NDArray[Any]) -> bool:
 
 
 def _is_table(found: NDArray[Any]) -> bool:
-    """Whether an array is a table of thresholds.
+    """Return whether an array is a table of thresholds.
 
-    (T, 2) float64 rows of an error and its least confidence, the stricter rows first.
+    (T, 2) float64 rows of an error rate and its threshold, stricter rows first.
     """
     if (
         found.ndim != 2
@@ -203,7 +201,7 @@ def _is_table(found: NDArray[Any]) -> bool:
 
 
 def _digest(card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
-    """The SHA-256 of all that a model file says, but for this very digest."""
+    """Return the SHA-256 of a model's contents, except for this digest."""
     digest = hashlib.sha256(
         json.dumps({name: card[name] for name in card if name != DIGEST}, sort_keys=True).encode()
     )
@@ -214,9 +212,9 @@ def _digest(card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
 
 
 def save_model(path: Path, model: Model) -> None:
-    """Writes a model.
+    """Write a model.
 
-    The file appears whole or not at all, and the same model gives the same bytes.
+    The file is written atomically, and equal models give equal bytes.
     """
     card: Mapping[str, Any] = {"format": FORMAT, **model.card}
     if any(array.dtype.hasobject for array in model.arrays.values()):

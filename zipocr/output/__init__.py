@@ -1,1 +1,1 @@
-"""Runs over many inputs: one output, shards, and what is done with results."""
+"""Runs over many inputs: a single output or shards; sorting and applying results."""

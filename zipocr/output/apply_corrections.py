@@ -1,6 +1,6 @@
-"""Puts a person's decisions into results.
+"""Applying decisions to results.
 
-The rows they are about are written anew, all others stay as they are, to the byte.
+Decided rows are rewritten; all others stay as they are, byte for byte.
 """
 
 import json
@@ -26,7 +26,7 @@ from zipocr.types import ZIP_LENGTH, Place, Reason, Status, dashed
 
 Decisions: TypeAlias = Mapping[tuple[str, int], Decision]
 
-_NAMED = 3  # files that an error names
+_NAMED = 3  # files listed in an error
 _REASONS = {
     Verdict.CONFIRMED: Reason.CONFIRMED_BY_PERSON,
     Verdict.CORRECTED: Reason.CORRECTED_BY_PERSON,
@@ -34,18 +34,18 @@ _REASONS = {
 
 
 def decided(row: Row, decision: Decision, places: Mapping[str, Place]) -> Row:
-    """Write a row anew by a person's decision.
+    """Return a row with a person's decision.
 
-    Its probabilities are 1: what the reader thought is in the old results. That a ZIP is not listed
-    is still said.
+    Its probabilities are 1; those of the reader are in the old results. The reason for a ZIP that
+    is not in the directory is kept.
 
     Parameters
     ----------
     row : Row
     decision : Decision
-        About this page; it is none of those that leave it undecided.
+        The decision about this page, neither skipped nor undone.
     places : mapping of str to Place
-        The directory; empty where there is none.
+        The directory; may be empty.
     """
     if decision.decision is Verdict.NOT_A_ZIP:
         return unread_row(row.file, row.page, Reason.NOT_A_ZIP)
@@ -69,13 +69,13 @@ def decided(row: Row, decision: Decision, places: Mapping[str, Place]) -> Row:
 
 
 def check(results: Path, decisions: Decisions) -> None:
-    """See that decisions are about these results.
+    """Check that decisions are about these results.
 
     Raises
     ------
     InputError
-        If the results cannot be read, lack a page that was decided about or have it twice, or
-        something else was read on it.
+        If the results cannot be read, lack a decided page or have it twice, or have another ZIP for
+        it than the decision.
     """
     seen: Counter[tuple[str, int]] = Counter()
     for _, row in read_lines(results):
@@ -112,36 +112,34 @@ def apply(
     inputs: Sequence[Path] = (),
     force: bool = False,
 ) -> Counter[str]:
-    """Write results with decisions put in, whole or not at all.
+    """Write results with decisions applied, atomically.
 
     Parameters
     ----------
     results : Path
         A file that zipocr wrote.
     decisions : mapping
-        Those of `zipocr.results.corrections.read_corrections`.
+        As `zipocr.results.corrections.read_corrections` returns them.
     target : Path
         The file to write.
     places : mapping of str to Place
-        The directory that city and state come from; empty where there is none.
+        The directory for city and state; may be empty.
     inputs : sequence of Path
-        The files that decisions and directory were read from: like the results they are never
-        written to.
+        The files of decisions and directory, which are never overwritten, like the results.
     force : bool
-        Replace a file that is there.
+        Replace an existing file.
 
     Returns
     -------
     Counter
-        How many rows there are by the word of their decision, ``untouched`` for the others.
+        Number of rows by verdict, ``untouched`` for the others.
 
     Raises
     ------
     InputError
         If the decisions are not about these results.
     OutputError
-        If the target is there already, it or what is written beside it is an input, or it cannot
-        be written.
+        If the target exists, it or its JSON is an input, or it cannot be written.
     """
     refuse_inputs(target, (results, *inputs))
     refuse_existing(target, force=force)
@@ -165,12 +163,12 @@ def apply(
 
 
 def refuse_inputs(target: Path, inputs: Sequence[Path]) -> None:
-    """See that neither the target nor the JSON beside it is a file that the new results come from.
+    """Check that neither the target nor its JSON is an input of the new results.
 
     Raises
     ------
     OutputError
-        If one is.
+        If one of them is.
     """
     for written in filter(Path.exists, (target, sidecar_path(target, ".json"))):
         for path in filter(written.samefile, inputs):
@@ -187,9 +185,9 @@ def write_provenance(
     counts: Mapping[str, int],
     force: bool = False,
 ) -> None:
-    """Say beside the new results what made them.
+    """Write the provenance of the new results beside them.
 
-    That is all that is known of the old ones, ``made``, and what was applied.
+    It has the provenance of the old ones, ``made``, and what was applied.
 
     Raises
     ------

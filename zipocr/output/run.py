@@ -1,10 +1,10 @@
-"""Outputs of a run: a file that appears whole, with a journal, or standard output.
+"""Outputs of a run: a file that appears when complete, with a journal; or standard output.
 
-While a run goes on ``results.csv.journal`` stands there; from its end on ``results.csv`` and
-``results.csv.json``, which says what made it.
+During a run there is ``results.csv.journal``; at its end ``results.csv`` and ``results.csv.json``
+with the provenance replace it.
 
-The journal keeps with the rows of each input the stamp that its file had before it was read. Where
-the file has been replaced since, its rows are superseded by those of the new one.
+The journal keeps the rows of each input with the stamp that its file had before reading. If the
+file has been replaced since, it is read again and its rows are superseded.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ from zipocr.storage.untrusted import open_plain, parse_json, read_plain
 from zipocr.types import Place
 
 LIBRARIES = ("numpy", "scipy", "onnxruntime", "Pillow", "pillow-heif", "pypdfium2")
-"""Besides OpenCV, the libraries that rows depend on; the last two need not be installed."""
+"""Libraries that rows depend on, besides OpenCV; the last two are optional."""
 
 Metadata = Mapping[str, Any]
 
@@ -46,75 +46,75 @@ UNREAD, CHANGED = -1, -2
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Progress:
-    """How far a list of inputs is read.
+    """The progress of reading a list of inputs.
 
     Attributes
     ----------
     files : sequence of ImageFile
         The inputs.
     positions : array of int
-        Where the journal has the rows of each input, in eight bytes: there may be very many. It is
-        `UNREAD` where it has none, `CHANGED` where the file has been replaced since.
+        The position of each input's rows in the journal; `UNREAD` if there is none, `CHANGED` if
+        the file has been replaced since. Eight bytes each, since there may be very many.
     """
 
     files: Sequence[ImageFile]
     positions: "array[int]" = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin with nothing."""
+        """Start with no rows."""
         self.positions = array("q", [UNREAD]) * len(self.files)
 
     @property
     def changed(self) -> int:
-        """How many inputs are to be read again."""
+        """Number of inputs to be read again."""
         return self.positions.count(CHANGED)
 
     @property
     def finished(self) -> int:
-        """How many inputs need not be read."""
+        """Number of inputs that need not be read."""
         return sum(1 for _ in self.kept())
 
     def kept(self) -> Iterator[int]:
-        """Give the positions of the inputs that need not be read, in the order of the inputs."""
+        """Return the positions of finished inputs, in input order."""
         return (position for position in self.positions if position >= 0)
 
     def unfinished(self) -> Iterator[int]:
-        """Give the numbers of the inputs that are to be read."""
+        """Return the indices of the inputs to be read."""
         return (number for number, position in enumerate(self.positions) if position < 0)
 
     def rest(self) -> Iterator[ImageFile]:
-        """Give the inputs that are to be read."""
+        """Return the inputs to be read."""
         return (self.files[number] for number in self.unfinished())
 
 
 class Output(Protocol):
-    """What takes outcomes of a list of inputs."""
+    """An output for the results of a list of inputs."""
 
     def survey(self, files: Sequence[ImageFile]) -> Progress:
-        """Find out which of them an earlier run has read, and as they still are."""
+        """Find the inputs that an earlier run has read and that have not changed since."""
 
     def outcomes(self, positions: Iterable[int]) -> Iterator[FileResult]:
-        """Give what an earlier run has read."""
+        """Yield the results of an earlier run."""
 
     def write(self, outcome: FileResult, *, read: int | str, stamp: str) -> int:
-        """Take the outcome of an input, by its number or name, and give its position."""
+        """Record the result of an input, by index or name; return its position."""
 
     def complete(self, positions: Sequence[int], facts: Metadata) -> None:
-        """Make the results whole, in this order; ``facts`` go into the JSON beside them."""
+        """Complete the results in this order; ``facts`` go into the JSON beside them."""
 
 
 class DirectOutput:
-    """Standard output, or a device: rows appear at once, and nothing is kept."""
+    """Standard output or a device: rows are written at once, without a journal."""
 
     def __init__(self, writer: ResultsWriter) -> None:
         self._writer = writer
 
     def survey(self, files: Sequence[ImageFile]) -> Progress:
-        """Begin with nothing."""
+        """Start with no rows."""
         return Progress(files=files)
 
     def outcomes(self, _: Iterable[int]) -> Iterator[FileResult]:
-        """Give nothing."""
+        """Yield nothing."""
         return iter(())
 
     def write(self, outcome: FileResult, **_: object) -> int:
@@ -124,23 +124,23 @@ class DirectOutput:
         return UNREAD
 
     def complete(self, positions: Sequence[int], facts: Metadata) -> None:
-        """Do nothing: all rows are out."""
+        """Do nothing, since all rows are written."""
 
 
 class FileOutput:
-    """A file of results, gathered in a journal.
+    """A file of results, collected in a journal.
 
     Parameters
     ----------
     target : Path
-        The file, no link.
+        The file, not a link.
     identity : mapping
-        What the run is.
+        The identity of the run.
     journal : Journal
         Open.
     force : bool
-        Replace whatever comes to be there. Otherwise only what is there now, or was written by this
-        very output, is replaced.
+        Replace any file. Otherwise only a file that exists now, or was written by this output, is
+        replaced.
     """
 
     def __init__(
@@ -156,11 +156,11 @@ class FileOutput:
 
     @property
     def readings(self) -> int:
-        """How many records the journal holds, those that are superseded among them."""
+        """Number of records in the journal, including superseded ones."""
         return self._journal.finished
 
     def survey(self, files: Sequence[ImageFile]) -> Progress:
-        """Compare what was read with the files as they are now; the last record of each counts."""
+        """Compare the last record of each input with its file as it is now."""
         progress = Progress(files=files)
         with self._translated():
             for number, stamp, position in self.entries():
@@ -170,13 +170,13 @@ class FileOutput:
         return progress
 
     def entries(self) -> Iterator[tuple[Any, str, int]]:
-        """Give the input, the stamp and the position of each record, in the order of reading."""
+        """Yield the input, stamp and position of each record, in the order of reading."""
         with self._translated():
             for position, record in self._journal.records():
                 yield record["read"], record["stamp"], position
 
     def outcomes(self, positions: Iterable[int]) -> Iterator[FileResult]:
-        """Read outcomes back from the journal."""
+        """Read results from the journal."""
         with self._translated():
             for record in self._journal.read(positions):
                 yield FileResult.of(parse_rows(record["rows"]), record["failures"])
@@ -193,14 +193,14 @@ class FileOutput:
             raise OutputError(message) from error
 
     def write(self, outcome: FileResult, *, read: int | str, stamp: str) -> int:
-        """Keep an outcome in the journal."""
+        """Append a result to the journal."""
         record = {"read": read, "stamp": stamp, "rows": outcome.lines, "failures": outcome.failures}
         return self._journal.append(record)
 
     def publish(self, positions: Sequence[int], facts: Metadata, *, in_place: bool = False) -> None:
-        """Write the results from records of the journal, and what made them beside them.
+        """Write the results from the journal, and their provenance beside them.
 
-        They are written whole, or, ``in_place``, brought up to date if their format can do that.
+        They are rewritten, or with ``in_place`` updated if the format supports that.
         """
         with self._translated():
             stamps = self._update(positions) if in_place else None
@@ -211,7 +211,7 @@ class FileOutput:
         write_whole(self._facts_file, text, force=self._force, known=self._known)
 
     def _write_whole(self, positions: Iterable[int]) -> "_Stamps":
-        """Write the results anew, and give the stamps of their files."""
+        """Rewrite the results; return the stamps of the input files."""
         stamps = _Stamps()
         with open_results(str(self._target), force=self._force, known=self._known) as results:
             for text in self._lines(positions, stamps):
@@ -219,9 +219,9 @@ class FileOutput:
         return stamps
 
     def _update(self, positions: Iterable[int]) -> "_Stamps | None":
-        """Bring the results up to date, and give the stamps of their files.
+        """Update the results in place; return the stamps of the input files.
 
-        None where the file has to be written anew.
+        None if the file has to be rewritten.
         """
         stamps = _Stamps()
         if not update_results(self._target, self._lines(positions, stamps)):
@@ -231,13 +231,13 @@ class FileOutput:
         return stamps
 
     def _lines(self, positions: Iterable[int], stamps: "_Stamps") -> Iterator[str]:
-        """Give the rows of records, and note the stamp of each."""
+        """Yield the rows of records, and collect their stamps."""
         for record in self._journal.read(positions):
             stamps.add(record["stamp"])
             yield record["rows"]
 
     def _circumstances(self) -> dict[str, Any]:
-        """Say when and where the results were made, and of what bytes they are."""
+        """Return when and where the results were made, and their digest."""
         return {
             "begun": self._journal.begun,
             "ended": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -256,7 +256,7 @@ class FileOutput:
 def read_rest(
     progress: Progress, settings: BatchSettings, output: Output, *, backend: Backend
 ) -> Generator[FileResult, None, None]:
-    """Read the inputs that are left, and hand each outcome on when the output has it."""
+    """Read the remaining inputs, and yield each result once the output has it."""
     with closing(read_stamped(progress.rest(), settings, backend=backend)) as outcomes:
         for number, (stamp, outcome) in zip(progress.unfinished(), outcomes, strict=True):
             progress.positions[number] = output.write(outcome, read=number, stamp=stamp)
@@ -278,31 +278,31 @@ def open_output(
     ----------
     target : str
         A file, which appears when it is complete; or ``-`` for standard output. Devices and pipes
-        are written directly as well.
+        are written directly, too.
     identity : mapping
-        What the run is; see `identify`.
+        The identity of the run; see `identify`.
     name : str, optional
-        Name of the format, where the target does not tell it.
+        Name of the format, if the target does not tell it.
     resume : bool
-        Go on with the journal of an earlier run, if there is one.
+        Continue from the journal of an earlier run, if there is one.
     force : bool
-        Start anew and replace what is there.
+        Start over and replace existing files.
 
     Yields
     ------
     Output
-        What takes the outcomes. If it is not completed the journal stays.
+        The output. Unless it is completed, the journal stays.
 
     Raises
     ------
     OutputError
-        If there is something that may not be replaced, the journal is of another run, or something
-        cannot be written.
+        If an existing file may not be replaced, the journal is of another run, or something cannot
+        be written.
     BrokenPipeError
-        If whoever reads standard output has left.
+        If the reader of standard output has left.
     """
     path = Path(os.path.realpath(target))
-    # What could only fail at the end is refused now.
+    # Fail now rather than at the end.
     usable_format(target if target == STDOUT else str(path), name=name)
     if target == STDOUT or (path.exists() and not path.is_file()):
         with open_results(target, name=name) as writer:
@@ -317,20 +317,20 @@ def open_output(
 
 
 def refuse_foreign_facts(target: Path, *, force: bool) -> None:
-    """Refuse to replace a file that has the name of what tells of results, and tells of others.
+    """Refuse to replace a JSON file beside the results that is not about them.
 
     Raises
     ------
     OutputError
-        If there is one, and no ``force``.
+        If there is one, without ``force``.
     """
     refuse_existing(sidecar_path(target, ".json"), force=force or own_version(target) is not None)
 
 
 def own_version(target: Path) -> Version | None:
-    """Tell which file says what made these results, or results of this name before.
+    """Return the version of the JSON about these results, or about earlier ones of this name.
 
-    None if there is no such file, or if it says something else.
+    None if there is no such file, or it is about something else.
     """
     path = sidecar_path(target, ".json")
     try:
@@ -346,26 +346,26 @@ def completed(
     identity: Metadata,
     files: Iterable[ImageFile],
 ) -> dict[str, int] | None:
-    """Tell whether a file was completed by this very run.
+    """Return the page counts of a file that this run has completed already.
 
     Parameters
     ----------
     target : str
         The CSV file.
     identity : mapping
-        What the run is.
+        The identity of the run.
     files : iterable of ImageFile
-        What it reads.
+        The inputs.
 
     Returns
     -------
     dict or None
-        How many pages came out how, if the file is complete; otherwise None.
+        Number of pages by outcome if the file is complete, else None.
 
     Raises
     ------
     OutputError
-        If it was completed by a run with another identity; the message says what differs. If
+        If it was completed by a run with another identity (the message says what differs), or
         inputs were replaced since.
     """
     path = Path(os.path.realpath(target))
@@ -392,7 +392,7 @@ def completed(
 
 
 def stamps_digest(stamps: Iterable[str]) -> str:
-    """Tell the versions of a list of inputs from any others."""
+    """Return a digest of the versions of a list of inputs."""
     noted = _Stamps()
     for stamp in stamps:
         noted.add(stamp)
@@ -400,19 +400,19 @@ def stamps_digest(stamps: Iterable[str]) -> str:
 
 
 class _Stamps:
-    """Number of stamps, and a digest of them."""
+    """The number of stamps and their digest."""
 
     def __init__(self) -> None:
         self.count = 0
         self._digest = hashlib.sha256()
 
     def add(self, stamp: str) -> None:
-        """Note a stamp."""
+        """Add a stamp."""
         self.count += 1
         self._digest.update(b"%s\0" % stamp.encode("utf-8", "surrogatepass"))
 
     def hexdigest(self) -> str:
-        """Tell them from any others."""
+        """Return the digest in hexadecimal."""
         return self._digest.hexdigest()
 
 
@@ -424,19 +424,19 @@ def _digest(path: Path) -> str:
 def identify(
     command: str, settings: BatchSettings, limits: Metadata, inputs: Metadata
 ) -> dict[str, Any]:
-    """Say what a run is: everything its rows depend on.
+    """Return the identity of a run: everything that its rows depend on.
 
     Parameters
     ----------
     command : str
-        What reads.
+        Name of the command.
     settings : BatchSettings
-        What to read with. Where debug pictures go and how long S3 is waited for decides no row; of
-        the model and of a list of ZIPs counts what is in it.
+        Settings of the reading processes. The folder of debug pictures and the patience with S3 do
+        not matter; of the model and the list of ZIP codes, the contents matter.
     limits : mapping
-        Options of the worker processes that may cost a page its reading.
+        Limits of the worker processes, which may cost a page.
     inputs : mapping
-        What is read.
+        The digest of the inputs.
 
     Returns
     -------
@@ -463,7 +463,7 @@ def identify(
 
 
 def identify_process(model: str) -> dict[str, Any]:
-    """Say what rows depend on in a process that reads: it has to be the same in all of a run.
+    """Return what rows depend on in a reading process, which must be equal in all of a run.
 
     Raises
     ------
@@ -484,14 +484,14 @@ def identify_process(model: str) -> dict[str, Any]:
 
 
 def strangeness(model: str, wanted: Metadata) -> str:
-    """Say how this process differs from what `identify_process` gave in another; nothing if not."""
+    """Describe how this process differs from another's `identify_process`; empty if equal."""
     return "; ".join(differences(wanted, identify_process(model)))
 
 
 def _blas_kernel() -> str | None:
-    """Name what NumPy's linear algebra has chosen for this processor.
+    """Return the kernel that NumPy's linear algebra uses on this processor.
 
-    Others add in other orders.
+    Other kernels add in another order.
     """
     import numpy as _  # noqa: F401 - only what is loaded is found
     from threadpoolctl import threadpool_info
@@ -501,7 +501,7 @@ def _blas_kernel() -> str | None:
 
 
 def _version(library: str) -> str | None:
-    """Version of a library; None where it is not installed."""
+    """Return the version of a library; None if it is not installed."""
     try:
         return version(library)
     except PackageNotFoundError:
@@ -509,7 +509,7 @@ def _version(library: str) -> str | None:
 
 
 def directory_digest(directory: Mapping[str, Place]) -> dict[str, object]:
-    """Tell a list of ZIPs from any other, by what it lists, in whatever order.
+    """Return a digest of a list of ZIP codes, independent of their order.
 
     Returns
     -------
@@ -524,7 +524,7 @@ def directory_digest(directory: Mapping[str, Place]) -> dict[str, object]:
 
 
 def list_digest(files: Sequence[ImageFile]) -> dict[str, object]:
-    """Tell a list of inputs from any other, by their places, names and order.
+    """Return a digest of a list of inputs: their paths, names and order.
 
     Returns
     -------

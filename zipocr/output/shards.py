@@ -1,9 +1,9 @@
 """Runs too large for one file: each shard of a manifest becomes one Parquet part.
 
-A part carries what its run is (the manifest, the model, options, versions), the number of its
-shard, how many there are, how the pages came out, and a digest of the stamps that its files had: if
-one has changed since, the part is made anew. Nothing else says what is finished, so parts may be
-made at any time, and merged when all are there.
+A part contains the identity of its run (manifest, model, options, versions), its shard's number,
+the number of shards, the counts of pages, and a digest of the stamps of its files: if a file has
+changed since, the part is rewritten. Nothing else records what is finished, so parts may be written
+at any time, and merged when all exist.
 """
 
 import os
@@ -38,10 +38,10 @@ _MAX_LISTED = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartFacts:
-    """What a part says of itself, checked.
+    """The checked metadata of a part.
 
-    Which of how many shards it is, of which run, how its pages came out, and of which versions of
-    its files it is.
+    Its shard's number, the number of shards, its run, its counts of pages, and the versions of its
+    files.
     """
 
     identity: Metadata
@@ -53,11 +53,11 @@ class PartFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """A folder of parts, which are missing in it, and how the pages of the others came out.
+    """A folder of parts: the missing ones, and the counts of pages in the others.
 
-    Shards are numbered from 1. ``identity`` is what the run is; ``size`` is the number of inputs in
-    each shard, the last of which may have fewer. ``changed`` parts of the missing shards are there,
-    but of other files than there are now.
+    Shards are numbered from 1. ``identity`` is that of the run; ``size`` is the number of inputs
+    per shard, of which the last may have fewer. ``changed`` counts parts that exist but whose files
+    have changed since; they are missing, too.
     """
 
     folder: Path
@@ -70,20 +70,20 @@ class Parts:
 
     @property
     def shards(self) -> int:
-        """How many shards there are."""
+        """Number of shards."""
         return shards_of(self.manifest, self.size)
 
     def finished(self) -> int:
-        """Count the parts that are there and need not be made, whatever interrupted their run."""
+        """Number of valid parts from earlier runs."""
         paths = (part_path(self.folder, shard) for shard in range(1, self.shards + 1))
         return sum(version_of(path) not in (None, self.changed.get(path)) for path in paths)
 
     def length(self, shard: int) -> int:
-        """How many inputs a shard has."""
+        """Return the number of inputs in a shard."""
         return min(self.size, self.manifest.count - (shard - 1) * self.size)
 
     def files(self) -> Iterator[ImageFile]:
-        """Give the inputs of all missing shards, in order.
+        """Yield the inputs of all missing shards, in order.
 
         Raises
         ------
@@ -102,7 +102,7 @@ class Parts:
         counts: Mapping[str, int],
         stamps: Iterable[str],
     ) -> None:
-        """Write the part of a shard, whose files had these stamps."""
+        """Write the part of a shard, whose files had these stamps when read."""
         facts = {
             "identity": self.identity,
             "shard": shard,
@@ -114,12 +114,12 @@ class Parts:
 
 
 def shards_of(manifest: Manifest, size: int) -> int:
-    """Count the shards that a manifest is cut into."""
+    """Return the number of shards of a manifest."""
     return -(-manifest.count // size)
 
 
 def shards(manifest: Manifest, size: int) -> Iterator[tuple[int, Iterator[ImageFile]]]:
-    """Cut a manifest into shards. What is not taken of one is passed over.
+    """Split a manifest into shards. Unread inputs of a shard are skipped.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def _exactly(length: int, files: Iterator[ImageFile], manifest: Manifest) -> Ite
 
 
 def part_path(folder: Path, shard: int) -> Path:
-    """Name the part of a shard."""
+    """Return the path of a shard's part."""
     return folder / f"part-{shard:07d}{PARQUET}"
 
 
@@ -160,33 +160,33 @@ def open_parts(
     force: bool,
     patience: float = PATIENCE,
 ) -> Iterator[Parts]:
-    """Open a folder for the parts of a run, made if need be and locked against other runs.
+    """Open a folder for the parts of a run, created if needed and locked against other runs.
 
     Parameters
     ----------
     folder : Path
-        Where the parts are, or shall be.
+        The folder of the parts.
     identity : mapping
-        What the run is; see `zipocr.output.run.identify`.
+        The identity of the run; see `zipocr.output.run.identify`.
     manifest : Manifest
         The inputs.
     size : int
-        How many of them make a shard.
+        Number of inputs per shard.
     force : bool
-        Remove the parts that are there and start anew.
+        Remove existing parts and start over.
     patience : float
-        Seconds that S3 may take to answer.
+        Seconds to wait for S3.
 
     Yields
     ------
     Parts
-        With what is missing.
+        The folder and its missing parts.
 
     Raises
     ------
     OutputError
-        If the folder cannot be written, another run is at it, or it holds a Parquet file that is no
-        part of this run.
+        If the folder cannot be written, another run is using it, or it has a Parquet file that is
+        not a part of this run.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -196,7 +196,7 @@ def open_parts(
             "--out-dir."
         )
         raise OutputError(message) from error
-    # For its lock; what is finished, the parts say.
+    # Only for its lock; the parts themselves record what is finished.
     with open_journal(folder / "parts.journal", identity, resume=True, force=force):
         if force:
             for path in _parquet_files(folder):
@@ -212,7 +212,7 @@ def _survey(
     size: int,
     patience: float,
 ) -> Parts:
-    """Find out which parts are there, and of the files as they still are."""
+    """Find the existing parts whose files have not changed."""
     numbers = range(1, shards_of(manifest, size) + 1)
     told = {shard: _facts_of_own(part_path(folder, shard), identity, shard) for shard in numbers}
     there = {shard: facts for shard, facts in told.items() if facts is not None}
@@ -233,12 +233,12 @@ def _survey(
 
 
 def _is_of(facts: PartFacts, files: Iterable[tuple[ImageFile, str]]) -> bool:
-    """Whether a part is of these files as they are now, each with its stamp."""
+    """Return whether a part was made from these files as they are now."""
     return facts.versions == stamps_digest(stamp for _, stamp in files)
 
 
 def _read_part(path: Path) -> PartFacts | None:
-    """Read what a part says of itself; None if it is none, or damaged."""
+    """Read the metadata of a part; None if it is not a part, or damaged."""
     facts = read_facts(path)
     if facts is None:
         return None
@@ -251,7 +251,7 @@ def _read_part(path: Path) -> PartFacts | None:
 
 
 def _is_sound(facts: PartFacts, rows: object) -> bool:
-    """Whether these are facts at all: foreign ones may hold anything."""
+    """Return whether the types of untrusted metadata are correct."""
     if not (isinstance(facts.identity, dict) and isinstance(facts.counts, dict)):
         return False
     counts = list(facts.counts.values())
@@ -261,7 +261,7 @@ def _is_sound(facts: PartFacts, rows: object) -> bool:
 
 
 def _facts_of_own(path: Path, identity: Metadata, shard: int) -> PartFacts | None:
-    """Read the metadata of a shard's part; None if it has no part yet."""
+    """Read the metadata of a shard's part; None if there is none yet."""
     if not os.path.lexists(path):
         return None
     facts = _read_part(path)
@@ -296,17 +296,17 @@ def _parquet_files(folder: Path) -> list[Path]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merger:
-    """The parts of one whole run, in order, and what the run was."""
+    """All parts of one run, in order, and the identity of the run."""
 
     parts: Sequence[Path]
     identity: Metadata
     counts: Mapping[str, int]
 
     def write(self, target: str, *, name: str | None = None, force: bool = False) -> int:
-        """Write all rows to one file, which appears whole, and count them.
+        """Write all rows to one file, atomically, and count them.
 
-        Only with ``force`` it may replace one. ``name`` is that of the format, where the target
-        does not tell it.
+        An existing file is only replaced with ``force``. ``name`` is that of the format, if the
+        target does not tell it.
 
         Raises
         ------
@@ -325,12 +325,12 @@ class Merger:
 
 
 def find_parts(folder: Path) -> Merger:
-    """Find the parts of one run, and make sure that they are all.
+    """Find the parts of one run, and check that they are complete.
 
     Raises
     ------
     InputError
-        If a part is missing, there twice, of another run or no part; the message names it.
+        If a part is missing, duplicate, of another run or invalid; the message names it.
     """
     found: dict[int, tuple[Path, PartFacts]] = {}
     for path in _parquet_files(folder):
@@ -360,7 +360,7 @@ def find_parts(folder: Path) -> Merger:
 
 
 def _refuse_unlike(first: tuple[Path, PartFacts], other: tuple[Path, PartFacts]) -> None:
-    """Refuse parts of two runs."""
+    """Refuse parts of different runs."""
     then, now = first[1], other[1]
     changes = differences(
         {"run": then.identity, "parts": then.shards}, {"run": now.identity, "parts": now.shards}
@@ -402,7 +402,7 @@ def _refuse_gaps(found: Sequence[int], shards: int) -> None:
 
 
 def _ranges(gaps: Sequence[tuple[int, int]]) -> str:
-    """Write ranges of numbers, their ends included.
+    """Format ranges of numbers, ends included.
 
     Examples
     --------

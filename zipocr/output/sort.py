@@ -1,8 +1,7 @@
-"""Puts crops into folders by what was read on them, as links or copies.
+"""Sorting of crops into folders by their readings, as links or copies.
 
-Nothing is ever overwritten, and nothing is written outside the one folder: names of folders are
-made from words, digits and letters that are checked, and names of files are those of the crops
-themselves.
+Nothing is ever overwritten, and nothing is written outside the target folder: names of folders are
+made from checked words, digits and letters, and names of files are those of the crops.
 """
 
 import errno
@@ -25,13 +24,13 @@ from zipocr.storage.untrusted import open_plain
 from zipocr.types import Status
 
 UNLISTED = "unlisted"
-"""The folder of ZIPs without a state."""
-_NAMED = 3  # files that an error names
+"""Folder for ZIPs without a state."""
+_NAMED = 3  # files listed in an error
 _NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOSYS, errno.EOPNOTSUPP})
 
 
 class GroupBy(StrEnum):
-    """What folders are made by."""
+    """Criteria to make folders by."""
 
     STATUS = "status"
     ZIP3 = "zip3"
@@ -41,9 +40,9 @@ class GroupBy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A crop and where it belongs.
+    """A crop and its target.
 
-    A folder and a name in it. ``is_renamed`` where another crop had that name first.
+    The target is a folder and a name in it; ``is_renamed`` if another crop had that name first.
     """
 
     source: Path
@@ -54,9 +53,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Where all crops belong, in the order of the rows.
+    """The targets of all crops, in the order of the rows.
 
-    ``missing`` are the names of those that were not found.
+    ``missing`` are the names of crops that were not found.
     """
 
     entries: tuple[Entry, ...]
@@ -64,9 +63,9 @@ class Plan:
 
 
 def folder_of(row: Row, by: GroupBy) -> str:
-    """Name the folder of a page.
+    """Return the folder of a page.
 
-    Only what counts as read is sorted by its ZIP; the rest goes by its status.
+    Only pages with the status read are sorted by ZIP; the others by status.
     """
     if by is GroupBy.STATUS or row.status is not Status.READ:
         return row.status.value
@@ -77,19 +76,19 @@ def folder_of(row: Row, by: GroupBy) -> str:
 
 
 def plan(rows: Sequence[Row], sources: Sources, *, by: GroupBy) -> Plan:
-    """Decide where each page's file belongs.
+    """Decide the target of each page's file.
 
-    A file of several pages belongs to the folders of all of them, once for each page, whose number
-    is put to its name. Of files with the same name in one folder the first keeps it, the next ones
-    get -2, -3 and so on; names that differ only in case count as the same.
+    A file with several pages is put into the folder of each page, with the page number in its name.
+    Of files with the same name in one folder the first keeps it, and the next get -2, -3 and so on;
+    names that differ only in case count as equal.
 
     Parameters
     ----------
     rows : sequence of Row
     sources : Sources
-        Where the files lie.
+        Where to find the files.
     by : By
-        What folders are made by.
+        The criterion of the folders.
     """
     pages = Counter(row.file for row in rows)
     taken: set[tuple[str, str]] = set()
@@ -119,12 +118,12 @@ def _free(name: str, is_taken: Callable[[str], bool]) -> str:
 
 
 def check(plan: Plan, into: Path, *, copy: bool) -> None:
-    """See that nothing stands in the way.
+    """Check that no target is occupied.
 
     Raises
     ------
     OutputError
-        If there is another file where a crop belongs, or a folder is a link that leads elsewhere.
+        If a target is another file, or a folder is a link that leads elsewhere.
     """
     for folder in dict.fromkeys(entry.folder for entry in plan.entries):
         place = into / folder
@@ -148,7 +147,7 @@ def check(plan: Plan, into: Path, *, copy: bool) -> None:
 
 
 def _is_there(entry: Entry, into: Path, *, copy: bool) -> bool:
-    """Whether a crop is where it belongs already."""
+    """Return whether a crop is at its target already."""
     target = into / entry.folder / entry.name
     if target.is_symlink() or not target.is_file():
         return False
@@ -158,25 +157,25 @@ def _is_there(entry: Entry, into: Path, *, copy: bool) -> bool:
 
 
 def link_or_copy(entry: Entry, into: Path, *, copy: bool) -> bool:
-    """Put a crop where it belongs.
+    """Link or copy a crop to its target.
 
     Parameters
     ----------
     entry : Entry
     into : Path
-        The folder of all folders; it is made if need be.
+        The folder of all folders; created if needed.
     copy : bool
         Copy the file instead of linking it.
 
     Returns
     -------
     bool
-        False where it was there already.
+        False if it was there already.
 
     Raises
     ------
     OutputError
-        If that cannot be done; an older file stays as it was.
+        If that fails; an existing file stays as it was.
     """
     target = into / entry.folder / entry.name
     try:
@@ -186,7 +185,7 @@ def link_or_copy(entry: Entry, into: Path, *, copy: bool) -> bool:
         if copy:
             _copy(entry.source, target)
         else:
-            # The file itself, where the name is a link: some systems would link the link.
+            # If the name is a link, its target: some systems would link the link.
             os.link(entry.source.resolve(), target)
     except OSError as error:
         cure = "Sort into another folder."
@@ -202,7 +201,7 @@ def link_or_copy(entry: Entry, into: Path, *, copy: bool) -> bool:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file, which appears whole, unless something has come there meanwhile."""
+    """Copy a file atomically, unless the name has been taken meanwhile."""
     with open_plain(source) as found, WholeFile(target, force=False) as file:
         shutil.copyfileobj(found, file)
     shutil.copystat(source, target)

@@ -1,8 +1,7 @@
-"""Corrections: what people decided about pages, one line of CSV each, the last one counting.
+"""Corrections: decisions of people about pages, one line of CSV each; the last one counts.
 
-The columns are the fields of `Decision`. Lines are only ever added: a decision that is taken back
-gets a line that says so. A last line that was cut short, as by a loss of power, is no decision and
-does no harm.
+The columns are the fields of `Decision`. Lines are only ever appended: undoing a decision appends a
+line, too. A last line that was cut off, as by a power failure, is ignored.
 """
 
 import csv
@@ -24,13 +23,13 @@ from zipocr.types import eaten_zeros
 
 _ZIP = re.compile("[0-9]{5}(-[0-9]{4})?")
 _TIME = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+]00:00)")
-_MARK = b"\xef\xbb\xbf"  # some spreadsheets write it in front of UTF-8
+_MARK = b"\xef\xbb\xbf"  # some spreadsheets write it before UTF-8
 _SHOWN = 40
-_NAMED = 5  # conflicts that an error names
+_NAMED = 5  # conflicts listed in an error
 
 
 class Verdict(StrEnum):
-    """What a person said of a page; `SKIPPED` and `UNDONE` leave it undecided."""
+    """A person's verdict on a page; `SKIPPED` and `UNDONE` leave it undecided."""
 
     CONFIRMED = "confirmed"
     CORRECTED = "corrected"
@@ -40,7 +39,7 @@ class Verdict(StrEnum):
 
 
 class SampledAs(StrEnum):
-    """Why a page was shown: zipocr was in doubt, or chance chose it among those that were read."""
+    """Why a page was shown: it was in doubt, or drawn at random from the accepted pages."""
 
     DOUBT = "doubt"
     AUDIT = "audit"
@@ -51,11 +50,11 @@ UNDECIDED = frozenset({Verdict.SKIPPED, Verdict.UNDONE})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What a person decided about a page; the fields are the columns, in their order.
+    """A decision about a page; the fields are the columns, in their order.
 
     ``file`` is the name itself, not its cell. ``read_zip`` is the ZIP as read, with a dash if it
-    has nine digits, empty if there was none; ``zip`` is the right one, empty unless the page was
-    confirmed or corrected. ``time`` is ISO 8601 in UTC, to the second.
+    has nine digits, or empty; ``zip`` is the right one, empty unless the page was confirmed or
+    corrected. ``time`` is ISO 8601 in UTC, to the second.
     """
 
     file: str
@@ -72,7 +71,7 @@ _HEADER = ",".join(COLUMNS)
 
 
 def is_zip(text: str) -> bool:
-    """Whether a text is five digits, or nine with a dash.
+    """Return whether a text is five digits, or nine with a dash.
 
     Examples
     --------
@@ -83,36 +82,36 @@ def is_zip(text: str) -> bool:
 
 
 def read_corrections(path: Path) -> dict[tuple[str, int], Decision]:
-    """Read what was decided about each page.
+    """Read the last decision about each page.
 
     Parameters
     ----------
     path : Path
-        A file that `open_corrections` wrote; a person may have changed it.
+        A file that `open_corrections` wrote, perhaps edited by hand since.
 
     Returns
     -------
     dict
-        The last decision of each file and page. Pages that were skipped, or whose decision was
-        taken back, are not in it.
+        The last decision on each file and page, without pages that were skipped or undone.
 
     Raises
     ------
     InputError
-        If the file cannot be read, is no such file, or a line is none; the message names the line.
+        If the file cannot be read, is not a corrections file, or has a bad line, which the message
+        names.
     """
     last = _survey(path).last
     return {key: decision for key, decision in last.items() if decision.decision not in UNDECIDED}
 
 
 def merge_corrections(paths: Sequence[Path]) -> dict[tuple[str, int], Decision]:
-    """Read what several people have decided about the pages of one results file.
+    """Read the decisions of several people about the pages of one results file.
 
     Raises
     ------
     InputError
-        If a file cannot be read, or two people have decided differently about a page; the message
-        names the pages and both decisions.
+        If a file cannot be read, or two people disagree about a page; the message names the pages
+        and both decisions.
     """
     merged: dict[tuple[str, int], tuple[Decision, Path]] = {}
     conflicts: list[str] = []
@@ -136,10 +135,10 @@ def _said(decision: Decision) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class _Survey:
-    """What a file holds.
+    """The contents of a file.
 
-    The last line about each page, and how many bytes of it are whole lines; ``ended`` if the last
-    has its end.
+    The last decision about each page, and the number of bytes in complete lines; ``ended`` if the
+    last line is complete.
     """
 
     last: dict[tuple[str, int], Decision] = field(default_factory=dict)
@@ -170,7 +169,7 @@ def _survey(path: Path) -> _Survey:
 
 
 def _keep(last: dict[tuple[str, int], Decision], decision: Decision) -> None:
-    """Put a decision in its place, behind all others."""
+    """Record a decision as the latest one."""
     last.pop((decision.file, decision.page), None)
     last[decision.file, decision.page] = decision
 
@@ -202,7 +201,7 @@ def _check_header(line: bytes, name: str) -> None:
 
 
 def _to_cells(line: bytes, where: str, *, ended: bool) -> list[str] | None:
-    """Take a line apart: no cells where it is empty, None where it was cut short."""
+    """Split a line into cells: none if it is empty, None if it was cut off."""
     try:
         cells = next(csv.reader([line.decode()], strict=True), [])
     except (UnicodeDecodeError, csv.Error) as error:
@@ -239,7 +238,7 @@ def _from_cells(cells: list[str], where: str) -> Decision:
 
 
 def _trouble(decision: Decision) -> str:
-    """What is wrong with a decision; empty where nothing is."""
+    """Describe what is wrong with a decision; empty if nothing is."""
     for text in (decision.read_zip, decision.zip):
         if text and not is_zip(text):
             return (
@@ -268,8 +267,8 @@ class CorrectionsFile:
     Attributes
     ----------
     last : dict
-        The last decision of each file and page, also those that leave it undecided, the latest at
-        the end. It grows with what is written.
+        The last decision on each file and page, including skipped and undone, latest last. Updated
+        with every decision written.
     """
 
     def __init__(self, path: Path, file: FileIO) -> None:
@@ -279,7 +278,7 @@ class CorrectionsFile:
         self._end = 0
 
     def begin(self) -> None:
-        """Read the file, cut off an unfinished line, and write the header of a new one."""
+        """Read the file, drop an incomplete last line, and write the header of a new file."""
         found = _survey(self._path)
         self.last, self._end = found.last, found.whole
         with self._translated():
@@ -290,15 +289,15 @@ class CorrectionsFile:
                 sync_folder(self._path.resolve().parent)
 
     def append(self, decision: Decision) -> None:
-        """Write a decision; when this returns it is on the disk.
+        """Write a decision to disk; it is synced when this returns.
 
         Raises
         ------
         ValueError
-            If it is a decision that could not be read again: a fault of the program.
+            If the decision could not be read back: a bug.
         OutputError
-            If it cannot be written whole, and the file is as it was before; or if the file is no
-            longer the one that was opened, or was written to by others.
+            If it cannot be written completely (the file is then unchanged), or if the file was
+            replaced or written to by another program.
         """
         if trouble := _trouble(decision):
             raise ValueError(trouble)
@@ -311,9 +310,9 @@ class CorrectionsFile:
         _keep(self.last, decision)
 
     def _refuse_another_file(self) -> None:
-        """Many editors save by moving a new file into the place of the old one.
+        """Raise if the file was replaced, as many editors do when they save.
 
-        What is added to the old one then is lost.
+        Anything appended to the old file would be lost.
         """
         is_own = is_in_place(self._file, self._path)
         if not is_own or os.fstat(self._file.fileno()).st_size != self._end:
@@ -349,22 +348,22 @@ class CorrectionsFile:
 
 @contextmanager
 def open_corrections(path: Path) -> Iterator[CorrectionsFile]:
-    """Open corrections to add to them.
+    """Open corrections for appending.
 
     Parameters
     ----------
     path : Path
-        Where they stand; the file is made where there is none.
+        The file, created if it does not exist.
 
     Yields
     ------
     CorrectionsFile
-        What takes the decisions.
+        The open file.
 
     Raises
     ------
     InputError
-        If there is a file, and it is none of corrections.
+        If the file exists and is not a corrections file.
     OutputError
         If another review has it open, or it cannot be written.
     """

@@ -1,4 +1,4 @@
-"""Rows as lines of CSV, read back as they were written."""
+"""Rows as lines of CSV."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ _CURE = "Write the results anew with zipocr scan."
 
 
 def format_rows(rows: Iterable[Row]) -> str:
-    """Write rows as lines of CSV, without the header."""
+    """Format rows as lines of CSV, without the header."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows(to_cells(row) for row in rows)
@@ -29,7 +29,7 @@ def format_rows(rows: Iterable[Row]) -> str:
 
 
 def to_cells(row: Row) -> list[str]:
-    """Return one cell a column; what a reader or a directory supplied as text is made safe, too."""
+    """Return one cell per column; text from readers and directories is escaped, too."""
     return [
         to_cell(row.file),
         str(row.page),
@@ -55,7 +55,7 @@ HEADER = ",".join(COLUMNS) + "\n"
 
 
 class CsvWriter:
-    """Writes rows as CSV, to the letter."""
+    """Writer of rows as CSV, verbatim."""
 
     def __init__(self, sink: Sink, header: str) -> None:
         self._sink = sink
@@ -66,18 +66,18 @@ class CsvWriter:
         self._sink.write(text.encode())
 
     def flush(self) -> None:
-        """Hand on what was appended."""
+        """Flush what was appended."""
         self._sink.flush()
 
 
 @contextmanager
 def open_writer(sink: Sink, *, header: str, facts: Mapping[str, Any]) -> Iterator[LineWriter]:  # noqa: ARG001
-    """Begin CSV."""
+    """Write the header, and return a writer of rows."""
     yield CsvWriter(sink, header)
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, Row | None]]:
-    """Read rows and what the file has for each, to the letter; columns it lacks are empty.
+    """Read rows with their lines, verbatim; columns that an older file lacks are empty.
 
     Parameters
     ----------
@@ -87,12 +87,12 @@ def read_lines(path: Path) -> Iterator[tuple[str, Row | None]]:
     Yields
     ------
     str and Row or None
-        The text of a row with its line end, and the row; first that of the header, and None.
+        The line of a row with its line end, and the row; first the header and None.
 
     Raises
     ------
     InputError
-        If the file cannot be opened or is no such file; the message names the line.
+        If the file cannot be opened or is not a results file; the message names the line.
     """
     try:
         with io.TextIOWrapper(
@@ -122,7 +122,7 @@ def _read_lines(file: Iterable[str], *, shown: str) -> Iterator[tuple[str, Row |
 
 
 def _missing_columns(header: list[str], *, shown: str) -> tuple[str, ...]:
-    """Tell which columns the results of an earlier version lack; none where all are there."""
+    """Return the columns that the results of an earlier version lack."""
     count = len(header)
     if count < FEWEST_COLUMNS or header != list(COLUMNS[:count]):
         message = f"{shown} is not a results file: its first line is not {','.join(COLUMNS)}."
@@ -131,13 +131,13 @@ def _missing_columns(header: list[str], *, shown: str) -> tuple[str, ...]:
 
 
 def _extend(line: str, cells: Iterable[str]) -> str:
-    """Put cells behind the last one of a line, whose line end is kept."""
+    """Append cells to a line, keeping its line end."""
     text = line.rstrip("\r\n")
     return "".join([text, *cells, line[len(text) :]])
 
 
 class _Texts:
-    """Lines of a file that remember what was read of them since the last `take`."""
+    """Iterator over lines that keeps what was read since the last `take`."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self.count = 0
@@ -152,7 +152,7 @@ class _Texts:
         self.count += 1
         if not line.isascii() and _UNDECODABLE.search(
             line
-        ):  # let in, so that its line can be named
+        ):  # accepted so far, so that the line can be named
             raise csv.Error("this is not UTF-8")
         self._taken.append(line)
         return line
@@ -164,12 +164,12 @@ class _Texts:
 
 
 def parse_rows(text: str) -> Iterator[Row]:
-    """Read rows back from what `format_rows` wrote.
+    """Parse rows that `format_rows` wrote.
 
     Raises
     ------
     InputError
-        If it did not.
+        If the text is anything else.
     """
     try:
         for cells in csv.reader(io.StringIO(text, newline=""), strict=True):
@@ -180,12 +180,12 @@ def parse_rows(text: str) -> Iterator[Row]:
 
 
 def from_cells(cells: list[str], *, where: str) -> Row:
-    """Read a row from its cells; the last ones may be missing.
+    """Parse a row from its cells; the last ones may be missing.
 
     Raises
     ------
     InputError
-        If they are no row; the message begins with ``where`` they are.
+        If they are not a row; the message begins with ``where``.
     """
     if not FEWEST_COLUMNS <= len(cells) <= len(COLUMNS):
         raise InputError(_other_columns(cells, where))

@@ -1,7 +1,7 @@
-"""The formats that results can have, and the one way to write and to read them.
+"""The formats of results, and how to write and read any of them.
 
-Each is a module with the functions of `Codec`. Rows pass through them as lines of CSV, as journals
-keep them and workers hand them over; what a file holds is known by how it begins.
+Each format is a module with the functions of `Codec`. Rows are passed as lines of CSV, as journals
+keep them and workers return them. A file's format is detected from its first bytes.
 """
 
 import os
@@ -24,22 +24,22 @@ _MAX_MAGIC = 16
 
 
 class Codec(Protocol):
-    """What the module of a format can do."""
+    """The functions of a format's module."""
 
     def open_writer(
         self, sink: Sink, *, header: str, facts: Mapping[str, Any]
     ) -> AbstractContextManager[LineWriter]:
-        """Begin a file; it is whole when the block ends without an error."""
+        """Start a file, which is complete when the block ends without an error."""
 
     def read_lines(self, path: Path) -> Iterator[tuple[str, Row | None]]:
-        """Read rows, each with its line of CSV; first the header, and None."""
+        """Read rows, each with its line of CSV; first the header and None."""
 
 
 class UpdatingCodec(Codec, Protocol):
-    """What the module of a format can do whose files can be changed in their place."""
+    """The functions of a format whose files can be updated in place."""
 
     def update(self, path: Path, lines: Iterable[str]) -> bool:
-        """Make a file hold these rows; False where it is none."""
+        """Replace the rows of a file; return False if it is not of this format."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,21 +49,21 @@ class Format:
     Attributes
     ----------
     name : str
-        What it is called.
+        Name of the format.
     endings : tuple of str
-        How names of its files end.
+        Endings of file names.
     module : str
         Name of its `Codec`.
     magic : bytes
-        How its files begin; none where that tells nothing.
+        First bytes of its files; empty if they tell nothing.
     is_text : bool
-        Whether a terminal can show it.
+        Whether it is readable on a terminal.
     package : str
-        What has to be installed for it, by its module; nothing where that is empty.
+        Module that has to be installed for it; empty if none.
     updates : bool
         Whether its codec is an `UpdatingCodec`.
     companions : tuple of str
-        Endings of files that belong to one of its files while a program is writing it.
+        Endings of the files that exist beside it while a program is writing it.
     """
 
     name: str
@@ -77,12 +77,12 @@ class Format:
 
     @property
     def codec(self) -> Codec:
-        """What writes and reads it."""
+        """The module that writes and reads it."""
         return cast(Codec, import_module(f"zipocr.results.{self.module}"))
 
     @property
     def missing_extra(self) -> str:
-        """The extra that has to be installed first; nothing where all is there."""
+        """The extra that has to be installed first; empty if none."""
         return self.name if self.package and find_spec(self.package) is None else ""
 
 
@@ -113,14 +113,14 @@ ENDINGS = ", ".join(ending for each in FORMATS for ending in each.endings)
 
 
 def format_of(target: str, *, name: str | None = None) -> Format:
-    """Choose the format of an output: by the ending of its name, or the one that is named.
+    """Choose the format of an output: the one named, or by the ending of the file name.
 
-    Standard output, devices and pipes are CSV unless another format is named.
+    Standard output, devices and pipes get CSV unless another format is named.
 
     Raises
     ------
     OutputError
-        If the ending says nothing, or another format than the one that is named.
+        If the ending is unknown, or contradicts the format named.
     """
     named = next((each for each in FORMATS if each.name == name), None)
     path = Path(target)
@@ -136,7 +136,7 @@ def format_of(target: str, *, name: str | None = None) -> Format:
 
 
 def usable_format(target: str, *, name: str | None = None) -> Format:
-    """Choose the format of an output as `format_of`, and see that it can be written.
+    """Choose the format of an output as `format_of` does, and check that it can be written.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def usable_format(target: str, *, name: str | None = None) -> Format:
     chosen = format_of(target, name=name)
     if extra := chosen.missing_extra:
         needed = f"pip install 'zipocr[{extra}]'"
-        raise OutputError(f"To write {chosen.name} takes another package: {needed}.")
+        raise OutputError(f"Writing {chosen.name} needs an extra: {needed}.")
     return chosen
 
 
@@ -165,28 +165,28 @@ def open_results(
     Parameters
     ----------
     target : str
-        A file, which appears (or is replaced) whole when the block ends without an error; or ``-``
-        for standard output.
+        A file, which appears or is replaced when the block ends without an error; or ``-`` for
+        standard output.
     name : str, optional
-        Name of the format, where that of the target does not tell it.
+        Name of the format, if the target does not tell it.
     force, known
-        What of files that are there may be replaced; see `zipocr.storage.atomic.WholeFile`.
+        Which existing files may be replaced; see `zipocr.storage.atomic.WholeFile`.
     header : str
         First line of CSV.
     facts : mapping, optional
-        What made the rows, for formats that have a place for it.
+        How the rows were made, for formats that can store it.
 
     Yields
     ------
     ResultsWriter
-        What takes the rows.
+        The writer of the rows.
 
     Raises
     ------
     OutputError
         If the rows cannot be written.
     BrokenPipeError
-        If whoever reads standard output has left.
+        If the reader of standard output has left.
     """
     chosen = usable_format(target, name=name)
     with _open_sink(target, chosen, force=force, known=known) as sink:
@@ -209,7 +209,7 @@ def _open_sink(
 
 
 def _refuse_companions(path: Path, chosen: Format) -> None:
-    """Refuse to replace a file under the hands of a program that is writing it, or was killed."""
+    """Refuse to replace a file that a program is writing, or was writing when it was killed."""
     for ending in chosen.companions:
         if os.path.lexists(companion := sidecar_path(path, ending)):
             told = f"{companion} is there: another program writes {path}, or was killed."
@@ -217,32 +217,32 @@ def _refuse_companions(path: Path, chosen: Format) -> None:
 
 
 class ResultsWriter:
-    """Takes rows, or lines of rows; `open_results` makes one."""
+    """Writer of rows, or of lines of rows, as `open_results` yields it."""
 
     def __init__(self, lines: LineWriter) -> None:
         self.write_lines = lines.write_lines
         self.flush = lines.flush
 
     def write(self, rows: Iterable[Row]) -> None:
-        """Append rows and hand them on at once, so that who reads from a pipe need not wait."""
+        """Append rows and flush, so that the reader of a pipe need not wait."""
         self.write_lines(format_rows(rows))
         self.flush()
 
 
 def update_results(path: Path, lines: Iterable[str]) -> bool:
-    """Make a file hold these rows without replacing it; False where its format cannot do that.
+    """Replace the rows of a file in place; return False if its format cannot do that.
 
     Raises
     ------
     OutputError
-        If that fails.
+        If the update fails.
     """
     chosen = format_of(str(path))
     return chosen.updates and cast(UpdatingCodec, chosen.codec).update(path, lines)
 
 
 def read_results(path: Path) -> Iterator[Row]:
-    """Read rows back from results of any format.
+    """Read rows from results of any format.
 
     Parameters
     ----------
@@ -257,18 +257,18 @@ def read_results(path: Path) -> Iterator[Row]:
     Raises
     ------
     InputError
-        If the file cannot be opened or is no such file; the message says where.
+        If the file cannot be opened or is not a results file; the message says where.
     """
     return (row for _, row in read_lines(path) if row is not None)
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, Row | None]]:
-    """Read rows, and each as a line of CSV; of CSV to the letter.
+    """Read rows, each with its line of CSV; from CSV verbatim.
 
     Yields
     ------
     str and Row or None
-        The text of a row with its line end, and the row; first that of the header, and None.
+        The line of a row with its line end, and the row; first the header and None.
 
     Raises
     ------
@@ -277,15 +277,15 @@ def read_lines(path: Path) -> Iterator[tuple[str, Row | None]]:
     """
     found = _detect(path)
     if extra := found.missing_extra:
-        message = f"{path} is read after: pip install 'zipocr[{extra}]'"
+        message = f"Reading {path} needs an extra: pip install 'zipocr[{extra}]'"
         raise InputError(message)
     return found.codec.read_lines(path)
 
 
 def _detect(path: Path) -> Format:
-    """Tell the format of a file by its first bytes, or by its name if it is empty.
+    """Detect the format of a file from its first bytes, or from its name if it is empty.
 
-    What is none of the others may be CSV.
+    Anything else may be CSV.
     """
     try:
         with open_plain(path) as file:

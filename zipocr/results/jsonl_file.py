@@ -1,4 +1,4 @@
-"""Results as JSON lines: an object a page, with the columns of the CSV."""
+"""Results as JSON lines: one object per page, with the columns of the CSV."""
 
 import csv
 import io
@@ -17,13 +17,13 @@ from zipocr.storage.untrusted import open_plain, parse_json
 
 
 def to_json_lines(text: str) -> str:
-    """Write rows that `format_rows` wrote as JSON lines."""
+    """Convert rows that `format_rows` wrote to JSON lines."""
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     return "".join(json.dumps(to_values(cells), ensure_ascii=False) + "\n" for cells in rows)
 
 
 class JsonLinesWriter:
-    """Writes rows as JSON lines."""
+    """Writer of rows as JSON lines."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
@@ -33,23 +33,23 @@ class JsonLinesWriter:
         self._sink.write(to_json_lines(text).encode())
 
     def flush(self) -> None:
-        """Hand on what was appended."""
+        """Flush what was appended."""
         self._sink.flush()
 
 
 @contextmanager
 def open_writer(sink: Sink, *, header: str, facts: Mapping[str, Any]) -> Iterator[LineWriter]:  # noqa: ARG001 - JSON lines have a place for neither
-    """Begin JSON lines."""
+    """Return a writer of rows as JSON lines."""
     yield JsonLinesWriter(sink)
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, Row | None]]:
-    """Read rows, and each as a line of CSV; first the CSV's header, and None.
+    """Read rows, each with its line of CSV; first the CSV's header and None.
 
     Raises
     ------
     InputError
-        If the file cannot be read, or a line is no row; the message names the line.
+        If the file cannot be read, or a line is not a row; the message names the line.
     """
     yield HEADER, None
     try:

@@ -1,7 +1,7 @@
-"""The door to Parquet: rows as parts of a large run, and as results. Needs the extra ``parquet``.
+"""Rows in Parquet files: parts of a large run, and results. Needs the extra ``parquet``.
 
-The columns are those of the CSV. Text is written as the CSV writes it, so that a ZIP is text with
-its leading zeros and a file's name can be got back; lists are lists, and what is not there is null.
+The columns are those of the CSV. Text is escaped as in the CSV, so that a ZIP keeps its leading
+zeros and any file name can be restored; lists are lists, and missing values are null.
 """
 
 import csv
@@ -36,18 +36,18 @@ _TYPES = {
 SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS])
 _KEY, _CHECK = b"zipocr", b"zipocr_sha256"
 ROWS = "rows"
-"""The fact that holds the number of rows and their checksum."""
+"""Key of the number of rows and their checksum."""
 GROUP = 10_000
-"""Rows of a group of the file."""
+"""Rows per row group."""
 _COMPRESSION = "zstd"
 
 Metadata = Mapping[str, Any]
 
 
 def write_part(path: Path, rows: Iterable[Row], facts: Metadata) -> None:
-    """Write rows, whole or not at all, and JSON facts about them.
+    """Write rows and JSON facts about them, atomically.
 
-    The same rows and facts give the same bytes.
+    Equal rows and facts give equal bytes.
 
     Raises
     ------
@@ -66,31 +66,31 @@ def write_part(path: Path, rows: Iterable[Row], facts: Metadata) -> None:
 
 
 class RowDigest:
-    """Number of rows, and a checksum of their contents."""
+    """The number of rows and a checksum of their contents."""
 
     def __init__(self) -> None:
         self.count = 0
         self._sha256 = hashlib.sha256()
 
     def update(self, rows: list[dict[str, Any]]) -> None:
-        """Add rows as pyarrow gives them."""
+        """Add rows as pyarrow yields them."""
         self.count += len(rows)
         for row in rows:
             self._sha256.update(json.dumps(row).encode() + b"\n")
 
     def check(self, facts: object) -> None:
-        """Compare with what was told.
+        """Compare with the facts of a file.
 
         Raises
         ------
         ValueError
-            If it is not the same.
+            If they differ.
         """
         if facts != self.facts():
             raise ValueError("its rows were changed")
 
     def facts(self) -> dict[str, object]:
-        """Tell both."""
+        """Return both as facts."""
         return {"count": self.count, "sha256": self._sha256.hexdigest()}
 
 
@@ -101,7 +101,7 @@ def _metadata(facts: Metadata, digest: RowDigest) -> dict[bytes, bytes]:
 
 @contextmanager
 def open_writer(sink: Sink, *, header: str, facts: Metadata) -> Iterator[LineWriter]:  # noqa: ARG001 - the header of CSV
-    """Write very many rows, some at a time; the facts, and a checksum of the rows, come last."""
+    """Write rows in groups; the facts and a checksum of the rows come last."""
     stream = _Stream(sink)
     with parquet.ParquetWriter(stream, SCHEMA, compression=_COMPRESSION) as writer:
         rows = _Rows(writer)
@@ -111,7 +111,7 @@ def open_writer(sink: Sink, *, header: str, facts: Metadata) -> Iterator[LineWri
 
 
 class _Rows:
-    """Gathers rows for a group of the file; small ones would be slow to read."""
+    """Writer that collects rows into large row groups, since small ones are slow to read."""
 
     def __init__(self, writer: Any) -> None:
         self.digest = RowDigest()
@@ -124,7 +124,7 @@ class _Rows:
             self.write_pending()
 
     def flush(self) -> None:
-        """Do nothing: the file comes whole."""
+        """Do nothing: the file appears when it is complete."""
 
     def write_pending(self) -> None:
         table = _to_table(self._pending)
@@ -134,7 +134,7 @@ class _Rows:
 
 
 class _Stream(io.RawIOBase):
-    """A file to write as pyarrow wants to see it."""
+    """An output file with the interface that pyarrow expects."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
@@ -154,9 +154,9 @@ class _Stream(io.RawIOBase):
 
 
 def read_facts(path: Path) -> dict[str, Any] | None:
-    """Read the facts about the rows of a file; None if zipocr did not write it, or it is damaged.
+    """Read the facts about a file's rows; None if zipocr did not write it or it is damaged.
 
-    ``rows`` says how many there are, and their checksum.
+    ``rows`` has their number and checksum.
     """
     try:
         with open_plain(path) as plain, parquet.ParquetFile(plain) as file:
@@ -166,7 +166,7 @@ def read_facts(path: Path) -> dict[str, Any] | None:
 
 
 def _checked_facts(file: Any) -> dict[str, Any]:
-    """Take the facts out of an open file, whose columns must be those of rows, or earlier ones."""
+    """Return the facts of an open file, whose columns must be those of some version."""
     count = len(file.schema_arrow)
     if count < FEWEST_COLUMNS or not file.schema_arrow.equals(pa.schema(list(SCHEMA)[:count])):
         raise ValueError("it has other columns")
@@ -180,13 +180,13 @@ def _checked_facts(file: Any) -> dict[str, Any]:
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """Read rows back as they were written.
+    """Read rows as they were written.
 
     Raises
     ------
     InputError
-        If the file cannot be read, holds other rows, or rows that were changed; what came before
-        that is not to be used.
+        If the file cannot be read, or its rows were changed; the rows yielded before are then
+        invalid.
     """
     try:
         with open_plain(path) as plain, parquet.ParquetFile(plain) as file:
@@ -202,7 +202,7 @@ def read_rows(path: Path) -> Iterator[Row]:
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, Row | None]]:
-    """Read rows, and each as a line of CSV; first the CSV's header, and None.
+    """Read rows, each with its line of CSV; first the CSV's header and None.
 
     Raises
     ------
@@ -219,5 +219,5 @@ def _to_row(values: dict[str, Any]) -> Row:
 
 
 def _to_table(rows: Iterable[Sequence[str]]) -> Any:
-    """Make a table of rows, given as cells."""
+    """Make a table of rows given as cells."""
     return pa.Table.from_pylist(list(map(to_values, rows)), schema=SCHEMA)

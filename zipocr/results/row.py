@@ -1,4 +1,4 @@
-"""Rows of results: one for each page."""
+"""Rows of results, one per page."""
 
 import re
 from collections import Counter
@@ -13,14 +13,14 @@ _ZIP, _PLUS4, _RUNNER_UP = (
     re.compile("[0-9]{4}"),
     re.compile("[0-9]{5}(-[0-9]{4})?"),
 )
-_SHOWN = 40  # letters of a wrong cell that an error repeats
+_SHOWN = 40  # characters of a bad cell shown in an error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One page in the results; the fields are the columns, in their order.
 
-    Probabilities are None where there are none. ``file`` is the name itself, not its cell.
+    Missing probabilities are None. ``file`` is the name itself, not its cell.
     """
 
     file: str
@@ -51,7 +51,7 @@ def to_row(
     min_confidence: float,
     require_listed: bool = False,
 ) -> Row:
-    """Put a reading into its row and decide its status.
+    """Make the row of a reading, and decide its status.
 
     Parameters
     ----------
@@ -60,17 +60,17 @@ def to_row(
     page : int
         Number of the page, from 1.
     reading : ZipReading or Unread
-        What was read.
+        The result of reading the page.
     min_confidence : float
-        Confidence from which a ZIP counts as read; the confidence as shown, with four decimals, is
-        what is compared.
+        Minimum confidence for a ZIP to count as read, compared with the confidence rounded to four
+        decimals.
     require_listed : bool
-        Whether a ZIP that the directory does not list counts as read in no case.
+        Whether a ZIP that is not in the directory never counts as read.
 
     Returns
     -------
     Row
-        With `Reason.LOW_CONFIDENCE` where the threshold is missed, and the reasons in the order of
+        With `Reason.LOW_CONFIDENCE` if it is below the threshold, and the reasons in the order of
         `Reason`.
     """
     if isinstance(reading, Unread):
@@ -97,11 +97,11 @@ def to_row(
 
 
 def row_names(paths: Sequence[Path], *, folder: Path = Path()) -> list[str]:
-    """Name each PATH as rows do: by its own name, or as it was given where that could be mistaken.
+    """Return the name of each PATH in rows: its last component, or the PATH as given if ambiguous.
 
-    Rows must say which file they mean: no name is that of another PATH, or begins as the names of
-    the files in another one do. Only PATHs one of which is inside the other are left to clash, and
-    there a name stands for one file. ``folder`` is where relative PATHs are meant from.
+    No name equals that of another PATH, or is a prefix of the names of its files. Only PATHs inside
+    each other may clash, where equal names mean the same file. Relative PATHs are relative to
+    ``folder``.
     """
     named = (path if path.name not in {"", ".."} else (folder / path).resolve() for path in paths)
     names = [path.name for path in named]
@@ -112,7 +112,7 @@ def row_names(paths: Sequence[Path], *, folder: Path = Path()) -> list[str]:
 
 
 def clashing(names: Sequence[str]) -> set[int]:
-    """Tell the places of names that are the same as another, or inside it, or around it."""
+    """Return the indices of names that equal another name, contain it or are inside it."""
     parts = [PurePosixPath(name).parts for name in names]
     counts = Counter(parts)
     found = {own for own, times in counts.items() if times > 1}
@@ -140,17 +140,17 @@ def unread_row(file: str, page: int, reason: Reason) -> Row:
 
 
 def corners(box: Box) -> tuple[int, int, int, int]:
-    """List the sides of a box as the column ``box`` has them."""
+    """List the sides of a box in the order of the column ``box``."""
     return box.top, box.left, box.bottom, box.right
 
 
 def to_box(sides: Sequence[int]) -> Box:
-    """Make a box of its sides: top, left, bottom and right, in pixels.
+    """Make a box from its sides: top, left, bottom and right, in pixels.
 
     Raises
     ------
     ValueError
-        If they enclose no pixels of a page.
+        If they enclose no pixels.
     """
     if len(sides) != 4 or min(sides) < 0 or sides[0] >= sides[2] or sides[1] >= sides[3]:
         raise ValueError(f"{';'.join(map(str, sides))[:_SHOWN]!r} is no box: top;left;bottom;right")
@@ -158,12 +158,12 @@ def to_box(sides: Sequence[int]) -> Box:
 
 
 def check_row(row: Row) -> None:
-    """See that a row is one that zipocr writes, wherever it was read from.
+    """Check that a row is valid, whatever file it was read from.
 
     Raises
     ------
     ValueError
-        If not; the message says why.
+        If it is not; the message says why.
     """
     probabilities = (row.confidence, *row.digit_confidences, row.runner_up_confidence)
     for value in probabilities:
@@ -174,7 +174,7 @@ def check_row(row: Row) -> None:
 
 
 def _trouble(row: Row) -> str:
-    """Say what is wrong with the digits of a row or what goes with them; empty where nothing is."""
+    """Describe what is wrong with a row; empty if nothing is."""
     if row.page < 1:
         return "pages count from 1"
     if row.zip and not _ZIP.fullmatch(row.zip):

@@ -1,4 +1,4 @@
-"""Where rows go: standard output or a file, in any format."""
+"""Sinks of results: standard output and files."""
 
 import os
 import sys
@@ -13,53 +13,53 @@ STDOUT = "-"
 
 
 class Sink(Protocol):
-    """Where bytes go."""
+    """A sink of bytes."""
 
     def write(self, data: bytes, /) -> object:
-        """Take bytes."""
+        """Write bytes."""
 
     def flush(self) -> None:
-        """Hand them on."""
+        """Flush what is buffered."""
 
 
 class LineWriter(Protocol):
-    """What takes rows as `format_rows` writes them, in whatever format it keeps them."""
+    """A writer of rows as lines of CSV, whatever format it stores them in."""
 
     def write_lines(self, text: str, /) -> None:
         """Append rows."""
 
     def flush(self) -> None:
-        """Hand on what was appended, if the format can be handed on in pieces."""
+        """Flush what was appended, if the format allows that."""
 
 
 class Stdout:
-    """Standard output as bytes, whatever the locale."""
+    """Standard output as a sink of bytes, independent of the locale."""
 
     def write(self, data: bytes, /) -> None:
-        """Hand on bytes."""
+        """Write bytes."""
         with standard_output() as stream:
             stream.buffer.write(data)
 
     def flush(self) -> None:
-        """Hand on what is buffered."""
+        """Flush what is buffered."""
         with standard_output() as stream:
             stream.buffer.flush()
 
 
 @contextmanager
 def standard_output() -> Iterator[TextIO]:
-    """Give standard output for a moment.
+    """Yield standard output.
 
     Raises
     ------
     OutputError
-        If it was closed when the program began, or cannot be written in the block.
+        If it was closed when the program started, or cannot be written.
     BrokenPipeError
-        If whoever read it has left.
+        If its reader has left.
     """
     if sys.stdout is None:
         raise OutputError(
-            "Standard output is closed. Lead it somewhere, or write to a file with --output."
+            "Standard output is closed. Redirect it, or write to a file with --output."
         )
     try:
         yield sys.stdout
@@ -75,14 +75,14 @@ def standard_output() -> Iterator[TextIO]:
 
 
 def sidecar_path(path: Path, suffix: str) -> Path:
-    """Name a companion of the results."""
+    """Return the path of a companion of the results, such as its JSON."""
     return path.with_name(path.name + suffix)
 
 
 def abandon_stdout() -> None:
-    """Let standard output lead nowhere.
+    """Redirect standard output to the null device.
 
-    What is still buffered would fail once more when Python exits.
+    Otherwise flushing its buffer would fail again when Python exits.
     """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())

@@ -1,7 +1,7 @@
 """Results as an SQLite database: a table ``pages`` with the columns of the CSV.
 
-Lists are JSON. A database that is there can be brought up to date in one transaction: whoever reads
-it meanwhile sees all of the change or nothing of it, and other tables and views in it stay.
+Lists are JSON. An existing database can be updated in one transaction, so that a concurrent reader
+sees all of the change or nothing; other tables and views stay.
 """
 
 import csv
@@ -24,7 +24,7 @@ from zipocr.storage.untrusted import open_plain
 
 TABLE = "pages"
 MAX_WAIT = 10.0
-"""Seconds for which another program may keep the database locked."""
+"""Seconds to wait for a database that another program has locked."""
 _TYPES = {"page": "INTEGER", "confidence": "REAL", "runner_up_confidence": "REAL"}
 _LISTS = frozenset({"reason", "digit_confidences", "box"})
 _NAMES = ", ".join(COLUMNS)
@@ -44,7 +44,7 @@ SELECT {_NAMES} FROM wanted WHERE file IN (SELECT file FROM changed) ORDER BY ro
 
 
 class SqliteWriter:
-    """Writes rows into a database."""
+    """Writer of rows into a database."""
 
     def __init__(self, database: sqlite3.Connection, table: str = TABLE) -> None:
         self._database = database
@@ -56,7 +56,7 @@ class SqliteWriter:
         self._database.executemany(self._insert, map(_to_record, rows))
 
     def flush(self) -> None:
-        """Do nothing: a database comes whole."""
+        """Do nothing: the database appears when it is complete."""
 
 
 def _to_record(cells: Sequence[str]) -> list[Value]:
@@ -68,7 +68,7 @@ def _to_record(cells: Sequence[str]) -> list[Value]:
 
 @contextmanager
 def open_writer(sink: Sink, *, header: str, facts: Mapping[str, Any]) -> Iterator[LineWriter]:  # noqa: ARG001 - the database says only what was read
-    """Gather rows in a database, and hand it on when the block ends without an error."""
+    """Collect rows in a database, and write it out when the block ends without an error."""
     with _scratch() as folder, _translated("a database"):
         path = folder / "results.sqlite"
         with closing(sqlite3.connect(path, isolation_level=None)) as database:
@@ -84,7 +84,7 @@ def open_writer(sink: Sink, *, header: str, facts: Mapping[str, Any]) -> Iterato
 
 @contextmanager
 def _scratch() -> Iterator[Path]:
-    """Make a folder for a moment."""
+    """Create a temporary folder."""
     try:
         folder = TemporaryDirectory(prefix="zipocr-")
     except OSError as error:
@@ -95,26 +95,26 @@ def _scratch() -> Iterator[Path]:
 
 
 def update(path: Path, lines: Iterable[str]) -> bool:
-    """Make a database hold these rows and no others, in one transaction.
+    """Replace the rows of a database in one transaction.
 
-    Rows of a file of which nothing has changed are not touched.
+    Unchanged rows are not touched.
 
     Parameters
     ----------
     path : Path
         The database.
     lines : iterable of str
-        The rows of one file each, as `format_rows` writes them.
+        The rows of one file per item, as `format_rows` writes them.
 
     Returns
     -------
     bool
-        False where there is no database with such a table.
+        False if there is no database with such a table.
 
     Raises
     ------
     OutputError
-        If it cannot be written; then it is as it was.
+        If it cannot be written; it is then unchanged.
     """
     if not path.is_file():
         return False
@@ -132,7 +132,7 @@ def update(path: Path, lines: Iterable[str]) -> bool:
 
 
 def _connect(path: Path, *, mode: str) -> sqlite3.Connection:
-    """Open a database that is there, and trust nothing in it."""
+    """Open an existing database as untrusted."""
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     database = sqlite3.connect(uri, uri=True, timeout=MAX_WAIT, isolation_level=None)
     database.execute("PRAGMA trusted_schema = OFF")
@@ -149,7 +149,7 @@ def _has_table(database: sqlite3.Connection) -> bool:
 
 
 def _columns_of(database: sqlite3.Connection) -> list[str]:
-    """Name the plain columns of the table; a view may be anything, and is none."""
+    """Return the plain columns of the table; none if it is a view, which may run anything."""
     kinds = database.execute("SELECT type FROM sqlite_master WHERE name = ?", [TABLE]).fetchall()
     if kinds != [("table",)]:
         return []
@@ -167,12 +167,12 @@ def _translated(what: str) -> Iterator[None]:
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, Row | None]]:
-    """Read rows, and each as a line of CSV; first the CSV's header, and None.
+    """Read rows, each with its line of CSV; first the CSV's header and None.
 
     Raises
     ------
     InputError
-        If the file cannot be read, or holds other rows; the message names the row.
+        If the file cannot be read, or has other rows; the message names the row.
     """
     yield HEADER, None
     try:
@@ -206,7 +206,7 @@ def _to_row(record: dict[str, Any], *, shown: str) -> Row:
 
 
 def _parse(text: object) -> object:
-    """Parse a list; what is nested too deep is none."""
+    """Parse a list; ValueError if it is nested too deep."""
     try:
         return json.loads(text) if isinstance(text, str) else text
     except RecursionError:

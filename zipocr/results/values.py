@@ -1,7 +1,7 @@
-"""Cells of a row as values, for files that tell numbers and lists from text.
+"""Cells of a row as typed values, for formats that have numbers and lists.
 
-Probabilities and pages are numbers; what a CSV joins with semicolons is a list; all else is text, a
-ZIP first of all, and is written as in the CSV.
+Probabilities and pages are numbers. What the CSV joins with semicolons is a list. All else is text,
+ZIPs included, as in the CSV.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -44,7 +44,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "runner_up_confidence": (float, int, type(None)),
     "box": (list, type(None)),
 }
-"""Kinds of values in the columns that are not text."""
+"""Types of the columns that are not text."""
 _ELEMENTS: Mapping[str, tuple[type, ...]] = {
     "reason": (str,),
     "digit_confidences": (float, int),
@@ -53,7 +53,7 @@ _ELEMENTS: Mapping[str, tuple[type, ...]] = {
 
 
 def to_values(cells: Sequence[str]) -> dict[str, Value]:
-    """Turn the cells of a row into values, by column.
+    """Convert the cells of a row to values by column.
 
     Examples
     --------
@@ -67,12 +67,12 @@ def to_values(cells: Sequence[str]) -> dict[str, Value]:
 
 
 def to_cells(values: Mapping[str, object]) -> list[str]:
-    """Turn values back into the cells of a row; the last columns may be missing.
+    """Convert values back to the cells of a row; the last columns may be missing.
 
     Raises
     ------
     ValueError
-        If a column is missing, unknown or of another kind.
+        If a column is missing, unknown or of the wrong type.
     """
     names = COLUMNS[: max(FEWEST_COLUMNS, len(values))]
     if set(names) != values.keys():

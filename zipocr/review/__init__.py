@@ -1,5 +1,5 @@
-"""The review: a page in the browser to decide what is in doubt, from the keyboard.
+"""The review: a page in the browser for deciding about doubtful pages.
 
-`queue` decides what comes next, `session` keeps what was decided, `sources` finds the images,
-`looks` draws what is shown, `app` serves it.
+`queue` decides what comes next, `session` keeps decisions, `preview` draws pages, `claims` shares
+work between reviewers, `app` serves the page.
 """

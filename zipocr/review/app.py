@@ -1,10 +1,10 @@
-"""Serves the review to one browser on this machine.
+"""The web server of a review, for one browser on this machine.
 
-Every address begins with a token that cannot be guessed. Others on this machine can read it in the
-command line of the browser: it lets in the first visitor alone, who gets a cookie, and from then on
-whoever has that. Requests that come by another host name, or from a page of another origin, are
-refused: a page elsewhere on the net cannot talk to this one, even if its name is made to lead here.
-Pages are named by their number in the queue, never by a path. Only POST changes anything.
+Every address begins with a secret token. Other users can read it in the command line of the
+browser, so it only admits the first visitor, who gets a cookie that is required from then on.
+Requests with another host name or origin are refused, so that other sites cannot talk to this one,
+even by DNS rebinding. Pages are identified by their number in the queue, never by a path. Only POST
+changes anything.
 """
 
 import hmac
@@ -36,11 +36,11 @@ LOOPBACK = "127.0.0.1"
 MAX_BODY_BYTES = 4096
 COOKIE = "zipocr-review"
 MAX_CONNECTIONS = 64
-"""A further one closes the oldest, so that connections on which nothing is said keep no one out."""
+"""Maximum number of connections; another one closes the oldest, so that idle ones do no harm."""
 MAX_SILENCE = 30.0
-"""Seconds for which a connection may say nothing, or take nothing of what it is sent."""
+"""Seconds for which a connection may be idle."""
 AHEAD = 3
-"""So many pages are told of at once, the one to decide and the next ones."""
+"""Number of pages sent at once: the current one and the next ones."""
 READ_AHEAD = 6
 USED = (
     "The address that zipocr review printed lets in one browser, and was opened in one before. "
@@ -70,12 +70,12 @@ def _secret() -> str:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Entrance:
-    """Lets in the first visitor who knows the token, and from then on whoever has the key.
+    """Admission of the first visitor who knows the token, and then of whoever has the key.
 
     Attributes
     ----------
     token : str
-        What every address begins with.
+        Prefix of every address.
     """
 
     token: str = field(default_factory=_secret)
@@ -85,15 +85,15 @@ class Entrance:
 
     @property
     def start(self) -> str:
-        """Path of the page itself."""
+        """Path of the page."""
         return f"/{self.token}/"
 
     def is_known(self, asked: Request) -> bool:
-        """Tell whether a request brings the key."""
+        """Return whether a request has the key."""
         return _is_same(asked.cookies.get(COOKIE, ""), self._key)
 
     def is_first(self, asked: Request) -> bool:
-        """Take a request for the first visit if there was none before."""
+        """Return whether this is the first visit."""
         if asked.method != "GET" or asked.path != self.start:
             return False
         with self._lock:
@@ -101,32 +101,31 @@ class Entrance:
         return is_first
 
     def give_key(self, response: Response) -> None:
-        """Hand out the key: to be sent to this review alone, and by no page of another site."""
+        """Set the cookie with the key, for this review and this site only."""
         response.set_cookie(COOKIE, self._key, path=self.start, httponly=True, samesite="Strict")
 
 
 def _is_same(given: str, secret: str) -> bool:
-    """Compare in a time that tells nothing."""
+    """Compare in constant time."""
     return hmac.compare_digest(given.encode(errors="replace"), secret.encode())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Review:
-    """What is served.
+    """The review that is served.
 
     Attributes
     ----------
     session : Session
-        What was decided and what comes next.
+        Decisions, and what comes next.
     looker : PreviewLoader
-        What pages look like; its numbers are those of the session.
+        Loader of pages, by their number in the session.
     blind : bool
-        Whether to keep back what tells a page of the audit from the others: confidence, and that it
-        is low.
+        Whether to hide what distinguishes pages of the audit: confidence, and that it is low.
     next_command : str
-        What to do when all is decided.
+        The command to suggest when all is decided.
     entrance : Entrance
-        Who is let in.
+        Admission of visitors.
     """
 
     session: Session
@@ -137,7 +136,7 @@ class Review:
 
 
 def make_app(review: Review) -> Flask:
-    """Make the application that serves a review."""
+    """Create the application that serves a review."""
     app = Flask("zipocr.review", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.before_request(lambda: _guard(request, review.entrance))
@@ -161,7 +160,7 @@ def make_app(review: Review) -> Flask:
 
 
 def _guard(asked: Request, entrance: Entrance) -> None:
-    """Let through what the page itself asks for."""
+    """Refuse requests that do not come from the page."""
     port = asked.environ.get("SERVER_PORT", "")
     if asked.headers.get("Host") not in {f"{LOOPBACK}:{port}", f"localhost:{port}"}:
         abort(HTTPStatus.FORBIDDEN, "This address is not the one that zipocr review printed.")
@@ -182,7 +181,7 @@ def _guard(asked: Request, entrance: Entrance) -> None:
 
 
 def _guard_change(asked: Request) -> None:
-    """Let only the page itself change anything."""
+    """Refuse changes that do not come from the page."""
     if asked.headers.get("Origin") != f"http://{asked.headers.get('Host')}":
         abort(HTTPStatus.FORBIDDEN, "Another page asks for this.")
     if asked.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
@@ -202,7 +201,7 @@ def _secure(response: Response) -> Response:
 
 
 def _refuse(error: HTTPException) -> Response:
-    """Say no in plain text: nothing to escape, nothing to run."""
+    """Refuse in plain text, which needs no escaping."""
     response = Response(f"{error.description}\n", status=error.code, mimetype="text/plain")
     if error.code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         response.headers["Connection"] = "close"
@@ -210,7 +209,7 @@ def _refuse(error: HTTPException) -> Response:
 
 
 class Pages:
-    """What the addresses answer."""
+    """The views of the application."""
 
     def __init__(self, review: Review) -> None:
         self._review = review
@@ -218,18 +217,18 @@ class Pages:
         self._looker = review.looker
 
     def file(self, name: str = "") -> Response:
-        """Give the page itself, its style or its script."""
+        """Return the page, its style or its script."""
         file, kind = FILES[name]
         return Response(
             (resources.files("zipocr.review") / "page" / file).read_bytes(), mimetype=kind
         )
 
     def state(self) -> Response:
-        """Tell what comes next and how far it is."""
+        """Return the next pages and the progress."""
         return _json(self._state())
 
     def crop(self, number: int) -> Response:
-        """Give a page as PNG, or the reason why it cannot be shown."""
+        """Return a page as PNG, or the reason why it cannot be shown."""
         crop = self._looker.crop(self._known(number))
         return (
             _json({"trouble": crop})
@@ -238,7 +237,7 @@ class Pages:
         )
 
     def look(self, number: int) -> Response:
-        """Tell what reading a page once more shows."""
+        """Return the details of reading a page again."""
         look = self._looker.look(self._known(number))
         strings = [[text, None if self._review.blind else share] for text, share in look.strings]
         shapes = [asdict(shape) for shape in look.shapes]
@@ -253,7 +252,7 @@ class Pages:
         )
 
     def tiles(self, number: int) -> Response:
-        """Give the digits of a page as PNG."""
+        """Return the digits of a page as PNG."""
         look = self._looker.look(self._known(number))
         return (
             Response(look.tiles, mimetype="image/png")
@@ -262,12 +261,12 @@ class Pages:
         )
 
     def place(self, zip_: str) -> Response:
-        """Tell whose ZIP it is."""
+        """Return the city and state of a ZIP."""
         place = self._looker.place(zip_) if is_zip(zip_) else None
         return _json({"city": place.city, "state": place.state} if place else None)
 
     def decide(self) -> Response:
-        """Take a decision."""
+        """Record a decision."""
         body = _body(number=int, answer=str, zip=str)
         if body["answer"] not in set(Answer):
             abort(HTTPStatus.BAD_REQUEST, "There is no such answer.")
@@ -276,17 +275,17 @@ class Pages:
         )
 
     def undo(self) -> Response:
-        """Take the latest decision back."""
+        """Undo the latest decision."""
         revision = _body(revision=int)["revision"]
         return self._change(lambda: self._session.undo(revision))
 
     def reopen(self) -> Response:
-        """Bring back what was skipped."""
+        """Bring back skipped pages."""
         _body()
         return self._change(self._session.reopen_skipped)
 
     def _change(self, change: Callable[[], None]) -> Response:
-        """Do something, and tell how things stand then; with a word where it was not done."""
+        """Make a change, and return the new state; with a message if it was refused."""
         said, status = "", HTTPStatus.OK
         try:
             change()
@@ -318,7 +317,7 @@ class Pages:
         }
 
     def _told(self, number: int, item: Item) -> dict[str, Any]:
-        """Tell about a page what a person may know before deciding."""
+        """Return what a person may know about a page before deciding."""
         row, blind = item.row, self._review.blind
         hidden = {Reason.LOW_CONFIDENCE} if blind else set()
         return {
@@ -339,10 +338,10 @@ def _json(value: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
 
 
 def _body(**kinds: type) -> dict[str, Any]:
-    """Read what was sent: JSON with these names and kinds, and nothing else."""
+    """Parse a request: JSON with exactly these names and types."""
     try:
         body = request.get_json()
-    except RecursionError:  # some thousand brackets are enough
+    except RecursionError:  # some thousand nested brackets suffice
         body = None
     if not isinstance(body, dict) or {name: type(value) for name, value in body.items()} != kinds:
         abort(HTTPStatus.BAD_REQUEST, "That is not what is sent here.")
@@ -350,7 +349,7 @@ def _body(**kinds: type) -> dict[str, Any]:
 
 
 class _Quiet(WSGIRequestHandler):
-    """Says nothing about requests, and waits for none without end."""
+    """Request handler that does not log, and has a timeout."""
 
     timeout = MAX_SILENCE
 
@@ -359,7 +358,7 @@ class _Quiet(WSGIRequestHandler):
 
 
 class _Server(ThreadedWSGIServer):
-    """Has a bounded number of connections, each of which serves one request, in a thread."""
+    """Server with a bounded number of connections, each serving one request in a thread."""
 
     def __init__(self, bound: socket.socket, app: Flask) -> None:
         self._open: dict[socket.socket, None] = {}
@@ -368,7 +367,7 @@ class _Server(ThreadedWSGIServer):
         super().__init__(host, port, app, handler=_Quiet, fd=bound.fileno())
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Begin with a connection; the oldest makes room for it."""
+        """Accept a connection, closing the oldest if there are too many."""
         with self._lock:
             self._open[request] = None
             oldest = next(iter(self._open))
@@ -376,29 +375,29 @@ class _Server(ThreadedWSGIServer):
             if is_full:
                 del self._open[oldest]
         if is_full:
-            with suppress(OSError):  # it may have ended meanwhile
+            with suppress(OSError):  # it may have been closed meanwhile
                 oldest.shutdown(socket.SHUT_RDWR)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Be done with a connection."""
+        """Close a connection."""
         with self._lock:
             self._open.pop(request, None)
         super().shutdown_request(request)
 
 
 def bind(port: int) -> socket.socket:
-    """Take a port of this machine that only this machine can reach; 0 takes one that is free.
+    """Bind a port on the loopback interface; 0 takes any free one.
 
     Raises
     ------
     OSError
-        If it is taken.
+        If it is in use.
     """
     return socket.create_server((LOOPBACK, port))
 
 
 def serve_at(bound: socket.socket, app: Flask) -> BaseWSGIServer:
-    """Make the server of an application at a port; it takes over the socket."""
+    """Create the server of an application on a bound socket."""
     with bound:
         return _Server(bound, app)

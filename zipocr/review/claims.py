@@ -1,9 +1,9 @@
-"""Who looks at which page, where several people review one results file.
+"""Claims on pages, for several people reviewing one results file.
 
-A file beside the results has a line of JSON for each claim. A claim holds for some minutes, then
-the page goes to whoever asks next; what was decided is held for good, as long as the corrections it
-is in are there. Claims only keep people from doing the same work: decisions are in the corrections,
-and whoever applies those of several people hears where they differ.
+A file beside the results has a line of JSON for each claim. A claim holds for some minutes; then
+the page goes to the next reviewer. Decided pages are held as long as the corrections with the
+decision exist. Claims only avoid duplicate work: decisions are in the corrections, and applying
+those of several people reports where they differ.
 """
 
 import json
@@ -24,7 +24,7 @@ from zipocr.storage.untrusted import parse_json
 
 CLAIM_SECONDS = 600.0
 PATIENCE_SECONDS = 2.0
-"""How long another review may keep the file; it needs it for a moment."""
+"""Seconds to wait for the file, which other reviews only hold for a moment."""
 FREE = 0.0
 DECIDED = math.inf
 Key = tuple[str, int]
@@ -32,7 +32,7 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A page that someone looks at until a time, in seconds since 1970, or has decided."""
+    """A claim on a page until a time, in seconds since 1970, or for good."""
 
     host: str
     labels: str
@@ -41,18 +41,18 @@ class Claim:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Claims:
-    """The claims of all who review the same results.
+    """The claims of all reviewers of the same results.
 
     Attributes
     ----------
     path : Path
-        The file; it is made where there is none.
+        The file, created if it does not exist.
     labels : Path
-        Corrections that the decisions of this review go to: they tell it from the others.
+        The corrections of this review, which identify it.
     clock : callable
         Seconds since 1970.
     trouble : str
-        Why there are no claims; empty where there are.
+        Why claims do not work; empty if they do.
     """
 
     path: Path
@@ -65,7 +65,7 @@ class Claims:
     _there: dict[str, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Find out who we are."""
+        """Determine the identity of this review."""
         self._own = socket.gethostname(), to_cell(os.path.realpath(self.labels))
 
     def take(self, wanted: Iterable[Key], most: int) -> list[Key]:
@@ -81,7 +81,7 @@ class Claims:
         return granted
 
     def is_held(self, key: Key) -> bool:
-        """Tell whether another review has decided a page or looks at it, as far as is known."""
+        """Return whether another review is known to have decided or claimed a page."""
         claim = self._known.get(key)
         if claim is None or (claim.host, claim.labels) == self._own:
             return False
@@ -90,39 +90,39 @@ class Claims:
         return claim.until > self.clock()
 
     def _is_there(self, labels: str) -> bool:
-        """Tell whether there are corrections, which is looked at once each time the file is."""
+        """Return whether corrections exist, checked once for each reading of the file."""
         if labels not in self._there:
             self._there[labels] = Path(from_cell(labels)).exists()
         return self._there[labels]
 
     def is_decided(self, key: Key) -> bool:
-        """Tell whether another review has decided a page."""
+        """Return whether another review has decided a page."""
         return self.is_held(key) and self._known[key].until == DECIDED
 
     def decide(self, keys: Iterable[Key]) -> None:
-        """Hold pages for good."""
+        """Claim pages for good."""
         with self._open() as file:
             own = (key for key in keys if self._until(key) != DECIDED)
             self._note(file, own, DECIDED)
 
     def release(self, keys: Iterable[Key]) -> None:
-        """Leave pages to others, unless they are held by them."""
+        """Release the claims of this review on pages."""
         with self._open() as file:
             self._note(file, [key for key in keys if not self.is_held(key)], FREE)
 
     def _until(self, key: Key) -> float:
-        """Tell how long a page is held by this review."""
+        """Return until when this review holds a page."""
         claim = self._known.get(key)
         is_own = claim is not None and (claim.host, claim.labels) == self._own
         return claim.until if claim is not None and is_own else FREE
 
     def _is_short(self, key: Key) -> bool:
-        """Tell whether a page is not claimed yet, or not for long any more."""
+        """Return whether a page is not claimed yet, or its claim expires soon."""
         return self._until(key) < self.clock() + CLAIM_SECONDS / 2
 
     @contextmanager
     def _open(self) -> Iterator[FileIO | None]:
-        """Hold the file for a moment, and learn what others have claimed; None if it is not had."""
+        """Lock the file and read the claims of others; None if it cannot be locked."""
         try:
             file = self._taken()
         except OutputError as error:
@@ -146,7 +146,7 @@ class Claims:
             time.sleep(0.01)
 
     def _learn(self, file: FileIO) -> None:
-        """Read the lines that others have added; one that is damaged claims nothing."""
+        """Read the lines that others have appended; damaged ones are ignored."""
         file.seek(self._read)
         for line in file.read().splitlines(keepends=True):
             self._read += len(line)

@@ -1,7 +1,7 @@
-"""What is shown of a page.
+"""Previews of pages.
 
-The crop, its digits cut out, and what else it may say. What is heavy is imported when it is first
-needed.
+A preview has the crop, its digits cut out, and alternative readings. Heavy imports happen on first
+use.
 """
 
 from __future__ import annotations
@@ -29,20 +29,18 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("zipocr.review")
 MAX_SIDE = 2400
-"""Pixels; a larger page is shown at this size."""
+"""Maximum number of pixels shown; larger pages are reduced."""
 TILE = 128
 PADDING = 6
 FAINT = 0.25
-"""How much of the ink around a digit is shown."""
+"""Margin around a digit."""
 BLACK = 225
 MIN_CONTRAST = 32
-"""Grays between paper and ink.
-
-Less is not made more of, since that would show the paper's grain.
+"""Minimum contrast that is stretched; with less, the paper's grain would show.
 """
 KEPT = 24
 PATIENCE = 20.0
-"""Seconds after which a page is shown without its digits."""
+"""Seconds to wait for the digits of a page before showing it without them."""
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -50,7 +48,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """Where a digit stands, in shares of the page's width and height."""
+    """The box of a digit, as shares of the page's width and height."""
 
     left: float
     top: float
@@ -60,20 +58,20 @@ class Shape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """What reading a page once more shows.
+    """The details of reading a page again.
 
     Attributes
     ----------
     zip : str
-        All digits that were read now, without a dash; empty if there are none.
+        All digits read, without a dash; may be empty.
     shapes : tuple of Shape
-        Where they stand.
+        Their boxes.
     tiles : bytes
-        A PNG of squares side by side, one for each digit; empty if there are none.
+        A PNG of squares side by side, one per digit; may be empty.
     strings : tuple of (str, float)
         The best strings with their probabilities.
     trouble : str
-        Why there is nothing of this.
+        Why there are no details.
     """
 
     zip: str = ""
@@ -84,7 +82,7 @@ class Preview:
 
 
 class LruCache(Generic[Key, Value]):
-    """Keeps the values that were asked for last, each made once, by whoever asks first."""
+    """A cache of the values used last, each computed once by the first thread that asks."""
 
     def __init__(self, make: Callable[[Key], Value], *, most: int) -> None:
         self._make = make
@@ -93,7 +91,7 @@ class LruCache(Generic[Key, Value]):
         self._lock = Lock()
 
     def get(self, key: Key) -> Value:
-        """Give a value, made now if it is not there."""
+        """Return a value, computing it if it is missing."""
         with self._lock:
             if key not in self._values:
                 self._values[key] = self._make(key)
@@ -104,9 +102,9 @@ class LruCache(Generic[Key, Value]):
 
 
 class BackgroundThread:
-    """A thread that does one task after the other.
+    """A thread that does tasks in order.
 
-    The program may end whatever it is at, which an executor of Python would wait for.
+    The program can exit during a task, for which Python's executors would wait.
     """
 
     def __init__(self) -> None:
@@ -115,13 +113,13 @@ class BackgroundThread:
         Thread(target=self._work, name="zipocr-look", daemon=True).start()
 
     def submit(self, task: Callable[[], Value]) -> Future[Value]:
-        """Put a task behind the others."""
+        """Queue a task."""
         future: Future[Value] = Future()
         self._tasks.put((future, task))
         return future
 
     def close(self) -> None:
-        """Begin with no further task."""
+        """Start no further task."""
         self._closed = True
         self._tasks.put(None)
 
@@ -135,18 +133,18 @@ class BackgroundThread:
 
 
 class PreviewLoader:
-    """Opens pages and reads them once more, the next ones ahead of time, in a thread.
+    """Loader that opens pages and reads them again, the next ones ahead in a thread.
 
     Parameters
     ----------
     rows : sequence of Row
-        What may be asked for, by number.
+        The pages, by number.
     finder : Sources
-        Where their files are.
+        Lookup of their files.
     origin : Origin
-        How they were read.
+        The settings they were read with.
     model : str
-        What to read them with.
+        The model to read them with.
     """
 
     def __init__(self, rows: Sequence[Row], finder: Sources, origin: Origin, model: str) -> None:
@@ -154,39 +152,39 @@ class PreviewLoader:
         self._finder = finder
         self._origin = origin
         self._model = model
-        # One page at a time: decoders silence standard error while they work, and two at once would
-        # leave it silent.
+        # One page at a time, since decoding silences standard error, and two at once would leave it
+        # silent.
         self._pages: LruCache[int, GrayImage | str] = LruCache(self._open, most=KEPT)
         self._crops: LruCache[int, bytes | str] = LruCache(self._draw, most=KEPT)
         self._looks: LruCache[int, Future[Preview]] = LruCache(self._begin, most=KEPT)
         self._worker = BackgroundThread()
 
     def warm_up(self) -> None:
-        """Load the model and the list of ZIPs, in the thread."""
+        """Load the model and the directory in the thread."""
         self._worker.submit(lambda: (self._reader, self._places))
 
     def close(self) -> None:
-        """Let go of what is not done yet."""
+        """Drop pending tasks."""
         self._worker.close()
 
     def crop(self, number: int) -> bytes | str:
-        """Give a page as PNG, or say why it cannot be shown."""
+        """Return a page as PNG, or why it cannot be shown."""
         return self._crops.get(number)
 
     def look(self, number: int) -> Preview:
-        """Give what reading a page once more shows; waits for it, though not for ever."""
+        """Return the details of a page; wait for them, with a timeout."""
         try:
             return self._looks.get(number).result(timeout=PATIENCE)
         except FutureTimeoutError:
             return Preview(trouble="Reading it once more takes too long.")
 
     def prefetch(self, numbers: Sequence[int]) -> None:
-        """Begin with pages that will be asked for soon."""
+        """Start loading pages that will be needed soon."""
         for number in numbers:
             self._looks.get(number)
 
     def place(self, zip_: str) -> Place | None:
-        """Tell whose ZIP it is; None if it is not listed."""
+        """Return the city and state of a ZIP; None if it is not listed."""
         return self._places.get(zip_[:ZIP_LENGTH])
 
     @cached_property
@@ -290,10 +288,10 @@ def _to_preview(trace: Trace) -> Preview:
 
 
 def draw_tiles(page: GrayImage, regions: Sequence[Region]) -> GrayImage:
-    """Cut the digits out of a page, equally enlarged, on white squares: ``(TILE, TILE * n)`` uint8.
+    """Cut the digits out of a page, at one scale, on white squares: ``(TILE, TILE * n)`` uint8.
 
-    The paper is made white and the ink black, so that a digit has no edges but its own and faint
-    writing is seen.
+    Contrast is stretched to white paper and black ink, so that digits have clean edges and faint
+    writing is visible.
     """
     import cv2
     import numpy as np

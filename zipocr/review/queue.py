@@ -1,6 +1,6 @@
-"""What comes next.
+"""The queue of pages.
 
-The order of the pages, the audit's sample among them, and what is settled. Pure: no files, no
+The order of the pages, including the audit's sample, and which are settled. Pure: no files, no
 clock.
 """
 
@@ -17,14 +17,14 @@ from zipocr.types import Status, dashed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """A page to look at, and why it is shown."""
+    """A page to review, and why it is shown."""
 
     row: Row
     drawn: SampledAs
 
     @property
     def key(self) -> tuple[str, int]:
-        """File and page, as corrections know them."""
+        """File and page, as in corrections."""
         return self.row.file, self.row.page
 
     @property
@@ -34,22 +34,22 @@ class Item:
 
 
 def line_up(rows: Iterable[Row], *, audit: int = 0, seed: int = 0) -> list[Item]:
-    """Order the pages in doubt, least confident first, and mix in a sample of the others.
+    """Order the doubtful pages, least confident first, and mix in a sample of the others.
 
     Parameters
     ----------
     rows : iterable of Row
-        All results. Of several rows about one page, as a watch writes them, the last counts.
+        All results. Of several rows about the same page, as a watch writes them, the last counts.
     audit : int
-        How many pages with the status `read` to choose by chance; all where there are fewer.
+        Number of pages with the status `read` to draw at random; all if there are fewer.
     seed : int
-        The same rows, number and seed give the same order.
+        Random seed; equal arguments give the same order.
 
     Returns
     -------
     list of Item
-        The sample is spread evenly, in no order of its own, so that nobody can tell by the place of
-        a page whether it belongs to it.
+        The sample is spread evenly in random order, so that a page's position does not give it
+        away.
     """
     latest = {(row.file, row.page): row for row in rows}
     doubtful = [
@@ -67,7 +67,7 @@ def line_up(rows: Iterable[Row], *, audit: int = 0, seed: int = 0) -> list[Item]
 
 
 def _spread(doubtful: Sequence[Item], sample: Sequence[Item], chance: Random) -> Iterator[Item]:
-    """Cut the order into as many stretches as the sample has pages; put one page into each."""
+    """Insert one page of the sample at a random position in each of equal sections."""
     total = len(doubtful) + len(sample)
     bounds = [total * number // len(sample) for number in range(len(sample) + 1)] if sample else []
     places = {chance.randrange(first, end) for first, end in pairwise(bounds)}
@@ -77,12 +77,12 @@ def _spread(doubtful: Sequence[Item], sample: Sequence[Item], chance: Random) ->
 
 
 class Queue:
-    """Which pages are settled and which come next; pages are numbers, their places in the order.
+    """The queue: which pages are settled and which come next, by their index in the order.
 
     Parameters
     ----------
     count : int
-        How many pages there are.
+        Number of pages.
     """
 
     def __init__(self, count: int) -> None:
@@ -91,34 +91,34 @@ class Queue:
         self._reopened: set[int] = set()
 
     def settle(self, number: int, verdict: Verdict) -> None:
-        """Take a page out of what is to come, or bring it back if the verdict is `UNDONE`."""
+        """Settle a page, or bring it back if the verdict is `UNDONE`."""
         self._settled.pop(number, None)
         self._reopened.discard(number)
         if verdict is not Verdict.UNDONE:
             self._settled[number] = verdict
 
     def reopen_skipped(self) -> None:
-        """Bring back the pages that were skipped."""
+        """Bring back skipped pages."""
         self._reopened = {
             number for number, verdict in self._settled.items() if verdict is Verdict.SKIPPED
         }
 
     def verdict(self, number: int) -> Verdict | None:
-        """Tell what was said of a page that does not come again; None if it is to come."""
+        """Return the verdict on a settled page; None if it is still to come."""
         return None if number in self._reopened else self._settled.get(number)
 
     @property
     def latest(self) -> int | None:
-        """The page that was settled last, which could be taken back."""
+        """The page that was settled last, which can be undone."""
         return next(reversed(self._settled), None)
 
     def coming(self, most: int) -> list[int]:
-        """Name the next pages, at most `most`."""
+        """Return the next pages, at most `most`."""
         return list(
             islice((number for number in range(self._count) if self.verdict(number) is None), most)
         )
 
     @property
     def counts(self) -> Counter[Verdict]:
-        """How many pages got which verdict."""
+        """Count the pages by verdict."""
         return Counter(self._settled.values())

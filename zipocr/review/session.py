@@ -1,4 +1,4 @@
-"""A review session: decisions go to disk, pages come from the queue, and the pace is kept."""
+"""A review session: decisions on disk, the queue of pages, and the pace."""
 
 import time
 from collections import deque
@@ -14,13 +14,13 @@ from zipocr.review.claims import Claims
 from zipocr.review.queue import Item, Queue
 
 PAUSE = 60.0
-"""Seconds; who takes longer was away, and that says nothing about the pace."""
+"""Seconds; longer intervals are breaks and do not count for the pace."""
 PACED_BY = 40
 MIN_FOR_PACE = 3
 
 
 class Answer(StrEnum):
-    """What a person can say of a page."""
+    """The possible answers to a page."""
 
     ACCEPT = "accept"
     NOT_A_ZIP = "not_a_zip"
@@ -28,16 +28,16 @@ class Answer(StrEnum):
 
 
 class Conflict(Exception):  # noqa: N818 - no error: two pages of one review
-    """Another page of the same review was quicker; the message says what it did."""
+    """Raised if another browser page was quicker; the message says what it did."""
 
 
 class Refused(Exception):  # noqa: N818 - the person is told, nothing broke
-    """What was said makes no decision; the message says why."""
+    """Raised for an invalid answer; the message says why."""
 
 
 @dataclass(slots=True)
 class Pace:
-    """Seconds from one decision to the next."""
+    """The pace: seconds from one decision to the next."""
 
     clock: Callable[[], float] = time.monotonic
     decided: int = 0
@@ -45,7 +45,7 @@ class Pace:
     _taken: deque[float] = field(default_factory=lambda: deque(maxlen=PACED_BY))
 
     def look(self) -> None:
-        """Begin with the first page."""
+        """Start the clock at the first page."""
         if self._latest is None:
             self._latest = self.clock()
 
@@ -59,23 +59,23 @@ class Pace:
 
     @property
     def seconds(self) -> float | None:
-        """The median of the latest decisions; None while there are few."""
+        """Median of the latest decisions; None if there are few."""
         return median(self._taken) if len(self._taken) >= MIN_FOR_PACE else None
 
 
 class Session:
-    """One review; safe to be used from several threads.
+    """A review session; thread-safe.
 
     Parameters
     ----------
     items : sequence of Item
-        What to look at, in order.
+        The pages to review, in order.
     corrections : CorrectionsFile
-        Where decisions go, and what was decided before.
+        Where decisions are written, with earlier ones.
     pace : Pace, optional
-        For tests that know the time.
+        For tests with a fake clock.
     claims : Claims, optional
-        What others look at, who review the same results.
+        The claims of other reviewers of the same results.
     """
 
     def __init__(
@@ -101,25 +101,25 @@ class Session:
             claims.decide(key for key, one in last if one.decision not in UNDECIDED)
 
     def decide(self, number: int, answer: Answer, zip_: str) -> None:
-        """Write a decision; when this returns it is on the disk.
+        """Record a decision; it is on disk when this returns.
 
         Parameters
         ----------
         number : int
-            Which page.
+            Index of the page.
         answer : Answer
-            What was said.
+            The answer.
         zip_ : str
-            The right ZIP where the answer is `ACCEPT`.
+            The right ZIP if the answer is `ACCEPT`.
 
         Raises
         ------
         Refused
-            If there is no such page, or that is no ZIP.
+            If there is no such page, or the ZIP is invalid.
         Conflict
             If the page is decided already.
         OutputError
-            If it cannot be written; then nothing was decided.
+            If it cannot be written; nothing is decided then.
         """
         if not 0 <= number < len(self.items):
             raise Refused("There is no such page.")
@@ -136,16 +136,16 @@ class Session:
             self.pace.tick(is_decision=answer is not Answer.SKIP)
 
     def undo(self, revision: int) -> None:
-        """Take the latest decision back.
+        """Undo the latest decision.
 
         Raises
         ------
         Refused
             If there is none.
         Conflict
-            If something was decided since ``revision``: it might be another one that is meant.
+            If something was decided since ``revision``, so that another decision may be meant.
         OutputError
-            If it cannot be written; then the decision stands.
+            If it cannot be written; the decision stands then.
         """
         with self._lock:
             latest = self._queue.latest
@@ -160,13 +160,13 @@ class Session:
             self._write(latest, Verdict.UNDONE, "")
 
     def reopen_skipped(self) -> None:
-        """Bring back what was skipped."""
+        """Bring back skipped pages."""
         with self._lock:
             self._queue.reopen_skipped()
             self.revision += 1
 
     def coming(self, most: int) -> list[int]:
-        """Name the next pages, at most `most`."""
+        """Return the next pages, at most `most`."""
         with self._lock:
             self.pace.look()
             if self._claims is None:
@@ -179,7 +179,7 @@ class Session:
 
     @property
     def elsewhere(self) -> dict[str, int]:
-        """How many pages others look at or have decided, who review the same results."""
+        """Number of pages that other reviewers have claimed or decided."""
         claims = self._claims
         if claims is None:
             return {"claimed": 0, "decided": 0}
@@ -189,14 +189,14 @@ class Session:
             return {"claimed": len(held) - decided, "decided": decided}
 
     def close(self) -> None:
-        """Leave to others what was not decided."""
+        """Release the claims on undecided pages."""
         if self._claims is not None:
             with self._lock:
                 self._claims.release(self.items[number].key for number in self._waiting())
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many pages got which verdict, each verdict named."""
+        """Count the pages by verdict, including verdicts without pages."""
         with self._lock:
             counts = self._queue.counts
             return {
@@ -207,7 +207,7 @@ class Session:
 
     @property
     def can_undo(self) -> bool:
-        """Whether anything was decided."""
+        """Whether there is a decision to undo."""
         with self._lock:
             return self._queue.latest is not None
 
@@ -239,12 +239,12 @@ class Session:
             self._claims.release([item.key])
 
     def _elsewhere(self, number: int) -> str:
-        """Say that another review was quicker."""
+        """Raise for a page that another reviewer has decided."""
         row = self.items[number].row
         return f"{row.file}, page {row.page}, went to another reviewer meanwhile."
 
     def _already(self, number: int) -> str:
-        """Say what was decided about a page."""
+        """Raise for a page that is decided already."""
         item = self.items[number]
         decided = self._corrections.last[item.key]
         said = {Verdict.NOT_A_ZIP: "not a ZIP", Verdict.SKIPPED: "skipped"}.get(

@@ -1,4 +1,4 @@
-"""What the review says in plain English."""
+"""Messages of the review."""
 
 from zipocr.types import Reason
 
@@ -16,8 +16,8 @@ WHY = {
     Reason.SEVERAL_LINES: "More than one line is written here.",
     Reason.TOO_LARGE: "The page or its file was too large to be opened.",
     Reason.UNREADABLE_FILE: "The file is damaged, empty, encrypted or no image.",
-    Reason.NEEDS_PDF_EXTRA: "To read PDF files takes: pip install 'zipocr[pdf]'.",
-    Reason.NEEDS_HEIF_EXTRA: "To read HEIC files takes: pip install 'zipocr[heif]'.",
+    Reason.NEEDS_PDF_EXTRA: "Reading PDF files needs an extra: pip install 'zipocr[pdf]'.",
+    Reason.NEEDS_HEIF_EXTRA: "Reading HEIC files needs an extra: pip install 'zipocr[heif]'.",
     Reason.TIMEOUT: "It took too long to read.",
     Reason.OUT_OF_MEMORY: "It took more memory than there was.",
     Reason.WORKER_DIED: "The process that read it crashed or was killed.",
@@ -26,10 +26,10 @@ WHY = {
     Reason.CORRECTED_BY_PERSON: "A person corrected it.",
     Reason.NOT_A_ZIP: "A person found no ZIP here.",
 }
-"""Why a page is in doubt, for each reason that a row can have."""
+"""Explanation of each reason in a row."""
 
 NOT_OPENED = frozenset({Reason.TIMEOUT, Reason.OUT_OF_MEMORY, Reason.WORKER_DIED})
-"""What happened to pages that might hold up or end this process too; they are not opened again."""
+"""Reasons of pages that might hang or crash this process, too; they are not opened again."""
 
 NOT_READ_AGAIN = NOT_OPENED | {Reason.PROGRAM_ERROR}
-"""What happened to pages that are shown at most, not read once more."""
+"""Reasons of pages that are at most shown, but not read again."""

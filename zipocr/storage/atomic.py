@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written beside their place, synced, then moved into it."""
+"""Atomic files: written under a temporary name, synced, then moved into place."""
 
 import hashlib
 import os
@@ -14,9 +14,7 @@ from zipocr.errors import OutputError, printable
 from zipocr.storage.locks import create
 
 Version = tuple[int, int, int, int]
-"""What tells a file from any other, also from an earlier one of its name.
-
-Device, number, size and time of the last change.
+"""The identity of a file's version: device, inode, size and modification time.
 """
 
 
@@ -30,12 +28,12 @@ def version_of(path: Path) -> Version | None:
 
 
 def refuse_existing(path: Path, *, force: bool) -> None:
-    """Refuse to replace what is there; what is no plain file, like ``/dev/null``, does not count.
+    """Refuse to replace an existing file; anything but a regular file, like ``/dev/null``, is fine.
 
     Raises
     ------
     OutputError
-        If there is a file, or a link that leads nowhere, and no ``force``.
+        If there is a file, or a broken link, without ``force``.
     """
     if not force and (path.is_file() or (path.is_symlink() and not path.exists())):
         message = f"{path} is there already. Replace it with --force, or write to another file."
@@ -43,22 +41,22 @@ def refuse_existing(path: Path, *, force: bool) -> None:
 
 
 class WholeFile:
-    """A file to write that takes its place only when its ``with`` block ends without an error.
+    """A file that appears only when its ``with`` block ends without an error.
 
-    Where the block fails nothing is left behind, and an older file stays as it was. A symbolic link
-    stays a link and its target is replaced; an existing file's permissions are kept. What is not a
+    If the block fails, nothing is left behind, and an older file stays as it was. A symbolic link
+    is kept and its target replaced; the permissions of an existing file are kept. Anything but a
     regular file (``/dev/null``, a named pipe) is written directly, since replacing it would destroy
-    it. What a killed process left of the same file is removed.
+    it. The leftovers of a killed process are removed.
 
     Parameters
     ----------
     path : Path
-        Where the file shall stand. Its folder must exist.
+        The file to write. Its folder must exist.
     force : bool
-        Replace whatever is there at the end. Otherwise only what is ``known`` is replaced.
+        Replace any file that exists at the end. Otherwise only ``known`` ones are replaced.
     known : set of Version, optional
-        Files that may be replaced without ``force``. The new file is added before it appears, so
-        that who is interrupted just then still knows it.
+        Files that may be replaced without ``force``. The new file is added before it appears, in
+        case of an interruption just then.
 
     Raises
     ------
@@ -78,7 +76,7 @@ class WholeFile:
         self._file: BinaryIO
 
     def __enter__(self) -> Self:
-        """Create the file beside its place."""
+        """Create the file under a temporary name."""
         with self._translated():
             self._file = self._target.open("wb") if self._direct else self._create()
         return self
@@ -96,7 +94,7 @@ class WholeFile:
             self._file.write(data)
 
     def flush(self) -> None:
-        """Hand what is written on to the system."""
+        """Flush what is written to the operating system."""
         with self._translated():
             self._file.flush()
 
@@ -119,10 +117,10 @@ class WholeFile:
             with suppress(OSError):
                 self._file.close()
         if error is None:
-            self._know(self._target)  # once more: some network folders change it as it is closed
+            self._know(self._target)  # again, since some network folders change it on closing
 
     def _finish(self, *, keep: bool) -> None:
-        """Move it while it is still locked, where an open file can be moved."""
+        """Move the file into place while it is locked, if an open file can be moved."""
         if not keep:
             return
         self._file.flush()
@@ -157,28 +155,28 @@ class WholeFile:
 
 
 def _part_name(name: str) -> str:
-    """Name what a file is until it is whole.
+    """Return the temporary name of a file.
 
-    It is the same name each time, so that what a killed process left is found.
+    It is always the same, so that the leftovers of a killed process are found.
     """
     return f".zipocr-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.part"
 
 
 def _appear(part: Path, target: Path) -> bool:
-    """Give a file its name, unless something has it."""
+    """Give a file its final name, unless that is taken."""
     try:
         os.link(part, target)
     except OSError:
         if os.path.lexists(target):
             return False
-        part.rename(target)  # where there are no links
+        part.rename(target)  # on file systems without links
     return True
 
 
 def write_whole(
     path: Path, data: bytes, *, force: bool = True, known: set[Version] | None = None
 ) -> None:
-    """Write a file whole or not at all; all but ``data`` are parameters of `WholeFile`.
+    """Write a file atomically; all but ``data`` are parameters of `WholeFile`.
 
     Raises
     ------
@@ -196,7 +194,7 @@ def written_whole(path: Path, *, force: bool = True) -> Iterator[BytesIO]:
     Yields
     ------
     BytesIO
-        The stream; it may be written in any order.
+        The stream, which may be written in any order.
 
     Raises
     ------
@@ -209,7 +207,7 @@ def written_whole(path: Path, *, force: bool = True) -> Iterator[BytesIO]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the new name durable; systems that cannot open a folder do without."""
+    """Sync a folder so that new names in it survive; ignored if folders cannot be opened."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -1,9 +1,8 @@
-r"""Journals of what a run has finished, from which another run can resume.
+r"""Journals of finished work, from which another run can resume.
 
-A journal is a text file. Each line is JSON, a tab, and a CRC over that JSON and the position of the
-line, in bytes from the beginning of the file; the first line holds what the run is, the others a
-record each. A line that was cut short, damaged or moved is noticed, and nothing from there on is
-believed.
+A journal is a text file. Each line is JSON, a tab, and a CRC of the JSON and the line's position in
+bytes. The first line has the identity of the run, the others a record each. If a line is cut off,
+damaged or moved, it is detected, and everything from there on is discarded.
 """
 
 import json
@@ -24,7 +23,7 @@ from zipocr.storage.untrusted import parse_json
 
 Json = Any
 SYNC_SECONDS = 1.0
-"""What was written at least this long before the latest record has reached the disk."""
+"""Maximum age of unsynced records when another one is appended."""
 
 MAX_SHOWN = 40
 FORMAT = 2
@@ -38,9 +37,9 @@ class Journal:
     Attributes
     ----------
     finished : int
-        How many records it holds.
+        Number of records.
     begun : str
-        When it was begun, ISO 8601 in UTC.
+        Time of its creation, ISO 8601 in UTC.
     """
 
     def __init__(self, path: Path, file: FileIO) -> None:
@@ -52,7 +51,7 @@ class Journal:
         self._synced = time.monotonic()
 
     def begin(self, identity: Mapping[str, Json], *, resume: bool, force: bool) -> None:
-        """Write the first line, or go on after the last record; see `open_journal`."""
+        """Write the first line, or continue after the last record; see `open_journal`."""
         head = None if force else self._survey()
         if head is None or not self.finished:
             self._write_head(identity)
@@ -74,9 +73,9 @@ class Journal:
             self._file.truncate(self._end)
 
     def _survey(self) -> dict[str, Json] | None:
-        """Find the records that can be believed, and give the first line.
+        """Find the valid records, and return the first line.
 
-        None if nothing else was written yet.
+        None if the file is empty.
         """
         with self._translated(), self._lines() as lines:
             first = next(lines, b"")
@@ -100,20 +99,20 @@ class Journal:
             head = {"zipocr_journal": FORMAT, "begun": self.begun, "identity": identity}
             self._write(_pack(head, 0), records=0)
             self._sync()
-            # Without its name in the folder the file would not be found after a loss of power.
+            # Without syncing the folder, the file might have no name after a power failure.
             sync_folder(self._path.resolve().parent)
 
     def _lines(self) -> BinaryIO:
-        """Open what was written for reading, even if another program removed its name."""
+        """Open the journal for reading, even if another program has removed its name."""
         if hasattr(os, "pread"):
             return BufferedReader(_FromStart(self._file))
         return self._path.open("rb")
 
     def append(self, record: Mapping[str, Json]) -> int:
-        """Add a record.
+        """Append a record.
 
-        It is handed to the system at once, and so outlives this process. Against a loss of power
-        the disk is made to keep all records at most every `SYNC_SECONDS`.
+        It is passed to the operating system at once, so it survives this process. Against power
+        failures, the file is synced at most every `SYNC_SECONDS`.
 
         Returns
         -------
@@ -123,7 +122,7 @@ class Journal:
         Raises
         ------
         OutputError
-            If it cannot be written whole; what was there before is as it was.
+            If it cannot be written completely; the file is then unchanged.
         """
         position = self._end
         with self._translated():
@@ -133,18 +132,18 @@ class Journal:
         return position
 
     def sync(self) -> None:
-        """Make the disk keep all records now.
+        """Sync all records to disk.
 
         Raises
         ------
         OutputError
-            If it cannot.
+            If that fails.
         """
         with self._translated():
             self._sync()
 
     def records(self) -> Iterator[tuple[int, dict[str, Json]]]:
-        """Read all records there are, each with its position, in the order they were added."""
+        """Read all records with their positions, in the order of appending."""
         with self._translated(), self._lines() as lines:
             position = len(next(lines, b""))
             for _ in range(self.finished):
@@ -153,7 +152,7 @@ class Journal:
                 position += len(line)
 
     def read(self, positions: Iterable[int]) -> Iterator[dict[str, Json]]:
-        """Read the records at some positions, in their order."""
+        """Read the records at these positions, in this order."""
         with self._translated(), self._lines() as lines:
             for position in positions:
                 lines.seek(position)
@@ -168,8 +167,8 @@ class Journal:
         return record
 
     def remove(self) -> None:
-        """Remove the file; its work is done."""
-        if os.name == "nt":  # where an open file cannot be removed
+        """Remove the file at the end of a run."""
+        if os.name == "nt":  # if an open file cannot be removed
             self._file.close()
             self._path.unlink(missing_ok=True)
         elif is_in_place(self._file, self._path):
@@ -177,9 +176,9 @@ class Journal:
         self._file.close()
 
     def close(self) -> None:
-        """Let go of the file.
+        """Close the file.
 
-        One that was begun here and has no record is removed: there is nothing to go on with.
+        A new one without records is removed, since there is nothing to resume.
         """
         if self._file.closed:
             return
@@ -190,7 +189,7 @@ class Journal:
         self._file.close()
 
     def _write(self, line: bytes, *, records: int) -> None:
-        """Append a line whole and count it, or leave all as it was, also at an interruption."""
+        """Append and count a line, or leave all unchanged, even if interrupted."""
         before = self.finished, self._end
         rest = memoryview(line)
         try:
@@ -226,7 +225,7 @@ class Journal:
 
 
 class _FromStart(RawIOBase):
-    """An open file from its beginning, read at a place of its own, whatever is appended to it."""
+    """A reader of an open file with its own position, independent of appends."""
 
     def __init__(self, file: FileIO) -> None:
         self._file = file
@@ -239,7 +238,7 @@ class _FromStart(RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Go to a place; the end of the file is unknown."""
+        """Seek to a position; not relative to the end."""
         self._at = offset + (self._at if whence == os.SEEK_CUR else 0)
         return self._at
 
@@ -254,31 +253,30 @@ class _FromStart(RawIOBase):
 def open_journal(
     path: Path, identity: Mapping[str, Json], *, resume: bool = False, force: bool = False
 ) -> Iterator[Journal]:
-    """Begin a journal or go on with one.
+    """Create a journal or continue one.
 
     Parameters
     ----------
     path : Path
-        Where it stands.
+        The file.
     identity : mapping
-        What the run is: plain JSON values. A journal is gone on with only if its identity is the
-        same.
+        The identity of the run, as JSON values. Only a journal with the same identity is continued.
     resume : bool
-        Go on with a journal that has records.
+        Continue a journal that has records.
     force : bool
-        Start anew whatever is there.
+        Start over, whatever exists.
 
     Yields
     ------
     Journal
-        After the block the file stays, unless it was removed or is without a record.
+        After the block the file stays, unless it was removed or has no record.
 
     Raises
     ------
     OutputError
-        If another run has the journal open; if it has records and neither ``resume`` nor ``force``
-        is given, or is of a run with another identity, which the message tells apart; if it is no
-        journal; if it cannot be written.
+        If another run has it open; if it has records, but neither ``resume`` nor ``force`` is
+        given; if its identity differs (the message says how); if it is not a journal or cannot be
+        written.
     """
     journal = Journal(path, _take(path))
     try:
@@ -289,7 +287,7 @@ def open_journal(
 
 
 def differences(then: Json, now: Json, *, where: str = "") -> list[str]:
-    """Name what differs between two nested mappings.
+    """List the differences between two nested mappings.
 
     Examples
     --------
@@ -331,7 +329,7 @@ def _check(text: bytes, position: int) -> int:
 
 
 def _unpack(line: bytes, position: int) -> dict[str, Json] | None:
-    """Give the record of a line, or None if it cannot be believed."""
+    """Return the record of a line, or None if it is invalid."""
     text, _, check = line.rpartition(b"\t")
     if check != b"%08x\n" % _check(text, position):
         return None
@@ -342,7 +340,7 @@ def _unpack(line: bytes, position: int) -> dict[str, Json] | None:
 
 
 def _no_journal(path: Path, first: bytes) -> str:
-    """Say why a file cannot be gone on with, by its first line."""
+    """Describe why a file cannot be continued, from its first line."""
     head = _unpack(first, 0) if first.startswith(_ANY_FORMAT) else None
     if head is None:
         return f"{printable(path)} is no journal of zipocr, or damaged. Replace it with --force."
@@ -355,5 +353,5 @@ def _no_journal(path: Path, first: bytes) -> str:
 
 
 def _is_cut_head(line: bytes) -> bool:
-    """Whether a line without an end may be the beginning of a journal's first line."""
+    """Return whether an incomplete line may be the start of a journal's first line."""
     return line.startswith(_MAGIC) or _MAGIC.startswith(line)

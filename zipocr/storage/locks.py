@@ -1,4 +1,4 @@
-"""Files that only one process may write at a time."""
+"""Locked files, which only one process may write at a time."""
 
 import errno
 import os
@@ -10,7 +10,7 @@ from zipocr.errors import OutputError, printable
 from zipocr.storage.untrusted import check_plain
 
 _CANNOT_LOCK = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
-# Windows keeps others from reading what is locked: lock a byte that no file reaches.
+# On Windows others cannot read locked bytes, so lock one beyond the end of any file.
 _FAR_AWAY = 1 << 40
 
 
@@ -22,7 +22,7 @@ def take(path: Path, *, busy: str) -> FileIO:
     path : Path
         The file.
     busy : str
-        The message where another process has it.
+        The message if another process has it.
 
     Returns
     -------
@@ -45,19 +45,19 @@ def take(path: Path, *, busy: str) -> FileIO:
         if not _lock(file):
             file.close()
             raise OutputError(busy)
-        # Between opening and locking the process that had it may have ended and removed it.
+        # The process that had it may have removed it between opening and locking.
         if is_in_place(file, path):
             return file
         file.close()
 
 
 def create(path: Path) -> FileIO | None:
-    """Create a file and lock it; what a killed process left under its name is removed first.
+    """Create a file and lock it, after removing what a killed process left under its name.
 
     Returns
     -------
     FileIO or None
-        Closing it unlocks the file. None where another process is writing it.
+        Closing it unlocks the file. None if another process is writing it.
 
     Raises
     ------
@@ -71,14 +71,14 @@ def create(path: Path) -> FileIO | None:
             if not _remove_left(path):
                 return None
             continue
-        # Before it was locked another process may have taken it for left behind.
+        # Before it was locked, another process may have taken it for a leftover.
         if _lock(file) and is_in_place(file, path):
             return file
         file.close()
 
 
 def _remove_left(path: Path) -> bool:
-    """Remove a file that no process has locked; False where one has."""
+    """Remove a file that no process has locked; False if one has."""
     flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         left = FileIO(os.open(path, flags), "r+")
@@ -87,7 +87,7 @@ def _remove_left(path: Path) -> bool:
     with left:
         if not _lock(left):
             return False
-        if os.name == "nt":  # where an open file cannot be removed
+        if os.name == "nt":  # if an open file cannot be removed
             left.close()
             path.unlink(missing_ok=True)
         elif is_in_place(left, path):
@@ -96,7 +96,7 @@ def _remove_left(path: Path) -> bool:
 
 
 def is_in_place(file: FileIO, path: Path) -> bool:
-    """Whether an open file still has its name: another program may have removed or replaced it."""
+    """Return whether an open file still has its name, and was not removed or replaced."""
     try:
         return os.path.samestat(path.stat(), os.fstat(file.fileno()))
     except FileNotFoundError:
@@ -110,7 +110,7 @@ def _open(path: Path) -> FileIO:
 
 
 def _lock(file: FileIO) -> bool:
-    """Lock a file, unless another process has; a file system that knows no locks goes without."""
+    """Lock a file unless another process has it; do nothing on file systems without locks."""
     try:
         import fcntl
     except ImportError:

@@ -1,8 +1,7 @@
-"""The door to files that others made, or may have changed.
+"""Reading of untrusted files.
 
-Only plain files are opened: a pipe or a device would keep the reader waiting for ever. JSON is
-parsed so that each failure is one kind of error, and what is nested too deep for the functions that
-walk it is one, too.
+Only regular files are opened, since a pipe or device could block forever. JSON parsing has one kind
+of error, also for nesting too deep for recursive functions.
 """
 
 import errno
@@ -14,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 MAX_DEPTH = 64
-"""Levels of lists and objects in JSON; what zipocr writes has less than ten."""
+"""Maximum nesting of JSON; zipocr writes less than ten levels."""
 
 
 def check_plain(status: os.stat_result) -> None:
-    """Refuse what is no plain file.
+    """Refuse anything but a regular file.
 
     Raises
     ------
@@ -32,26 +31,26 @@ def check_plain(status: os.stat_result) -> None:
 
 
 def open_plain(path: Path) -> BufferedReader:
-    """Open a plain file for reading; whatever else bears its name is refused before it is opened.
+    """Open a regular file for reading; anything else is refused before opening it.
 
     Raises
     ------
     OSError
-        If it cannot be opened, or is no plain file.
+        If it cannot be opened, or is not a regular file.
     """
     check_plain(path.stat())
-    # Some files of /proc count as plain and would keep the reader waiting.
+    # Some files in /proc count as regular and would block.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     return BufferedReader(FileIO(os.open(path, flags)))
 
 
 def read_plain(path: Path) -> bytes:
-    """Read a plain file whole.
+    """Read a regular file completely.
 
     Raises
     ------
     OSError
-        If it cannot be read, or is no plain file.
+        If it cannot be read, or is not a regular file.
     """
     with open_plain(path) as file:
         return file.read()
@@ -63,7 +62,7 @@ def parse_json(text: str | bytes) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If it is none, or is nested more than `MAX_DEPTH` deep.
+        If it is not one, or is nested more than `MAX_DEPTH` deep.
     """
     try:
         found = json.loads(text)
@@ -86,6 +85,6 @@ def _is_deep(found: dict[str, Any]) -> bool:
 
 
 def _children(parent: Any) -> list[Any]:
-    """Give the lists and objects in a list or an object."""
+    """Return the lists and objects in a list or an object."""
     values = parent.values() if isinstance(parent, dict) else parent
     return [value for value in values if isinstance(value, dict | list)]

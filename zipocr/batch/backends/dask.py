@@ -1,12 +1,11 @@
-"""The backend of a Dask cluster: one that is there already, or one of a map's own on this machine.
+"""The backend for a Dask cluster: an existing one, or a temporary one on this machine.
 
-Below every thread of a Dask worker stands a process of ours, in which tasks are done by the very
-code of the backend of processes. So a step that hangs, dies or needs too much memory costs here
-what it costs there, and never the Dask worker, which others may share. What passes through
-scheduler and workers are bytes that they do not look into.
+Each thread of a Dask worker has a child process that does the tasks, with the code of the process
+backend. So a step that hangs, dies or needs too much memory costs what it costs there, and never
+the Dask worker, which others may share. Scheduler and workers only pass on opaque bytes.
 
-Dask runs whatever its scheduler is sent: all who can reach a cluster without TLS can run programs
-on it.
+Dask runs any code sent to its scheduler: without TLS, anyone who can reach the cluster can run
+programs on it.
 """
 
 import gc
@@ -33,17 +32,16 @@ from zipocr.batch.backends import Loss, LossKind, StepT, TaskT, Work, usable_cor
 from zipocr.batch.backends.processes import DEFAULT_TIMEOUT, ProcessBackend, interrupts_held_back
 from zipocr.errors import BackendError
 
-# Tasks that are sent together, and such shards under way for each thread of the cluster: as many as
-# a process has under way elsewhere.
+# Tasks per shard, and shards in flight per thread of the cluster: together as many tasks as a
+# worker process has in flight.
 SHARD = 16
 SHARDS_UNDER_WAY = 6
 CONNECT_SECONDS = 10.0
-# How long a cluster may be without a worker.
+# Seconds that a cluster may be without a worker.
 WORKERS_SECONDS = 60.0
-# How often it is asked how many there are.
+# Seconds between checks of the number of workers.
 ASK_SECONDS = 2.0
-# A process below a Dask worker that has had nothing to do for so long is ended: its map may have
-# been killed.
+# Idle seconds after which a child process ends, since its map may have been killed.
 IDLE_SECONDS = 30.0
 _KILLS = "it ended one Dask worker after the other, perhaps for want of memory"
 _FOREIGN = (
@@ -55,9 +53,9 @@ _FOREIGN = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
-    """What all shards of a map have in common.
+    """The properties shared by all shards of a map.
 
-    ``start`` and ``check`` are pickled, and relative paths are meant from ``folder``.
+    ``start`` and ``check`` are pickled; relative paths are relative to ``folder``.
     """
 
     number: str
@@ -71,10 +69,10 @@ class _Job:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Shard(Generic[TaskT, StepT]):
-    """Tasks on their way together, and what became of them as soon as that has arrived.
+    """A group of tasks in flight, and their results once they have arrived.
 
-    ``workers`` are the only ones that may do them, None stands for any; ``moved`` says that others
-    were lost with it before, ``given_up`` that it was lost once more.
+    Only ``workers`` may do them, or any if None. ``moved``: workers were lost with this shard
+    before; ``given_up``: it was lost once more.
     """
 
     tasks: Sequence[TaskT]
@@ -87,44 +85,44 @@ class _Shard(Generic[TaskT, StepT]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Refusal:
-    """What comes from a worker that is another installation than this one, instead of results."""
+    """The answer of a worker with a different installation, instead of results."""
 
     address: str
     why: str
 
 
 class _StrangerError(BackendError):
-    """A process of another installation than that of the map; the message says what differs."""
+    """Raised for a process with a different installation; the message says what differs."""
 
 
 def _as_it_is() -> str:
-    """Take every worker as it is."""
+    """Accept every worker."""
     return ""
 
 
 def _unheard(_: str) -> None:
-    """Say nothing."""
+    """Ignore a message."""
 
 
 class DaskBackend:
-    """Works in the processes of a Dask cluster.
+    """Backend that works in processes of a Dask cluster.
 
     Parameters
     ----------
     scheduler : str, optional
-        Where the cluster's scheduler is, like ``tcp://host:8786``; None starts a cluster on this
-        machine that lives as long as a map.
+        Address of the scheduler, like ``tcp://host:8786``; None starts a cluster on this machine
+        for the duration of a map.
     jobs : int
-        Number of workers of a cluster of its own; 0 is one per usable core.
+        Number of workers of a temporary cluster; 0 is one per usable core.
     timeout : float
         Seconds after which a step counts as hanging.
     max_memory : int, optional
-        Bytes of memory that a process which works may take.
+        Memory limit of a child process in bytes.
     check : callable
-        Called in each process before its first task; must be picklable. It gives what makes results
-        of this process differ from those of others, in words: then its worker gets no task.
+        Called in each process before its first task; must be picklable. Returns a description if
+        results of this process would differ from those of others: its worker then gets no task.
     tell : callable
-        Told of each worker that gets no task, in a sentence.
+        Called with a sentence for each worker that gets no task.
     """
 
     def __init__(
@@ -156,15 +154,13 @@ class DaskBackend:
         Parameters
         ----------
         start : callable
-            Called once in each process that works; must be picklable. What it raises is raised
-            here.
+            Called once in each worker process; must be picklable. Its exceptions are raised here.
         tasks : iterable
-            What to work on, picklable. At most ``SHARD * SHARDS_UNDER_WAY`` for each thread of the
-            cluster are taken before the results of the first are out.
+            The tasks, picklable. At most ``SHARD * SHARDS_UNDER_WAY`` per thread of the cluster are
+            consumed ahead of the results.
         lost : callable
-            Makes the result of a step whose process hung or died. The loss of a Dask worker costs
-            nothing, unless the same task ends one after the other: that is given up as soon as Dask
-            has seen enough of it.
+            Makes the result of a step whose process hung or died. Losing a Dask worker costs
+            nothing, unless the same task kills several workers: it is given up when Dask gives up.
 
         Yields
         ------
@@ -174,8 +170,8 @@ class DaskBackend:
         Raises
         ------
         BackendError
-            If the scheduler cannot be reached or is lost, or has no workers, or none that is the
-            same installation as this one.
+            If the scheduler cannot be reached or is lost, or has no worker with the same
+            installation.
         """
         coming = iter(tasks)
         for first in coming:
@@ -200,8 +196,8 @@ class DaskBackend:
             address = self.scheduler or stack.enter_context(self._own_cluster()).scheduler_address
             client = _connect(address)
             if isinstance(client, str):
-                # What the attempt left would close itself in the thread of a later client, which
-                # both would wait for.
+                # Otherwise the failed client would be closed in the thread of a later one, and both
+                # would deadlock.
                 gc.collect()
                 raise BackendError(client)
             with client:
@@ -209,11 +205,11 @@ class DaskBackend:
 
     @contextmanager
     def _own_cluster(self) -> Iterator["distributed.LocalCluster"]:
-        """A cluster that nobody else can reach, and that leaves Ctrl-C to this process.
+        """Start a private cluster that leaves Ctrl-C to this process.
 
-        Also workers that it starts later inherit that.
+        Workers that it starts later inherit that.
         """
-        # Where this has to start first, Python lets interrupts through again.
+        # If this has to start first, Python lets interrupts through again.
         resource_tracker.ensure_running()
         with interrupts_held_back():
             cluster = distributed.LocalCluster(
@@ -229,9 +225,9 @@ class DaskBackend:
 
 
 def _connect(address: str) -> "distributed.Client | str":
-    """Connect to a scheduler, or say why that cannot be.
+    """Connect to a scheduler, or return why that failed.
 
-    An exception would keep the half-made client alive.
+    An exception would keep the incomplete client alive.
     """
     try:
         return distributed.Client(
@@ -246,7 +242,7 @@ def _connect(address: str) -> "distributed.Client | str":
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Map(Generic[TaskT, StepT]):
-    """One map: keeps a bounded number of shards under way and gives their results in order."""
+    """A running map: keeps a bounded number of shards in flight, yields their results in order."""
 
     client: "distributed.Client"
     job: _Job
@@ -260,7 +256,7 @@ class _Map(Generic[TaskT, StepT]):
 
     def run(self, tasks: Iterator[TaskT]) -> Iterator[list[StepT]]:
         """Do all tasks."""
-        # As the result of a task it is made again wherever it is lost.
+        # As the result of a task, it is recomputed if it is lost.
         self.job_there = self.client.submit(
             _same, self.job, key=f"zipocr-{self.job.number}", pure=False
         )
@@ -293,8 +289,8 @@ class _Map(Generic[TaskT, StepT]):
         key = f"zipocr-{self.job.number}-{uuid4().hex}"
         if workers is None:
             return self.client.submit(do_shard, self.job_there, sealed, key=key, pure=False)
-        # Where all of them are lost, results included, Dask would wait for these very workers: a
-        # stranger that is asked instead says so at once.
+        # If all of them are lost, results included, Dask would wait for exactly these workers; any
+        # other worker refuses at once.
         return self.client.submit(
             do_shard,
             self.job_there,
@@ -306,12 +302,12 @@ class _Map(Generic[TaskT, StepT]):
         )
 
     def _send_on(self, shard: _Shard[TaskT, StepT]) -> None:
-        """Give a shard to other workers."""
+        """Resubmit a shard to other workers."""
         shard.workers = self._choose()
         shard.future = self._send(shard.tasks, shard.workers)
 
     def _choose(self) -> frozenset[str] | None:
-        """Name the workers that may do a shard: any, as long as no stranger is known."""
+        """Return the workers that may do a shard: any, until one has refused."""
         if self.strangers and not self._friends():
             self._ask()
         return self._friends() if self.strangers else None
@@ -320,7 +316,7 @@ class _Map(Generic[TaskT, StepT]):
         return frozenset(self.client.nthreads()) - self.strangers.keys()
 
     def _ask(self) -> None:
-        """Ask how many threads the cluster has for this work; without any, wait for some."""
+        """Count the cluster's threads for this work; wait if there are none."""
         until = monotonic() + WORKERS_SECONDS
         while not (threads := self._count_threads()):
             if monotonic() > until:
@@ -334,7 +330,7 @@ class _Map(Generic[TaskT, StepT]):
         return sum(count for address, count in counts if address not in self.strangers)
 
     def _no_workers(self) -> str:
-        """Say that there is no worker for this work."""
+        """Make the error for a cluster without usable workers."""
         where = self.client.scheduler_info()["address"]
         waited = f"The Dask scheduler {where} has had no workers for {WORKERS_SECONDS:g} s"
         if not self.strangers:
@@ -343,19 +339,19 @@ class _Map(Generic[TaskT, StepT]):
         return f"{waited} that can do this work ({told}). {_FOREIGN}"
 
     def _await(self, shard: _Shard[TaskT, StepT]) -> None:
-        """Wait for a shard, as long as there are workers."""
+        """Wait for a shard while there are workers."""
         while not (shard.given_up or shard.future.done()):
             try:
                 shard.future.exception(timeout=ASK_SECONDS)
             except TimeoutError:
                 self._ask()
                 if shard.workers is not None and not shard.workers & self._friends():
-                    # Dask would wait for these very workers to come back.
+                    # Dask would wait for exactly these workers to return.
                     shard.given_up, shard.moved = shard.moved, True
                     self._send_on(shard)
 
     def _gather(self, shards: Iterable[_Shard[TaskT, StepT]]) -> None:
-        """Bring the results of shards that went well here, all in one go; send others on."""
+        """Fetch the results of all finished shards at once; resubmit refused ones."""
         fine = [
             shard for shard in shards if shard.results is None and shard.future.status == "finished"
         ]
@@ -368,7 +364,7 @@ class _Map(Generic[TaskT, StepT]):
                 shard.results = [self._opened(task, steps) for task, steps in pairs]
 
     def _pass_on(self, shard: _Shard[TaskT, StepT], refusal: _Refusal) -> None:
-        """Give a shard to others than the worker that has refused it."""
+        """Resubmit a shard to workers other than the one that refused it."""
         if refusal.address not in self.strangers:
             self.strangers[refusal.address] = refusal.why
             self.tell(f"The Dask worker {refusal.address} gets no work: {refusal.why}. {_FOREIGN}")
@@ -381,9 +377,9 @@ class _Map(Generic[TaskT, StepT]):
         ]
 
     def _look_into(self, shard: _Shard[TaskT, StepT]) -> None:
-        """Raise what went wrong, or find the task that ends Dask workers.
+        """Raise a shard's error, or find the task that kills Dask workers.
 
-        Each is done alone, so that no other is charged with it.
+        Each task is done alone, so that no other is blamed.
         """
         if not _killed_workers(shard):
             return
@@ -403,9 +399,9 @@ class _Map(Generic[TaskT, StepT]):
 
 
 def _killed_workers(shard: _Shard[Any, Any]) -> bool:
-    """Tell whether Dask has given a shard up, since workers died of it.
+    """Return whether Dask has given up a shard because workers died of it.
 
-    Raise what else went wrong.
+    Any other error is raised.
     """
     if shard.given_up:
         return True
@@ -419,7 +415,7 @@ def _killed_workers(shard: _Shard[Any, Any]) -> bool:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Tell of a cluster that is lost, or is of another installation, in words."""
+    """Translate errors about a lost or different cluster into a `BackendError`."""
     try:
         yield
     except (CancelledError, CommClosedError, OSError) as error:
@@ -439,12 +435,12 @@ def _same(job: _Job) -> _Job:
     return job
 
 
-# What runs on the workers of the cluster.
+# The following runs on the workers of the cluster.
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _ThreadWorker:
-    """A child process of this Dask worker, which works for one of its threads, and its map."""
+    """A child process for one thread of this Dask worker, and the job it was started for."""
 
     number: str
     backend: ProcessBackend
@@ -452,7 +448,7 @@ class _ThreadWorker:
     idle: threading.Timer | None = None
 
     def work(self, start: "_Start", tasks: Sequence[bytes]) -> list[list[bytes | Loss]]:
-        """Do tasks; the process stays for the next ones, but not for ever."""
+        """Do tasks; the process is kept for the next ones, until it has been idle for long."""
         with self.lock:
             if self.idle:
                 self.idle.cancel()
@@ -463,7 +459,7 @@ class _ThreadWorker:
         return results
 
     def rest(self) -> None:
-        """End the process, unless it is at work again; the next task will start another."""
+        """End the process unless it is busy again; the next task will start another."""
         if self.lock.acquire(blocking=False):
             self.backend.__exit__()
             self.backend.__enter__()
@@ -471,17 +467,16 @@ class _ThreadWorker:
 
 
 _OWN = threading.local()
-"""Where each thread of this Dask worker has its hand."""
+"""The child process of each thread of this Dask worker."""
 
 
 def do_shard(job: _Job, tasks: Sequence[bytes]) -> list[list[bytes | Loss]] | _Refusal:
-    """Do pickled tasks in the process of this thread.
+    """Do pickled tasks in the child process of this thread.
 
     Returns
     -------
     list or _Refusal
-        For each task its pickled results, and what became of lost ones; or why this worker is none
-        for this job.
+        For each task its pickled results and losses; or why this worker cannot do this job.
     """
     try:
         return _own_hand(job).work(_Start(job=job), tasks)
@@ -490,8 +485,8 @@ def do_shard(job: _Job, tasks: Sequence[bytes]) -> list[list[bytes | Loss]] | _R
 
 
 def _own_hand(job: _Job) -> _ThreadWorker:
-    # Dask's nannies make workers daemons, which Python allows no children; ours end with their
-    # parent however it ends.
+    # Dask's nannies make workers daemons, for which Python forbids children. These children end
+    # with their parent in any case.
     current_process().daemon = False
     hand: _ThreadWorker | None = getattr(_OWN, "hand", None)
     if hand is None or hand.number != job.number:
@@ -511,12 +506,12 @@ def _loss(_task: bytes, _step: int, loss: Loss) -> bytes | Loss:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Start:
-    """Makes the work of a job, where relative paths lead where they lead at home."""
+    """Factory for a job's work, which resolves relative paths as the client does."""
 
     job: _Job
 
     def __call__(self) -> Work[bytes, bytes | Loss]:
-        """Begin in the folder of the map, if there is one of that name here."""
+        """Start in the folder of the map, if it exists here."""
         with suppress(OSError):
             os.chdir(self.job.folder)
         if why := self._strangeness():
@@ -534,22 +529,22 @@ class _Start:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _PickledWork:
-    """Does pickled tasks and pickles their results."""
+    """Work on pickled tasks that pickles their results."""
 
     work: Work[Any, Any]
 
     @property
     def at_once(self) -> int:
-        """As many as of the work inside."""
+        """The same as for the inner work."""
         return self.work.at_once
 
     def steps(
         self, task: bytes, *, first: int, begin: Callable[[], None]
     ) -> Iterator[bytes | Loss]:
-        """As those of the work inside."""
+        """Do the same as the inner work."""
         yield from map(pickle.dumps, self.work.steps(pickle.loads(task), first=first, begin=begin))
 
     def together(self, tasks: Sequence[bytes]) -> Iterator[Sequence[tuple[int, bytes | Loss]]]:
-        """As those of the work inside."""
+        """Do the same as the inner work."""
         for some in self.work.together([pickle.loads(task) for task in tasks]):
             yield [(place, pickle.dumps(result)) for place, result in some]

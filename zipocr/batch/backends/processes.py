@@ -1,9 +1,9 @@
-"""The backend of several processes on this machine, of which any may hang or die.
+"""The backend for several processes on this machine, any of which may hang or die.
 
-A worker process sends each result as soon as it has it, and marks in shared memory what it has
-begun, so that it is known what a lost worker was at. Where it was at several tasks together they
-are done anew, one by one, and then it is. Pools of other libraries know at best the task: a scan of
-a hundred pages would be lost for one of them.
+A worker process sends each result as soon as it has it, and records in shared memory what it has
+begun, so that the step at which a worker was lost is known. If it was doing several tasks together,
+they are redone one by one to find out. Pools of other libraries know at best the task: a scan of a
+hundred pages would be lost with one of them.
 """
 
 import atexit
@@ -26,29 +26,28 @@ from zipocr.errors import BackendError
 
 DEFAULT_TIMEOUT = 60.0
 DEFAULT_MAX_MEMORY = 2 << 30
-# Tasks that a worker holds, those at work included: enough that none ever waits for this process;
-# and fewer when there are no more than these left for each of several, so that all end together.
+# Tasks queued per worker, including the current ones, so that none waits for this process; fewer
+# near the end, so that workers finish together.
 PREFETCH, PREFETCH_LAST = 32, 3
-# Bytes of tasks that may lie before a worker. Of more than a pipe takes, on some systems 8 kB, both
-# its ends could wait for ever.
+# Maximum size of a worker's queue in bytes. Beyond the capacity of a pipe, 8 kB on some systems,
+# both ends could deadlock.
 MAX_SENT = 6_000
-# Tasks under way for each worker. Those behind one that hangs are finished meanwhile, but for those
-# that its worker holds.
+# Tasks in flight per worker: while one hangs, those behind it are finished by other workers.
 MAX_IN_FLIGHT = 96
 STARTS = 3
 START_SECONDS = 120.0
 GRACE_SECONDS = 1.0
-# It is noted that this process runs once in a second at least, and this often within a timeout.
+# The clock is read at least once a second, and this often within a timeout.
 TICK_SECONDS, TICKS = 1.0, 10
 _FOREVER = float("inf")
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Clock:
-    """Counts the seconds for which this process runs, and none while it is stopped, as by Ctrl-Z.
+    """A clock that stops while this process is stopped, as by Ctrl-Z.
 
-    Its workers are stopped then, too. It has to be read once in ``tick`` seconds; of a longer while
-    no more than that counts.
+    The workers are stopped then, too. It must be read every ``tick`` seconds; longer intervals
+    count as that.
     """
 
     tick: float
@@ -56,7 +55,7 @@ class _Clock:
     seen: float = field(default_factory=time.monotonic)
 
     def now(self) -> float:
-        """Seconds since it was made."""
+        """Return the seconds since it was created."""
         seen = time.monotonic()
         self.passed += min(seen - self.seen, self.tick)
         self.seen = seen
@@ -65,11 +64,10 @@ class _Clock:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Job(Generic[TaskT, StepT]):
-    """A task on its way, and the results it has so far.
+    """A task in flight, and its results so far.
 
-    ``alone`` says that it is not to be done together with others, after a worker was lost that held
-    it; ``retried`` that it was lost once already when it was alone, before its next step had begun.
-    ``size`` is that of its last message, in bytes.
+    ``alone``: must not be done together with others, since a worker was lost with it. ``retried``:
+    was lost once while alone, before its next step began. ``size``: of its last message, in bytes.
     """
 
     task: TaskT
@@ -82,9 +80,9 @@ class _Job(Generic[TaskT, StepT]):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Worker(Generic[TaskT, StepT]):
-    """A worker process, the jobs it holds, and when it was last heard of.
+    """A worker process, its jobs, and when it was last heard from.
 
-    ``ended`` and ``steps`` are how many errands and steps of it were heard of.
+    ``ended`` and ``steps`` count the jobs and steps reported so far.
     """
 
     process: SpawnProcess
@@ -96,24 +94,23 @@ class _Worker(Generic[TaskT, StepT]):
     ended: int = 0
     steps: int = 0
     killed: bool = False
-    # How many errands it had ended, and steps it had told of, when it was killed for taking too
-    # long.
+    # The counts of ended jobs and steps when it was killed for taking too long.
     overdue: tuple[int, int] | None = None
 
     @property
     def load(self) -> int:
-        """Bytes of the tasks that it holds."""
+        """The size of its tasks in bytes."""
         return sum(errand.size for errand in self.errands)
 
     def waits_since(self) -> float:
-        """Since when it is at one thing.
+        """The time since which it has been at the same step.
 
-        The end of days where it has nothing to do, or is to end anyway.
+        Infinity if it has nothing to do or is being ended.
         """
         return self.heard if not self.killed and (self.errands or not self.ready) else _FOREVER
 
     def take(self, errand: _Job[TaskT, StepT], now: float) -> bytes:
-        """Let it hold one more errand; what to send it."""
+        """Assign one more job; return the message to send."""
         if not self.errands:
             self.heard = now
         self.errands.append(errand)
@@ -122,7 +119,7 @@ class _Worker(Generic[TaskT, StepT]):
         return message
 
     def end_errands(self, ended: int) -> None:
-        """Note that it has ended so many errands in all."""
+        """Record the total number of jobs that it has ended."""
         while self.ended < ended:
             self.errands.popleft().done = True
             self.ended += 1
@@ -131,8 +128,8 @@ class _Worker(Generic[TaskT, StepT]):
 class ProcessBackend:
     """Run work in ``jobs`` spawned processes: OpenCV can hang after a fork.
 
-    The processes live as long as a map; within a ``with`` block as long as that, from map to map
-    with the same ``start``.
+    The processes live as long as a map, or in a ``with`` block from map to map with the same
+    ``start``.
 
     Parameters
     ----------
@@ -141,7 +138,7 @@ class ProcessBackend:
     timeout : float
         Seconds after which a step counts as hanging: its process is killed.
     max_memory : int, optional
-        Bytes of memory that a process may take.
+        Memory limit of a process in bytes.
     """
 
     def __init__(
@@ -155,12 +152,12 @@ class ProcessBackend:
         self._clock = _Clock(tick=min(TICK_SECONDS, timeout / TICKS))
 
     def __enter__(self) -> Self:
-        """Keep the processes from now on."""
+        """Keep the processes from map to map."""
         self._keeps = True
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End them."""
+        """End the processes."""
         self._keeps = False
         self._dismiss()
 
@@ -176,14 +173,14 @@ class ProcessBackend:
         Parameters
         ----------
         start : callable
-            Called once in each process; must be picklable. What it raises is raised here.
+            Called once in each process; must be picklable. Its exceptions are raised here.
         tasks : iterable
-            What to work on, picklable. At most ``MAX_IN_FLIGHT`` for each process are taken before
-            the results of the first are out.
+            The tasks, picklable. At most ``MAX_IN_FLIGHT`` per process are consumed ahead of the
+            results.
         lost : callable
-            Makes the result of a step whose process hung or died. What was done together with
-            others is done anew, alone. A loss before a step has begun is tried once more; then it
-            costs one result and ends its task, since nobody knows what would follow.
+            Makes the result of a step whose process hung or died. Tasks done together are redone
+            alone. A loss before a step has begun is retried once; then it costs one result and ends
+            its task, since what follows is unknown.
 
         Yields
         ------
@@ -211,9 +208,9 @@ class ProcessBackend:
             self._dismiss()
 
     def _launch(self, start: bytes) -> _Worker[Any, Any]:
-        """Start a worker that ends with this process, however that ends."""
+        """Start a worker that ends with this process, even if that is killed."""
         if not self._workers:
-            # Where a map is still open when Python exits: multiprocessing would ask its children to
+            # If a map is still open when Python exits, multiprocessing would ask the children to
             # end, which they leave to this process.
             atexit.register(self._dismiss)
         context = multiprocessing.get_context("spawn")
@@ -236,7 +233,7 @@ class ProcessBackend:
         return _Worker(process=process, connection=ours, marks=marks, heard=self._clock.now())
 
     def _dismiss(self) -> None:
-        """End all workers: those between two steps by themselves, the others by force."""
+        """End all workers: idle ones gracefully, the others by force."""
         atexit.unregister(self._dismiss)
         for worker in self._workers:
             worker.connection.close()
@@ -250,7 +247,7 @@ class ProcessBackend:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Scheduler(Generic[TaskT, StepT]):
-    """One map: hands out errands, hears of results, and replaces workers that are lost."""
+    """A running map: deals out jobs, collects results, and replaces lost workers."""
 
     workers: list[_Worker[TaskT, StepT]]
     launch: Callable[[], _Worker[TaskT, StepT]]
@@ -261,7 +258,7 @@ class _Scheduler(Generic[TaskT, StepT]):
     failed_starts: int = 0
 
     def run(self, tasks: Iterator[TaskT], *, jobs: int) -> Iterator[list[StepT]]:
-        """Keep a bounded number of errands under way and give their results in order."""
+        """Keep a bounded number of jobs in flight, and yield their results in order."""
         under_way: deque[_Job[TaskT, StepT]] = deque()
         while True:
             for task in islice(tasks, jobs * MAX_IN_FLIGHT - len(under_way)):
@@ -276,7 +273,7 @@ class _Scheduler(Generic[TaskT, StepT]):
                 yield under_way.popleft().results
 
     def _hand_out(self, jobs: int) -> None:
-        """Deal jobs to all workers in turn, so that each has as many."""
+        """Deal jobs to all workers in turn, so that each has equally many."""
         while len(self.workers) < jobs and len(self.waiting) > sum(
             not worker.errands for worker in self.workers
         ):
@@ -290,13 +287,13 @@ class _Scheduler(Generic[TaskT, StepT]):
                 if self.waiting and len(worker.errands) == held and worker.load < MAX_SENT:
                     message.append(worker.take(self.waiting.popleft(), now))
         for worker, message in zip(self.workers, messages, strict=True):
-            # One that has just died is noticed when it is listened to; the errands come back then.
+            # A worker that has just died is noticed on reading from it; its jobs come back then.
             with suppress(OSError):
                 if message:
                     worker.connection.send_bytes(b"".join(message))
 
     def _listen(self) -> None:
-        """Wait for words of the workers, for one to be overdue, or for the clock to be read."""
+        """Wait for messages of the workers, for one to be overdue, or for the next clock tick."""
         now = self.clock.now()
         due = min(worker.waits_since() + self._allowed(worker) for worker in self.workers)
         longest = min(max(0.0, due - now), self.clock.tick)
@@ -306,18 +303,18 @@ class _Scheduler(Generic[TaskT, StepT]):
             if worker.connection in speaking:
                 self._drain(worker)
             elif now >= worker.waits_since() + self._allowed(worker):
-                # What it still said will be heard, and then its end.
+                # Its last messages are read first, then its end.
                 worker.process.kill()
                 worker.killed = True
                 if worker.ready:
                     worker.overdue = worker.marks.ended, worker.steps
 
     def _allowed(self, worker: _Worker[TaskT, StepT]) -> float:
-        """Give the seconds that a worker may be at one thing."""
+        """Return the seconds that a worker may take for one step."""
         return self.timeout if worker.ready else max(self.timeout, START_SECONDS)
 
     def _drain(self, worker: _Worker[TaskT, StepT]) -> None:
-        """Hear all that a worker has said."""
+        """Read all messages of a worker."""
         speaks = True
         while speaks:
             try:
@@ -326,8 +323,7 @@ class _Scheduler(Generic[TaskT, StepT]):
                 self._reap(worker)
                 return
             self._hear(worker, *words)
-            # `poll` fails on Windows where the other end is gone; this says that there is something
-            # to hear.
+            # `poll` fails on Windows if the other end is gone; reading then reports it.
             speaks = bool(wait([worker.connection], 0))
 
     def _hear(
@@ -349,7 +345,7 @@ class _Scheduler(Generic[TaskT, StepT]):
                     worker.errands[0].retried = False
 
     def _reap(self, worker: _Worker[TaskT, StepT]) -> None:
-        """Settle what a worker was at and take back what it has not done."""
+        """Handle the loss of a worker: settle its current step, take back its other jobs."""
         self.workers.remove(worker)
         worker.connection.close()
         worker.process.join()
@@ -372,10 +368,10 @@ class _Scheduler(Generic[TaskT, StepT]):
             raise BackendError(message)
 
     def _blame(self, worker: _Worker[TaskT, StepT], errand: _Job[TaskT, StepT]) -> None:
-        """Charge the step that the worker was at, if it is to blame for the worker's end."""
+        """Record the loss of the worker's current step, if that step is to blame."""
         begun = worker.marks.begun > worker.steps
         if not begun and not errand.alone:
-            # Perhaps all its steps were done already, and another task's were at work.
+            # Perhaps all its steps were done already, and the worker was at another task.
             errand.results.clear()
             return
         if worker.overdue and worker.overdue != (worker.ended, worker.steps):
@@ -404,7 +400,7 @@ def _loss(process: SpawnProcess) -> Loss:
 
 
 def _end(process: SpawnProcess) -> str:
-    """Say how a process ended."""
+    """Describe how a process ended."""
     code = process.exitcode or 0
     try:
         return f"was ended by {signal.Signals(-code).name}"
@@ -414,9 +410,9 @@ def _end(process: SpawnProcess) -> str:
 
 @contextmanager
 def interrupts_held_back() -> Iterator[None]:
-    """Processes started inside never see Ctrl-C.
+    """Keep Ctrl-C from processes started in the block.
 
-    The terminal sends it to all, but one alone should answer.
+    The terminal sends it to all processes, but only this one should handle it.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield

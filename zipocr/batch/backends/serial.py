@@ -1,4 +1,4 @@
-"""The backend without processes: one task after the other, right here."""
+"""The backend without worker processes."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -6,9 +6,9 @@ from zipocr.batch.backends import Loss, StepT, TaskT, Work
 
 
 class SerialBackend:
-    """Works in the calling process.
+    """Backend that works in the calling process.
 
-    A step that hangs or kills the process is not survived, so that nothing is ever ``lost``.
+    A step that hangs or crashes takes the process with it, so ``lost`` is never called.
     """
 
     def map(
@@ -25,7 +25,7 @@ class SerialBackend:
         start : callable
             Called once, at the first task.
         tasks : iterable
-            What to work on.
+            The tasks.
         lost : callable
             Never called.
 
@@ -41,4 +41,4 @@ class SerialBackend:
 
 
 def _ignore() -> None:
-    """Nobody waits for steps here."""
+    """Ignore the beginning of a step."""

@@ -1,4 +1,4 @@
-"""What runs in a worker process."""
+"""The main loop of a worker process."""
 
 import ctypes
 import io
@@ -22,18 +22,17 @@ from zipocr.errors import BackendError, ZipocrError
 NO_MEMORY = 77
 """Exit status of a worker that ran out of memory."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-"""Environment of a worker: NumPy's threads would cost as much as the rest of its start."""
+"""Environment of a worker: starting NumPy's threads would double its start-up time."""
 
 _PR_SET_PDEATHSIG = 1
-# The parent wants nothing more.
+# The parent has closed the connection.
 _HUNG_UP = (EOFError, BrokenPipeError, ConnectionResetError)
 
 
 class Message(Enum):
-    """What a worker can say; FAILED comes with the error, and ENDED tells only how many tasks are.
+    """The messages of a worker; FAILED carries the error, ENDED only the number of ended tasks.
 
-    STEPS comes with some results, each after the place of its task among those at work: as many as
-    that are ended besides.
+    STEPS carries (task index, result) pairs; all tasks before an index are finished.
     """
 
     READY = auto()
@@ -43,10 +42,10 @@ class Message(Enum):
 
 
 class Progress(ctypes.Structure):
-    """The place of a worker in its work, in memory that outlives it.
+    """The progress of a worker, in shared memory that outlives it.
 
-    ``ended`` is how many tasks it has ended, ``begun`` how many steps it has begun; a step that
-    never began, or one of tasks that are done together, counts once it has a result.
+    ``ended`` counts ended tasks, ``begun`` begun steps. A step that never began, or one of tasks
+    done together, counts once it has a result.
     """
 
     _fields_ = (("ended", ctypes.c_uint64), ("begun", ctypes.c_uint64))
@@ -57,19 +56,19 @@ class Progress(ctypes.Structure):
 def serve(
     connection: Connection, marks: Progress, start: bytes, max_memory: int | None
 ) -> NoReturn:
-    """Work until the other end of the connection closes.
+    """Process tasks until the other end of the connection closes.
 
     Parameters
     ----------
     connection : Connection
-        Tasks come in as ``(task, first step, whether it is done alone)``, each pickled, one or more
-        in a message; messages go out as ``(message, value, tasks ended before)``.
+        Receives tasks as pickled ``(task, first step, whether to do it alone)``, one or more per
+        message; sends ``(message, value, tasks ended before)``.
     marks : Marks
-        Shared with the parent, which looks at them when this process is no more.
+        Shared with the parent, which reads it if this process dies.
     start : bytes
-        Pickled, so that what it imports counts against the memory and may fail like anything else.
+        Pickled, so that its imports count against the memory limit and their errors are reported.
     max_memory : int or None
-        Bytes of data this process may hold.
+        Memory limit of this process in bytes.
     """
     _live_no_longer_than_the_parent()
     os.environ.update(ONE_THREAD)
@@ -122,14 +121,15 @@ def _do_all(work: Work[Any, Any], connection: Connection, marks: Progress) -> No
             marks.ended = ended + some[-1][0]
             done += len(some)
         marks.ended = ended + len(tasks)
-        # What comes next may hang.
+        # The next step may hang.
         connection.send((Message.ENDED, None, marks.ended))
 
 
 def _coming(connection: Connection, at_once: int) -> Iterator[tuple[list[Any], int]]:
-    """Tasks as they come.
+    """Yield groups of tasks as they arrive.
 
-    Those that are there already together, unless they are to be done alone; and the first step.
+    Tasks that have arrived already are grouped, unless they are to be done alone. Each group comes
+    with its first step.
     """
     lying: deque[tuple[Any, int, bool]] = deque()
     while True:
@@ -157,9 +157,9 @@ def _report(connection: Connection, error: Exception) -> None:
 
 
 def _limit_memory(size: int) -> None:
-    """Limit the data of this process, not its addresses.
+    """Limit the data size of this process, not its address space.
 
-    The libraries' code, some 200 MB shared by all workers, is not a page's fault.
+    The code of libraries is shared by all workers and does not depend on the page.
     """
     try:
         import resource
@@ -175,7 +175,7 @@ def _limit_memory(size: int) -> None:
 
 
 def _live_no_longer_than_the_parent() -> None:
-    """Leave signals to the parent, and end when it ends, even if it was killed."""
+    """Leave signals to the parent, and end when the parent ends, even if it is killed."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -183,7 +183,7 @@ def _live_no_longer_than_the_parent() -> None:
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
     if sys.platform == "linux":
-        # The thread needs the interpreter, which a hanging step may hold on to; this needs nothing.
+        # The thread needs the interpreter lock, which a hanging step may hold; prctl does not.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
