@@ -1,7 +1,7 @@
-"""zipocr reads ZIP codes from scanned envelope crops.
+"""Read ZIP codes from scanned envelope crops.
 
 `read` reads a file or a page, `Reader` reads many, `scan` writes a file of results. Names are
-imported when they are first used.
+imported on first use.
 """
 
 from importlib import import_module

@@ -1,7 +1,6 @@
-"""Where the command ``zipocr`` and ``python -m zipocr`` begin.
+"""Entry point of the command ``zipocr`` and of ``python -m zipocr``.
 
-Processes that are started afresh import what began the program. This is next to nothing; they have
-no use for click.
+Spawned worker processes import this module, so it imports next to nothing.
 """
 
 import os
@@ -20,9 +19,9 @@ def main() -> None:
 
 
 def _occupy_standard_streams() -> None:
-    """Open what was closed at the start.
+    """Open standard streams that were closed when the program started.
 
-    A file of ours would get its number, and with it what is meant for standard error.
+    Otherwise another file would get their number, and with it the messages for standard error.
     """
     while (opened := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         os.set_inheritable(opened, True)
@@ -30,9 +29,9 @@ def _occupy_standard_streams() -> None:
 
 
 def _read_names_as_utf8() -> None:
-    """Begin anew where names of files are not taken for UTF-8.
+    """Restart in UTF-8 mode if file names are not decoded as UTF-8.
 
-    Their rows would differ from those of another locale.
+    Otherwise rows would depend on the locale.
     """
     if sys.getfilesystemencoding() != "utf-8":
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])

@@ -1,7 +1,7 @@
-"""What ``import zipocr`` offers: reading from Python with the promises of the command line.
+"""The Python interface, with the guarantees of the command line.
 
-A page that cannot be opened is a reading with its reason, never an exception. Trouble that concerns
-all pages (a model, a list of ZIP codes, an output) is a `ZipocrError`.
+A page that cannot be opened gives a reading with its reason, never an exception. Errors that
+concern all pages (model, list of ZIP codes, output) raise a `ZipocrError`.
 """
 
 from collections import Counter
@@ -34,36 +34,36 @@ _DEFAULTS = ScanConfig()
 
 
 class Reader:
-    """Reads ZIP codes with one model, as ``zipocr scan`` does.
+    """Reader of ZIP codes with one model, as in ``zipocr scan``.
 
     Parameters
     ----------
     model : str
         Name of a shipped model, ``mail`` or ``digits``, or the path of a model file.
     directory : path or mapping of str to Place, optional
-        Your own list of ZIP codes, which replaces the packaged one.
+        Your own list of ZIP codes instead of the packaged one.
     use_directory : bool
-        Whether a directory takes part.
+        Whether to use a directory.
     max_error : float
-        Share of wrong ZIPs among the accepted, 0 to 1; the model knows the confidence it takes.
+        Maximum error rate among accepted pages, 0 to 1; determines the confidence threshold.
     min_confidence : float, optional
-        Confidence from which a ZIP is accepted, instead of `max_error`.
+        Confidence threshold, instead of `max_error`.
     require_listed : bool
-        Whether only ZIPs of the directory are accepted.
+        Whether to accept only ZIPs in the directory.
     max_pixels : int
         Larger pages are not opened.
 
     Raises
     ------
     ModelError
-        If the model cannot be used, or cannot promise so few errors.
+        If the model cannot be used, or cannot promise the error rate.
     InputError
         If the list of ZIP codes cannot be used.
 
     Notes
     -----
-    The numerical libraries of this process are bound to one thread each: the same page has the same
-    confidence everywhere. `read_files` reads in processes.
+    Limits the numerical libraries of this process to one thread, so that a page has the same
+    confidence everywhere. `read_files` uses several processes.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Reader:
         self._files = start_reading(self._settings)
 
     def read(self, source: str | Path | GrayImage) -> list[Reading]:
-        """Read an image: one reading for each of its pages.
+        """Read an image: one reading per page.
 
         Parameters
         ----------
@@ -100,14 +100,14 @@ class Reader:
         Returns
         -------
         list of Reading
-            One or more; a page that is an array is called ``""``.
+            One or more; the name of an array is ``""``.
         """
         if isinstance(source, (str, Path)):
             return list(self._files(ImageFile(place=str(source), name=str(source))).rows)
         return self.read_many([source])
 
     def read_many(self, pages: Iterable[GrayImage]) -> list[Reading]:
-        """Read pages, (H, W) uint8 each, in one go, which is faster than one by one."""
+        """Read pages, (H, W) uint8 each, together, which is faster than one by one."""
         upright = [normalize_polarity(_checked(page)) for page in pages]
         return [
             to_row(
@@ -123,23 +123,22 @@ class Reader:
     def read_files(
         self, paths: Iterable[str | Path], *, jobs: int = 0, timeout: float | None = None
     ) -> Iterator[Reading]:
-        """Read files and folders in processes, as ``zipocr scan`` does.
+        """Read files and folders in several processes, as ``zipocr scan`` does.
 
         Parameters
         ----------
         paths : iterable of path
             Folders are searched for images.
         jobs : int
-            Processes; 0 is one per core. Under ``spawn`` a script needs the guard
+            Number of processes; 0 is one per core. A script needs the guard
             ``if __name__ == "__main__":``.
         timeout : float, optional
-            Seconds that a page may take; the default is 60.
+            Time limit per page in seconds; default: 60.
 
         Yields
         ------
         Reading
-            One or more for each file, in the order of the input, with the names and values that
-            ``zipocr scan`` writes.
+            One or more per file, in input order, with the values that ``zipocr scan`` writes.
         """
         files = list_inputs([Path(path) for path in paths]).files
         backend = choose_local(files, len(files), jobs=jobs, timeout=timeout)
@@ -148,14 +147,14 @@ class Reader:
                 yield from result.rows
 
     def trace(self, page: GrayImage) -> Trace:
-        """Read a page, (H, W) uint8, and keep everything that was seen on it."""
+        """Read a page, (H, W) uint8, and return all intermediate results."""
         return self._files.reader.trace(normalize_polarity(_checked(page)))
 
 
 def read(source: str | Path | GrayImage, *, model: str = _DEFAULTS.model) -> list[Reading]:
-    """Read an image with a shipped model: one reading for each page.
+    """Read an image with a shipped model: one reading per page.
 
-    `Reader` keeps its model, and has all options.
+    `Reader` keeps its model loaded, and has all options.
 
     Parameters
     ----------
@@ -187,20 +186,20 @@ def scan(
     ----------
     paths : sequence of path
     output : path
-        The file of results, whose ending tells its format. It appears when it is complete.
+        The file of results; its ending chooses the format. It appears when it is complete.
     model, directory, max_error
         As for `Reader`.
     jobs : int
-        Processes; 0 is one per core.
+        Number of processes; 0 is one per core.
     resume : bool
-        Go on with a run that did not end.
+        Continue an interrupted run.
     force : bool
-        Replace an output that is there.
+        Replace an existing output.
 
     Returns
     -------
     dict of str to int
-        How many pages are ``read``, to ``review``, ``unread``, and how many ``failed`` to open.
+        Number of pages that are ``read``, to ``review``, ``unread`` or ``failed`` to open.
 
     Raises
     ------
@@ -243,7 +242,7 @@ def load_results(path: str | Path) -> list[Reading]:
     Raises
     ------
     InputError
-        If the file is no such file, or a line of it is damaged.
+        If it is not a results file, or damaged.
     """
     return list(read_results(Path(path)))
 
@@ -270,7 +269,7 @@ def evaluate(
     Raises
     ------
     InputError
-        If results and labels do not belong together.
+        If results and labels do not match.
     """
     rows = load_results(results) if isinstance(results, (str, Path)) else list(results)
     truths = read_labels(Path(labels))
@@ -281,7 +280,7 @@ def evaluate(
 
 
 def draw(trace: Trace, *, title: str = "") -> np.typing.NDArray[np.uint8]:
-    """Draw everything that a reading saw on one sheet: (H, W, 3) uint8, BGR."""
+    """Draw all steps of a reading on one sheet: (H, W, 3) uint8, BGR."""
     return draw_sheet(trace, title=title)
 
 
@@ -295,7 +294,7 @@ def _checked(page: GrayImage) -> GrayImage:
 def _listed(
     directory: str | Path | Mapping[str, Place] | None,
 ) -> Mapping[str, Place] | None:
-    """Read a list of ZIP codes here and now, if it is a file."""
+    """Read a list of ZIP codes if it is a file."""
     if directory is None or isinstance(directory, Mapping):
         return directory
     return read_directory(Path(directory))

@@ -1,75 +1,74 @@
-"""Defaults, each in one place: the options of the commands read theirs from here."""
+"""Defaults of all options."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 BACKENDS = ("auto", "serial", "processes", "dask")
-"""What can read."""
+"""Backends."""
 
 RESULT_FORMATS = ("csv", "jsonl", "parquet", "sqlite")
-"""What results can be written as."""
+"""Formats of results."""
 
 MAX_PIXELS_LIMIT = 178_956_970
-"""Where Pillow refuses to open an image at all; no crop comes near."""
+"""The limit of Pillow, far above any crop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanConfig:
-    """What ``zipocr scan`` can be told; every field is an option of that name.
+    """The options of ``zipocr scan``; every field is an option of the same name.
 
     Attributes
     ----------
     output : str
-        File to write the rows to, whose ending tells its format, or ``-`` for standard output.
+        Output file, whose ending chooses the format, or ``-`` for standard output.
     format : str or None
-        Format of what is written to standard output; None stands for CSV.
+        Format on standard output; None is CSV.
     backend : str
-        What reads: ``serial``, ``processes``, ``dask``, or ``auto`` for one of the first two. The
-        rows do not depend on it.
+        ``serial``, ``processes``, ``dask``, or ``auto`` for one of the first two. Does not affect
+        the rows.
     scheduler : str or None
         Address of the scheduler of a Dask cluster; None starts a cluster on this machine.
     manifest : Path or None
-        File that lists what to read, instead of paths.
+        File that lists the inputs, instead of paths.
     out_dir : Path or None
-        Folder for the parts that what a manifest lists is read into.
+        Folder for the parts of a manifest.
     shard_size : int
-        How many inputs of a manifest make a part.
+        Number of inputs per part.
     jobs : int
-        Processes that read; 0 stands for one per usable core. The rows do not depend on it.
+        Number of processes; 0 is one per usable core. Does not affect the rows.
     model : str
         Name of a shipped model or path of a model file.
     max_error : float
-        Largest share of wrong ZIPs among those that count as read, above 0; the model knows the
-        confidence it takes.
+        Maximum error rate among pages that count as read, above 0; determines the threshold.
     min_confidence : float or None
-        Confidence from which a ZIP counts as read; None leaves it to `max_error`.
+        Confidence threshold; None leaves it to `max_error`.
     directory : Path or None
-        The user's own list of ZIPs, which takes the place of the packaged directory.
+        The user's own list of ZIP codes instead of the packaged directory.
     no_directory : bool
-        Read without any directory of listed ZIP codes.
+        Read without a directory of ZIP codes.
     require_listed : bool
-        Count no ZIP as read that the directory does not list.
+        Send every ZIP that is not in the directory to review.
     debug : Path or None
-        Folder for one debug picture per page.
+        Folder for debug pictures, one per page.
     quiet : bool
-        Say nothing on standard error but what ends the run.
+        Print nothing on standard error but errors.
     max_pixels : int
-        Largest page, in pixels, that is decoded.
+        Maximum number of pixels of a page.
     resume : bool
-        Go on with the journal of a run that did not end.
+        Continue from the journal of an interrupted run.
     force : bool
-        Replace an output or journal that is there.
+        Replace an existing output or journal.
     timeout : float or None
-        Seconds that a page may take; None takes the worker processes' own limit.
+        Time limit per page in seconds; None takes the default of the worker processes.
     max_memory_per_worker : int or None
-        Bytes of memory that a worker process may take; None takes their own limit.
+        Memory limit of a worker process in bytes; None takes the default.
     patience : float or None
-        Seconds that a file on S3 may take to come, with all attempts; None stands for 30, or half
-        of `timeout` where that is less.
+        Seconds to wait for a file on S3, with all retries; None is 30, or half of `timeout` if that
+        is less.
     verbose : int
-        How much to say on standard error: 1 what happens, 2 every input.
+        Verbosity on standard error: 1 progress, 2 every input.
     log_file : Path or None
-        File to append JSON lines to about all that happens.
+        File to append the log to, as JSON lines.
     """
 
     output: str = "-"
@@ -100,24 +99,24 @@ class ScanConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchConfig:
-    """What ``zipocr watch`` can be told besides.
+    """The additional options of ``zipocr watch``.
 
     Attributes
     ----------
     settle : float
-        Seconds for which a file must not have changed before it is read.
+        Seconds for which a file must stay unchanged before it is read.
     settle_limit : float
-        The same for a file that lacks its end.
+        The same for an incomplete file.
     poll : float
-        Seconds after which a folder is listed even if nothing was heard of it.
+        Seconds after which the folder is listed even without a notification.
     done : Path or None
-        Folder of the folders that finished files are put into, by status.
+        Folder whose subfolders, named by status, finished files are moved to.
     done_link : bool
-        Link them instead of moving them.
+        Link files instead of moving them.
     exec : str or None
-        Program to run for each file, and its arguments, as a shell would part them.
+        Program to run for each file, with arguments, in shell syntax.
     exec_timeout : float
-        Seconds that it may take.
+        Time limit of the program in seconds.
     """
 
     settle: float = 2.0
@@ -131,26 +130,24 @@ class WatchConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewConfig:
-    """What ``zipocr review`` can be told; every field is an option of that name.
+    """The options of ``zipocr review``; every field is an option of the same name.
 
     Attributes
     ----------
     labels_out : Path
-        File that decisions are added to.
+        File to append decisions to.
     port : int
-        Port of this machine to serve the page at; 0 takes one that is free.
+        Port on this machine; 0 takes any free one.
     no_browser : bool
-        Open no browser.
+        Do not open a browser.
     audit : int
-        How many pages that count as read to mix in.
+        Number of accepted pages to mix in.
     seed : int
-        Seed of the chance that chooses them.
+        Random seed of the audit.
     images : Path or None
-        Folder that the files of the results are in; None stands for where they were when they were
-        read.
+        Folder of the scanned files; None is where they were scanned.
     model : str or None
-        Name of a shipped model or path of a model file; None stands for the one that the results
-        were read with.
+        Name of a shipped model or path of a model file; None is the model of the results.
     """
 
     labels_out: Path = Path("corrections.csv")

@@ -1,7 +1,7 @@
-"""Troubles a user can cure, each with the exit code it ends the program with.
+"""Errors that a user can fix, each with its exit code.
 
-Every constructor takes one string, the message with its cure, so that the errors survive pickling
-on their way out of a worker process.
+Every constructor takes one string, the message with its remedy, so that errors can be pickled by
+worker processes.
 """
 
 import os
@@ -14,10 +14,10 @@ _UNPRINTABLE = re.compile(
 
 
 def printable(text: str | os.PathLike[str]) -> str:
-    r"""Escape what a terminal, a log or an encoder might not take for plain text.
+    r"""Escape characters that are not plain text for a terminal, a log or an encoder.
 
-    Control characters, marks that turn the direction of writing and bytes that are no text become
-    ``\xNN`` or ``\uNNNN``. All else stays, also backslashes: what is escaped once stays as it is.
+    Control characters, bidirectional marks and undecodable bytes become ``\xNN`` or ``\uNNNN``. All
+    else stays, including backslashes, so that escaping is idempotent.
 
     Examples
     --------
@@ -29,13 +29,13 @@ def printable(text: str | os.PathLike[str]) -> str:
 
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
-    if 0xDC80 <= code <= 0xDCFF:  # a byte of a file name that is no text
+    if 0xDC80 <= code <= 0xDCFF:  # an undecodable byte of a file name
         code -= 0xDC00
     return rf"\x{code:02x}" if code <= 0xFF else rf"\u{code:04x}"
 
 
 class ExitCode(IntEnum):
-    """What the process tells its caller."""
+    """The exit codes of the commands."""
 
     DONE = 0
     SOME_INPUTS_FAILED = 1
@@ -48,10 +48,9 @@ class ExitCode(IntEnum):
 
 
 class ZipocrError(Exception):
-    """Base of all errors that are reported in one line and not as a traceback.
+    """Base of all errors that are reported in one line instead of a traceback.
 
-    Messages quote names and cells of files that anybody may have written: they are made printable
-    here, before a terminal, a log or a page can show them.
+    Messages quote untrusted names and cells, so they are made printable here.
     """
 
     exit_code = ExitCode.INPUT
@@ -61,24 +60,24 @@ class ZipocrError(Exception):
 
 
 class InputError(ZipocrError):
-    """An input that the whole run needs cannot be used."""
+    """Raised if an input of the whole run cannot be used."""
 
     exit_code = ExitCode.INPUT
 
 
 class ModelError(ZipocrError):
-    """A model file is missing, damaged, foreign, or promises less than it is asked for."""
+    """Raised if a model file is missing, invalid, or cannot promise the error rate."""
 
     exit_code = ExitCode.MODEL
 
 
 class OutputError(ZipocrError):
-    """The results cannot be written."""
+    """Raised if results cannot be written."""
 
     exit_code = ExitCode.OUTPUT
 
 
 class BackendError(ZipocrError):
-    """The workers cannot be started or were lost."""
+    """Raised if workers cannot be started or are lost."""
 
     exit_code = ExitCode.BACKEND

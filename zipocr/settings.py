@@ -1,7 +1,7 @@
-"""The fingerprint of the settings that a model rests on.
+"""The fingerprint of the settings that a model depends on.
 
-Training and reading must share them. The keys are part of the model format: they stay as they are
-when a constant or its module is renamed.
+Training and reading must share them. The keys are part of the model format and do not change when a
+constant or module is renamed.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The words the stages pass to each other.
+"""The types that stages pass to each other.
 
 Arrays carry their axes and ranges in their names: a `GrayImage` is ``(H, W) uint8``, 0 black to 255
 white; an `InkMask` is ``(H, W) bool``, True where there is ink; a `DigitGrid` is ``(8, 8) uint8``,
@@ -25,7 +25,7 @@ MAX_DIGITS = ZIP_LENGTH + PLUS4_LENGTH
 
 
 def dashed(digits: str) -> str:
-    """Write five or nine digits as on an envelope.
+    """Format five or nine digits as on an envelope.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def dashed(digits: str) -> str:
 
 
 def eaten_zeros(text: str) -> str:
-    """Say how to mend a ZIP whose leading zeros are lost; empty where that is not what is wrong.
+    """Describe how to fix a ZIP without its leading zeros; empty if that is not the problem.
 
     Examples
     --------
@@ -54,9 +54,9 @@ def eaten_zeros(text: str) -> str:
 
 
 class Reason(StrEnum):
-    """Why a page was not simply read.
+    """Reasons why a page was not simply read.
 
-    The closed list of the words in the CSV's ``reason`` column.
+    All values of the column ``reason``.
     """
 
     LOW_CONFIDENCE = "low_confidence"
@@ -84,7 +84,7 @@ class Reason(StrEnum):
 
 
 class Status(StrEnum):
-    """What to do with a page: file it, show it to a person, or accept that it holds no ZIP."""
+    """What to do with a page: accept it, review it, or accept that it has no ZIP."""
 
     READ = "read"
     REVIEW = "review"
@@ -105,12 +105,12 @@ class Box:
 
     @property
     def height(self) -> int:
-        """Rows covered."""
+        """Number of rows."""
         return self.bottom - self.top
 
     @property
     def width(self) -> int:
-        """Columns covered."""
+        """Number of columns."""
         return self.right - self.left
 
     def rows_in(self, outer: "Box") -> slice:
@@ -124,9 +124,9 @@ class Box:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Region:
-    """Ink taken for one character.
+    """The ink of one character.
 
-    Where it lies and which pixels of its box belong to it (``ink`` has the box's shape).
+    Its box, and which pixels of the box belong to it (``ink`` has the box's shape).
     """
 
     box: Box
@@ -135,7 +135,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigitReading:
-    """One digit with its probability, and the digit that would stand there otherwise."""
+    """A digit with its probability, and the second most probable digit."""
 
     digit: int
     probability: float
@@ -147,13 +147,12 @@ class DigitReading:
 class ZipReading:
     """A ZIP read from a page; ``confidence`` is the probability that all its digits are right.
 
-    ``zip`` is the first five digits and ``plus4`` the four behind them, empty where only five were
-    read; ``digits`` holds all of them. ``runner_up`` is the second best string as `dashed` writes
-    it, empty where there is none. ``city`` and ``state`` are empty where the directory does not
-    list the ZIP or was not asked. ``reasons`` holds what the decoder and the directory have to say;
-    the threshold is not applied yet. ``rotation`` is by how many degrees clockwise the page was
-    turned to be read: 0, 90, 180 or 270. ``box`` holds the ZIP in pixels of the page as it came;
-    None where the page is a tight crop.
+    ``zip`` is the first five digits and ``plus4`` the last four, empty if only five were read;
+    ``digits`` has all of them. ``runner_up`` is the second best string as `dashed` formats it, or
+    empty. ``city`` and ``state`` are empty if the directory does not list the ZIP or was not used.
+    ``reasons`` are those of decoder and directory; the threshold is not applied yet. ``rotation``
+    is the clockwise rotation of the page for reading in degrees: 0, 90, 180 or 270. ``box`` is the
+    place of the ZIP in pixels of the original page; None if the page is a tight crop.
     """
 
     zip: str
@@ -169,7 +168,7 @@ class ZipReading:
     box: Box | None = None
 
     def weighed(self, probability: float) -> "ZipReading":
-        """Return the reading with all its probabilities times that of something it rests on."""
+        """Return the reading with all probabilities multiplied by one it depends on."""
         digits = [
             replace(
                 one,
@@ -188,7 +187,7 @@ class ZipReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """City and state (two letters) of a ZIP; empty where a list does not tell them."""
+    """City and state (two letters) of a ZIP; may be empty."""
 
     city: str
     state: str
@@ -196,7 +195,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unread:
-    """A page without a reading, and why. ``detail`` is for people and never decides anything."""
+    """A page without a reading, and why; ``detail`` is only for people."""
 
     reason: Reason
     detail: str = ""
@@ -204,13 +203,12 @@ class Unread:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Trace:
-    """Everything one reading saw, from the page to its ZIP; what the debug pictures show.
+    """All intermediate results of a reading, from the page to its ZIP, for debug sheets.
 
     All coordinates are in ``page``, which is the crop at the size at which it was read (see
-    `zipocr.preprocess.page`). ``regions`` and ``grids`` hold the digits of the ZIP from left to
-    right and are empty when the page is unread; ``candidates`` are the boxes of all regions that
-    were classified. ``strings`` are the best few strings as `dashed` writes them, each with its
-    probability, the ZIP itself first.
+    `zipocr.preprocess.page`). ``regions`` and ``grids`` are those of the ZIP's digits from left to
+    right, empty if the page is unread; ``candidates`` are the boxes of all classified regions.
+    ``strings`` are the best strings as `dashed` formats them, with probabilities, the ZIP first.
     """
 
     page: GrayImage
@@ -226,7 +224,7 @@ class Trace:
 class Model:
     """A trained model.
 
-    Its named arrays and its model card (plain JSON values that say what it was made from and how).
+    Its named arrays and its model card (JSON values that describe what it was made from and how).
     """
 
     arrays: Mapping[str, NDArray[Any]]

@@ -1,1 +1,1 @@
-"""Turns normalized characters into scores of digits and of being none."""
+"""Classification of normalized characters as digits and non-digits."""

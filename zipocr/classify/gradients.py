@@ -1,4 +1,4 @@
-"""Directions of the strokes: what an SVC sees of a bitmap or of a grid.
+"""Gradient direction features of a bitmap or grid.
 
 Gradient direction histograms after Liu, Nakashima, Sako and Fujisawa, "Handwritten digit
 recognition: benchmarking of state-of-the-art techniques", Pattern Recognition 36 (2003): the
@@ -18,15 +18,14 @@ SAMPLED_ROWS, SAMPLED_COLUMNS = 7, 6
 FEATURES = DIRECTIONS * SAMPLED_ROWS * SAMPLED_COLUMNS
 PLANE_SIGMA = 2.2
 IMAGE_SIGMA = 0.8
-# The far ends of a Gaussian are numbers so small that processors reckon with them by another way:
-# this took seven times as long with them.
+# Cut the tails of the Gaussian, since denormal numbers are several times slower.
 _NOTHING = 1e-12
-# Bitmaps whose direction planes fit a processor's cache.
+# Number of bitmaps whose direction planes fit into the cache.
 _IN_CACHE = 8
 
 
 def _smoothing(centres: NDArray[np.float64], sigma: float) -> Floats:
-    """Rows that weigh 32 pixels by a Gaussian around each centre."""
+    """Return rows of Gaussian weights of 32 pixels around each centre."""
     weights = np.exp(-((np.arange(BITMAP) - centres[:, None]) ** 2) / (2 * sigma**2))
     weights[weights < _NOTHING] = 0
     shares: Floats = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -72,8 +71,7 @@ def _directions(bitmaps: NDArray[np.uint8]) -> Floats:
     turn = np.asarray(angle, np.float32) * np.float32(DIRECTIONS / (2 * np.pi))
     planes = np.empty((DIRECTIONS, *bitmaps.shape), np.float32)
     for direction, plane in enumerate(planes):
-        # How far the gradient points from this direction, in steps between directions, the short
-        # way round.
+        # Angle between the gradient and this direction, in steps between directions.
         np.subtract(turn, np.float32(direction), out=plane)
         np.abs(plane, out=plane)
         if direction == 0:
@@ -87,7 +85,7 @@ def _directions(bitmaps: NDArray[np.uint8]) -> Floats:
 
 
 def enlarge(grids: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Draw (N, 8, 8) grids, 0 to 16, as smooth (N, 32, 32) bitmaps, 0 to 255."""
+    """Enlarge (N, 8, 8) grids, 0 to 16, to smooth (N, 32, 32) bitmaps, 0 to 255."""
     out = np.empty((len(grids), BITMAP, BITMAP), np.uint8)
     for place, grid in enumerate(grids):
         large = cv2.resize(

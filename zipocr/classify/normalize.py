@@ -1,9 +1,8 @@
-"""Brings the ink of one character into the form of scikit-learn's Digits.
+"""Normalization of a character to the form of scikit-learn's Digits.
 
-Digits come from forms through NIST's preprocessing: slant removed, the character stretched to a box
-20 wide and 32 high, centred in 32x32, and that bitmap cut into 4x4 blocks whose ink pixels are
-counted (0 to 16). A region is read well only if it is brought into the same form, so training and
-reading share this one function.
+Digits were preprocessed by NIST: slant removed, the character stretched to a box 20 wide and 32
+high, centred in 32x32, and the ink pixels counted in blocks of 4x4 (0 to 16). Regions need the same
+form, so training and reading share this function.
 """
 
 from collections.abc import Sequence
@@ -19,12 +18,10 @@ BITMAP = 32
 BLOCK = 4
 BOX_WIDTH = 20
 BOX_HEIGHT = 32
-# Limits that keep a 1 from becoming a bar: how much wider than natural the stretch may make a
-# character, and how far ink may be sheared.
+# Limits that keep a 1 from becoming a bar: maximum widening of a character, and maximum shear.
 MAX_WIDENING = 1.5
 MAX_SHEAR = 1.0
-# The bitmap is first drawn at twice its size, so that its cells are shares of ink and not single
-# samples.
+# The bitmap is drawn larger first, so that cells are shares of ink and not single samples.
 OVERSAMPLING = 1
 
 
@@ -34,9 +31,9 @@ def to_bitmap(ink: InkMask, coverage: NDArray[np.uint8] | None = None) -> NDArra
     Parameters
     ----------
     ink : (h, w) bool
-        Pixels of one character, cropped to its box or not; at least one is True.
+        Pixels of one character, cropped or not; at least one is True.
     coverage : (h + 2, w + 2) uint8, optional
-        How much of each pixel, and of those around, is ink, 0 to 255: the rims of strokes.
+        Ink coverage of each pixel and of a margin of one pixel, 0 to 255.
 
     Returns
     -------
@@ -93,7 +90,7 @@ def _draw(
 
 
 def to_grids(bitmaps: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Counts the ink of each 4x4 block.
+    """Count the ink in each 4x4 block.
 
     (N, 32, 32) bitmaps, 0 to 255 -> (N, 8, 8) grids, 0 paper to 16 ink.
     """
@@ -117,7 +114,7 @@ def draw_regions(page: InkPage, regions: Sequence[Region]) -> NDArray[np.uint8]:
 def _draw_region(
     region: Region, ink: NDArray[np.uint8], coverage: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
-    """Normalize a region with the rims of its strokes, but without those of its neighbours."""
+    """Normalize a region with the edges of its strokes, but without its neighbours'."""
     box = region.box
     rows, columns = slice(box.top, box.bottom + 2), slice(box.left, box.right + 2)
     own = _with_margin(region.ink.view(np.uint8))
@@ -127,5 +124,5 @@ def _draw_region(
 
 
 def _with_margin(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Add a pixel of paper on all sides."""
+    """Add a margin of one blank pixel."""
     return np.asarray(cv2.copyMakeBorder(plane, 1, 1, 1, 1, cv2.BORDER_CONSTANT), np.uint8)

@@ -1,4 +1,4 @@
-"""Turns the decisions of the SVC into log-likelihoods of digits."""
+"""Log-likelihoods of digits from the decision values of the SVC."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -8,13 +8,13 @@ import numpy as np
 from zipocr.classify.svc import DIGITS, NON_DIGIT, PAIRS
 from zipocr.types import Floats, Model
 
-# Steepness of a soft vote: how much of a vote a decision of 1 is worth.
+# Steepness of the sigmoid that makes a decision value a soft vote.
 STEEPNESS = 4.0
-# The pair of each digit with the non-digit.
+# The index of each digit's pair with the non-digit.
 AGAINST_NON_DIGIT = np.array(
     [place for place, (_, other) in enumerate(PAIRS) if other == NON_DIGIT]
 )
-# For each digit its nine pairs with other digits, and 1 where it is the first of a pair, else -1.
+# Each digit's nine pairs with other digits; 1 if it is the first of the pair, else -1.
 _PAIRS_OF = np.array(
     [
         [place for place, pair in enumerate(PAIRS) if digit in pair and NON_DIGIT not in pair]
@@ -32,11 +32,11 @@ _SIDES = np.array(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """Calibration of one classifier, with few parameters on purpose: many overfit.
+    """Calibration of a classifier, with few parameters to avoid overfitting.
 
-    ``weakest_weight`` and ``votes_weight`` weigh what a digit's pairs say of it; ``whole_slope``
-    and ``whole_bias`` turn its decision against the non-digit into log odds that a region is one
-    whole digit.
+    ``weakest_weight`` and ``votes_weight`` weigh a digit's worst decision and its soft votes;
+    ``whole_slope`` and ``whole_bias`` map its decision against the non-digit to log odds that a
+    region is one whole digit.
     """
 
     weakest_weight: float
@@ -46,20 +46,20 @@ class Calibration:
 
     @classmethod
     def from_model(cls, model: Model) -> Self:
-        """Unfold the arrays of a model file."""
+        """Read the parameters from the arrays of a model file."""
         weakest, votes = (float(value) for value in model.arrays["votes"])
         slope, bias = (float(value) for value in model.arrays["whole"])
         return cls(weakest_weight=weakest, votes_weight=votes, whole_slope=slope, whole_bias=bias)
 
     def log_likelihoods(self, decisions: Floats) -> Floats:
-        """Log probability that a region is one whole digit, and which: (N, 55) -> (N, 10)."""
+        """Return log p(region is this one whole digit): (N, 55) -> (N, 10)."""
         odds = np.float32(self.whole_slope) * decisions[:, AGAINST_NON_DIGIT]
         whole = -np.logaddexp(0, -(odds + np.float32(self.whole_bias)))
         likelihoods: Floats = self.digit_log_probabilities(decisions) + whole
         return likelihoods
 
     def digit_log_probabilities(self, decisions: Floats) -> Floats:
-        """Log probability of each digit, given that a region is one: (N, 55) -> (N, 10)."""
+        """Return log p(digit | region is one digit): (N, 55) -> (N, 10)."""
         weakest, votes = digit_votes(decisions)
         logits = np.float32(self.weakest_weight) * weakest + np.float32(self.votes_weight) * votes
         logits -= logits.max(axis=1, keepdims=True)
@@ -68,12 +68,12 @@ class Calibration:
 
 
 def digit_votes(decisions: Floats) -> tuple[Floats, Floats]:
-    """Return what the pairs of classes say of each digit: (N, 55) -> two (N, 10).
+    """Return each digit's worst decision and its soft votes: (N, 55) -> two (N, 10).
 
-    First the decision of the pair in which it fares worst: one sure defeat tells more than eight
-    victories. Then its soft votes, 0 to 9.
+    The worst decision counts, since one clear defeat tells more than eight victories. Votes are 0
+    to 9.
     """
-    # In rows one after the other, however many: a sum then has one order, and one last bit.
+    # Sum row by row, so that the order of summation and the last bit do not depend on N.
     own = np.ascontiguousarray(decisions[:, _PAIRS_OF]) * _SIDES
     votes: Floats = (1 / (1 + np.exp(-np.float32(STEEPNESS) * own))).sum(axis=2)
     return own.min(axis=2), votes

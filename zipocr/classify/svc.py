@@ -1,8 +1,7 @@
-"""The support vector classifier at reading time: plain arrays and one matrix product.
+"""The support vector classifier at reading time: plain arrays and matrix products.
 
-scikit-learn trains it (see `zipocr.training`); reading only needs the support vectors and
-coefficients, and evaluates them an order of magnitude faster than the library does for a handful of
-characters.
+scikit-learn trains it (see `zipocr.training`). Reading only needs the support vectors and
+coefficients, and for a few characters evaluates them ten times faster than the library.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,9 +20,8 @@ NON_DIGIT = 10
 CLASSES = 11
 PAIRS = tuple(combinations(range(CLASSES), 2))
 _FIRST, _SECOND = np.array(PAIRS).T
-# Characters of one matrix product. Each has this many, some of them blank: the last bits of a sum
-# may depend on the shape of a product, and what is read beside a page must not change its
-# confidence.
+# Rows of each matrix product, padded with zeros: the last bits of a sum may depend on the shape,
+# but a page's confidence must not depend on other pages.
 BLOCK = 16
 
 
@@ -31,10 +29,10 @@ BLOCK = 16
 class Classifier:
     """A one-against-one RBF support vector classifier of ten digits and the non-digit.
 
-    ``from_grid`` says whether it sees the 8x8 grid alone or the 32x32 bitmap. ``mean`` (336,) and
-    ``projection`` (336, P) reduce the gradient directions. ``support_columns`` has for each class
-    its support vectors times twice gamma, their squared lengths times -gamma, and ones, (P + 2, S
-    of the class); ``weights`` their coefficients against every other class, (S of the class, 10);
+    ``from_grid``: whether it only sees the 8x8 grid, or the 32x32 bitmap. ``mean`` (336,) and
+    ``projection`` (336, P) reduce the gradient features. ``support_columns`` has, for each class,
+    its support vectors times 2 gamma, their squared lengths times -gamma, and ones: (P + 2, S of
+    the class); ``weights`` their coefficients against every other class, (S of the class, 10);
     ``intercepts`` is (55,).
     """
 
@@ -48,12 +46,12 @@ class Classifier:
 
     @classmethod
     def from_model(cls, model: Model) -> Self:
-        """Unfolds the arrays of a model file."""
+        """Read the classifier from the arrays of a model file."""
         return cls.from_arrays(model.arrays)
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """Unfolds the arrays that training made."""
+        """Make the classifier from the arrays of training."""
         support, gamma = arrays["support"].astype(np.float32), float(arrays["gamma"])
         lengths = (support * support).sum(axis=1)
         columns = np.vstack(
@@ -71,14 +69,14 @@ class Classifier:
         )
 
     def features(self, bitmaps: NDArray[np.uint8], grids: NDArray[np.uint8]) -> Floats:
-        """Projected gradient directions.
+        """Return projected gradient features.
 
         Parameters
         ----------
         bitmaps : (N, 32, 32) uint8
             Normalized characters, N >= 1.
         grids : (N, 8, 8) uint8
-            The same as grids.
+            The same characters as grids.
 
         Returns
         -------
@@ -88,7 +86,7 @@ class Classifier:
         return _by_block(self._project, centred)
 
     def decision_function(self, features: Floats) -> Floats:
-        """Decisions of all pairs of classes.
+        """Return the decision values of all pairs of classes.
 
         (N, P) -> (N, 55) float32, in the order of `PAIRS`; positive for the first of a pair.
         """
@@ -96,7 +94,7 @@ class Classifier:
 
     def _decide_some(self, rows: Floats) -> Floats:
         # The exponent of the kernel, -gamma |x - s|^2, by one product; class by class, so that the
-        # kernel stays in the processor's cache.
+        # kernel fits into the cache.
         lengths = (rows * rows).sum(axis=1, keepdims=True)
         long = np.hstack([rows, np.ones_like(lengths), np.float32(-self.gamma) * lengths])
         sums = np.empty((len(rows), CLASSES, CLASSES - 1), np.float32)
@@ -117,7 +115,7 @@ class Classifier:
 
 
 def _by_block(apply: Callable[[NDArray[Any]], Floats], rows: NDArray[Any]) -> Floats:
-    """Apply a function to `BLOCK` rows at a time, the last ones filled up with zeros."""
+    """Apply a function to `BLOCK` rows at a time, padding the last block with zeros."""
     padded = np.zeros((-(-len(rows) // BLOCK) * BLOCK, *rows.shape[1:]), rows.dtype)
     padded[: len(rows)] = rows
     parts = [apply(padded[first : first + BLOCK]) for first in range(0, len(padded), BLOCK)]
@@ -127,7 +125,7 @@ def _by_block(apply: Callable[[NDArray[Any]], Floats], rows: NDArray[Any]) -> Fl
 def by_class(dual: Floats, counts: NDArray[np.int32]) -> tuple[Floats, ...]:
     """Split libsvm's dual coefficients (classes - 1, S) by the classes of the support vectors.
 
-    The coefficient against class j stands in column j - 1 for classes before j, else in column j.
+    The coefficient against class j is in column j - 1 for classes before j, else in column j.
     """
     last = np.cumsum(counts)
     return tuple(

@@ -124,7 +124,7 @@ def _confusion(evaluation: Evaluation) -> Table:
 
 
 def _worst(evaluation: Evaluation) -> Table:
-    title = f"Surest of {evaluation.errors} errors"
+    title = f"Most confident of {evaluation.errors} errors"
     table = _table(title, ("file", "page", "read", "true", "confidence", "status"))
     for case in evaluation.worst:
         truth = dashed(case.truth) or "no ZIP"

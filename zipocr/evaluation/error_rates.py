@@ -1,7 +1,7 @@
-"""Error rates: risk-coverage, calibration, and exact bounds.
+"""Error rates: risk-coverage, calibration, exact bounds.
 
-Equal confidences stand or fall together everywhere: no threshold can part them. Where answers count
-differently, ``weights`` ``(N,)`` say for how many pages each of them stands.
+Equal confidences are always treated together, since no threshold can separate them. Optional
+``weights`` ``(N,)`` are the number of pages that each answer represents.
 """
 
 import math
@@ -18,15 +18,15 @@ Weights: TypeAlias = NDArray[np.float64]
 
 Z95 = 1.96
 RISKS = (0.01, 0.001)
-ECE_BINS = 15  # of equal count
+ECE_BINS = 15  # of equal weight
 RELIABILITY_BINS = 10  # of equal width
 CERTAINTY = 0.95
-"""How sure a bound is."""
+"""Confidence level of bounds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """Where a share lies, 0 to 1."""
+    """A confidence interval of a share, 0 to 1."""
 
     low: float
     high: float
@@ -34,7 +34,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bin:
-    """Answers of like confidence: how many, their mean confidence, and the share that is right."""
+    """A bin of confidences: count, mean confidence, and share of right answers."""
 
     count: int
     confidence: float
@@ -67,7 +67,7 @@ def wilson(share: float, count: float) -> Interval:
 def upper_bound(
     wrong: NDArray[np.float64], count: NDArray[np.float64], certainty: float = CERTAINTY
 ) -> NDArray[np.float64]:
-    """Return the one-sided upper bound of the error rate behind ``wrong`` of ``count``.
+    """Return the one-sided upper bound of the error rate, given ``wrong`` of ``count``.
 
     Exact binomial: Clopper and Pearson, Biometrika 26 (1934).
     """
@@ -88,10 +88,10 @@ def exact_interval(wrong: int, count: int) -> Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RiskCoverage:
-    """What there is to accept from each confidence on: (L,) each, the highest first.
+    """Counts at each threshold: (L,) each, highest threshold first.
 
-    ``count`` answers are as sure as ``threshold`` or surer, ``wrong`` of them wrong; with weights,
-    they stand for as many pages.
+    ``count`` answers have at least the confidence ``threshold``; ``wrong`` of them are wrong. With
+    weights, both are numbers of pages.
     """
 
     threshold: NDArray[np.float64]
@@ -102,7 +102,7 @@ class RiskCoverage:
 def accepting(
     confidence: Confidences, right: Correct, weights: Weights | None = None
 ) -> RiskCoverage:
-    """Lower the threshold from one confidence to the next: (N,), (N,)."""
+    """Count accepted and wrong answers at each threshold: (N,), (N,)."""
     weights = np.ones(len(confidence)) if weights is None else weights
     order = np.argsort(-confidence, kind="stable")
     falling = confidence[order]
@@ -123,9 +123,9 @@ def risk_coverage(
 def calibration_error(
     confidence: Confidences, right: Correct, weights: Weights | None = None
 ) -> float:
-    """Mean distance of confidence from truth over `ECE_BINS` bins of equal weight.
+    """Return the expected calibration error over `ECE_BINS` bins of equal weight.
 
-    (N,), (N,); equal confidences share their mean truth.
+    Takes (N,), (N,); equal confidences share their mean truth.
     """
     if not len(confidence):
         return 0.0
@@ -135,7 +135,7 @@ def calibration_error(
     order = np.argsort(-confidence, kind="stable")
     over = weights[order] * (confidence - truth[of_value])[order]
     reached = np.cumsum(weights[order])
-    # An answer belongs to the bin in which it ends.
+    # An answer belongs to the bin in which its weight ends.
     place = np.clip(np.ceil(ECE_BINS * reached / reached[-1]).astype(int) - 1, 0, ECE_BINS - 1)
     return float(np.abs(np.bincount(place, weights=over)).sum() / reached[-1])
 
@@ -143,9 +143,9 @@ def calibration_error(
 def reliability(
     confidence: Confidences, right: Correct, weights: Weights | None = None
 ) -> list[Bin]:
-    """What was right where the confidence was so high.
+    """Return the bins of a reliability diagram.
 
-    `RELIABILITY_BINS` bins of equal width from 0 to 1, empty ones left out.
+    `RELIABILITY_BINS` bins of equal width from 0 to 1, without empty ones.
     """
     weights = np.ones(len(confidence)) if weights is None else weights
     place = np.minimum((confidence * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
@@ -162,7 +162,7 @@ def reliability(
 
 
 def labels_needed(error: float) -> int:
-    """Return how many answers without a mistake promise an error rate of at most ``error``.
+    """Return how many answers without an error it takes to promise an error rate.
 
     Examples
     --------

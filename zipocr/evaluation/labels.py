@@ -1,7 +1,6 @@
-"""The door to labels.
+"""Labels.
 
-A CSV that says what stands on pages, or a person's corrections; and which row of the results each
-one is about.
+Reads the true ZIPs of pages from CSV or corrections, and matches them with rows of results.
 """
 
 import csv
@@ -26,18 +25,17 @@ from zipocr.types import Status, dashed, eaten_zeros
 
 NEEDED = ("file", "zip")
 _ZIP = re.compile("([0-9]{5})(?:-([0-9]{4}))?")
-_SHOWN = 40  # letters of a wrong cell that an error repeats
-_NAMED = 3  # files that an error names
+_SHOWN = 40  # characters of a bad cell shown in an error
+_NAMED = 3  # files listed in an error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """What stands on a page: five or nine digits, or none.
+    """The true ZIP of a page: five or nine digits, or none.
 
-    ``is_whole`` says whether these are all digits; where it is False nobody said what follows the
-    five. ``drawn`` is why the page was labelled, empty where nobody said, and ``read`` the digits
-    it was labelled in view of, None where nobody said. ``columns`` holds all further cells, and
-    ``where`` is its place, for messages.
+    ``is_whole`` is False if the +4 of a nine-digit ZIP is unknown. ``drawn`` is why the page was
+    labelled, or empty; ``read`` the digits that the labeller saw, or None. ``columns`` has all
+    further cells, and ``where`` the position for messages.
     """
 
     file: str
@@ -56,20 +54,20 @@ def read_labels(path: Path) -> list[Label]:
     Parameters
     ----------
     path : Path
-        CSV in UTF-8 with the columns file and zip; page is 1 where there is none. A ZIP+4 stands in
-        zip with its dash, or its last four digits in a column plus4. Or what ``zipocr review``
-        wrote.
+        CSV in UTF-8 with the columns file and zip, and optionally page (default 1). A ZIP+4 is
+        written in zip with a dash, or with its last four digits in the column plus4. Or the
+        corrections of ``zipocr review``.
 
     Returns
     -------
     list of Label
-        At least one, in the order of the lines, no page twice.
+        At least one, in the order of the lines, without duplicate pages.
 
     Raises
     ------
     InputError
-        If the file cannot be read or something in it is no label; the message names the line and
-        the cure.
+        If the file cannot be read or has an invalid label; the message names the line and the
+        remedy.
     """
     shown = printable(path)
     try:
@@ -97,7 +95,7 @@ def read_labels(path: Path) -> list[Label]:
 
 
 def _lines(text: str, shown: str) -> Iterator[tuple[str, list[str]]]:
-    """Lines that are not empty, and where they stand; the header first."""
+    """Yield nonempty lines with their positions, the header first."""
     lines = csv.reader(StringIO(text, newline=""), strict=True)
     try:
         for cells in lines:
@@ -116,9 +114,9 @@ def _labels(
     ]
     missing = [name for name in NEEDED if name not in names]
     if missing:
-        cure = "Its first line has to name the columns, at least file,zip."
+        cure = "Its first line must name the columns, at least file,zip."
         if any(";" in name for name in header):
-            cure = "Its cells are parted by semicolons: save it as CSV with commas."
+            cure = "Its cells are separated by semicolons; save it as CSV with commas."
         raise InputError(f"{shown} has no column {' and no column '.join(missing)}. {cure}")
     twice = [name for name, count in Counter(names).items() if count > 1 and name]
     if twice:
@@ -172,7 +170,7 @@ def _drawn(cell: str, where: str) -> str:
 
 
 def _truth(cell: str, plus4: str | None, where: str) -> tuple[str, bool]:
-    """All digits that are known to stand there, and whether these are all that do."""
+    """Return all known digits of a page, and whether they are complete."""
     if not cell and not plus4:
         return "", True
     found = _ZIP.fullmatch(cell)
@@ -197,10 +195,8 @@ def _truth(cell: str, plus4: str | None, where: str) -> tuple[str, bool]:
 
 
 def _no_zip(cell: str) -> str:
-    """Say why a cell is no ZIP, and what to do about it."""
-    cure = (
-        "Write five digits, or nine as 12345-6789; leave it empty where no ZIP stands on the page."
-    )
+    """Describe why a cell is not a ZIP, and what to do."""
+    cure = "Write five digits, or nine as 12345-6789; leave it empty if the page has no ZIP."
     return eaten_zeros(cell) or f"{cell[:_SHOWN]!r} is no ZIP. {cure}"
 
 
@@ -225,7 +221,7 @@ def _once(labels: list[Label]) -> list[Label]:
     for label in labels:
         earlier = first.setdefault((label.file, label.page), label)
         if earlier is not label:
-            cure = "Keep one of the lines; pages of one file are told apart by a column page."
+            cure = "Keep one of the lines; to label several pages of a file, add a column page."
             raise InputError(
                 f"{label.where}: page {label.page} of {to_cell(label.file)} is labelled above, "
                 f"{earlier.where}. {cure}"
@@ -239,7 +235,7 @@ def group_by(labels: Sequence[Label], column: str) -> None:
     Raises
     ------
     InputError
-        If they have no such column; the message names those they have.
+        If there is no such column; the message lists the columns.
     """
     if column not in labels[0].columns:
         there = ", ".join(to_cell(name) for name in labels[0].columns if name) or "none"
@@ -249,10 +245,10 @@ def group_by(labels: Sequence[Label], column: str) -> None:
 
 
 def match(labels: Sequence[Label], rows: Sequence[Row]) -> list[tuple[Label, Row]]:
-    """Find the row that each label is about.
+    """Find the row of each label.
 
-    Files match by their base names. Where several files share one, their paths decide: they have to
-    be the same, or one has to be the end of the other.
+    Files match by base name. If several files share one, their paths must be equal, or one must be
+    a suffix of the other.
 
     Parameters
     ----------
@@ -268,7 +264,7 @@ def match(labels: Sequence[Label], rows: Sequence[Row]) -> list[tuple[Label, Row
     Raises
     ------
     InputError
-        If a label is about no row, or it cannot be told about which one.
+        If a label matches no row, or several.
     """
     index = _by_page(rows)
     names = defaultdict(list)
@@ -299,7 +295,7 @@ def _by_page(rows: Sequence[Row]) -> dict[tuple[str, int], Row]:
 
 
 def _parts(name: str) -> tuple[str, ...]:
-    """A name's folders and its base name, whichever way its slashes lean."""
+    """Split a name into folders and base name at slashes of either kind."""
     return tuple(part for part in name.replace("\\", "/").split("/") if part not in {"", "."}) or (
         "",
     )
@@ -351,13 +347,12 @@ def _check_one_to_one(pairs: Sequence[tuple[Label, Row]]) -> None:
 
 
 def to_cases(pairs: Sequence[tuple[Label, Row]], *, by: str | None) -> list[Case]:
-    """Put what was read beside what stands there.
+    """Combine labels and rows to cases.
 
     Raises
     ------
     InputError
-        If pages were drawn for an audit of other results: then nobody knows what they are a sample
-        of.
+        If pages were drawn for an audit of other results, so that they are no sample of these.
     """
     is_audited = any(label.drawn == SampledAs.AUDIT for label, _ in pairs)
     if is_audited:
@@ -398,7 +393,7 @@ def _check_drawn(pairs: Sequence[tuple[Label, Row]]) -> None:
 
 
 def _drawn_otherwise(label: Label, row: Row) -> str:
-    """Say what shows that a page was drawn from other results; nothing where nothing does."""
+    """Describe why a page must have been drawn from other results; empty if it need not."""
     if (row.status is Status.READ) != (label.drawn == SampledAs.AUDIT):
         return f"was drawn as {label.drawn}, and its status is {row.status}"
     now = row.zip + row.plus4
@@ -411,7 +406,7 @@ def _drawn_otherwise(label: Label, row: Row) -> str:
 
 
 def to_batch(rows: Sequence[Row]) -> Population:
-    """Give the confidences of all pages, those that were read and the others."""
+    """Collect the confidences of all pages, read and doubtful."""
     read = [_confidence(row) for row in rows if row.status is Status.READ]
     doubtful = [_confidence(row) for row in rows if row.status is not Status.READ]
     return Population(read=np.array(read, np.float64), doubtful=np.array(doubtful, np.float64))

@@ -1,9 +1,8 @@
 """Metrics of results against labels: accuracy, curves, the worst errors, and a threshold.
 
-Labels are either of pages that were taken as they come, and then each counts for itself; or they
-are a person's decisions about a batch: all doubtful pages, and of the pages that were read a sample
-drawn by chance. Then every page stands for as many as it was drawn from, and the figures are an
-estimate for the whole batch. Nothing here opens a file.
+Labels are either of arbitrary pages, each with weight 1; or they are decisions about a batch: all
+doubtful pages, and a random sample of the pages that were read. Then pages are weighted by the
+inverse of their sampling rate, and the figures are estimates for the whole batch.
 """
 
 from collections.abc import Sequence
@@ -33,18 +32,17 @@ from zipocr.evaluation.error_rates import (
 from zipocr.types import MAX_DIGITS, ZIP_LENGTH, Status
 
 WORST = 12
-"""How many errors are shown."""
+"""Default number of errors to show."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """A labelled page.
 
-    ``read`` and ``truth`` are five or nine digits, empty where there are none. ``is_whole`` says
-    whether the label tells all digits; where it does not, nobody knows what follows the five.
-    ``confidence`` is None where nothing was read. ``is_audit`` says that chance chose the page
-    among those with the status ``read``, ``is_doubt`` that it was labelled because it was in doubt.
-    ``weight`` is for how many pages it stands.
+    ``read`` and ``truth`` are five or nine digits, or empty. ``is_whole`` is False if the +4 of a
+    nine-digit ZIP is unknown. ``confidence`` is None if nothing was read. ``is_audit``: drawn at
+    random from pages with the status ``read``; ``is_doubt``: labelled because it was in doubt.
+    ``weight`` is the number of pages it represents.
     """
 
     file: str
@@ -61,24 +59,24 @@ class Case:
 
     @property
     def is_right(self) -> bool:
-        """Whether all known digits are those that stand there.
+        """Whether all known digits were read correctly.
 
-        For a page without a ZIP, whether none was read.
+        For a page without a ZIP: whether none was read.
         """
         return self.read == self.truth if self.is_whole else self.read[:ZIP_LENGTH] == self.truth
 
     @property
     def digits(self) -> list[tuple[int, int]]:
-        """What stands there and what was read, digit by digit, as far as both go."""
+        """Pairs of true and read digits, up to the shorter of both."""
         return [(int(true), int(seen)) for true, seen in zip(self.truth, self.read, strict=False)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Population:
-    """All pages that labelled ones were drawn from.
+    """All pages that the labelled ones were drawn from.
 
-    ``read`` and ``doubtful`` are the confidences of the pages with the status ``read`` and of the
-    others, ``(N,)`` each, NaN where no ZIP was found.
+    ``read`` and ``doubtful`` are the confidences of pages with the status ``read`` and of the
+    others, ``(N,)`` each, NaN without a ZIP.
     """
 
     read: NDArray[np.float64]
@@ -87,10 +85,10 @@ class Population:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """From how much the figures of a batch are estimated.
+    """The sample sizes behind the estimates for a batch.
 
-    ``audited`` pages of the ``read`` ones, and ``decided`` of the ``doubtful`` ones; where none of
-    these is decided they are left out.
+    ``audited`` of ``read`` pages and ``decided`` of ``doubtful`` ones; if no doubtful page is
+    decided, they are left out.
     """
 
     read: int
@@ -100,24 +98,24 @@ class Estimate:
 
     @property
     def undecided(self) -> int:
-        """Doubtful pages that the figures are of, but that nobody has decided about."""
+        """Number of undecided doubtful pages that the figures include."""
         return self.doubtful - self.decided if self.decided else 0
 
     @property
     def pages(self) -> int:
-        """How many pages the figures are of."""
+        """Number of pages that the figures include."""
         return self.read + (self.doubtful if self.decided else 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """Shares over a set of pages, 0 to 1.
+    """Metrics over a set of pages, 0 to 1.
 
-    ``exact``: right, nothing rejected. ``at_risk``: for each of `RISKS` the largest share of all
-    pages that could be accepted, most confident first, while at most so many of them are wrong;
-    chosen on these very labels, so it flatters. ``accepted``: the status is ``read``; ``wrong``:
-    the share of these that is not right, 0 where there are none. ``ece``: expected calibration
-    error. ``unread``: no ZIP was found. ``count`` is how many pages were labelled.
+    ``exact``: share of right pages, nothing rejected. ``at_risk``: coverage at each error rate of
+    `RISKS`, with thresholds chosen on the same labels, so slightly optimistic. ``accepted``: share
+    with the status ``read``; ``wrong``: error rate among these, 0 if there are none. ``ece``:
+    expected calibration error. ``unread``: share without a ZIP found. ``count``: number of labelled
+    pages.
     """
 
     count: int
@@ -133,9 +131,9 @@ class Figures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigitPosition:
-    """The digits at one place of the ZIP, from 1.
+    """Digit accuracy at one position of the ZIP, from 1.
 
-    How many were compared, and the share of them that is right.
+    The number of digits compared, and the share of right ones.
     """
 
     place: int
@@ -146,10 +144,10 @@ class DigitPosition:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RiskCoverageCurve:
-    """What is accepted from each confidence on, (L,) each, the highest first.
+    """A risk-coverage curve: (L,) each, highest threshold first.
 
-    ``accepted`` is a share of all pages, ``wrong`` the share of these that is wrong, ``bound`` its
-    upper bound, at 95 %.
+    ``accepted`` is the coverage, ``wrong`` the error rate among accepted pages, ``bound`` its 95 %
+    upper bound.
     """
 
     threshold: NDArray[np.float64]
@@ -170,10 +168,11 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suggestion:
-    """Return the least confidence that keeps to ``max_error``; None if the labels cannot tell.
+    """The lowest threshold that keeps to ``max_error`` with 95 % confidence.
 
-    ``surest`` is the point with the least bound, None where nothing was read. ``checked`` labelled
-    pages could be accepted at all, and ``needed`` is how many it takes without a mistake.
+    ``point`` is None if the labels do not suffice. ``surest`` is the point with the lowest bound,
+    None if nothing was read. ``checked`` labelled pages could be accepted, and ``needed`` is the
+    number it takes without an error.
     """
 
     max_error: float
@@ -184,17 +183,17 @@ class Suggestion:
 
     @property
     def lacks_labels(self) -> bool:
-        """Whether there are too few labels, however right they are."""
+        """Whether there are too few labels, even if all are right."""
         return self.point is None and self.checked < self.needed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evaluation:
-    """Everything that is known of how well pages were read.
+    """The result of an evaluation.
 
-    ``confusion`` is ``(10, 10)``: what stands there, what was read. ``errors`` is how many labelled
-    pages are wrong, ``worst`` some of them. ``is_of_doubt`` says that only doubtful pages were
-    labelled, so that the figures tell nothing of the others.
+    ``confusion`` is ``(10, 10)``: true digit, read digit. ``errors`` is the number of wrong pages,
+    ``worst`` the most confident of them. ``is_of_doubt``: only doubtful pages were labelled, so
+    that the figures say nothing about the others.
     """
 
     figures: Figures
@@ -218,14 +217,14 @@ def evaluate(
     Parameters
     ----------
     cases : sequence of Case
-        At least one. Each stands for itself; their weights are set here.
+        At least one. Their weights are set here.
     max_error : float
-        The share of wrong ZIPs that may be accepted, above 0.
+        The error rate to suggest a threshold for, above 0.
     batch : Batch or None
-        What the cases were drawn from. It counts where some of them are audits: then the figures
-        are an estimate for the batch.
+        The pages that the cases were drawn from. If some cases are audits, the figures are
+        estimates for the batch.
     worst : int
-        How many errors to name, the most confident first.
+        Number of errors to list, most confident first.
 
     Returns
     -------
@@ -272,7 +271,7 @@ def evaluate(
 
 
 class _Sample:
-    """Labelled pages, and the confidence, truth and weight of those with a ZIP: (N,) each."""
+    """Labelled pages; confidence, truth and weight of those with a ZIP, (N,) each."""
 
     def __init__(self, cases: tuple[Case, ...]) -> None:
         self.cases = cases
@@ -285,7 +284,7 @@ class _Sample:
 
     @cached_property
     def total(self) -> float:
-        """For how many pages all of them stand."""
+        """Total weight."""
         return _sum(self.cases)
 
 
@@ -294,7 +293,7 @@ def _sum(cases: Sequence[Case]) -> float:
 
 
 def _effective(cases: Sequence[Case]) -> float:
-    """How many equally weighted pages tell as much: Kish, Survey Sampling (1965)."""
+    """Return the effective sample size (Kish, Survey Sampling, 1965)."""
     return _sum(cases) ** 2 / sum(case.weight**2 for case in cases)
 
 
@@ -309,9 +308,9 @@ def _estimate(cases: Sequence[Case], batch: Population) -> Estimate:
 
 
 def _weighted(cases: Sequence[Case], estimate: Estimate) -> list[Case]:
-    """Let every page stand for as many as it was drawn from.
+    """Weight pages by the inverse of their sampling rate.
 
-    Doubtful ones that are undecided are taken to be like the others.
+    Undecided doubtful pages are assumed to be like the decided ones.
     """
     audit, doubt = estimate.read / estimate.audited, estimate.doubtful / max(estimate.decided, 1)
     return [replace(case, weight=audit if case.is_audit else doubt) for case in cases]
@@ -332,7 +331,7 @@ def _figures(sample: _Sample) -> Figures:
         ),
         accepted=_sum(accepted) / total,
         wrong=_sum(wrong) / _sum(accepted) if accepted else 0.0,
-        # Accepted pages all have one weight.
+        # Accepted pages all have the same weight.
         wrong_interval=exact_interval(len(wrong), len(accepted)),
         ece=calibration_error(sample.confidence, sample.right, sample.weights),
         unread=1 - float(sample.weights.sum()) / total,
@@ -340,11 +339,10 @@ def _figures(sample: _Sample) -> Figures:
 
 
 def _stratified(sample: _Sample, estimate: Estimate) -> Interval:
-    """95 % interval of the share that is right in a batch.
+    """Return the 95 % interval of the share of right pages in a batch.
 
-    Of the pages that were read, Clopper and Pearson's interval of the audit, no wider than what was
-    not seen allows; doubtful pages that were decided are known; those that were not may all be
-    wrong, or all right.
+    For read pages, the Clopper-Pearson interval of the audit, limited to the pages that were not
+    audited. Decided doubtful pages are known; undecided ones may all be wrong, or all right.
     """
     audits = [case for case in sample.cases if case.is_audit]
     wrong = sum(not case.is_right for case in audits)
@@ -360,7 +358,7 @@ def _stratified(sample: _Sample, estimate: Estimate) -> Interval:
 
 
 def _places(sample: _Sample) -> list[DigitPosition]:
-    """Compare digit by digit what stands there and what was read."""
+    """Compare true and read digits by position."""
     found = []
     for place in range(MAX_DIGITS):
         cases = [case for case in sample.cases if len(case.digits) > place]
@@ -403,15 +401,15 @@ def _curve(sample: _Sample, batch: Population | None) -> RiskCoverageCurve:
 
 
 def _batch_bound(sample: _Sample, batch: Population, found: RiskCoverage) -> NDArray[np.float64]:
-    """Upper bound of the share of wrong ZIPs among all of a batch that are so sure.
+    """Return the upper bound of the error rate of a batch at each threshold.
 
-    Audits above a threshold are a sample, drawn by chance, of what was read above it. Doubtful
-    pages are wrong where a person said so or has said nothing.
+    Audits above a threshold are a random sample of the pages read above it. Doubtful pages count as
+    wrong if they were decided so or not at all.
     """
     audit = np.array([case.is_audit for case in sample.found], np.bool_)
 
     def reach(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
-        """How many confidences are as high as each threshold."""
+        """Count the confidences at or above each threshold."""
         return np.searchsorted(np.sort(-confidence), -found.threshold, side="right").astype(
             np.float64
         )

@@ -1,1 +1,1 @@
-"""From a page to the ink of one line."""
+"""Preprocessing: from a page to the ink of one line."""

@@ -1,20 +1,19 @@
-"""Separates ink from paper: Otsu's threshold on the page divided by its paper."""
+"""Binarization: background normalization and Otsu's threshold."""
 
 import cv2
 import numpy as np
 
 from zipocr.types import GrayImage, InkMask
 
-# Paper is estimated on a page shrunk this much: it varies slowly, and a small page is quick to
-# dilate.
+# The background is estimated on a page reduced by this factor, which is faster and suffices.
 BACKGROUND_SHRINK = 4
-# Ink is darker than its paper by so many deviations of the paper, and by so many grey levels.
+# Minimum contrast of ink, in standard deviations of the paper and in grey levels.
 MIN_CONTRAST = 4.3
 MIN_GRAY = 10.0
 
 
 def normalize_background(page: GrayImage) -> GrayImage:
-    """Divides the page by its paper, so that shading and kraft become an even white.
+    """Divide a page by its background, so that shading and kraft become an even white.
 
     Parameters
     ----------
@@ -24,12 +23,12 @@ def normalize_background(page: GrayImage) -> GrayImage:
     Returns
     -------
     (H, W) uint8
-        The same page with paper near 255.
+        The page with paper near 255.
 
     Notes
     -----
-    The paper is the page after a grey closing wide enough to swallow strokes, smoothed; a median
-    first keeps white specks out of it.
+    The background is a grey closing of the page, wide enough to remove strokes, smoothed; after a
+    median against white specks.
     """
     height, width = page.shape
     small_size = (max(1, width // BACKGROUND_SHRINK), max(1, height // BACKGROUND_SHRINK))
@@ -71,10 +70,10 @@ def otsu(flat: GrayImage) -> tuple[float, InkMask]:
 
 
 def has_ink(flat: GrayImage, ink: InkMask) -> bool:
-    """Tell whether a threshold parted ink from paper, or only the noise of the paper.
+    """Return whether a threshold separates ink from paper, not just the noise of the paper.
 
-    Half of any noise lies below any threshold, 2.7 of the lighter half's deviations under its mean
-    when it is Gaussian; the faintest writing measured lies 5 deviations under its paper.
+    Otsu's threshold splits Gaussian noise into halves whose means are 2.7 standard deviations of
+    the lighter half apart; faint writing is about 5 below its paper.
     """
     drawn = ink.view(np.uint8)
     if cv2.countNonZero(drawn) in {0, ink.size}:

@@ -1,8 +1,8 @@
-"""Removal of what surrounds the paper on a crop: scanner lid, desk, another sheet.
+"""Removal of borders around the paper: scanner lid, desk, another sheet.
 
-Left as it is, a black lid is the largest piece of ink on the page, and a white one leaves a line
-where darker paper begins. A border reaches along a side, differs from the paper, and ends sharply
-and straight; shading does not, nor does writing that touches the side.
+A black lid would be the largest piece of ink, and a white one leaves a line where darker paper
+begins. A border extends along a side, differs from the paper, and has a sharp and straight edge,
+unlike shading or writing that touches the side.
 """
 
 import cv2
@@ -11,26 +11,25 @@ from numpy.typing import NDArray
 
 from zipocr.types import GrayImage
 
-# The paper's brightness is taken in the middle half of the page, where up to this share may be ink,
-# and the rest may be lighter than paper.
+# The paper's brightness is a quantile of the middle half of the page, where up to this share may be
+# ink.
 PAPER_RANK = 0.75
-# A border differs from the paper by this share of it; next to the lightest one paper is at least so
-# bright, and ink is not.
+# Minimum difference of a border from the paper, as a share of it; and minimum brightness of paper
+# next to the lightest border, which ink does not have.
 MIN_DIFFERENCE, MIN_PAPER = 0.2, 0.4
-# It takes this share of a side, so many pixels, and at most this share of the page.
+# Minimum share of a side, minimum depth in pixels, and maximum share of the page.
 MIN_LENGTH, MIN_DEPTH, MAX_DEPTH = 0.9, 3, 0.6
-# Writing that touches it makes it deeper for less than this share of the side; elsewhere most of
-# its end is so near to a straight line.
+# Touching writing makes a border deeper for less than this share of the side; this share of the
+# rest is within this distance of a straight line.
 BUMP, STRAIGHT, AWAY = 0.125, 0.8, 2
-# Its end is blurred over so many pixels on either side, between which this share of the difference
-# lies.
+# Blur of the edge in pixels on either side, within which this share of the difference must be.
 BLUR, SHARP = 3, 0.5
-# One that is brighter than this share of the paper may be a shadow, and hold writing.
+# A border brighter than this share of the paper may be a shadow with writing on it.
 DARKEST = 0.3
 
 
 def remove_borders(page: GrayImage) -> tuple[GrayImage, int]:
-    """Gives the borders of a crop the brightness of the paper next to them.
+    """Paint the borders of a crop in the brightness of the paper next to them.
 
     Parameters
     ----------
@@ -40,15 +39,9 @@ def remove_borders(page: GrayImage) -> tuple[GrayImage, int]:
     Returns
     -------
     (H, W) uint8
-        The very page where it has no border.
+        The same object if there is no border.
     int
-        Length of the shortest border in pixels, 0 where there is none.
-
-    Notes
-    -----
-    Of 2,668 ordinary crops 13 lose something, mostly other paper. With a black bar one fifth of its
-    height wide on the left of each, 0.973 instead of 0.163 of the 1,860 crops of ``dev`` are read,
-    as many as without it; on white, their paper made a fifth darker, 0.971 instead of 0.813.
+        Length of the shortest border in pixels, 0 if there is none.
     """
     paper, bare, lengths = _paper(page), page, []
     for side in range(4):
@@ -62,7 +55,7 @@ def remove_borders(page: GrayImage) -> tuple[GrayImage, int]:
 
 
 def _paper(page: GrayImage) -> float:
-    """The brightness of the paper."""
+    """Return the brightness of the paper."""
     down, across = len(page) // 4, page.shape[1] // 4
     some = page[down : len(page) - down : 2, across : page.shape[1] - across : 2].ravel()
     rank = int(PAPER_RANK * len(some))
@@ -74,16 +67,16 @@ def _differ(one: float, other: float) -> bool:
 
 
 def _from_side(image: GrayImage, side: int) -> GrayImage:
-    """The same pixels, those along one of the sides first."""
+    """Return a view of the page with the given side first."""
     return (image, image[::-1], image.T, image.T[::-1])[side]
 
 
 def _border(page: GrayImage, paper: float) -> tuple[slice, NDArray[np.intp]] | None:
-    """The columns that begin with a border, and how many of their pixels belong to it.
+    """Return the columns that begin with a border, and its depth in each.
 
-    None where there is none.
+    None if there is no border.
     """
-    if not _differ(cv2.mean(page[0])[0], paper):  # as nearly always
+    if not _differ(cv2.mean(page[0])[0], paper):  # the usual case
         return None
     outer = float(np.median(page[0]))
     if not _differ(outer, paper) or paper < MIN_PAPER * outer:
@@ -93,7 +86,7 @@ def _border(page: GrayImage, paper: float) -> tuple[slice, NDArray[np.intp]] | N
     if along.stop - along.start < MIN_LENGTH * page.shape[1]:
         return None
     page, found = page[:, along], _depths(beyond[:, along])
-    # Elsewhere the border of another side begins.
+    # The border of another side begins elsewhere.
     own = np.flatnonzero(found < len(page))
     depths = _straightened(found, own, len(page))
     if depths is None or not MIN_DEPTH <= np.median(depths) <= MAX_DEPTH * len(page):
@@ -104,7 +97,7 @@ def _border(page: GrayImage, paper: float) -> tuple[slice, NDArray[np.intp]] | N
 
 
 def _longest_run(line: NDArray[np.bool_]) -> slice:
-    """The longest stretch of a line that is true: (W,) bool."""
+    """Return the longest run of True: (W,) bool."""
     changes = np.flatnonzero(np.diff(line, prepend=False, append=False))
     begins, ends = changes[0::2], changes[1::2]
     longest = int(np.argmax(ends - begins)) if len(begins) else 0
@@ -112,7 +105,7 @@ def _longest_run(line: NDArray[np.bool_]) -> slice:
 
 
 def _depths(beyond: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """How many true pixels each column begins with, without what touches them.
+    """Count the True pixels that each column begins with, without touching writing.
 
     (H, W) bool -> (W,).
     """
@@ -125,7 +118,7 @@ def _depths(beyond: NDArray[np.bool_]) -> NDArray[np.intp]:
 def _straightened(
     depths: NDArray[np.intp], own: NDArray[np.intp], most: int
 ) -> NDArray[np.intp] | None:
-    """Fit a straight line from 0 to `most` to depths of columns; None where none fits."""
+    """Fit a straight line from 0 to `most` to depths of columns; None if none fits."""
     third = len(own) // 3
     if third == 0:
         return None
@@ -140,7 +133,7 @@ def _straightened(
 def _around(
     page: GrayImage, depths: NDArray[np.intp]
 ) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-    """The brightness on either side of the end of a border, in each column: (W,) each."""
+    """Return the brightness on either side of a border's edge in each column: (W,) each."""
     columns = np.arange(len(depths))
     inside, outside = (
         page[np.clip(depths + away, 0, len(page) - 1), columns].astype(np.int16)

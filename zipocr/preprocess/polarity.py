@@ -6,17 +6,17 @@ from numpy.typing import NDArray
 
 from zipocr.types import GrayImage
 
-# Paper covers most of a page and of its border, and most of the rectangle that holds the writing as
-# well: a sheet on the black lid of a scanner, which fills its rectangle, is no writing.
+# Paper covers most of a page, of its border and of the bounding rectangle of the writing. A sheet
+# on a black scanner lid fills its rectangle, so it is not writing.
 MIN_PAPER = 0.55
 MIN_BORDER = 0.7
 MAX_FILLED = 0.5
-# A page with less dark than this, of all its pixels, cannot be paper.
+# With a smaller share of dark pixels, these cannot be the paper.
 MIN_DARK = 0.35
 
 
 def normalize_polarity(page: GrayImage) -> GrayImage:
-    """Invert a page of light writing on dark paper; any other stays as it is.
+    """Invert a page of light writing on dark paper.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def normalize_polarity(page: GrayImage) -> GrayImage:
     Returns
     -------
     (H, W) uint8
-        The very page, or its negative.
+        The same object, or its negative.
     """
     return negative(page) if is_light_on_dark(page) else page
 
@@ -37,7 +37,7 @@ def negative(page: GrayImage) -> GrayImage:
 
 
 def is_light_on_dark(page: GrayImage) -> bool:
-    """Tell whether the dark part of a page is its paper and the light part its writing.
+    """Return whether the dark part of a page is its paper and the light part its writing.
 
     (H, W) uint8 -> bool.
     """
@@ -50,23 +50,23 @@ def is_light_on_dark(page: GrayImage) -> bool:
 
 
 def may_be_light_on_dark(page: GrayImage) -> bool:
-    """Tell whether the dark part of a page could be its paper: (H, W) uint8 -> bool."""
+    """Return whether the dark part of a page could be its paper: (H, W) uint8 -> bool."""
     light = _light(page)
     return bool(light.size - cv2.countNonZero(light) > MIN_DARK * light.size)
 
 
 def _light(page: GrayImage) -> NDArray[np.uint8]:
-    """Mark what is light, by Otsu's threshold: 0 or 1."""
-    # Every other pixel tells; smoothed, strokes would fill more of their rectangle.
+    """Mark light pixels by Otsu's threshold: 0 or 1."""
+    # Every other pixel suffices; smoothing would make strokes fill more of their rectangle.
     some = page[::2, ::2]
     light = cv2.threshold(some, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)[1]
     return light.astype(np.uint8, copy=False)
 
 
 def _extent(counts: NDArray[np.integer]) -> int:
-    """Return the length of the stretch that holds all but the first and last hundredth.
+    """Return the length between the first and last percentile.
 
-    Specks must not lengthen it.
+    This ignores specks.
     """
     first, last = np.searchsorted(counts.cumsum() / counts.sum(), (0.01, 0.99))
     return int(last - first)

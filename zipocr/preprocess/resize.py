@@ -1,18 +1,18 @@
-"""Pages at half their size: a quarter of the work, for whatever sees enough there."""
+"""Reduction of pages by factors of two."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-# Pages of more pixels are read from a reduced image: a usual envelope at 300 dpi has fewer, and
-# whatever a larger page holds, reading it stays within bounds of time and memory.
+# Pages with more pixels are reduced to bound time and memory; an ordinary envelope at 300 dpi has
+# fewer.
 MAX_PIXELS = 4_000_000
 
 
 def downsample_by_two(page: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Halve a page by means of two by two pixels: (H, W) -> (H / 2, W / 2) uint8.
+    """Halve a page by averaging blocks of 2x2 pixels: (H, W) -> (H / 2, W / 2) uint8.
 
-    What has no two rows or columns stays as it is.
+    A page with less than two rows or columns is unchanged.
     """
     rows, columns = (size // 2 for size in page.shape)
     if not (rows and columns):
@@ -26,7 +26,7 @@ def downsample_by_two(page: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def reduced(page: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Halve a page until it has at most `MAX_PIXELS`.
 
-    (H, W) -> (h, w) uint8, mostly the very page.
+    (H, W) -> (h, w) uint8, usually the same object.
     """
     while page.size > MAX_PIXELS and min(page.shape) > 1:
         page = downsample_by_two(page)

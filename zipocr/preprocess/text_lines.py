@@ -1,8 +1,8 @@
 """Detection of pages with more than one text line: an address, a whole envelope.
 
-Where letters stand above others and beside others, both several times over, writing has two
-dimensions. That holds of a page turned by a quarter as well, and neither of the digits of one line,
-however skewed, nor of a single line that stands upright.
+Text is two-dimensional if several letters have others above them and others beside them. That also
+holds for rotated pages, but not for the digits of a single line, however skewed, or a vertical
+line.
 """
 
 import numpy as np
@@ -10,36 +10,36 @@ from numpy.typing import NDArray
 
 from zipocr.preprocess.components import Components
 
-# Letters, in digit heights, on a page whose digits are of some size; and how many have to stand
-# above others, and how many beside.
+# Range of letter heights in digit heights; minimum number of letters above others and beside
+# others.
 MIN_LETTER_HEIGHT, MAX_LETTER_HEIGHT = 0.45, 2.5
 MIN_STACKED = 2
-# How far the letters reach either way, in digit heights: the halves of broken digits stand above
-# each other, too, but on one line.
+# Minimum extent of the letters in both directions, in digit heights, since halves of broken digits
+# are above each other, too.
 MIN_REACH = 2.1
-# The same where the height is not known: letters are then at least so many pixels high, no flatter,
-# and in heights of the middle one.
+# When the text height is unknown: minimum letter height in pixels, maximum aspect ratio, range
+# around the median height.
 MIN_PIXELS = 7
 FLATTEST = 4
 MIN_SHARE, MAX_SHARE = 0.5, 2.0
 MIN_LETTERS, MIN_LETTERS_ON_SHEET = 16, 8
 MAX_BOXES = 200
-# What two letters have to share of the smaller one's width to stand above each other; how far they
-# may overlap, or lie apart, in heights.
+# Letters above each other: minimum shared part of the smaller width; maximum overlap and gap in
+# heights.
 SHARED, OVERLAP, FARTHEST = 0.5, 0.1, 1.8
 
 
 def has_several_lines(parts: Components, height: float) -> bool:
-    """Whether writing stands on several lines.
+    """Return whether a page has several text lines.
 
     Parameters
     ----------
     parts : Components
-        Of the cleaned ink of a page.
+        The cleaned ink of a page.
     height : float
         Digit height in pixels.
     """
-    # Most pages hold one line, and letters reach no farther than all ink.
+    # Most pages have one line, and letters extend no further than all ink.
     rows, columns = parts.window
     if min(rows.stop - rows.start, columns.stop - columns.start) < MIN_REACH * height:
         return False
@@ -51,13 +51,13 @@ def has_several_lines(parts: Components, height: float) -> bool:
 
 
 def is_sheet(parts: Components, least: float = MIN_PIXELS) -> bool:
-    """Tell whether a page is a sheet with lines of small writing, as a whole envelope is.
+    """Return whether a page has lines of small text, as a whole envelope has.
 
-    Letters are `least` pixels high or more. To be asked before the page is brought to working size:
-    a stamp on it would be taken for the digits, and the writing for dirt.
+    Letters are at least `least` pixels high. To be called before scaling the page, since a stamp on
+    it would count as digits and the text as dirt.
     """
     if len(parts.boxes) < MIN_LETTERS:
-        return False  # as most pages end, before anything is reckoned
+        return False  # most pages end here, before the computation
     wide, tall = parts.boxes[:, 2], parts.boxes[:, 3]
     boxes = parts.boxes[(tall >= least) & (wide <= FLATTEST * tall) & (wide > least / MIN_PIXELS)]
     if len(boxes) < MIN_LETTERS:
@@ -73,7 +73,7 @@ def is_sheet(parts: Components, least: float = MIN_PIXELS) -> bool:
 
 
 def _has_two_dimensions(letters: NDArray[np.int32], height: float, fewest: int) -> bool:
-    """Tell whether letters stand above and beside others over a distance; (N, 5) boxes."""
+    """Return whether letters are above and beside others over a distance; (N, 5) boxes."""
     if len(letters) < 2 * fewest:
         return False
     left, top = letters[:, 0], letters[:, 1]
@@ -93,7 +93,7 @@ def _follow(
     high: NDArray[np.int32],
     height: float,
 ) -> int:
-    """Count neighbours behind and before on one axis that overlap on the other; the less."""
+    """Count neighbours before and after on one axis that overlap on the other; the minimum."""
     shared = np.minimum(high[:, None], high) - np.maximum(low[:, None], low)
     size = high - low
     gap = start - end[:, None]

@@ -1,1 +1,1 @@
-"""Makes the models and the sample scans; reading needs none of it."""
+"""Training of the models, and generation of the sample scans; not needed for reading."""

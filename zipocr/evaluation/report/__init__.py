@@ -1,4 +1,4 @@
-"""Tells an evaluation to people and programs.
+"""Reports of an evaluation.
 
-Sentences, pictures, JSON, and one page of HTML that needs nothing else.
+As text, figures, JSON, and one self-contained HTML page.
 """

@@ -11,12 +11,12 @@ DECIMALS = 6
 
 
 def to_facts(evaluation: Evaluation) -> dict[str, Any]:
-    """Give all figures.
+    """Return all figures.
 
     Returns
     -------
     dict
-        JSON values. Shares are 0 to 1, with six decimals; file names are written as in results.
+        JSON values. Shares are 0 to 1, with six decimals; file names are escaped as in results.
     """
     curve = evaluation.curve
     return {

@@ -1,4 +1,4 @@
-"""Shows how the worst errors come about, by reading their pages anew."""
+"""Debug sheets of the worst errors, whose pages are read again."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,22 +14,22 @@ from zipocr.types import GrayImage, Trace, Unread, dashed
 
 
 class Tracer(Protocol):
-    """What is asked of a reader."""
+    """The interface of a reader."""
 
     def trace(self, page: GrayImage) -> Trace:
-        """Read a page and keep every step."""
+        """Read a page and return every step."""
 
 
 def draw_sheets(
     cases: Iterable[Case], find: Callable[[Case], Path | None], reader: Tracer, *, max_pixels: int
 ) -> dict[tuple[str, int], Sheet]:
-    """Draw a sheet for each page whose image can be had.
+    """Draw a sheet for each page whose image is found.
 
     Parameters
     ----------
     cases : iterable of Case
     find : callable
-        Says where a page's image lies; None where it was not found.
+        Returns the path of a page's image, or None.
     reader : Tracer
     max_pixels : int
         Larger pages are not decoded.
@@ -37,7 +37,7 @@ def draw_sheets(
     Returns
     -------
     dict
-        By file and page.
+        Sheets by file and page.
     """
     sheets = {}
     for case in cases:
@@ -61,11 +61,11 @@ def draw_sheets(
 
 
 def _note(case: Case, trace: Trace) -> str:
-    """Say where a page is no longer read as in the results: the sheet then shows something else."""
+    """Return a note if a page is now read differently than in the results."""
     now = "" if isinstance(trace.reading, Unread) else trace.reading.zip + trace.reading.plus4
     if now == case.read:
         return ""
     return (
-        f"Read anew this is {dashed(now) or 'unread'}: the results were made with another model, "
+        f"Reading again gives {dashed(now) or 'no ZIP'}: the results were made with another model, "
         "directory or version."
     )

@@ -1,6 +1,6 @@
-"""The pictures of an evaluation, by matplotlib, each in light or in dark.
+"""Figures of an evaluation with matplotlib, in light and dark.
 
-Nothing here opens a file; a picture is given as the text of an SVG or as a figure.
+Figures are returned as text of an SVG or as matplotlib figures.
 """
 
 import io
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 EXTRA = "report"
-# Errors are few: a square root spreads what is near to none, and keeps none itself on the axis.
+# A square-root scale spreads small error rates, and unlike a logarithm includes zero.
 ERROR_TICKS = (0.0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
 TENTHS = np.linspace(0, 1, 6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Theme:
-    """Colours of a picture.
+    """Colours of a figure.
 
-    ``good`` and ``bad`` stay apart for colour-blind readers, and never speak alone.
+    ``good`` and ``bad`` are distinct for colour-blind readers, and never the only sign.
     """
 
     paper: str
@@ -61,19 +61,19 @@ DARK = Theme(
 
 
 def _paper(width: float, height: float, theme: Theme) -> "Figure":
-    """An empty figure without margins: the page has its own."""
+    """Return an empty figure without margins, since the page has its own."""
     return new_figure(width, height, facecolor=theme.paper, extra=EXTRA, margin=0, gap=0.03)
 
 
 def curve_figure(evaluation: Evaluation, theme: Theme = LIGHT) -> "Figure":
-    """Plot how many are wrong among the accepted, from none accepted to all."""
+    """Plot the risk-coverage curve."""
     figure = _paper(5.2, 4.0, theme)
     plot_curve(figure.subplots(), evaluation, theme)
     return figure
 
 
 def reliability_figure(evaluation: Evaluation, theme: Theme = LIGHT) -> "Figure":
-    """Plot how often the reader was right where it was so sure, and how often it was so sure."""
+    """Plot the reliability diagram with its histogram of confidences."""
     figure = _paper(5.2, 4.0, theme)
     plot_reliability(figure, evaluation, theme)
     return figure
@@ -90,9 +90,9 @@ def overview_figure(evaluation: Evaluation, theme: Theme = LIGHT) -> "Figure":
 
 
 def confusion_figure(evaluation: Evaluation, theme: Theme = LIGHT) -> "Figure":
-    """Plot which digits were taken for which.
+    """Plot the confusion matrix.
 
-    Counts, shaded by their share of the digit that stands there.
+    Counts are shaded by their share of the true digit.
     """
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -100,7 +100,7 @@ def confusion_figure(evaluation: Evaluation, theme: Theme = LIGHT) -> "Figure":
     shares = np.sqrt(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
     figure = _paper(5.2, 4.9, theme)
     axes = figure.subplots()
-    # Digits read right are many and of less interest: only the others are coloured.
+    # Only errors are coloured, since right digits would dominate.
     wrong = np.where(np.eye(10, dtype=bool), 0, shares)
     axes.imshow(
         wrong,
@@ -134,11 +134,11 @@ def confusion_figure(evaluation: Evaluation, theme: Theme = LIGHT) -> "Figure":
 
 
 HALF_A_PAGE = 0.5
-"""Where pages stand for others, counts are no whole numbers; less is written as none."""
+"""Smallest weighted count that is printed."""
 
 
 def plot_curve(axes: "Axes", evaluation: Evaluation, theme: Theme) -> None:
-    """Plot the risk-coverage curve, its upper bound, the promise and the chosen thresholds."""
+    """Plot the risk-coverage curve, its upper bound, the target and the thresholds."""
     curve, suggestion = evaluation.curve, evaluation.suggestion
     axes.set_yscale("function", functions=(lambda share: np.sqrt(np.maximum(share, 0)), np.square))
     top = _top(evaluation)
@@ -159,16 +159,16 @@ def plot_curve(axes: "Axes", evaluation: Evaluation, theme: Theme) -> None:
             np.minimum(curve.bound, 1),
             color=theme.shade,
             linewidth=0,
-            label="up to the 95 % bound",
+            label="95 % upper bound",
         )
-        axes.plot(*_from_none(curve), color=theme.good, linewidth=2, label="wrong here")
+        axes.plot(*_from_none(curve), color=theme.good, linewidth=2, label="error rate")
     figures = evaluation.figures
     if figures.accepted:
         axes.plot(
             figures.accepted,
             figures.wrong,
             **_mark("o", theme.bad, theme),
-            label="read, as the results have it",
+            label="threshold of the results",
         )
     if suggestion.point:
         _plot_suggestion(axes, suggestion.point, theme)
@@ -179,8 +179,8 @@ def plot_curve(axes: "Axes", evaluation: Evaluation, theme: Theme) -> None:
     axes.set_yticks(ticks, [plain(share) for share in ticks])
     axes.grid(color=theme.line, linewidth=0.7)
     _legend(axes, theme, "upper center")
-    axes.set_title("Wrong among the accepted", loc="left", fontsize=12, color=theme.ink)
-    _dress(axes, theme, "share of all pages that is accepted", "wrong")
+    axes.set_title("Risk-coverage curve", loc="left", fontsize=12, color=theme.ink)
+    _dress(axes, theme, "coverage (share of pages accepted)", "error rate among accepted")
     axes.tick_params(axis="x", pad=7)
 
 
@@ -207,21 +207,21 @@ def _mark(shape: str, colour: str, theme: Theme) -> dict[str, Any]:
 
 
 def _top(evaluation: Evaluation) -> float:
-    """How high the axis of errors reaches.
+    """Return the upper limit of the error axis.
 
-    To all that is accepted in the end, with room for what is said above it.
+    It includes the error rate at full coverage, and room for labels above.
     """
     last = float(evaluation.curve.wrong[-1]) if len(evaluation.curve.wrong) else 0.0
     return min(1.0, 1.9 * max(last, evaluation.figures.wrong, 3 * evaluation.suggestion.max_error))
 
 
 def _from_none(curve: RiskCoverageCurve) -> tuple[np.ndarray, np.ndarray]:
-    """Let the line begin where the first pages are accepted, at their share of errors."""
+    """Extend the curve to the axis at the error rate of its first point."""
     return np.append(0.0, curve.accepted), np.append(curve.wrong[:1], curve.wrong)
 
 
 def plot_reliability(figure: "Figure | SubFigure", evaluation: Evaluation, theme: Theme) -> None:
-    """Plot the share that is right over the confidence, and below it how many were so sure."""
+    """Plot accuracy over confidence, and a histogram of confidences below."""
     upper, lower = figure.subplots(2, 1, height_ratios=[4, 1], sharex=True)
     _plot_truth(upper, evaluation, theme)
     _plot_counts(lower, evaluation, theme)
@@ -234,7 +234,7 @@ def _plot_truth(upper: "Axes", evaluation: Evaluation, theme: Theme) -> None:
         color=theme.quiet,
         linewidth=1,
         linestyle=(0, (1, 2)),
-        label="what it says is true",
+        label="perfect calibration",
     )
     for place, one in enumerate(evaluation.bins):
         reach = wilson(one.right, one.count)
@@ -250,7 +250,7 @@ def _plot_truth(upper: "Axes", evaluation: Evaluation, theme: Theme) -> None:
             one.confidence,
             one.right,
             **_mark("o", theme.good, theme),
-            label="right here, with its 95 % interval" if not place else None,
+            label="accuracy, with 95 % interval" if not place else None,
         )
     upper.set_ylim(-0.02, 1.04)
     upper.set_xlim(0, 1.03)
@@ -258,7 +258,7 @@ def _plot_truth(upper: "Axes", evaluation: Evaluation, theme: Theme) -> None:
     upper.grid(color=theme.line, linewidth=0.7)
     _legend(upper, theme, "lower right")
     upper.set_title(
-        f"Right where it was so sure: ece {evaluation.figures.ece:.3f}",
+        f"Calibration: ECE {evaluation.figures.ece:.3f}",
         loc="left",
         fontsize=12,
         color=theme.ink,
@@ -311,7 +311,7 @@ def _dress(axes: "Axes", theme: Theme, x: str, y: str) -> None:
 
 
 def to_svg(figure: "Figure") -> bytes:
-    """Write a figure as SVG that needs no fonts, the same bytes for the same figure."""
+    """Render a figure as SVG without fonts; equal figures give equal bytes."""
     from matplotlib import rc_context
 
     file = io.BytesIO()

@@ -21,12 +21,12 @@ PAGE, FACTS, PICTURE = "report.html", "report.json", "report.png"
 
 
 def check_folder(folder: Path, *, force: bool) -> None:
-    """See that a report can be written here.
+    """Check that a report can be written to a folder.
 
     Raises
     ------
     OutputError
-        If the folder cannot be made, or holds a report that may not be replaced.
+        If the folder cannot be created, or has a report that may not be replaced.
     """
     shown = to_cell(str(folder))
     try:
@@ -56,22 +56,22 @@ def write_report(
     Parameters
     ----------
     folder : Path
-        Where to; it exists.
+        An existing folder.
     evaluation : Evaluation
     by : str or None
-        The column that the groups come from.
+        The column of the groups.
     about : mapping
-        What was evaluated, JSON values; ``results`` and ``labels`` have the ``file`` and its
-        ``sha256``.
+        Description of what was evaluated, as JSON values; ``results`` and ``labels`` have the
+        ``file`` and its ``sha256``.
     sheets : mapping
         See `zipocr.evaluation.report.html.to_html`.
     force : bool
-        Replace what is there.
+        Replace existing files.
 
     Raises
     ------
     InputError
-        When Jinja2 or matplotlib is not installed.
+        If Jinja2 or matplotlib is not installed.
     OutputError
         If a file cannot be written.
     """
@@ -86,7 +86,7 @@ def write_report(
 
 
 def _told(about: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What stands at the end of the page."""
+    """Return the entries of the footer."""
     lines = []
     for name, value in about.items():
         told = (

@@ -1,6 +1,6 @@
-"""One page of HTML that tells an evaluation, with everything in it.
+"""The report as one self-contained HTML page.
 
-It can be sent, kept and opened anywhere, and asks no network.
+It can be sent, archived and opened anywhere without a network.
 """
 
 from base64 import b64encode
@@ -38,8 +38,7 @@ MAX_CONFUSED = 8
 class Sheet:
     """How a page is read now.
 
-    The crop and the sheet that shows it, as WebP; ``note`` where there is something to be said
-    about it.
+    The crop and its debug sheet as WebP, and an optional ``note``.
     """
 
     crop: bytes
@@ -49,7 +48,7 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawing:
-    """A picture in light and in dark, as SVG, and what is to be seen on it."""
+    """A figure in light and dark as SVG, and its text alternative."""
 
     light: str
     dark: str
@@ -58,7 +57,7 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mistake:
-    """One of the worst errors, ready to be shown."""
+    """One of the worst errors, formatted for the page."""
 
     file: str
     page: int
@@ -79,19 +78,19 @@ def to_html(
     about: Mapping[str, str],
     sheets: Mapping[tuple[str, int], Sheet],
 ) -> bytes:
-    """Tell an evaluation on a page.
+    """Render an evaluation as a page.
 
     Parameters
     ----------
     evaluation : Evaluation
     title : str
-        What was evaluated.
+        Name of what was evaluated.
     by : str or None
-        The column of the labels that the groups come from.
+        The column of the labels to group by.
     about : mapping of str to str
-        What else is worth knowing years later, for the end of the page.
+        Entries of the footer.
     sheets : mapping
-        By file and page, how the worst errors come about; those that could not be had are left out.
+        Debug sheets of the worst errors, by file and page; may be incomplete.
 
     Returns
     -------
@@ -101,7 +100,7 @@ def to_html(
     Raises
     ------
     InputError
-        When Jinja2 or matplotlib is not installed.
+        If Jinja2 or matplotlib is not installed.
     """
     page = _environment().from_string(
         files("zipocr.evaluation.report").joinpath(TEMPLATE).read_text(encoding="utf-8")
@@ -131,14 +130,14 @@ def to_html(
 _FIGURES: Sequence[tuple[Callable[[Evaluation, Theme], "Figure"], str]] = (
     (
         curve_figure,
-        "The share of wrong ZIPs among the accepted over the share of pages that is accepted, "
+        "Risk-coverage curve: error rate among accepted pages over the share accepted, "
         "with its upper bound",
     ),
     (
         reliability_figure,
-        "The share of ZIPs that is right over the confidence, and how many pages there are of each",
+        "Reliability diagram: accuracy over confidence, and the number of pages at each",
     ),
-    (confusion_figure, "Counts of the digits that stand there by what they were read as"),
+    (confusion_figure, "Confusion matrix: counts of true digits by read digit"),
 )
 
 
@@ -159,14 +158,14 @@ def _environment() -> "Environment":
 
 
 def _tied(line: str) -> str:
-    """Keep a per cent sign with its number."""
+    """Join a per cent sign to its number by a no-break space."""
     return line.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def most_confused(evaluation: Evaluation) -> list[tuple[int, int, int]]:
-    """Name the digits that are most often taken for others.
+    """Return the most frequent confusions of digits.
 
-    What stands there, what was read, and how often.
+    True digit, read digit, and count.
     """
     counts = np.where(np.eye(10, dtype=bool), 0, np.rint(evaluation.confusion)).astype(int)
     pairs = sorted(
@@ -195,14 +194,12 @@ def _mistake(case: Case, sheet: Sheet | None) -> Mistake:
         status=case.status.value,
         crop=_inlined(sheet.crop, "webp") if sheet else "",
         sheet=_inlined(sheet.sheet, "webp") if sheet else "",
-        note=sheet.note
-        if sheet
-        else "The image was not found, so it is not shown how this came about.",
+        note=sheet.note if sheet else "The image was not found, so how it was read is not shown.",
     )
 
 
 def _compared(case: Case) -> list[tuple[str, bool]]:
-    """The characters that were read, and whether each is wrong."""
+    """Return the characters that were read, and whether each is wrong."""
     truth = dashed(case.truth)
     return [
         (letter, letter != truth[place : place + 1])

@@ -1,4 +1,4 @@
-"""An evaluation in sentences, the same on the terminal and on the page."""
+"""An evaluation in sentences, for the terminal and the page."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from zipocr.evaluation.metrics import Estimate, Evaluation, Figures, Suggestion
 
 
 def percent(share: float, *, digits: int = 1) -> str:
-    """Write a share.
+    """Format a share as a percentage.
 
     Examples
     --------
@@ -18,7 +18,7 @@ def percent(share: float, *, digits: int = 1) -> str:
 
 
 def span(interval: Interval) -> str:
-    """Write an interval.
+    """Format an interval as percentages.
 
     Examples
     --------
@@ -29,7 +29,7 @@ def span(interval: Interval) -> str:
 
 
 def plain(error: float) -> str:
-    """Write a share of errors as people say it.
+    """Format an error rate with as few digits as possible.
 
     Examples
     --------
@@ -40,7 +40,7 @@ def plain(error: float) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """Write a number of things.
+    """Format a count with its noun.
 
     Examples
     --------
@@ -51,17 +51,17 @@ def counted(count: int, noun: str) -> str:
 
 
 def basis(evaluation: Evaluation) -> Iterator[str]:
-    """Say what the figures are of."""
+    """Describe what the figures are based on."""
     if evaluation.estimate:
         yield from _estimated(evaluation.estimate)
     elif evaluation.is_of_doubt:
         yield (
-            f"Only doubtful pages were labelled, {evaluation.figures.count:,} of them: these "
-            "figures are of them alone."
+            f"Only doubtful pages were labelled, {evaluation.figures.count:,} of them; the "
+            "figures describe these pages only."
         )
         yield (
-            "They say nothing of the pages that were read, nor of the whole batch; that takes an "
-            "audit of some of those."
+            "They say nothing about accepted pages or the whole batch; that takes an audit of "
+            "accepted pages."
         )
     else:
         yield f"From {counted(evaluation.figures.count, 'labelled page')}."
@@ -71,82 +71,76 @@ def _estimated(estimate: Estimate) -> Iterator[str]:
     drawn = f"{estimate.audited:,} audited of {estimate.read:,} that were read"
     if not estimate.decided:
         yield (
-            f"An estimate for the {counted(estimate.read, 'page')} that were read, from "
-            f"{estimate.audited:,} of them that were audited."
+            f"An estimate for the {counted(estimate.read, 'page')} that were read, from an audit "
+            f"of {estimate.audited:,} of them."
         )
         if estimate.doubtful:
-            yield (
-                f"Nobody has decided about the {counted(estimate.doubtful, 'doubtful page')}: they "
-                "are left out."
-            )
+            yield (f"The {counted(estimate.doubtful, 'doubtful page')} are undecided and left out.")
         return
     decided = f"{estimate.decided:,} decided of {estimate.doubtful:,} doubtful"
     yield f"An estimate for all {counted(estimate.pages, 'page')}, from {drawn} and {decided}."
-    yield "The 95 % interval is Clopper and Pearson's for the audit; what was decided is known."
+    yield "The 95 % interval is Clopper and Pearson's for the audit; decided pages are known."
     if estimate.undecided:
         rest = (
-            f"The {estimate.undecided:,} doubtful ones that are undecided are taken to be like the "
-            "others"
+            f"The {estimate.undecided:,} undecided doubtful pages are assumed to be like the "
+            "decided ones"
         )
-        yield f"{rest}, and the interval reaches from all of them wrong to all right."
+        yield f"{rest}; the interval covers all of them being wrong or right."
 
 
 def advice(suggestion: Suggestion) -> Iterator[str]:
-    """Say which threshold to choose, or why there is none to promise anything by."""
+    """Suggest a threshold, or explain why the labels do not suffice for one."""
     error, point = plain(suggestion.max_error), suggestion.point
     if point:
         yield (
-            f"--min-confidence {point.threshold:.4f} keeps to at most {error} wrong ZIPs among the "
-            "accepted, with 95 % certainty."
+            f"--min-confidence {point.threshold:.4f} keeps the error rate among accepted pages "
+            f"at {error} or less, with 95 % confidence."
         )
         seen = (
-            f"{percent(point.wrong, digits=2)} of these are wrong here, and the upper bound is "
+            f"{percent(point.wrong, digits=2)} of them are wrong here, and the upper bound is "
             f"{percent(_up(point.bound), digits=2)}"
         )
         yield f"It accepts {percent(point.accepted)} of the pages; {seen}."
         return
     if suggestion.lacks_labels:
-        yield f"Too few labels to promise at most {error} wrong ZIPs among the accepted."
+        yield f"Too few labels to promise an error rate of at most {error} among accepted pages."
         there = f"{suggestion.checked:,} {'was' if suggestion.checked == 1 else 'were'} labelled"
-        yield f"That takes {suggestion.needed:,} that are accepted without a mistake; {there}."
+        yield f"That takes {suggestion.needed:,} accepted pages without an error; {there}."
     else:
+        yield (f"No threshold can promise an error rate of at most {error} among accepted pages.")
         yield (
-            f"No threshold can be promised to keep to at most {error} wrong ZIPs among the "
-            "accepted."
-        )
-        yield (
-            f"It takes {suggestion.needed:,} of the surest without a mistake, or more with some: "
-            "label more pages, or accept more errors."
+            f"It takes {suggestion.needed:,} of the most confident without an error, or more with "
+            "some: label more pages, or accept a higher error rate."
         )
     if suggestion.surest and suggestion.surest.bound < 1:
         best = suggestion.surest
         yield (
-            f"The best that these labels can promise is {plain(_up(best.bound))}, with "
+            f"The lowest error rate these labels can promise is {plain(_up(best.bound))}, with "
             f"--min-confidence {best.threshold:.4f}."
         )
 
 
 def _up(bound: float) -> float:
-    """Round a bound to a hundredth of a per cent, upwards: a promise may not shrink on paper."""
+    """Round a bound up to a hundredth of a per cent."""
     return -(-bound * 10_000 // 1) / 10_000
 
 
 def shown_figures(figures: Figures) -> list[tuple[str, str, str]]:
-    """The figures to be shown first: a name, the share, and a remark."""
+    """Return the main figures: name, value and remark."""
     return [
         ("exact", percent(figures.exact), f"95 % interval {span(figures.exact_interval)}"),
         ("read", percent(figures.accepted), "accepted at the threshold of the results"),
         (
-            "wrong among read",
+            "error rate among read",
             percent(figures.wrong, digits=2),
             f"95 % interval {span(figures.wrong_interval)}",
         ),
         (
-            "accepted @ 1 %",
+            "coverage at 1 % error",
             percent(figures.at_risk[0]),
-            "could be accepted, 1 in 100 of them wrong",
+            "share that can be accepted with 1 in 100 wrong",
         ),
-        ("accepted @ 0.1 %", percent(figures.at_risk[1]), "the same at 1 in 1,000"),
-        ("ece", f"{figures.ece:.3f}", "mean distance of confidence from truth"),
+        ("coverage at 0.1 % error", percent(figures.at_risk[1]), "the same at 1 in 1,000"),
+        ("calibration error", f"{figures.ece:.3f}", "expected calibration error (ECE)"),
         ("unread", percent(figures.unread), "no ZIP was found"),
     ]

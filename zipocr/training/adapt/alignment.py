@@ -1,4 +1,4 @@
-"""Reads pages whose ZIP a person knows, and collects what their regions turn out to be."""
+"""Alignment of labelled pages: which regions are which digits."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -29,22 +29,22 @@ from zipocr.training.fit.region_samples import (
 from zipocr.types import ZIP_LENGTH, Floats, Region, Unread
 
 FOREIGN = 255
-# However sure a model is that a region shows another digit: to find the known ZIP, that counts this
-# many nats at most.
+# Maximum cost of a digit in nats when aligning the known ZIP, however sure the model is of another
+# one.
 MAX_DISBELIEF = 4.0
-# A page whose known digits are farther than this many nats each from what digits look like teaches
-# nothing: it was cut wrong, or mistyped.
+# Maximum mean cost per digit in nats; pages above it were segmented wrongly or mislabelled, and are
+# skipped.
 PLAUSIBLE = 3.0
-# Regions of a page that are no digits, those that look most like one first.
+# Maximum number of non-digits per page, the most digit-like first.
 NON_DIGITS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Lesson:
-    """What a corrected page taught: both answers, and its regions, None where uncertain.
+    """What was learnt from a labelled page: both answers, and its regions, None if uncertain.
 
-    ``features`` is what the last layer of its network saw of the line, (T, F); None where there is
-    none. ``text`` stands on the page.
+    ``features`` is the input of the network's last layer for the line, (T, F), or None. ``text`` is
+    the true text.
     """
 
     answers: tuple[Answer, Answer]
@@ -54,9 +54,9 @@ class Lesson:
 
 
 def to_crops(labels: Iterable[Label], folder: Path) -> list[Crop]:
-    """Give the pages that bear a ZIP, by file and page.
+    """Return the pages with a ZIP, by file and page.
 
-    ``kind`` is the file, whose pages are likely of one hand.
+    ``kind`` is the file, whose pages are probably by one writer.
 
     Raises
     ------
@@ -89,9 +89,9 @@ def _within(folder: Path, file: str) -> Path:
 def study(
     judging: Judges, crops: Sequence[Crop], *, jobs: int, advance: Callable[[], None] = lambda: None
 ) -> list[Lesson | None]:
-    """Read pages and align what they bear with their regions, in their order.
+    """Read pages in order, and align their texts with their regions.
 
-    None stands for a page that cannot be opened; ``advance`` is called after each.
+    Yields None for a page that cannot be opened; ``advance`` is called after each.
     """
     work = _Study(judging=judging, crops=crops)
     return map_strings(work, range(len(crops)), jobs=jobs, advance=advance)
@@ -99,7 +99,7 @@ def study(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Study:
-    """Studies one of the crops."""
+    """Work that reads and aligns a crop."""
 
     judging: Judges
     crops: Sequence[Crop]
@@ -123,7 +123,7 @@ class _Study:
 
 
 def align(reader: Reader, attempt: Attempt, text: str) -> Samples | None:
-    """Take the digits of a known ZIP, and regions that are none; None where it is not plausible.
+    """Return the digits of a known ZIP, and non-digits; None if it is not plausible.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def align(reader: Reader, attempt: Attempt, text: str) -> Samples | None:
     Returns
     -------
     Samples or None
-        A region for each digit, and at most `NON_DIGITS` that are none.
+        A region for each digit, and at most `NON_DIGITS` non-digits.
     """
     page, line = attempt.prepared.ink, attempt.line
     (centres,) = line.centres([text]) if line else (np.empty(0),)
@@ -146,7 +146,7 @@ def align(reader: Reader, attempt: Attempt, text: str) -> Samples | None:
     likelihoods = reader.classify(draw_regions(page, regions))
     best = likelihoods.max(axis=1)
     own = likelihoods[np.arange(len(text)), [int(digit) for digit in text]]
-    # The model knows well what is a digit; that it misreads some is why it is taught.
+    # The model tells digits from non-digits well; which digit it is may be wrong.
     if np.maximum(own, best - MAX_DISBELIEF).sum() < -PLAUSIBLE * len(text):
         return None
     digits = to_samples(page, regions, [int(digit) for digit in text])
@@ -156,7 +156,7 @@ def align(reader: Reader, attempt: Attempt, text: str) -> Samples | None:
 def _non_digits(
     reader: Reader, page: InkPage, digits: Sequence[Region], centres: NDArray[np.float64]
 ) -> Samples:
-    """Take parts of digits and regions of several, the likeliest to be mistaken first."""
+    """Return parts of digits and merged digits, the most digit-like first."""
     owners = np.where(page.ink, np.uint8(FOREIGN), np.uint8(0))
     for place, region in enumerate(digits, start=1):
         box = region.box

@@ -1,8 +1,8 @@
-"""Learning from corrected pages, and measuring on held-out pages whether it helps.
+"""Adaptation to labelled pages, with cross-validation.
 
-The pages are dealt into parts. In turn each part is read by a model that learnt from all others, so
-every page is read once before and once after, by models that never saw it; what is handed out in
-the end has learnt from all parts.
+The pages are divided into folds. Each fold is read by a model adapted to all others, so every page
+is read once before and once after, by models that never saw it. The final model is adapted to all
+folds.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -35,17 +35,16 @@ from zipocr.types import Floats, Model
 
 FOLDS = 5
 MIN_PAGES = 20
-# What a sample may weigh, in parts of what one may that the base was made from.
+# Candidate penalties C of a new sample, relative to that of the base model.
 WEIGHTS = (0.01, 0.03, 0.1, 0.3)
-# So many of the base's support vectors tell what it forgets. They are the hardest of its data, and
-# lose some four times what these lose; but most mail is like these, and never comes to be
-# corrected: half of that counts.
+# Rehearsal set against forgetting: this many support vectors of the base, weighted by GUARDED,
+# since they are harder than average data.
 GUARDS = 2000
 GUARDED = 0.5
 WAYS = ("listed", "unlisted")
 Report: TypeAlias = Callable[[str], None]
 Progress: TypeAlias = Callable[[int], AbstractContextManager[Callable[[], None]]]
-"""Begins work of some steps, and gives what to call after each."""
+"""Starts a progress display; returns what to call after each step."""
 
 
 def _unseen(_: int) -> AbstractContextManager[Callable[[], None]]:
@@ -54,11 +53,11 @@ def _unseen(_: int) -> AbstractContextManager[Callable[[], None]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Learnt:
-    """A model that has learnt, and what that did to pages it had not learnt from.
+    """An adapted model, and its cross-validated gain.
 
-    ``with_directory`` and ``without`` are the changes in the share read exactly. ``pages`` were
-    read, ``taught`` are those in whose ink the known ZIP was found. ``notes`` say what the
-    confidence and its thresholds rest on.
+    ``with_directory`` and ``without`` are the changes of exact accuracy. ``pages`` is the number of
+    pages read, ``taught`` of those on which the known ZIP was found. ``notes`` describe what
+    confidence and thresholds are based on.
     """
 
     model: Model
@@ -71,9 +70,9 @@ class Learnt:
 
 
 def is_better(found: Change) -> bool:
-    """Whether a share rose by more than chance explains.
+    """Whether accuracy rose significantly.
 
-    The 95 % interval of the difference lies above 0.
+    That is, the 95 % interval of the difference is above 0.
     """
     return found.difference > found.half_width
 
@@ -87,22 +86,21 @@ def learn(
     report: Report,
     progress: Progress = _unseen,
 ) -> Learnt:
-    """Teaches a model pages whose ZIP is known.
+    """Adapt a model to pages whose ZIP is known.
 
     Parameters
     ----------
     base : Model
     crops : sequence of Crop
-        Pages that bear a ZIP; ``kind`` of their truth is the file they are from, whose pages stay
-        together.
+        Pages with a ZIP; ``kind`` of their truth is their file, whose pages stay in one fold.
     jobs : int
-        Processes; the model does not depend on it.
+        Number of processes; does not affect the model.
     seed : int
-        Deals the pages into parts.
+        Random seed of the folds.
     report : callable
-        Told what is being done, in a line each.
+        Called with a line about each phase.
     progress : callable
-        Told how far that is.
+        Starts a progress display.
 
     Returns
     -------
@@ -111,7 +109,7 @@ def learn(
     Raises
     ------
     InputError
-        If there are too few pages to learn from and to measure on.
+        If there are too few pages to adapt to and measure on.
     """
     report(f"reading {len(crops)} pages")
     with progress(len(crops)) as advance:
@@ -166,7 +164,7 @@ def learn(
 
 
 def card_of(found: Learnt, *, base: str, digest: str) -> Model:
-    """Give the model a card that names its base and tells what it learnt and gained."""
+    """Return the model with a card that describes its base and its gain."""
     old = dict(found.model.card)
     measured = {
         name: {
@@ -186,7 +184,7 @@ def card_of(found: Learnt, *, base: str, digest: str) -> Model:
         "confidence": list(found.notes),
         "zipocr": __version__,
     }
-    # What was measured on the base holds for the base alone.
+    # Measurements of the base do not apply to the adapted model.
     of_base = {
         f"{name} of the base": old.pop(name) for name in ("accuracy", "learnt") if name in old
     }
@@ -200,7 +198,7 @@ def card_of(found: Learnt, *, base: str, digest: str) -> Model:
 
 
 def deal(files: Sequence[str], seed: int) -> NDArray[np.intp]:
-    """Deals pages into `FOLDS` parts by the file they are from: (N,), 0 to `FOLDS` - 1."""
+    """Divide pages into `FOLDS` folds by file: (N,), 0 to `FOLDS` - 1."""
     names, places = np.unique(files, return_inverse=True)
     parts = np.random.default_rng(seed).permutation(np.arange(len(names)) % FOLDS)
     return parts[places]
@@ -220,9 +218,9 @@ def _bounds(arrays: Mapping[str, NDArray[Any]], weights: Sequence[float]) -> lis
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Tried:
-    """For each of `WEIGHTS`.
+    """The result of one trial for each of `WEIGHTS`.
 
-    What a held part loses, (W,), and the coefficients learnt from all others.
+    The loss on the held-out fold, (W,), and the coefficients fitted to all others.
     """
 
     losses: NDArray[np.float64]
@@ -231,7 +229,7 @@ class _Tried:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Trial:
-    """Learn without a part, at every weight, and score that part and the rehearsal set."""
+    """Work that fits all folds but one at every weight, and scores it on the rest."""
 
     arrays: Mapping[str, NDArray[Any]]
     lore: AdaptationSet
@@ -254,16 +252,16 @@ class _Trial:
         return _Tried(losses=losses, coefficients=coefficients)
 
     def _loss(self, seen: AdaptationSet, decisions: Floats) -> float:
-        """Mean log loss of the digits."""
+        """Return the mean log loss of the digits."""
         calibration = Calibration.from_model(Model(arrays=self.arrays, card={}))
         scores = calibration.digit_log_probabilities(decisions)
         return float(-scores[np.arange(len(seen)), seen.labels].mean()) if len(seen) else 0.0
 
 
 def rehearsal_set(arrays: Mapping[str, NDArray[Any]]) -> AdaptationSet:
-    """Some of the base's support vectors of digits, evenly taken.
+    """Return an even selection of the base's support vectors of digits.
 
-    What it was made from, as far as it is known, and the hardest of it.
+    They are the hardest of its training data, and all that is known of it.
     """
     labels = np.repeat(np.arange(len(arrays["support_counts"])), arrays["support_counts"]).astype(
         np.uint8
@@ -282,7 +280,7 @@ def rehearsal_set(arrays: Mapping[str, NDArray[Any]]) -> AdaptationSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Apart:
-    """Models that each learnt without one of the parts; ``losses`` are those of the trials."""
+    """The models fitted without one fold each; ``losses`` are those of the trials."""
 
     base: Model
     lore: AdaptationSet
@@ -294,7 +292,7 @@ class _Apart:
     def read(
         self, crops: Sequence[Crop], *, jobs: int, report: Report, progress: Progress
     ) -> tuple[list[Answer], list[Answer]]:
-        """Read each part with the model that did not learn from it."""
+        """Read each fold with the model that was not fitted to it."""
         found: tuple[dict[int, Answer], dict[int, Answer]] = ({}, {})
         for part in range(len(self.trials)):
             pages = np.flatnonzero(self.parts == part).tolist()
@@ -309,7 +307,7 @@ class _Apart:
         return listed, unlisted
 
     def _without(self, part: int) -> Model:
-        """Make the model that learnt without a part, at the weight best for the other parts."""
+        """Return the model fitted without a fold, at the weight best for the other folds."""
         best = int(np.delete(self.losses, part, axis=0).sum(axis=0).argmin())
         taught = self.lore.take(self.parts[self.lore.owners] != part)
         arrays = with_adaptation(self.base.arrays, taught, self.trials[part].coefficients[best])

@@ -1,6 +1,6 @@
-"""What corrected pages teach the network that reads lines.
+"""Adaptation of the line network to labelled pages.
 
-Its last layer is refitted to them, all layers before it stay as they are.
+Its last layer is refitted; all other layers stay as they are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,17 +14,16 @@ from zipocr.line.network import array_names
 from zipocr.training.adapt.output_layer import Lines, line_loss, refit_output
 from zipocr.types import Floats
 
-# How strongly the layer may be pulled to where it was; what is best is found on lines that it was
-# not fitted to.
+# Candidates for the regularization towards the old layer, chosen by cross-validation.
 PULLS = (0.3, 1.0, 3.0, 10.0)
 _WEIGHTS, _BIASES = array_names("weights")[-1], array_names("biases")[-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LineAdaptationSet:
-    """Lines of which the text is known.
+    """Lines whose text is known.
 
-    The (T, F) features of each, its digits, and the (N,) pages they are from.
+    The (T, F) features of each, its digits, and the (N,) indices of their pages.
     """
 
     features: tuple[Floats, ...]
@@ -33,7 +32,7 @@ class LineAdaptationSet:
 
     @classmethod
     def of(cls, features: Sequence[Floats | None], texts: Sequence[str]) -> Self:
-        """Takes the lines that were seen; one too short for its text teaches nothing."""
+        """Collect lines, without those too short for their text."""
         fit = [
             page
             for page, (seen, text) in enumerate(zip(features, texts, strict=True))
@@ -47,11 +46,11 @@ class LineAdaptationSet:
         )
 
     def __len__(self) -> int:
-        """How many lines there are."""
+        """Return the number of lines."""
         return len(self.texts)
 
     def take(self, chosen: NDArray[np.bool_]) -> "LineAdaptationSet":
-        """The lines that a mask chooses."""
+        """Return the lines selected by a mask."""
         kept = np.flatnonzero(chosen).tolist()
         features, texts = (
             tuple(self.features[place] for place in kept),
@@ -63,9 +62,9 @@ class LineAdaptationSet:
 def with_lines(
     arrays: Mapping[str, NDArray[Any]], lore: LineAdaptationSet, pull: float
 ) -> dict[str, NDArray[Any]]:
-    """A model's arrays with its network's last layer refitted to lines.
+    """Return a model's arrays with its network's last layer refitted to lines.
 
-    As they are where there are none.
+    Unchanged if there are no lines.
     """
     if not len(lore):
         return dict(arrays)
@@ -76,7 +75,7 @@ def with_lines(
 def best_pull(
     arrays: Mapping[str, NDArray[Any]], lore: LineAdaptationSet, parts: NDArray[np.intp]
 ) -> float:
-    """The pull under which lines of held-out parts cost least, each part (N,) held out in turn."""
+    """Return the regularization with the lowest cross-validated loss, given folds (N,)."""
     costs = np.zeros(len(PULLS))
     for part in np.unique(parts):
         held, rest = lore.take(parts == part), lore.take(parts != part)

@@ -1,8 +1,8 @@
-"""Refit the last layer of a line network to a few lines whose text is known.
+"""Refitting of a line network's last layer to a few lines whose text is known.
 
 The loss is that of connectionist temporal classification: Graves, Fernández, Gomez and Schmidhuber,
-ICML (2006). It sums over all ways to spread a text over the frames of a line, so nobody has to say
-where a digit stands.
+ICML (2006). It sums over all alignments of a text with the frames of a line, so the positions of
+digits need not be known.
 """
 
 from collections.abc import Sequence
@@ -18,20 +18,18 @@ from zipocr.line.network import BLANK, FIRST_DIGIT, OTHER
 from zipocr.types import Floats
 
 MAX_STEPS = 100
-# Stands for the logarithm of nothing: far below what any line comes to, and no -inf, whose
-# differences are no numbers.
+# Log of zero: below any log probability, but finite, so that differences are defined.
 _NEVER = -1e30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Lines:
-    """Lines side by side, padded with blank frames and unreachable states.
+    """A batch of lines, padded with blank frames and unreachable states.
 
-    ``frames`` is ``(M, F) float64``, the frames of all lines one after the other, and ``line``,
-    ``frame`` ``(M,)`` say whose they are. ``states`` is ``(N, S)``: the classes of a text with
-    blanks around each, as the states that a way goes through. ``skips`` is ``(N, S) bool``, True
-    where a way may leave out the blank before a state; ``lasts`` ``(N,)`` are the states where the
-    texts end.
+    ``frames`` is ``(M, F) float64``, the frames of all lines concatenated; ``line`` and ``frame``
+    ``(M,)`` are their indices. ``states`` is ``(N, S)``: the classes of a text with blanks around
+    each, the states of a path. ``skips`` is ``(N, S) bool``, True if a path may skip the blank
+    before a state; ``lasts`` ``(N,)`` are the final states of the texts.
     """
 
     frames: NDArray[np.float64]
@@ -43,12 +41,12 @@ class Lines:
 
     @classmethod
     def of(cls, features: Sequence[Floats], texts: Sequence[str]) -> Self:
-        """Sets lines side by side: for each its ``(T, F)`` features and its text.
+        """Make a batch of lines, from ``(T, F)`` features and texts.
 
         Raises
         ------
         ValueError
-            If a line has fewer frames than its text takes.
+            If a line has fewer frames than its text needs.
         """
         classes = [to_classes(text) for text in texts]
         for seen, wanted in zip(features, classes, strict=True):
@@ -72,7 +70,7 @@ class Lines:
 
 
 def to_classes(text: str) -> NDArray[np.intp]:
-    """Gives the classes of a text: digits have their own, everything else is `OTHER`.
+    """Return the classes of a text: one per digit, and `OTHER` for anything else.
 
     Examples
     --------
@@ -87,20 +85,20 @@ def to_classes(text: str) -> NDArray[np.intp]:
 def refit_output(
     features: list[Floats], texts: list[str], weights: Floats, bias: Floats, pull: float
 ) -> tuple[Floats, Floats]:
-    """Refits weights and biases to lines.
+    """Refit weights and biases to lines.
 
     Parameters
     ----------
     features : list of (T, F) float32
-        What the last layer sees of each line, a row for each frame; at least one line.
+        Inputs of the last layer, one row per frame; at least one line.
     texts : list of str
-        What stands on each, one character or more.
+        The true texts, not empty.
     weights : (12, F) float32
-        As they are: of the blank, the digits 0 to 9, and anything else.
+        The old weights: for the blank, the digits 0 to 9, and anything else.
     bias : (12,) float32
     pull : float
-        How strongly they are pulled to where they are, above 0: what a squared change of 1 costs,
-        in nats a line.
+        Strength of the regularization towards the old weights, above 0: the cost of a squared
+        change of 1 in nats per line.
 
     Returns
     -------
@@ -110,7 +108,7 @@ def refit_output(
     Raises
     ------
     ValueError
-        If a line has fewer frames than its text takes.
+        If a line has fewer frames than its text needs.
     """
     lines = Lines.of(features, texts)
     start = np.column_stack([weights, bias]).astype(np.float64)
@@ -130,9 +128,9 @@ def refit_output(
 
 
 def line_loss(lines: Lines, layer: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-    """Mean of what the texts cost, in nats a line, and its slope in a layer.
+    """Return the mean CTC loss in nats per line, and its gradient.
 
-    Weights and, in the last column, bias, (12, F + 1).
+    The gradient is (12, F + 1): weights and, in the last column, bias.
     """
     scores = log_softmax(lines.frames @ layer[:, :-1].T + layer[:, -1], axis=1)
     costs, shares = spread(lines, scores)
@@ -143,7 +141,7 @@ def line_loss(lines: Lines, layer: NDArray[np.float64]) -> tuple[float, NDArray[
 def spread(
     lines: Lines, scores: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Spreads each text over the frames of its line in all possible ways.
+    """Run the forward-backward algorithm on each line.
 
     Parameters
     ----------
@@ -154,14 +152,13 @@ def spread(
     Returns
     -------
     costs : (N,) float64
-        What each text costs, in nats.
+        Negative log likelihood of each text in nats.
     shares : (M, 12) float64
-        How likely each frame is each class, given the texts.
+        Posterior probability of each class in each frame, given the texts.
     """
     emitted = _emitted(lines, scores)
     ahead = _forward(emitted, lines.skips)
-    # Read from its end, a text is a text: a blank is left out before a state there where it is left
-    # out behind it here.
+    # The backward pass is the forward pass of the reversed text, with skips shifted accordingly.
     turned = np.zeros_like(lines.skips)
     turned[:, 2:] = lines.skips[:, :1:-1]
     behind = _forward(emitted[::-1, :, ::-1], turned, lines.states.shape[1] - 1 - lines.lasts)[
@@ -169,7 +166,7 @@ def spread(
     ]
     rows = np.arange(len(lines.lasts))
     totals = np.logaddexp(ahead[-1, rows, lines.lasts], ahead[-1, rows, lines.lasts - 1])
-    # Both ways hold what the frame itself emits.
+    # Both passes include the emission of the frame itself.
     likely = np.exp(np.minimum(ahead + behind - emitted - totals[:, None], 0))[
         lines.frame, lines.line
     ]
@@ -180,9 +177,9 @@ def spread(
 
 
 def _emitted(lines: Lines, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log probability that a frame shows the class of a state.
+    """Return the log probability of each state's class in each frame.
 
-    (T, N, S); frames that fill up are sure to be blank.
+    (T, N, S); padding frames are blank with certainty.
     """
     count, states = lines.states.shape
     emitted = np.full((int(lines.frame.max()) + 1, count, states), _NEVER)
@@ -196,7 +193,7 @@ def _forward(
 ) -> NDArray[np.float64]:
     """Return forward log probabilities: (T, N, S) emissions and (N, S) skips -> (T, N, S).
 
-    A way begins in the state where its line starts, the first if not told, or in the next one.
+    A path starts in the given state of its line (default: the first) or in the next one.
     """
     frames, count, _ = emitted.shape
     rows = np.arange(count)

@@ -1,4 +1,4 @@
-"""Recalibration of a confidence and its thresholds on pages whose ZIP is known."""
+"""Recalibration of confidences and thresholds on pages whose ZIP is known."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,9 +11,9 @@ from zipocr.training.benchmark.metrics import Answer
 from zipocr.training.fit.calibrate import acceptance_table
 from zipocr.types import Floats
 
-# Fewer pages than this leave confidence and thresholds as they are.
+# Minimum number of pages for recalibration.
 MIN_PAGES = 100
-# How far slope and shift of the log odds may be expected to stray from 1 and 0.
+# Standard deviations of the priors of slope and shift of the log odds, around 1 and 0.
 SLOPE_SPREAD, SHIFT_SPREAD = 0.3, 1.0
 _SUREST = 1e-4
 
@@ -21,22 +21,21 @@ _SUREST = 1e-4
 def recalibrated(
     arrays: Mapping[str, NDArray[Any]], answers: Mapping[str, Sequence[Answer]]
 ) -> tuple[dict[str, NDArray[Any]], tuple[str, ...]]:
-    """Fits confidences and thresholds anew.
+    """Refit confidences and thresholds.
 
     Parameters
     ----------
     arrays : mapping
-        Of the model file.
+        The arrays of the model file.
     answers : mapping
-        For ``listed`` and ``unlisted``, reading with a directory and without: the answers to pages
-        that the model did not learn from.
+        Answers to held-out pages, for ``listed`` and ``unlisted`` (with and without directory).
 
     Returns
     -------
     arrays : dict
-        The parts that change; empty where there are fewer than `MIN_PAGES`.
+        The arrays that change; empty if there are fewer than `MIN_PAGES`.
     notes : tuple of str
-        What they rest on now, in a sentence each.
+        What they are based on now, one sentence each.
     """
     found: dict[str, NDArray[Any]] = {}
     notes = []
@@ -64,8 +63,8 @@ def recalibrated(
 def fit_odds(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:
     """Fit slope and shift of log odds, regularized towards 1 and 0: (N,) confidences, truths.
 
-    Two parameters, after Platt, Advances in Large Margin Classifiers (1999): a few hundred pages
-    cannot tell more.
+    Only two parameters, as in Platt, Advances in Large Margin Classifiers (1999), since a few
+    hundred pages do not support more.
     """
     odds = _odds(confidence)
     sides = np.where(right, 1.0, -1.0)
@@ -81,12 +80,12 @@ def fit_odds(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple
 
 
 def merged(base: NDArray[np.float64], own: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Combine the thresholds of one's own pages with the base's for stricter errors.
+    """Combine own thresholds with those of the base for stricter error rates.
 
     Parameters
     ----------
     base, own : (T, 2) float64
-        Rows of an error and the least confidence that keeps to it, the stricter rows first.
+        Rows of an error rate and its threshold, stricter rows first.
 
     Returns
     -------
@@ -99,14 +98,14 @@ def merged(base: NDArray[np.float64], own: NDArray[np.float64]) -> NDArray[np.fl
 
 
 def _bent(fitted: Floats, slope: float, shift: float) -> Floats:
-    """Slopes and bias of a logistic model whose log odds are bent: (F + 1,) -> (F + 1,)."""
+    """Return a logistic model with transformed log odds: (F + 1,) -> (F + 1,)."""
     bent = fitted.astype(np.float64) * slope
     bent[-1] += shift
     return bent.astype(np.float32)
 
 
 def _read(answers: Sequence[Answer]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Confidence of the pages on which a ZIP was read, and whether it was right."""
+    """Return the confidences of pages with a ZIP, and whether it was right."""
     pairs = [(one.confidence, one.is_right) for one in answers if one.confidence is not None]
     return np.array([confidence for confidence, _ in pairs], np.float64), np.array(
         [right for _, right in pairs], np.bool_
@@ -114,7 +113,7 @@ def _read(answers: Sequence[Answer]) -> tuple[NDArray[np.float64], NDArray[np.bo
 
 
 def _odds(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log odds; answers carry four decimals, and none of them means certainty."""
+    """Return log odds, clipped, since confidences have four decimals."""
     inside = np.clip(confidence, _SUREST, 1 - _SUREST)
     return np.asarray(np.log(inside) - np.log1p(-inside))
 

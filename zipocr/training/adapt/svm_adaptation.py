@@ -1,10 +1,9 @@
-"""Teaches a finished classifier a few more samples, without the data that it was made from.
+"""Adaptation of a trained classifier to a few more samples, without its training data.
 
-Every pair of classes keeps its decision function and gets a second one added to it, which is fitted
-to the new samples alone, as in Yang, Yan and Hauptmann, "Cross-domain video concept detection using
-adaptive SVMs", ACM Multimedia (2007). Fitting all anew to the old support vectors and the new
-samples takes a hundred times longer and learns less at the same weight: the old ones hold every
-boundary where it was.
+The decision function of each pair of classes gets a second one added, fitted to the new samples
+only, as in Yang, Yan and Hauptmann, "Cross-domain video concept detection using adaptive SVMs", ACM
+Multimedia (2007). Refitting to old support vectors and new samples takes far longer and learns less
+at the same weight, since the old ones hold every boundary in place.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,15 +21,15 @@ from zipocr.training.fit.region_samples import Samples
 from zipocr.types import Floats
 
 MAX_STEPS = 200
-# A coefficient below this share of the largest that is allowed makes no support vector.
+# Minimum coefficient of a support vector, as a share of the largest allowed.
 MIN_WEIGHT = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AdaptationSet:
-    """Samples as a classifier sees them.
+    """Samples in the form that a classifier sees.
 
-    (N, P) features, (N,) classes, what it decides of them, (N, 55), and (N,) whose they are.
+    (N, P) features, (N,) classes, (N, 55) decision values, and (N,) indices of their pages.
     """
 
     features: Floats
@@ -39,11 +38,11 @@ class AdaptationSet:
     owners: NDArray[np.intp]
 
     def __len__(self) -> int:
-        """How many samples there are."""
+        """Return the number of samples."""
         return len(self.labels)
 
     def take(self, chosen: NDArray[np.bool_]) -> "AdaptationSet":
-        """The samples that a mask chooses."""
+        """Return the samples selected by a mask."""
         return AdaptationSet(
             features=self.features[chosen],
             labels=self.labels[chosen],
@@ -55,7 +54,7 @@ class AdaptationSet:
 def to_adaptation_set(
     arrays: Mapping[str, NDArray[Any]], samples: Samples, owners: NDArray[np.intp]
 ) -> AdaptationSet:
-    """Show samples to a classifier."""
+    """Compute features and decision values of samples."""
     classifier = Classifier.from_arrays(arrays)
     features = (
         classifier.features(samples.bitmaps, to_grids(samples.bitmaps))
@@ -70,21 +69,21 @@ def to_adaptation_set(
 
 
 def learn_pairs(lore: AdaptationSet, gamma: float, bounds: Sequence[float]) -> list[Floats]:
-    """Fits what is to be added to the decision of each pair of classes, for each of several bounds.
+    """Fit the additions to the decision functions of all pairs, for each of several bounds.
 
     Parameters
     ----------
     lore : Lore
     gamma : float
-        Of the kernel.
+        Gamma of the kernel.
     bounds : sequence of float
-        What a sample may weigh at most, as C; rising, since each solution begins at the one before.
+        Penalties C, ascending, since each solution starts at the one before.
 
     Returns
     -------
     list of (N, 55) float32
-        For each bound the coefficients of the samples, 0 where one is of neither class or was
-        decided with room to spare.
+        For each bound the coefficients of the samples; 0 for samples of neither class or beyond the
+        margin.
     """
     coefficients = [np.zeros((len(lore), len(PAIRS)), np.float32) for _ in bounds]
     for column, pair in enumerate(PAIRS):
@@ -94,7 +93,7 @@ def learn_pairs(lore: AdaptationSet, gamma: float, bounds: Sequence[float]) -> l
         sides = np.where(lore.labels[own] == pair[0], 1, -1).astype(np.float32)
         wanting = 1 - sides * lore.decisions[own, column]
         found = np.zeros(len(own))
-        # Sums that are split over threads differ in their last digits, and with them the model.
+        # Sums split over threads differ in the last digits, and so would the model.
         with threadpool_limits(1, user_api="blas"):
             matrix = kernel(lore.features[own], lore.features[own], gamma) * np.outer(sides, sides)
             for bound, table in zip(bounds, coefficients, strict=True):
@@ -104,7 +103,7 @@ def learn_pairs(lore: AdaptationSet, gamma: float, bounds: Sequence[float]) -> l
 
 
 def kernel(ones: Floats, others: Floats, gamma: float) -> Floats:
-    """Radial basis functions: (N, P), (M, P) -> (N, M)."""
+    """Return the RBF kernel: (N, P), (M, P) -> (N, M)."""
     distances = (
         (ones * ones).sum(axis=1)[:, None] + (others * others).sum(axis=1) - 2 * (ones @ others.T)
     )
@@ -115,9 +114,9 @@ def kernel(ones: Floats, others: Floats, gamma: float) -> Floats:
 def _solve(
     matrix: Floats, wanting: Floats, bound: float, start: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """The dual of a support vector machine without a bias.
+    """Solve the dual of a support vector machine without bias.
 
-    (N, N), and (N,) what each sample lacks to a margin of 1 -> (N,).
+    (N, N) kernel and (N,) distances to a margin of 1 -> (N,).
     """
 
     def loss(point: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -140,7 +139,7 @@ def _solve(
 def with_adaptation(
     arrays: Mapping[str, NDArray[Any]], lore: AdaptationSet, coefficients: Floats
 ) -> dict[str, NDArray[Any]]:
-    """A classifier with further support vectors.
+    """Return a classifier with additional support vectors.
 
     Parameters
     ----------
@@ -152,7 +151,7 @@ def with_adaptation(
     Returns
     -------
     dict
-        All arrays; the support vectors stand by class, in each the old ones first.
+        All arrays; support vectors are sorted by class, old ones first.
     """
     chosen = np.flatnonzero(coefficients.any(axis=1))
     labels = np.concatenate(
@@ -179,7 +178,7 @@ def with_adaptation(
 
 
 def _to_dual(coefficients: Floats, labels: NDArray[np.uint8]) -> Floats:
-    """Folds coefficients by pair, (N, 55), into libsvm's rows, (10, N).
+    """Convert coefficients by pair, (N, 55), to libsvm's rows, (10, N).
 
     See `zipocr.classify.svc.by_class`.
     """
@@ -192,8 +191,8 @@ def _to_dual(coefficients: Floats, labels: NDArray[np.uint8]) -> Floats:
 
 
 def penalty(arrays: Mapping[str, NDArray[Any]]) -> float:
-    """The C that a machine was made with.
+    """Estimate the penalty C that a classifier was trained with.
 
-    Its largest coefficient, where any sample of its data lay on the wrong side.
+    It is the largest coefficient, if any sample was on the wrong side.
     """
     return float(np.abs(arrays["dual"]).max())

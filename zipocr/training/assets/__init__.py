@@ -1,1 +1,1 @@
-"""Makers of what ships: sample scans, test strings, the list of ZIPs."""
+"""Generators of shipped files: sample scans, test strings, the list of ZIP codes."""

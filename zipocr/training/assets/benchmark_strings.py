@@ -1,10 +1,9 @@
-"""Maker of ``tests/strings``: composed strings of unseen writers and typefaces.
+"""Generator of ``tests/strings``: composed strings of unseen writers and typefaces.
 
 Run as ``python -m zipocr.training.assets.benchmark_strings DATA OUT``; DATA is an ``.npz`` of NIST
-digits or the word ``openml``. They are drawn as training strings are, extremes included, but from
-digits as they were written. No digit stands twice on them, and none that stands on the sample
-scans. The draw is seeded, every kind has a fixed quota, and nothing is picked by how well it is
-read.
+digits or the word ``openml``. Strings are drawn like training strings, including extremes, but from
+unmodified digits. Each digit is used once, and none that is on the sample scans. Drawing is seeded,
+every kind has a fixed quota, and nothing is selected by how well it is read.
 """
 
 import csv
@@ -34,16 +33,12 @@ QUOTAS: Mapping[str, int] = {
     "skewed": 12, "slanted": 12, "close": 12, "broken": 12, "split": 12, "faint": 12, "blurred": 12, "mixed": 12, "plus4": 12,
     "touching": 40, "printed": 40,
 }  # fmt: skip
-"""Strings of each kind; the same mixture, in any number, is composed on the fly to measure on."""
+"""Number of strings of each kind; the same mixture is composed on the fly to measure on."""
 MAIL_UNLISTED = (1 - P_LISTED) / (1 - LISTED_COUNT / 100_000)
-"""Share of strings that are any five digits, so that as many ZIPs are unlisted as on mail.
-
-Some of these are listed by chance.
+"""Share of strings of five random digits, so that as many ZIPs are unlisted as on mail.
 """
 GRAYS = 24
-"""Gray levels that are kept.
-
-Without the noise of the lowest bits the folder is a third as large.
+"""Number of gray levels; without the noise of the lowest bits, files are a third as large.
 """
 _SEED = 1865
 _TRIES = 1000
@@ -64,14 +59,14 @@ class FrozenString:
 
 
 class MailComposer(Composer):
-    """Strings with as many listed ZIPs as mail has, and ZIP+4 in their own kind alone."""
+    """Composer of strings with as many listed ZIPs as mail, and ZIP+4 only in their own kind."""
 
     unlisted = MAIL_UNLISTED
     printed_plus4 = 0.0
 
 
 class _DigitPool:
-    """Digits that are spent once."""
+    """A pool of digits, each of which is used once."""
 
     def __init__(self, digits: DigitSet, taken: NDArray[np.int_]) -> None:
         self._digits = digits
@@ -79,9 +74,9 @@ class _DigitPool:
         self._left[taken] = False
 
     def spend(self, rng: Rng, more: int) -> DigitSet:
-        """Digits of one writer that spell a ZIP and ``more`` digits.
+        """Take digits of one writer that spell a ZIP and ``more`` digits.
 
-        What nobody has the digits for any more is drawn anew.
+        If no writer has the digits left, another ZIP is drawn.
         """
         rest = np.flatnonzero(self._left)
         composer = Composer(self._digits.take(rest), seed=0)
@@ -143,7 +138,7 @@ def _written(rng: Rng, digits: DigitSet, kind: str) -> Composed:
 
 
 def fewer_grays(image: GrayImage) -> GrayImage:
-    """A page with `GRAYS` levels, black and white among them."""
+    """Quantize a page to `GRAYS` levels, including black and white."""
     step = 255 / (GRAYS - 1)
     return np.asarray(np.rint(np.rint(image / step) * step), np.uint8)
 
@@ -173,7 +168,7 @@ def write_strings(strings: Iterator[FrozenString], folder: Path) -> None:
 
 
 def _readme(count: int) -> str:
-    """What the folder holds, how it was made, and whose digits these are."""
+    """Return the README of the folder: contents, origin and licence."""
     versions = ", ".join(f"{name} {version(name)}" for name in (*LIBRARIES, "zipcodes"))
     return f"""# Composed strings to measure on
 
@@ -195,7 +190,7 @@ The typefaces are Caladea (Apache 2.0), Manrope (OFL 1.1) and Computer Modern (a
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Make the strings from ``DATA`` in the folder ``OUT``; returns the exit code."""
+    """Write the strings from ``DATA`` to the folder ``OUT``; return the exit code."""
     if len(arguments) != 2:
         sys.stderr.write(
             "usage: python -m zipocr.training.assets.benchmark_strings DATA.npz|openml OUT\n"

@@ -1,7 +1,7 @@
-"""Maker of the shipped list of ZIPs, ``zipocr/models/places.csv.gz``.
+"""Generator of the shipped list of ZIP codes, ``zipocr/models/places.csv.gz``.
 
-Reading takes ZIP, city and state of what the package ``zipcodes`` knows. It asks for them at every
-start, and that package takes longer to give them than a dozen pages take to be read.
+The list has ZIP, city and state from the package ``zipcodes``, which itself would take longer to
+load than reading a dozen pages.
 """
 
 import gzip
@@ -13,9 +13,9 @@ from zipocr.storage.atomic import write_whole
 
 
 def listing() -> bytes:
-    """The list as packed CSV.
+    """Return the list as compressed CSV.
 
-    A comment that names its source, then ZIP, city and state, sorted by ZIP.
+    It has a comment with its source, then ZIP, city and state, sorted by ZIP.
     """
     from zipcodes import list_all
 

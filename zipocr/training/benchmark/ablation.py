@@ -1,4 +1,4 @@
-"""A reader that lacks some of its parts, to show what these are worth. It is not for use."""
+"""Ablation: a reader without one of its parts, to measure what that part is worth."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -23,7 +23,7 @@ PARTS = (
     "other versions",
     "other orientations",
 )
-"""What can be left out, one part at a time."""
+"""The parts that can be left out, one at a time."""
 
 
 class AblatedReader(Reader):
@@ -35,7 +35,7 @@ class AblatedReader(Reader):
     without : str
         The part to leave out.
     use_directory : bool
-        Whether the packaged directory takes part.
+        Whether to use the packaged directory.
     """
 
     def __init__(self, model: Model, *, without: str, use_directory: bool = True) -> None:
@@ -47,11 +47,11 @@ class AblatedReader(Reader):
             self._fusion = replace(self._fusion, digits=0.0, weakest=0.0)
 
     def attempt_each(self, pages: Sequence[GrayImage]) -> list[Attempt]:
-        """Read pages as the reader does, with rules or gaps left where that is asked for."""
+        """Read pages without removing rules or bridging gaps, if that is left out."""
         return self.read_prepared([self._clean(prepare(page)) for page in pages])
 
     def needs_second_pass(self, fused: Fused) -> bool:
-        """Tell whether the network is to read a line twice."""
+        """Return whether the network is to read a line twice."""
         return self._without != "second pass" and super().needs_second_pass(fused)
 
     def versions(self, upright: Attempt) -> Iterator[GrayImage]:
@@ -60,7 +60,7 @@ class AblatedReader(Reader):
             yield from super().versions(upright)
 
     def may_be_upside_down(self, upright: Attempt) -> bool:
-        """Tell whether a page is to be read the other way up."""
+        """Return whether a page is to be read upside down, too."""
         return self._without != "other orientations" and super().may_be_upside_down(upright)
 
     def quarter_turns(self, upright: Attempt) -> Iterator[Attempt]:
@@ -69,7 +69,7 @@ class AblatedReader(Reader):
             yield from super().quarter_turns(upright)
 
     def _clean(self, page: PreparedPage) -> PreparedPage:
-        """Clean the ink of a page once more, without one of the steps."""
+        """Clean the ink of a page again without one of the steps."""
         if self._without not in {"removal of rules", "bridging of gaps"} or page.ink is None:
             return page
         scaled = page.ink.scaled
@@ -84,7 +84,7 @@ class AblatedReader(Reader):
 
 
 def ablate(model: Model, crops: Sequence[Crop], *, jobs: int) -> dict[str, Pair]:
-    """Read crops without each of the parts, with the directory and without."""
+    """Read crops without each part in turn, with and without the directory."""
     return {part: read_crops(_judges(model, part), crops, jobs=jobs) for part in PARTS}
 
 

@@ -1,11 +1,10 @@
 """Measure the shipped models, and write the results into the manual.
 
 Run as ``python -m zipocr.training.benchmark.accuracy ROOT LABELS.csv... [--digits DATA]``, where
-ROOT is a checkout.
-Each LABELS.csv (file, zip; page where files have several, plus4 where there is one, stratum or kind
-to group by) lies beside its crops. Crops of `TURNED` are read turned as well. With the NIST digits
-DATA strings and pages without a ZIP are composed on the fly from digits of the test writers: whole
-regions are counted on the strings, and false reads on the pages.
+ROOT is a checkout. Each LABELS.csv (file, zip; optionally page, plus4, and stratum or kind to group
+by) is beside its crops. Crops of `TURNED` are also read rotated. With the NIST digits DATA, strings
+and pages without a ZIP are composed on the fly from digits of the test writers, to count whole
+regions and false reads.
 """
 
 import argparse
@@ -37,22 +36,22 @@ from zipocr.training.synthesis.typefaces import typefaces
 
 MODELS = tuple(reversed(SHIPPED))
 BEST = "mail"
-"""The model whose parts are switched off one by one."""
+"""The model for the ablation."""
 ABLATED = 1000
-"""Crops that this is done on, at most: every second, third, ... of the largest set."""
+"""Maximum number of crops for the ablation: every n-th of the largest set."""
 STRINGS = {"mail": 3000, "digits": 400}
-"""Strings composed on the fly for each model."""
+"""Number of strings composed on the fly."""
 FROZEN = "strings"
-"""Folder of the composed strings that ship with the tests."""
+"""Folder of the strings in the repository."""
 TURNED = ("sample_scans", FROZEN, "dev", "kinds", "cheques")
-"""Folders of crops that are read turned as well."""
+"""Folders of crops that are also read rotated."""
 FLOOR_STEPS = {"mail": 1, "digits": 4}
-"""Each model is held to its figures on every N-th of these: tests should be quick."""
+"""The accuracy floor is tested on every N-th crop, to be quick."""
 _SEED = 4711
 
 
 def measure(labels: Sequence[Path], *, jobs: int) -> list[Measured]:
-    """Reads every labelled set with every model, and prints all figures."""
+    """Read every labelled set with every model, and print all figures."""
     measured = []
     for path in labels:
         crops = load_labels(path)
@@ -65,7 +64,7 @@ def measure(labels: Sequence[Path], *, jobs: int) -> list[Measured]:
 
 
 def ablation(labels: Sequence[Path], measured: Sequence[Measured], *, jobs: int) -> list[str]:
-    """Switches off the parts one by one on the largest set: lines in Markdown."""
+    """Run the ablation on the largest set: lines of Markdown."""
     sets = {
         path.parent.name: [crop for crop in load_labels(path) if crop.truth.zip] for path in labels
     }
@@ -84,9 +83,9 @@ def ablation(labels: Sequence[Path], measured: Sequence[Measured], *, jobs: int)
 
 
 def strings(test: DigitSet, *, jobs: int) -> list[str]:
-    """Composes strings of the test writers, reads them and counts whole regions.
+    """Read composed strings of the test writers and count whole regions.
 
-    Lines in Markdown.
+    Returns lines of Markdown.
     """
     composer = MailComposer(test, seed=_SEED, kinds=QUOTAS, strength=0, faces=typefaces("test"))
     measured: list[Measured] = []
@@ -105,7 +104,7 @@ def strings(test: DigitSet, *, jobs: int) -> list[str]:
 
 
 def without_zip(test: DigitSet, *, jobs: int) -> list[str]:
-    """Reads composed pages without a ZIP: lines in Markdown."""
+    """Read composed pages without a ZIP: lines of Markdown."""
     _say("reading pages without a ZIP")
     tallies = false_reads.count_false_reads(judges(load_model(BEST))[0], test, jobs=jobs)
     _print("pages without a ZIP", false_reads.full_table(tallies))
@@ -113,7 +112,7 @@ def without_zip(test: DigitSet, *, jobs: int) -> list[str]:
 
 
 def sideways(labels: Sequence[Path], *, jobs: int) -> list[str]:
-    """Reads crops turned by quarters: lines in Markdown."""
+    """Read rotated crops: lines of Markdown."""
     _say("reading turned crops")
     judge = judges(load_model(BEST))[0]
     sets = [path for path in labels if path.parent.name in TURNED]
@@ -126,7 +125,7 @@ def sideways(labels: Sequence[Path], *, jobs: int) -> list[str]:
 
 
 def digit_line(test: DigitSet) -> str:
-    """How the models do on isolated digits of writers that trained nothing."""
+    """Return the models' accuracy on isolated digits of unseen writers."""
     shares = ", ".join(f"`{name}` {digit_accuracy(load_model(name), test):.4f}" for name in MODELS)
     return (
         f"Isolated NIST digits of the 31 writers that trained and calibrated nothing ({len(test)} "
@@ -135,7 +134,7 @@ def digit_line(test: DigitSet) -> str:
 
 
 def floors(measured: Sequence[Measured]) -> str:
-    """The line that ``tests/test_accuracy_floor.py`` holds the models to."""
+    """Return the line of floors for ``tests/test_accuracy_floor.py``."""
     frozen = {
         one.model: report.floor(_every(one.answers, FLOOR_STEPS[one.model]))
         for one in measured
@@ -147,7 +146,7 @@ def floors(measured: Sequence[Measured]) -> str:
 
 
 def false_read_floor(*, jobs: int) -> str:
-    """The same for pages without a ZIP."""
+    """Return the floor for pages without a ZIP."""
     return (
         "FALSE_READS = "
         f"{false_reads.floor(judges(load_model(BEST))[0], load_digits_set(), jobs=jobs)}"

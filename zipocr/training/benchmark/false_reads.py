@@ -1,7 +1,4 @@
-"""Reads pages without a ZIP, and counts what becomes of them.
-
-A ZIP that counts as ``read`` there is a false read.
-"""
+"""False reads: pages without a ZIP that count as ``read``."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +12,7 @@ from zipocr.training.synthesis.negatives import QUOTAS, Negatives
 from zipocr.types import Status, Unread
 
 EACH = 40
-"""Pages of each kind, unless another number is asked for."""
+"""Default number of pages of each kind."""
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "one to four digits by hand": ("one", "two", "three", "four"),
     "six digits by hand": ("six",),
@@ -41,16 +38,16 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "photographs": ("photo",),
     "bare paper": ("blank", "specks"),
 }
-"""Kinds that the README shows together."""
+"""Groups of kinds in the manual's table."""
 FLOOR_EACH = 4
 FLOOR_KINDS = ("one", "two", "three", "four", "six", "seven")
-"""A test holds the model to its figure on so many of each of these kinds: tests should be quick."""
+"""Number of pages of each kind in the test of the floor, to be quick."""
 _SEED = 8128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """What became of so many pages of a kind, or of several."""
+    """Counts of pages by status, for one or more kinds."""
 
     kind: str
     read: int
@@ -59,12 +56,12 @@ class Tally:
 
     @property
     def count(self) -> int:
-        """How many pages there were."""
+        """Number of pages."""
         return self.read + self.review + self.unread
 
     @property
     def false_share(self) -> float:
-        """Share of them that counted as read."""
+        """Share of pages that counted as read."""
         return self.read / self.count
 
 
@@ -76,7 +73,7 @@ def count_false_reads(
     jobs: int,
     kinds: Sequence[str] = tuple(QUOTAS),
 ) -> list[Tally]:
-    """Read pages of each kind, of the test part, at the judge's threshold."""
+    """Read pages of each kind from the test part, at the judge's threshold."""
     sources = [
         Negatives(test, seed=_SEED + list(QUOTAS).index(kind), part="test", kinds={kind: 1})
         for kind in kinds
@@ -89,9 +86,9 @@ def count_false_reads(
 
 
 def floor(judge: Judge, digits: DigitSet, *, jobs: int) -> float:
-    """What a test holds a model to.
+    """Return the floor of a model for the test.
 
-    The share of false reads on few pages, with digits that need no download (Digits).
+    It is the share of false reads on few pages, with digits that need no download (Digits).
     """
     return round(
         together(
@@ -103,7 +100,7 @@ def floor(judge: Judge, digits: DigitSet, *, jobs: int) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _ReadNegative:
-    """Reads one page: ``each`` from every source, one source after the other."""
+    """Work that reads one page: ``each`` pages from every source in turn."""
 
     reader: Reader
     least: float
@@ -128,7 +125,7 @@ def _tally(kind: str, found: Sequence[Status]) -> Tally:
 
 
 def together(kind: str, tallies: Sequence[Tally]) -> Tally:
-    """Several kinds as one."""
+    """Sum the counts of several kinds."""
     return Tally(
         kind=kind,
         read=sum(one.read for one in tallies),
@@ -138,7 +135,7 @@ def together(kind: str, tallies: Sequence[Tally]) -> Tally:
 
 
 def full_table(tallies: Sequence[Tally]) -> list[str]:
-    """All kinds and their sum, as aligned text."""
+    """Format all kinds and their sum as aligned text."""
     rows = [*tallies, together("all", tallies)]
     lines = [f"{'':16}{'n':>6}{'read':>7}{'review':>8}{'unread':>8}{'false':>8}"]
     return [
@@ -151,7 +148,7 @@ def full_table(tallies: Sequence[Tally]) -> list[str]:
 
 
 def compact_table(tallies: Sequence[Tally]) -> list[str]:
-    """The README's table: `GROUPS` of kinds and their sum, in Markdown."""
+    """Format `GROUPS` of kinds and their sum as Markdown."""
     by_kind = {one.kind: one for one in tallies}
     groups = [
         together(name, [by_kind[kind] for kind in kinds if kind in by_kind])

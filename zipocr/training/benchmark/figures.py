@@ -1,4 +1,4 @@
-"""Figures of the manual: measured by make verbs, kept as JSON, and put into its chapters.
+"""Figures of the manual: measured by make targets, stored as JSON, and inserted into chapters.
 
 A chapter has a place for each section, from ``<!-- name -->`` to ``<!-- end -->``.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from zipocr.storage.atomic import write_whole
 
-# A paragraph, or the rows of a table with its heads first.
+# A paragraph, or the rows of a table, header first.
 Block = str | list[list[str]]
 
 RECORD = Path("zipocr", "manual", "figures.json")
@@ -18,14 +18,14 @@ _PLACE = r"(<!-- {} -->\n).*?(<!-- end -->)"
 
 
 def record(root: Path, sections: Mapping[str, Iterable[str]]) -> None:
-    """Keep sections, lines of Markdown, as JSON, and put them into the chapters.
+    """Store sections, lines of Markdown, as JSON, and insert them into the chapters.
 
     Parameters
     ----------
     root : Path
         A checkout of the project.
     sections : mapping of str to lines
-        The others stay as they are.
+        Other sections stay as they are.
     """
     figures = load(root) | {name: to_blocks(lines) for name, lines in sections.items()}
     text = json.dumps(figures, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
@@ -37,7 +37,7 @@ def record(root: Path, sections: Mapping[str, Iterable[str]]) -> None:
 
 
 def load(root: Path) -> dict[str, list[Block]]:
-    """Read what was measured last."""
+    """Read the stored figures."""
     path = root / RECORD
     found: dict[str, list[Block]] = json.loads(path.read_bytes()) if path.exists() else {}
     return found
@@ -49,21 +49,21 @@ def documents(root: Path) -> list[Path]:
 
 
 def renewed(text: str, figures: Mapping[str, Sequence[Block]]) -> str:
-    """Put all figures into their places in a text; one without places stays as it is."""
+    """Insert all figures into their places in a text."""
     for name, blocks in figures.items():
         text = put(text, name, render(blocks))
     return text
 
 
 def put(text: str, name: str, lines: Iterable[str]) -> str:
-    """Put lines into the place of a name."""
+    """Insert lines into the place of a section."""
     content = "\n".join(lines) + "\n"
     pattern = _PLACE.format(re.escape(name))
     return re.sub(pattern, lambda place: place[1] + content + place[2], text, flags=re.DOTALL)
 
 
 def to_blocks(lines: Iterable[str]) -> list[Block]:
-    """Take Markdown apart: tables become rows, without the line under their heads."""
+    """Parse Markdown into blocks: tables become rows, without the line under the header."""
     blocks: list[Block] = []
     for line in lines:
         if not line.startswith("|"):
@@ -77,7 +77,7 @@ def to_blocks(lines: Iterable[str]) -> list[Block]:
 
 
 def render(blocks: Iterable[Block]) -> list[str]:
-    """Write blocks as lines of Markdown."""
+    """Format blocks as lines of Markdown."""
     lines: list[str] = []
     for block in blocks:
         lines += [block] if isinstance(block, str) else markdown(block[0], block[1:])
@@ -85,7 +85,7 @@ def render(blocks: Iterable[Block]) -> list[str]:
 
 
 def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Write a table in Markdown."""
+    """Format a table in Markdown."""
     return [
         f"| {' | '.join(row)} |" if row else "|---" * len(heads) + "|" for row in (heads, (), *rows)
     ]

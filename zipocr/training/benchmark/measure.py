@@ -1,4 +1,4 @@
-"""Reads labelled crops and composed strings with and without a directory, and keeps the answers."""
+"""Reading of labelled crops and composed strings, with and without a directory."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -24,15 +24,14 @@ from zipocr.types import ZIP_LENGTH, GrayImage, Model, Unread
 
 MAX_PIXELS = 100_000_000
 GROUPS = ("stratum", "kind")
-"""Columns of the labels that group crops, the first that is there."""
+"""Columns of the labels to group by; the first that exists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
-    """What stands on a page.
+    """The true text of a page.
 
-    ``zip`` is empty where there is none; ``plus4`` is None where nobody said; ``kind`` groups
-    pages.
+    ``zip`` may be empty; ``plus4`` is None if unknown; ``kind`` groups pages.
     """
 
     zip: str
@@ -40,9 +39,9 @@ class Truth:
     kind: str
 
     def is_spelt_by(self, text: str) -> bool:
-        """Whether five or nine digits are the ones that stand there.
+        """Return whether digits are the true ones.
 
-        All nine count where they are known, else the first five.
+        All nine count if they are known, else the first five.
         """
         return text[:ZIP_LENGTH] == self.zip and self.plus4 in {None, text[ZIP_LENGTH:]}
 
@@ -58,20 +57,20 @@ class Crop:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Judge:
-    """A reader, and the confidence from which what it reads counts as ``read``."""
+    """A reader and its confidence threshold."""
 
     reader: Reader
     least: float
 
     def read(self, page: GrayImage, truth: Truth) -> Answer:
-        """Read a page that bears a ZIP, as in use.
+        """Read a page with a ZIP, as in production.
 
-        The reader may turn it, or find several lines.
+        The reader may rotate it, or find several lines.
         """
         return self.judge(self.reader.attempt(page), truth)
 
     def judge(self, attempt: Attempt, truth: Truth) -> Answer:
-        """Compare a reading with what is written on the page."""
+        """Compare a reading with the true text."""
         reading, fused = attempt.reading, attempt.fused
         if isinstance(reading, Unread) or fused is None:
             return Answer(
@@ -90,11 +89,11 @@ class Judge:
 
 
 Judges: TypeAlias = tuple[Judge, Judge]
-"""With the directory and without."""
+"""With and without the directory."""
 
 
 def judges(model: Model) -> Judges:
-    """A model's readers with and without the directory, at their default thresholds."""
+    """Return a model's readers with and without the directory, at default thresholds."""
     with_it, without = (
         Judge(
             reader=Reader(model, use_directory=used),
@@ -106,9 +105,9 @@ def judges(model: Model) -> Judges:
 
 
 def default_threshold(model: Model, *, use_directory: bool) -> float:
-    """The confidence that keeps the default share of errors.
+    """Return the threshold for the default error rate.
 
-    One that nothing reaches where the model cannot promise that.
+    Above 1 if the model cannot promise that.
     """
     try:
         return acceptance_threshold(model, ScanConfig().max_error, use_directory=use_directory)
@@ -117,7 +116,7 @@ def default_threshold(model: Model, *, use_directory: bool) -> float:
 
 
 def load_labels(path: Path) -> list[Crop]:
-    """Labelled pages of a CSV; files lie beside it."""
+    """Load the labelled pages of a CSV; files are beside it."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     group = next((name for name in GROUPS if rows and name in rows[0]), "")
@@ -138,7 +137,7 @@ def read_crops(
     jobs: int,
     advance: Callable[[], None] = lambda: None,
 ) -> Pair:
-    """Read the crops that hold a ZIP, in their order; ``advance`` is called after each."""
+    """Read the crops with a ZIP, in order; ``advance`` is called after each."""
     crops = [crop for crop in crops if crop.truth.zip]
     work = _ReadCrop(judging=judging, crops=crops)
     return _unzipped(map_strings(work, range(len(crops)), jobs=jobs, advance=advance))
@@ -146,7 +145,7 @@ def read_crops(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _ReadCrop:
-    """Reads one of the crops."""
+    """Work that reads a crop."""
 
     judging: Judges
     crops: Sequence[Crop]
@@ -169,10 +168,10 @@ class _ReadCrop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recall:
-    """Whether each digit of a string has a whole region of its own.
+    """Whether each digit of a string has a region of its own.
 
-    ``at_centres``: where the ink is divided at the true centres; ``as_read``: among the regions
-    that the reader classified.
+    ``at_centres``: if the ink is divided at the true centres; ``as_read``: among the regions that
+    the reader classified.
     """
 
     kind: str
@@ -183,7 +182,7 @@ class Recall:
 def read_strings(
     judging: Judges, composer: Composer, count: int, *, jobs: int
 ) -> tuple[Pair, tuple[Recall, ...]]:
-    """Read the first strings of a composer, and tell whether their digits have whole regions."""
+    """Read the first strings of a composer, and check whether their digits have whole regions."""
     work = _ReadString(judging=judging, composer=composer)
     found = map_strings(work, range(count), jobs=jobs)
     return _unzipped([answers for answers, _ in found]), tuple(recall for _, recall in found)
@@ -191,7 +190,7 @@ def read_strings(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _ReadString:
-    """Reads one composed string."""
+    """Work that reads a composed string."""
 
     judging: Judges
     composer: Composer
@@ -212,7 +211,7 @@ def _unzipped(answers: Sequence[tuple[Answer, Answer]]) -> Pair:
 
 
 def recall(attempt: Attempt, composed: Composed) -> Recall:
-    """Look for whole regions of all digits of a string."""
+    """Search whole regions of all digits of a string."""
     page, owners, fused = attempt.prepared.ink, owners_of(composed), attempt.fused
     count = len(composed.text)
     centres = true_centres(page, owners, count) if page else None
@@ -227,5 +226,5 @@ def recall(attempt: Attempt, composed: Composed) -> Recall:
 
 
 def _whole(labels: NDArray[np.int8]) -> set[int]:
-    """Return the places of the digits of which there is a whole region."""
+    """Return the positions of the digits with a whole region."""
     return set(labels[labels >= 0].tolist())

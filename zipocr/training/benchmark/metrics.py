@@ -1,6 +1,6 @@
 """Metrics of a reader: accuracy, coverage at a risk, and calibration.
 
-Equal confidences stand or fall together everywhere: no threshold can part them.
+Equal confidences are always treated together, since no threshold can separate them.
 """
 
 import math
@@ -24,11 +24,11 @@ from zipocr.evaluation.error_rates import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What became of one crop that holds a ZIP.
+    """The result of reading a crop with a ZIP.
 
-    ``kind`` groups crops. ``confidence`` is that of the results file, with four decimals; None
-    stands for unread. ``accepted`` says whether the reader called it ``read``. ``place`` is that of
-    the truth among the strings it weighed, 0 the best, None where it is not among them.
+    ``kind`` groups crops. ``confidence`` is rounded to four decimals as in results; None if unread.
+    ``accepted``: whether it counts as ``read``. ``place`` is the rank of the truth among the n-best
+    strings, from 0, or None.
     """
 
     kind: str
@@ -39,19 +39,18 @@ class Answer:
 
 
 Pair: TypeAlias = tuple[Sequence[Answer], Sequence[Answer]]
-"""Answers to the same crops, with the directory and without."""
+"""Answers to the same crops, with and without the directory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """Shares over a set of crops.
+    """Metrics over a set of crops.
 
-    ``exact``: read right, nothing rejected. ``at_risk``: for each of `RISKS` the largest share of
-    all crops that could be accepted, most confident first, while at most so many of them are wrong;
-    the threshold is chosen on these very answers, so it flatters. ``accepted`` and ``wrong``: the
-    reader's own decision, and the wrong share of these. ``ece``: expected calibration error over
-    the crops read; 0 when there are none. ``within``: the truth is among the two best strings, and
-    among all that were kept.
+    ``exact``: share of right answers, nothing rejected. ``at_risk``: coverage at each error rate of
+    `RISKS`, with thresholds chosen on the same answers, so slightly optimistic. ``accepted`` and
+    ``wrong``: share accepted at the reader's threshold, and the error rate among these. ``ece``:
+    expected calibration error over the crops read; 0 if there are none. ``within``: the truth is
+    among the two best strings, and among the n-best.
     """
 
     count: int
@@ -65,15 +64,15 @@ class Score:
 
     @property
     def half_width(self) -> float:
-        """95 % half width of ``exact`` (Wilson)."""
+        """Half width of the 95 % interval of ``exact`` (Wilson)."""
         return half_width(self.exact, self.count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A share now and before, over the same crops.
+    """The change of a share on the same crops.
 
-    The difference, and its 95 % half width from the crops that changed.
+    The new value, the difference, and its 95 % half width from the crops that changed.
     """
 
     now: float
@@ -82,7 +81,7 @@ class Change:
 
 
 def score(answers: Sequence[Answer]) -> Score:
-    """All figures of at least one answer."""
+    """Compute all metrics of at least one answer."""
     count = len(answers)
     confidence, right = _read(answers)
     taken = [one.is_right for one in answers if one.accepted]
@@ -100,7 +99,7 @@ def score(answers: Sequence[Answer]) -> Score:
 
 
 def score_by_kind(answers: Sequence[Answer]) -> dict[str, Score]:
-    """Scores of each kind, sorted by name; empty when there is but one."""
+    """Compute metrics by kind, sorted by name; empty if there is only one."""
     kinds = sorted({one.kind for one in answers})
     return (
         {kind: score([one for one in answers if one.kind == kind]) for kind in kinds}
@@ -110,7 +109,7 @@ def score_by_kind(answers: Sequence[Answer]) -> dict[str, Score]:
 
 
 def reliability(answers: Sequence[Answer]) -> list[Bin]:
-    """What was right where the reader was so sure.
+    """Return the bins of a reliability diagram.
 
     See `zipocr.evaluation.error_rates.reliability`.
     """
@@ -118,7 +117,7 @@ def reliability(answers: Sequence[Answer]) -> list[Bin]:
 
 
 def change(now: Sequence[Answer], before: Sequence[Answer]) -> Change:
-    """What happened to the share read exactly between two readings of the same crops."""
+    """Compare the exact accuracy of two readings of the same crops."""
     steps = np.array(
         [int(one.is_right) - int(other.is_right) for one, other in zip(now, before, strict=True)]
     )
@@ -131,7 +130,7 @@ def change(now: Sequence[Answer], before: Sequence[Answer]) -> Change:
 
 
 def _read(answers: Sequence[Answer]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Confidence and truth of the crops with five digits."""
+    """Return confidence and truth of the crops with five digits."""
     pairs = [(one.confidence, one.is_right) for one in answers if one.confidence is not None]
     return np.array([confidence for confidence, _ in pairs], np.float64), np.array(
         [right for _, right in pairs], np.bool_

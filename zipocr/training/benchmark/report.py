@@ -1,4 +1,4 @@
-"""Tables of what was measured: whole ones for a terminal, short ones in Markdown."""
+"""Tables of measurements: full ones for a terminal, short ones in Markdown."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _SHOWN = ("exact", "+-", "@1%", "@0.1%", "read", "err|read", "ece", "unread", "b
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What one model made of one set of crops."""
+    """The answers of one model to one set of crops."""
 
     crops: str
     model: str
@@ -29,7 +29,7 @@ class Measured:
 
 
 def full_table(answers: Sequence[Answer]) -> list[str]:
-    """All figures by kind and over all, as aligned text."""
+    """Format all metrics, by kind and overall, as aligned text."""
     table = {**score_by_kind(answers), "all": score(answers)}
     lines = [f"{'':14}{'n':>6}" + "".join(f"{name:>9}" for name in _SHOWN)]
     return [
@@ -55,7 +55,7 @@ def _shares(one: Score) -> tuple[float, ...]:
 
 
 def reliability_table(answers: Sequence[Answer]) -> list[str]:
-    """How often the reader was right where it was so sure, as aligned text."""
+    """Format the reliability diagram as aligned text."""
     return [
         f"{'confidence':>12}{'right':>9}{'n':>7}",
         *(f"{one.confidence:12.3f}{one.right:9.3f}{one.count:7}" for one in reliability(answers)),
@@ -101,7 +101,7 @@ def compact_table(measured: Sequence[Measured]) -> list[str]:
 
 
 def summary_table(measured: Sequence[Measured], model: str) -> list[str]:
-    """Tabulate the results of one model for people in a hurry."""
+    """Tabulate the main results of one model."""
     heads = ("crops", "directory", "n", "exact", "± 95 %", "`read`", "wrong among these")
     rows = []
     for one in measured:
@@ -116,9 +116,9 @@ def summary_table(measured: Sequence[Measured], model: str) -> list[str]:
 
 
 def ablation_table(full: Pair, without: Mapping[str, Pair]) -> list[str]:
-    """What each part is worth.
+    """Tabulate the ablation.
 
-    Shares read exactly without it, and the change in points over the same crops.
+    Exact accuracy without each part, and the change in points on the same crops.
     """
     heads = ("without", "exact", "change, points", "exact, no directory", "change, points")
     whole = [f"{score(answers).exact:.3f}" for answers in full]
@@ -141,7 +141,7 @@ def _points(now: Sequence[Answer], before: Sequence[Answer]) -> str:
 
 
 def strings_table(measured: Sequence[Measured]) -> list[str]:
-    """Figures on composed strings, where the kinds that a labelled set has few of are many."""
+    """Tabulate results on composed strings, which have more of the rare kinds."""
     heads = (
         "model",
         "directory",
@@ -175,9 +175,9 @@ def strings_table(measured: Sequence[Measured]) -> list[str]:
 
 
 def recall_table(found: Sequence[Recall], *, by_kind: bool) -> list[str]:
-    """Tell the shares of strings with a whole region for each digit.
+    """Tabulate the shares of strings with a whole region for each digit.
 
-    Of every kind, or with all but touching and printed ones together.
+    By kind, or with all but touching and printed ones together.
     """
     groups: dict[str, list[Recall]] = {}
     for one in found:
@@ -195,9 +195,9 @@ def recall_table(found: Sequence[Recall], *, by_kind: bool) -> list[str]:
 
 
 def floor(answers: Pair) -> tuple[float, float, float]:
-    """What a test holds a model to.
+    """Return the floor of a model for the test.
 
-    Exact with the directory and without it, and wrong among the accepted with it.
+    Exact accuracy with and without the directory, and the error rate among accepted with it.
     """
     with_it, without = score(answers[0]), score(answers[1])
     return round(with_it.exact, 4), round(without.exact, 4), round(with_it.wrong, 4)

@@ -1,4 +1,4 @@
-"""Readings of labelled crops turned by quarters."""
+"""Readings of rotated crops."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from zipocr.training.fit.region_samples import map_strings
 from zipocr.types import Unread
 
 TURNS = (0, 90, 180, 270)
-"""Degrees clockwise by which crops are turned."""
+"""Rotations of crops in degrees clockwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turned:
-    """What became of one crop that was turned.
+    """The result of reading a rotated crop.
 
-    ``turned_back`` is by how many degrees clockwise the reader turned it.
+    ``turned_back`` is the rotation by the reader in degrees clockwise.
     """
 
     turn: int
@@ -28,12 +28,12 @@ class Turned:
 
     @property
     def is_noticed(self) -> bool:
-        """Whether the reader turned it upright, or left it as it was when it was upright."""
+        """Whether the reader rotated it upright."""
         return (self.turn + self.turned_back) % 360 == 0
 
 
 def read_turned(judge: Judge, crops: Sequence[Crop], *, jobs: int) -> list[Turned]:
-    """Reads all crops that hold a ZIP at all `TURNS`, turn by turn."""
+    """Read all crops with a ZIP at all `TURNS`, turn by turn."""
     crops = [crop for crop in crops if crop.truth.zip]
     work = _ReadTurned(reader=judge.reader, least=judge.least, crops=crops)
     return map_strings(work, range(len(TURNS) * len(crops)), jobs=jobs)
@@ -41,7 +41,7 @@ def read_turned(judge: Judge, crops: Sequence[Crop], *, jobs: int) -> list[Turne
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _ReadTurned:
-    """Reads one of the crops at one of the turns."""
+    """Work that reads a crop at one of the turns."""
 
     reader: Reader
     least: float
@@ -70,9 +70,9 @@ class _ReadTurned:
 
 
 def turned_table(found: Sequence[tuple[str, Sequence[Turned]]]) -> list[str]:
-    """Named sets of crops, turn by turn, in Markdown.
+    """Tabulate named sets of crops by turn, in Markdown.
 
-    Of upright crops those count as seen that were not turned.
+    An upright crop counts as noticed if it was not rotated.
     """
     heads = ("crops", "turned by", "n", "seen", "exact", "`read`", "wrong among these")
     rows = []

@@ -1,9 +1,8 @@
-"""Labelled handwritten digits to train on, and who wrote them.
+"""Labelled handwritten digits and their writers.
 
 Two sources: scikit-learn's Digits (UCI optdigits, 1,797 digits, writers unknown) and 48,077 NIST
-digits of MNIST's training half, whose 431 writers are known from QMNIST (CC BY-SA 3.0). A writer
-never stands on both sides of a split: people write alike from one page to the next, and a split of
-digits instead of writers flatters.
+digits of MNIST's training half, whose 431 writers are known from QMNIST (CC BY-SA 3.0). Splits are
+by writer, since a split of a writer's digits would overestimate accuracy.
 """
 
 import hashlib
@@ -23,23 +22,17 @@ from zipocr.models.model_file import unpack
 
 GLYPH_SIZE = 28
 MAX_BYTES = 1 << 31
-"""Bytes that the arrays of a file of digits may have, those of 2.7 million digits.
-
-A small file can be packed so that it fills the memory.
+"""Maximum size of unpacked arrays, enough for 2.7 million digits.
 """
-# about what one of the 13 writers of Digits contributed; blocks keep most of a writer's digits
-# together
+# about the number of digits per writer; blocks keep most of a writer's digits together
 DIGITS_BLOCK = 130
-INK_HEIGHT = (
-    20  # the height or width, whichever is larger, that NIST digits are brought to in MNIST
-)
+INK_HEIGHT = 20  # the longer side of digits in MNIST
 _BLOCK, _ROUNDS = (
     8,
     12,
-)  # pixels of a cell's side when a grid is enlarged, and how often its ink is corrected
+)  # pixels per cell side of an enlarged grid, and iterations of back-projection
 _ROWS_FILE = "mnist_rows.npz"
-# Natural width by height of each class, which Digits' stretching to 20 x 32 has taken away: lower
-# and upper end of what writers do.
+# Range of the natural aspect ratio of each class, which the stretching of Digits has removed.
 _ASPECTS = (
     (0.6, 0.95), (0.14, 0.4), (0.6, 0.95), (0.55, 0.85), (0.6, 0.95), (0.6, 1.0), (0.45, 0.8),
     (0.55, 0.85), (0.5, 0.8), (0.45, 0.8),
@@ -48,11 +41,11 @@ _ASPECTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DigitSet:
-    """Digits, what they are and who wrote them.
+    """Digits with labels and writers.
 
     ``images`` is ``(N, 28, 28) uint8``, 0 paper to 255 ink; ``labels`` is ``(N,) uint8``, 0 to 9;
-    ``writers`` is ``(N,) int32``. ``grids`` is ``(N, 8, 8) uint8``, 0 to 16, where the digits come
-    as such grids (Digits), else ``(0, 8, 8)``.
+    ``writers`` is ``(N,) int32``. ``grids`` is ``(N, 8, 8) uint8``, 0 to 16, for scikit-learn's
+    Digits, else ``(0, 8, 8)``.
     """
 
     images: NDArray[np.uint8]
@@ -61,11 +54,11 @@ class DigitSet:
     grids: NDArray[np.uint8]
 
     def __len__(self) -> int:
-        """How many digits there are."""
+        """Return the number of digits."""
         return len(self.labels)
 
     def take(self, chosen: NDArray[Any]) -> "DigitSet":
-        """Digits that a boolean mask or an index array, (M,), chooses, in its order."""
+        """Return the digits selected by a boolean mask or an index array, (M,), in its order."""
         grids = self.grids[chosen] if len(self.grids) else self.grids
         return DigitSet(
             images=self.images[chosen],
@@ -77,9 +70,9 @@ class DigitSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriterSplit:
-    """How many writers each part gets.
+    """The number of writers in each part.
 
-    Whoever is left trains. One set of numbers for every caller, so that no part ever leaks.
+    The rest are for training. Every caller uses the same numbers, so that no part leaks.
     """
 
     lattice: int = 20
@@ -90,7 +83,7 @@ class WriterSplit:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SplitDigits:
-    """Digits by what they may be used for; no writer stands in two parts."""
+    """Digits by purpose; no writer is in two parts."""
 
     train: DigitSet
     lattice: DigitSet
@@ -99,9 +92,9 @@ class SplitDigits:
 
 
 def split_writers(digits: DigitSet, split: WriterSplit | None = None) -> SplitDigits:
-    """Deal the writers to train, lattice (non-digits), calibrate and test.
+    """Split the writers into train, lattice (non-digits), calibrate and test.
 
-    The same deal for every caller.
+    The split is the same for every caller.
     """
     split = split or WriterSplit()
     names = np.unique(digits.writers)
@@ -119,10 +112,10 @@ def split_writers(digits: DigitSet, split: WriterSplit | None = None) -> SplitDi
 
 
 def load_digits_set(seed: int = 0) -> DigitSet:
-    """Scikit-learn's Digits: the raw 8x8 grids, and smooth 28x28 glyphs with the stretching undone.
+    """Load scikit-learn's Digits: raw 8x8 grids, and smooth 28x28 glyphs without the stretching.
 
-    ``writers`` is the index of a contiguous block of `DIGITS_BLOCK` digits: the writers are
-    unknown, but their digits stand together.
+    ``writers`` is the index of a block of `DIGITS_BLOCK` digits: writers are unknown, but their
+    digits are contiguous.
     """
     from sklearn.datasets import load_digits
 
@@ -158,11 +151,11 @@ def unstretch(rng: np.random.Generator, grid: NDArray[np.uint8], label: int) -> 
 def sharpened(grid: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Sharpen a grid into a nearly two-level picture: (8, 8), 0 to 16 -> (80, 80) float32, 0 to 1.
 
-    Its 8x8 blocks hold as much ink as the grid's cells.
+    Its 8x8 blocks have as much ink as the grid's cells.
 
-    A cell of bare paper is added on all sides. A plain enlargement closes the loops of 6, 8 and 9.
-    So what each block holds too little or too much is given back, enlarged, until the blocks agree:
-    back-projection (Irani and Peleg, 1991).
+    Adds a margin of one cell. Interpolation alone would close the loops of 6, 8 and 9, so the
+    difference of each block is added back, enlarged, until the blocks agree: back-projection (Irani
+    and Peleg, 1991).
     """
     cells = np.pad(grid.astype(np.float32) / 16, 1)
     size = (cells.shape[1] * _BLOCK, cells.shape[0] * _BLOCK)
@@ -184,7 +177,7 @@ def load_npz(path: Path) -> DigitSet:
     Raises
     ------
     InputError
-        If the file cannot be read, or holds other arrays.
+        If the file cannot be read, or has other arrays.
     """
     try:
         found = unpack(path, most=MAX_BYTES)
@@ -219,10 +212,10 @@ def _are_whole_numbers(values: NDArray[Any], most: int) -> bool:
 
 
 def load_openml(fetch: Callable[..., Any] | None = None) -> DigitSet:
-    """The 48,077 NIST digits by known writers, out of OpenML's ``mnist_784``.
+    """Load the 48,077 NIST digits of known writers from OpenML's ``mnist_784``.
 
-    ``fetch`` stands in for `sklearn.datasets.fetch_openml`. Data in another order than the one the
-    row list was made for is refused, since then the writers would be wrong without a sign.
+    ``fetch`` replaces `sklearn.datasets.fetch_openml`. Data in another order is refused, since the
+    writers would be silently wrong.
     """
     if fetch is None:
         from sklearn.datasets import fetch_openml
@@ -243,7 +236,7 @@ def load_openml(fetch: Callable[..., Any] | None = None) -> DigitSet:
 def select_rows(
     data: NDArray[Any], target: NDArray[Any], rows: NDArray[Any], writers: NDArray[Any], digest: str
 ) -> DigitSet:
-    """Pick ``rows`` out of ``data (M, 784)`` and ``target (M,)``.
+    """Select ``rows`` of ``data (M, 784)`` and ``target (M,)``.
 
     Pixels that do not hash to ``digest`` are refused.
     """
@@ -264,16 +257,16 @@ def select_rows(
 
 
 def pixels_digest(pixels: NDArray[np.uint8]) -> str:
-    """SHA-256 of the pixels in row order, as hexadecimal text."""
+    """Return the SHA-256 of the pixels in row order, in hexadecimal."""
     return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
 
 @lru_cache(maxsize=1)
 def nist_rows() -> tuple[NDArray[np.uint16], NDArray[np.int16], str]:
-    """The rows of MNIST that may train anything, who wrote each, and the SHA-256 of their pixels.
+    """Return the rows of MNIST for training, their writers, and the SHA-256 of their pixels.
 
-    The file keeps one int16 for each of MNIST's 60,000 rows (0 where the row is not ours): a dense
-    array packs smaller than a list of rows.
+    The file has one int16 for each of MNIST's 60,000 rows (0 if unused), since a dense array packs
+    better than a list of rows.
     """
     with (
         resources.files("zipocr.training.data").joinpath(_ROWS_FILE).open("rb") as file,

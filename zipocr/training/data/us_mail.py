@@ -1,9 +1,9 @@
 """Digits cut from US mail, in the order of their envelopes.
 
-Most runs of five are one ZIP by one hand.
+Most groups of five are one ZIP by one writer.
 
-They are the USPS digits of LeCun et al. (1989), as "The Elements of Statistical Learning" hands
-them out: 16x16 pixels, the longer side of the ink filling them.
+They are the USPS digits of LeCun et al. (1989), as distributed with "The Elements of Statistical
+Learning": 16x16 pixels, filled by the longer side of the ink.
 """
 
 from pathlib import Path
@@ -19,25 +19,23 @@ from zipocr.training.data.datasets import GLYPH_SIZE, INK_HEIGHT, MAX_BYTES, Dig
 from zipocr.types import ZIP_LENGTH
 
 SIDE = 16
-# Envelopes are writers with numbers of their own, above those of NIST and below those of typefaces.
+# First writer number of envelopes, above those of NIST and below those of typefaces.
 FIRST_WRITER = 500_000
-# The last envelopes train nothing, so that they may calibrate.
+# Share of the last envelopes, held out for calibration.
 HELD_OUT = 0.2
-# Rows whose label a person contradicts, out of those that a cross-validated classifier contradicts:
-# dashes, and ink that is no digit.
+# Rows with wrong labels, found by cross-validation and checked by eye: dashes and other non-digits.
 REJECTED = (430, 2187, 3637, 4447)
 
 
 def load_mail_digits(path: Path) -> DigitSet:
     """Read digits of US mail from an ``.npz`` with ``X (N, 16, 16) uint8`` and ``y (N,)``.
 
-    ``writers`` are the envelopes. Digits whose label is wrong are left out, and so are
-    those between envelopes.
+    ``writers`` are the envelopes. Mislabelled digits and those between envelopes are left out.
 
     Raises
     ------
     InputError
-        If the file cannot be read, or holds other arrays.
+        If the file cannot be read, or has other arrays.
     """
     try:
         found = unpack(path, most=MAX_BYTES)
@@ -59,7 +57,7 @@ def load_mail_digits(path: Path) -> DigitSet:
 
 
 def split_envelopes(digits: DigitSet) -> tuple[DigitSet, DigitSet]:
-    """Split digits of mail into those that train and those that are held out, by envelope."""
+    """Split digits of mail by envelope, into training and held-out ones."""
     names = np.unique(digits.writers)
     first_held_out = names[round(len(names) * (1 - HELD_OUT))]
     held_out = digits.writers >= first_held_out
@@ -67,13 +65,13 @@ def split_envelopes(digits: DigitSet) -> tuple[DigitSet, DigitSet]:
 
 
 def _envelopes(text: str) -> NDArray[np.int64]:
-    """Number the runs of five digits that spell a listed ZIP, as many as there is room for.
+    """Number the groups of five digits that spell a listed ZIP, as many as possible.
 
-    (N,), negative for the digits between them; where many divisions have as many runs, the one
-    with the most runs that follow each other at once, since that is how they were cut.
+    Returns (N,), negative for the digits between groups. Of several maximal segmentations, the one
+    with the most adjacent groups is used.
     """
     known, count = places(), len(text)
-    # From each place on: the best score, and whether a run begins there.
+    # For each position: the best score from there on, and whether a group begins there.
     score, begins = np.zeros(count + 1), np.zeros(count + 1, np.bool_)
     follows = np.zeros(count + 1, np.bool_)
     for place in range(count - ZIP_LENGTH, -1, -1):
@@ -98,6 +96,6 @@ def _numbered(begins: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
 
 
 def _enlarged(small: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Bring a digit to the size of a NIST digit: (16, 16) -> (28, 28)."""
+    """Scale a digit to the size of NIST digits: (16, 16) -> (28, 28)."""
     large = cv2.resize(small, (INK_HEIGHT, INK_HEIGHT), interpolation=cv2.INTER_CUBIC)
     return np.asarray(np.pad(large, (GLYPH_SIZE - INK_HEIGHT) // 2), np.uint8)
