@@ -80,7 +80,7 @@ def true_zip() -> str:
 
 
 def run(*words: str, cwd: str | None = None, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run a command, which has to end with ``code``."""
+    """Run a command, which must end with ``code``."""
     done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=cwd)
     expect(done.returncode == code, f"{' '.join(words)}: {done.returncode}\n{done.stderr}")
     return done

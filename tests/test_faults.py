@@ -257,7 +257,7 @@ def test_an_interruption_ends_in_order_and_can_be_gone_on_with(tmp_path: Path) -
     kept, interrupted = talk.decode().splitlines()
     assert (
         kept
-        == f"{lines_in(journal) - 1} of {MANY} inputs are finished; go on with the same command and --resume"
+        == f"{lines_in(journal) - 1} of {MANY} inputs are finished; continue with the same command and --resume"
     )
     assert interrupted == "zipocr: interrupted"
     assert wait_until(lambda: not group_is_alive(process.pid))

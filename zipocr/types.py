@@ -50,7 +50,7 @@ def eaten_zeros(text: str) -> str:
         return ""
     right = f"{eaten[1]:0>5}{eaten[2] or ''}"
     cure = f"write {right}, and keep the column as text."
-    return f"{text} has less than five digits. A spreadsheet takes leading zeros away: {cure}"
+    return f"{text} has less than five digits. A spreadsheet has removed leading zeros: {cure}"
 
 
 class Reason(StrEnum):

@@ -227,7 +227,7 @@ def test_a_worker_that_cannot_be_asked_is_a_stranger(
     monkeypatch.setattr(dask, "ASK_SECONDS", 0.2)
     check = partial(strangeness, "no such model", {})
     backend = DaskBackend(scheduler=cluster.address, check=check)
-    with pytest.raises(BackendError, match=r"cannot tell what it is .*no such model"):
+    with pytest.raises(BackendError, match=r"cannot identify itself .*no such model"):
         list(backend.map(chores.Script, [("open", "a")], lost=chores.lost))
 
 

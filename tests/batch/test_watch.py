@@ -258,7 +258,7 @@ def test_files_are_read_as_they_arrive_and_none_twice_across_restarts(tmp_path: 
         assert wait_until(lambda: zips(output)[-1] == ("b.png", "00004"))
         code, talk = end(process)
     assert zips(output) == [("new/a.png", "00002"), ("c.png", "00003"), ("b.png", "00004")]
-    assert "read anew, since they had changed: 1 files" in talk
+    assert "read again, since they had changed: 1 files" in talk
     assert "read 3, to review 0, unread 0, failed 0; 3 crops, 2 of them before," in talk
     told = json.loads((tmp_path / "out.csv.json").read_text())
     assert (told["counts"], told["input_versions"]["superseded"]) == ({"read": 3}, 1)
@@ -302,7 +302,7 @@ def test_a_file_that_grows_by_pages_has_one_set_of_rows(
     result = run(monkeypatch, folder, output, *pages, partial(save, folder / "b.png", 9))
     expected = [("a.tif", "00000"), ("a.tif", "00001"), ("a.tif", "00002"), ("b.png", "00009")]
     assert zips(output) == expected
-    assert "read anew, since they had changed: 2 files" in result.stderr
+    assert "read again, since they had changed: 2 files" in result.stderr
     assert "read 4, to review 0, unread 0, failed 0; 4 crops in " in result.stderr
 
 
@@ -546,8 +546,8 @@ def test_a_watch_without_orders_leaves_no_trace_of_a_hand_over(
     [
         (["--done-link"], "--done-link needs the folder"),
         (["--done", "in/done"], "--done is in the folder that is watched"),
-        (["--exec", ""], "names no program"),
-        (["--exec", "no-such-program-here x"], "names no program"),
+        (["--exec", ""], "does not name an existing program"),
+        (["--exec", "no-such-program-here x"], "does not name an existing program"),
         (["--exec", "'"], "No closing quotation"),
     ],
 )

@@ -82,9 +82,9 @@ def test_a_file_that_is_named_takes_the_place_of_the_one_here() -> None:
             "[scan]\njosb = 1",
             "zipocr.toml: josb in [scan] is no option of scan. Did you",
         ),
-        ("[scna]\njobs = 1", "zipocr.toml: [scna] is no command. Did you mean scan?"),
-        ("jobs = 1", "zipocr.toml: [jobs] is no command. There are scan,"),
-        ("scan = 1", "zipocr.toml: scan has to be a table, [scan]."),
+        ("[scna]\njobs = 1", "zipocr.toml: [scna] is not a command. Did you mean scan?"),
+        ("jobs = 1", "zipocr.toml: [jobs] is not a command. There are scan,"),
+        ("scan = 1", "zipocr.toml: scan must be a table, [scan]."),
         ("[scan]\njobs = '1'", "jobs in [scan] has to be a whole number, and is '1'."),
         ("[scan]\njobs = true", "jobs in [scan] has to be a whole number, and is True."),
         ("[scan]\njobs = -1", "jobs in [scan]: -1 is not in the range x>=0."),
@@ -95,8 +95,8 @@ def test_a_file_that_is_named_takes_the_place_of_the_one_here() -> None:
         ("[scan]\npaths = 'a.png'", "paths in [scan] is no option of scan."),
         ("[scan]\nhelp = true", "help in [scan] is no option of scan."),
         ("[scan]\nmodel = [['x']]", "model in [scan] has to be text in quotes"),
-        ("[scan", "zipocr.toml is no TOML in UTF-8"),
-        ("x = " + "[" * 5000, "zipocr.toml is no TOML in UTF-8"),
+        ("[scan", "zipocr.toml is not TOML in UTF-8"),
+        ("x = " + "[" * 5000, "zipocr.toml is not TOML in UTF-8"),
     ],
 )
 def test_what_a_file_says_wrongly_is_refused_with_its_name_and_key(text: str, said: str) -> None:

@@ -82,7 +82,7 @@ def test_what_tells_no_format_is_wrong_usage_before_anything_is_read(
     ):
         done = invoke(*words)
         assert done.exit_code == 2, words
-        assert "Let its name end with one of .csv, .jsonl" in " ".join(done.stderr.split())
+        assert "Use one of .csv, .jsonl" in " ".join(done.stderr.split())
     done = invoke("scan", folder, "-o", tmp_path / "x.csv", "--format", "jsonl")
     assert done.exit_code == 2
     assert "is csv by its name, and jsonl is asked for" in " ".join(done.stderr.split())

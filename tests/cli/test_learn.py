@@ -129,7 +129,7 @@ def test_what_was_gained_is_printed_and_the_model_names_its_base(
         "confidence: so so",
     ]
     assert result.stderr.splitlines()[:2] == [
-        "2 pages are labelled, 1 of them bear a ZIP",
+        "2 pages are labelled, 1 of them have a ZIP",
         "working on it",
     ]
     assert [(crop.path.name, crop.truth.zip) for crop in asked["crops"]] == [("a.png", "02108")]
@@ -167,7 +167,7 @@ def test_plain_labels_teach_as_corrections_do(
     asked: dict[str, Any],
 ) -> None:
     corrections.write_text("file,zip\na.png,02108\nb.png,\nc.png,02108-1234\n")
-    assert invoke(*words).stderr.startswith("3 pages are labelled, 2 of them bear a ZIP\n")
+    assert invoke(*words).stderr.startswith("3 pages are labelled, 2 of them have a ZIP\n")
     truths = [(crop.truth.zip, crop.truth.plus4) for crop in asked["crops"]]
     assert truths == [("02108", None), ("02108", "1234")]
 

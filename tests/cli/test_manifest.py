@@ -143,7 +143,7 @@ def test_a_part_whose_files_have_changed_is_made_anew(scans: Path, tmp_path: Pat
     before = contents(tmp_path / "parts")
     Image.fromarray(fakes.page(ink=99)).save(scans / "015.png")
     done = scan(scans, tmp_path / "parts")
-    assert "made anew, since their files have changed: 1 parts" in done.stderr
+    assert "remade, since their files have changed: 1 parts" in done.stderr
     assert f"{COUNT + 2} crops, 13 of them before, in " in done.stderr
     after = contents(tmp_path / "parts")
     assert [name for name in after if after[name] != before[name]] == [part(tmp_path, 2).name]
@@ -198,7 +198,7 @@ def test_a_part_that_is_damaged_or_none_of_the_run_s_is_refused(
     parts = tmp_path / "parts"
     scan(scans, parts)
     shutil.copy(part(parts, 1), part(parts, 9))
-    assert "part-0000009.parquet is no part of this run" in scan(scans, parts).stderr
+    assert "part-0000009.parquet is not a part of this run" in scan(scans, parts).stderr
     part(parts, 9).unlink()
     shutil.copy(part(parts, 1), part(parts, 2))
     assert "part-0000002.parquet is not what its name says" in scan(scans, parts).stderr
@@ -230,7 +230,7 @@ def test_duplicate_missing_and_foreign_parts_are_not_merged(scans: Path, tmp_pat
         "min_confidence was 0.9 and is None" in merge().stderr
     )
     write_part(part(parts, 1), [], {})
-    assert "part-0000001.parquet is no part that" in merge().stderr
+    assert "part-0000001.parquet is not a part that" in merge().stderr
     for path in parts.iterdir():
         path.unlink()
     done = merge()
@@ -352,7 +352,7 @@ def test_a_manifest_that_shrinks_meanwhile_is_told(
     monkeypatch.setattr(Manifest, "files", lambda self: iter(list(files(self))[:-1]))
     done = scan(scans, tmp_path / "parts")
     assert done.exit_code == InputError.exit_code
-    assert "2 of 3 parts are finished; go on with the same command" in done.stderr
+    assert "2 of 3 parts are finished; continue with the same command" in done.stderr
     assert "was changed meanwhile" in done.stderr
 
 
@@ -368,7 +368,7 @@ def test_a_part_that_an_interruption_followed_at_once_is_counted(
     monkeypatch.setattr("zipocr.output.shards.write_part", write_and_interrupt)
     done = scan(scans, tmp_path / "parts")
     assert done.exit_code == ExitCode.INTERRUPTED
-    assert "1 of 3 parts are finished; go on with the same command" in done.stderr
+    assert "1 of 3 parts are finished; continue with the same command" in done.stderr
     assert part(tmp_path / "parts", 1).exists()
 
 
@@ -384,7 +384,7 @@ def test_a_part_whose_files_have_changed_does_not_count_as_finished(
     Image.fromarray(fakes.page(ink=99)).save(scans / "015.png")
     monkeypatch.setattr("zipocr.output.shards.write_part", interrupt)
     done = scan(scans, tmp_path / "parts")
-    assert "2 of 3 parts are finished; go on with the same command" in done.stderr
+    assert "2 of 3 parts are finished; continue with the same command" in done.stderr
 
 
 def start(

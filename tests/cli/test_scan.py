@@ -352,7 +352,7 @@ def test_a_file_replaced_between_a_broken_run_and_its_resumption_is_read_anew(
     fakes.spoil(tmp_path / "in" / "a.png")  # who read it again would find no image
     result = invoke("scan", tmp_path / "in", "-o", output, "--resume")
     assert [row.zip for row in read_results(output)] == ["00000", "00042", "00002", "00003"]
-    assert "read anew, since they had changed: 1 files" in result.stderr
+    assert "read again, since they had changed: 1 files" in result.stderr
     assert "4 crops, 2 of them before, in " in result.stderr
     told = json.loads((tmp_path / "out.csv.json").read_text())
     assert told["input_versions"]["superseded"] == 1

@@ -68,7 +68,7 @@ def test_names_are_read_as_results_write_them(read):
     [
         (
             "name,zip\na,02108\n",
-            "no column file. Its first line has to name the columns, at least file,zip",
+            "no column file. Its first line must name the columns, at least file,zip",
         ),
         ("a.png,02108\n", "no column file and no column zip"),
         ("file;zip\na;02108\n", "save it as CSV with commas"),
@@ -77,12 +77,12 @@ def test_names_are_read_as_results_write_them(read):
         ("file,zip\n", "labels no page"),
         (
             "file,zip\na,2108\n",
-            "line 2: 2108 has less than five digits. A spreadsheet takes leading zeros away: "
+            "line 2: 2108 has less than five digits. A spreadsheet has removed leading zeros: "
             "write 02108",
         ),
         ("file,zip\na,2108-0001\n", "write 02108-0001"),
         ("file,zip\na,021081234\n", "nine as 12345-6789"),
-        ("file,zip\na,O2108\n", "'O2108' is no ZIP"),
+        ("file,zip\na,O2108\n", "'O2108' is not a ZIP"),
         (
             "file,zip,plus4\na,02108,34\n",
             "line 2: '34' in the column plus4 is not four digits. A spreadsheet takes leading "
@@ -90,17 +90,17 @@ def test_names_are_read_as_results_write_them(read):
         ),
         ("file,zip,plus4\na,02108,x\n", "'x' in the column plus4 is not four digits"),
         ("file,zip,plus4\na,02108-1234,4321\n", "contradict each other"),
-        ("file,zip,plus4\na,,1234\n", "'' is no ZIP"),
-        ("file,zip,page\na,02108,0\n", "'0' is no page"),
-        ("file,zip,page\na,02108,one\n", "'one' is no page"),
+        ("file,zip,plus4\na,,1234\n", "'' is not a ZIP"),
+        ("file,zip,page\na,02108,0\n", "'0' is not a page"),
+        ("file,zip,page\na,02108,one\n", "'one' is not a page"),
         ("file,zip\n,02108\n", "the file has no name"),
-        ("file,zip\na,b,02108\n", "3 cells under a header of 2. Put quotes around"),
+        ("file,zip\na,b,02108\n", "3 cells under a header of 2. Quote names"),
         ("file,zip,drawn\na,02108,chance\n", "'chance' in the column drawn"),
         (
             "file,zip\na,02108\nb,02108\na,02109\n",
             "line 4: page 1 of a is labelled above, .*line 2. Keep one of the lines",
         ),
-        ('file,zip\n"a,02108\n', "this is no CSV"),
+        ('file,zip\n"a,02108\n', "this is not CSV"),
         (b"file,zip\na,02108\n\xff,02108\n", "line 3: this is not UTF-8"),
     ],
 )

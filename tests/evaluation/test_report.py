@@ -223,7 +223,7 @@ def test_an_estimate_is_called_one_and_says_from_how_many(estimated: Evaluation)
         f"An estimate for all 5,100 pages, from {audited} audited of 5,000 that were read and "
         f"{decided} decided of 100 doubtful."
     )
-    assert f"The {100 - decided} doubtful ones that are undecided" in " ".join(basis(estimated))
+    assert f"The {100 - decided} undecided doubtful pages" in " ".join(basis(estimated))
     assert "An estimate for all 5,100 pages" in page_of(estimated).text
     assert to_facts(estimated)["estimate"] == {
         "read": 5000,
@@ -236,7 +236,7 @@ def test_an_estimate_is_called_one_and_says_from_how_many(estimated: Evaluation)
 
 def test_figures_of_doubtful_pages_alone_say_so() -> None:
     text = " ".join(basis(evaluate([one(is_doubt=True)], max_error=0.01)))
-    assert "these figures are of them alone" in text
+    assert "the figures describe these pages only" in text
 
 
 def test_an_audit_alone_says_that_doubtful_pages_are_left_out() -> None:
@@ -294,13 +294,13 @@ def test_the_curve_shows_the_reader_the_request_and_the_suggestion() -> None:
     )
     axes = curve_figure(found).axes[0]
     assert {text.get_text() for text in axes.get_legend().get_texts()} == {
-        "up to the 95 % bound",
-        "wrong here",
-        "read, as the results have it",
+        "95 % upper bound",
+        "error rate",
+        "threshold of the results",
         "--min-confidence 0.9000",
     }
     assert "1 % asked for" in {text.get_text() for text in axes.texts}
-    line = next(line for line in axes.lines if line.get_label() == "wrong here")
+    line = next(line for line in axes.lines if line.get_label() == "error rate")
     assert line.get_xydata().tolist() == [[0, 0], [0.875, 0], [1, 0.125]]
 
 

@@ -230,7 +230,7 @@ def test_what_zipocr_did_not_write_beside_results_is_refused_by_its_name(
 ) -> None:
     (tmp_path / "r.csv.json").write_bytes(os.fsencode(text))
     with pytest.raises(
-        InputError, match=r"r\.csv\.json does not tell what made the results .*Move it away"
+        InputError, match=r"r\.csv\.json does not describe how the results were made .*Move it away"
     ):
         read_provenance(tmp_path / "r.csv")
 

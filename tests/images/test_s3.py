@@ -174,7 +174,7 @@ def test_an_s3_that_cannot_be_reached_ends_the_run(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     s3fs.S3FileSystem.clear_instance_cache()
-    told = r"Could not connect to .*given up after 0.3 s.*the same command goes on"
+    told = r"Could not connect to .*given up after 0.3 s.*the same command continues"
     with pytest.raises(InputError, match=told):
         ask(0.3, f"s3://{bucket}/a.png")
 
@@ -193,7 +193,7 @@ SLOW = {
 def test_patience_ends_and_that_is_not_the_file_s_fault(answer, kind: str) -> None:
     answer(SLOW[kind])
     began = time.monotonic()
-    told = r"given up after 0.3 s, see --patience\).*the same command goes on"
+    told = r"given up after 0.3 s, see --patience\).*the same command continues"
     with pytest.raises(InputError, match=told):
         ask(0.3)
     assert time.monotonic() - began < QUICK
@@ -249,7 +249,7 @@ def test_an_archived_file_is_told_in_words(answer) -> None:
     answer(objectstore.refuses(403, "InvalidObjectState"))
     with pytest.raises(OSError, match="archived") as caught:
         ask()
-    assert caught.value.strerror == "archived; it has to be restored before it can be read"
+    assert caught.value.strerror == "archived; it must be restored before it can be read"
 
 
 def test_what_a_server_says_reaches_no_terminal_raw(answer) -> None:
@@ -347,7 +347,7 @@ def test_a_server_that_does_not_answer_costs_no_page(waiting_scan, tmp_path: Pat
     assert lost.returncode == InputError.exit_code, lost.stderr
     assert "Traceback" not in lost.stderr
     assert "s3://b/1.png could not be fetched" in lost.stderr
-    assert "When S3 can be reached again, the same command goes on" in lost.stderr
+    assert "When S3 can be reached again, the same command continues" in lost.stderr
     assert waiting_scan(objectstore.gives(page)).returncode == 0
     parts = sorted((tmp_path / "parts").glob("*.parquet"))
     here, there = (row for part in parts for row in read_rows(part))
@@ -366,7 +366,7 @@ def test_no_file_is_waited_for_as_long_as_a_page_may_take(tmp_path: Path) -> Non
     words = ["scan", "--manifest", tmp_path / "list", "--out-dir", tmp_path / "parts", "--patience"]
     for allowed, more in (("60", []), ("3", ["--timeout", "3"])):
         done = CliRunner().invoke(main, [*map(str, words), allowed, *more])
-        told = f"--patience has to be less than --timeout, which is {allowed}."
+        told = f"--patience must be less than --timeout, which is {allowed}."
         assert (done.exit_code, told in done.stderr) == (2, True)
     assert patience_of(ScanConfig()) == 30
     assert patience_of(ScanConfig(timeout=3.0)) == 1.5

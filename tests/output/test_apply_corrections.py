@@ -199,7 +199,7 @@ def test_a_page_that_is_in_the_results_twice_is_refused(apply, results: Path) ->
 def test_an_output_that_is_there_is_only_replaced_by_force(apply, tmp_path: Path) -> None:
     (tmp_path / "final.csv").write_text("mine")
     done = apply("")
-    assert (done.exit_code, "is there already. Replace it with --force" in done.stderr) == (5, True)
+    assert (done.exit_code, "exists already. Replace it with --force" in done.stderr) == (5, True)
     assert (tmp_path / "final.csv").read_text() == "mine"
     assert apply("", "--force").exit_code == 0
     assert list(read_results(tmp_path / "final.csv")) == list(

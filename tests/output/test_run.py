@@ -74,7 +74,7 @@ def write(
     outcomes: Sequence[FileResult] = OUTCOMES,
     **how: bool,
 ) -> list[FileResult]:
-    """Write all outcomes, or only so many and die; give those that were there already."""
+    """Write all outcomes, or only so many and die; give those that existed already."""
     with open_output(str(target), identity, **how) as output:
         so_far = output.survey(files)
         before = list(output.outcomes(so_far.kept()))
@@ -195,7 +195,7 @@ def test_every_length_of_a_journal_can_be_gone_on_with(tmp_path: Path) -> None:
 def test_what_is_there_is_not_overwritten_unless_told(target: Path) -> None:
     target.write_text("precious")
     for how in ({}, {"resume": True}):
-        with pytest.raises(OutputError, match=r"is there already.*--force"):
+        with pytest.raises(OutputError, match=r"exists already.*--force"):
             write(target, **how)
         assert target.read_text() == "precious"
         assert list(target.parent.iterdir()) == [target]
@@ -211,7 +211,7 @@ def test_an_output_beside_a_journal_without_records_is_not_overwritten(target: P
     write(target)
     before = target.read_bytes()
     (target.parent / "results.csv.journal").touch()
-    with pytest.raises(OutputError, match="is there already"):
+    with pytest.raises(OutputError, match="exists already"):
         write(target)
     assert target.read_bytes() == before
 
@@ -418,7 +418,7 @@ def test_a_foreign_file_beside_the_output_is_not_replaced(tmp_path: Path) -> Non
         facts.unlink(missing_ok=True)
         make()
         with pytest.raises(
-            OutputError, match=r"results\.csv\.json is there already. Replace it with --force"
+            OutputError, match=r"results\.csv\.json exists already. Replace it with --force"
         ):
             write(tmp_path / "results.csv")
         assert not (tmp_path / "results.csv").exists()
@@ -441,7 +441,7 @@ def test_a_file_that_appears_during_the_run_is_not_replaced(tmp_path: Path, name
     with open_output(str(tmp_path / "results.csv"), IDENTITY) as output:
         kept = keep(output, 1)
         (tmp_path / name).write_text("mine")
-        with pytest.raises(OutputError, match="came there, or was changed") as refused:
+        with pytest.raises(OutputError, match="was created or changed") as refused:
             output.complete(kept, {})
     assert name in str(refused.value)
     assert (tmp_path / name).read_text() == "mine"
@@ -497,7 +497,9 @@ def test_another_run_s_journal_is_not_removed(tmp_path: Path) -> None:
     assert (tmp_path / "results.csv.journal").read_text() == "of another run"
 
 
-@pytest.mark.parametrize(("name", "said"), [("x.txt", "tells no format"), ("x", "tells no format")])
+@pytest.mark.parametrize(
+    ("name", "said"), [("x.txt", "has no known ending"), ("x", "has no known ending")]
+)
 def test_an_output_that_cannot_be_written_is_refused_before_anything_is_read(
     tmp_path: Path, name: str, said: str
 ) -> None:

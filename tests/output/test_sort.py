@@ -186,9 +186,7 @@ def test_sorting_again_does_no_harm(sorter: Sorter, options: list[str]) -> None:
     sorter.run([BOSTON], *options)
     done = sorter.run([BOSTON, DOUBTFUL], *options)
     assert done.exit_code == 0
-    assert (
-        f"1 {'copied' if options else 'linked'}, 1 were there already, 0 not found" in done.stderr
-    )
+    assert f"1 {'copied' if options else 'linked'}, 1 existed already, 0 not found" in done.stderr
     assert sorter.found() == {"read/a.png": "a.png", "review/b.png": "b.png"}
 
 

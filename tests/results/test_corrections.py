@@ -144,7 +144,7 @@ def test_what_a_spreadsheet_makes_of_the_file_is_read(path: Path) -> None:
     [
         ("a,1,02108,1234,corrected,doubt,", "line 3: 1234 has less than five digits.*write 01234"),
         ("a,1,2108-1234,02108,corrected,doubt,", "write 02108-1234"),
-        ("a,1,02108,O2109,corrected,doubt,", "'O2109' is no ZIP"),
+        ("a,1,02108,O2109,corrected,doubt,", "'O2109' is not a ZIP"),
         ("a,1,02108,021091234,corrected,doubt,", "no ZIP"),
         ("a,1,02108,02109,confirmed,doubt,", "write corrected"),
         ("a,1,02108,02108,corrected,doubt,", "write confirmed"),
@@ -156,7 +156,7 @@ def test_what_a_spreadsheet_makes_of_the_file_is_read(path: Path) -> None:
         ("a,one,02108,02109,corrected,doubt,", "line 3"),
         ("a,1,02108,02109,corrected,doubt,x", "times look like"),
         ("a,1,02108,02109,corrected,doubt,x,", "8 cells where there are 7 columns"),
-        ('"a,1,02108,02109,corrected,doubt,', "no CSV"),
+        ('"a,1,02108,02109,corrected,doubt,', "not CSV"),
     ],
 )
 def test_a_wrong_line_is_refused_by_name_and_left_alone(path: Path, line: str, said: str) -> None:

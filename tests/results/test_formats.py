@@ -137,7 +137,7 @@ def test_a_damaged_file_is_an_input_error_and_gives_no_other_rows(
 
 @pytest.mark.parametrize("target", ["x", "x.txt", "x.csv.gz", "x.xlsx", ".csv"])
 def test_an_ending_that_tells_no_format_is_refused(tmp_path: Path, target: str) -> None:
-    with pytest.raises(OutputError, match=r"Let its name end with one of \.csv, \.jsonl,"):
+    with pytest.raises(OutputError, match=r"Use one of \.csv, \.jsonl,"):
         write(tmp_path / target, ROWS)
     assert list(tmp_path.iterdir()) == []
 
@@ -293,7 +293,7 @@ def test_a_database_is_not_replaced_while_another_program_writes_it(tmp_path: Pa
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         other.execute("DELETE FROM pages")
-        with pytest.raises(OutputError, match=r"x\.db-journal is there: another program writes"):
+        with pytest.raises(OutputError, match=r"x\.db-journal exists: another program is writing"):
             write(path, ROWS)
         other.execute("ROLLBACK")
     write(path, ROWS)

@@ -117,7 +117,9 @@ def test_a_whole_review_takes_nothing_but_keys(
     page.goto(server.address)
     at(page, "missing.png")
     playwright.expect(page.locator("#trouble")).to_contain_text("no such file")
-    playwright.expect(page.locator("#why")).to_contain_text("damaged, empty, encrypted or no image")
+    playwright.expect(page.locator("#why")).to_contain_text(
+        "damaged, empty, encrypted or not an image"
+    )
     press(page, "Enter")
     playwright.expect(page.locator("#alarm-text")).to_contain_text("five digits, or nine")
     press(page, "x")

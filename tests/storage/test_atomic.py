@@ -127,7 +127,7 @@ def test_what_was_published_just_before_a_kill_is_not_touched_by_the_next_writer
     path = tmp_path / "file"
     kill_at_publication(path, "unlink", force=False)
     assert path.read_bytes() == b"killed"
-    with pytest.raises(OutputError, match="came there"):
+    with pytest.raises(OutputError, match="was created or changed"):
         write_whole(path, b"other", force=False)
     assert path.read_bytes() == b"killed"
     assert [left.name for left in tmp_path.iterdir()] == ["file"]
@@ -205,6 +205,6 @@ def test_where_there_are_no_links_a_new_file_appears_all_the_same(
 
     monkeypatch.setattr("zipocr.storage.atomic.os.link", no_link)
     write_whole(tmp_path / "x", b"1", force=False)
-    with pytest.raises(OutputError, match="came there"):
+    with pytest.raises(OutputError, match="was created or changed"):
         write_whole(tmp_path / "x", b"2", force=False)
     assert (tmp_path / "x").read_bytes() == b"1"

@@ -172,7 +172,7 @@ def test_differences_are_found_where_there_are_any(one: object, other: object) -
 )
 def test_what_is_no_journal_is_left_alone(path: Path, data: bytes) -> None:
     path.write_bytes(data)
-    with pytest.raises(OutputError, match="no journal"):
+    with pytest.raises(OutputError, match="not a zipocr journal"):
         write(path, 1, resume=True)
     assert path.read_bytes() == data
 

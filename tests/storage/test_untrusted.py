@@ -97,7 +97,7 @@ def test_a_row_that_zipocr_does_not_write_is_refused_with_its_line(
     done = invoke(*words)
     assert done.exit_code == InputError.exit_code, done.output
     assert "results.csv, line 3: " in done.stderr
-    assert "Write the results anew with zipocr scan." in done.stderr
+    assert "Recreate the results with zipocr scan." in done.stderr
     assert not (folder / "sorted").exists()
     assert not (folder / "new.csv").exists()
 
@@ -105,7 +105,7 @@ def test_a_row_that_zipocr_does_not_write_is_refused_with_its_line(
 def test_a_zero_that_a_spreadsheet_ate_is_named_with_its_cure(folder: Path) -> None:
     save([replace(GOOD, zip="3123")])
     assert (
-        "line 2: 3123 has less than five digits. A spreadsheet takes leading zeros away: "
+        "line 2: 3123 has less than five digits. A spreadsheet has removed leading zeros: "
         "write 03123" in invoke(*READERS[2]).stderr
     )
     assert (folder / "results.csv").exists()

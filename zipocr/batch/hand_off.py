@@ -250,7 +250,7 @@ class HandOff:
         """Move or link a file to its folder."""
         source = Path(file.place)
         if not stat.S_ISREG(source.lstat().st_mode):
-            raise Trouble("it is a link, a pipe or a folder, and stays where it is")
+            raise Trouble("it is a link, a pipe or a folder, and is left in place")
         if self._is_copied(done, file, stamp):
             source.unlink()
             place = self._last[file.name, stamp]["place"]

@@ -367,7 +367,7 @@ def start_reading(settings: BatchSettings) -> FileReader:
         reader = Reader(model, use_directory=settings.use_directory, directory=settings.directory)
     except (ValueError, IndexError, TypeError) as error:
         message = (
-            f"The parts of the model {settings.model} do not fit together ({error}); make it anew "
+            f"The parts of the model {settings.model} do not fit together ({error}); remake it "
             "with 'zipocr train'"
         )
         raise ModelError(message) from error

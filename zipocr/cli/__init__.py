@@ -44,7 +44,7 @@ class CommandGroup(click.Group):
         module, _, name = COMMANDS[cmd_name].partition(":")
         command = getattr(import_module(module), name)
         if not isinstance(command, click.Command):
-            message = f"{COMMANDS[cmd_name]} is no command"
+            message = f"{COMMANDS[cmd_name]} is not a command"
             raise TypeError(message)
         return command
 

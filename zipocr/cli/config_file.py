@@ -67,7 +67,7 @@ def read_config(named: Path | None) -> ConfigFile | None:
     except OSError as error:
         raise click.UsageError(f"Cannot read {path}: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
-        raise click.UsageError(f"{path} is no TOML in UTF-8: {error}.") from error
+        raise click.UsageError(f"{path} is not TOML in UTF-8: {error}.") from error
     return ConfigFile(path=path, tables=tables, is_named=named is not None)
 
 
@@ -86,7 +86,7 @@ def defaults_of(
             raise click.UsageError(_unknown(f"{file.path}: [{other}]", other, commands, "command"))
     table = file.tables.get(name, {})
     if not isinstance(table, dict):
-        raise click.UsageError(f"{file.path}: {name} has to be a table, [{name}].")
+        raise click.UsageError(f"{file.path}: {name} must be a table, [{name}].")
     options = {str(each.name): each for each in command.params if isinstance(each, click.Option)}
     return {
         option: _checked(file, name, options, option, value)

@@ -26,4 +26,4 @@ def check_format(target: str, name: str | None = None) -> None:
         raise click.UsageError(str(error)) from error
     is_terminal = sys.stdout is not None and sys.stdout.isatty()
     if target == STDOUT and is_terminal and not chosen.is_text:
-        raise click.UsageError(f"{chosen.name} is no text. Write it to a file with --output.")
+        raise click.UsageError(f"{chosen.name} is not text. Write it to a file with --output.")

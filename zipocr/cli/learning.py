@@ -47,7 +47,7 @@ def learn_from(
         show(line)
     if only_if_better and not is_better(found.without):
         message = (
-            f"{out} is not written, for want of a measurable gain. Correct more pages, or go "
+            f"{out} is not written, since there is no measurable gain. Correct more pages, or go "
             "without"
         )
         raise ModelError(f"{message} --only-if-better.")
@@ -62,9 +62,9 @@ def _crops(corrections: Path, images: Path) -> list[Crop]:
 
     labels = read_labels(corrections)
     crops = to_crops(labels, images)
-    say(f"{len(labels)} pages are labelled, {len(crops)} of them bear a ZIP")
+    say(f"{len(labels)} pages are labelled, {len(crops)} of them have a ZIP")
     if crops and not any(crop.path.is_file() for crop in crops):
-        message = f"{images} holds none of the corrected files, such as {crops[0].path}."
+        message = f"{images} has none of the corrected files, such as {crops[0].path}."
         raise InputError(f"{message} Give the PATH that was scanned.")
     return crops
 
@@ -72,8 +72,7 @@ def _crops(corrections: Path, images: Path) -> list[Crop]:
 def lines_of(found: Learnt) -> Iterator[str]:
     """Describe what was gained, and what the confidence rests on."""
     yield (
-        f"pages read exactly by models that had not learnt from them, of {found.pages}; difference "
-        "at 95 %"
+        f"pages read exactly by models not adapted to them, of {found.pages}; difference at 95 %"
     )
     yield "                     before   after  difference"
     for name, one in (("with a directory", found.with_directory), ("without", found.without)):
@@ -82,7 +81,7 @@ def lines_of(found: Learnt) -> Iterator[str]:
             f"{one.half_width:.4f}"
         )
         yield f"{name:18}{share}  {verdict(one)}"
-    yield f"taught by {found.taught} pages, at weight {found.weight:g}"
+    yield f"adapted to {found.taught} pages, at weight {found.weight:g}"
     yield from found.notes
 
 

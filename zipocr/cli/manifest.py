@@ -50,8 +50,8 @@ def check_manifest(ctx: click.Context, paths: Sequence[Path], config: ScanConfig
     for name, option in _OF_OTHER_SCANS.items():
         if is_on_command_line(ctx, name):
             message = (
-                f"{option} does not go with --manifest: its parts go to --out-dir, and what is "
-                "there is always gone on with."
+                f"{option} does not go with --manifest: its parts go to --out-dir, and are "
+                "always continued."
             )
             raise click.UsageError(message)
     check_patience(config)
@@ -67,7 +67,7 @@ def check_patience(config: ScanConfig) -> None:
 
     allowed = config.timeout or DEFAULT_TIMEOUT
     if config.backend != "serial" and config.patience is not None and config.patience >= allowed:
-        message = f"--patience has to be less than --timeout, which is {allowed:g}."
+        message = f"--patience must be less than --timeout, which is {allowed:g}."
         raise click.UsageError(message)
 
 
@@ -161,7 +161,7 @@ def _read(parts: Parts, settings: BatchSettings, config: ScanConfig) -> ExitCode
     tally.counts.update(parts.counts)
     tally.begin_anew()
     if parts.changed:
-        tell([f"made anew, since their files have changed: {len(parts.changed)} parts"], config)
+        tell([f"remade, since their files have changed: {len(parts.changed)} parts"], config)
     inputs, notice = sum(map(parts.length, parts.missing)), WaitNotice(config=config)
     backend = choose_backend(config, parts.files(), inputs)
     files = notice.noted(parts.files())
@@ -186,7 +186,7 @@ def _read(parts: Parts, settings: BatchSettings, config: ScanConfig) -> ExitCode
                 parts.write(shard, rows, tally.counts - before, stamps)
     except BaseException:
         if not config.quiet and (done := parts.finished()):
-            say(f"{done} of {parts.shards} parts are finished; go on with the same command")
+            say(f"{done} of {parts.shards} parts are finished; continue with the same command")
         raise
     tell(tally.lines(seconds=time.monotonic() - began), config)
     return exit_code(tally.counts)

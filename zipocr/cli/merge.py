@@ -48,9 +48,7 @@ def merge(parts: Path, *, output: str, name: str | None, force: bool) -> None:
 
     target = Path(output)
     if target.resolve().parent == parts.resolve():
-        raise click.UsageError(
-            "--output would stand among the parts; name a file in another folder."
-        )
+        raise click.UsageError("--output would be among the parts; name a file in another folder.")
     check_format(output, name)
     if output != STDOUT:
         refuse_existing(target, force=force)

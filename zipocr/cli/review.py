@@ -100,9 +100,7 @@ def review(*, results: Path, **options: Any) -> None:
 
     items = line_up(read_results(results), audit=config.audit, seed=config.seed)
     if not items:
-        say(
-            "nothing to review: every row counts as read; --audit N shows some of them all the same"
-        )
+        say("nothing to review: every row counts as read; --audit N shows some of them anyway")
         return
     with open_corrections(config.labels_out) as corrections, graceful_shutdown():
         _serve(results, items, corrections, config)
@@ -180,7 +178,7 @@ def bound_to(port: int) -> socket:
     try:
         return bind(port)
     except OSError as error:
-        message = f"{port} cannot be had ({error.strerror}); leave it out to take one that is free."
+        message = f"{port} is not available ({error.strerror}); omit it to use any free port."
         raise click.BadParameter(message, param_hint="'--port'") from error
 
 
@@ -217,6 +215,6 @@ def summary(session: Session, then: str) -> Iterator[str]:
     pace = f"; {session.pace.seconds:.1f} s each" if session.pace.seconds is not None else ""
     yield (
         f"decided {decided} of {len(session.items)}{f' ({told})' if told else ''}; "
-        f"{session.pace.decided} in this sitting{pace}"
+        f"{session.pace.decided} in this session{pace}"
     )
     yield f"next: {then}"

@@ -181,7 +181,7 @@ class Tally:
         if self.skipped:
             yield f"skipped {self.skipped} other files"
         if self.changed:
-            yield f"read anew, since they had changed: {self.changed} files"
+            yield f"read again, since they had changed: {self.changed} files"
         parts = (
             f"read {counts['read']}, to review {counts['review']}, unread {counts['unread']}, "
             f"failed {failed}"

@@ -268,9 +268,7 @@ def check_threshold(ctx: click.Context, config: ScanConfig) -> None:
     ):
         raise click.UsageError("--max-error and --min-confidence need a number from 0 to 1.")
     if config.require_listed and config.no_directory:
-        raise click.UsageError(
-            "--require-listed needs a list of ZIP codes; do without --no-directory."
-        )
+        raise click.UsageError("--require-listed needs a list of ZIP codes; omit --no-directory.")
 
 
 def check_places(paths: Sequence[Path], config: ScanConfig) -> None:
@@ -332,7 +330,7 @@ def _scan(paths: Sequence[Path], config: ScanConfig) -> ExitCode:
         except BaseException:
             if (finished := so_far.finished) and not config.quiet:
                 kept = f"{finished} of {len(listing.files)} inputs are finished"
-                say(f"{kept}; go on with the same command and --resume")
+                say(f"{kept}; continue with the same command and --resume")
             raise
     tell(tally.lines(seconds=time.monotonic() - began), config)
     if config.output != "-":

@@ -26,6 +26,6 @@ def to_size(text: str) -> int:
     )
     size = int(float(found[1]) * UNITS[found[2].upper()]) if found else 0
     if not 0 < size <= MAX_BYTES:
-        message = f"{text!r} is no size; write one like 800M or 2G."
+        message = f"{text!r} is not a size; write one like 800M or 2G."
         raise click.BadParameter(message)
     return size

@@ -102,5 +102,5 @@ def _tell(planned: Plan, would: str, done: Counter[bool], *, copy: bool) -> None
     )
     count = len(planned.entries) if would else done[True]
     verb = " ".join(part for part in (would, "copied" if copy else "linked") if part)
-    there = f", {done[False]} were there already" if done[False] else ""
+    there = f", {done[False]} existed already" if done[False] else ""
     say(f"{count} {verb}{there}, {len(planned.missing)} not found; {named or 'nothing'}")

@@ -34,14 +34,14 @@ POSITIVE = click.FloatRange(min=0, min_open=True)
 
 def _check_data(_: click.Context, __: click.Parameter, data: str) -> str:
     if data not in NAMED and not (Path(data).is_file() and is_zipfile(data)):
-        message = f"{data!r} is no data: give digits, openml or an .npz file with X, y and writer."
+        message = f"{data!r} is not training data: give digits, openml or an .npz file."
         raise click.BadParameter(message)
     return data
 
 
 def _check_finite(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
     if value is not None and not isfinite(value):
-        raise click.BadParameter(f"{value} is no number to train with: give one above 0.")
+        raise click.BadParameter(f"{value} is not a valid value: give a number above 0.")
     return value
 
 
@@ -50,7 +50,7 @@ def _ending(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | 
 
     def check(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
         if path and path.suffix.lower() not in suffixes:
-            message = f"{path} is refused: its name has to end with {' or '.join(suffixes)}."
+            message = f"{path} is refused: its name must end with {' or '.join(suffixes)}."
             raise click.BadParameter(message)
         return path
 
@@ -248,9 +248,7 @@ def _is_learning(ctx: click.Context, corrections: Path | None, images: Path | No
         )
     if others := sorted(given - LEARNING - {"model_out", "jobs", "seed"}):
         option = next(each.opts[-1] for each in ctx.command.params if each.name == others[0])
-        raise click.UsageError(
-            f"{option} has no part in learning from --corrections; leave it out."
-        )
+        raise click.UsageError(f"{option} does not apply to --corrections; leave it out.")
     return True
 
 
@@ -264,7 +262,7 @@ def _learn(ctx: click.Context, base: str) -> None:
     out: Path = ctx.params["model_out"]
     _check_folder(out)
     if out.exists() and Path(base).exists() and out.samefile(base):
-        raise click.UsageError(f"{out} is the model to learn on; write to another file.")
+        raise click.UsageError(f"{out} is the base model; write to another file.")
     learn_from(base=base, out=out, **asked)
 
 

@@ -169,7 +169,7 @@ def _program(command: str) -> list[str]:
     except ValueError as error:
         raise click.BadParameter(f"{command}: {error}.", param_hint="'--exec'") from error
     if not words or shutil.which(words[0]) is None:
-        message = f"{command!r} names no program that is there."
+        message = f"{command!r} does not name an existing program."
         raise click.BadParameter(message, param_hint="'--exec'")
     return words
 
@@ -194,7 +194,7 @@ def _watch(
     resume, force = not config.force, config.force
     with open_output(config.output, identity, resume=resume, force=force) as output:
         if not isinstance(output, FileOutput):
-            raise click.UsageError(f"{config.output} is no file.")
+            raise click.UsageError(f"{config.output} is not a file.")
         done = to_text(orders.done) if orders.done and not orders.is_link else None
         facts = {**facts_of(config), "paths": [to_text(folder)], "done": done}
         with _hand_off(orders, config) as hand_off:
@@ -267,7 +267,7 @@ def _watch_until_told(
         with make_workers(config, config.jobs or usable_cores()) as backend:
             _read_arrivals(watcher, results, settings, backend, ask)
     except (KeyboardInterrupt, SystemExit):
-        LOG.info("told to end")
+        LOG.info("stopping")
     except BaseException:
         with suppress(OutputError):
             results.publish()

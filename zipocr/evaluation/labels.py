@@ -102,7 +102,7 @@ def _lines(text: str, shown: str) -> Iterator[tuple[str, list[str]]]:
             if any(cell.strip() for cell in cells):
                 yield f"{shown}, line {lines.line_num}", [cell.strip() for cell in cells]
     except csv.Error as error:
-        raise InputError(f"{shown}, line {lines.line_num}: this is no CSV ({error}).") from error
+        raise InputError(f"{shown}, line {lines.line_num}: this is not CSV ({error}).") from error
 
 
 def _labels(
@@ -120,17 +120,15 @@ def _labels(
         raise InputError(f"{shown} has no column {' and no column '.join(missing)}. {cure}")
     twice = [name for name, count in Counter(names).items() if count > 1 and name]
     if twice:
-        raise InputError(
-            f"{shown} has two columns {twice[0][:_SHOWN]!r}. Name one of them otherwise."
-        )
+        raise InputError(f"{shown} has two columns {twice[0][:_SHOWN]!r}. Rename one of them.")
     return [_label(names, cells, where) for where, cells in lines]
 
 
 def _label(names: Sequence[str], cells: Sequence[str], where: str) -> Label:
     if any(cells[len(names) :]):
         raise InputError(
-            f"{where}: {len(cells)} cells under a header of {len(names)}. Put quotes around a "
-            "name that holds a comma."
+            f"{where}: {len(cells)} cells under a header of {len(names)}. Quote names "
+            "that contain a comma."
         )
     found = dict(zip_longest(names, cells[: len(names)], fillvalue=""))
     if not found["file"]:
@@ -154,7 +152,7 @@ def _page(cell: str, where: str) -> int:
         return 1
     if not re.fullmatch("[0-9]{1,9}", cell) or not int(cell):
         raise InputError(
-            f"{where}: {cell[:_SHOWN]!r} is no page. Pages count from 1; the column page may "
+            f"{where}: {cell[:_SHOWN]!r} is not a page. Pages count from 1; the column page may "
             "also be left out."
         )
     return int(cell)
@@ -163,8 +161,7 @@ def _page(cell: str, where: str) -> int:
 def _drawn(cell: str, where: str) -> str:
     if cell and cell not in set(SampledAs):
         raise InputError(
-            f"{where}: {cell[:_SHOWN]!r} in the column drawn; it has to be doubt or audit, or "
-            "empty."
+            f"{where}: {cell[:_SHOWN]!r} in the column drawn; it must be doubt, audit or empty."
         )
     return cell
 
@@ -178,7 +175,7 @@ def _truth(cell: str, plus4: str | None, where: str) -> tuple[str, bool]:
         raise InputError(f"{where}: {_no_zip(cell)}")
     if plus4 and not re.fullmatch("[0-9]{4}", plus4):
         eaten = (
-            f" A spreadsheet takes leading zeros away: write {plus4:0>4}."
+            f" A spreadsheet has removed leading zeros: write {plus4:0>4}."
             if re.fullmatch("[0-9]{1,3}", plus4)
             else ""
         )
@@ -197,7 +194,7 @@ def _truth(cell: str, plus4: str | None, where: str) -> tuple[str, bool]:
 def _no_zip(cell: str) -> str:
     """Describe why a cell is not a ZIP, and what to do."""
     cure = "Write five digits, or nine as 12345-6789; leave it empty if the page has no ZIP."
-    return eaten_zeros(cell) or f"{cell[:_SHOWN]!r} is no ZIP. {cure}"
+    return eaten_zeros(cell) or f"{cell[:_SHOWN]!r} is not a ZIP. {cure}"
 
 
 def _decisions(path: Path, shown: str) -> list[Label]:
@@ -288,8 +285,8 @@ def _by_page(rows: Sequence[Row]) -> dict[tuple[str, int], Row]:
     for row in rows:
         if index.setdefault((row.file, row.page), row) is not row:
             raise InputError(
-                f"The results have page {row.page} of {to_cell(row.file)} twice. Write them "
-                "anew with zipocr scan."
+                f"The results have page {row.page} of {to_cell(row.file)} twice. Recreate them "
+                "with zipocr scan."
             )
     return index
 

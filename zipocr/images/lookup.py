@@ -128,8 +128,10 @@ def read_provenance(results: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         said = getattr(error, "strerror", None) or error
-        cure = "Move it away, or write the results anew with zipocr scan."
-        raise InputError(f"{path} does not tell what made the results ({said}). {cure}") from error
+        cure = "Move it away, or recreate the results with zipocr scan."
+        raise InputError(
+            f"{path} does not describe how the results were made ({said}). {cure}"
+        ) from error
     return found
 
 
@@ -137,10 +139,10 @@ def _check_kinds(facts: Mapping[str, Any]) -> None:
     """Check the types of the facts that are present."""
     for name, kinds in _KINDS.items():
         if name in facts and not isinstance(facts[name], kinds):
-            message = f"{name} is of another kind"
+            message = f"{name} is of the wrong type"
             raise ValueError(message)
     if not all(isinstance(path, str) for path in facts.get("paths", [])):
-        raise ValueError("paths are of another kind")
+        raise ValueError("paths are of the wrong type")
 
 
 def _told(provenance: Mapping[str, Any]) -> tuple[SearchRoot, ...]:

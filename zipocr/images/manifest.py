@@ -108,7 +108,7 @@ def _refuse_header(line: str, path: Path) -> None:
     if not line or any(mark in line for mark in "./\\") or "\0" in line:
         return
     if not os.path.lexists(path.resolve().parent / line):
-        message = f"The manifest {path} begins with {line[:_SHOWN]!r}, which is no file."
+        message = f"The manifest {path} begins with {line[:_SHOWN]!r}, which is not a file."
         cure = f"If it is a header, name the column of the files {PATH} or {FILE}."
         raise InputError(f"{message} {cure}")
 

@@ -196,7 +196,7 @@ def _trouble(url: Url, error: Exception) -> OSError | InputError:
         return _no_address()
     if isinstance(error, boto.ClientError) and _is_of_the_object(error):
         return _refusal(error)
-    cure = "When S3 can be reached again, the same command goes on."
+    cure = "When S3 can be reached again, the same command continues."
     return InputError(f"{url.text} could not be fetched ({_words(error)}). {cure}")
 
 
@@ -219,7 +219,7 @@ def _refusal(error: Any) -> OSError:
     if code in _DENIED:
         return PermissionError(errno.EACCES, "Permission denied")
     if code == _ARCHIVED:
-        return OSError(errno.EIO, "archived; it has to be restored before it can be read")
+        return OSError(errno.EIO, "archived; it must be restored before it can be read")
     return OSError(errno.EIO, _words(error))
 
 

@@ -69,7 +69,7 @@ def _entries(text: str, shown: str) -> Iterator[tuple[str, Place]]:
                     continue
             yield _entry(cells, columns or 1, where)
     except csv.Error as error:
-        raise InputError(f"{shown}, line {lines.line_num}: this is no CSV ({error}).") from error
+        raise InputError(f"{shown}, line {lines.line_num}: this is not CSV ({error}).") from error
 
 
 def _tidied(cells: list[str]) -> list[str]:
@@ -87,7 +87,7 @@ def _header_length(cells: list[str], where: str) -> int:
         return 0
     if names != HEADER[: len(names)]:
         raise InputError(
-            f"{where}: the columns are {','.join(names)[:60]!r}. They have to be zip, or "
+            f"{where}: the columns are {','.join(names)[:60]!r}. They must be zip, or "
             "zip,city, or zip,city,state."
         )
     return len(names)
@@ -106,5 +106,5 @@ def _entry(cells: list[str], columns: int, where: str) -> tuple[str, Place]:
         raise InputError(f"{where}: {eaten_zeros(listed)}")
     if not re.fullmatch("[0-9]{5}", listed):
         cure = "Give one ZIP a line, or columns under the header zip,city,state."
-        raise InputError(f"{where}: {listed[:_SHOWN]!r} is no ZIP of five digits. {cure}")
+        raise InputError(f"{where}: {listed[:_SHOWN]!r} is not a ZIP of five digits. {cure}")
     return listed, Place(city=city, state=state)

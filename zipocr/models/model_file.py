@@ -72,7 +72,7 @@ def load_model(name_or_path: str) -> Model:
         ) from None
     except ValueError as error:
         raise ModelError(
-            f"{path} is no model file ({error}): give {', '.join(SHIPPED)} or a file made by "
+            f"{path} is not a model file ({error}): give {', '.join(SHIPPED)} or a file made by "
             "'zipocr train'"
         ) from None
     return _checked(path, found)
@@ -139,7 +139,7 @@ def _checked(path: Path, found: dict[str, NDArray[Any]]) -> Model:
     missing = [name for name in ("passport", *ARRAYS, *NETWORK) if name not in found]
     if missing:
         raise ModelError(
-            f"{path} is no model of zipocr: it lacks {', '.join(missing)}; make one with "
+            f"{path} is not a zipocr model: it lacks {', '.join(missing)}; make one with "
             "'zipocr train'"
         )
     try:
@@ -147,15 +147,15 @@ def _checked(path: Path, found: dict[str, NDArray[Any]]) -> Model:
         version = card["format"]
     except (ValueError, KeyError, TypeError):
         raise ModelError(
-            f"{path} has a damaged model card; make the model anew with 'zipocr train'"
+            f"{path} has a damaged model card; remake the model with 'zipocr train'"
         ) from None
     if version != FORMAT:
         raise ModelError(
             f"{path} has model format {str(version)[:_SHOWN]}, this program reads {FORMAT}; "
-            "make the model anew with 'zipocr train'"
+            "remake the model with 'zipocr train'"
         )
     if trouble := _trouble(card, found):
-        raise ModelError(f"{path} {trouble}; make the model anew with 'zipocr train'")
+        raise ModelError(f"{path} {trouble}; remake the model with 'zipocr train'")
     return Model(arrays=found, card=card)
 
 
@@ -165,11 +165,11 @@ def _trouble(card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str
     if damaged:
         return f"has damaged thresholds in {', '.join(damaged)}"
     if any(not _is_finite(arrays[name]) for name in (*ARRAYS, *NETWORK)):
-        return "holds what is no number"
+        return "has values that are not numbers"
     unlike = [name for name in SHAPES if arrays[name].shape != SHAPES[name]]
     if unlike:
         shapes = f"{unlike[0]} is {arrays[unlike[0]].shape} and not {SHAPES[unlike[0]]}"
-        return f"has parts of another build: {shapes}"
+        return f"has arrays of another architecture: {shapes}"
     digest = _digest(card, arrays)
     return "was changed after it was made" if card.get(DIGEST, digest) != digest else ""
 

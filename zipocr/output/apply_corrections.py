@@ -85,7 +85,7 @@ def check(results: Path, decisions: Decisions) -> None:
         seen[row.file, row.page] += 1
         where = f"{to_cell(row.file)}, page {row.page}"
         if seen[row.file, row.page] > 1:
-            raise InputError(f"{where}, is in the results twice. Write them anew with zipocr scan.")
+            raise InputError(f"{where}, is in the results twice. Recreate them with zipocr scan.")
         if decision.read_zip != read:
             told = (
                 f"{decision.read_zip or 'nothing'} was read when it was decided about, and these "

@@ -187,8 +187,8 @@ class FileOutput:
             yield
         except (InputError, LookupError, TypeError) as error:
             message = (
-                f"The journal of {self._target} holds what zipocr did not write ({error!r}). Start "
-                "anew with --force."
+                f"The journal of {self._target} has foreign contents ({error!r}). Start "
+                "over with --force."
             )
             raise OutputError(message) from error
 
@@ -380,13 +380,13 @@ def completed(
         return None
     if is_its and changes:
         message = (
-            f"{target} is complete, and was made otherwise: {'; '.join(changes)}. Replace it with "
-            "--force, or write to another file."
+            f"{target} is complete, and was made differently: {'; '.join(changes)}. "
+            "Replace it with --force, or write to another file."
         )
         raise OutputError(message)
     if is_its and versions != stamps_digest(stamp for _, stamp in stamped(files)):
         changed = f"{target} is complete, and inputs have changed since they were read."
-        message = f"{changed} Read all anew with --force, or write to another file."
+        message = f"{changed} Read everything again with --force, or write to another file."
         raise OutputError(message)
     return counts if is_its else None
 

@@ -267,13 +267,13 @@ def _facts_of_own(path: Path, identity: Metadata, shard: int) -> PartFacts | Non
     facts = _read_part(path)
     if facts is None or facts.shard != shard:
         message = (
-            f"{path} is not what its name says, or damaged. Remove it, or start anew with --force."
+            f"{path} is not what its name says, or damaged. Remove it, or start over with --force."
         )
         raise OutputError(message)
     if changes := differences(facts.identity, identity):
         message = (
-            f"{path} was made otherwise: {'; '.join(changes)}. Give the same again, or start anew "
-            "with --force."
+            f"{path} was made differently: {'; '.join(changes)}. Give the "
+            "same again, or start over with --force."
         )
         raise OutputError(message)
     return facts
@@ -284,7 +284,7 @@ def _refuse_others(folder: Path, shards: int) -> None:
     for path in _parquet_files(folder):
         if path not in own:
             message = (
-                f"{path} is no part of this run. Choose another --out-dir, or start anew with "
+                f"{path} is not a part of this run. Choose another --out-dir, or start over with "
                 "--force."
             )
             raise OutputError(message)
@@ -337,16 +337,16 @@ def find_parts(folder: Path) -> Merger:
         facts = _read_part(path)
         if facts is None:
             message = (
-                f"{path} is no part that 'zipocr scan --manifest' wrote, or damaged. Take it away, "
-                "or scan again."
+                f"{path} is not a part that 'zipocr scan --manifest' wrote, or damaged. Remove "
+                "it, or scan again."
             )
             raise InputError(message)
         first = next(iter(found.values()), (path, facts))
         _refuse_unlike(first, (path, facts))
         if facts.shard in found:
             message = (
-                f"{found[facts.shard][0].name} and {path.name} are the same part. Take one of them "
-                "away."
+                f"{found[facts.shard][0].name} and {path.name} are the same part. Remove one of "
+                "them."
             )
             raise InputError(message)
         found[facts.shard] = path, facts

@@ -129,7 +129,7 @@ def check(plan: Plan, into: Path, *, copy: bool) -> None:
         place = into / folder
         if place.is_symlink() or (place.exists() and not place.is_dir()):
             raise OutputError(
-                f"{to_cell(str(place))} is no folder, or a link to one. Remove it, or sort "
+                f"{to_cell(str(place))} is not a folder, or a link to one. Remove it, or sort "
                 "into another folder."
             )
     others = [

@@ -195,7 +195,7 @@ def _check_header(line: bytes, name: str) -> None:
     ]
     message = (
         f"{name} has other columns than corrections ({'; '.join(told) or 'in another order'}). "
-        f"They have to be {_HEADER}."
+        f"They must be {_HEADER}."
     )
     raise InputError(message)
 
@@ -207,7 +207,7 @@ def _to_cells(line: bytes, where: str, *, ended: bool) -> list[str] | None:
     except (UnicodeDecodeError, csv.Error) as error:
         if not ended:
             return None
-        message = f"{where}: this is no CSV in UTF-8 ({error})."
+        message = f"{where}: this is not CSV in UTF-8 ({error})."
         raise InputError(message) from error
     is_cut = not ended and (len(cells) < len(COLUMNS) or not _TIME.fullmatch(cells[-1]))
     return None if is_cut else cells
@@ -243,7 +243,7 @@ def _trouble(decision: Decision) -> str:
         if text and not is_zip(text):
             return (
                 eaten_zeros(text)
-                or f"{text[:_SHOWN]!r} is no ZIP: write five digits, or nine as 12345-6789."
+                or f"{text[:_SHOWN]!r} is not a ZIP: write five digits, or nine as 12345-6789."
             )
     if decision.page < 1 or not _TIME.fullmatch(decision.time):
         return "pages count from 1, and times look like 2026-01-31T12:00:00+00:00."
@@ -318,7 +318,7 @@ class CorrectionsFile:
         if not is_own or os.fstat(self._file.fileno()).st_size != self._end:
             message = (
                 f"Another program has replaced, changed or removed {self._path} meanwhile. "
-                "End the review and start it again: it goes on with what the file holds then."
+                "End the review and start it again: it continues with the contents of the file."
             )
             raise OutputError(message)
 
@@ -368,7 +368,7 @@ def open_corrections(path: Path) -> Iterator[CorrectionsFile]:
         If another review has it open, or it cannot be written.
     """
     busy = (
-        f"Another review is writing to {printable(path)}. Go on in its page, end it, or choose "
+        f"Another review is writing to {printable(path)}. Continue in its page, end it, or choose "
         "another file with --labels-out."
     )
     with take(path, busy=busy) as file:

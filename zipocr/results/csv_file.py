@@ -17,7 +17,7 @@ from zipocr.storage.untrusted import open_plain
 from zipocr.types import Reason, Status
 
 _UNDECODABLE = re.compile("[\udc80-\udcff]")
-_CURE = "Write the results anew with zipocr scan."
+_CURE = "Recreate the results with zipocr scan."
 
 
 def format_rows(rows: Iterable[Row]) -> str:
@@ -175,7 +175,7 @@ def parse_rows(text: str) -> Iterator[Row]:
         for cells in csv.reader(io.StringIO(text, newline=""), strict=True):
             yield from_cells(cells, where="rows")
     except csv.Error as error:
-        message = f"These are no rows: {error}."
+        message = f"These are not rows: {error}."
         raise InputError(message) from error
 
 

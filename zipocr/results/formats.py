@@ -128,7 +128,7 @@ def format_of(target: str, *, name: str | None = None) -> Format:
         return named or CSV
     told = _by_ending(path)
     if told is None:
-        raise OutputError(f"{target} tells no format. Let its name end with one of {ENDINGS}.")
+        raise OutputError(f"{target} has no known ending. Use one of {ENDINGS}.")
     if named not in {None, told}:
         message = f"{target} is {told.name} by its name, and {name} is asked for. Change either."
         raise OutputError(message)
@@ -212,7 +212,7 @@ def _refuse_companions(path: Path, chosen: Format) -> None:
     """Refuse to replace a file that a program is writing, or was writing when it was killed."""
     for ending in chosen.companions:
         if os.path.lexists(companion := sidecar_path(path, ending)):
-            told = f"{companion} is there: another program writes {path}, or was killed."
+            told = f"{companion} exists: another program is writing {path}, or was killed."
             raise OutputError(f"{told} End that program, or remove both files.")
 
 

@@ -65,5 +65,5 @@ def _to_row(line: bytes, *, where: str) -> Row:
     try:
         cells = to_cells(parse_json(line))
     except ValueError as error:
-        raise InputError(f"{where}: {error}. Write the results anew with zipocr scan.") from error
+        raise InputError(f"{where}: {error}. Recreate the results with zipocr scan.") from error
     return from_cells(cells, where=where)

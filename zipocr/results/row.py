@@ -153,7 +153,9 @@ def to_box(sides: Sequence[int]) -> Box:
         If they enclose no pixels.
     """
     if len(sides) != 4 or min(sides) < 0 or sides[0] >= sides[2] or sides[1] >= sides[3]:
-        raise ValueError(f"{';'.join(map(str, sides))[:_SHOWN]!r} is no box: top;left;bottom;right")
+        raise ValueError(
+            f"{';'.join(map(str, sides))[:_SHOWN]!r} is not a box: top;left;bottom;right"
+        )
     return Box(top=sides[0], left=sides[1], bottom=sides[2], right=sides[3])
 
 
@@ -178,15 +180,15 @@ def _trouble(row: Row) -> str:
     if row.page < 1:
         return "pages count from 1"
     if row.zip and not _ZIP.fullmatch(row.zip):
-        return eaten_zeros(row.zip) or f"{row.zip[:_SHOWN]!r} is no ZIP of five digits"
+        return eaten_zeros(row.zip) or f"{row.zip[:_SHOWN]!r} is not a ZIP of five digits"
     if row.plus4 and not (row.zip and _PLUS4.fullmatch(row.plus4)):
         return f"{row.plus4[:_SHOWN]!r} in the column plus4 is not the four digits after a ZIP"
     if row.runner_up and not _RUNNER_UP.fullmatch(row.runner_up):
-        return eaten_zeros(row.runner_up) or f"{row.runner_up[:_SHOWN]!r} is no ZIP"
+        return eaten_zeros(row.runner_up) or f"{row.runner_up[:_SHOWN]!r} is not a ZIP"
     if bool(row.zip) == (row.status is Status.UNREAD) or bool(row.zip) == (row.confidence is None):
         return "a ZIP goes with a confidence and the status read or review, and none with unread"
     return ""
 
 
 def _no_probability(value: object) -> str:
-    return f"{value!r:.40} is no probability"
+    return f"{value!r:.40} is not a probability"

@@ -183,13 +183,15 @@ def read_lines(path: Path) -> Iterator[tuple[str, Row | None]]:
     except OSError as error:
         raise InputError(f"Cannot read {path}: {error.strerror}.") from error
     except sqlite3.Error as error:
-        raise InputError(f"Cannot read {path}: {error}. Write it anew with zipocr scan.") from error
+        raise InputError(f"Cannot read {path}: {error}. Recreate it with zipocr scan.") from error
 
 
 def _read_rows(database: sqlite3.Connection, *, shown: str) -> Iterator[Row]:
     names = [name for name in _columns_of(database) if name in COLUMNS]
     if len(names) < FEWEST_COLUMNS:
-        message = f"{shown} is no results file: it has no table {TABLE} with the columns {_NAMES}."
+        message = (
+            f"{shown} is not a results file: it has no table {TABLE} with the columns {_NAMES}."
+        )
         raise InputError(message)
     for record in database.execute(f"SELECT {', '.join(names)} FROM {TABLE} ORDER BY rowid"):
         yield _to_row(dict(zip(names, record, strict=True)), shown=shown)
@@ -201,7 +203,7 @@ def _to_row(record: dict[str, Any], *, shown: str) -> Row:
         lists = {name: _parse(record[name]) for name in _LISTS & record.keys()}
         cells = to_cells({**record, **lists})
     except ValueError as error:
-        raise InputError(f"{where}: {error}. Write the results anew with zipocr scan.") from error
+        raise InputError(f"{where}: {error}. Recreate the results with zipocr scan.") from error
     return from_cells(cells, where=where)
 
 

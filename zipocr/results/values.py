@@ -86,7 +86,7 @@ def _to_cell(name: str, value: object) -> str:
         raise ValueError(f"nothing where {name} should be")
     elements = _ELEMENTS.get(name, (object,))
     if type(value) not in kinds or any(type(part) not in elements for part in parts):
-        raise ValueError(f"{name} is of another kind")
+        raise ValueError(f"{name} is of the wrong type")
     return ";".join(
         map(str, parts if isinstance(value, list) else [] if value is None else [value])
     )

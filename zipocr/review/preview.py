@@ -176,7 +176,7 @@ class PreviewLoader:
         try:
             return self._looks.get(number).result(timeout=PATIENCE)
         except FutureTimeoutError:
-            return Preview(trouble="Reading it once more takes too long.")
+            return Preview(trouble="Reading it again takes too long.")
 
     def prefetch(self, numbers: Sequence[int]) -> None:
         """Start loading pages that will be needed soon."""
@@ -230,7 +230,7 @@ class PreviewLoader:
             iter(read_pages(path, max_pixels=self._origin.max_pixels, first=row.page)), None
         )
         if page is None:
-            return "The file has no such page."
+            return "The file does not have this page."
         return _told(page) if isinstance(page, Unread) else page
 
     def _draw(self, number: int) -> bytes | str:
@@ -242,7 +242,7 @@ class PreviewLoader:
 
     def _look(self, number: int) -> Preview:
         if NOT_READ_AGAIN.intersection(self._rows[number].reason):
-            return Preview(trouble="It is not read again, for what became of it the first time.")
+            return Preview(trouble="It is not read again, because of what happened the first time.")
         page = self._pages.get(number)
         if isinstance(page, str):
             return Preview(trouble=page)
@@ -258,7 +258,7 @@ class PreviewLoader:
                 self._rows[number].page,
             )
             return Preview(
-                trouble="A fault of zipocr kept it from being read again; the terminal says more."
+                trouble="A bug in zipocr kept it from being read again; the terminal says more."
             )
 
 

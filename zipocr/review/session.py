@@ -124,7 +124,7 @@ class Session:
         if not 0 <= number < len(self.items):
             raise Refused("There is no such page.")
         if answer is Answer.ACCEPT and not is_zip(zip_):
-            raise Refused("That is no ZIP: it takes five digits, or nine.")
+            raise Refused("That is not a ZIP: it needs five or nine digits.")
         with self._lock:
             if self._queue.verdict(number) is not None:
                 raise Conflict(self._already(number))
@@ -150,11 +150,11 @@ class Session:
         with self._lock:
             latest = self._queue.latest
             if latest is None:
-                raise Refused("There is nothing to take back.")
+                raise Refused("There is nothing to undo.")
             if revision != self.revision:
                 raise Conflict(
-                    f"Another window went on meanwhile. {self._already(latest)} Press u again "
-                    "to take that back."
+                    f"Another window has continued meanwhile. {self._already(latest)} Press u "
+                    "again to undo that."
                 )
             self.pace.decided -= self._queue.verdict(latest) is not Verdict.SKIPPED
             self._write(latest, Verdict.UNDONE, "")

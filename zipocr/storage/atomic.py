@@ -36,7 +36,7 @@ def refuse_existing(path: Path, *, force: bool) -> None:
         If there is a file, or a broken link, without ``force``.
     """
     if not force and (path.is_file() or (path.is_symlink() and not path.exists())):
-        message = f"{path} is there already. Replace it with --force, or write to another file."
+        message = f"{path} exists already. Replace it with --force, or write to another file."
         raise OutputError(message)
 
 
@@ -138,7 +138,7 @@ class WholeFile:
         if may_replace:
             self._beside.replace(self._target)
         elif not _appear(self._beside, self._target):
-            what = f"{self._shown} came there, or was changed, in the meantime"
+            what = f"{self._shown} was created or changed in the meantime"
             raise OutputError(f"{what}, and is not replaced. Move it away.")
 
     def _know(self, path: Path) -> None:

@@ -58,14 +58,13 @@ class Journal:
             return
         if not resume:
             whose = "belongs to a run that did not end, or to a watch"
-            message = (
-                f"{printable(self._path)} {whose}. Go on with --resume, or start anew with --force."
-            )
+            cure = "Continue with --resume, or start over with --force."
+            message = f"{printable(self._path)} {whose}. {cure}"
             raise OutputError(message)
         if changes := differences(head.get("identity"), identity):
             message = (
-                f"{printable(self._path)} was begun otherwise: {'; '.join(changes)}. Give the same "
-                "again, or start anew with --force."
+                f"{printable(self._path)} was started differently: {'; '.join(changes)}. Give "
+                "the same again, or start over with --force."
             )
             raise OutputError(message)
         self.begun = str(head.get("begun"))
@@ -162,7 +161,7 @@ class Journal:
         record = _unpack(line, position)
         if record is None:
             fault = f"{printable(self._path)} was changed by another program."
-            message = f"{fault} Start anew with --force."
+            message = f"{fault} Start over with --force."
             raise OutputError(message)
         return record
 
@@ -219,9 +218,9 @@ class Journal:
             return ""
         if not is_in_place(self._file, self._path):
             return (
-                " It was removed while the run went on, and what was finished with it: start anew."
+                " It was removed while the run went on, and what was finished with it: start over."
             )
-        return " What was finished is safe: the same again goes on, a scan with --resume."
+        return " What was finished is safe: run the same again to continue, a scan with --resume."
 
 
 class _FromStart(RawIOBase):
@@ -343,12 +342,12 @@ def _no_journal(path: Path, first: bytes) -> str:
     """Describe why a file cannot be continued, from its first line."""
     head = _unpack(first, 0) if first.startswith(_ANY_FORMAT) else None
     if head is None:
-        return f"{printable(path)} is no journal of zipocr, or damaged. Replace it with --force."
+        return f"{printable(path)} is not a zipocr journal, or damaged. Replace it with --force."
     return (
         f"{printable(path)} is a journal of format {head['zipocr_journal']}, and this version "
         "of zipocr"
         f" writes format {FORMAT}. End that run with the version that began it,"
-        " or start anew with --force."
+        " or start over with --force."
     )
 
 

@@ -43,7 +43,7 @@ WORKERS_SECONDS = 60.0
 ASK_SECONDS = 2.0
 # Idle seconds after which a child process ends, since its map may have been killed.
 IDLE_SECONDS = 30.0
-_KILLS = "it ended one Dask worker after the other, perhaps for want of memory"
+_KILLS = "it killed one Dask worker after the other, perhaps for lack of memory"
 _FOREIGN = (
     "Install the same version of zipocr, with the same libraries, wherever its scheduler and "
     "workers "
@@ -420,7 +420,7 @@ def _translated() -> Iterator[None]:
         yield
     except (CancelledError, CommClosedError, OSError) as error:
         message = (
-            f"The Dask scheduler was lost ({type(error).__name__}). Start it anew, and go on with "
+            f"The Dask scheduler was lost ({type(error).__name__}). Restart it, and continue with "
             "--resume."
         )
         raise BackendError(message) from error
@@ -523,8 +523,8 @@ class _Start:
             return f"it has zipocr {__version__}, and this is {self.job.version}"
         try:
             return str(pickle.loads(self.job.check)())
-        except Exception as error:  # noqa: BLE001 - what cannot even be asked is of another kind
-            return f"it cannot tell what it is ({error!r})"
+        except Exception as error:  # noqa: BLE001 - what cannot even be asked is of the wrong type
+            return f"it cannot identify itself ({error!r})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

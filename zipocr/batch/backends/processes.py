@@ -395,7 +395,7 @@ def _loss(process: SpawnProcess) -> Loss:
             kind=LossKind.OUT_OF_MEMORY, detail="needs more memory than a worker process may take"
         )
     return Loss(
-        kind=LossKind.DIED, detail=f"the worker process {_end(process)}, perhaps for want of memory"
+        kind=LossKind.DIED, detail=f"the worker process {_end(process)}, perhaps for lack of memory"
     )
 
 

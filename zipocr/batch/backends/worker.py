@@ -164,9 +164,7 @@ def _limit_memory(size: int) -> None:
     try:
         import resource
     except ImportError:
-        message = (
-            "This system cannot limit the memory of a process. Do without --max-memory-per-worker."
-        )
+        message = "This system cannot limit the memory of a process. Omit --max-memory-per-worker."
         raise BackendError(message) from None
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(

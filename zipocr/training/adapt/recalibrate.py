@@ -44,7 +44,7 @@ def recalibrated(
         confidence, right = _read(own)
         if len(own) < MIN_PAGES or right.all() or not right.any():
             notes.append(
-                f"confidence {name}: the base model's; {len(own)} pages are too few to fit it anew"
+                f"confidence {name}: the base model's; {len(own)} pages are too few to refit it"
             )
             continue
         slope, shift = fit_odds(confidence, right)

@@ -101,7 +101,7 @@ def split_writers(digits: DigitSet, split: WriterSplit | None = None) -> SplitDi
     ends = np.cumsum([split.test, split.calibrate, split.lattice])
     if ends[-1] >= len(names):
         message = (
-            f"{ends[-1]} of {len(names)} writers are to be held out: nobody is left to train on"
+            f"{ends[-1]} of {len(names)} writers are to be held out: none are left to train on"
         )
         raise InputError(message)
     dealt = np.random.default_rng(split.seed).permutation(names)
@@ -182,12 +182,12 @@ def load_npz(path: Path) -> DigitSet:
     try:
         found = unpack(path, most=MAX_BYTES)
     except (OSError, ValueError) as error:
-        message = f"{path} holds no digits ({error}): give an .npz with X, y and writer"
+        message = f"{path} has no digits ({error}): give an .npz with X, y and writer"
         raise InputError(message) from error
     missing = {"X", "y", "writer"} - found.keys()
     if missing:
         message = (
-            f"{path} holds no array {', '.join(sorted(missing))}: give an .npz with X, y and writer"
+            f"{path} has no array {', '.join(sorted(missing))}: give an .npz with X, y and writer"
         )
         raise InputError(message)
     images, labels, writers = found["X"], found["y"], found["writer"]
@@ -196,11 +196,11 @@ def load_npz(path: Path) -> DigitSet:
         or not labels.shape == writers.shape == images.shape[:1]
     ):
         shapes = f"{images.shape}, {labels.shape} and {writers.shape}"
-        message = f"{path}: X has to be (N, 28, 28), y and writer (N,); found {shapes}"
+        message = f"{path}: X must be (N, 28, 28), y and writer (N,); found {shapes}"
         raise InputError(message)
     for name, most in (("X", 255), ("y", 9), ("writer", np.iinfo(np.int32).max)):
         if not _are_whole_numbers(found[name], most):
-            message = f"{path}: {name} has to hold whole numbers from 0 to {most}, and at least one"
+            message = f"{path}: {name} must have whole numbers from 0 to {most}, and at least one"
             raise InputError(message)
     return _nist(images, labels, writers)
 

@@ -41,10 +41,10 @@ def load_mail_digits(path: Path) -> DigitSet:
         found = unpack(path, most=MAX_BYTES)
         small, labels = found["X"], found["y"].astype(np.uint8)
     except (OSError, ValueError, KeyError) as error:
-        message = f"{path} holds no digits of US mail ({error}): give an .npz with X and y"
+        message = f"{path} has no digits of US mail ({error}): give an .npz with X and y"
         raise InputError(message) from error
     if small.shape[1:] != (SIDE, SIDE) or labels.shape != small.shape[:1]:
-        message = f"{path}: X has to be (N, 16, 16) and y (N,), not {small.shape}, {labels.shape}"
+        message = f"{path}: X must be (N, 16, 16) and y (N,), not {small.shape}, {labels.shape}"
         raise InputError(message)
     writers = FIRST_WRITER + _envelopes("".join(map(str, labels)))
     kept = (writers >= FIRST_WRITER) & ~np.isin(np.arange(len(labels)), REJECTED)
