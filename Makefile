@@ -1,20 +1,21 @@
-# Everything happens in .venv, which the targets make and keep up to date. PYTHON chooses the Python (3.11 or newer) that it is made from.
+# Everything happens in .venv, which the targets create and keep up to date, with the Python (3.11 or newer)
+# that PYTHON names.
 
 PYTHON ?= python3
-# The handwriting that `make model`, `make samples` and `make strings` draw from; an .npz file, or openml to download it.
+# Handwriting for `make model`, `make samples` and `make strings`: an .npz file, or openml to download it.
 DATA ?= $(firstword $(wildcard ../shared/data/mnist-train.npz) openml)
-# Digits cut from US mail, in their order, from which the network learns too; an .npz file, or empty.
+# Digits cut from US mail, in their original order, for the network: an .npz file, or empty.
 MAIL ?= $(wildcard ../shared/data/usps-train.npz)
-# Folders of labelled crops that `make accuracy` measures on besides the sample scans and tests/strings, where they exist.
+# Folders of labelled crops for `make accuracy`, besides sample_scans and tests/strings, if they exist.
 BENCH ?= ../shared/bench/dev ../shared/bench/cheques ../shared/bench/kinds
 
-# How many inputs `make soak` scans.
+# Number of inputs of `make soak`.
 SOAK ?= 20000
 
-# How many crops the whole runs of `make bench` read.
+# Numbers of crops in the runs of `make bench`.
 SIZES ?= 1,12,1000,10000
 
-# How long `make fuzz` runs.
+# Duration of `make fuzz`.
 SECONDS ?= 60
 
 BIN := .venv/bin
@@ -23,41 +24,41 @@ SOURCES := pyproject.toml LICENSE $(wildcard README.md) $(shell find zipocr -typ
 .PHONY: help scan test coverage smoke golden soak bench cost fuzz check samples strings listing model accuracy pictures clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-# Two installations into one .venv would disturb each other.
+# Two installations into one .venv would conflict.
 .NOTPARALLEL:
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
-scan: .venv/installed ## Read the sample scans and show what was read
+scan: .venv/installed ## Read the sample scans and show the results
 	$(BIN)/zipocr scan sample_scans/ -o results.csv --force
 
 test: .venv/with-test ## Run the tests against the installed package
 	$(BIN)/pytest
 
-coverage: .venv/with-test ## Run the tests and say how much of the lines and branches they reach
+coverage: .venv/with-test ## Run the tests and print their coverage of lines and branches
 	$(BIN)/pytest --cov --cov-report=
 	@echo "coverage of lines and branches: $$($(BIN)/coverage report --format=total) %"
 
-smoke: .venv/with-test ## Try the wheel alone, with the oldest and the newest Python and dependencies
+smoke: .venv/with-test ## Test the wheel alone, with the oldest and the newest Python and dependencies
 	rm -rf .venv/wheel
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir .venv/wheel .
 	$(BIN)/python tests/smoke.py .venv/wheel/*.whl
 
-golden: .venv/with-test ## Write down anew what the models read of the scans in the repository
+golden: .venv/with-test ## Rewrite the golden files: what the models read of the scans in the repository
 	$(BIN)/python tests/golden.py
 
-soak: .venv/with-test ## Scan 20,000 inputs and show the memory that takes (SOAK=count)
+soak: .venv/with-test ## Scan 20,000 inputs and show the memory used (SOAK=count)
 	$(BIN)/python tests/soak.py $(SOAK)
 
-bench: .venv/with-test ## Measure how long reading takes and write the manual's figures (SIZES=1,12,...)
+bench: .venv/with-test ## Measure speed and write the manual's figures (SIZES=1,12,...)
 	$(BIN)/python tests/bench.py --sizes $(SIZES) --write
 	$(BIN)/python tests/cost.py --write
 
-cost: .venv/with-test ## Reckon what a year of the mail that machines could not read would cost
+cost: .venv/with-test ## Compute the cost of a very large run
 	$(BIN)/python tests/cost.py --write
 
-fuzz: .venv/with-fuzz ## Throw made-up files at all that reads files, twice a minute (SECONDS=60)
+fuzz: .venv/with-fuzz ## Fuzz everything that reads files, for a minute each (SECONDS=60)
 	mkdir -p .venv/fuzz
 	cd .venv/fuzz && ../bin/python ../../tests/fuzz.py $(SECONDS)
 	$(BIN)/python tests/mutants.py $(SECONDS)
@@ -69,16 +70,16 @@ check: .venv/with-dev ## Check style, types, import contracts and the manual's h
 	$(BIN)/lint-imports
 	$(BIN)/python tests/manual.py
 
-samples: .venv/with-train ## Remake sample_scans/, pixel for pixel (DATA=FILE.npz or openml)
+samples: .venv/with-train ## Regenerate sample_scans/, pixel for pixel (DATA=FILE.npz or openml)
 	$(BIN)/python -m zipocr.training.assets.sample_scans $(DATA) sample_scans
 
-strings: .venv/with-train ## Remake tests/strings/, the composed strings to measure on (DATA=FILE.npz or openml)
+strings: .venv/with-train ## Regenerate tests/strings/, the composed strings (DATA=FILE.npz or openml)
 	$(BIN)/python -m zipocr.training.assets.benchmark_strings $(DATA) tests/strings
 
-listing: .venv/with-train ## Take over the list of ZIPs that ships with the package anew
+listing: .venv/with-train ## Regenerate the shipped list of ZIP codes
 	$(BIN)/python -m zipocr.training.assets.zip_list zipocr/models/places.csv.gz
 
-model: .venv/with-train ## Retrain the shipped models, going on where it was interrupted (DATA=, MAIL=)
+model: .venv/with-train ## Retrain the shipped models, resuming after an interruption (DATA=, MAIL=)
 	$(BIN)/python -m pip install --quiet '.[network]'
 	$(BIN)/zipocr train --data digits --checkpoints .venv/checkpoints --model-out zipocr/models/digits.npz
 	$(BIN)/zipocr train --data $(DATA) $(MAIL:%=--mail-digits %) --checkpoints .venv/checkpoints --model-out zipocr/models/mail.npz
@@ -98,7 +99,7 @@ clean: ## Remove .venv, results.csv and caches
 	rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -f results.csv results.csv.json results.csv.journal bench.json bench.png
 
-# Each stamp is touched last, so that what was interrupted is done again.
+# Stamps are touched last, so that an interrupted step is repeated.
 .venv/made:
 	rm -rf .venv
 	$(PYTHON) -m venv .venv

@@ -291,7 +291,7 @@ def _attempt(work: Callable[[], T]) -> T | Unread:
         raise
     except MemoryError:
         return Unread(reason=Reason.OUT_OF_MEMORY, detail="not enough memory to read it")
-    except Exception as error:  # noqa: BLE001 - a fault of ours, and of one page: its row says so, the others are read
+    except Exception as error:  # noqa: BLE001 - a bug costs one page, not the batch
         place = traceback.extract_tb(error.__traceback__)[-1]
         return Unread(
             reason=Reason.PROGRAM_ERROR,

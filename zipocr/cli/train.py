@@ -212,12 +212,29 @@ def train(
         data, model_out, plot, wanted=bool(model_out or tune or holdout), holdout=holdout
     )
     recipe = _recipe(data, c, gamma, seed)
-    digits = _load(data) if tune or holdout else None
-    tuning = None
-    if digits is not None and (tune or plot):
-        tuning = _tune(digits, holdout, c, gamma, recipe)
-        recipe = replace(recipe, C=tuning.best[0], gamma=tuning.best[1]) if tune else recipe
-    if digits is not None and holdout:
+    if tune or holdout:
+        recipe = _experiment(recipe, data, c, gamma, tune=tune, holdout=holdout, plot=plot)
+    if model_out:
+        pieces = {"mail": mail_digits, "checkpoints": checkpoints}
+        _build(model_out, data, recipe, network, jobs, **pieces)
+
+
+def _experiment(
+    recipe: Recipe,
+    data: str,
+    c: float | None,
+    gamma: float | None,
+    *,
+    tune: bool,
+    holdout: Holdout | None,
+    plot: Path | None,
+) -> Recipe:
+    """Tune and predict held-out digits as asked; return the recipe with the values chosen."""
+    digits = _load(data)
+    tuning = _tune(digits, holdout, c, gamma, recipe) if tune or plot else None
+    if tuning and tune:
+        recipe = replace(recipe, C=tuning.best[0], gamma=tuning.best[1])
+    if holdout:
         if tuning and not tune:
             best = f"C {tuning.best[0]:.4g} and gamma {tuning.best[1]:.4g}"
             say(
@@ -226,9 +243,7 @@ def train(
         experiment = _predict(digits, holdout, recipe)
         if plot and tuning:
             _plot(plot, experiment, tuning)
-    if model_out:
-        pieces = {"mail": mail_digits, "checkpoints": checkpoints}
-        _build(model_out, data, recipe, network, jobs, **pieces)
+    return recipe
 
 
 def _is_learning(ctx: click.Context, corrections: Path | None, images: Path | None) -> bool:

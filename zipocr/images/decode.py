@@ -166,7 +166,7 @@ def _is_light_data(data: bytes) -> bool:
         with _open_header(io.BytesIO(data)) as image:
             several = isinstance(image, TiffImageFile) and image.tag_v2.next
             return not several and math.prod(image.size) <= LIGHT_PIXELS
-    except Exception:  # noqa: BLE001 - foreign bytes: what is no image is refused at once
+    except Exception:  # noqa: BLE001 - Pillow's errors are not documented
         return True
 
 
@@ -184,7 +184,7 @@ def _read_data(
         yield _too_large(f"more than {max_pixels} pixels (--max-pixels)")
     except MemoryError:
         yield _OUT_OF_MEMORY
-    except Exception:  # noqa: BLE001 - foreign bytes: what Pillow raises on them is not documented, and no file may end the run
+    except Exception:  # noqa: BLE001 - Pillow's errors are not documented
         yield from _read_pdf(data, max_pixels=max_pixels, first=first, begin=begin)
     else:
         # The later frames of an animation are not pages.

@@ -150,7 +150,7 @@ def _draw(
         return np.array(page.render(scale=SCALE, grayscale=True).to_numpy(), dtype=np.uint8)
     except MemoryError:
         return Unread(reason=Reason.OUT_OF_MEMORY, detail="not enough memory to draw it")
-    except Exception:  # noqa: BLE001 - foreign bytes: what is raised on them is not documented, and no file may end the run
+    except Exception:  # noqa: BLE001 - PDFium's errors are not documented
         return _unreadable("a damaged page of a PDF")
 
 

@@ -100,7 +100,7 @@ def _metadata(facts: Metadata, digest: RowDigest) -> dict[bytes, bytes]:
 
 
 @contextmanager
-def open_writer(sink: Sink, *, header: str, facts: Metadata) -> Iterator[LineWriter]:  # noqa: ARG001 - the header of CSV
+def open_writer(sink: Sink, *, header: str, facts: Metadata) -> Iterator[LineWriter]:  # noqa: ARG001
     """Write rows in groups; the facts and a checksum of the rows come last."""
     stream = _Stream(sink)
     with parquet.ParquetWriter(stream, SCHEMA, compression=_COMPRESSION) as writer:

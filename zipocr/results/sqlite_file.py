@@ -67,7 +67,7 @@ def _to_record(cells: Sequence[str]) -> list[Value]:
 
 
 @contextmanager
-def open_writer(sink: Sink, *, header: str, facts: Mapping[str, Any]) -> Iterator[LineWriter]:  # noqa: ARG001 - the database says only what was read
+def open_writer(sink: Sink, *, header: str, facts: Mapping[str, Any]) -> Iterator[LineWriter]:  # noqa: ARG001
     """Collect rows in a database, and write it out when the block ends without an error."""
     with _scratch() as folder, _translated("a database"):
         path = folder / "results.sqlite"

@@ -139,19 +139,9 @@ HALF_A_PAGE = 0.5
 
 def plot_curve(axes: "Axes", evaluation: Evaluation, theme: Theme) -> None:
     """Plot the risk-coverage curve, its upper bound, the target and the thresholds."""
-    curve, suggestion = evaluation.curve, evaluation.suggestion
     axes.set_yscale("function", functions=(lambda share: np.sqrt(np.maximum(share, 0)), np.square))
-    top = _top(evaluation)
-    axes.axhline(suggestion.max_error, color=theme.quiet, linewidth=1, linestyle=(0, (1, 2)))
-    asked = f"{plain(suggestion.max_error)} asked for"
-    axes.annotate(
-        asked,
-        (0, suggestion.max_error),
-        (4, 3),
-        textcoords="offset points",
-        fontsize=9,
-        color=theme.quiet,
-    )
+    _plot_target(axes, evaluation.suggestion.max_error, theme)
+    curve, figures = evaluation.curve, evaluation.figures
     if len(curve.threshold):
         axes.fill_between(
             curve.accepted,
@@ -162,16 +152,28 @@ def plot_curve(axes: "Axes", evaluation: Evaluation, theme: Theme) -> None:
             label="95 % upper bound",
         )
         axes.plot(*_from_none(curve), color=theme.good, linewidth=2, label="error rate")
-    figures = evaluation.figures
     if figures.accepted:
-        axes.plot(
-            figures.accepted,
-            figures.wrong,
-            **_mark("o", theme.bad, theme),
-            label="threshold of the results",
-        )
-    if suggestion.point:
-        _plot_suggestion(axes, suggestion.point, theme)
+        mark = _mark("o", theme.bad, theme)
+        axes.plot(figures.accepted, figures.wrong, **mark, label="threshold of the results")
+    if evaluation.suggestion.point:
+        _plot_suggestion(axes, evaluation.suggestion.point, theme)
+    _scale_curve(axes, _top(evaluation), theme)
+
+
+def _plot_target(axes: "Axes", max_error: float, theme: Theme) -> None:
+    axes.axhline(max_error, color=theme.quiet, linewidth=1, linestyle=(0, (1, 2)))
+    axes.annotate(
+        f"{plain(max_error)} asked for",
+        (0, max_error),
+        (4, 3),
+        textcoords="offset points",
+        fontsize=9,
+        color=theme.quiet,
+    )
+
+
+def _scale_curve(axes: "Axes", top: float, theme: Theme) -> None:
+    """Set the limits, ticks and labels of the risk-coverage curve."""
     axes.set_xlim(0, 1)
     axes.set_ylim(0, top)
     axes.set_xticks(TENTHS, [f"{100 * share:.0f} %" for share in TENTHS])

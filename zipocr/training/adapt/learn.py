@@ -111,13 +111,46 @@ def learn(
     InputError
         If there are too few pages to adapt to and measure on.
     """
+    known = _read_lessons(base, crops, jobs=jobs, report=report, progress=progress)
+    lessons, folds = (
+        [lesson for _, lesson in known],
+        deal([one.truth.kind for one, _ in known], seed),
+    )
+    samples, lines = _to_samples(base, lessons), _to_lines(lessons)
+    report(f"learning {len(samples)} regions, without each of {FOLDS} parts in turn")
+    with progress(FOLDS) as advance:
+        work = _Trial(arrays=base.arrays, samples=samples, folds=folds)
+        trials = map_strings(work, range(FOLDS), jobs=jobs, advance=advance)
+    models = _HeldOutModels(base=base, samples=samples, lines=lines, folds=folds, trials=trials)
+    pages = [crop for crop, _ in known]
+    after = models.read(pages, jobs=jobs, report=report, progress=progress)
+    weight = WEIGHTS[int(models.losses.sum(axis=0).argmin())]
+    arrays = _fit_all(models, weight)
+    certain, notes = recalibrated(arrays, dict(zip(WAYS, after, strict=True)))
+    before = [[lesson.answers[way] for lesson in lessons] for way in range(len(WAYS))]
+    with_directory, without = (change(now, then) for now, then in zip(after, before, strict=True))
+    return Learnt(
+        model=Model(arrays={**arrays, **certain}, card=base.card),
+        with_directory=with_directory,
+        without=without,
+        pages=len(known),
+        taught=_count_taught(lessons),
+        weight=weight,
+        notes=notes,
+    )
+
+
+def _read_lessons(
+    base: Model, crops: Sequence[Crop], *, jobs: int, report: Report, progress: Progress
+) -> list[tuple[Crop, Lesson]]:
+    """Read and align the pages that can be opened; refuse too few to learn from."""
     report(f"reading {len(crops)} pages")
     with progress(len(crops)) as advance:
         lessons = study(judges(base), crops, jobs=jobs, advance=advance)
     known = [
         (crop, lesson) for crop, lesson in zip(crops, lessons, strict=True) if lesson is not None
     ]
-    taught = sum(lesson.samples is not None for _, lesson in known)
+    taught = _count_taught([lesson for _, lesson in known])
     report(
         f"{len(crops) - len(known)} pages cannot be opened; on {len(known) - taught} the known "
         "ZIP was not found in the ink"
@@ -128,39 +161,22 @@ def learn(
             "hundreds to see that it helped."
         )
         raise InputError(message)
-    lore = _to_lore(base, [lesson for _, lesson in known])
-    parts = deal([crop.truth.kind for crop, _ in known], seed)
-    report(f"learning {len(lore)} regions, without each of {FOLDS} parts in turn")
-    with progress(FOLDS) as advance:
-        work = _Trial(arrays=base.arrays, lore=lore, parts=parts)
-        trials = map_strings(work, range(FOLDS), jobs=jobs, advance=advance)
-    losses = np.stack([trial.losses for trial in trials])
-    lines = LineAdaptationSet.of(
-        [lesson.features for _, lesson in known], [lesson.text for _, lesson in known]
-    )
-    read = [crop for crop, _ in known]
-    apart = _Apart(base=base, lore=lore, lines=lines, parts=parts, trials=trials, losses=losses)
-    after = apart.read(read, jobs=jobs, report=report, progress=progress)
-    weight = WEIGHTS[int(losses.sum(axis=0).argmin())]
-    arrays = with_adaptation(
-        base.arrays,
-        lore,
-        learn_pairs(lore, float(base.arrays["gamma"]), _bounds(base.arrays, (weight,)))[0],
-    )
+    return known
+
+
+def _count_taught(lessons: Sequence[Lesson]) -> int:
+    """Count the pages that could be aligned."""
+    return sum(lesson.samples is not None for lesson in lessons)
+
+
+def _fit_all(models: "_HeldOutModels", weight: float) -> dict[str, NDArray[Any]]:
+    """Adapt the base to all pages: the arrays of the final model."""
+    base, samples, lines = models.base.arrays, models.samples, models.lines
+    (added,) = learn_pairs(samples, float(base["gamma"]), _bounds(base, (weight,)))
+    arrays = with_adaptation(base, samples, added)
     if len(lines):
-        arrays = with_lines(arrays, lines, best_pull(base.arrays, lines, parts[lines.owners]))
-    certain, notes = recalibrated(arrays, dict(zip(WAYS, after, strict=True)))
-    before = [[lesson.answers[way] for _, lesson in known] for way in range(len(WAYS))]
-    with_directory, without = (change(now, then) for now, then in zip(after, before, strict=True))
-    return Learnt(
-        model=Model(arrays={**arrays, **certain}, card=base.card),
-        with_directory=with_directory,
-        without=without,
-        pages=len(known),
-        taught=taught,
-        weight=weight,
-        notes=notes,
-    )
+        arrays = with_lines(arrays, lines, best_pull(base, lines, models.folds[lines.owners]))
+    return arrays
 
 
 def card_of(found: Learnt, *, base: str, digest: str) -> Model:
@@ -204,12 +220,18 @@ def deal(files: Sequence[str], seed: int) -> NDArray[np.intp]:
     return parts[places]
 
 
-def _to_lore(base: Model, lessons: Sequence[Lesson]) -> AdaptationSet:
+def _to_samples(base: Model, lessons: Sequence[Lesson]) -> AdaptationSet:
     taught = [
         (page, lesson.samples) for page, lesson in enumerate(lessons) if lesson.samples is not None
     ]
     owners = np.concatenate([np.full(len(samples), page) for page, samples in taught])
     return to_adaptation_set(base.arrays, join([samples for _, samples in taught]), owners)
+
+
+def _to_lines(lessons: Sequence[Lesson]) -> LineAdaptationSet:
+    return LineAdaptationSet.of(
+        [lesson.features for lesson in lessons], [lesson.text for lesson in lessons]
+    )
 
 
 def _bounds(arrays: Mapping[str, NDArray[Any]], weights: Sequence[float]) -> list[float]:
@@ -232,15 +254,15 @@ class _Trial:
     """Work that fits all folds but one at every weight, and scores it on the rest."""
 
     arrays: Mapping[str, NDArray[Any]]
-    lore: AdaptationSet
-    parts: NDArray[np.intp]
+    samples: AdaptationSet
+    folds: NDArray[np.intp]
 
-    def __call__(self, part: int) -> _Tried:
-        held = self.parts[self.lore.owners] == part
+    def __call__(self, fold: int) -> _Tried:
+        held = self.folds[self.samples.owners] == fold
         gamma = float(self.arrays["gamma"])
         learnt, digits = (
-            self.lore.take(~held),
-            self.lore.take(held & (self.lore.labels != NON_DIGIT)),
+            self.samples.take(~held),
+            self.samples.take(held & (self.samples.labels != NON_DIGIT)),
         )
         coefficients = learn_pairs(learnt, gamma, _bounds(self.arrays, WEIGHTS))
         losses = np.zeros(len(WEIGHTS))
@@ -279,15 +301,19 @@ def rehearsal_set(arrays: Mapping[str, NDArray[Any]]) -> AdaptationSet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Apart:
-    """The models fitted without one fold each; ``losses`` are those of the trials."""
+class _HeldOutModels:
+    """The models fitted without one fold each."""
 
     base: Model
-    lore: AdaptationSet
+    samples: AdaptationSet
     lines: LineAdaptationSet
-    parts: NDArray[np.intp]
+    folds: NDArray[np.intp]
     trials: Sequence[_Tried]
-    losses: NDArray[np.float64]
+
+    @property
+    def losses(self) -> NDArray[np.float64]:
+        """Loss of each fold at each weight: (`FOLDS`, W)."""
+        return np.stack([trial.losses for trial in self.trials])
 
     def read(
         self, crops: Sequence[Crop], *, jobs: int, report: Report, progress: Progress
@@ -295,7 +321,7 @@ class _Apart:
         """Read each fold with the model that was not fitted to it."""
         found: tuple[dict[int, Answer], dict[int, Answer]] = ({}, {})
         for part in range(len(self.trials)):
-            pages = np.flatnonzero(self.parts == part).tolist()
+            pages = np.flatnonzero(self.folds == part).tolist()
             told = f"{len(pages)} pages that the model did not learn from"
             report(f"reading part {part + 1} of {len(self.trials)}, {told}")
             model, some = judges(self._without(part)), [crops[page] for page in pages]
@@ -309,10 +335,10 @@ class _Apart:
     def _without(self, part: int) -> Model:
         """Return the model fitted without a fold, at the weight best for the other folds."""
         best = int(np.delete(self.losses, part, axis=0).sum(axis=0).argmin())
-        taught = self.lore.take(self.parts[self.lore.owners] != part)
+        taught = self.samples.take(self.folds[self.samples.owners] != part)
         arrays = with_adaptation(self.base.arrays, taught, self.trials[part].coefficients[best])
-        lines = self.lines.take(self.parts[self.lines.owners] != part)
+        lines = self.lines.take(self.folds[self.lines.owners] != part)
         if len(lines):
-            pull = best_pull(self.base.arrays, lines, self.parts[lines.owners])
+            pull = best_pull(self.base.arrays, lines, self.folds[lines.owners])
             arrays = with_lines(arrays, lines, pull)
         return Model(arrays=arrays, card=self.base.card)

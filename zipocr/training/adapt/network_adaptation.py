@@ -60,25 +60,25 @@ class LineAdaptationSet:
 
 
 def with_lines(
-    arrays: Mapping[str, NDArray[Any]], lore: LineAdaptationSet, pull: float
+    arrays: Mapping[str, NDArray[Any]], lines: LineAdaptationSet, pull: float
 ) -> dict[str, NDArray[Any]]:
     """Return a model's arrays with its network's last layer refitted to lines.
 
     Unchanged if there are no lines.
     """
-    if not len(lore):
+    if not len(lines):
         return dict(arrays)
-    weights, biases = refit_output(list(lore.features), list(lore.texts), *_layer(arrays), pull)
+    weights, biases = refit_output(list(lines.features), list(lines.texts), *_layer(arrays), pull)
     return {**arrays, _WEIGHTS: weights, _BIASES: biases}
 
 
 def best_pull(
-    arrays: Mapping[str, NDArray[Any]], lore: LineAdaptationSet, parts: NDArray[np.intp]
+    arrays: Mapping[str, NDArray[Any]], lines: LineAdaptationSet, parts: NDArray[np.intp]
 ) -> float:
     """Return the regularization with the lowest cross-validated loss, given folds (N,)."""
     costs = np.zeros(len(PULLS))
     for part in np.unique(parts):
-        held, rest = lore.take(parts == part), lore.take(parts != part)
+        held, rest = lines.take(parts == part), lines.take(parts != part)
         for place, pull in enumerate(PULLS):
             layer = np.column_stack(_layer(with_lines(arrays, rest, pull))).astype(np.float64)
             costs[place] += (

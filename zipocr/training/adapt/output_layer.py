@@ -1,6 +1,6 @@
 """Refitting of a line network's last layer to a few lines whose text is known.
 
-The loss is that of connectionist temporal classification: Graves, Fernández, Gomez and Schmidhuber,
+The loss is connectionist temporal classification (CTC): Graves, Fernández, Gomez and Schmidhuber,
 ICML (2006). It sums over all alignments of a text with the frames of a line, so the positions of
 digits need not be known.
 """

@@ -68,12 +68,12 @@ def to_adaptation_set(
     )
 
 
-def learn_pairs(lore: AdaptationSet, gamma: float, bounds: Sequence[float]) -> list[Floats]:
+def learn_pairs(samples: AdaptationSet, gamma: float, bounds: Sequence[float]) -> list[Floats]:
     """Fit the additions to the decision functions of all pairs, for each of several bounds.
 
     Parameters
     ----------
-    lore : Lore
+    samples : AdaptationSet
     gamma : float
         Gamma of the kernel.
     bounds : sequence of float
@@ -85,17 +85,19 @@ def learn_pairs(lore: AdaptationSet, gamma: float, bounds: Sequence[float]) -> l
         For each bound the coefficients of the samples; 0 for samples of neither class or beyond the
         margin.
     """
-    coefficients = [np.zeros((len(lore), len(PAIRS)), np.float32) for _ in bounds]
+    coefficients = [np.zeros((len(samples), len(PAIRS)), np.float32) for _ in bounds]
     for column, pair in enumerate(PAIRS):
-        own = np.flatnonzero(np.isin(lore.labels, pair))
+        own = np.flatnonzero(np.isin(samples.labels, pair))
         if not len(own):
             continue
-        sides = np.where(lore.labels[own] == pair[0], 1, -1).astype(np.float32)
-        wanting = 1 - sides * lore.decisions[own, column]
+        sides = np.where(samples.labels[own] == pair[0], 1, -1).astype(np.float32)
+        wanting = 1 - sides * samples.decisions[own, column]
         found = np.zeros(len(own))
         # Sums split over threads differ in the last digits, and so would the model.
         with threadpool_limits(1, user_api="blas"):
-            matrix = kernel(lore.features[own], lore.features[own], gamma) * np.outer(sides, sides)
+            matrix = kernel(samples.features[own], samples.features[own], gamma) * np.outer(
+                sides, sides
+            )
             for bound, table in zip(bounds, coefficients, strict=True):
                 found = _solve(matrix, wanting, bound, found)
                 table[own, column] = sides * np.where(found > MIN_WEIGHT * bound, found, 0)
@@ -137,7 +139,7 @@ def _solve(
 
 
 def with_adaptation(
-    arrays: Mapping[str, NDArray[Any]], lore: AdaptationSet, coefficients: Floats
+    arrays: Mapping[str, NDArray[Any]], samples: AdaptationSet, coefficients: Floats
 ) -> dict[str, NDArray[Any]]:
     """Return a classifier with additional support vectors.
 
@@ -145,7 +147,7 @@ def with_adaptation(
     ----------
     arrays : mapping
         Of the model file.
-    lore : Lore
+    samples : AdaptationSet
     coefficients : (N, 55) float32
 
     Returns
@@ -155,16 +157,16 @@ def with_adaptation(
     """
     chosen = np.flatnonzero(coefficients.any(axis=1))
     labels = np.concatenate(
-        [np.repeat(np.arange(CLASSES), arrays["support_counts"]), lore.labels[chosen]]
+        [np.repeat(np.arange(CLASSES), arrays["support_counts"]), samples.labels[chosen]]
     )
     order = np.argsort(labels, kind="stable")
     support = np.concatenate(
-        [arrays["support"], lore.features[chosen].astype(arrays["support"].dtype)]
+        [arrays["support"], samples.features[chosen].astype(arrays["support"].dtype)]
     )
     dual = np.concatenate(
         [
             arrays["dual"],
-            _to_dual(coefficients[chosen], lore.labels[chosen]).astype(arrays["dual"].dtype),
+            _to_dual(coefficients[chosen], samples.labels[chosen]).astype(arrays["dual"].dtype),
         ],
         axis=1,
     )

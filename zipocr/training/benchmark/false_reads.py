@@ -141,7 +141,8 @@ def full_table(tallies: Sequence[Tally]) -> list[str]:
     return [
         *lines,
         *(
-            f"{one.kind:16}{one.count:6}{one.read:7}{one.review:8}{one.unread:8}{one.false_share:8.3f}"
+            f"{one.kind:16}{one.count:6}{one.read:7}{one.review:8}{one.unread:8}"
+            f"{one.false_share:8.3f}"
             for one in rows
         ),
     ]
