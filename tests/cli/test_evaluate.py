@@ -102,7 +102,7 @@ def test_figures_are_printed_as_a_table(run) -> None:
     assert ["9", "1", "1", "1", "2", "101"] in lines
     assert ["crop-086.png", "1", "00003", "no", "ZIP", "0.8430", "read"] in lines
     assert "From 240 labelled pages." in done.stdout
-    assert "That takes 299 that are accepted without a mistake; 221 were labelled." in done.stdout
+    assert "That takes 299 accepted pages without an error; 221 were labelled." in done.stdout
 
 
 def test_another_error_gives_another_threshold(run) -> None:
@@ -175,7 +175,7 @@ def test_a_report_shows_how_the_worst_errors_come_about(run, tmp_path: Path) -> 
     assert (reader.use_directory, reader.model.card) == (False, {"name": "digits"})
     page = Path("report/report.html").read_text()
     assert page.count('class="sheet"') == 1
-    assert "Read anew this is 00007" in page
+    assert "Reading again gives 00007" in page
     facts = json.loads(Path("report/report.json").read_bytes())
     assert (facts["by"], facts["results"]["file"], facts["labels"]["file"]) == (
         "group",

@@ -148,7 +148,7 @@ def test_without_a_gain_the_model_is_written_unless_that_was_ruled_out(
     asked["without"] = change
     result = invoke(*words, "--only-if-better")
     assert result.exit_code == ModelError.exit_code
-    assert "mine.npz is not written, for want of a measurable gain" in result.stderr
+    assert "mine.npz is not written, since there is no measurable gain" in result.stderr
     assert verdict(change) in result.stdout
     assert not (tmp_path / "mine.npz").exists()
     assert invoke(*words).exit_code == 0
@@ -188,9 +188,9 @@ def test_a_folder_that_holds_none_of_the_pages_is_refused(
         ("--images", [], "--images DIR"),
         ("--corrections", [], "--corrections FILE.csv"),
         ("-o", [], "--model-out FILE.npz"),
-        ("", ["--tune"], "--tune has no part"),
-        ("", ["--data", "digits"], "--data has no part"),
-        ("", ["--C", "3"], "--C has no part"),
+        ("", ["--tune"], "--tune does not apply"),
+        ("", ["--data", "digits"], "--data does not apply"),
+        ("", ["--C", "3"], "--C does not apply"),
     ],
 )
 def test_half_of_what_it_takes_and_what_belongs_to_other_jobs_is_refused(

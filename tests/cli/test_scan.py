@@ -305,7 +305,7 @@ def test_a_file_whose_extra_is_not_installed_is_named_with_the_way_to_install_it
     result = invoke("scan", tmp_path, "--backend", "serial")
     assert result.exit_code == 1
     assert ",unread,needs_pdf_extra," in result.stdout
-    assert "failed: a.pdf: PDF is read after: pip install 'zipocr[pdf]'" in result.stderr
+    assert "failed: a.pdf: PDF needs an extra: pip install 'zipocr[pdf]'" in result.stderr
 
 
 def test_a_file_that_vanishes_after_it_was_listed_has_its_row(

@@ -85,8 +85,8 @@ def test_names_are_read_as_results_write_them(read):
         ("file,zip\na,O2108\n", "'O2108' is not a ZIP"),
         (
             "file,zip,plus4\na,02108,34\n",
-            "line 2: '34' in the column plus4 is not four digits. A spreadsheet takes leading "
-            "zeros away: write 0034",
+            "line 2: '34' in the column plus4 is not four digits. A spreadsheet has removed "
+            "leading zeros: write 0034",
         ),
         ("file,zip,plus4\na,02108,x\n", "'x' in the column plus4 is not four digits"),
         ("file,zip,plus4\na,02108-1234,4321\n", "contradict each other"),

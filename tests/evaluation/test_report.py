@@ -246,8 +246,8 @@ def test_an_audit_alone_says_that_doubtful_pages_are_left_out() -> None:
         batch=Population(read=np.full(9, 0.9), doubtful=np.full(1, 0.1)),
     )
     assert list(basis(found)) == [
-        "An estimate for the 9 pages that were read, from 4 of them that were audited.",
-        "Nobody has decided about the 1 doubtful page: they are left out.",
+        "An estimate for the 9 pages that were read, from an audit of 4 of them.",
+        "Undecided doubtful pages are left out: 1.",
     ]
 
 
@@ -256,20 +256,20 @@ def test_an_audit_alone_says_that_doubtful_pages_are_left_out() -> None:
     [
         (
             [one()] * 299,
-            "--min-confidence 0.9000 keeps to at most 1 % wrong ZIPs among the accepted, with "
-            "95 % certainty.",
+            "--min-confidence 0.9000 keeps the error rate among accepted pages at 1 % or less, "
+            "with 95 % confidence.",
         ),
         (
             [one()] * 298,
-            "Too few labels to promise at most 1 % wrong ZIPs among the accepted. That takes "
-            "299 that are accepted without",
+            "Too few labels to promise an error rate of at most 1 % among accepted pages. That "
+            "takes 299 accepted pages without",
         ),
-        ([one()] * 298, "without a mistake; 298 were labelled."),
+        ([one()] * 298, "without an error; 298 were labelled."),
         (
             [one()] * 100,
-            "The best that these labels can promise is 2.96 %, with --min-confidence 0.9000.",
+            "The lowest error rate these labels can promise is 2.96 %, with --min-confidence 0.9000.",
         ),
-        ([one("02109")] * 400, "No threshold can be promised to keep to at most 1 % wrong ZIPs"),
+        ([one("02109")] * 400, "No threshold can promise an error rate of at most 1 %"),
     ],
 )
 def test_advice_is_what_the_labels_can_promise(some: list[Case], told: str) -> None:
@@ -307,7 +307,7 @@ def test_the_curve_shows_the_reader_the_request_and_the_suggestion() -> None:
 def test_every_bin_of_the_reliability_picture_is_counted(found: Evaluation) -> None:
     upper, lower = reliability_figure(found).axes
     assert [int(text.get_text()) for text in lower.texts] == [bin_.count for bin_ in found.bins]
-    assert "ece 0.056" in upper.get_title(loc="left")
+    assert "ECE 0.056" in upper.get_title(loc="left")
 
 
 def test_sheets_show_the_page_that_is_meant_and_say_where_it_is_read_otherwise(tmp_path) -> None:
@@ -328,7 +328,7 @@ def test_sheets_show_the_page_that_is_meant_and_say_where_it_is_read_otherwise(t
     )
     assert sheets.keys() == {("a.tif", 2), ("a.tif", 1)}
     assert sheets["a.tif", 2].note == ""
-    assert sheets["a.tif", 1].note.startswith("Read anew this is 00007: ")
+    assert sheets["a.tif", 1].note.startswith("Reading again gives 00007: ")
     crop = cv2.imdecode(np.frombuffer(sheets["a.tif", 2].crop, np.uint8), cv2.IMREAD_GRAYSCALE)
     assert np.array_equal(crop, fakes.page(ink=8))
     assert (

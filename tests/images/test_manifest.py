@@ -76,7 +76,7 @@ def test_what_is_no_path_is_named_with_its_place(tmp_path: Path) -> None:
         (b"id,path\n1\n", "Line 2"),
     ):
         path.write_bytes(text)
-        with pytest.raises(InputError, match=f"{place} of the manifest .*list is no path"):
+        with pytest.raises(InputError, match=f"{place} of the manifest .*list is not a path"):
             open_manifest(path)
     parquet.write_table(pa.table({"path": ["a.png", None]}), path)
     with pytest.raises(InputError, match="Row 2 of the manifest"):

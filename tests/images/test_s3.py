@@ -357,7 +357,7 @@ def test_a_server_that_does_not_answer_costs_no_page(waiting_scan, tmp_path: Pat
 def test_one_file_that_cannot_be_had_costs_its_row_alone(waiting_scan) -> None:
     done = waiting_scan(objectstore.refuses(403, "InvalidObjectState"))
     assert done.returncode == 1
-    assert "failed: s3://b/1.png: archived; it has to be restored" in done.stderr
+    assert "failed: s3://b/1.png: archived; it must be restored" in done.stderr
     assert "2 crops" in done.stderr
 
 

@@ -138,7 +138,7 @@ def test_a_whole_review_takes_nothing_but_keys(
     press(page, "End", "5", "Enter")
     at(page, "d.png")
     press(page, "s")
-    playwright.expect(page.locator("#end-title")).to_have_text("All looked at, 1 skipped")
+    playwright.expect(page.locator("#end-title")).to_have_text("All reviewed, 1 skipped")
     playwright.expect(page.locator("#next-command")).to_contain_text("zipocr apply")
     press(page, "r")
     at(page, "d.png")

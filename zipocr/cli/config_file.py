@@ -105,7 +105,7 @@ def _checked(
         raise click.UsageError(f"{where} runs a program. Name the file with --config to allow it.")
     kind, types = _kind_of(options[key])
     if type(value) not in types:
-        raise click.UsageError(f"{where} has to be {kind}, and is {value!r:.60}.")
+        raise click.UsageError(f"{where} must be {kind}, not {value!r:.60}.")
     try:
         options[key].type.convert(value, options[key], None)
     except click.BadParameter as error:

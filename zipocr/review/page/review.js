@@ -1,19 +1,19 @@
 "use strict";
 
-// The review page. The server knows what comes next and what was decided; this page shows it and takes keys. Whatever comes from the
-// server is set as text, never as HTML. Pictures are drawn on canvases: nothing is loaded but by fetch, from this very address.
+// The review page. The server keeps the queue and the decisions; this page shows them and handles keys. All data from the
+// server is set as text, never as HTML. Pictures are drawn on canvases: everything is fetched from this address.
 
 const ZIP = 5, NINE = 9, KEPT = 8, WEAK = 0.9;
 const KEYS = ["a", "b", "c", "d"];
 const $ = (id) => document.getElementById(id);
 
-let state = null; // what the server said last
+let state = null; // last state from the server
 let item = null; // the page to decide
-let entry = null; // what has been fetched of it
-let typed = false; // whether the field that has the focus was reached by typing, so that Backspace means the digit before
-let caret = 0; // where typing has come to; one past the last field when that is filled
-let busy = false; // whether a decision is on its way
-const store = new Map(); // what has been fetched of this page and the next ones, by number
+let entry = null; // the data fetched for it
+let typed = false; // whether the focused field was reached by typing, so that Backspace removes the digit before
+let caret = 0; // position of typing; one past the last field if that is filled
+let busy = false; // whether a decision is being sent
+const store = new Map(); // data fetched for this page and the next ones, by number
 
 // ---- fetching
 
@@ -34,7 +34,7 @@ async function fetchPicture(path) {
   return { bitmap: await createImageBitmap(await response.blob()) };
 }
 
-// Begin to fetch what is shown of a page; each part is told of when it is there.
+// Start fetching the parts of a page; each is announced when it arrives.
 function load(number) {
   if (store.has(number)) return store.get(number);
   const found = { number, crop: null, look: null, tiles: null };
@@ -46,7 +46,7 @@ function load(number) {
   };
   fetchPicture(`items/${number}/crop`)
     .then((crop) => tell("crop", crop))
-    .catch(() => tell("crop", { trouble: "The picture could not be had from zipocr." }));
+    .catch(() => tell("crop", { trouble: "The picture could not be loaded." }));
   fetchJson(`items/${number}/look`)
     .then(async ({ body }) => {
       if (body.tiles) found.tiles = (await fetchPicture(`items/${number}/tiles`)).bitmap;
@@ -114,7 +114,7 @@ function showWhy() {
     share.textContent = percent(item.confidence);
     $("sure").append(share, " sure that all digits are right.");
   } else if (state.blind) {
-    $("sure").textContent = "This is an audit: how sure zipocr is of a page is not told.";
+    $("sure").textContent = "This is an audit: confidences are hidden.";
   } else {
     $("sure").textContent = "No ZIP was read.";
   }
@@ -125,7 +125,7 @@ function showWhy() {
   }));
 }
 
-// Everything that may come later than the page itself.
+// Everything that may arrive after the page itself.
 function draw() {
   drawCrop();
   fields().forEach((field, place) => drawTile(field.parentElement.querySelector("canvas"), place));
@@ -161,7 +161,7 @@ function fitCrop() {
   canvas.style.height = `${canvas.height * scale}px`;
 }
 
-// Where the digits stand, if reading it again found as many as the row has, or the row has none.
+// The boxes of the digits, if reading again found as many as the row has, or the row has none.
 function shapes() {
   const found = entry?.look?.shapes ?? [], wanted = item.zip.replace("-", "").length;
   return !wanted || found.length === wanted ? found : [];
@@ -185,7 +185,7 @@ function mark(place) {
   $("marker").style.height = `${100 * (shape.height + 2 * outset)}%`;
 }
 
-// The other readings: those of reading it again, or as long as these are not there, the one in the row.
+// The alternatives: those of reading again, or until these arrive, the one in the row.
 function others() {
   const known = entry.look?.strings.length ? entry.look.strings : item.runner_up ? [[item.runner_up, item.runner_up_confidence]] : [];
   return known.filter(([text]) => text !== item.zip).slice(0, KEYS.length);
@@ -220,7 +220,7 @@ function showEnd() {
   $("name").textContent = "";
   $("page").textContent = "";
   const elsewhere = state.elsewhere ? ` Others are looking at ${state.elsewhere} more: come back to this page later.` : "";
-  $("end-title").textContent = skipped ? `All looked at, ${skipped} skipped` : elsewhere ? "Nothing left for you now" : "All decided";
+  $("end-title").textContent = skipped ? `All reviewed, ${skipped} skipped` : elsewhere ? "Nothing left for you now" : "All decided";
   const pace = state.pace === null ? "" : `, ${state.pace.toFixed(1)} seconds each`;
   $("end-text").textContent = `${decided()} of ${state.total} ${state.total === 1 ? "page is" : "pages are"} decided${pace}.${elsewhere}`;
   $("end-counts").replaceChildren(...[
@@ -275,7 +275,7 @@ function makeField(place, count) {
     input.select();
     mark(place);
   });
-  // What arrives without a key, as from the keyboard of a tablet.
+  // Input without key events, as from an on-screen keyboard.
   input.addEventListener("input", () => {
     const text = input.value;
     setDigit(place, "");
@@ -307,7 +307,7 @@ function focusField(place) {
   all[Math.max(0, Math.min(place, all.length - 1))].focus();
 }
 
-// Write digits from a place on, as typed or pasted.
+// Enter digits from a position on, as typed or pasted.
 function write(text, place) {
   for (const letter of text) {
     if (letter === "-") {
@@ -345,7 +345,7 @@ function closeNine() {
   standAfterTyping(ZIP);
 }
 
-// Take another reading into the fields.
+// Put an alternative into the fields.
 function take(text) {
   makeFields(text.length > ZIP ? NINE : ZIP);
   fill(text);
@@ -354,7 +354,7 @@ function take(text) {
   say(`${text} is in the fields.`);
 }
 
-// The ZIP in the fields as it is sent; null while it is not whole.
+// The ZIP in the fields as sent to the server; null while incomplete.
 function entered() {
   const digits = fields().map((field) => field.value || " ").join("");
   const [zip, plus4] = [digits.slice(0, ZIP), digits.slice(ZIP)];
@@ -403,9 +403,8 @@ async function change(path, body) {
     if (status === 409) show(answer.state);
   } catch (error) {
     alarm(error.message === "elsewhere"
-      ? "This page is of an earlier review. Go on at the address that zipocr review has printed now; what was decided is kept."
-      : "zipocr review does not answer any more, and this page was not decided. Start it again with the same command: " +
-        "all that was decided is kept, and it goes on here.");
+      ? "This page belongs to an earlier review. Continue at the address that zipocr review has printed now; all decisions are kept."
+      : "zipocr review does not answer any more, and this page was not decided. Start it again with the same command: " + "all decisions are kept, and the review continues here.");
   } finally {
     busy = false;
   }
@@ -419,7 +418,7 @@ async function decide(answer) {
     return;
   }
   if (answer === "accept" && !entry.crop) {
-    alarm("The picture is not here yet.", { passing: true });
+    alarm("The picture has not arrived yet.", { passing: true });
     return;
   }
   const file = item.file;
@@ -429,21 +428,21 @@ async function decide(answer) {
 }
 
 async function undo() {
-  if (state.can_undo && (await change("undo", { revision: state.revision }))) say("Taken back.");
+  if (state.can_undo && (await change("undo", { revision: state.revision }))) say("Undone.");
 }
 
 function say(text) {
   $("said").textContent = text;
 }
 
-// A passing one goes when the digits change.
+// A temporary message disappears when the digits change.
 function alarm(text, { passing = false } = {}) {
   $("alarm-text").textContent = text;
   $("alarm").hidden = !text;
   $("alarm").dataset.passing = passing;
 }
 
-// Another window may have gone on meanwhile.
+// Another window may have continued meanwhile.
 async function catchUp() {
   if (document.visibilityState !== "visible" || busy || !state) return;
   try {
@@ -453,13 +452,13 @@ async function catchUp() {
     const moved = item && body.items[0]?.number !== item.number;
     if (moved) {
       show(body);
-      alarm("This review went on in another window; here is what comes next.");
+      alarm("This review continued in another window; here is the next page.");
     } else {
       state = body;
       showProgress();
     }
   } catch {
-    // The next decision tells.
+    // The next decision will report it.
   }
 }
 
@@ -488,7 +487,7 @@ function erase(place) {
   showPlace();
 }
 
-// After typing Backspace takes the digit that was typed; elsewhere the one in the field, or before an empty one.
+// After typing, Backspace removes the typed digit; otherwise the one in the field, or the one before an empty field.
 function eraseBefore(place) {
   const all = fields();
   if ((typed ? caret : place) === ZIP && all.length === NINE && all.slice(ZIP).every((field) => !field.value)) {
@@ -523,12 +522,12 @@ function onKey(event) {
     event.preventDefault();
     if (!busy) MOVES[key](place);
   } else if (key === "Enter") {
-    // A button that has the focus is pressed by Enter; from everywhere else Enter accepts.
+    // Enter presses a focused button; everywhere else it accepts.
     if (document.activeElement instanceof HTMLButtonElement) return;
     event.preventDefault();
     if (!event.repeat) decide("accept");
   } else if (place >= 0 && key.length === 1) {
-    event.preventDefault(); // no other letter belongs into a field
+    event.preventDefault(); // no other character belongs in a field
   }
 }
 
@@ -555,7 +554,7 @@ async function start() {
   try {
     show((await fetchJson("state")).body);
   } catch {
-    alarm("zipocr review does not answer. Start it again with the same command: all that was decided is kept.");
+    alarm("zipocr review does not answer. Start it again with the same command: all decisions are kept.");
   }
 }
 
