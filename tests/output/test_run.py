@@ -401,7 +401,7 @@ def test_a_journal_of_something_else_is_an_output_error(
     with open_output(str(target), IDENTITY) as output:
         assert isinstance(output, FileOutput)
         output._journal.append(record)
-        with pytest.raises(OutputError, match="did not write"):
+        with pytest.raises(OutputError, match="foreign contents"):
             list(output.outcomes(output.survey(FILES).kept()))
 
 
@@ -465,7 +465,7 @@ def test_an_output_replaces_what_it_wrote_itself_and_nothing_else(tmp_path: Path
         for number in (1, 2):
             output.publish(keep(output, number), {})
         (tmp_path / "results.csv").write_text("mine")
-        with pytest.raises(OutputError, match="was changed"):
+        with pytest.raises(OutputError, match="created or changed"):
             output.publish([], {})
     assert (tmp_path / "results.csv").read_text() == "mine"
 

@@ -145,7 +145,7 @@ def test_what_a_spreadsheet_makes_of_the_file_is_read(path: Path) -> None:
         ("a,1,02108,1234,corrected,doubt,", "line 3: 1234 has less than five digits.*write 01234"),
         ("a,1,2108-1234,02108,corrected,doubt,", "write 02108-1234"),
         ("a,1,02108,O2109,corrected,doubt,", "'O2109' is not a ZIP"),
-        ("a,1,02108,021091234,corrected,doubt,", "no ZIP"),
+        ("a,1,02108,021091234,corrected,doubt,", "not a ZIP"),
         ("a,1,02108,02109,confirmed,doubt,", "write corrected"),
         ("a,1,02108,02108,corrected,doubt,", "write confirmed"),
         ("a,1,,,confirmed,doubt,", "with a ZIP"),

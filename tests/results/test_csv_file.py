@@ -190,7 +190,7 @@ def test_what_is_no_probability_is_refused(tmp_path: Path, cell: str) -> None:
     path = tmp_path / "results.csv"
     write(path, [ROW])
     path.write_text(path.read_text().replace(",0.9500,", f",{cell},"))
-    with pytest.raises(InputError, match="no probability"):
+    with pytest.raises(InputError, match="not a probability"):
         list(read_results(path))
 
 
