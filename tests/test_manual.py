@@ -62,7 +62,7 @@ def test_every_link_leads_to_a_file(path: Path) -> None:
 @pytest.mark.parametrize("block", BLOCKS)
 def test_every_block_of_python_runs(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    exec(compile(block, "manual", "exec"), {"__name__": "manual"})
+    exec(compile(block, "manual", "exec"), {"__name__": "__main__"})
 
 
 def test_the_readme_names_every_chapter() -> None:

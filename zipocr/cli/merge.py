@@ -42,6 +42,7 @@ def merge(parts: Path, *, output: str, name: str | None, force: bool) -> None:
         raise click.UsageError(
             "Parts are Parquet files, which need an extra: pip install 'zipocr[parquet]'."
         )
+    from zipocr.evaluation.report.text import counted
     from zipocr.output.shards import find_parts
     from zipocr.results.sinks import STDOUT
     from zipocr.storage.atomic import refuse_existing
@@ -55,4 +56,4 @@ def merge(parts: Path, *, output: str, name: str | None, force: bool) -> None:
     with graceful_shutdown():
         merger = find_parts(parts)
         rows = merger.write(output, name=name, force=force)
-        say(f"{rows} rows of {len(merger.parts)} parts")
+        say(f"{counted(rows, 'row')} of {counted(len(merger.parts), 'part')}")
