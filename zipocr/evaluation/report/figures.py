@@ -265,7 +265,7 @@ def _plot_truth(upper: "Axes", evaluation: Evaluation, theme: Theme) -> None:
         fontsize=12,
         color=theme.ink,
     )
-    _dress(upper, theme, "", "right")
+    _dress(upper, theme, "", "accuracy")
 
 
 def _plot_counts(lower: "Axes", evaluation: Evaluation, theme: Theme) -> None:
