@@ -130,8 +130,8 @@ async def _contents(client: Any, bucket: str, key: str, *, most: int) -> bytes:
         if _code(error) == "InvalidRange":
             return b""
         raise
-    data = bytearray()
-    async with response["Body"] as body:
+    data, body = bytearray(), response["Body"]
+    async with body:  # older clients enter another object here
         async for chunk in body.iter_chunks(_CHUNK):
             data += chunk
             if len(data) > most:
