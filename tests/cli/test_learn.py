@@ -125,7 +125,7 @@ def test_what_was_gained_is_printed_and_the_model_names_its_base(
         "                     before   after  difference",
         "with a directory     0.6000  0.6100   +0.0100 ± 0.0200  no measurable gain",
         "without              0.6000  0.6500   +0.0500 ± 0.0200  better",
-        "taught by 390 pages, at weight 0.1",
+        "adapted to 390 pages, at weight 0.1",
         "confidence: so so",
     ]
     assert result.stderr.splitlines()[:2] == [

@@ -578,7 +578,7 @@ def test_a_standard_output_that_was_closed_from_the_start_is_told_and_no_success
     assert done.returncode == OutputError.exit_code
     assert (
         done.stderr
-        == b"zipocr: Standard output is closed. Lead it somewhere, or write to a file with --output.\n"
+        == b"zipocr: Standard output is closed. Redirect it, or write to a file with --output.\n"
     )
 
 

@@ -83,7 +83,9 @@ def defaults_of(
     """
     for other in file.tables:
         if other not in commands:
-            raise click.UsageError(_unknown(f"{file.path}: [{other}]", other, commands, "command"))
+            raise click.UsageError(
+                _unknown(f"{file.path}: [{other}]", other, commands, "a command")
+            )
     table = file.tables.get(name, {})
     if not isinstance(table, dict):
         raise click.UsageError(f"{file.path}: {name} must be a table, [{name}].")
@@ -100,7 +102,7 @@ def _checked(
     where = f"{file.path}: {key.replace('_', '-')} in [{name}]"
     if key not in options:
         keys = [each.replace("_", "-") for each in options]
-        raise click.UsageError(_unknown(where, key.replace("_", "-"), keys, f"option of {name}"))
+        raise click.UsageError(_unknown(where, key.replace("_", "-"), keys, f"an option of {name}"))
     if key in _RUNS_PROGRAMS and not file.is_named:
         raise click.UsageError(f"{where} runs a program. Name the file with --config to allow it.")
     kind, types = _kind_of(options[key])
@@ -123,7 +125,7 @@ def _unknown(where: str, name: str, known: Iterable[str], what: str) -> str:
     """Describe an unknown name, with the closest known one."""
     close = get_close_matches(name, list(known), n=1)
     cure = f"Did you mean {close[0]}?" if close else f"There are {', '.join(known)}."
-    return f"{where} is no {what}. {cure}"
+    return f"{where} is not {what}. {cure}"
 
 
 def rank(ctx: click.Context, name: str) -> int:
