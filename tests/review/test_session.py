@@ -128,7 +128,7 @@ def test_an_old_view_takes_back_nothing(session: Session) -> None:
     ],
 )
 def test_what_is_no_zip_is_not_accepted(session: Session, path: Path, zip_: str) -> None:
-    with pytest.raises(Refused, match="no ZIP"):
+    with pytest.raises(Refused, match="not a ZIP"):
         session.decide(0, Answer.ACCEPT, zip_)
     assert lines(path) == []
 

@@ -75,7 +75,7 @@ def _estimated(estimate: Estimate) -> Iterator[str]:
             f"of {estimate.audited:,} of them."
         )
         if estimate.doubtful:
-            yield (f"The {counted(estimate.doubtful, 'doubtful page')} are undecided and left out.")
+            yield f"Undecided doubtful pages are left out: {estimate.doubtful:,}."
         return
     decided = f"{estimate.decided:,} decided of {estimate.doubtful:,} doubtful"
     yield f"An estimate for all {counted(estimate.pages, 'page')}, from {drawn} and {decided}."
