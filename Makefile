@@ -20,7 +20,7 @@ SECONDS ?= 60
 BIN := .venv/bin
 SOURCES := pyproject.toml LICENSE $(wildcard README.md) $(shell find zipocr -type f -not -name '*.pyc')
 
-.PHONY: help scan test golden soak bench cost fuzz check samples strings listing model accuracy pictures clean
+.PHONY: help scan test golden soak bench cost fuzz check fonts samples strings listing model accuracy pictures clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # Two installations into one .venv would disturb each other.
@@ -60,7 +60,9 @@ check: .venv/with-dev ## Check style, types, import contracts and the manual's h
 	$(BIN)/lint-imports
 	$(BIN)/python tests/manual.py
 
-samples: .venv/with-train ## Remake sample_scans/, pixel for pixel (DATA=FILE.npz or openml)
+fonts: .venv/handwriting/installed ## Install the typefaces of composed pages (needs npm)
+
+samples: .venv/with-train .venv/handwriting/installed ## Remake sample_scans/, pixel for pixel (DATA=FILE.npz or openml)
 	$(BIN)/python -m zipocr.training.assets.sample_scans $(DATA) sample_scans
 
 strings: .venv/with-train ## Remake tests/strings/, the composed strings to measure on (DATA=FILE.npz or openml)
@@ -69,7 +71,7 @@ strings: .venv/with-train ## Remake tests/strings/, the composed strings to meas
 listing: .venv/with-train ## Take over the list of ZIPs that ships with the package anew
 	$(BIN)/python -m zipocr.training.assets.zip_list zipocr/models/places.csv.gz
 
-model: .venv/with-train ## Retrain the shipped models, going on where it was interrupted (DATA=, MAIL=)
+model: .venv/with-train .venv/handwriting/installed ## Retrain the shipped models, going on where it was interrupted (DATA=, MAIL=)
 	$(BIN)/python -m pip install --quiet '.[network]'
 	$(BIN)/zipocr train --data digits --checkpoints .venv/checkpoints --model-out zipocr/models/digits.npz
 	$(BIN)/zipocr train --data $(DATA) $(MAIL:%=--mail-digits %) --checkpoints .venv/checkpoints --model-out zipocr/models/mail.npz
@@ -88,6 +90,13 @@ pictures: .venv/with-test ## Redraw the manual's pictures (the review's needs ch
 clean: ## Remove .venv, results.csv and caches
 	rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -f results.csv results.csv.json results.csv.journal bench.json bench.png
+
+# Typefaces as npm packages; --no-package-lock, since a lock would name one registry.
+.venv/handwriting/installed: zipocr/training/synthesis/pages/package.json .venv/made
+	mkdir -p $(@D)
+	cp $< $(@D)
+	npm install --prefix $(@D) --no-package-lock --ignore-scripts --no-audit --no-fund --silent
+	touch $@
 
 # Each stamp is touched last, so that what was interrupted is done again.
 .venv/made:
