@@ -62,7 +62,7 @@ class Canvas:
     """
 
     def __init__(self, shape: tuple[int, int], gray: float) -> None:
-        self.image: GrayImage = np.full(shape, round(gray), np.uint8)
+        self.image: GrayImage = np.full(shape, round(min(max(gray, 0), 255)), np.uint8)
         self.zip_outline: Outline | None = None
 
     @property
