@@ -28,14 +28,17 @@ _STATES = {
 }  # fmt: skip
 _FRENCH_TOWNS: Mapping[Part, tuple[str, ...]] = {
     "train": (
-        "Paris", "Lyon", "Nantes", "Rennes", "Lille Cedex", "Grenoble", "Dijon", "Angers",
-        "Brest", "Tours", "Limoges", "Metz", "Caen", "Orleans", "Bourg en Bresse",
+        "75 Paris", "69 Lyon", "44 Nantes", "35 Rennes", "59 Lille Cedex", "38 Grenoble",
+        "21 Dijon", "49 Angers", "29 Brest", "37 Tours", "87 Limoges", "57 Metz", "14 Caen",
+        "45 Orleans", "01 Bourg en Bresse", "92 Issy les Moulineaux", "94 Creteil",
     ),
     "test": (
-        "Marseille", "Toulouse", "Nice", "Bordeaux", "Reims", "Le Havre", "Toulon", "Nimes",
-        "Rouen", "Mulhouse", "Nancy", "Avignon", "Poitiers Cedex", "Pau", "Calais",
+        "13 Marseille", "31 Toulouse", "06 Nice", "33 Bordeaux", "51 Reims", "76 Le Havre",
+        "83 Toulon", "30 Nimes", "76 Rouen", "68 Mulhouse", "54 Nancy", "84 Avignon",
+        "86 Poitiers Cedex", "64 Pau", "62 Calais", "78 Versailles", "93 Saint Denis",
     ),
 }  # fmt: skip
+"""Towns and the first two digits of their codes."""
 _FRENCH_WAYS: Mapping[Part, tuple[str, ...]] = {
     "train": ("rue de", "avenue de", "place", "impasse"),
     "test": ("boulevard de", "chemin", "quai de", "allee"),
@@ -68,6 +71,10 @@ _PRESORT: Mapping[Part, tuple[str, ...]] = {
     "train": ("*****AUTO**3-DIGIT {three}", "{five} T{two} P1", "#{number}", "{number}"),
     "test": ("*****SCH 3-DIGIT {three}", "{five} 1 MB 0.{three}", "Acct {number}", "T{two} {five}"),
 }
+_COUNTRIES: Mapping[Part, tuple[str, ...]] = {
+    "train": ("GREAT BRITAIN", "Suisse", "INDIA", "CANADA"),
+    "test": ("ENGLAND", "Danmark", "CHINA", "Nederland"),
+}
 _CASES: Mapping[str, Callable[[str], str]] = {
     "as is": lambda text: text,
     "upper": str.upper,
@@ -98,16 +105,25 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Lines of a destination; ``zip`` and ``plus4`` are empty where it has no ZIP."""
+    """Lines of a destination; ``zip`` and ``plus4`` are empty where it has no ZIP.
+
+    ``is_redacted`` says that its ZIP is blacked out, so that it has none.
+    """
 
     lines: tuple[Line, ...]
     zip: str
     plus4: str
+    is_redacted: bool = False
 
     def without_zip(self) -> "Address":
         """The address as somebody writes it who does not know the ZIP."""
         kept = [line.without_zip() for line in self.lines if not line.is_plus4]
         return Address(lines=tuple(line for line in kept if line.text), zip="", plus4="")
+
+    def redacted(self) -> "Address":
+        """The address with its ZIP blacked out."""
+        kept = tuple(line for line in self.lines if not line.is_plus4)
+        return Address(lines=kept, zip="", plus4="", is_redacted=True)
 
     def last_line(self) -> "Address":
         """Only the lines with the ZIP."""
@@ -118,8 +134,9 @@ class Address:
 def draw_destination(rng: Rng, part: Part, *, after: float = 0.2) -> Address:
     """Draw an address with its ZIP; ``after`` is the share with a line behind the ZIP."""
     if rng.random() < 0.06:
-        zip_code, plus4 = f"{rng.integers(1, 96):02}{any_digits(rng, 3)}", ""
-        last = [_leading(rng, zip_code, one_of(rng, _FRENCH_TOWNS[part]))]
+        first, _, town = one_of(rng, _FRENCH_TOWNS[part]).partition(" ")
+        zip_code, plus4 = f"{first}{rng.integers(0, 10)}{one_of(rng, ('00', '10', '50', '07'))}", ""
+        last = [_leading(rng, zip_code, town)]
         lines = [draw_name(rng, part), _french_street(rng, part)]
     else:
         zip_code = _draw_known_zip(rng, part)
@@ -131,6 +148,24 @@ def draw_destination(rng: Rng, part: Part, *, after: float = 0.2) -> Address:
     case = _CASES[str(rng.choice(list(_CASES), p=[0.56, 0.4, 0.04]))]
     cased = tuple(replace(line, text=case(line.text)) for line in all_lines)
     return Address(lines=cased, zip=zip_code, plus4=plus4)
+
+
+def withhold_zip(rng: Rng, part: Part, address: Address) -> Address:
+    """Take its ZIP from an address: left out, blacked out, too short, or another country's code."""
+    dice = rng.random()
+    if dice < 0.6:
+        return address.without_zip()
+    if dice < 0.75:
+        return address.redacted()
+    if dice < 0.85:
+        code = any_digits(rng, int(rng.choice([3, 4])))
+        kept = address.without_zip().lines
+        last = [replace(kept[-1], text=f"{kept[-1].text} {code}")]
+    else:
+        kept = (*address.without_zip().lines[:2], Line(text=""))
+        country = one_of(rng, _COUNTRIES[part])
+        last = list(plain([draw_text(rng, "postcode", part), country]))
+    return Address(lines=(*kept[:-1], *last), zip="", plus4="")
 
 
 def draw_sender(rng: Rng, part: Part) -> list[str]:

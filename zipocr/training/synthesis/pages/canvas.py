@@ -1,15 +1,17 @@
 """The sheet that a page is drawn on, and the writing that is laid on it."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.training.synthesis.strokes import INKED, Coverage
+from zipocr.training.synthesis.strokes import Coverage
 from zipocr.types import GrayImage
 
-Outline = NDArray[np.float64]
+_SEEN = 0.4  # cover from which ink belongs to the outline
+Outline: TypeAlias = NDArray[np.float64]
 """``(N, 2)``, corners ``(x, y)`` of the convex hull of a ZIP's ink, in pixels."""
 
 
@@ -38,14 +40,24 @@ class Writing:
         factor = min(height / self.cover.shape[0], width / self.cover.shape[1])
         return self if factor >= 1 else self.resized(factor, factor)
 
+    def redacted(self) -> "Writing":
+        """The writing with a bar of ink over its ZIP."""
+        if self.zip_outline is None:
+            return self
+        bar, reach = self.cover.copy(), 0.15 * self.height
+        low = np.floor(np.maximum(self.zip_outline.min(axis=0) - reach, 0)).astype(int)
+        high = np.ceil(self.zip_outline.max(axis=0) + reach).astype(int) + 1
+        bar[low[1] : high[1], low[0] : high[0]] = 1
+        return Writing(cover=bar, zip_outline=None, height=self.height)
+
 
 def ink_outline(cover: Coverage, top: int = 0, left: int = 0) -> Outline | None:
     """The convex hull of the ink on a sheet whose corner lies at ``top`` and ``left``."""
-    points = cv2.findNonZero((cover > INKED * 0.8).astype(np.uint8))
-    if points is None:
+    ys, xs = np.nonzero(cover > _SEEN)
+    if not len(xs):
         return None
-    hull = cv2.convexHull(points)[:, 0].astype(np.float64)
-    return np.asarray(hull + (left, top), np.float64)
+    hull = cv2.convexHull(np.column_stack([xs, ys]).astype(np.int32))[:, 0].astype(np.float64)
+    return np.add(hull, (left, top))
 
 
 def joined_outline(first: Outline | None, second: Outline | None) -> Outline | None:
@@ -58,11 +70,14 @@ def joined_outline(first: Outline | None, second: Outline | None) -> Outline | N
 class Canvas:
     """A sheet in gray levels to draw on, ``(H, W) uint8``; drawing changes it.
 
-    ``zip_outline`` is where the destination's ZIP lies on it, None before it is laid.
+    ``paper`` is its gray, ``zip_outline`` is where the destination's ZIP lies on it, None before it
+    is laid, and ``level`` a gray between that of the last address and of the paper under it.
     """
 
     def __init__(self, shape: tuple[int, int], gray: float) -> None:
-        self.image: GrayImage = np.full(shape, round(min(max(gray, 0), 255)), np.uint8)
+        self.paper = min(max(gray, 0.0), 255.0)
+        self.image: GrayImage = np.full(shape, round(self.paper), np.uint8)
+        self.level = self.paper / 2
         self.zip_outline: Outline | None = None
 
     @property
@@ -89,8 +104,9 @@ class Canvas:
     def lay(self, writing: Writing, top: float, left: float, gray: float) -> None:
         """Lay writing on the sheet, its corner at ``top`` and ``left``."""
         self.ink(writing.cover, top, left, gray)
+        self.level = 0.5 * (self.paper + gray)
         if writing.zip_outline is not None:
-            moved = writing.zip_outline + (round(left), round(top))
+            moved = np.add(writing.zip_outline, (round(left), round(top)))
             self.zip_outline = joined_outline(self.zip_outline, moved)
 
     def paste(self, label: "Canvas", top: float, left: float, angle: float) -> None:
@@ -104,8 +120,9 @@ class Canvas:
         there = cv2.warpAffine(np.full_like(label.image, 255), matrix, size.tolist())
         row, column = (round(float(at)) for at in (top - more[1], left - more[0]))
         self._cover(np.asarray(turned), np.asarray(there) > 127, row, column)
+        self.level = label.level
         if label.zip_outline is not None:
-            moved = label.zip_outline @ matrix[:, :2].T + matrix[:, 2] + (column, row)
+            moved = np.add(label.zip_outline @ matrix[:, :2].T + matrix[:, 2], (column, row))
             self.zip_outline = joined_outline(self.zip_outline, moved)
 
     def _cover(self, image: GrayImage, there: NDArray[np.bool_], top: int, left: int) -> None:
@@ -119,3 +136,13 @@ class Canvas:
     def invert(self) -> None:
         """Make it light on dark."""
         self.image = np.asarray(255 - self.image, np.uint8)
+        self.paper, self.level = 255 - self.paper, 255 - self.level
+
+    def extended(self, above: int, below: int) -> "Canvas":
+        """The sheet with so many more rows of paper above and below."""
+        longer = Canvas((above + self.height + below, self.width), self.paper)
+        longer.image[above : above + self.height] = self.image
+        longer.level = self.level
+        if self.zip_outline is not None:
+            longer.zip_outline = np.add(self.zip_outline, (0, above))
+        return longer

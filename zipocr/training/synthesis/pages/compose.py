@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from zipocr.training.data.datasets import DigitSet
-from zipocr.training.synthesis.pages.addresses import draw_destination
+from zipocr.training.synthesis.pages.addresses import draw_destination, withhold_zip
 from zipocr.training.synthesis.pages.canvas import Canvas
+from zipocr.training.synthesis.pages.desk import Desk
 from zipocr.training.synthesis.pages.handwriting import DigitsOfWriters
-from zipocr.training.synthesis.pages.layouts import LAYOUTS, Desk
+from zipocr.training.synthesis.pages.layouts import BY_HAND, CUT_OUT, LAYOUTS, NO_MAIL
 from zipocr.training.synthesis.pages.surfaces import (
-    Scanning,
     View,
     as_cropped,
     bounding_box,
@@ -29,13 +29,11 @@ from zipocr.types import Box, GrayImage
 PAGE_QUOTAS: Mapping[str, float] = {
     "printed_envelope": 5, "printed_block": 4, "printed_line": 4, "window": 4, "parcel_label": 3,
     "low_quality": 6, "hand_envelope": 6, "hand_block": 5, "hand_line": 5,
-    "text_page": 0.7, "form": 0.7, "photograph": 0.7,
+    "text_page": 0.5, "form": 0.5, "notes": 0.5, "receipt": 0.4, "photograph": 0.5,
 }  # fmt: skip
 """Weights of all kinds."""
-NO_MAIL = ("text_page", "form", "photograph")
-"""Kinds that never have a ZIP."""
-_BADLY_PRINTED = ("printed_envelope", "printed_block", "printed_line", "window", "parcel_label")
-_WHOLE = ("envelope", "window", "label", "page", "form")  # in the names of kinds that are whole
+
+_WEARS = ("", "needles", "needles", *WEAR)  # what bad printers leave
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -87,13 +85,14 @@ class PageComposer:
         kind = draw_kind(rng, self.kinds)
         has_zip = kind not in NO_MAIL and rng.random() >= self.without_zip
         address = draw_destination(rng, self.part)
-        address = address if has_zip else address.without_zip()
+        address = address if has_zip else withhold_zip(rng, self.part, address)
         desk = Desk(rng=rng, part=self.part, writers=self._writers, address=address)
         layout, scanning = kind, draw_scanning(rng)
         if kind == "low_quality":
-            layout, scanning = str(rng.choice(_BADLY_PRINTED)), draw_low_quality(rng)
-            wears = ("", "needles", "needles", *WEAR)
-            desk = replace(desk, wear=str(rng.choice(wears)))
+            layout = str(rng.choice([name for name in LAYOUTS if name not in NO_MAIL]))
+            scanning = draw_low_quality(rng)
+            wear = "" if layout in BY_HAND else str(rng.choice(_WEARS))
+            desk = replace(desk, wear=wear)
         view = scanned(rng, _seen(rng, LAYOUTS[layout](desk), layout), scanning)
         turns = int(rng.choice(4, p=[0.85, 0.05, 0.05, 0.05]))
         image = np.ascontiguousarray(np.rot90(view.image, turns))
@@ -113,8 +112,7 @@ def _seen(rng: Rng, canvas: Canvas, layout: str) -> View:
     """Cut out, on a scanner or on a table, upright or skewed."""
     skew = float(rng.choice([0, rng.normal(0, 1.2), rng.uniform(-5, 5), rng.uniform(-15, 15)],
                             p=[0.3, 0.4, 0.2, 0.1]))  # fmt: skip
-    is_whole = any(name in layout for name in _WHOLE)
-    if not is_whole:
+    if layout in CUT_OUT:
         return as_cropped(canvas, angle=skew)
     ways = ("cropped", "scanner", "table")
     way = str(rng.choice(ways, p=[0.45, 0.35, 0.2]))

@@ -117,13 +117,14 @@ def worn_away(rng: Rng, cover: Coverage) -> Coverage:
 def draw_imprint(rng: Rng, part: Part, height: float) -> Canvas:
     """A frame with the words of a permit or of a franking machine, numbers among them."""
     town = one_of(rng, town_words(part)).upper()
+    permit, date = f"PERMIT NO {number_text(rng, 2, 3, 4, 5)}", draw_text(rng, "date", part)
+    value, code = f"$ {rng.integers(0, 9)}.{rng.integers(10, 99)}", number_text(rng, 7, 8)
     permits = (
-        ["PRESORTED", "FIRST-CLASS MAIL", "US POSTAGE PAID", town, f"PERMIT NO {number_text(rng, 2, 3, 4, 5)}"],
-        ["NONPROFIT ORG", "U.S. POSTAGE", "PAID", f"PERMIT {number_text(rng, 2, 3, 4, 5)}"],
-        ["US POSTAGE", f"$ {rng.integers(0, 9)}.{rng.integers(10, 99)}", draw_text(rng, "date", part),
-         f"{number_text(rng, 3)} {number_text(rng, 7)}", f"MAILED FROM {number_text(rng, 5)}"],
-        ["FIRST-CLASS", number_text(rng, 8), draw_text(rng, "date", part)],
-    )  # fmt: skip
+        ["PRESORTED", "FIRST-CLASS MAIL", "US POSTAGE PAID", town, permit],
+        ["NONPROFIT ORG", "U.S. POSTAGE", "PAID", permit],
+        ["US POSTAGE", value, date, code, f"MAILED FROM {number_text(rng, 5)}"],
+        ["FIRST-CLASS", code, date],
+    )
     words = permits[int(rng.integers(len(permits)))]
     text = set_lines(
         rng, plain(words), draw_print_face(rng, part), height, leading=1.6, is_centred=True

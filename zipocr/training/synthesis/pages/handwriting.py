@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from zipocr.training.data.datasets import DigitSet
-from zipocr.training.synthesis.augment import augment_glyph
+from zipocr.training.data.datasets import INK_HEIGHT, DigitSet
+from zipocr.training.synthesis.augment import augment_glyph, stroke_width
 from zipocr.training.synthesis.pages.addresses import Line
 from zipocr.training.synthesis.pages.canvas import (
     Outline,
@@ -20,7 +21,7 @@ from zipocr.training.synthesis.pages.canvas import (
 )
 from zipocr.training.synthesis.pages.faces import handwriting_files
 from zipocr.training.synthesis.pages.typesetting import capital_share
-from zipocr.training.synthesis.scene_parameters import Hand, Pen, Rng, draw_kind, draw_scene
+from zipocr.training.synthesis.scene_parameters import Pen, Rng, draw_kind, draw_scene
 from zipocr.training.synthesis.strokes import Coverage, Piece, draw_strokes, set_side_by_side
 from zipocr.training.synthesis.typefaces import open_font
 from zipocr.training.synthesis.wording import Part
@@ -73,13 +74,21 @@ class Penman:
         self.pen: Pen = replace(scene.pen, wear="")
         self.height = height
         plain = replace(
-            scene.hand, tilt=0.0, pitch=0.0, separator="", tail="", ligatures=0, printed=False,
-            spacing=min(scene.hand.spacing, 0.3), spacing_jitter=min(scene.hand.spacing_jitter, 0.1),
-        )  # fmt: skip
+            scene.hand,
+            tilt=0.0,
+            pitch=0.0,
+            separator="",
+            tail="",
+            ligatures=0,
+            printed=False,
+            spacing=min(scene.hand.spacing, 0.3),
+            spacing_jitter=min(scene.hand.spacing_jitter, 0.1),
+        )
         self._digits_hand = replace(plain, height=height * float(rng.uniform(0.8, 1.2)))
         self._letters_hand = replace(
             plain, height=height, level=0.0, slant=plain.slant * 0.6, size_jitter=0.05
         )
+        self._stroke = self._stroke_of_digits() * float(rng.uniform(0.6, 1.05))
         self._blank = float(rng.uniform(0.35, 0.8))
         self._wander = float(rng.uniform(0.0, 0.08))
 
@@ -140,9 +149,16 @@ class Penman:
             for piece in placed
         ]
 
+    def _stroke_of_digits(self) -> float:
+        """Width of the writer's strokes at the size at which words are rendered."""
+        rows = [int(rows[0]) for rows in self.rows if len(rows)][:4]
+        widths = [stroke_width(self.digits.images[row]) for row in rows]
+        return float(np.median(widths)) * _LETTER_SIZE / INK_HEIGHT
+
     def _letters(self, text: str) -> list[Piece]:
         """A word, the baseline at row 0."""
         glyph, below = _rendered(self.face, text)
+        glyph = _thickened(glyph, self._stroke)
         cover = draw_strokes(self.rng, glyph, self._letters_hand, self.pen, size=_LETTER_SIZE)
         return [Piece(cover=cover, top=round((below - 1) * cover.shape[0]), left=0)]
 
@@ -155,6 +171,15 @@ def _rendered(face: Path, text: str) -> tuple[NDArray[np.uint8], float]:
     sheet = Image.new("L", size)
     ImageDraw.Draw(sheet).text((-left, -top), text, fill=255, font=font, anchor="ls")
     return np.asarray(sheet, np.uint8), float(bottom) / size[1]
+
+
+def _thickened(glyph: NDArray[np.uint8], width: float) -> NDArray[np.uint8]:
+    """A word with strokes about as wide as that, where they were narrower."""
+    more = round(width - stroke_width(glyph))
+    if more < 1:
+        return glyph
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (more + 1, more + 1))
+    return np.asarray(cv2.dilate(np.pad(glyph, more), disc), np.uint8)
 
 
 def _joined(pieces: Sequence[Piece], marked: Sequence[bool], height: float) -> Writing:

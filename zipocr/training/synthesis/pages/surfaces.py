@@ -18,15 +18,23 @@ _GRAINS = (0.0, 1.2, 3.5)  # blur of each tile
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class View:
-    """A sheet as a scanner or a camera sees it; ``zip_outline`` has moved with it."""
+    """A sheet as a scanner or a camera sees it.
+
+    ``zip_outline`` has moved with it; ``level`` is a gray between that of the address and of its
+    paper.
+    """
 
     image: GrayImage
     zip_outline: Outline | None
+    level: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scanning:
-    """How a page gets into a file; ``resolution`` is a factor on its pixels, ``jpeg`` 0 for none."""
+    """How a page gets into a file.
+
+    ``resolution`` is a factor on its pixels; a ``jpeg`` of 0 is none.
+    """
 
     grain: float
     noise: float
@@ -39,12 +47,13 @@ class Scanning:
 
 def draw_scanning(rng: Rng) -> Scanning:
     """How an office scanner does it, at its best or less so."""
+    is_rough, is_shaded, is_soft, is_jpeg = (rng.random(4) < (0.5, 0.4, 0.5, 0.5)).tolist()
     return Scanning(
-        grain=float(rng.choice([0, rng.uniform(0, 5)])),
-        noise=float(rng.choice([rng.uniform(0, 3), rng.uniform(3, 9)], p=[0.8, 0.2])),
-        shade=float(rng.choice([0, rng.uniform(0, 0.45)], p=[0.6, 0.4])),
-        blur=float(rng.choice([0, rng.uniform(0.4, 1.1)])),
-        jpeg=int(rng.choice([0, rng.integers(45, 95)])),
+        grain=float(rng.uniform(0, 5)) if is_rough else 0.0,
+        noise=float(rng.uniform(3, 9) if rng.random() < 0.2 else rng.uniform(0, 3)),
+        shade=float(rng.uniform(0, 0.45)) if is_shaded else 0.0,
+        blur=float(rng.uniform(0.4, 1.1)) if is_soft else 0.0,
+        jpeg=int(rng.integers(45, 95)) if is_jpeg else 0,
     )
 
 
@@ -55,7 +64,7 @@ def draw_low_quality(rng: Rng) -> Scanning:
     return Scanning(
         grain=plain.grain,
         noise=float(rng.uniform(0, 12)),
-        shade=plain.shade,
+        shade=0.0 if dice > 0.7 else plain.shade,
         blur=float(rng.uniform(0, 1.2)),
         jpeg=int(rng.integers(20, 41)) if dice < 0.45 else 0,
         is_bilevel=bool(dice > 0.7),
@@ -67,12 +76,11 @@ def as_cropped(canvas: Canvas, *, angle: float) -> View:
     """The sheet filling the image, turned a little; what comes into view is paper."""
     height, width = canvas.image.shape
     reach = abs(np.sin(np.deg2rad(angle)))
-    size = (round(width + reach * height * 0.9), round(height + reach * width * 0.9))
+    size = (round(width + reach * height), round(height + reach * width))
     matrix = np.eye(3)
     matrix[:2] = cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1.0)
     matrix[:2, 2] += (np.array(size) - (width, height)) / 2
-    edge = float(np.median(canvas.image[:: max(1, height // 9), :: max(1, width // 9)]))
-    return _warped(canvas, matrix, size, canvas.image if not angle else None, edge)
+    return _warped(canvas, matrix, size, canvas.image if not angle else None, canvas.paper)
 
 
 def on_scanner(rng: Rng, canvas: Canvas, *, angle: float) -> View:
@@ -102,7 +110,9 @@ def on_table(rng: Rng, canvas: Canvas, *, angle: float) -> View:
     margins = rng.uniform(0.02, 0.22, 4) * max(height, width)
     seen = seen - low + margins[:2]
     size = np.round(high - low + margins[:2] + margins[2:]).astype(int)
-    matrix = cv2.getPerspectiveTransform(corners.astype(np.float32), seen.astype(np.float32))
+    matrix = np.asarray(
+        cv2.getPerspectiveTransform(corners.astype(np.float32), seen.astype(np.float32)), np.float64
+    )
     gray = float(rng.choice([rng.uniform(15, 100), rng.uniform(100, 170)], p=[0.8, 0.2]))
     table = np.full(size[::-1], round(gray), np.uint8)
     table = _grained(rng, table, float(rng.uniform(3, 18)), 2)
@@ -118,7 +128,7 @@ def _warped(
 ) -> View:
     """The sheet through a matrix, on a ground or on one gray."""
     if ground is canvas.image:
-        return View(image=canvas.image, zip_outline=canvas.zip_outline)
+        return View(image=canvas.image, zip_outline=canvas.zip_outline, level=canvas.level)
     if ground is None:
         image = cv2.warpPerspective(
             canvas.image, matrix, size, flags=cv2.INTER_LINEAR, borderValue=edge
@@ -131,7 +141,7 @@ def _warped(
     outline = canvas.zip_outline
     if outline is not None:
         outline = cv2.perspectiveTransform(outline[None], matrix)[0].astype(np.float64)
-    return View(image=np.asarray(image, np.uint8), zip_outline=outline)
+    return View(image=np.asarray(image, np.uint8), zip_outline=outline, level=canvas.level)
 
 
 def scanned(rng: Rng, view: View, scanning: Scanning) -> View:
@@ -142,20 +152,19 @@ def scanned(rng: Rng, view: View, scanning: Scanning) -> View:
     if scanning.shade:
         image = _shaded(rng, image, scanning.shade)
     if factor != 1:
-        image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        small = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        image = np.asarray(small, np.uint8)
         outline = None if outline is None else outline * factor
     if scanning.blur > 0.3:
-        image = cv2.GaussianBlur(image, (0, 0), scanning.blur)
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), scanning.blur), np.uint8)
     if scanning.noise:
-        image = _grained(rng, np.asarray(image, np.uint8), scanning.noise, 0)
+        image = _grained(rng, image, scanning.noise, 0)
     if scanning.is_bilevel:
-        level, _ = cv2.threshold(image, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-        level += float(rng.uniform(-15, 15))
-        image = cv2.threshold(image, level, 255, cv2.THRESH_BINARY)[1]
+        image = np.where(image > view.level + rng.uniform(-12, 12), np.uint8(255), np.uint8(0))
     if scanning.jpeg:
         _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, scanning.jpeg])
-        image = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
-    return View(image=np.asarray(image, np.uint8), zip_outline=outline)
+        image = np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), np.uint8)
+    return View(image=image, zip_outline=outline, level=view.level)
 
 
 def bounding_box(outline: Outline, shape: tuple[int, ...]) -> Box:
@@ -175,7 +184,7 @@ def _tile(kind: int) -> NDArray[np.uint8]:
     noise = np.random.default_rng(kind).standard_normal(_TILE, np.float32)
     if _GRAINS[kind]:
         noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), _GRAINS[kind]), np.float32)
-    return np.clip(128 + noise * (_SPREAD / noise.std()), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(128 + noise * (_SPREAD / noise.std()), 0, 255), np.uint8)
 
 
 def _grained(rng: Rng, image: GrayImage, spread: float, kind: int) -> GrayImage:
