@@ -32,7 +32,7 @@ help: ## Show this list
 scan: .venv/installed ## Read the sample scans and show what was read
 	$(BIN)/zipocr scan sample_scans/ -o results.csv --force
 
-test: .venv/with-test ## Run the tests against the installed package
+test: .venv/with-test .venv/handwriting/installed ## Run the tests against the installed package
 	$(BIN)/pytest
 
 golden: .venv/with-test ## Write down anew what the models read of the scans in the repository

@@ -125,6 +125,7 @@ def _entry(desk: Desk) -> Sequence[Line]:
     """What somebody writes down: words, a number, or both."""
     rng, part = desk.rng, desk.part
     number, word = number_text(rng, 1, 2, 3, 5, 5, 6, 7), one_of(rng, town_words(part))
+    count = number_text(rng, 1, 2, 3, 4, 6)  # with five digits it would be the end of an address
     kind = str(rng.choice(["phone", "date", "price", "words"]))
-    texts = (number, word, f"{word} {number}", f"{number} {word}", draw_text(rng, kind, part))
+    texts = (number, word, f"{word} {count}", f"{count} {word}", draw_text(rng, kind, part))
     return plain([one_of(rng, texts)])
