@@ -65,7 +65,14 @@ _BOXES: Mapping[Part, tuple[str, ...]] = {
 }
 _AFTER: Mapping[Part, tuple[str, ...]] = {
     "train": ("USA", "U.S.A.", "Tel {phone}", "Attn: {name}", "Ref: {number}", "#{number}"),
-    "test": ("UNITED STATES", "U S A", "Ph. {phone}", "Re: {name}", "File {number}", "No. {number}"),
+    "test": (
+        "UNITED STATES",
+        "U S A",
+        "Ph. {phone}",
+        "Re: {name}",
+        "File {number}",
+        "No. {number}",
+    ),
 }
 _PRESORT: Mapping[Part, tuple[str, ...]] = {
     "train": ("*****AUTO**3-DIGIT {three}", "{five} T{two} P1", "#{number}", "{number}"),

@@ -12,6 +12,7 @@ from zipocr.training.synthesis.pages.desk import Desk
 from zipocr.training.synthesis.pages.handwriting import DigitsOfWriters
 from zipocr.training.synthesis.pages.layouts import BY_HAND, CUT_OUT, LAYOUTS, NO_MAIL
 from zipocr.training.synthesis.pages.surfaces import (
+    Scanning,
     View,
     as_cropped,
     bounding_box,
@@ -93,7 +94,7 @@ class PageComposer:
             scanning = draw_low_quality(rng)
             wear = "" if layout in BY_HAND else str(rng.choice(_WEARS))
             desk = replace(desk, wear=wear)
-        view = scanned(rng, _seen(rng, LAYOUTS[layout](desk), layout), scanning)
+        view = scanned(rng, _seen(rng, LAYOUTS[layout](desk), layout, scanning), scanning)
         turns = int(rng.choice(4, p=[0.85, 0.05, 0.05, 0.05]))
         image = np.ascontiguousarray(np.rot90(view.image, turns))
         box = _turned_box(view, turns)
@@ -108,8 +109,8 @@ class PageComposer:
         )
 
 
-def _seen(rng: Rng, canvas: Canvas, layout: str) -> View:
-    """Cut out, on a scanner or on a table, upright or skewed."""
+def _seen(rng: Rng, canvas: Canvas, layout: str, scanning: Scanning) -> View:
+    """Cut out, on a scanner or on a table, upright or skewed; no camera has two levels."""
     skew = float(rng.choice([0, rng.normal(0, 1.2), rng.uniform(-5, 5), rng.uniform(-15, 15)],
                             p=[0.3, 0.4, 0.2, 0.1]))  # fmt: skip
     if layout in CUT_OUT:
@@ -118,7 +119,8 @@ def _seen(rng: Rng, canvas: Canvas, layout: str) -> View:
     way = str(rng.choice(ways, p=[0.45, 0.35, 0.2]))
     if way == "cropped":
         return as_cropped(canvas, angle=float(np.clip(skew, -3, 3)))
-    return (on_scanner if way == "scanner" else on_table)(rng, canvas, angle=skew)
+    is_scanned = way == "scanner" or scanning.is_bilevel
+    return (on_scanner if is_scanned else on_table)(rng, canvas, angle=skew)
 
 
 def _turned_box(view: View, turns: int) -> Box | None:

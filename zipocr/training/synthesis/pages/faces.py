@@ -26,6 +26,11 @@ HANDWRITING: Mapping[Part, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 """Names of handwriting typefaces."""
+CURSIVE = frozenset({
+    "la-belle-aurore", "kristi", "square-peg", "over-the-rainbow", "zeyada", "bad-script",
+    "licorice", "dawning-of-a-new-day",
+})  # fmt: skip
+"""Handwriting in which nobody writes a word in capitals."""
 MONOSPACED: Mapping[Part, tuple[str, ...]] = {
     "train": ("courier-prime", "ibm-plex-mono"),
     "test": ("overpass-mono",),

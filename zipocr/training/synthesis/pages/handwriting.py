@@ -19,7 +19,8 @@ from zipocr.training.synthesis.pages.canvas import (
     ink_outline,
     joined_outline,
 )
-from zipocr.training.synthesis.pages.faces import handwriting_files
+from zipocr.training.synthesis.pages.faces import CURSIVE, handwriting_files
+from zipocr.training.synthesis.pages.furniture import frame
 from zipocr.training.synthesis.pages.typesetting import capital_share
 from zipocr.training.synthesis.scene_parameters import Pen, Rng, draw_kind, draw_scene
 from zipocr.training.synthesis.strokes import Coverage, Piece, draw_strokes, set_side_by_side
@@ -32,6 +33,8 @@ _HANDS = {
 }  # fmt: skip
 """Weights of the kinds of hands, as composed crops have them."""
 _LETTER_SIZE = 60  # height of capitals that words are rendered at
+_WIDEST_STROKE = 6.5  # at that height; wider ones would fill the eyes of small letters
+_CELLED = 0.06  # share of pages whose ZIP stands in printed boxes
 _RUNS = re.compile(r"\d+|[^\d\s]+|\s+")
 
 
@@ -70,6 +73,7 @@ class Penman:
         self.rows = writers.draw_writer(rng, needed)
         files = handwriting_files(part)
         self.face: Path = files[int(rng.integers(len(files)))]
+        self._is_cursive = any(self.face.name.startswith(name) for name in CURSIVE)
         scene = draw_scene(rng, draw_kind(rng, _HANDS))
         self.pen: Pen = replace(scene.pen, wear="")
         self.height = height
@@ -88,7 +92,9 @@ class Penman:
         self._letters_hand = replace(
             plain, height=height, level=0.0, slant=plain.slant * 0.6, size_jitter=0.05
         )
-        self._stroke = self._stroke_of_digits() * float(rng.uniform(0.6, 1.05))
+        stroke = self._stroke_of_digits() * float(rng.uniform(0.6, 1.05))
+        self._stroke = min(stroke, _WIDEST_STROKE)
+        self._cell = float(rng.uniform(1.0, 1.6)) if rng.random() < _CELLED else 0.0
         self._blank = float(rng.uniform(0.35, 0.8))
         self._wander = float(rng.uniform(0.0, 0.08))
 
@@ -115,35 +121,39 @@ class Penman:
                 continue
             foot = baseline - slope * (right - left)
             foot += float(rng.normal(0, self._wander)) * self.height
-            drawn = self._digits(text) if self._has(text) else self._letters(text)
+            drawn = self._drawn(text, is_zip=is_zip)
+            if is_zip and self._cell and text.isdigit():
+                boxes = _cells(len(text), self._cell, self._digits_hand.height)
+                pieces.append(_moved(boxes, foot, right))
+                marked.append(False)
             for piece in drawn:
-                pieces.append(
-                    Piece(
-                        cover=piece.cover,
-                        top=piece.top + round(foot),
-                        left=piece.left + round(right),
-                    )
-                )
+                pieces.append(_moved(piece, foot, right))
                 marked.append(is_zip)
             right += max(piece.left + piece.cover.shape[1] for piece in drawn)
             right += float(rng.uniform(0.04, 0.16)) * self.height
 
+    def _drawn(self, text: str, *, is_zip: bool) -> list[Piece]:
+        """A run of digits or of anything else but blanks, the baseline at row 0."""
+        if self._has(text):
+            return self._digits(text, cell=self._cell if is_zip else 0.0)
+        return self._letters(text.title() if self._is_cursive and text.isupper() else text)
+
     def _has(self, text: str) -> bool:
         return text.isdigit() and all(len(self.rows[int(digit)]) for digit in text)
 
-    def _digits(self, text: str) -> list[Piece]:
-        """Digits of the writer, the baseline at row 0."""
-        rng, hand = self.rng, self._digits_hand
+    def _digits(self, text: str, *, cell: float) -> list[Piece]:
+        """Digits of the writer, the baseline at row 0; ``cell`` is a box's width or 0."""
+        rng, hand = self.rng, replace(self._digits_hand, pitch=cell)
         rows = [int(rng.choice(self.rows[int(digit)])) for digit in text]
         glyphs = [
             augment_glyph(rng, self.digits.images[row], int(self.digits.labels[row]), strength=0.5)
             for row in rows
         ]
-        hand = replace(hand, contacts=min(hand.contacts, len(text) - 1))
+        hand = replace(hand, contacts=0 if cell else min(hand.contacts, len(text) - 1))
         covers = [draw_strokes(rng, glyph, hand, self.pen) for glyph in glyphs]
         placed = set_side_by_side(rng, covers, hand)
         foot = round(float(np.median([piece.top + piece.cover.shape[0] for piece in placed])))
-        first = min(piece.left for piece in placed)
+        first = 0 if cell else min(piece.left for piece in placed)
         return [
             Piece(cover=piece.cover, top=piece.top - foot, left=piece.left - first)
             for piece in placed
@@ -161,6 +171,20 @@ class Penman:
         glyph = _thickened(glyph, self._stroke)
         cover = draw_strokes(self.rng, glyph, self._letters_hand, self.pen, size=_LETTER_SIZE)
         return [Piece(cover=cover, top=round((below - 1) * cover.shape[0]), left=0)]
+
+
+def _moved(piece: Piece, down: float, along: float) -> Piece:
+    return replace(piece, top=piece.top + round(down), left=piece.left + round(along))
+
+
+def _cells(count: int, wide: float, height: float) -> Piece:
+    """A row of boxes around digits whose baseline is row 0, so many heights wide each."""
+    rows, columns = round(1.45 * height), round(wide * height * count)
+    cover = np.zeros((rows, columns), np.float32)
+    for place in range(count):
+        left, right = (round(wide * height * end) for end in (place, place + 1))
+        cover[:, left:right] = frame((rows, right - left), max(1.0, 0.04 * height))
+    return Piece(cover=cover, top=round(-1.22 * height), left=0)
 
 
 def _rendered(face: Path, text: str) -> tuple[NDArray[np.uint8], float]:

@@ -13,6 +13,7 @@ from zipocr.types import Box, GrayImage
 
 _TILE = (2048, 3072)
 _SPREAD = 32.0  # gray levels of the tiles' standard deviation
+_FINE = 0.08  # share of cameras of twelve megapixels or nearly as many
 _GRAINS = (0.0, 1.2, 3.5)  # blur of each tile
 
 
@@ -106,17 +107,28 @@ def on_table(rng: Rng, canvas: Canvas, *, angle: float) -> View:
     spin = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     seen = (corners - (width / 2, height / 2)) @ spin.T
     seen += rng.uniform(-0.045, 0.045, (4, 2)) * max(height, width)
+    seen *= rng.uniform(1.3, 1.8) if rng.random() < _FINE else 1.0
     low, high = seen.min(axis=0), seen.max(axis=0)
-    margins = rng.uniform(0.02, 0.22, 4) * max(height, width)
+    margins = rng.uniform(0.02, 0.22, 4) * (high - low).max()
     seen = seen - low + margins[:2]
     size = np.round(high - low + margins[:2] + margins[2:]).astype(int)
     matrix = np.asarray(
         cv2.getPerspectiveTransform(corners.astype(np.float32), seen.astype(np.float32)), np.float64
     )
     gray = float(rng.choice([rng.uniform(15, 100), rng.uniform(100, 170)], p=[0.8, 0.2]))
-    table = np.full(size[::-1], round(gray), np.uint8)
-    table = _grained(rng, table, float(rng.uniform(3, 18)), 2)
+    table = _table(rng, (int(size[1]), int(size[0])), gray)
     return _warped(canvas, matrix, (int(size[0]), int(size[1])), table, gray)
+
+
+def _table(rng: Rng, shape: tuple[int, int], gray: float) -> GrayImage:
+    """Cloth, stone, or the grain of wood."""
+    if rng.random() < 0.5:
+        table = np.full(shape, round(gray), np.uint8)
+        return _grained(rng, table, float(rng.uniform(2, 16)), int(rng.integers(1, 3)))
+    small = (max(4, shape[0] // int(rng.integers(3, 9))), max(3, shape[1] // 400))
+    streaks = np.clip(rng.normal(gray, gray * 0.18, small), 0, 255).astype(np.uint8)
+    wood = np.asarray(cv2.resize(streaks, shape[::-1], interpolation=cv2.INTER_CUBIC), np.uint8)
+    return _grained(rng, wood, 3.0, 1)
 
 
 def _warped(
