@@ -282,7 +282,8 @@ def _last_lines(rng: Rng, part: Part, zip_code: str, plus4: str) -> list[Line]:
         return [town, Line(text=mark + plus4, is_plus4=True)]
     forms = (", {state}{gap}", ", {state}{gap}", " {state}{gap}", " {state}{gap}", " {state}, ",
              ", {state}. ", "{gap}", ", {state} - ")  # fmt: skip
-    return [_line(city + one_of(rng, forms).format(state=state, gap=gap), whole)]
+    ending = one_of(rng, forms).format(state=state, gap=gap).replace("..", ".")
+    return [_line(city + ending, whole)]
 
 
 def _line(before: str, zip_code: str) -> Line:
