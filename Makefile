@@ -6,8 +6,8 @@ PYTHON ?= python3
 DATA ?= $(firstword $(wildcard ../shared/data/mnist-train.npz) openml)
 # Digits cut from US mail, in their original order, for the network: an .npz file, or empty.
 MAIL ?= $(wildcard ../shared/data/usps-train.npz)
-# Folders of labelled crops for `make accuracy`, besides sample_scans and tests/strings, if they exist.
-BENCH ?= ../shared/bench/dev ../shared/bench/cheques ../shared/bench/kinds
+# Folders of labelled scans for `make accuracy`, besides sample_scans and tests/strings, if they exist.
+BENCH ?= $(addprefix ../shared/bench/,dev cheques kinds envelopes)
 
 # Number of inputs of `make soak`.
 SOAK ?= 20000
@@ -21,7 +21,7 @@ SECONDS ?= 60
 BIN := .venv/bin
 SOURCES := pyproject.toml LICENSE $(wildcard README.md) $(shell find zipocr -type f -not -name '*.pyc')
 
-.PHONY: help scan test coverage smoke golden soak bench cost fuzz check samples strings listing model accuracy pictures clean
+.PHONY: help scan test smoke golden soak bench cost fuzz check fonts samples strings listing model accuracy pictures clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # Two installations into one .venv would conflict.
@@ -33,12 +33,9 @@ help: ## Show this list
 scan: .venv/installed ## Read the sample scans and show the results
 	$(BIN)/zipocr scan sample_scans/ -o results.csv --force
 
-test: .venv/with-test ## Run the tests against the installed package
-	$(BIN)/pytest
-
-coverage: .venv/with-test ## Run the tests and print their coverage of lines and branches
-	$(BIN)/pytest --cov --cov-report=
-	@echo "coverage of lines and branches: $$($(BIN)/coverage report --format=total) %"
+test: .venv/with-test .venv/handwriting/installed ## Run the tests against the installed package
+	$(BIN)/pytest $(if $(CI),--cov --cov-report=)
+	@$(if $(CI),echo "coverage of lines and branches: $$($(BIN)/coverage report --format=total) %",true)
 
 smoke: .venv/with-test ## Test the wheel alone, with the oldest and the newest Python and dependencies
 	rm -rf .venv/wheel
@@ -70,7 +67,9 @@ check: .venv/with-dev ## Check style, types, import contracts and the manual's h
 	$(BIN)/lint-imports
 	$(BIN)/python tests/manual.py
 
-samples: .venv/with-train ## Regenerate sample_scans/, pixel for pixel (DATA=FILE.npz or openml)
+fonts: .venv/handwriting/installed ## Install the typefaces of composed pages (needs npm)
+
+samples: .venv/with-train .venv/handwriting/installed ## Regenerate sample_scans/, pixel for pixel (DATA=)
 	$(BIN)/python -m zipocr.training.assets.sample_scans $(DATA) sample_scans
 
 strings: .venv/with-train ## Regenerate tests/strings/, the composed strings (DATA=FILE.npz or openml)
@@ -79,17 +78,20 @@ strings: .venv/with-train ## Regenerate tests/strings/, the composed strings (DA
 listing: .venv/with-train ## Regenerate the shipped list of ZIP codes
 	$(BIN)/python -m zipocr.training.assets.zip_list zipocr/models/places.csv.gz
 
-model: .venv/with-train ## Retrain the shipped models, resuming after an interruption (DATA=, MAIL=)
+model: .venv/with-train .venv/handwriting/installed ## Retrain the shipped models, or resume that (DATA=, MAIL=)
 	$(BIN)/python -m pip install --quiet '.[network]'
 	$(BIN)/zipocr train --data digits --checkpoints .venv/checkpoints --model-out zipocr/models/digits.npz
 	$(BIN)/zipocr train --data $(DATA) $(MAIL:%=--mail-digits %) --checkpoints .venv/checkpoints --model-out zipocr/models/mail.npz
+	$(BIN)/python -m zipocr.training.fit.page_choice $(DATA) zipocr/models/mail.npz
 
-accuracy: .venv/with-train ## Measure the models and write the manual's results (BENCH=folders with labels.csv)
+accuracy: .venv/with-train .venv/handwriting/installed ## Measure the models and write the manual's results (BENCH=folders with labels.csv)
 	$(BIN)/python -m zipocr.training.benchmark.accuracy . sample_scans/labels.csv tests/strings/labels.csv $(wildcard $(BENCH:=/labels.csv)) --digits $(DATA)
 
 pictures: .venv/with-test ## Redraw the manual's pictures (the review's needs chromium)
 	$(BIN)/zipocr inspect sample_scans/touching/touching-03.png -o .venv/pictures
 	mv .venv/pictures/touching-03-p1.zipocr.png tests/pictures/touching.png
+	$(BIN)/zipocr inspect sample_scans/pages/page-13-printed-envelope.jpg -o .venv/pictures
+	mv .venv/pictures/page-13-printed-envelope-p1.zipocr.png tests/pictures/envelope.png
 	$(BIN)/zipocr scan sample_scans/ -o .venv/pictures/samples.csv --force
 	$(BIN)/zipocr evaluate .venv/pictures/samples.csv sample_scans/labels.csv --max-error 0.05 --worst 0 -o .venv/pictures --force
 	mv .venv/pictures/report.png tests/pictures/report.png
@@ -98,6 +100,13 @@ pictures: .venv/with-test ## Redraw the manual's pictures (the review's needs ch
 clean: ## Remove .venv, results.csv and caches
 	rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -f results.csv results.csv.json results.csv.journal bench.json bench.png
+
+# Typefaces as npm packages; --no-package-lock, since a lock would name one registry.
+.venv/handwriting/installed: zipocr/training/synthesis/pages/package.json .venv/made
+	mkdir -p $(@D)
+	cp $< $(@D)
+	npm install --prefix $(@D) --no-package-lock --ignore-scripts --no-audit --no-fund --silent
+	touch $@
 
 # Stamps are touched last, so that an interrupted step is repeated.
 .venv/made:

@@ -8,8 +8,10 @@ from PIL import Image
 
 from zipocr.training.assets import sample_scans as samples
 from zipocr.training.assets.sample_scans import (
+    MAX_PAGE_BYTES,
     NO_ZIP,
     ODD_NAME,
+    PAGES,
     PLUS4,
     QUOTAS,
     STACK,
@@ -67,13 +69,23 @@ def test_every_page_decodes_to_a_crop_with_its_label(files):
         assert known
         assert len(pages) == len(file.zips)
         lengths = {9} if file.name.startswith("plus4/") else {0, 5}
+        lengths |= {9} if file.name.startswith("pages/") else set()
         assert all(len(text) in lengths and (text.isdigit() or not text) for text in file.zips)
 
 
-def test_zip_plus_four_comes_last_so_that_no_other_sample_depends_on_it(files):
-    assert [file.name.startswith("plus4/") for file in files] == [False] * (len(files) - PLUS4) + [
-        True
-    ] * PLUS4
+def test_what_was_added_later_comes_last_so_that_no_older_sample_depends_on_it(files):
+    last = [file.name.partition("/")[0] for file in files[-PLUS4 - len(PAGES) :]]
+    assert last == ["plus4"] * PLUS4 + ["pages"] * len(PAGES)
+    assert not {"plus4", "pages"} & {file.name.partition("/")[0] for file in files[: -len(last)]}
+
+
+def test_there_are_whole_pages_blocks_and_lines_and_two_without_a_zip(files):
+    pages = [file for file in files if file.name.startswith("pages/page-")]
+    assert len(pages) >= 16
+    assert sum(file.zips == ("",) for file in pages) == 2
+    assert max(len(file.data) for file in pages) <= MAX_PAGE_BYTES
+    shapes = [cv2.imdecode(np.frombuffer(file.data, np.uint8), 0).shape for file in pages]
+    assert sum(max(shape) >= 1200 for shape in shapes) >= 8
 
 
 def test_the_stack_is_a_two_level_g4_tiff_with_a_page_without_a_zip(files):
@@ -89,7 +101,7 @@ def test_the_stack_is_a_two_level_g4_tiff_with_a_page_without_a_zip(files):
 
 def test_there_are_pages_without_a_zip_jpegs_and_an_awkward_name(files):
     names = [file.name for file in files]
-    assert sum(file.zips == ("",) for file in files) == len(NO_ZIP)
+    assert sum(file.zips == ("",) for file in files) == len(NO_ZIP) + 2
     assert any(name.endswith(".jpg") for name in names)
     assert ODD_NAME in names
     assert " " in ODD_NAME
@@ -101,8 +113,9 @@ def test_the_folder_has_a_row_for_every_page(files, tmp_path):
     with (tmp_path / "labels.csv").open(encoding="utf-8", newline="") as table:
         rows = list(csv.DictReader(table))
     assert [*rows[0]] == ["file", "page", "zip", "plus4"]
-    assert [row["plus4"] != "" for row in rows] == [
-        row["file"].startswith("plus4/") for row in rows
+    crops = [row for row in rows if not row["file"].startswith("pages/")]
+    assert [row["plus4"] != "" for row in crops] == [
+        row["file"].startswith("plus4/") for row in crops
     ]
     assert all(len(row["zip"]) in {0, 5} and len(row["plus4"]) in {0, 4} for row in rows)
     assert len(rows) == sum(len(file.zips) for file in files)
@@ -111,4 +124,4 @@ def test_the_folder_has_a_row_for_every_page(files, tmp_path):
 
 
 def test_the_folder_stays_small(files):
-    assert sum(len(file.data) for file in files) < 3_000_000
+    assert sum(len(file.data) for file in files) < 5_000_000

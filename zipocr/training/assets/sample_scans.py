@@ -1,4 +1,4 @@
-"""Maker of ``sample_scans``: labelled crops by writers that no model has seen.
+"""Maker of ``sample_scans``: labelled crops and whole pages by writers that no model has seen.
 
 Run as ``python -m zipocr.training.assets.sample_scans DATA OUT``; DATA is an ``.npz`` of NIST
 digits or the word ``openml``. The draw is seeded, every kind has a fixed quota, and nothing is
@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 
 import cv2
@@ -30,6 +31,9 @@ from zipocr.training.synthesis.compose import (
     compose_printed,
     draw_rows,
 )
+from zipocr.training.synthesis.pages.compose import PageComposer
+from zipocr.training.synthesis.pages.faces import HANDWRITING, MONOSPACED, PROPORTIONAL
+from zipocr.training.synthesis.pages.layouts import CUT_OUT
 from zipocr.training.synthesis.scene_parameters import Rng, Scan, Scene, draw_scene
 from zipocr.training.synthesis.typefaces import Typeface, typefaces
 from zipocr.types import PLUS4_LENGTH, ZIP_LENGTH, GrayImage
@@ -50,6 +54,15 @@ They are composed last, so that all others stay as they were before there were a
 """
 STACK = ("white", "ruled", "skewed", "four", "touching", "printed")
 """Pages of the multi-page TIFF; one of them holds no ZIP."""
+PAGES: Sequence[tuple[str, bool]] = (
+    ("hand_envelope", True), ("printed_envelope", True), ("hand_block", True), ("printed_block", True), ("hand_line", True),
+    ("printed_line", True), ("window", True), ("parcel_label", True), ("low_quality", True), ("hand_envelope", False), ("printed_envelope", False),
+    ("hand_envelope", True), ("printed_envelope", True), ("hand_block", True), ("printed_block", True), ("hand_line", True), ("printed_line", True),
+    ("hand_envelope", True), ("printed_envelope", True),
+)  # fmt: skip
+"""Kind of each whole page, block and line, and whether it has a ZIP."""
+MAX_PAGE_BYTES = 150_000
+"""A page whose file is larger makes way for the next of its kind, so that the folder stays small."""
 ODD_NAME = "names/lettre reçue à Nîmes (nº 1).png"
 _JPEG_KINDS = frozenset({"shaded", "skewed"})
 _SEED = 1963
@@ -89,11 +102,26 @@ class SampleFile:
 
 def sample_files(test: DigitSet, faces: Sequence[Typeface]) -> Iterator[SampleFile]:
     """Compose all sample files from digits of test writers and from typefaces of the test part."""
-    return _files(_Maker(test, faces))
+    yield from _files(_Maker(test, faces))
+    yield from page_files(test)
+
+
+def page_files(test: DigitSet) -> Iterator[SampleFile]:
+    """Compose the whole pages, blocks and lines from digits of test writers."""
+    for number, (kind, has_zip) in enumerate(PAGES, start=1):
+        composer = PageComposer(
+            test, seed=_SEED + number, part="test", kinds={kind: 1.0}, without_zip=1.0 - has_zip
+        )
+        suffix = "png" if kind in CUT_OUT and number % 2 else "jpg"
+        drawn = (composer.nth(place) for place in count())
+        coded = ((page, encoded([page.image], suffix, quality=75)) for page in drawn)
+        page, data = next(found for found in coded if len(found[1]) <= MAX_PAGE_BYTES)
+        name = f"pages/page-{number:02}-{kind.replace('_', '-')}.{suffix}"
+        yield SampleFile(name=name, data=data, zips=(page.zip + page.plus4,))
 
 
 def sample_rows(test: DigitSet, faces: Sequence[Typeface]) -> NDArray[np.int_]:
-    """Rows of the digits that stand on the samples, sorted.
+    """Rows of the digits that stand on the crops among the samples, sorted.
 
     The samples are composed to find out.
     """
@@ -231,14 +259,14 @@ def _scene(rng: Rng, kind: str, *, bilevel: bool) -> Scene:
     return replace(scene, hand=hand, pen=pen, scan=scan, margins=(top, right, bottom, left))
 
 
-def encoded(pages: Sequence[GrayImage], suffix: str) -> bytes:
-    """Encode pages as a file of a suffix.
+def encoded(pages: Sequence[GrayImage], suffix: str, *, quality: int = 82) -> bytes:
+    """Encode pages as a file of a suffix; ``quality`` is that of a ``jpg``.
 
     ``png``, ``webp`` (lossless) and ``jpg`` hold one page, ``tif`` all, two-level and packed as a
     fax (G4).
     """
     if suffix == "jpg":
-        return cv2.imencode(".jpg", pages[0], [cv2.IMWRITE_JPEG_QUALITY, 82])[1].tobytes()
+        return cv2.imencode(".jpg", pages[0], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
     images = [Image.fromarray(page) for page in pages]
     data = io.BytesIO()
     if suffix == "png":
@@ -262,13 +290,16 @@ def make_folder(folder: Path) -> None:
 
 def _readme(rows: Sequence[tuple[str, int, str, str]]) -> str:
     """What the folder holds, how it was made, and whose digits these are."""
+    plus4 = sum(bool(more) for _, _, _, more in rows)
+    names = (table["test"] for table in (HANDWRITING, MONOSPACED, PROPORTIONAL))
+    letters = ", ".join(name.replace("-", " ").title() for part in names for name in part)
     without = sum(not text for _, _, text, _ in rows)
     kinds = "\n".join(f"| `{kind}/` | {quota} |" for kind, quota in QUOTAS.items())
     versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     return f"""# Sample scans
 
-{len(rows)} crops of envelopes to try `zipocr scan` on; `labels.csv` (`file,page,zip,plus4`) says what stands on each.
-{without} of them hold no ZIP: their `zip` is empty. {PLUS4} hold a ZIP+4, with the last four digits in
+{len(rows)} crops of envelopes and pages to try `zipocr scan` on; `labels.csv` (`file,page,zip,plus4`) says what stands on each.
+{without} of them hold no ZIP: their `zip` is empty. {plus4} hold a ZIP+4, with the last four digits in
 `plus4`, which is empty for all others.
 
 | folder | crops |
@@ -278,13 +309,16 @@ def _readme(rows: Sequence[tuple[str, int, str, str]]) -> str:
 | `no-zip/` (bare paper, a word, four or six digits) | {len(NO_ZIP)} |
 | `names/` (a file name with blanks and letters beyond ASCII) | 1 |
 | `stack/` (one two-level TIFF, G4, with {len(STACK)} pages) | {len(STACK)} |
+| `pages/` (envelopes, labels, address blocks, last lines; two without the destination's ZIP) | {len(PAGES)} |
 
 ## How they were made
 
 `make samples` composes them: five or nine digits of one writer, enlarged to pen strokes of 40 to 62 pixels (300 dpi), set on paper
-of the kind the folder is named after. No model was trained or calibrated on any of these writers, nor on these typefaces.
+of the kind the folder is named after. On `pages/` the digits that are written by hand are one writer's too, letters by hand come
+out of typefaces. No model was trained or calibrated on any of these writers, nor on these typefaces.
 The draw is seeded, the number of crops of each kind was fixed beforehand, and no crop was picked or dropped by how well it
-is read. The ZIPs are real ones; what follows their dashes, and the mail, is not. The same digits and the same versions of the
+is read; a page of more than {MAX_PAGE_BYTES // 1000} kB was dropped for the next. The ZIPs are real ones or five digits that chance drew; what
+follows their dashes, and the mail, is not real. The same digits and the same versions of the
 libraries make the same files, byte for byte; these were made with {versions}.
 
 ## Credit and licence
@@ -292,7 +326,8 @@ libraries make the same files, byte for byte; these were made with {versions}.
 The handwritten digits come from MNIST (Yann LeCun, Corinna Cortes, Christopher J. C. Burges), made from NIST's forms of
 handwriting; who wrote which is known from QMNIST (Chhavi Yadav, Léon Bottou). MNIST is distributed under
 [CC BY-SA 3.0](https://creativecommons.org/licenses/by-sa/3.0/), and so are these crops. The printed ones show digits of the
-typefaces Caladea (Apache 2.0), Manrope (OFL 1.1) and Computer Modern (as it comes with matplotlib).
+typefaces Caladea (Apache 2.0), Manrope (OFL 1.1) and Computer Modern (as it comes with matplotlib), the pages besides these
+{letters} (all OFL 1.1).
 """
 
 

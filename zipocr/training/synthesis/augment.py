@@ -123,7 +123,7 @@ def bar(rng: Rng, glyph: Glyph) -> Glyph:
     draw_path(
         canvas,
         [(centre - left, middle - rise), (centre + right, middle + rise)],
-        _stroke_width(glyph) * float(rng.uniform(0.7, 1)),
+        stroke_width(glyph) * float(rng.uniform(0.7, 1)),
     )
     return canvas
 
@@ -148,7 +148,7 @@ def link(rng: Rng, glyph: Glyph) -> Glyph:
     )
     t = np.linspace(0, 1, 5)
     path = [(x + long * at, y - rise * at + sag * 4 * at * (1 - at)) for at in t]
-    draw_path(canvas, path, _stroke_width(glyph) * float(rng.uniform(0.6, 1)))
+    draw_path(canvas, path, stroke_width(glyph) * float(rng.uniform(0.6, 1)))
     return canvas
 
 
@@ -163,7 +163,7 @@ def open_four(rng: Rng, glyph: Glyph) -> Glyph:
     top, height = float(rows[0]), float(rows[-1] - rows[0])
     canvas = np.zeros_like(_widened(glyph))
     wide, left = height * float(rng.uniform(0.45, 0.8)), canvas.shape[1] / 2 - 0.3 * height
-    bar_y, width = top + height * float(rng.uniform(0.45, 0.7)), _stroke_width(glyph)
+    bar_y, width = top + height * float(rng.uniform(0.45, 0.7)), stroke_width(glyph)
     lean, rise = float(rng.uniform(-0.05, 0.3)) * height, float(rng.normal(0.03, 0.05)) * height
     corner = (left, bar_y)
     bend = (left - float(rng.uniform(0, 0.06)) * height, bar_y - 0.12 * height)
@@ -212,11 +212,11 @@ def _stem(glyph: Glyph) -> tuple[tuple[float, float], tuple[float, float], float
     return (
         (float(spans[1].mean()), float(rows[0])),
         (float(spans[-2].mean()), float(rows[-1])),
-        _stroke_width(glyph),
+        stroke_width(glyph),
     )
 
 
-def _stroke_width(glyph: Glyph) -> float:
+def stroke_width(glyph: Glyph) -> float:
     """Mean width of the strokes: twice the ink's area by its outline."""
     ink = (glyph > _INKED).astype(np.uint8)
     outline = int(ink.sum()) - int(cv2.erode(ink, np.ones((3, 3), np.uint8)).sum())

@@ -467,12 +467,13 @@ def draw_zip(rng: Rng, zips: Sequence[str] = (), *, unlisted: float) -> str:
     The list is the directory where none is given.
     """
     if rng.random() < unlisted:
-        return _any_digits(rng, ZIP_LENGTH)
+        return any_digits(rng, ZIP_LENGTH)
     zips = zips or listed_zips()
     return zips[int(rng.integers(len(zips)))]
 
 
-def _any_digits(rng: Rng, count: int) -> str:
+def any_digits(rng: Rng, count: int) -> str:
+    """Draw so many digits."""
     return "".join(map(str, rng.integers(0, 10, count)))
 
 
@@ -526,7 +527,7 @@ class Composer:
         kind = draw_kind(rng, self.kinds)
         if kind in PRINTED_KINDS:
             more = PLUS4_LENGTH if rng.random() < self.printed_plus4 else 0
-            text = draw_zip(rng, self.zips, unlisted=self.unlisted) + _any_digits(rng, more)
+            text = draw_zip(rng, self.zips, unlisted=self.unlisted) + any_digits(rng, more)
             return compose_printed(rng, self._face(rng, kind), text, kind=kind)
         more = PLUS4_LENGTH if kind == "plus4" else 0
         chosen = self._dealt(number, more) if self.each_once else self._drawn(rng, more)
@@ -550,7 +551,7 @@ class Composer:
         """Rows of digits that spell a drawn ZIP and ``more`` digits."""
         while True:
             rows = self.spell(
-                rng, draw_zip(rng, self.zips, unlisted=self.unlisted) + _any_digits(rng, more)
+                rng, draw_zip(rng, self.zips, unlisted=self.unlisted) + any_digits(rng, more)
             )
             if len(rows):
                 return rows

@@ -38,7 +38,7 @@ from zipocr.training.synthesis.paper import scan_page
 from zipocr.training.synthesis.rules_and_clutter import Sketch
 from zipocr.training.synthesis.scene_parameters import Rng, Scene, draw_kind, draw_scene
 from zipocr.training.synthesis.strokes import INKED, Coverage, draw_strokes
-from zipocr.training.synthesis.typefaces import Typeface, font_files, typefaces
+from zipocr.training.synthesis.typefaces import Typeface, font_files, open_font, typefaces
 from zipocr.training.synthesis.wording import (
     TEXTS,
     Part,
@@ -416,18 +416,15 @@ def typeset(rng: Rng, lines: Sequence[str], part: Part, scene: Scene) -> Drawing
     Digits own their ink by their place on the whole block, all else is foreign.
     """
     files = font_files(part)
-    font = _font(files[int(rng.integers(len(files)))], max(8, round(scene.hand.height / _CAPITAL)))
+    font = open_font(
+        files[int(rng.integers(len(files)))], max(8, round(scene.hand.height / _CAPITAL))
+    )
     first, drawn = 1, []
     for line in lines:
         drawn.append(_set_line(font, line, first))
         first += sum(letter.isdigit() for letter in line)
     block = stacked(drawn, round(scene.hand.height * float(rng.uniform(-0.1, 0.5))))
     return _tilted(block, scene.hand.tilt)
-
-
-@lru_cache(maxsize=256)
-def _font(path: Path, size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(path, size)
 
 
 def _set_line(font: ImageFont.FreeTypeFont, text: str, first: int) -> Drawing:

@@ -166,6 +166,12 @@ def font_files(part: Part) -> tuple[Path, ...]:
     )
 
 
+@lru_cache(maxsize=1024)
+def open_font(path: Path, size: int) -> ImageFont.FreeTypeFont:
+    """A typeface at a size in pixels."""
+    return ImageFont.truetype(path, size)
+
+
 def _font_path(package: str, name: str) -> Path:
     found = find_spec(package)
     if found is None or found.origin is None:

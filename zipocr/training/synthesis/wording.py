@@ -54,6 +54,11 @@ _FIXED: Mapping[Part, Mapping[str, tuple[str, ...]]] = {
 }  # fmt: skip
 
 
+def fixed_words(part: Part, kind: str) -> tuple[str, ...]:
+    """Words of a part: ``street``, ``state``, ``given``, ``mail`` or ``month``."""
+    return _FIXED[part][kind]
+
+
 @lru_cache(maxsize=2)
 def town_words(part: Part) -> tuple[str, ...]:
     """Words of three letters or more in the names of American towns, sorted; two in three train."""
@@ -159,7 +164,8 @@ def _town(rng: Rng, part: Part) -> str:
     return f"{one_of(rng, town_words(part))}, {one_of(rng, _FIXED[part]['state'])}"
 
 
-def _name(rng: Rng, part: Part) -> str:
+def draw_name(rng: Rng, part: Part) -> str:
+    """Draw a person's name."""
     return f"{one_of(rng, _FIXED[part]['given'])} {one_of(rng, town_words(part))}"
 
 
@@ -196,7 +202,7 @@ def draw_town_line(rng: Rng, part: Part, zip_code: str) -> str:
 def draw_lines(rng: Rng, part: Part) -> list[str]:
     """Two or three lines without a digit."""
     return [
-        (_name, _town, _words)[int(rng.integers(3))](rng, part)
+        (draw_name, _town, _words)[int(rng.integers(3))](rng, part)
         for _ in range(int(rng.integers(2, 4)))
     ]
 
@@ -204,5 +210,5 @@ def draw_lines(rng: Rng, part: Part) -> list[str]:
 def draw_address(rng: Rng, part: Part) -> list[str]:
     """Name, street or box, and town, as on an envelope whose ZIP was forgotten."""
     line = draw_text(rng, "street" if rng.random() < 0.75 else "box", part)
-    lines = [_name(rng, part), line, _town(rng, part)]
+    lines = [draw_name(rng, part), line, _town(rng, part)]
     return [text.upper() for text in lines] if rng.random() < 0.3 else lines

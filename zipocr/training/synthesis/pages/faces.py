@@ -1,0 +1,82 @@
+"""Typefaces of whole pages: handwriting and type, other ones for training than for measuring.
+
+Handwriting comes as npm packages (OFL 1.1) that ``make fonts`` installs, type from there and from
+`zipocr.training.synthesis.typefaces`.
+"""
+
+import sys
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from zipocr.errors import InputError
+from zipocr.training.synthesis.typefaces import font_files
+from zipocr.training.synthesis.wording import Part
+
+HANDWRITING: Mapping[Part, tuple[str, ...]] = {
+    "train": (
+        "nothing-you-could-do", "la-belle-aurore", "waiting-for-the-sunrise", "over-the-rainbow",
+        "mali", "sriracha", "swanky-and-moo-moo", "short-stack", "sedgwick-ave", "gochi-hand",
+        "annie-use-your-telescope", "nanum-brush-script", "kristi", "square-peg",
+        "give-you-glory", "the-girl-next-door", "mynerve",
+    ),
+    "test": (
+        "zeyada", "gaegu", "neucha", "bad-script", "loved-by-the-king", "delius", "mansalva",
+        "licorice", "dawning-of-a-new-day",
+    ),
+}  # fmt: skip
+"""Names of handwriting typefaces."""
+CURSIVE = frozenset({
+    "la-belle-aurore", "kristi", "square-peg", "over-the-rainbow", "zeyada", "bad-script",
+    "licorice", "dawning-of-a-new-day",
+})  # fmt: skip
+"""Handwriting in which nobody writes a word in capitals."""
+MONOSPACED: Mapping[Part, tuple[str, ...]] = {
+    "train": ("courier-prime", "ibm-plex-mono"),
+    "test": ("overpass-mono",),
+}
+"""Names of typefaces whose characters are all equally wide."""
+PROPORTIONAL: Mapping[Part, tuple[str, ...]] = {
+    "train": ("lato", "pt-serif", "archivo-narrow"),
+    "test": ("open-sans", "libre-baskerville"),
+}
+"""Names of more typefaces for print."""
+_UNUSED = "DejaVu"  # pages in these faces are for measuring alone
+_FOLDER = "handwriting"
+_PLACES = (Path(sys.prefix), Path(__file__).resolve().parents[4] / ".venv")
+
+
+@lru_cache(maxsize=2)
+def handwriting_files(part: Part) -> tuple[Path, ...]:
+    """The font files of a part's handwriting."""
+    return tuple(_installed(name, weight=400) for name in HANDWRITING[part])
+
+
+@lru_cache(maxsize=2)
+def monospaced_files(part: Part) -> tuple[Path, ...]:
+    """The font files of a part's typewriters and line printers."""
+    return tuple(_installed(name, weight) for name in MONOSPACED[part] for weight in (400, 700))
+
+
+@lru_cache(maxsize=2)
+def print_files(part: Part) -> tuple[Path, ...]:
+    """The font files of a part's print."""
+    shared = tuple(path for path in font_files(part) if _UNUSED not in path.name)
+    names = PROPORTIONAL[part]
+    return shared + tuple(_installed(name, weight) for name in names for weight in (400, 700))
+
+
+def _installed(name: str, weight: int) -> Path:
+    """The file of a typeface with its Latin letters.
+
+    Raises
+    ------
+    InputError
+        If it is not installed.
+    """
+    file = Path("node_modules", "@fontsource", name, "files", f"{name}-latin-{weight}-normal.woff")
+    for place in _PLACES:
+        if (place / _FOLDER / file).is_file():
+            return place / _FOLDER / file
+    message = f"the typeface {name} is not installed: run make fonts in a checkout of zipocr"
+    raise InputError(message)
