@@ -136,19 +136,24 @@ def _ending(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | 
 @click.option(
     "--network",
     metavar="NAME|PATH",
-    help="Take over the network of this model; else one is trained, which takes PyTorch and time.",
+    help="Take over the networks of this model; else they are trained, for hours, with PyTorch.",
+)
+@click.option(
+    "--second-network",
+    is_flag=True,
+    help="With --network, take over its first network alone, and train a second one from it.",
 )
 @click.option(
     "--mail-digits",
     metavar="FILE.npz",
     type=FILE,
-    help="Digits cut from US mail, X (N, 16, 16) and y in their order, for phases of wide lines.",
+    help="Digits cut from US mail, X (N, 16, 16) and y in their order: for the second network.",
 )
 @click.option(
     "--checkpoints",
     metavar="DIR",
     type=NEW_FOLDER,
-    help="Keep what the network has learnt here, so that an interrupted training goes on.",
+    help="Keep what the networks have learnt here, so that an interrupted training goes on.",
 )
 @click.option(
     "--jobs",
@@ -181,6 +186,7 @@ def train(
     holdout: Holdout | None,
     plot: Path | None,
     network: str | None,
+    second_network: bool,
     mail_digits: Path | None,
     checkpoints: Path | None,
     jobs: int,
@@ -228,7 +234,7 @@ def train(
             _plot(plot, experiment, tuning)
     if model_out:
         pieces = {"mail": mail_digits, "checkpoints": checkpoints}
-        _build(model_out, data, recipe, network, jobs, **pieces)
+        _build(model_out, data, recipe, network, jobs, second=second_network, **pieces)
 
 
 def _is_learning(ctx: click.Context, corrections: Path | None, images: Path | None) -> bool:
@@ -387,6 +393,7 @@ def _build(
     network: str | None,
     jobs: int,
     *,
+    second: bool,
     mail: Path | None,
     checkpoints: Path | None,
 ) -> None:
@@ -400,6 +407,7 @@ def _build(
         jobs=jobs or usable_cores(),
         report=say,
         network=load_model(network) if network else None,
+        second=second,
         mail=mail,
         checkpoints=checkpoints,
     )

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.errors import ModelError
+from zipocr.line.network import FIRST, SECOND, array_names, array_shapes, arrays_of
 from zipocr.storage.atomic import write_whole
 from zipocr.storage.untrusted import open_plain, parse_json, read_plain
 from zipocr.types import Model
@@ -43,7 +44,10 @@ NETWORK = {
     "network_4_biases": (96,), "network_5_biases": (128,),
     "network_6_biases": (192,), "network_out_biases": (12,),
 }  # fmt: skip
-"""Arrays of the network that reads lines, and their shapes (`zipocr.line.network.LAYERS`)."""
+"""Arrays of the network that reads lines, and their shapes (`zipocr.line.network.LAYERS`).
+
+A model may have a second network of any width, whose arrays are called `SECOND`, and so on.
+"""
 SHAPES = {
     **NETWORK,
     "votes": (2,),
@@ -172,8 +176,24 @@ def _trouble(card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str
     if unlike:
         shapes = f"{unlike[0]} is {arrays[unlike[0]].shape} and not {SHAPES[unlike[0]]}"
         return f"has parts of another build: {shapes}"
+    if trouble := _trouble_of_second(arrays):
+        return trouble
     digest = _digest(card, arrays)
     return "was changed after it was made" if card.get(DIGEST, digest) != digest else ""
+
+
+def _trouble_of_second(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """What is wrong with a model's second network; empty where nothing is, or where it has none."""
+    second = arrays_of(arrays, SECOND)
+    if not second:
+        return ""
+    if missing := NETWORK.keys() - second.keys():
+        return f"lacks arrays of its second network, such as {SECOND}{min(missing)[len(FIRST) :]}"
+    if not all(map(_is_finite, second.values())):
+        return "holds what is no number"
+    shapes = array_shapes([second[name].size for name in array_names("biases")[:-1]])
+    fits = all(value.shape == shapes[name] for name, value in second.items())
+    return "" if fits else "has a second network whose layers do not fit each other"
 
 
 def _is_finite(found: NDArray[Any]) -> bool:

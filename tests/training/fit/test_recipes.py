@@ -18,7 +18,7 @@ ARRAYS = {
 
 def test_a_network_is_taken_over_as_it_is_and_nothing_else_of_the_model():
     model = Model(arrays={**ARRAYS, "mean": np.zeros(3), "fusion": np.ones(4)}, card={})
-    taken = recipes.taken_network(model)
+    taken = recipes.taken_networks(model)
     assert taken.keys() == NETWORK.keys()
     assert all(np.array_equal(taken[name], ARRAYS[name]) for name in NETWORK)
     assert (
@@ -27,13 +27,19 @@ def test_a_network_is_taken_over_as_it_is_and_nothing_else_of_the_model():
     )
 
 
+def test_a_second_network_is_taken_over_too():
+    second = {f"second_{name}": array for name, array in ARRAYS.items()}
+    taken = recipes.taken_networks(Model(arrays={**ARRAYS, **second}, card={}))
+    assert taken.keys() == {*NETWORK, *second}
+
+
 @pytest.mark.parametrize("lacking", [set(NETWORK), {"network_3_biases"}, {"network_out_weights"}])
 def test_a_model_without_a_whole_network_has_none_to_take_over(lacking):
     model = Model(
         arrays={name: array for name, array in ARRAYS.items() if name not in lacking}, card={}
     )
     with pytest.raises(InputError, match="such as mail"):
-        recipes.taken_network(model)
+        recipes.taken_networks(model)
 
 
 def test_without_pytorch_a_network_is_refused_with_the_cure_before_any_line_is_composed(

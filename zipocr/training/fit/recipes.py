@@ -8,9 +8,11 @@ writers for three groups: there, one half is held out, and the model learns from
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,8 @@ from zipocr import __version__
 from zipocr.classify.probabilities import Calibration
 from zipocr.classify.svc import Classifier
 from zipocr.errors import InputError
-from zipocr.line.network import array_names
+from zipocr.line.network import FIRST, SECOND, array_names, arrays_of, as_second
+from zipocr.reader import SECOND_PASS_SCALE
 from zipocr.settings import settings_hash
 from zipocr.training.data.datasets import (
     DigitSet,
@@ -57,18 +60,22 @@ Report = Callable[[str], None]
 class Phase:
     """One phase of a network's training: lines, how often it sees them, the highest learning rate.
 
-    ``is_wide`` says that there are more lines of mail, amounts and machines' type among them.
+    ``is_wide`` says that there are more lines of mail, amounts and machines' type among them, and
+    ``scale`` by how much their digits are larger than the first network sees them.
     """
 
     lines: int
     epochs: int
     rate: float
     is_wide: bool = False
+    scale: float = 1.0
 
 
 # Half as many lines, seen 18 times, made a network too sure of itself on cheques and on pages
-# upside down. A short second phase of mostly wide lines reads print better and real amounts worse.
+# upside down. A second phase of mostly wide lines reads print better and real amounts worse: as a
+# network of its own, which is asked where the first one leaves doubt, it is better at both.
 PHASES = (Phase(lines=288_000, epochs=6, rate=3e-3),)
+SECOND_PHASES = (Phase(lines=96_000, epochs=3, rate=1e-3, is_wide=True, scale=SECOND_PASS_SCALE),)
 # Where digits are few, so is what can be learnt of them.
 FEW_PHASES = (Phase(lines=12_000, epochs=8, rate=3e-3),)
 
@@ -126,6 +133,7 @@ def build_model(
     jobs: int,
     report: Report,
     network: Model | None = None,
+    second: bool = False,
     mail: Path | None = None,
     checkpoints: Path | None = None,
 ) -> Model:
@@ -142,8 +150,10 @@ def build_model(
     report : callable
         Told what is being done, in a line each.
     network : Model, optional
-        A model whose network is taken over. Without one, a model gets a network of its own, which
-        takes PyTorch: an hour for NIST digits on two cores, a quarter of one for Digits.
+        A model whose networks are taken over. Without one, a model gets networks of its own, which
+        takes PyTorch: two hours for NIST digits on two cores, a quarter of one for Digits.
+    second : bool
+        Train the second network anew where the first is taken over.
     mail : Path, optional
         An ``.npz`` of digits of US mail, in their order; all but the last envelopes train.
     checkpoints : Path, optional
@@ -187,15 +197,23 @@ def build_model(
         "digits": _about_digits(),
         "typefaces": [face.name for face in typefaces("train")],
     }
-    line_reader = (
-        taken_network(network)
-        if network
-        else train_network(
-            split.train, extra, recipe, jobs, report, mail=mail_digits, checkpoints=checkpoints
-        )
-    )
-    about["network"] = network.card["data"].get("network", "") if network else _about_network()
-    model = _build(fold, split.train, extra, recipe, about, [line_reader], jobs, report)
+    train = partial(
+        train_network, split.train, extra, recipe, jobs, report, mail=mail_digits,
+        checkpoints=checkpoints,
+    )  # fmt: skip
+    own = taken_networks(network) if network else train()
+    if network:
+        names = ("network", "second network")
+        about |= {
+            name: network.card["data"][name] for name in names if name in network.card["data"]
+        }
+    else:
+        about["network"] = _about(PHASES)
+    if second or not network:
+        first = arrays_of(own, FIRST)
+        own = {**first, **as_second(train(first=first))}
+        about["second network"] = _about(SECOND_PHASES)
+    model = _build(fold, split.train, extra, recipe, about, [own], jobs, report)
     return with_accuracy(
         model, "isolated NIST digits of the test writers", digit_accuracy(model, split.test)
     )
@@ -208,13 +226,15 @@ def train_network(
     jobs: int,
     report: Report,
     *,
+    first: Mapping[str, NDArray[Any]] = MappingProxyType({}),
     mail: DigitSet | None = None,
     checkpoints: Path | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Train the network that reads whole lines, on lines composed from digits that train.
 
-    Without ``extra`` digits, from these alone, in fewer lines. A folder of ``checkpoints`` keeps
-    the lines and what was learnt of them, so that an interrupted training goes on.
+    Without ``extra`` digits, from these alone, in fewer lines. From the arrays of a ``first``
+    network it makes a second one, twice as wide. A folder of ``checkpoints`` keeps the lines and
+    what was learnt of them, so that an interrupted training goes on.
 
     Raises
     ------
@@ -222,24 +242,30 @@ def train_network(
         When PyTorch is not installed.
     """
     try:
-        from zipocr.training.fit.network import Course, fit_network
+        from zipocr.training.fit.network import Course, fit_network, widen
     except ModuleNotFoundError as error:
         message = (
             f"A network is trained with PyTorch ({error}): pip install 'zipocr[network]', or take"
             " over another model's with --network"
         )
         raise InputError(message) from None
-    arrays: dict[str, NDArray[Any]] = {}
-    phases = FEW_PHASES if extra is None else PHASES
+    arrays = widen(first, seed=recipe.seed) if first else {}
+    phases = SECOND_PHASES if first else FEW_PHASES if extra is None else PHASES
     for number, phase in enumerate(phases):
-        seed = LINE_SEED + PHASE_SEED * number + recipe.seed
+        seed = LINE_SEED + PHASE_SEED * (number + bool(first)) + recipe.seed
         composer = LineComposer(
-            digits=train, extra=extra, mail=mail, seed=seed, is_wide=phase.is_wide
+            digits=train,
+            extra=extra,
+            mail=mail,
+            seed=seed,
+            is_wide=phase.is_wide,
+            scale=phase.scale,
         )
-        folder = checkpoints / _name(phases[: number + 1], composer) if checkpoints else None
+        name = _name(phases[: number + 1], composer, first)
+        folder = checkpoints / name if checkpoints else None
         report(f"composing lines of phase {number + 1} of {len(phases)}")
         lines = gather_lines(composer, range(phase.lines), jobs=jobs, folder=folder)
-        report("training the network")
+        report(f"training the {'second ' if first else ''}network")
         arrays = fit_network(
             lines,
             Course(epochs=phase.epochs, rate=phase.rate),
@@ -252,30 +278,34 @@ def train_network(
     return arrays
 
 
-def _name(phases: Sequence[Phase], composer: LineComposer) -> str:
+def _name(
+    phases: Sequence[Phase], composer: LineComposer, first: Mapping[str, NDArray[Any]]
+) -> str:
     """Name a folder after all that its lines and checkpoints depend on, but for the code."""
     digest = sha256(repr((phases, composer.seed)).encode())
     for digits in (composer.digits, composer.extra, composer.mail):
         if digits:
             digest.update(pixels_digest(digits.images).encode() + digits.labels.tobytes())
-    return f"phase-{len(phases)}-{digest.hexdigest()[:12]}"
+    for array in first.values():
+        digest.update(array.tobytes())
+    return f"{'second-' if first else ''}phase-{len(phases)}-{digest.hexdigest()[:12]}"
 
 
-def taken_network(model: Model) -> dict[str, NDArray[Any]]:
-    """The arrays of a model's network.
+def taken_networks(model: Model) -> dict[str, NDArray[Any]]:
+    """The arrays of a model's network, and of its second one if it has one.
 
     Raises
     ------
     InputError
         When it has none.
     """
-    names = (*array_names("weights"), *array_names("biases"))
-    if not set(names) <= set(model.arrays):
+    first = arrays_of(model.arrays, FIRST)
+    if len(first) < len(array_names("weights")) + len(array_names("biases")):
         raise InputError(
             "The model whose network is to be taken over has none: name one of NIST digits, such as"
             " mail"
         )
-    return {name: np.asarray(model.arrays[name]) for name in names}
+    return {**first, **as_second(arrays_of(model.arrays, SECOND))}
 
 
 def with_accuracy(model: Model, measured_on: str, share: float) -> Model:
@@ -456,14 +486,16 @@ def _about_nist(nist: DigitSet, train: DigitSet) -> dict[str, Any]:
     }
 
 
-def _about_network() -> str:
+def _about(phases: Sequence[Phase]) -> str:
+    """Say what a network was trained on."""
     rounds = ", then ".join(
         f"{phase.epochs} rounds on {phase.lines} {'wide ' if phase.is_wide else ''}lines"
-        for phase in PHASES
+        for phase in phases
     )
+    more = ", of US mail, of amounts and of machines' type" if phases[-1].is_wide else ""
     return (
         f"a network trained for {rounds} composed of the same digits and typefaces, of digits drawn"
-        " in shapes of other countries, and of words and scribbles"
+        f" in shapes of other countries, and of words and scribbles{more}"
     )
 
 
