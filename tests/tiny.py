@@ -50,7 +50,7 @@ def make_tiny(digits: DigitSet) -> Tiny:
     arrays |= fit_calibration(decisions, held.labels) | taken_networks(load_model("digits"))
     strings = Composer(digits, seed=300, kinds=CALIBRATION_KINDS)
     others = Negatives(digits, seed=400, part="train", kinds={"six": 1.0, "blank": 1.0})
-    certain, facts = calibrate(arrays, strings, others, CALIBRATED, jobs=1)
+    certain, facts = calibrate(arrays, {"own": strings}, others, CALIBRATED, jobs=1)
     arrays |= certain
     arrays |= fit_orientation(arrays, [learnt], strings, ORIENTED, jobs=1)
     model = Model(arrays=arrays, card={"data": "a test's"})

@@ -37,12 +37,13 @@ from zipocr.training.data.datasets import (
 from zipocr.training.data.us_mail import load_mail_digits, split_envelopes
 from zipocr.training.fit.calibrate import calibrate
 from zipocr.training.fit.experiment import holdout, isolated_bitmaps
-from zipocr.training.fit.line_samples import LineComposer, gather_lines
+from zipocr.training.fit.line_samples import MACHINE_KINDS, LineComposer, gather_lines
 from zipocr.training.fit.orientation import fit_orientation
 from zipocr.training.fit.region_samples import Samples, gather, join
 from zipocr.training.fit.svm import Recipe, decide_all, fit_calibration, fit_classifier
 from zipocr.training.synthesis.compose import HANDWRITTEN_QUOTAS, Composer
-from zipocr.training.synthesis.foreign_hands import ForeignComposer
+from zipocr.training.synthesis.envelopes import EnvelopeComposer
+from zipocr.training.synthesis.foreign_hands import AmountComposer, ForeignComposer
 from zipocr.training.synthesis.negatives import Negatives
 from zipocr.training.synthesis.typefaces import Part, printed_digits, typefaces
 from zipocr.types import Model
@@ -98,9 +99,9 @@ class Amounts:
 
 
 LIBRARIES = ("numpy", "opencv-python-headless", "Pillow", "scikit-learn", "scipy")
-# As calibration names them; three in ten of these strings are any five digits, so the directory
-# misleads more than on mail.
-ACCURACIES = ("read with the directory", "read without it")
+# The domain that confidence is fitted to most of all. Three in ten of its strings are any five
+# digits, so the directory misleads more than on mail.
+HELD_OUT = "composed strings of held-out writers"
 AMOUNTS = {
     False: Amounts(
         rounds=1,
@@ -119,11 +120,15 @@ AMOUNTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Fold:
-    """Digits that train, and digits of other writers that scores and confidence are fitted on."""
+    """Digits that train, and digits of other writers that scores and confidence are fitted on.
+
+    ``mail`` are digits of US mail that trained nothing, if there are any.
+    """
 
     train: DigitSet
     lattice: DigitSet
     confidence: DigitSet
+    mail: DigitSet | None = None
 
 
 def build_model(
@@ -190,8 +195,10 @@ def build_model(
     nist = load_openml() if data == "openml" else load_npz(Path(data))
     split = split_writers(nist)
     extra = load_digits_set()
-    mail_digits = split_envelopes(load_mail_digits(mail))[0] if mail else None
-    fold = Fold(train=split.train, lattice=split.lattice, confidence=split.calibrate)
+    mail_digits, held_mail = split_envelopes(load_mail_digits(mail)) if mail else (None, None)
+    fold = Fold(
+        train=split.train, lattice=split.lattice, confidence=split.calibrate, mail=held_mail
+    )
     about = {
         "nist": _about_nist(nist, split.train),
         "digits": _about_digits(),
@@ -353,8 +360,13 @@ def _build(
     composer = _composer(fold.confidence, recipe, seed=_seed(recipe, 300), part="calibrate")
     negatives = Negatives(fold.confidence, seed=_seed(recipe, 400), part="train", european=EUROPEAN)
     certain, facts = calibrate(
-        {**fitted, **calibrated, **networks[0]}, composer, negatives, amounts.confidence, jobs=jobs
+        {**fitted, **calibrated, **networks[0]},
+        {HELD_OUT: composer, **_other_domains(fold, recipe)},
+        negatives,
+        amounts.confidence,
+        jobs=jobs,
     )
+    accuracy = {name: facts.pop(name) for name in list(facts) if ", read " in name}
     report("telling which way up a page is")
     oriented = fit_orientation(
         {**fitted, **calibrated, **networks[0], **certain},
@@ -376,9 +388,7 @@ def _build(
         "settings": settings_hash(),
         "versions": {name: version(name) for name in LIBRARIES}
         | {"python": platform.python_version(), "zipocr": __version__},
-        "accuracy": {
-            f"composed strings of held-out writers, {name}": facts.pop(name) for name in ACCURACIES
-        },
+        "accuracy": accuracy,
         **facts,
     }
     return Model(arrays={**fitted, **calibrated, **networks[-1], **certain, **oriented}, card=card)
@@ -404,6 +414,24 @@ def _composer(
     return Composer(
         digits, seed=seed, kinds=kinds, european=EUROPEAN, each_once=each_once, faces=faces
     )
+
+
+def _other_domains(fold: Fold, recipe: Recipe) -> dict[str, Composer]:
+    """Strings of other worlds than the writers' of NIST, which trained nothing either."""
+    if recipe.from_grid:
+        return {}
+    faces = typefaces("calibrate")
+    domains: dict[str, Composer] = {
+        "type of worn and cheap machines": Composer(
+            fold.confidence, seed=_seed(recipe, 301), kinds=MACHINE_KINDS, faces=faces
+        ),
+        "amounts in hands of other countries": AmountComposer(
+            fold.confidence, seed=_seed(recipe, 302)
+        ),
+    }
+    if fold.mail:
+        domains["US mail"] = EnvelopeComposer(fold.mail, seed=_seed(recipe, 303))
+    return domains
 
 
 def _oriented_lines(digits: DigitSet, recipe: Recipe, amounts: Amounts) -> list[Composer]:
