@@ -37,7 +37,7 @@ from zipocr.training.data.datasets import (
 from zipocr.training.data.us_mail import load_mail_digits, split_envelopes
 from zipocr.training.fit.calibrate import calibrate
 from zipocr.training.fit.experiment import holdout, isolated_bitmaps
-from zipocr.training.fit.line_samples import MACHINE_KINDS, LineComposer, gather_lines
+from zipocr.training.fit.line_samples import MACHINE_KINDS, Line, LineComposer, gather_lines
 from zipocr.training.fit.orientation import fit_orientation
 from zipocr.training.fit.region_samples import Samples, gather, join
 from zipocr.training.fit.svm import Recipe, decide_all, fit_calibration, fit_classifier
@@ -52,7 +52,7 @@ EUROPEAN = 0.3
 PRINTED = 8.0
 # How often Digits are written for the model of NIST digits: their hands are European.
 EXTRA_ROUNDS = 3
-# Seed of the composition of lines, and how far the phases' seeds are apart.
+# Seed of the composition of lines, and how far those of other kinds of lines are apart.
 LINE_SEED, PHASE_SEED = 4711, 100_000
 Report = Callable[[str], None]
 
@@ -61,22 +61,25 @@ Report = Callable[[str], None]
 class Phase:
     """One phase of a network's training: lines, how often it sees them, the highest learning rate.
 
-    ``is_wide`` says that there are more lines of mail, amounts and machines' type among them, and
-    ``scale`` by how much their digits are larger than the first network sees them.
+    ``wide`` are as many more lines, with more of mail, amounts and machines' type among them, and
+    ``scale`` is by how much digits are larger than the first network sees them.
     """
 
-    lines: int
+    lines: int = 0
+    wide: int = 0
     epochs: int
     rate: float
-    is_wide: bool = False
     scale: float = 1.0
 
 
 # Half as many lines, seen 18 times, made a network too sure of itself on cheques and on pages
-# upside down. A second phase of mostly wide lines reads print better and real amounts worse: as a
-# network of its own, which is asked where the first one leaves doubt, it is better at both.
+# upside down.
 PHASES = (Phase(lines=288_000, epochs=6, rate=3e-3),)
-SECOND_PHASES = (Phase(lines=96_000, epochs=3, rate=1e-3, is_wide=True, scale=SECOND_PASS_SCALE),)
+# After wide lines alone a network reads print better and hands worse than the first one.
+SECOND_PHASES = (
+    Phase(wide=80_000, epochs=2, rate=1e-3, scale=SECOND_PASS_SCALE),
+    Phase(lines=16_000, wide=24_000, epochs=1, rate=6e-4, scale=SECOND_PASS_SCALE),
+)
 # Where digits are few, so is what can be learnt of them.
 FEW_PHASES = (Phase(lines=12_000, epochs=8, rate=3e-3),)
 
@@ -258,44 +261,52 @@ def train_network(
         raise InputError(message) from None
     arrays = widen(first, seed=recipe.seed) if first else {}
     phases = SECOND_PHASES if first else FEW_PHASES if extra is None else PHASES
+    seed = LINE_SEED + 2 * PHASE_SEED * bool(first) + recipe.seed
+    source = LineComposer(digits=train, extra=extra, mail=mail, seed=seed)
     for number, phase in enumerate(phases):
-        seed = LINE_SEED + PHASE_SEED * (number + bool(first)) + recipe.seed
-        composer = LineComposer(
-            digits=train,
-            extra=extra,
-            mail=mail,
-            seed=seed,
-            is_wide=phase.is_wide,
-            scale=phase.scale,
-        )
-        name = _name(phases[: number + 1], composer, first)
-        folder = checkpoints / name if checkpoints else None
         report(f"composing lines of phase {number + 1} of {len(phases)}")
-        lines = gather_lines(composer, range(phase.lines), jobs=jobs, folder=folder)
-        report(f"training the {'second ' if first else ''}network")
+        lines = _compose_lines(source, phase, recipe, jobs, checkpoints)
+        report("training the second network" if first else "training the network")
+        name = f"network-{_digest(source, phases[: number + 1], first)}.pt"
         arrays = fit_network(
             lines,
             Course(epochs=phase.epochs, rate=phase.rate),
-            seed=recipe.seed,
+            seed=recipe.seed + number,
             jobs=jobs,
             report=report,
             start=arrays,
-            checkpoint=folder and folder / "network.pt",
+            checkpoint=checkpoints / name if checkpoints else None,
         )
     return arrays
 
 
-def _name(
-    phases: Sequence[Phase], composer: LineComposer, first: Mapping[str, NDArray[Any]]
+def _compose_lines(
+    source: LineComposer, phase: Phase, recipe: Recipe, jobs: int, checkpoints: Path | None
+) -> list[Line]:
+    """Compose the lines of a phase, the wide ones first; a folder keeps them for later phases."""
+    hands = replace(source, scale=phase.scale)
+    wide = replace(hands, is_wide=True, seed=LINE_SEED + PHASE_SEED + recipe.seed)
+    lines: list[Line] = []
+    for composer, count in ((wide, phase.wide), (hands, phase.lines)):
+        folder = checkpoints / f"lines-{_digest(composer)}" if checkpoints and count else None
+        lines += gather_lines(composer, range(count), jobs=jobs, folder=folder)
+    return lines
+
+
+def _digest(
+    composer: LineComposer,
+    phases: Sequence[Phase] = (),
+    first: Mapping[str, NDArray[Any]] = MappingProxyType({}),
 ) -> str:
-    """Name a folder after all that its lines and checkpoints depend on, but for the code."""
-    digest = sha256(repr((phases, composer.seed)).encode())
+    """Name files after all that lines or a network depend on, but for the code."""
+    settings = (phases, composer.seed, composer.is_wide, composer.scale)
+    digest = sha256(repr(settings).encode())
     for digits in (composer.digits, composer.extra, composer.mail):
         if digits:
             digest.update(pixels_digest(digits.images).encode() + digits.labels.tobytes())
     for array in first.values():
         digest.update(array.tobytes())
-    return f"{'second-' if first else ''}phase-{len(phases)}-{digest.hexdigest()[:12]}"
+    return digest.hexdigest()[:12]
 
 
 def taken_networks(model: Model) -> dict[str, NDArray[Any]]:
@@ -517,10 +528,9 @@ def _about_nist(nist: DigitSet, train: DigitSet) -> dict[str, Any]:
 def _about(phases: Sequence[Phase]) -> str:
     """Say what a network was trained on."""
     rounds = ", then ".join(
-        f"{phase.epochs} rounds on {phase.lines} {'wide ' if phase.is_wide else ''}lines"
-        for phase in phases
+        f"{phase.epochs} rounds on {phase.lines + phase.wide} lines" for phase in phases
     )
-    more = ", of US mail, of amounts and of machines' type" if phases[-1].is_wide else ""
+    more = ", of US mail, of amounts and of machines' type" if phases[-1].wide else ""
     return (
         f"a network trained for {rounds} composed of the same digits and typefaces, of digits drawn"
         f" in shapes of other countries, and of words and scribbles{more}"
