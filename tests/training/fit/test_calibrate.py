@@ -224,12 +224,26 @@ def test_confidence_follows_the_strings_that_weigh_more():
     assert confidences(readings, doubting).mean() < confidences(readings, trusting).mean() - 0.1
 
 
-def test_where_strings_are_few_the_share_itself_may_keep_a_promise():
-    sure, right = np.linspace(0.9, 0.5, 100), np.arange(100) < 99
-    assert acceptance_table(sure, right, bounded=False)[:, 0].tolist() == list(ERRORS)
-    assert acceptance_table(sure, right, bounded=False)[0, 1] == sure[98].round(4)
-    assert acceptance_table(sure, right, bounded=False)[-1, 1] == 0.5
-    assert acceptance_table(sure, right)[0, 0] == 0.03
+def test_few_strings_may_not_disprove_what_they_cannot_prove():
+    sure, right = np.linspace(0.9, 0.5, 400), np.arange(400) < 390
+    assert acceptance_table(sure, right, proven=False)[0].tolist() == [
+        0.001,
+        acceptable(sure, right, 0.001),
+    ]
+    assert acceptance_table(sure, right, proven=False)[-1, 1] == 0.5
+    assert acceptance_table(sure, right)[0, 0] == 0.01
+    wrong = np.zeros(400, bool)
+    assert acceptance_table(sure, wrong, proven=False)[:, 0].tolist() == [0.1, 0.2]
+
+
+def acceptable(sure: np.ndarray, right: np.ndarray, error: float) -> float:
+    """The lowest threshold whose share of wrong strings is not shown to be above an error."""
+    counts = np.arange(1, len(sure) + 1)
+    lows = [
+        binomtest(int(wrong), int(count)).proportion_ci(0.9, method="exact").low
+        for wrong, count in zip(np.cumsum(~right), counts, strict=True)
+    ]
+    return float(sure[np.flatnonzero(np.array(lows) <= error)[-1]].round(4))
 
 
 def test_thresholds_hold_on_the_worst_domain():

@@ -1,7 +1,8 @@
 """Fits how sure a reader may be, on composed strings of writers that trained nothing.
 
 Mail is another world than any that strings are composed of. So there are several domains, of which
-the first is the largest; the thresholds hold on each of them, and so on the worst.
+the first is the largest. It proves the thresholds, and none of the others may disprove them: they
+are those of the worst domain.
 """
 
 from collections.abc import Mapping, Sequence
@@ -164,7 +165,7 @@ def like_mail(strings: Sequence[ScoredReading]) -> NDArray[np.intp]:
 
 
 def acceptance_table(
-    confidence: NDArray[np.float64], right: NDArray[np.bool_], *, bounded: bool = True
+    confidence: NDArray[np.float64], right: NDArray[np.bool_], *, proven: bool = True
 ) -> NDArray[np.float64]:
     """The lowest threshold that keeps to each of `ERRORS`, as far as so many strings can tell.
 
@@ -176,19 +177,23 @@ def acceptance_table(
     confidence : (N,) float64
         From `cross_fitted`: 0 to 1.
     right : (N,) bool
-    bounded : bool
-        Whether the upper bound of the share of wrong strings has to keep to an error, or just that
-        share itself, where strings are few.
+    proven : bool
+        Whether strings have to prove that an error is kept to, by the upper bound of the share of
+        wrong ones, or only must not disprove it, by the lower bound.
 
     Returns
     -------
     (T, 2) float64
-        Rows of an error and the least confidence above which the share is at or below it, the
+        Rows of an error and the least confidence above which the bound is at or below it, the
         stricter rows first. An error that these strings are too few or too often wrong for has no
         row.
     """
     found = accepting(np.round(confidence, 4), right)
-    shares = upper_bound(found.wrong, found.count) if bounded else found.wrong / found.count
+    shares = (
+        upper_bound(found.wrong, found.count)
+        if proven
+        else 1 - upper_bound(found.count - found.wrong, found.count)
+    )
     lowest = [(error, np.flatnonzero(shares <= error)) for error in ERRORS]
     return np.array(
         [(error, found.threshold[fine[-1]]) for error, fine in lowest if len(fine)], np.float64
@@ -302,7 +307,7 @@ def _fit_way(
     for place, (own, confidence) in enumerate(zip(each, np.split(crossed, ends), strict=True)):
         counted = like_mail(own) if listed else np.arange(len(own))
         right = np.array([one.is_right for one in own])
-        tables.append(acceptance_table(confidence[counted], right[counted], bounded=not place))
+        tables.append(acceptance_table(confidence[counted], right[counted], proven=not place))
     return {
         f"confidence_{way}": fit_confidence(readings, weights, without),
         f"acceptance_{way}": strictest(tables),
