@@ -207,26 +207,34 @@ def build_model(
         "digits": _about_digits(),
         "typefaces": [face.name for face in typefaces("train")],
     }
+    if mail_digits and held_mail:
+        about["us_mail"] = _about_mail(mail_digits, held_mail)
     train = partial(
         train_network, split.train, extra, recipe, jobs, report, mail=mail_digits,
         checkpoints=checkpoints,
     )  # fmt: skip
-    own = taken_networks(network) if network else train()
-    if network:
-        names = ("network", "second network")
-        about |= {
-            name: network.card["data"][name] for name in names if name in network.card["data"]
-        }
-    else:
-        about["network"] = _about(PHASES)
-    if second or not network:
-        first = arrays_of(own, FIRST)
-        own = {**first, **as_second(train(first=first))}
-        about["second network"] = _about(SECOND_PHASES)
+    own, told = _take_or_train(network, train, second=second)
+    about |= told
     model = _build(fold, split.train, extra, recipe, about, [own], jobs, report)
     return with_accuracy(
         model, "isolated NIST digits of the test writers", digit_accuracy(model, split.test)
     )
+
+
+def _take_or_train(
+    network: Model | None, train: Callable[..., dict[str, NDArray[Any]]], *, second: bool
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Take over a model's networks or train them; returns what to say of each as well."""
+    if network:
+        own, card = taken_networks(network), network.card["data"]
+        about = {name: card[name] for name in ("network", "second network") if name in card}
+    else:
+        own, about = train(), {"network": _about(PHASES)}
+    if second or not network:
+        first = arrays_of(own, FIRST)
+        own = {**first, **as_second(train(first=first))}
+        about["second network"] = _about(SECOND_PHASES)
+    return own, about
 
 
 def train_network(
@@ -522,6 +530,15 @@ def _about_nist(nist: DigitSet, train: DigitSet) -> dict[str, Any]:
             "test": split.test,
             "seed": split.seed,
         },
+    }
+
+
+def _about_mail(train: DigitSet, held_out: DigitSet) -> dict[str, Any]:
+    return {
+        "source": "ZIP code digits of LeCun et al. (1990), as The Elements of Statistical Learning"
+        " hands them out; they train the second network",
+        "digits": len(train),
+        "digits_held_out": len(held_out),
     }
 
 
