@@ -1,4 +1,5 @@
 import csv
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,20 @@ from hypothesis import strategies as st
 from zipocr.decode.directory import places
 from zipocr.decode.fusion import posterior
 from zipocr.errors import ModelError
+from zipocr.line.line_image import LineImage
+from zipocr.line.network import BLANK, CLASSES, FIRST_DIGIT, LAYERS, array_shapes, as_second
+from zipocr.line.recognize import LineReading
 from zipocr.models.model_file import load_model
 from zipocr.preprocess.page import prepare
-from zipocr.reader import ALIGNED, SECOND_PASS_BELOW, Attempt, Reader, draw_regions
+from zipocr.reader import (
+    ALIGNED,
+    SECOND_PASS_BELOW,
+    SECOND_PASS_SCALE,
+    Attempt,
+    Reader,
+    draw_regions,
+    may_be_dots,
+)
 from zipocr.types import GrayImage, Model, Place, Reason, Unread, ZipReading
 
 PAGES = {
@@ -262,9 +274,38 @@ def test_a_line_in_doubt_is_read_twice_and_a_clear_one_once(plain_reader, page):
 
 def test_a_second_pass_shows_the_network_larger_digits(plain_reader):
     ink = prepare(PAGES["written"]).ink
-    once, larger = (plain_reader.read_lines([ink], scale=scale)[0] for scale in (1.0, 1.5))
+    (once,), (larger,) = plain_reader.read_lines([ink]), plain_reader.read_lines_again([ink])
     ratio = larger.strip.to_page[0, 0] / once.strip.to_page[0, 0]
-    assert ratio == pytest.approx(1 / 1.5)
+    assert ratio == pytest.approx(1 / SECOND_PASS_SCALE)
+
+
+def test_a_second_network_reads_the_second_pass_alone():
+    """One that says the same of every frame, with twice the channels of the first."""
+    model = load_model("digits")
+    shapes = array_shapes([2 * layer.channels for layer in LAYERS])
+    blank = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    with_second = replace(model, arrays={**model.arrays, **as_second(blank)})
+    ink = prepare(PAGES["written"]).ink
+    plain, two = (Reader(one, use_directory=False) for one in (model, with_second))
+    assert np.array_equal(plain.read_lines([ink])[0].frames, two.read_lines([ink])[0].frames)
+    assert two.read_lines_again([ink])[0].frames == pytest.approx(1 / CLASSES)
+    assert plain.read_lines_again([ink])[0].frames.max() > 0.9
+    (again,) = pickle.loads(pickle.dumps(two)).read_lines_again([ink])
+    assert again.frames == pytest.approx(1 / CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("shown", "is_possible"),
+    [([], True), ([3, 0, 7], True), ([3, 3, 3], True), ([1, 2, 3, 4], False)],
+)
+def test_a_line_of_letters_or_of_six_digits_is_not_in_dots(shown, is_possible):
+    classes = [one for character in shown for one in (BLANK, FIRST_DIGIT + character)] or [BLANK]
+    frames = np.eye(CLASSES, dtype=np.float32)[classes]
+    strip = LineImage(pixels=np.zeros((1, 1), np.uint8), to_page=np.zeros((2, 3)))
+    line = LineReading(strip=strip, features=frames, frames=frames, strings={}, shaped=0.0)
+    assert line.characters == len(shown)
+    assert may_be_dots(line) == is_possible
+    assert may_be_dots(None)
 
 
 def test_regions_are_drawn_with_the_rims_of_their_strokes_but_not_with_their_neighbours(

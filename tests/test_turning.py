@@ -134,7 +134,7 @@ class Told(Reader):
         line = line_of(self.odds.get(rotation, 0.0))
         return Attempt(prepared=page, rotation=rotation, line=line, fused=None, reading=reading)
 
-    def read_lines(self, pages: Sequence[InkPage], **_: float) -> list[LineReading]:
+    def read_lines(self, pages: Sequence[InkPage]) -> list[LineReading]:
         """Lines that are asked for before they are read are those upside down."""
         return [line_of(self.odds.get(180, 0.0)) for _ in pages]
 

@@ -13,7 +13,7 @@ from zipocr.models.model_file import load_model
 from zipocr.training.data.datasets import DigitSet
 from zipocr.training.fit.calibrate import calibrate
 from zipocr.training.fit.orientation import fit_orientation
-from zipocr.training.fit.recipes import taken_network
+from zipocr.training.fit.recipes import taken_networks
 from zipocr.training.fit.region_samples import Samples, gather
 from zipocr.training.fit.svm import Recipe, decide_all, fit_calibration, fit_classifier
 from zipocr.training.synthesis.compose import Composer
@@ -47,10 +47,10 @@ def make_tiny(digits: DigitSet) -> Tiny:
     held = gather(Composer(digits, seed=200, kinds={"plain": 1, "touching": 1}), 25, jobs=1)
     arrays: dict[str, NDArray[Any]] = fit_classifier(samples, RECIPE)
     decisions = decide_all(Classifier.from_arrays(arrays), held.bitmaps)
-    arrays |= fit_calibration(decisions, held.labels) | taken_network(load_model("digits"))
+    arrays |= fit_calibration(decisions, held.labels) | taken_networks(load_model("digits"))
     strings = Composer(digits, seed=300, kinds=CALIBRATION_KINDS)
     others = Negatives(digits, seed=400, part="train", kinds={"six": 1.0, "blank": 1.0})
-    certain, facts = calibrate(arrays, strings, others, CALIBRATED, jobs=1)
+    certain, facts = calibrate(arrays, {"own": strings}, others, CALIBRATED, jobs=1)
     arrays |= certain
     arrays |= fit_orientation(arrays, [learnt], strings, ORIENTED, jobs=1)
     model = Model(arrays=arrays, card={"data": "a test's"})

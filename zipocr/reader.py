@@ -45,8 +45,8 @@ from zipocr.types import (
 
 # Of the network's strings this many are aligned to the line, and divide its ink.
 ALIGNED = 3
-# Where both readers together think their best string less likely than this, the network reads the
-# line a second time, its digits larger by this factor.
+# Where both readers together think their best string less likely than this, the line is read a
+# second time, its digits larger by this factor, by the model's second network if it has one.
 SECOND_PASS_BELOW = 0.9
 SECOND_PASS_SCALE = 1 / 0.85
 # A page that is read with less confidence is tried in negative if much of it is dark, and in both
@@ -58,6 +58,8 @@ CLOSE_BELOW = 0.5
 MIN_VERSION_CONFIDENCE = 0.7
 # Gaps that are closed, in heights of the page: of dots that nothing was read of, and of strokes.
 GAP_OF_DOTS, GAP_OF_STROKES = 0.08, 0.04
+# A line of this many characters, as letters or six digits, is not in dots.
+MIN_SPELT = 4
 QUARTER_TURNS = (90, 270)
 # A page is turned if its ZIP is then right with at least this probability.
 MIN_ROTATED_CONFIDENCE = 0.9
@@ -92,6 +94,7 @@ class Reader:
             message = "The model was made for other settings of segmentation and features"
             raise ModelError(f"{message}; make it anew with 'zipocr train'")
         self._network = Network.from_model(model)
+        self._second = Network.second_from_model(model) or self._network
         self._classifier = Classifier.from_model(model)
         self._calibration = Calibration.from_model(model)
         self._fusion = Fusion.from_model(model)
@@ -148,10 +151,14 @@ class Reader:
             )
         return attempts
 
-    def read_lines(self, pages: Sequence[InkPage], *, scale: float = 1.0) -> list[LineReading]:
-        """Let the network read the line of each page, its digits larger by `scale`."""
-        images = [rectify(page, page.text_height / scale) for page in pages]
-        return read_lines(self._network, images)
+    def read_lines(self, pages: Sequence[InkPage]) -> list[LineReading]:
+        """Let the network read the line of each page."""
+        return read_lines(self._network, [rectify(page, page.text_height) for page in pages])
+
+    def read_lines_again(self, pages: Sequence[InkPage]) -> list[LineReading]:
+        """Let the second network read the line of each page, its digits larger."""
+        heights = [page.text_height / SECOND_PASS_SCALE for page in pages]
+        return read_lines(self._second, list(map(rectify, pages, heights)))
 
     def fuse_each(
         self, pages: Sequence[InkPage], lines: Sequence[LineReading]
@@ -160,9 +167,9 @@ class Reader:
         fused = [self.fuse(one) for one in self.classify_each(pages, lines)]
         doubtful = [place for place, one in enumerate(fused) if one and self.needs_second_pass(one)]
         again = [pages[place] for place in doubtful]
-        larger = self.read_lines(again, scale=SECOND_PASS_SCALE)
         second = [
-            merge_passes(lines[place], line) for place, line in zip(doubtful, larger, strict=True)
+            merge_passes(lines[place], line)
+            for place, line in zip(doubtful, self.read_lines_again(again), strict=True)
         ]
         for place, one in zip(doubtful, self.classify_each(again, second), strict=True):
             fused[place] = self.fuse(one)
@@ -243,7 +250,7 @@ class Reader:
         page, confidence = upright.prepared.page, upright.confidence
         if confidence < RETRY_BELOW and may_be_light_on_dark(page):
             yield negative(page)
-        if confidence < CLOSE_BELOW:
+        if confidence < CLOSE_BELOW and (confidence or may_be_dots(upright.line)):
             gap = GAP_OF_STROKES if confidence else GAP_OF_DOTS
             yield close_gaps(page, gap * len(page))
 
@@ -294,6 +301,11 @@ class Reader:
     def trace(self, page: GrayImage) -> Trace:
         """Read a page, and keep everything that was seen on it, as it was turned."""
         return to_trace(self.attempt(page))
+
+
+def may_be_dots(line: LineReading | None) -> bool:
+    """Tell whether a line that spells no ZIP may be in dots: the network sees little in these."""
+    return line is None or line.characters < MIN_SPELT
 
 
 def rotate(page: GrayImage, degrees: int) -> GrayImage:

@@ -24,6 +24,8 @@ from zipocr.line.network import (
     LAYERS,
     Network,
     array_names,
+    array_shapes,
+    as_second,
 )
 from zipocr.models.model_file import (
     ARRAYS,
@@ -354,6 +356,36 @@ def test_the_network_of_a_file_reads(tmp_path: Path):
     network = Network.from_model(load_model(str(saved(tmp_path))))
     features = network.features(np.zeros((INPUT_CHANNELS, 32, 20), np.uint8))
     assert network.frames(features).shape == (10, CLASSES)
+
+
+def test_a_model_may_have_a_second_network_of_any_width(tmp_path: Path):
+    model = load_model(str(saved(tmp_path)))
+    assert Network.second_from_model(model) is None
+    second = second_network([3, 4, 5, 6, 7, 8])
+    write_npz(tmp_path / "model.npz", **second)
+    network = Network.second_from_model(load_model(str(tmp_path / "model.npz")))
+    features = network.features(np.zeros((INPUT_CHANNELS, 32, 20), np.uint8))
+    assert features.shape == (10, 4)
+    assert network.frames(features).shape == (10, CLASSES)
+
+
+def test_a_damaged_second_network_is_refused(tmp_path: Path):
+    second = second_network([3, 4, 5, 6, 7, 8])
+    name = "second_network_3_weights"
+    some = {one: array for one, array in second.items() if one != name}
+    assert f"lacks arrays of its second network, such as {name};" in assert_refused(
+        write_npz(tmp_path / "model.npz", **some)
+    )
+    for array, told in (
+        (np.full_like(second[name], np.nan), "no number"),
+        (second[name][:, 1:], "do not fit each other"),
+    ):
+        message = assert_refused(write_npz(tmp_path / "model.npz", **{**second, name: array}))
+        assert told in message
+
+
+def second_network(widths: list[int]) -> dict[str, np.ndarray]:
+    return as_second({name: np.ones(shape) for name, shape in array_shapes(widths).items()})
 
 
 @pytest.mark.parametrize("name", NETWORK)

@@ -136,19 +136,24 @@ def _ending(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | 
 @click.option(
     "--network",
     metavar="NAME|PATH",
-    help="Reuse the network of this model; without it, one is trained with PyTorch, for hours.",
+    help="Reuse the networks of this model; without it, they are trained with PyTorch, for hours.",
+)
+@click.option(
+    "--second-network",
+    is_flag=True,
+    help="With --network, reuse its first network alone, and train a second one from it.",
 )
 @click.option(
     "--mail-digits",
     metavar="FILE.npz",
     type=FILE,
-    help="Digits cut from US mail, in order: X (N, 16, 16) and y, for the network's lines.",
+    help="Digits cut from US mail, in order: X (N, 16, 16) and y, for the second network.",
 )
 @click.option(
     "--checkpoints",
     metavar="DIR",
     type=NEW_FOLDER,
-    help="Folder for checkpoints of the network, from which an interrupted training continues.",
+    help="Folder for checkpoints of the networks, from which an interrupted training continues.",
 )
 @click.option(
     "--jobs",
@@ -181,6 +186,7 @@ def train(
     holdout: Holdout | None,
     plot: Path | None,
     network: str | None,
+    second_network: bool,
     mail_digits: Path | None,
     checkpoints: Path | None,
     jobs: int,
@@ -216,7 +222,7 @@ def train(
         recipe = _experiment(recipe, data, c, gamma, tune=tune, holdout=holdout, plot=plot)
     if model_out:
         pieces = {"mail": mail_digits, "checkpoints": checkpoints}
-        _build(model_out, data, recipe, network, jobs, **pieces)
+        _build(model_out, data, recipe, network, jobs, second=second_network, **pieces)
 
 
 def _experiment(
@@ -402,6 +408,7 @@ def _build(
     network: str | None,
     jobs: int,
     *,
+    second: bool,
     mail: Path | None,
     checkpoints: Path | None,
 ) -> None:
@@ -415,6 +422,7 @@ def _build(
         jobs=jobs or usable_cores(),
         report=say,
         network=load_model(network) if network else None,
+        second=second,
         mail=mail,
         checkpoints=checkpoints,
     )

@@ -5,10 +5,13 @@ says which character it shows, or that it shows none (connectionist temporal cla
 et al., 2006). The deeper layers see four columns as one, which halves their work; the last one
 tells each apart into two frames again. PyTorch trains it (see `zipocr.training.fit.network`), ONNX
 Runtime runs it.
+
+A model may hold a second network, which reads lines that the first one leaves in doubt. Its layers
+may have more channels; all else of `LAYERS` holds for both.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -25,7 +28,7 @@ OTHER = 11
 CLASSES = 12
 INPUT_CHANNELS = 2
 PIXELS_PER_FRAME = 2
-# What the last layer makes of four columns: two frames of so many features.
+# What the last layer makes of four columns: two frames, in the first network of so many features.
 PIXELS_PER_STEP = 4
 FEATURES = 96
 # Every kernel is so wide.
@@ -54,7 +57,9 @@ LAYERS = (
     Layer(channels=128, rows=2),
     Layer(channels=FEATURES * PIXELS_PER_STEP // PIXELS_PER_FRAME, rows=1),
 )
-"""From 32 rows to one."""
+"""From 32 rows to one; the channels are those of the first network."""
+FIRST, SECOND = "network", "second_network"
+"""What the names of a network's arrays in a model file begin with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -72,8 +77,14 @@ class Network:
 
     @classmethod
     def from_model(cls, model: Model) -> Self:
-        """Take the network of a model file."""
+        """Take the first network of a model file."""
         return cls.from_arrays(model.arrays)
+
+    @classmethod
+    def second_from_model(cls, model: Model) -> Self | None:
+        """Take the second network of a model file; None where it has none."""
+        arrays = arrays_of(model.arrays, SECOND)
+        return cls.from_arrays(arrays) if arrays else None
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
@@ -94,14 +105,14 @@ class Network:
     def features(self, pixels: NDArray[np.uint8]) -> Floats:
         """What the last layer before the classes makes of a strip.
 
-        (2, 32, W) uint8 -> (T, 96), T = W / 2 frames.
+        (2, 32, W) uint8 -> (T, F), T = W / 2 frames.
         """
         (steps,) = self.session.run(None, {"0": pixels[None] * np.float32(1 / 255)})
-        features: Floats = steps[0, :, 0].T.reshape(-1, FEATURES)
+        features: Floats = steps[0, :, 0].T.reshape(-1, self.class_weights.shape[1])
         return features
 
     def frames(self, features: Floats) -> Floats:
-        """Probabilities of the classes in each frame: (T, 96) -> (T, 12) float32."""
+        """Probabilities of the classes in each frame: (T, F) -> (T, 12) float32."""
         # A class in a row: the largest and the sums of twelve rows are found far quicker
         # than those of many columns of twelve.
         shares: Floats = self.class_weights @ features.T + self.class_biases[:, None]
@@ -111,10 +122,44 @@ class Network:
         return np.ascontiguousarray(shares.T)
 
 
-def array_names(kind: str) -> tuple[str, ...]:
+def array_names(kind: str, network: str = FIRST) -> tuple[str, ...]:
     """The names of a network's arrays in a model file; kind is "weights" or "biases"."""
     places = (*range(1, len(LAYERS) + 1), "out")
-    return tuple(f"network_{place}_{kind}" for place in places)
+    return tuple(f"{network}_{place}_{kind}" for place in places)
+
+
+def arrays_of(arrays: Mapping[str, NDArray[Any]], network: str) -> dict[str, NDArray[Any]]:
+    """The arrays of one of a model's networks, by the names of the first; {} if it has none."""
+    pairs = [
+        pair
+        for kind in ("weights", "biases")
+        for pair in zip(array_names(kind), array_names(kind, network), strict=True)
+    ]
+    return {own: arrays[name] for own, name in pairs if name in arrays}
+
+
+def as_second(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The arrays of a network by the names of the second one; {} for {}."""
+    pairs = [
+        pair
+        for kind in ("weights", "biases")
+        for pair in zip(array_names(kind), array_names(kind, SECOND), strict=True)
+    ]
+    return {second: arrays[name] for name, second in pairs if name in arrays}
+
+
+def array_shapes(widths: Sequence[int]) -> dict[str, tuple[int, ...]]:
+    """The shapes of the arrays of a network whose layers have so many channels."""
+    before = (INPUT_CHANNELS, *widths[:-1])
+    features = widths[-1] * PIXELS_PER_FRAME // PIXELS_PER_STEP
+    weights = [
+        (after, layer.rows * COLUMNS * channels)
+        for layer, channels, after in zip(LAYERS, before, widths, strict=True)
+    ]
+    return {
+        **dict(zip(array_names("weights"), [*weights, (CLASSES, features)], strict=True)),
+        **dict(zip(array_names("biases"), [(one,) for one in (*widths, CLASSES)], strict=True)),
+    }
 
 
 def _operations(arrays: Mapping[str, NDArray[Any]]) -> Iterator[Operation]:
@@ -135,7 +180,7 @@ def _operations(arrays: Mapping[str, NDArray[Any]]) -> Iterator[Operation]:
 
 def _kernels(weights: Floats, layer: Layer) -> Floats:
     """Weights as a model file has them, (channels, rows x 3 x C), as (channels, C, rows, 3)."""
-    return weights.reshape(layer.channels, layer.rows, COLUMNS, -1).transpose(0, 3, 1, 2)
+    return weights.reshape(len(weights), layer.rows, COLUMNS, -1).transpose(0, 3, 1, 2)
 
 
 def _start(model: bytes) -> Any:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from zipocr.line.ctc import FLOOR, align_digits, log_probabilities, prefix_beam_search
 from zipocr.line.line_image import LINE_HEIGHT, LineImage
-from zipocr.line.network import FIRST_DIGIT, OTHER, PIXELS_PER_FRAME, Network
+from zipocr.line.network import BLANK, FIRST_DIGIT, OTHER, PIXELS_PER_FRAME, Network
 from zipocr.types import MAX_DIGITS, ZIP_LENGTH, Floats
 
 LENGTHS = (ZIP_LENGTH, MAX_DIGITS)
@@ -27,7 +27,7 @@ MIN_REST = 1e-6
 class LineReading:
     """What the network makes of a line.
 
-    ``features`` is (T, 96), what the network's last layer saw; ``frames`` is (T, 12), ``strings``
+    ``features`` is (T, F), what the network's last layer saw; ``frames`` is (T, 12), ``strings``
     the most probable strings of five or nine digits with their probabilities, best first, perhaps
     none; ``shaped`` is the probability that the line is one of such strings at all, and not of four
     or six digits or a word. ``again`` is (T', 12), the frames of the line seen a second time, None
@@ -77,6 +77,13 @@ class LineReading:
         pooled: Floats = (self.features * shown).sum(axis=0) / max(float(shown.sum()), 1e-3)
         return pooled
 
+    @property
+    def characters(self) -> int:
+        """How many characters the likeliest classes of the frames show, of any kind."""
+        classes = self.frames.argmax(axis=1)
+        begins = np.diff(classes, prepend=BLANK) != 0
+        return int(np.count_nonzero(begins & (classes != BLANK)))
+
     def log_probabilities(self, texts: Sequence[str]) -> list[float]:
         """Log probability of each of some strings, however improbable."""
         if all(text in self.strings for text in texts):
@@ -92,7 +99,7 @@ _NOWHERE = np.empty(0)
 
 
 def merge_passes(line: LineReading, again: LineReading) -> LineReading:
-    """A line that was read twice, each time otherwise straightened.
+    """A line that was read twice, otherwise straightened and perhaps by another network.
 
     The geometric means of what either says.
     """

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.errors import ModelError
+from zipocr.line.network import FIRST, SECOND, array_names, array_shapes, arrays_of
+from zipocr.locate.choice_model import FEATURES, READING_FEATURES
 from zipocr.storage.atomic import write_whole
 from zipocr.storage.untrusted import open_plain, parse_json, read_plain
 from zipocr.types import Model
@@ -41,7 +43,10 @@ NETWORK = {
     "network_4_biases": (96,), "network_5_biases": (128,),
     "network_6_biases": (192,), "network_out_biases": (12,),
 }  # fmt: skip
-"""Shapes of the line network's arrays (`zipocr.line.network.LAYERS`)."""
+"""Shapes of the line network's arrays (`zipocr.line.network.LAYERS`).
+
+A model may have a second network of any width, whose arrays have names with `SECOND`.
+"""
 SHAPES = {
     **NETWORK,
     "votes": (2,),
@@ -52,6 +57,16 @@ SHAPES = {
     "confidence_listed": (16,),
     "confidence_unlisted": (16,),
 }
+
+
+SEARCH: Mapping[str, tuple[int | None, ...]] = {
+    "span_choice_listed": (None, FEATURES + 2),
+    "span_choice_unlisted": (None, FEATURES + 2),
+    "reading_choice_listed": (None, READING_FEATURES + 2),
+    "reading_choice_unlisted": (None, READING_FEATURES + 2),
+    "page_orientation": (97,),
+}  # fmt: skip
+"""Arrays that find the ZIP on a page, and their shapes; a model may lack them all."""
 
 
 def load_model(name_or_path: str) -> Model:
@@ -170,8 +185,40 @@ def _trouble(card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str
     if unlike:
         shapes = f"{unlike[0]} is {arrays[unlike[0]].shape} and not {SHAPES[unlike[0]]}"
         return f"has arrays of another architecture: {shapes}"
+    if trouble := _trouble_of_second(arrays) or _trouble_of_search(arrays):
+        return trouble
     digest = _digest(card, arrays)
     return "was changed after it was made" if card.get(DIGEST, digest) != digest else ""
+
+
+def _trouble_of_second(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """What is wrong with a model's second network; empty where nothing is, or where it has none."""
+    second = arrays_of(arrays, SECOND)
+    if not second:
+        return ""
+    if missing := NETWORK.keys() - second.keys():
+        return f"lacks arrays of its second network, such as {SECOND}{min(missing)[len(FIRST) :]}"
+    if not all(map(_is_finite, second.values())):
+        return "holds what is no number"
+    shapes = array_shapes([second[name].size for name in array_names("biases")[:-1]])
+    fits = all(value.shape == shapes[name] for name, value in second.items())
+    return "" if fits else "has a second network whose layers do not fit each other"
+
+
+def _trouble_of_search(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """What is wrong with the arrays that find a ZIP on a page; empty where there are none."""
+    found = {name: arrays[name] for name in SEARCH if name in arrays}
+    if not found:
+        return ""
+    if missing := SEARCH.keys() - found.keys():
+        return f"lacks {min(missing)}, which finds the ZIP on a page"
+    if not all(map(_is_finite, found.values())):
+        return "holds what is no number"
+    fits = all(
+        value.ndim == len(SEARCH[name]) and value.shape[-1] == SEARCH[name][-1]
+        for name, value in found.items()
+    )
+    return "" if fits else "has parts of another build that find the ZIP on a page"
 
 
 def _is_finite(found: NDArray[Any]) -> bool:

@@ -14,12 +14,14 @@ from zipocr.training.fit.calibrate import (
     ERRORS,
     ScoredReading,
     acceptance_table,
+    calibrate,
     confidences,
     cross_fitted,
     fit_confidence,
     like_mail,
     mail_weights,
     score_strings,
+    strictest,
 )
 from zipocr.training.synthesis.compose import Composer
 from zipocr.training.synthesis.negatives import Negatives
@@ -222,18 +224,61 @@ def test_confidence_follows_the_strings_that_weigh_more():
     assert confidences(readings, doubting).mean() < confidences(readings, trusting).mean() - 0.1
 
 
+def test_few_strings_may_not_disprove_what_they_cannot_prove():
+    sure, right = np.linspace(0.9, 0.5, 400), np.arange(400) < 390
+    assert acceptance_table(sure, right, proven=False)[0].tolist() == [
+        0.001,
+        acceptable(sure, right, 0.001),
+    ]
+    assert acceptance_table(sure, right, proven=False)[-1, 1] == 0.5
+    assert acceptance_table(sure, right)[0, 0] == 0.01
+    wrong = np.zeros(400, bool)
+    assert acceptance_table(sure, wrong, proven=False)[:, 0].tolist() == [0.1, 0.2]
+
+
+def acceptable(sure: np.ndarray, right: np.ndarray, error: float) -> float:
+    """The lowest threshold whose share of wrong strings is not shown to be above an error."""
+    counts = np.arange(1, len(sure) + 1)
+    lows = [
+        binomtest(int(wrong), int(count)).proportion_ci(0.9, method="exact").low
+        for wrong, count in zip(np.cumsum(~right), counts, strict=True)
+    ]
+    return float(sure[np.flatnonzero(np.array(lows) <= error)[-1]].round(4))
+
+
+def test_thresholds_hold_on_the_worst_domain():
+    first = np.array([[0.005, 0.99], [0.01, 0.9], [0.02, 0.8]])
+    other = np.array([[0.01, 0.95], [0.02, 0.7], [0.03, 0.6]])
+    assert strictest([first, other]).tolist() == [[0.01, 0.95], [0.02, 0.8]]
+    assert strictest([first]).tolist() == first.tolist()
+    assert strictest([first, np.empty((0, 2))]).shape == (0, 2)
+
+
+def test_a_domain_that_is_read_badly_raises_the_thresholds(tiny, all_digits):
+    """Strings far from those of the first domain count, though they are few."""
+    negatives = Negatives(all_digits, seed=3, part="train", kinds={"blank": 1.0})
+    fitted = {name: tiny.model.arrays[name] for name in tiny.model.arrays}
+    easy = Composer(all_digits, seed=11, kinds={"white": 1})
+    hard = Composer(all_digits, seed=12, kinds={"faint": 1, "blurred": 1})
+    alone, _ = calibrate(fitted, {"easy": easy}, negatives, 60, jobs=1)
+    both, facts = calibrate(fitted, {"easy": easy, "hard": hard}, negatives, 60, jobs=1)
+    assert facts["confidence_strings"] == 75
+    assert {name.split(", ")[0] for name in facts if "read" in name} == {"easy", "hard"}
+    assert not np.array_equal(alone["confidence_listed"], both["confidence_listed"])
+
+
 def test_calibration_completes_a_model(tiny):
     arrays = tiny.model.arrays
     assert set(arrays) == {*ARRAYS, *NETWORK}
     assert all(arrays[name].shape == shape for name, shape in SHAPES.items())
     assert all(np.isfinite(array).all() for array in arrays.values())
     assert all(arrays[name].shape[1] == 2 for name in TABLES)
-    facts = ("read with the directory", "read without it")
+    facts = ("own, read with the directory", "own, read without it")
     assert all(0 <= tiny.facts[name] <= 1 for name in facts)
 
 
 def test_the_tiny_model_reads_most_strings_like_those_it_learnt(tiny):
-    assert tiny.facts["read without it"] > 0.5
+    assert tiny.facts["own, read without it"] > 0.5
 
 
 def test_the_strings_asked_for_are_read_with_and_without_the_directory(tiny, all_digits):

@@ -1,4 +1,9 @@
-"""Fits how sure a reader may be, on composed strings of writers that trained nothing."""
+"""Fits how sure a reader may be, on composed strings of writers that trained nothing.
+
+Mail is another world than any that strings are composed of. So there are several domains, of which
+the first is the largest. It proves the thresholds, and none of the others may disprove them: they
+are those of the worst domain.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +31,9 @@ CONFIDENCE_STRENGTH = 0.05
 # ZIP are read; those pages count as this share of all.
 FUSED, NEGATIVE = 2, 3
 WITHOUT_ZIP = 0.08
+# Of each other domain 1 / OTHER as many strings are read as of the first. In the fit of the
+# confidence all strings of a domain count by this share of those of the first.
+OTHER, OTHER_WEIGHT = 4, 0.15
 # The shares of wrong ZIPs among the accepted that a model has thresholds for.
 ERRORS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2)
 # A threshold is not chosen on strings that the confidence was fitted to: in turn, each of so many
@@ -157,7 +165,7 @@ def like_mail(strings: Sequence[ScoredReading]) -> NDArray[np.intp]:
 
 
 def acceptance_table(
-    confidence: NDArray[np.float64], right: NDArray[np.bool_]
+    confidence: NDArray[np.float64], right: NDArray[np.bool_], *, proven: bool = True
 ) -> NDArray[np.float64]:
     """The lowest threshold that keeps to each of `ERRORS`, as far as so many strings can tell.
 
@@ -169,25 +177,55 @@ def acceptance_table(
     confidence : (N,) float64
         From `cross_fitted`: 0 to 1.
     right : (N,) bool
+    proven : bool
+        Whether strings have to prove that an error is kept to, by the upper bound of the share of
+        wrong ones, or only must not disprove it, by the lower bound.
 
     Returns
     -------
     (T, 2) float64
-        Rows of an error and the least confidence above which the upper bound of the share of wrong
-        strings is at or below it, the stricter rows first. An error that these strings are too few
-        or too often wrong for has no row.
+        Rows of an error and the least confidence above which the bound is at or below it, the
+        stricter rows first. An error that these strings are too few or too often wrong for has no
+        row.
     """
     found = accepting(np.round(confidence, 4), right)
-    bounds = upper_bound(found.wrong, found.count)
-    lowest = [(error, np.flatnonzero(bounds <= error)) for error in ERRORS]
+    shares = (
+        upper_bound(found.wrong, found.count)
+        if proven
+        else 1 - upper_bound(found.count - found.wrong, found.count)
+    )
+    lowest = [(error, np.flatnonzero(shares <= error)) for error in ERRORS]
     return np.array(
         [(error, found.threshold[fine[-1]]) for error, fine in lowest if len(fine)], np.float64
     ).reshape(-1, 2)
 
 
+def strictest(tables: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """The highest threshold that any table has for each error that all of them have: (T, 2)."""
+    known = [dict(table.tolist()) for table in tables]
+    rows = [
+        (error, max(table[error] for table in known))
+        for error in known[0]
+        if all(error in table for table in known)
+    ]
+    return np.array(rows, np.float64).reshape(-1, 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Domain:
+    """Strings of one world as the readers read them: (with the directory, without it) each."""
+
+    name: str
+    pairs: Sequence[tuple[ScoredReading, ...]]
+
+    def way(self, place: int) -> list[ScoredReading]:
+        """The readings with the directory, 0, or without it, 1."""
+        return [pair[place] for pair in self.pairs]
+
+
 def calibrate(
     fitted: Mapping[str, NDArray[Any]],
-    composer: Composer,
+    composers: Mapping[str, Composer],
     negatives: Negatives,
     count: int,
     *,
@@ -198,14 +236,14 @@ def calibrate(
     Parameters
     ----------
     fitted : mapping
-        Arrays of a classifier, its calibration and its network.
-    composer : Composer
-        Strings of writers that these never saw.
+        Arrays of a classifier, its calibration and its networks.
+    composers : mapping of str to Composer
+        Strings of writers and machines that these never saw, by the name of their domain.
     negatives : Negatives
         The same for pages without a ZIP. They teach the confidence, and the tables leave them out:
         those promise for mail.
     count : int
-        Strings to fit the confidence to.
+        Strings of the first domain to fit the confidence to.
     jobs : int
         Processes.
 
@@ -219,25 +257,66 @@ def calibrate(
     unfitted = np.zeros(FEATURES + 1, np.float32)
     arrays: dict[str, NDArray[Any]] = {"fusion": START, **NO_ORIENTATION}
     arrays |= {"confidence_listed": unfitted, "confidence_unlisted": unfitted}
-    others = range(count, count + count // FUSED)
-    arrays["fusion"] = fit_fusion(collect(_model(fitted, arrays), composer, others, jobs=jobs))
-    pairs = score_strings(_model(fitted, arrays), composer, range(count), jobs=jobs)
-    without = score_strings(_model(fitted, arrays), negatives, range(count // NEGATIVE), jobs=jobs)
-    facts: dict[str, float] = {"confidence_strings": count}
-    for place, name in enumerate(("listed", "unlisted")):
-        readings = [pair[place] for pair in pairs]
-        right = np.array([one.is_right for one in readings])
-        listed = name == "listed"
-        weights = mail_weights(readings) if listed else np.ones(len(readings))
-        counted = like_mail(readings) if listed else np.arange(len(readings))
-        known = (readings, weights, [pair[place] for pair in without])
-        arrays[f"confidence_{name}"] = fit_confidence(*known)
-        arrays[f"acceptance_{name}"] = acceptance_table(
-            cross_fitted(*known)[counted], right[counted]
+    counts = {name: count if not place else count // OTHER for place, name in enumerate(composers)}
+    samples = [
+        sample
+        for name, one in composers.items()
+        for sample in collect(_model(fitted, arrays), one, _beyond(counts[name]), jobs=jobs)
+    ]
+    arrays["fusion"] = fit_fusion(samples)
+    domains = [
+        Domain(
+            name=name,
+            pairs=score_strings(_model(fitted, arrays), one, range(counts[name]), jobs=jobs),
         )
-        way = "with the directory" if listed else "without it"
-        facts[f"read {way}"] = round(int(right.sum()) / count, 4)
+        for name, one in composers.items()
+    ]
+    without = score_strings(_model(fitted, arrays), negatives, range(count // NEGATIVE), jobs=jobs)
+    facts: dict[str, float] = {"confidence_strings": sum(counts.values())}
+    for place, way in enumerate(("listed", "unlisted")):
+        others = [pair[place] for pair in without]
+        arrays |= _fit_way(domains, others, way)
+        name = "with the directory" if way == "listed" else "without it"
+        for one in domains:
+            right = sum(reading.is_right for reading in one.way(place))
+            facts[f"{one.name}, read {name}"] = round(right / counts[one.name], 4)
     return arrays, facts
+
+
+def _beyond(count: int) -> range:
+    """Numbers of the strings that the fusion is fitted to: the confidence sees none of them."""
+    return range(count, count + count // FUSED)
+
+
+def _fit_way(
+    domains: Sequence[Domain], without: Sequence[ScoredReading], way: str
+) -> dict[str, NDArray[Any]]:
+    """Fit the confidence and the thresholds of reading with the directory, or without it."""
+    listed = way == "listed"
+    each = [one.way(0 if listed else 1) for one in domains]
+    readings = [reading for own in each for reading in own]
+    weights = np.concatenate(
+        [
+            _weights(own, listed=listed) * (len(each[0]) * OTHER_WEIGHT / len(own) if place else 1)
+            for place, own in enumerate(each)
+        ]
+    )
+    crossed = cross_fitted(readings, weights, without)
+    ends = np.cumsum([len(own) for own in each])[:-1]
+    tables = []
+    for place, (own, confidence) in enumerate(zip(each, np.split(crossed, ends), strict=True)):
+        counted = like_mail(own) if listed else np.arange(len(own))
+        right = np.array([one.is_right for one in own])
+        tables.append(acceptance_table(confidence[counted], right[counted], proven=not place))
+    return {
+        f"confidence_{way}": fit_confidence(readings, weights, without),
+        f"acceptance_{way}": strictest(tables),
+    }
+
+
+def _weights(readings: Sequence[ScoredReading], *, listed: bool) -> NDArray[np.float64]:
+    """Weights of a domain's strings, 1 on average."""
+    return mail_weights(readings) if listed else np.ones(len(readings))
 
 
 def _model(*parts: Mapping[str, NDArray[Any]]) -> Model:

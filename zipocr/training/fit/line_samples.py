@@ -44,11 +44,16 @@ OTHER_FEW_KINDS: Mapping[str, float] = {
 FEW_STRENGTH = 1.0
 # Shares of the lines of a network that has learnt from those above: hands of US mail, amounts, and
 # type as cheap and worn machines print it.
-OF_MAIL, AMOUNTS, MACHINES = 0.12, 0.24, 0.22
+OF_MAIL, AMOUNTS, MACHINES = 0.15, 0.20, 0.22
 OF_MAIL_EUROPEAN = 0.1
-WIDE_KINDS: Mapping[str, float] = {**KINDS, "far_cells": 5.0}
+# Touching digits are where lines are misread most often.
+WIDE_KINDS: Mapping[str, float] = {
+    **KINDS, "touching": 30.0, "close": 10.0, "far_cells": 5.0, "hard_shadow": 4.0,
+    "vignette": 3.0, "crowded": 6.0, "tailed": 6.0, "small_hand": 5.0,
+}  # fmt: skip
 MACHINE_KINDS: Mapping[str, float] = {
-    "machine": 3, "thermal": 4, "ink_jet": 2, "worn": 3, "tiny": 4, "printed": 2
+    "machine": 3, "thermal": 4, "ink_jet": 2, "worn": 3, "tiny": 4, "printed": 2, "bold": 2,
+    "printed_shadow": 2, "printed_tail": 2,
 }  # fmt: skip
 OTHER_WIDE_KINDS: Mapping[str, float] = {**OTHER_KINDS, "town_line": 18.0}
 # Numbers of lines that share a file.
@@ -73,7 +78,8 @@ class LineComposer:
 
     Where there are no ``extra`` digits the lines know ``digits`` alone: none in type, and none
     drawn. With ``is_wide`` fewer are composed of NIST digits: more are amounts, machines' type, and
-    written by the hands of ``mail``, where there are some.
+    written by the hands of ``mail``, where there are some. ``scale`` enlarges the digits of all
+    lines, for a network that sees them so.
     """
 
     digits: DigitSet
@@ -81,6 +87,7 @@ class LineComposer:
     seed: int
     mail: DigitSet | None = None
     is_wide: bool = False
+    scale: float = 1.0
     _sources: tuple[tuple[float, Composer | Negatives], ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -179,7 +186,7 @@ class LineComposer:
         page = prepare(composed.image).ink
         if page is None or is_misjudged(composed, page):
             return None
-        strip = rectify(page, page.text_height)
+        strip = rectify(page, page.text_height / self.scale)
         return Line(pixels=strip.pixels, labels=to_labels(composed.text or composed.letters))
 
     def _source(self, chance: float) -> Composer | Negatives:

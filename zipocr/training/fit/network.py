@@ -21,7 +21,6 @@ from zipocr.line.line_image import LINE_HEIGHT
 from zipocr.line.network import (
     CLASSES,
     COLUMNS,
-    FEATURES,
     INPUT_CHANNELS,
     LAYERS,
     PIXELS_PER_FRAME,
@@ -43,6 +42,7 @@ DROPOUT = 0.1
 LENGTH_JITTER = 24.0
 # Lines that a network which is taken over is measured on, about.
 SAMPLE = 500
+WIDTHS = tuple(layer.channels for layer in LAYERS)
 Rng = np.random.Generator
 Report = Callable[[str], None]
 
@@ -53,14 +53,15 @@ class Trained(nn.Module):
     With normalized batches, which are folded into the weights in the end.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, widths: Sequence[int] = WIDTHS) -> None:
         super().__init__()
-        before = (INPUT_CHANNELS, *(layer.channels for layer in LAYERS))
+        before = (INPUT_CHANNELS, *widths[:-1])
         self.layers = nn.ModuleList(
-            _stage(channels, layer) for channels, layer in zip(before[:-1], LAYERS, strict=True)
+            _stage(channels, after, layer)
+            for channels, after, layer in zip(before, widths, LAYERS, strict=True)
         )
         self.drop = nn.Dropout(DROPOUT)
-        self.out = nn.Linear(FEATURES, CLASSES)
+        self.out = nn.Linear(widths[-1] * PIXELS_PER_FRAME // PIXELS_PER_STEP, CLASSES)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(N, 2, 32, W) darkness, 0 to 1 -> (N, W / 2, 12) logits."""
@@ -69,7 +70,8 @@ class Trained(nn.Module):
                 pixels = stage(pixels)
                 if layer.pool != (1, 1):
                     pixels = functional.max_pool2d(pixels, layer.pool)
-        features = pixels[:, :, 0].permute(0, 2, 1).reshape(len(pixels), -1, FEATURES).float()
+        steps = pixels[:, :, 0].permute(0, 2, 1)
+        features = steps.reshape(len(pixels), -1, self.out.in_features).float()
         logits: Tensor = self.out(self.drop(features))
         return logits
 
@@ -82,15 +84,15 @@ def _knows_bfloat16() -> bool:
     return torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
-def _stage(channels: int, layer: Layer) -> nn.Sequential:
+def _stage(channels: int, after: int, layer: Layer) -> nn.Sequential:
     convolution = nn.Conv2d(
         channels,
-        layer.channels,
+        after,
         (layer.rows, COLUMNS),
         padding=(layer.padding, COLUMNS // 2),
         bias=False,
     )
-    return nn.Sequential(convolution, nn.BatchNorm2d(layer.channels), nn.ReLU(inplace=True))
+    return nn.Sequential(convolution, nn.BatchNorm2d(after), nn.ReLU(inplace=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +127,7 @@ def fit_network(
     report : callable
         Told how it goes.
     start : mapping, optional
-        Arrays of a network that learns on; without them a new one begins.
+        Arrays of a network that learns on, of any width; without them a new one begins.
     checkpoint : Path, optional
         File that keeps what was learnt after each round. If it exists, training goes on from it,
         and ends as if it had not been interrupted.
@@ -143,7 +145,8 @@ def fit_network(
     """
     torch.manual_seed(seed)
     torch.set_num_threads(jobs)
-    learner = Learner(len(lines), course, seed)
+    widths = [len(start[name]) for name in array_names("biases")[:-1]] if start else WIDTHS
+    learner = Learner(len(lines), course, seed, widths)
     if start:
         take_over(learner.network, start, lines[:: -(-len(lines) // SAMPLE)])
     if checkpoint is not None and checkpoint.exists():
@@ -159,8 +162,10 @@ def fit_network(
 class Learner:
     """A network in training, with all that a later process needs to go on."""
 
-    def __init__(self, count: int, course: Course, seed: int) -> None:
-        self.network = Trained().to(memory_format=torch.channels_last).train()
+    def __init__(
+        self, count: int, course: Course, seed: int, widths: Sequence[int] = WIDTHS
+    ) -> None:
+        self.network = Trained(widths).to(memory_format=torch.channels_last).train()
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=course.rate, weight_decay=DECAY
         )
@@ -218,12 +223,12 @@ def take_over(network: Trained, arrays: Mapping[str, NDArray[Any]], sample: Sequ
     """
     pixels = _padded([line.pixels for line in sample])
     names = zip(array_names("weights"), array_names("biases"), strict=True)
+    channels = INPUT_CHANNELS
     with torch.no_grad():
         for stage, layer, (weights, biases) in zip(network.layers, LAYERS, names, strict=False):
             convolution, norm, _ = stage.children()
-            kernels = (
-                arrays[weights].astype(np.float32).reshape(layer.channels, layer.rows, COLUMNS, -1)
-            )
+            kernels = arrays[weights].astype(np.float32).reshape(-1, layer.rows, COLUMNS, channels)
+            channels = len(kernels)
             convolution.weight.copy_(torch.from_numpy(kernels).permute(0, 3, 1, 2))
             shift = torch.from_numpy(np.asarray(arrays[biases], np.float32))
             seen = convolution(pixels)
@@ -237,6 +242,38 @@ def take_over(network: Trained, arrays: Mapping[str, NDArray[Any]], sample: Sequ
                 pixels = functional.max_pool2d(pixels, layer.pool)
         for own, kind in ((network.out.weight, "weights"), (network.out.bias, "biases")):
             own.copy_(torch.from_numpy(np.asarray(arrays[array_names(kind)[-1]], np.float32)))
+
+
+def widen(arrays: Mapping[str, NDArray[Any]], *, seed: int) -> dict[str, NDArray[Any]]:
+    """Give each layer of a network twice the channels; what it says stays the same.
+
+    Every channel comes twice, and what weighed it is shared between both (Net2Net, Chen et al.,
+    2016). They share unequally, by chance, so that each learns something else from then on.
+    """
+    rng = np.random.default_rng(seed)
+    wide = {name: np.concatenate([arrays[name]] * 2) for name in array_names("biases")[:-2]}
+    wide[array_names("biases")[-1]] = arrays[array_names("biases")[-1]]
+    last, out = array_names("weights")[-2:]
+    for place, name in enumerate(array_names("weights")):
+        weights = arrays[name].astype(np.float32)
+        if place:
+            channels = len(arrays[array_names("biases")[place - 1]]) if name != out else None
+            weights = _shared(rng, weights, channels)
+        wide[name] = weights if name in {last, out} else np.concatenate([weights] * 2)
+    frames = PIXELS_PER_STEP // PIXELS_PER_FRAME
+    for name in (last, array_names("biases")[-2]):
+        # The channels of the last layer are two frames, each of which has its own twice.
+        value = wide.get(name, arrays[name])
+        wide[name] = np.concatenate([one for one in np.split(value, frames) for _ in range(2)])
+    return wide
+
+
+def _shared(rng: Rng, weights: Floats, channels: int | None) -> Floats:
+    """Weights of a layer whose channels come twice: (N, K x C) -> (N, K x 2 C)."""
+    split = weights.reshape(len(weights), -1, channels or weights.shape[1])
+    apart = rng.normal(0, split.std() / 2, split.shape).astype(np.float32)
+    shared = np.concatenate([split / 2 + apart, split / 2 - apart], axis=2)
+    return np.asarray(shared.reshape(len(weights), -1), np.float32)
 
 
 def _batches(lines: Sequence[Line], rng: Rng) -> Iterator[list[Line]]:

@@ -8,9 +8,11 @@ writers for three groups: there, one half is held out, and the model learns from
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,8 @@ from zipocr import __version__
 from zipocr.classify.probabilities import Calibration
 from zipocr.classify.svc import Classifier
 from zipocr.errors import InputError
-from zipocr.line.network import array_names
+from zipocr.line.network import FIRST, SECOND, array_names, arrays_of, as_second
+from zipocr.reader import SECOND_PASS_SCALE
 from zipocr.settings import settings_hash
 from zipocr.training.data.datasets import (
     DigitSet,
@@ -34,12 +37,13 @@ from zipocr.training.data.datasets import (
 from zipocr.training.data.us_mail import load_mail_digits, split_envelopes
 from zipocr.training.fit.calibrate import calibrate
 from zipocr.training.fit.experiment import holdout, isolated_bitmaps
-from zipocr.training.fit.line_samples import LineComposer, gather_lines
+from zipocr.training.fit.line_samples import MACHINE_KINDS, Line, LineComposer, gather_lines
 from zipocr.training.fit.orientation import fit_orientation
 from zipocr.training.fit.region_samples import Samples, gather, join
 from zipocr.training.fit.svm import Recipe, decide_all, fit_calibration, fit_classifier
 from zipocr.training.synthesis.compose import HANDWRITTEN_QUOTAS, Composer
-from zipocr.training.synthesis.foreign_hands import ForeignComposer
+from zipocr.training.synthesis.envelopes import EnvelopeComposer
+from zipocr.training.synthesis.foreign_hands import AmountComposer, ForeignComposer
 from zipocr.training.synthesis.negatives import Negatives
 from zipocr.training.synthesis.typefaces import Part, printed_digits, typefaces
 from zipocr.types import Model
@@ -48,7 +52,7 @@ EUROPEAN = 0.3
 PRINTED = 8.0
 # How often Digits are written for the model of NIST digits: their hands are European.
 EXTRA_ROUNDS = 3
-# Seed of the composition of lines, and how far the phases' seeds are apart.
+# Seed of the composition of lines, and how far those of other kinds of lines are apart.
 LINE_SEED, PHASE_SEED = 4711, 100_000
 Report = Callable[[str], None]
 
@@ -57,18 +61,25 @@ Report = Callable[[str], None]
 class Phase:
     """One phase of a network's training: lines, how often it sees them, the highest learning rate.
 
-    ``is_wide`` says that there are more lines of mail, amounts and machines' type among them.
+    ``wide`` are as many more lines, with more of mail, amounts and machines' type among them, and
+    ``scale`` is by how much digits are larger than the first network sees them.
     """
 
-    lines: int
+    lines: int = 0
+    wide: int = 0
     epochs: int
     rate: float
-    is_wide: bool = False
+    scale: float = 1.0
 
 
 # Half as many lines, seen 18 times, made a network too sure of itself on cheques and on pages
-# upside down. A short second phase of mostly wide lines reads print better and real amounts worse.
+# upside down.
 PHASES = (Phase(lines=288_000, epochs=6, rate=3e-3),)
+# After wide lines alone a network reads print better and hands worse than the first one.
+SECOND_PHASES = (
+    Phase(wide=80_000, epochs=2, rate=1e-3, scale=SECOND_PASS_SCALE),
+    Phase(lines=16_000, wide=24_000, epochs=1, rate=6e-4, scale=SECOND_PASS_SCALE),
+)
 # Where digits are few, so is what can be learnt of them.
 FEW_PHASES = (Phase(lines=12_000, epochs=8, rate=3e-3),)
 
@@ -91,9 +102,9 @@ class Amounts:
 
 
 LIBRARIES = ("numpy", "opencv-python-headless", "Pillow", "scikit-learn", "scipy")
-# As calibration names them; three in ten of these strings are any five digits, so the directory
-# misleads more than on mail.
-ACCURACIES = ("read with the directory", "read without it")
+# The domain that confidence is fitted to most of all. Three in ten of its strings are any five
+# digits, so the directory misleads more than on mail.
+HELD_OUT = "composed strings of held-out writers"
 AMOUNTS = {
     False: Amounts(
         rounds=1,
@@ -112,11 +123,15 @@ AMOUNTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Fold:
-    """Digits that train, and digits of other writers that scores and confidence are fitted on."""
+    """Digits that train, and digits of other writers that scores and confidence are fitted on.
+
+    ``mail`` are digits of US mail that trained nothing, if there are any.
+    """
 
     train: DigitSet
     lattice: DigitSet
     confidence: DigitSet
+    mail: DigitSet | None = None
 
 
 def build_model(
@@ -126,6 +141,7 @@ def build_model(
     jobs: int,
     report: Report,
     network: Model | None = None,
+    second: bool = False,
     mail: Path | None = None,
     checkpoints: Path | None = None,
 ) -> Model:
@@ -142,8 +158,10 @@ def build_model(
     report : callable
         Told what is being done, in a line each.
     network : Model, optional
-        A model whose network is taken over. Without one, a model gets a network of its own, which
-        takes PyTorch: an hour for NIST digits on two cores, a quarter of one for Digits.
+        A model whose networks are taken over. Without one, a model gets networks of its own, which
+        takes PyTorch: two hours for NIST digits on two cores, a quarter of one for Digits.
+    second : bool
+        Train the second network anew where the first is taken over.
     mail : Path, optional
         An ``.npz`` of digits of US mail, in their order; all but the last envelopes train.
     checkpoints : Path, optional
@@ -180,25 +198,43 @@ def build_model(
     nist = load_openml() if data == "openml" else load_npz(Path(data))
     split = split_writers(nist)
     extra = load_digits_set()
-    mail_digits = split_envelopes(load_mail_digits(mail))[0] if mail else None
-    fold = Fold(train=split.train, lattice=split.lattice, confidence=split.calibrate)
+    mail_digits, held_mail = split_envelopes(load_mail_digits(mail)) if mail else (None, None)
+    fold = Fold(
+        train=split.train, lattice=split.lattice, confidence=split.calibrate, mail=held_mail
+    )
     about = {
         "nist": _about_nist(nist, split.train),
         "digits": _about_digits(),
         "typefaces": [face.name for face in typefaces("train")],
     }
-    line_reader = (
-        taken_network(network)
-        if network
-        else train_network(
-            split.train, extra, recipe, jobs, report, mail=mail_digits, checkpoints=checkpoints
-        )
-    )
-    about["network"] = network.card["data"].get("network", "") if network else _about_network()
-    model = _build(fold, split.train, extra, recipe, about, [line_reader], jobs, report)
+    if mail_digits and held_mail:
+        about["us_mail"] = _about_mail(mail_digits, held_mail)
+    train = partial(
+        train_network, split.train, extra, recipe, jobs, report, mail=mail_digits,
+        checkpoints=checkpoints,
+    )  # fmt: skip
+    own, told = _take_or_train(network, train, second=second)
+    about |= told
+    model = _build(fold, split.train, extra, recipe, about, [own], jobs, report)
     return with_accuracy(
         model, "isolated NIST digits of the test writers", digit_accuracy(model, split.test)
     )
+
+
+def _take_or_train(
+    network: Model | None, train: Callable[..., dict[str, NDArray[Any]]], *, second: bool
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Take over a model's networks or train them; returns what to say of each as well."""
+    if network:
+        own, card = taken_networks(network), network.card["data"]
+        about = {name: card[name] for name in ("network", "second network") if name in card}
+    else:
+        own, about = train(), {"network": _about(PHASES)}
+    if second or not network:
+        first = arrays_of(own, FIRST)
+        own = {**first, **as_second(train(first=first))}
+        about["second network"] = _about(SECOND_PHASES)
+    return own, about
 
 
 def train_network(
@@ -208,13 +244,15 @@ def train_network(
     jobs: int,
     report: Report,
     *,
+    first: Mapping[str, NDArray[Any]] = MappingProxyType({}),
     mail: DigitSet | None = None,
     checkpoints: Path | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Train the network that reads whole lines, on lines composed from digits that train.
 
-    Without ``extra`` digits, from these alone, in fewer lines. A folder of ``checkpoints`` keeps
-    the lines and what was learnt of them, so that an interrupted training goes on.
+    Without ``extra`` digits, from these alone, in fewer lines. From the arrays of a ``first``
+    network it makes a second one, twice as wide. A folder of ``checkpoints`` keeps the lines and
+    what was learnt of them, so that an interrupted training goes on.
 
     Raises
     ------
@@ -222,60 +260,78 @@ def train_network(
         When PyTorch is not installed.
     """
     try:
-        from zipocr.training.fit.network import Course, fit_network
+        from zipocr.training.fit.network import Course, fit_network, widen
     except ModuleNotFoundError as error:
         message = (
             f"A network is trained with PyTorch ({error}): pip install 'zipocr[network]', or take"
             " over another model's with --network"
         )
         raise InputError(message) from None
-    arrays: dict[str, NDArray[Any]] = {}
-    phases = FEW_PHASES if extra is None else PHASES
+    arrays = widen(first, seed=recipe.seed) if first else {}
+    phases = SECOND_PHASES if first else FEW_PHASES if extra is None else PHASES
+    seed = LINE_SEED + 2 * PHASE_SEED * bool(first) + recipe.seed
+    source = LineComposer(digits=train, extra=extra, mail=mail, seed=seed)
     for number, phase in enumerate(phases):
-        seed = LINE_SEED + PHASE_SEED * number + recipe.seed
-        composer = LineComposer(
-            digits=train, extra=extra, mail=mail, seed=seed, is_wide=phase.is_wide
-        )
-        folder = checkpoints / _name(phases[: number + 1], composer) if checkpoints else None
         report(f"composing lines of phase {number + 1} of {len(phases)}")
-        lines = gather_lines(composer, range(phase.lines), jobs=jobs, folder=folder)
-        report("training the network")
+        lines = _compose_lines(source, phase, recipe, jobs, checkpoints)
+        report("training the second network" if first else "training the network")
+        name = f"network-{_digest(source, phases[: number + 1], first)}.pt"
         arrays = fit_network(
             lines,
             Course(epochs=phase.epochs, rate=phase.rate),
-            seed=recipe.seed,
+            seed=recipe.seed + number,
             jobs=jobs,
             report=report,
             start=arrays,
-            checkpoint=folder and folder / "network.pt",
+            checkpoint=checkpoints / name if checkpoints else None,
         )
     return arrays
 
 
-def _name(phases: Sequence[Phase], composer: LineComposer) -> str:
-    """Name a folder after all that its lines and checkpoints depend on, but for the code."""
-    digest = sha256(repr((phases, composer.seed)).encode())
+def _compose_lines(
+    source: LineComposer, phase: Phase, recipe: Recipe, jobs: int, checkpoints: Path | None
+) -> list[Line]:
+    """Compose the lines of a phase, the wide ones first; a folder keeps them for later phases."""
+    hands = replace(source, scale=phase.scale)
+    wide = replace(hands, is_wide=True, seed=LINE_SEED + PHASE_SEED + recipe.seed)
+    lines: list[Line] = []
+    for composer, count in ((wide, phase.wide), (hands, phase.lines)):
+        folder = checkpoints / f"lines-{_digest(composer)}" if checkpoints and count else None
+        lines += gather_lines(composer, range(count), jobs=jobs, folder=folder)
+    return lines
+
+
+def _digest(
+    composer: LineComposer,
+    phases: Sequence[Phase] = (),
+    first: Mapping[str, NDArray[Any]] = MappingProxyType({}),
+) -> str:
+    """Name files after all that lines or a network depend on, but for the code."""
+    settings = (phases, composer.seed, composer.is_wide, composer.scale)
+    digest = sha256(repr(settings).encode())
     for digits in (composer.digits, composer.extra, composer.mail):
         if digits:
             digest.update(pixels_digest(digits.images).encode() + digits.labels.tobytes())
-    return f"phase-{len(phases)}-{digest.hexdigest()[:12]}"
+    for array in first.values():
+        digest.update(array.tobytes())
+    return digest.hexdigest()[:12]
 
 
-def taken_network(model: Model) -> dict[str, NDArray[Any]]:
-    """The arrays of a model's network.
+def taken_networks(model: Model) -> dict[str, NDArray[Any]]:
+    """The arrays of a model's network, and of its second one if it has one.
 
     Raises
     ------
     InputError
         When it has none.
     """
-    names = (*array_names("weights"), *array_names("biases"))
-    if not set(names) <= set(model.arrays):
+    first = arrays_of(model.arrays, FIRST)
+    if len(first) < len(array_names("weights")) + len(array_names("biases")):
         raise InputError(
             "The model whose network is to be taken over has none: name one of NIST digits, such as"
             " mail"
         )
-    return {name: np.asarray(model.arrays[name]) for name in names}
+    return {**first, **as_second(arrays_of(model.arrays, SECOND))}
 
 
 def with_accuracy(model: Model, measured_on: str, share: float) -> Model:
@@ -323,8 +379,13 @@ def _build(
     composer = _composer(fold.confidence, recipe, seed=_seed(recipe, 300), part="calibrate")
     negatives = Negatives(fold.confidence, seed=_seed(recipe, 400), part="train", european=EUROPEAN)
     certain, facts = calibrate(
-        {**fitted, **calibrated, **networks[0]}, composer, negatives, amounts.confidence, jobs=jobs
+        {**fitted, **calibrated, **networks[0]},
+        {HELD_OUT: composer, **_other_domains(fold, recipe)},
+        negatives,
+        amounts.confidence,
+        jobs=jobs,
     )
+    accuracy = {name: facts.pop(name) for name in list(facts) if ", read " in name}
     report("telling which way up a page is")
     oriented = fit_orientation(
         {**fitted, **calibrated, **networks[0], **certain},
@@ -346,9 +407,7 @@ def _build(
         "settings": settings_hash(),
         "versions": {name: version(name) for name in LIBRARIES}
         | {"python": platform.python_version(), "zipocr": __version__},
-        "accuracy": {
-            f"composed strings of held-out writers, {name}": facts.pop(name) for name in ACCURACIES
-        },
+        "accuracy": accuracy,
         **facts,
     }
     return Model(arrays={**fitted, **calibrated, **networks[-1], **certain, **oriented}, card=card)
@@ -374,6 +433,24 @@ def _composer(
     return Composer(
         digits, seed=seed, kinds=kinds, european=EUROPEAN, each_once=each_once, faces=faces
     )
+
+
+def _other_domains(fold: Fold, recipe: Recipe) -> dict[str, Composer]:
+    """Strings of other worlds than the writers' of NIST, which trained nothing either."""
+    if recipe.from_grid:
+        return {}
+    faces = typefaces("calibrate")
+    domains: dict[str, Composer] = {
+        "type of worn and cheap machines": Composer(
+            fold.confidence, seed=_seed(recipe, 301), kinds=MACHINE_KINDS, faces=faces
+        ),
+        "amounts in hands of other countries": AmountComposer(
+            fold.confidence, seed=_seed(recipe, 302)
+        ),
+    }
+    if fold.mail:
+        domains["US mail"] = EnvelopeComposer(fold.mail, seed=_seed(recipe, 303))
+    return domains
 
 
 def _oriented_lines(digits: DigitSet, recipe: Recipe, amounts: Amounts) -> list[Composer]:
@@ -456,14 +533,24 @@ def _about_nist(nist: DigitSet, train: DigitSet) -> dict[str, Any]:
     }
 
 
-def _about_network() -> str:
+def _about_mail(train: DigitSet, held_out: DigitSet) -> dict[str, Any]:
+    return {
+        "source": "ZIP code digits of LeCun et al. (1990), as The Elements of Statistical Learning"
+        " hands them out; they train the second network",
+        "digits": len(train),
+        "digits_held_out": len(held_out),
+    }
+
+
+def _about(phases: Sequence[Phase]) -> str:
+    """Say what a network was trained on."""
     rounds = ", then ".join(
-        f"{phase.epochs} rounds on {phase.lines} {'wide ' if phase.is_wide else ''}lines"
-        for phase in PHASES
+        f"{phase.epochs} rounds on {phase.lines + phase.wide} lines" for phase in phases
     )
+    more = ", of US mail, of amounts and of machines' type" if phases[-1].wide else ""
     return (
         f"a network trained for {rounds} composed of the same digits and typefaces, of digits drawn"
-        " in shapes of other countries, and of words and scribbles"
+        f" in shapes of other countries, and of words and scribbles{more}"
     )
 
 

@@ -36,7 +36,9 @@ def draw_paper(rng: Rng, shape: tuple[int, int], paper: Paper, height: float) ->
     if paper.shade:
         sheet -= paper.shade * _slope(rng, shape)
     if paper.shadow:
-        sheet -= paper.shadow * _shadow(rng, shape)
+        sheet -= paper.shadow * _shadow(rng, shape, paper.shadow_edge)
+    if paper.vignette:
+        sheet -= paper.vignette * _vignette(rng, shape)
     if paper.pattern:
         sheet -= paper.pattern_depth * _pattern(rng, shape, paper.pattern, height)
     return sheet
@@ -51,14 +53,23 @@ def _slope(rng: Rng, shape: tuple[int, int]) -> Plane:
     return np.asarray(ramp ** float(rng.uniform(0.6, 2.5)), np.float32)
 
 
-def _shadow(rng: Rng, shape: tuple[int, int]) -> Plane:
-    """The soft edge of something that lay on the paper: a step along a line, 0 to 1."""
+def _shadow(rng: Rng, shape: tuple[int, int], edge: float) -> Plane:
+    """The edge of something that lay on the paper: a step along a line, 0 to 1."""
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
-    angle, soft = rng.uniform(0, 2 * np.pi), float(rng.uniform(1.5, 0.25 * shape[0]))
+    angle = rng.uniform(0, 2 * np.pi)
+    soft = edge or float(rng.uniform(1.5, 0.25 * shape[0]))
     away = np.cos(angle) * (x - rng.uniform(0.1, 0.9) * shape[1]) + np.sin(angle) * (
         y - rng.uniform(0.1, 0.9) * shape[0]
     )
     return np.asarray(1 / (1 + np.exp(-np.clip(away / soft, -30, 30))), np.float32)
+
+
+def _vignette(rng: Rng, shape: tuple[int, int]) -> Plane:
+    """Light that fades from a centre outwards, 0 to 1."""
+    y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
+    down, across = rng.uniform(0.2, 0.8) * shape[0], rng.uniform(0.2, 0.8) * shape[1]
+    away = np.hypot((y - down) / shape[0], (x - across) / shape[1])
+    return np.asarray((away / away.max()) ** float(rng.uniform(1.5, 4)), np.float32)
 
 
 def _pattern(rng: Rng, shape: tuple[int, int], name: str, height: float) -> Plane:

@@ -80,13 +80,16 @@ class Pen:
 class Paper:
     """``gray`` of the paper, ``grain`` of its fibres, and what darkens it.
 
-    ``shade`` and ``shadow`` change slowly, a ``pattern`` quickly.
+    ``shade`` and ``shadow`` change slowly, a ``pattern`` quickly. ``shadow_edge`` is the width in
+    pixels of the shadow's edge, 0 for any soft one; a ``vignette`` darkens towards the corners.
     """
 
     gray: float
     grain: float
     shade: float = 0.0
     shadow: float = 0.0
+    shadow_edge: float = 0.0
+    vignette: float = 0.0
     pattern: str = ""
     pattern_depth: float = 0.0
 
@@ -485,6 +488,55 @@ def _tiny(rng: Rng, scene: Scene) -> Scene:
     )
 
 
+def _hard_shadow(rng: Rng, scene: Scene) -> Scene:
+    """The sharp edge of a shadow across the digits."""
+    depth, edge = float(rng.uniform(40, 140)), float(rng.uniform(0.2, 2.5))
+    paper = replace(scene.paper, shadow=depth, shadow_edge=edge)
+    gray = float(rng.uniform(0, max(10.0, 0.7 * (scene.paper.gray - depth))))
+    return replace(scene, paper=paper, pen=replace(scene.pen, gray=gray))
+
+
+def _vignette(rng: Rng, scene: Scene) -> Scene:
+    """Corners that a lens or a lamp leaves dark."""
+    paper = replace(scene.paper, vignette=float(rng.uniform(50, 160)))
+    return replace(scene, paper=paper, pen=replace(scene.pen, gray=float(rng.uniform(0, 70))))
+
+
+def _crowded(rng: Rng, scene: Scene) -> Scene:
+    """What hangs down from the line above, and what rises from the one below."""
+    top, right, bottom, left = scene.margins
+    margins = (min(top, 0.3), right, min(bottom, 0.3), left)
+    marks = replace(scene.marks, neighbours=int(rng.integers(2, 6)))
+    return replace(scene, marks=marks, margins=margins)
+
+
+def _tailed(rng: Rng, scene: Scene) -> Scene:
+    """A full stop, a comma or a dash behind the last digit."""
+    tail = str(rng.choice([".", ",", "-", ",-"], p=[0.35, 0.3, 0.3, 0.05]))
+    return replace(scene, hand=replace(scene.hand, tail=tail))
+
+
+def _small_hand(rng: Rng, scene: Scene) -> Scene:
+    """Writing of a few pixels, as on forms scanned coarsely."""
+    pen = replace(scene.pen, thin=scene.pen.thin * 0.5, edge=1.0, weight=min(0.0, scene.pen.weight))
+    hand = replace(scene.hand, height=float(rng.uniform(9, 18)))
+    return replace(scene, hand=hand, pen=replace(pen, gray=min(pen.gray, 100.0), streaks=0))
+
+
+def _bold(rng: Rng, scene: Scene) -> Scene:
+    """Fat type that nearly fills its crop."""
+    scene = _machine(rng, scene)
+    hand = replace(scene.hand, height=float(rng.uniform(16, 60)))
+    pen = replace(scene.pen, weight=float(rng.uniform(-0.4, -0.1)))
+    top, right, bottom, left = (float(side) for side in rng.uniform(0.02, 0.4, 4))
+    return replace(scene, hand=hand, pen=pen, margins=(top, right, bottom, left))
+
+
+def _printed_shadow(rng: Rng, scene: Scene) -> Scene:
+    light = _hard_shadow if rng.random() < 0.6 else _vignette
+    return light(rng, _machine(rng, scene))
+
+
 KINDS: Mapping[str, Callable[[Rng, Scene], Scene]] = {
     "plain": lambda _rng, scene: scene,
     "white": _white,
@@ -520,9 +572,23 @@ KINDS: Mapping[str, Callable[[Rng, Scene], Scene]] = {
     "ink_jet": lambda rng, scene: _machine(rng, scene, "ink_jet"),
     "worn": lambda rng, scene: _machine(rng, scene, "worn"),
     "tiny": _tiny,
+    "hard_shadow": _hard_shadow,
+    "vignette": _vignette,
+    "crowded": _crowded,
+    "tailed": _tailed,
+    "small_hand": _small_hand,
+    "bold": _bold,
+    "printed_shadow": _printed_shadow,
+    "printed_tail": lambda rng, scene: _tailed(rng, _machine(rng, scene)),
 }
-PRINTED_KINDS = ("printed", "machine", "thermal", "ink_jet", "worn", "tiny")
-_UNMIXED = {*PRINTED_KINDS, "far_cells", "plain", "plus4", "lowres", "cheque", "faint"}
+PRINTED_KINDS = (
+    "printed", "machine", "thermal", "ink_jet", "worn", "tiny", "bold", "printed_shadow",
+    "printed_tail",
+)  # fmt: skip
+_UNMIXED = {
+    *PRINTED_KINDS, "far_cells", "plain", "plus4", "lowres", "cheque", "faint", "hard_shadow",
+    "vignette", "crowded", "tailed", "small_hand",
+}  # fmt: skip
 _MIXABLE = [name for name in KINDS if name not in _UNMIXED]
 _PAPERS = (
     "white", "kraft", "shaded", "shadow", "noisy", "underlined", "boxed", "clutter", "jpeg",
