@@ -335,7 +335,7 @@ def test_a_full_disk_is_told_and_when_there_is_room_the_run_goes_on(
     done = scan(folder, "-o", output)
     assert done.returncode == OutputError.exit_code
     assert b"No space left on device" in done.stderr
-    assert b"go on with" in done.stderr
+    assert b"continue with" in done.stderr
     finished = lines_in(small_disk / "out.csv.journal") - 1
     assert 0 < finished <= MANY
     assert (finished == MANY) == finished_all

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import zipocr.settings
-from zipocr.settings import SETTINGS, settings_hash
+from zipocr.models.model_file import load_model
+from zipocr.settings import SEARCH_SETTINGS, SETTINGS, search_hash, settings_hash
 
 PINNED = "32fd60182cd5490e"
 SOURCE = Path(zipocr.settings.__file__).read_text(encoding="utf-8")
@@ -23,18 +24,22 @@ def test_the_hash_is_sixteen_hexadecimal_digits():
 
 def test_no_key_is_written_twice():
     keys = re.findall(r'^    "([a-z_.0-9]+)":', SOURCE, re.MULTILINE)
-    assert len(keys) == len(SETTINGS)
+    assert len(keys) == len(SETTINGS) + len(SEARCH_SETTINGS)
     assert max(Counter(keys).values()) == 1
 
 
 def test_keys_name_no_module_of_the_program():
-    assert all(re.fullmatch(r"[a-z_]+\.[a-z_]+", key) for key in SETTINGS)
+    assert all(re.fullmatch(r"[a-z_]+\.[a-z_]+", key) for key in (*SETTINGS, *SEARCH_SETTINGS))
     assert not any("zipocr" in key for key in SETTINGS)
 
 
 def test_values_are_plain_so_that_every_platform_writes_them_alike():
-    written = repr(sorted(SETTINGS.items()))
-    assert ast.literal_eval(written) == sorted(SETTINGS.items())
+    for table in (SETTINGS, SEARCH_SETTINGS):
+        assert ast.literal_eval(repr(sorted(table.items()))) == sorted(table.items())
+
+
+def test_the_search_was_fitted_for_these_settings():
+    assert load_model("mail").card["search"]["settings"] == search_hash()
 
 
 @pytest.mark.parametrize("key", sorted(SETTINGS))

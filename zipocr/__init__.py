@@ -1,4 +1,4 @@
-"""Read ZIP codes from scanned envelope crops.
+"""Read ZIP codes from scanned envelopes and crops.
 
 `read` reads a file or a page, `Reader` reads many, `scan` writes a file of results. Names are
 imported on first use.

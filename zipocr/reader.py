@@ -100,7 +100,7 @@ class Reader:
         self._fusion = Fusion.from_model(model)
         self._orientation = OrientationModel.from_model(model)
         self._confidence = ConfidenceModel.from_model(model, use_directory=use_directory)
-        self._listed = (places() if directory is None else directory) if use_directory else {}
+        self.listed = (places() if directory is None else directory) if use_directory else {}
         count = LISTED_COUNT if directory is None else len(directory)
         self._log_prior = directory_log_prior(count)
 
@@ -220,7 +220,7 @@ class Reader:
         line_scores = dict(zip(texts, one.line.log_probabilities(texts), strict=True))
         candidates = to_candidates(line_scores, strings, one.log_likelihoods)
         without_prior = self._fusion.rank(candidates)
-        ranked = apply_prior(without_prior, self._listed, self._log_prior)
+        ranked = apply_prior(without_prior, self.listed, self._log_prior)
         return Fused(classified=one, without_prior=without_prior, ranked=ranked)
 
     def features(self, fused: Fused) -> Floats:
@@ -296,7 +296,7 @@ class Reader:
 
     def _report(self, fused: Fused, rotation: int) -> ZipReading:
         confidence = self._confidence.probability(self.features(fused))
-        return to_reading(fused, confidence, self._listed, rotation=rotation)
+        return to_reading(fused, confidence, self.listed, rotation=rotation)
 
     def trace(self, page: GrayImage) -> Trace:
         """Read a page, and keep everything that was seen on it, as it was turned."""

@@ -11,6 +11,16 @@ from zipocr.classify import gradients as features
 from zipocr.classify import normalize, svc
 from zipocr.classify import probabilities as scores
 from zipocr.line import line_image as strip
+from zipocr.locate import (
+    candidates,
+    choice,
+    choice_model,
+    find,
+    layout,
+    line_frames,
+    page_ink,
+    text_lines,
+)
 from zipocr.preprocess import binarize as threshold
 from zipocr.preprocess import gaps, rules, specks, text_height
 from zipocr.preprocess import page as prepare
@@ -63,6 +73,54 @@ SETTINGS: Mapping[str, object] = {
 }
 
 
+SEARCH_SETTINGS: Mapping[str, object] = {
+    "ink.size": (page_ink.MAX_SIDE, page_ink.SHRINK, page_ink.DISC),
+    "ink.paper": (page_ink.MIN_PAPER, page_ink.PAPER_RANK),
+    "ink.threshold": (
+        page_ink.MIN_SHARE, page_ink.MIN_DEVIATIONS, page_ink.MIN_GRAY, page_ink.NEAR,
+    ),
+    "ink.rules": (
+        page_ink.RULE_LENGTH, page_ink.RULE_HEIGHTS, page_ink.LETTER_RANK, page_ink.RULE_THICKNESS,
+    ),
+    "ink.components": (
+        page_ink.MIN_SOLID, page_ink.MIN_SIDE, page_ink.MIN_AREA, page_ink.MAX_SHARE,
+        page_ink.MAX_COMPONENTS,
+    ),
+    "lines.links": (
+        text_lines.MIN_LETTER, text_lines.SHARED_ROWS, text_lines.MAX_GAP, text_lines.MAX_RATIO,
+    ),
+    "lines.letters": (text_lines.HEIGHT_RANK, text_lines.MARK, text_lines.WORD_GAP),
+    "lines.pieces": (text_lines.MAX_PIECE, text_lines.MAX_OFFSET, text_lines.MAX_ASIDE),
+    "words.image": (
+        line_frames.MARGIN, line_frames.MIN_SHARE, line_frames.MAX_SHARE, line_frames.MAX_SLOPE,
+        line_frames.MAX_LENGTH,
+    ),
+    "blocks.spacing": (layout.MAX_SPACING, layout.MAX_RATIO, layout.MIN_LETTERS),
+    "candidates.length": (
+        candidates.MIN_LENGTH, candidates.MAX_LENGTH, candidates.MAX_WORDS,
+    ),
+    "candidates.digits": (
+        candidates.MIN_DIGITS, candidates.MAX_DIGITS, candidates.MAX_OTHERS,
+        candidates.MIN_PROBABILITY, candidates.MAX_RANGES, candidates.MAX_SPANS,
+    ),
+    "candidates.margin": find.MARGIN,
+    "choice.features": (tuple(choice_model.GROUPS.items()), choice_model.READING_FEATURES),
+    "choice.limits": (
+        choice.MIN_PROBABILITY, choice.FARTHEST, choice.NARROW, choice.WIDE, choice.ENVELOPE_WIDTH,
+    ),
+}  # fmt: skip
+"""What the search of whole pages rests on besides `SETTINGS`."""
+
+
 def settings_hash() -> str:
     """Return a hash of all settings, 16 hexadecimal digits."""
-    return sha256(repr(sorted(SETTINGS.items())).encode()).hexdigest()[:16]
+    return _hash(SETTINGS)
+
+
+def search_hash() -> str:
+    """Return a hash of the settings of the search, 16 hexadecimal digits."""
+    return _hash(SEARCH_SETTINGS)
+
+
+def _hash(settings: Mapping[str, object]) -> str:
+    return sha256(repr(sorted(settings.items())).encode()).hexdigest()[:16]

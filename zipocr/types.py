@@ -201,6 +201,35 @@ class Unread:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """A number on a page that may be the destination's ZIP: where it stands, and what it may be.
+
+    ``text`` is how it was read, as `dashed` writes it, empty where it was not or could not be;
+    ``place`` is the probability that it is the destination's ZIP by where it stands, and
+    ``probability`` that this holds and all its digits are right. ``weakness`` says what speaks most
+    against it beside the likeliest one, empty for that.
+    """
+
+    box: Box
+    text: str
+    place: float
+    probability: float
+    weakness: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Overview:
+    """A page that was searched, as it came: the boxes of its text lines, and the numbers there.
+
+    The likeliest of these comes first.
+    """
+
+    page: GrayImage
+    lines: tuple[Box, ...]
+    sightings: tuple[Sighting, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Trace:
     """All intermediate results of a reading, from the page to its ZIP, for debug sheets.
@@ -209,6 +238,9 @@ class Trace:
     `zipocr.preprocess.page`). ``regions`` and ``grids`` are those of the ZIP's digits from left to
     right, empty if the page is unread; ``candidates`` are the boxes of all classified regions.
     ``strings`` are the best strings as `dashed` formats them, with probabilities, the ZIP first.
+    If a page was searched for its ZIP, ``overview`` shows all of it, and ``page`` is the number
+    that was chosen; if a crop was rotated, ``overview`` shows it as it came. ``size`` is the height
+    and width of the page as it came, if known.
     """
 
     page: GrayImage
@@ -218,6 +250,8 @@ class Trace:
     grids: tuple[DigitGrid, ...]
     reading: ZipReading | Unread
     strings: tuple[tuple[str, float], ...] = ()
+    overview: Overview | None = None
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -33,7 +33,7 @@ class Reader(madeup.Tracer):
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Run the command on made-up results, with labels of one's own."""
     Reader.made = []
-    monkeypatch.setattr("zipocr.reader.Reader", Reader)
+    monkeypatch.setattr("zipocr.mail_reader.MailReader", Reader)
     monkeypatch.setattr(
         "zipocr.models.model_file.load_model",
         lambda name: Model(arrays={}, card={"name": name}),

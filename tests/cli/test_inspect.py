@@ -40,10 +40,10 @@ class FakeReader:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     FakeReader.made = []
-    reader, model_file = ModuleType("zipocr.reader"), ModuleType("zipocr.models.model_file")
-    reader.Reader = FakeReader  # type: ignore[attr-defined]
+    reader, model_file = ModuleType("zipocr.mail_reader"), ModuleType("zipocr.models.model_file")
+    reader.MailReader = FakeReader  # type: ignore[attr-defined]
     model_file.load_model = lambda name: Model(arrays={}, card={"name": name})  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "zipocr.reader", reader)
+    monkeypatch.setitem(sys.modules, "zipocr.mail_reader", reader)
     monkeypatch.setitem(sys.modules, "zipocr.models.model_file", model_file)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("COLUMNS", raising=False)

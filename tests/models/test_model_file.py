@@ -32,6 +32,7 @@ from zipocr.models.model_file import (
     FORMAT,
     MAX_BYTES,
     NETWORK,
+    SEARCH,
     SHAPES,
     SHIPPED,
     TABLES,
@@ -356,6 +357,35 @@ def test_the_network_of_a_file_reads(tmp_path: Path):
     network = Network.from_model(load_model(str(saved(tmp_path))))
     features = network.features(np.zeros((INPUT_CHANNELS, 32, 20), np.uint8))
     assert network.frames(features).shape == (10, CLASSES)
+
+
+def search_arrays() -> dict[str, NDArray[Any]]:
+    return {
+        name: np.full([one or 3 for one in shape], 0.5, np.float32)
+        for name, shape in SEARCH.items()
+    }
+
+
+def test_a_model_may_have_the_arrays_that_find_a_zip_on_a_page(tmp_path: Path):
+    write_npz(tmp_path / "model.npz", **search_arrays())
+    found = load_model(str(tmp_path / "model.npz")).arrays
+    assert all(np.array_equal(found[name], array) for name, array in search_arrays().items())
+
+
+@pytest.mark.parametrize("name", sorted(SEARCH))
+@pytest.mark.parametrize("damage", ["missing", "wide", "deep", "endless"])
+def test_damaged_arrays_that_find_a_zip_are_refused(tmp_path: Path, name: str, damage: str):
+    arrays = search_arrays()
+    array = arrays.pop(name)
+    if damage == "wide":
+        arrays[name] = np.concatenate([array, array], axis=-1)
+    if damage == "deep":
+        arrays[name] = array[None]
+    if damage == "endless":
+        arrays[name] = np.full_like(array, np.inf)
+    write_npz(tmp_path / "model.npz", **arrays)
+    with pytest.raises(ModelError, match=CURE):
+        load_model(str(tmp_path / "model.npz"))
 
 
 def test_a_model_may_have_a_second_network_of_any_width(tmp_path: Path):

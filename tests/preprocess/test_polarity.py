@@ -76,3 +76,14 @@ def test_a_page_may_be_in_negative_if_much_of_it_is_dark(dark: float, is_tried: 
     page = np.full((40, 100), 230, np.uint8)
     page[:, : round(100 * dark)] = 20
     assert may_be_light_on_dark(page) == is_tried
+
+
+def test_a_white_label_on_brown_paper_is_no_light_writing() -> None:
+    page = np.full((600, 1000), 120, np.uint8)
+    label = np.full((200, 400), 245, np.uint8)
+    for row in range(3):
+        text = f"{row + 1} MAIN STREET {row}"
+        at = (20, 50 + 60 * row)
+        cv2.putText(label, text, at, cv2.FONT_HERSHEY_DUPLEX, 1.2, 30, 2, cv2.LINE_AA)
+    page[300:500, 350:750] = label
+    assert not is_light_on_dark(page)

@@ -252,7 +252,7 @@ def test_a_killed_server_loses_nothing_and_the_next_goes_on(
     port = server.address.split(":")[2].split("/")[0]
     with serving(results, labels, "--model", "digits", "--port", port) as again:
         press(page, "Enter")
-        playwright.expect(page.locator("#alarm-text")).to_contain_text("of an earlier review")
+        playwright.expect(page.locator("#alarm-text")).to_contain_text("to an earlier review")
         page.goto(again.address)
         at(page, "b.png")
         press(page, "Enter")

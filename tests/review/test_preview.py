@@ -12,8 +12,9 @@ from drawings import lay, write
 from PIL import Image
 from reviewing import ROOT, row, unread, write_page
 
+from zipocr.drawing.page_view import WIDTH
 from zipocr.images.lookup import Origin, SearchRoot, Sources
-from zipocr.reader import Reader
+from zipocr.mail_reader import MailReader
 from zipocr.results.row import Row
 from zipocr.review.preview import (
     MAX_SIDE,
@@ -144,7 +145,7 @@ def test_a_fault_while_reading_again_is_told_and_does_no_harm(
         message = "a fault"
         raise KeyError(message)
 
-    monkeypatch.setattr("zipocr.reader.Reader.trace", fail)
+    monkeypatch.setattr("zipocr.mail_reader.MailReader.trace", fail)
     looker = looking(tmp_path, row(zip_scan.name))
     assert "bug" in looker.look(0).trouble
     assert "zip.png" in caplog.text
@@ -155,9 +156,9 @@ def test_a_fault_while_reading_again_is_told_and_does_no_harm(
 def test_a_zip_that_was_read_without_regions_is_shown_without_digits(
     tmp_path: Path, zip_scan: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trace = Reader.trace
+    trace = MailReader.trace
     monkeypatch.setattr(
-        Reader, "trace", lambda reader, page: replace(trace(reader, page), regions=(), grids=())
+        MailReader, "trace", lambda reader, page: replace(trace(reader, page), regions=(), grids=())
     )
     looker = looking(tmp_path, row(zip_scan.name))
     look = looker.look(0)
@@ -227,3 +228,18 @@ begun.wait()
         timeout=120,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
+
+
+@pytest.mark.real
+def test_a_page_with_a_box_is_shown_with_its_zip_large(tmp_path: Path) -> None:
+    page = np.full((700, 1500), 235, np.uint8)
+    zip_ = lay(write("12207").cover, 235)
+    page[500 : 500 + zip_.shape[0], 900 : 900 + zip_.shape[1]] = zip_
+    Image.fromarray(page).save(tmp_path / "page.png")
+    box = Box(top=500, left=900, bottom=500 + zip_.shape[0], right=900 + zip_.shape[1])
+    boxed = replace(row("page.png"), box=box)
+    looker = looking(tmp_path, boxed, replace(boxed, box=Box(top=0, left=0, bottom=9, right=9999)))
+    large, whole = (pixels(png) for png in map(looker.crop, range(2)) if isinstance(png, bytes))
+    assert large.shape[1] == WIDTH
+    assert np.array_equal(whole, page)
+    looker.close()

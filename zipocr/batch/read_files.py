@@ -357,14 +357,16 @@ def start_reading(settings: BatchSettings) -> FileReader:
     ModelError
         If the model cannot be used or cannot promise the error rate.
     """
+    from zipocr.mail_reader import MailReader
     from zipocr.models.model_file import load_model
-    from zipocr.reader import Reader
 
     model = load_model(settings.model)
     threshold = least_confidence(model, settings)
     use_one_thread()
     try:
-        reader = Reader(model, use_directory=settings.use_directory, directory=settings.directory)
+        reader = MailReader(
+            model, use_directory=settings.use_directory, directory=settings.directory
+        )
     except (ValueError, IndexError, TypeError) as error:
         message = (
             f"The parts of the model {settings.model} do not fit together ({error}); remake it "

@@ -127,4 +127,4 @@ def _take_config(ctx: click.Context, _: click.Parameter, path: Path | None) -> N
     help="TOML file with options, one table per command. [default: ./zipocr.toml, if there is one]",
 )
 def main() -> None:
-    """Read ZIP codes from scanned envelope crops."""
+    """Read ZIP codes from scanned envelopes and crops."""

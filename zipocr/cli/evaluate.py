@@ -152,13 +152,13 @@ def _sheets(
     """Read the worst errors again; the model is loaded only if one of their images is found."""
     from zipocr.evaluation.report.error_sheets import draw_sheets
     from zipocr.images.decode import silence_decoders
+    from zipocr.mail_reader import MailReader
     from zipocr.models.model_file import load_model
-    from zipocr.reader import Reader
 
     silence_decoders()
     if not any(find(case) for case in worst):
         return {}
-    reader: Tracer = Reader(load_model(model), use_directory=use_directory, directory=places)
+    reader: Tracer = MailReader(load_model(model), use_directory=use_directory, directory=places)
     return draw_sheets(worst, find, reader, max_pixels=max_pixels)
 
 

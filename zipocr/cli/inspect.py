@@ -47,16 +47,17 @@ def inspect(
     """
     from zipocr.cli.directories import own_directory
     from zipocr.drawing.debug_sheet import TEXT_COLUMNS, draw_sheet, grids_as_text
-    from zipocr.images.decode import read_pages, silence_decoders, write_png
+    from zipocr.images.decode import read_pages, silence_decoders
+    from zipocr.images.encode import write_png
+    from zipocr.mail_reader import MailReader
     from zipocr.models.model_file import load_model
-    from zipocr.reader import Reader
-    from zipocr.results.csv_file import to_cell
+    from zipocr.results.cells import to_cell
     from zipocr.types import Unread
 
     click.get_current_context().with_resource(graceful_shutdown())
     places = own_directory(directory, no_directory=no_directory)
     silence_decoders()
-    reader = Reader(load_model(model), use_directory=not no_directory, directory=places)
+    reader = MailReader(load_model(model), use_directory=not no_directory, directory=places)
     taken = {path.resolve() for path in images}
     failed = False
     for path in dict.fromkeys(images):

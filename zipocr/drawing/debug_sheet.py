@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from zipocr.types import (
     ZIP_LENGTH,
+    Box,
     DigitGrid,
     DigitReading,
     GrayImage,
-    Region,
+    Overview,
+    Sighting,
     Trace,
     Unread,
     ZipReading,
@@ -52,6 +54,7 @@ HALF_WIDTH = (CONTENT_WIDTH - GAP) // 2
 CARD_WIDTH = (CONTENT_WIDTH - 4 * GAP) // 5
 SMALL_PANEL_HEIGHT = 190
 LARGE_PANEL_HEIGHT = 300
+PAGE_PANEL_HEIGHT = 560
 PANEL_PADDING = 10
 # A page of a few pixels is shown as pixels, not as five screens of gray.
 MAX_ENLARGEMENT = 12.0
@@ -78,17 +81,16 @@ def draw_sheet(trace: Trace, *, title: str) -> Picture:
     Picture
         ``(H, 1240, 3) uint8``, blue, green, red; H follows the shape of the page.
     """
-    height, width = trace.page.shape
-    blocks = [
-        _header(title, f"{width} x {height} px"),
-        _beside(
-            [
-                _panel("Crop", _to_picture(trace.page)),
-                _panel("Ink", _to_picture(np.where(trace.ink, 0, 255).astype(np.uint8))),
-            ]
-        ),
-        _regions_block(trace),
-    ]
+    height, width = trace.size or trace.page.shape
+    blocks = [_header(title, f"{width} x {height} px")]
+    if trace.overview:
+        blocks.append(draw_overview(trace.overview))
+    # Of a page without a number there is nothing to show but itself.
+    if trace.regions or not trace.overview:
+        name = "Number" if trace.overview and trace.overview.sightings else "Crop"
+        ink = np.where(trace.ink, 0, 255).astype(np.uint8)
+        panels = [_panel(name, _to_picture(trace.page)), _panel("Ink", _to_picture(ink))]
+        blocks += [_beside(panels), _regions_block(trace)]
     if isinstance(trace.reading, Unread):
         blocks.append(_unread_block(trace.reading))
     else:
@@ -206,11 +208,44 @@ def _panel(caption: str, picture: Picture) -> Picture:
     return _stack([_text(caption, 16, QUIET), _mounted(scaled, HALF_WIDTH)], gap=6)
 
 
+def draw_overview(overview: Overview) -> Picture:
+    """Draw a whole page: its text lines, the numbers on it by rank, and what became of each."""
+    size = _fit(overview.page.shape, CONTENT_WIDTH, PAGE_PANEL_HEIGHT)
+    picture = _scaled(_faded(_to_picture(overview.page)), size)
+    for line in overview.lines:
+        _draw_rectangle(picture, line, HAIRLINE, overview.page.shape, thickness=1)
+    shown = list(zip(overview.sightings, cycle(REGION_COLOURS), strict=False))
+    for rank, (sighting, colour) in reversed(list(enumerate(shown, start=1))):
+        corner = _draw_rectangle(picture, sighting.box, colour, overview.page.shape)
+        cv2.putText(
+            picture, str(rank), (corner[0], max(corner[1] - 5, 12)), *_font(18, strong=True)[:2],
+            colour, 1, cv2.LINE_AA,
+        )  # fmt: skip
+    lines = len(overview.lines)
+    caption = f"Page:  {_counted(lines, 'line')}" if lines else "Page as it came"
+    rows = [
+        _sighting(rank, sighting, colour) for rank, (sighting, colour) in enumerate(shown, start=1)
+    ]
+    blocks = [_text(caption, 16, QUIET), _mounted(picture, CONTENT_WIDTH), *rows]
+    return _stack(blocks, gap=6)
+
+
+def _sighting(rank: int, sighting: Sighting, colour: Colour) -> Picture:
+    """Write what a number on a page may be, and why it is not the destination's ZIP."""
+    words = (
+        f"{sighting.text or 'unread'}   destination {sighting.place:.4f}"
+        f"   right {sighting.probability:.4f}"
+    )
+    if sighting.weakness:
+        words += f"   less likely by its {sighting.weakness}"
+    return _beside([_text(str(rank), 18, colour, strong=True), _text(words, 18, INK)], gap=12)
+
+
 def _regions_block(trace: Trace) -> Picture:
     size = _fit(trace.page.shape, CONTENT_WIDTH, LARGE_PANEL_HEIGHT)
     picture = _scaled(_tinted(trace), size)
     for region, colour in zip(trace.regions, cycle(REGION_COLOURS), strict=False):
-        _draw_box(picture, region, colour, trace.page.shape)
+        _draw_rectangle(picture, region.box, colour, trace.page.shape)
     caption = f"Regions:  {_counted(len(trace.candidates), 'candidate')}"
     return _stack([_text(caption, 16, QUIET), _mounted(picture, CONTENT_WIDTH)], gap=6)
 
@@ -221,9 +256,7 @@ def _counted(count: int, noun: str) -> str:
 
 def _tinted(trace: Trace) -> Picture:
     """Fade the page, so that lines stand out, and colour the ink of the chosen regions."""
-    picture: Picture = np.rint(
-        255 - (255 - _to_picture(trace.page).astype(np.float32)) * 0.45
-    ).astype(np.uint8)
+    picture = _faded(_to_picture(trace.page))
     for region, colour in zip(trace.regions, cycle(REGION_COLOURS), strict=False):
         box = region.box
         part = picture[box.top : box.bottom, box.left : box.right]
@@ -231,16 +264,23 @@ def _tinted(trace: Trace) -> Picture:
     return picture
 
 
-def _draw_box(
-    picture: Picture, region: Region, colour: Colour, page_shape: tuple[int, ...]
-) -> None:
-    down, across = picture.shape[0] / page_shape[0], picture.shape[1] / page_shape[1]
-    top_left = round(region.box.left * across), round(region.box.top * down)
+def _faded(picture: Picture) -> Picture:
+    faded: Picture = np.rint(255 - (255 - picture.astype(np.float32)) * 0.45).astype(np.uint8)
+    return faded
+
+
+def _draw_rectangle(
+    picture: Picture, box: Box, colour: Colour, shape: tuple[int, ...], *, thickness: int = 2
+) -> tuple[int, int]:
+    """Draw a box of a page of a shape into its picture; returns its top left corner."""
+    down, across = picture.shape[0] / shape[0], picture.shape[1] / shape[1]
+    top_left = round(box.left * across), round(box.top * down)
     bottom_right = (
-        max(round(region.box.right * across) - 1, top_left[0]),
-        max(round(region.box.bottom * down) - 1, top_left[1]),
+        max(round(box.right * across) - 1, top_left[0]),
+        max(round(box.bottom * down) - 1, top_left[1]),
     )
-    cv2.rectangle(picture, top_left, bottom_right, colour, 2, cv2.LINE_8)
+    cv2.rectangle(picture, top_left, bottom_right, colour, thickness, cv2.LINE_8)
+    return top_left
 
 
 def _cards_block(grids: Sequence[DigitGrid], digits: Sequence[DigitReading]) -> Picture:

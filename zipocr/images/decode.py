@@ -23,7 +23,6 @@ import numpy as np
 from PIL import Image, ImageOps
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
-from zipocr.images.encode import write_png as write_png  # noqa: PLC0414
 from zipocr.images.s3 import Url, fetch
 from zipocr.preprocess.polarity import normalize_polarity
 from zipocr.storage.untrusted import open_plain

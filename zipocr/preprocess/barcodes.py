@@ -55,10 +55,15 @@ def without_barcodes(page: GrayImage, parts: Components) -> GrayImage:
 
 def find_bars(parts: Components) -> NDArray[np.bool_]:
     """Return which components belong to barcodes: (N,) bool."""
-    found = np.zeros(len(parts.boxes), bool)
+    return bars_among(parts.boxes)
+
+
+def bars_among(boxes: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return which of some boxes are bars of barcodes: (N, 5) -> (N,) bool."""
+    found = np.zeros(len(boxes), bool)
     if MIN_BARS <= len(found) <= MAX_BOXES:
-        for row in _rows(parts.listed):
-            found |= _within(parts.boxes, parts.boxes[row])
+        for row in _rows([ComponentBox(*box) for box in boxes.tolist()]):
+            found |= _within(boxes, boxes[row])
     return found
 
 

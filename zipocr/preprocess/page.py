@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from zipocr.preprocess.barcodes import find_bars, without_barcodes
 from zipocr.preprocess.binarize import has_ink, normalize_background, otsu
 from zipocr.preprocess.borders import remove_borders
-from zipocr.preprocess.clean import bridge_gaps, estimate_text_height, remove_rules, remove_specks
 from zipocr.preprocess.components import Components
+from zipocr.preprocess.gaps import bridge_gaps
 from zipocr.preprocess.resize import downsample_by_two, reduced
+from zipocr.preprocess.rules import remove_rules
+from zipocr.preprocess.specks import remove_specks
+from zipocr.preprocess.text_height import estimate_text_height
 from zipocr.preprocess.text_lines import MIN_PIXELS, has_several_lines, is_sheet
 from zipocr.types import GrayImage, InkMask, Reason
 

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from zipocr.preprocess.components import label_components
 from zipocr.types import GrayImage
 
 # Paper covers most of a page, of its border and of the bounding rectangle of the writing. A sheet
@@ -11,6 +12,9 @@ from zipocr.types import GrayImage
 MIN_PAPER = 0.55
 MIN_BORDER = 0.7
 MAX_FILLED = 0.5
+# A label is at least this high and wide, as a share of the page's shorter side, and fills this much
+# of its rectangle, with at least this many letters on it.
+MIN_LABEL, MIN_SOLID, MIN_LETTERS = 0.2, 0.65, 12
 # With a smaller share of dark pixels, these cannot be the paper.
 MIN_DARK = 0.35
 
@@ -46,7 +50,22 @@ def is_light_on_dark(page: GrayImage) -> bool:
         return False
     border = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
     rectangle = _extent(light.sum(axis=0)) * _extent(light.sum(axis=1))
-    return bool(border.mean() < 1 - MIN_BORDER and light.sum() < MAX_FILLED * rectangle)
+    if border.mean() >= 1 - MIN_BORDER or light.sum() >= MAX_FILLED * rectangle:
+        return False
+    return not _holds_label(light)
+
+
+def _holds_label(light: NDArray[np.uint8]) -> bool:
+    """Tell whether something light is solid but for writing on it, as a label on brown paper is."""
+    boxes = label_components(light)[1][1:]
+    wide, tall, area = boxes[:, 2], boxes[:, 3], boxes[:, 4]
+    large = np.minimum(wide, tall) >= MIN_LABEL * min(light.shape)
+    solid = boxes[large & (area >= MIN_SOLID * wide * tall)]
+    return any(
+        len(label_components(1 - np.ascontiguousarray(light[y : y + high, x : x + across]))[1])
+        > MIN_LETTERS
+        for x, y, across, high, _ in solid.tolist()
+    )
 
 
 def may_be_light_on_dark(page: GrayImage) -> bool:

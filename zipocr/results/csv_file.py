@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zipocr.errors import InputError, printable
-from zipocr.results.cells import from_cell
-from zipocr.results.cells import to_cell as to_cell  # noqa: PLC0414
+from zipocr.results.cells import from_cell, to_cell
 from zipocr.results.row import COLUMNS, FEWEST_COLUMNS, Row, check_row, corners, to_box
 from zipocr.results.sinks import LineWriter, Sink
 from zipocr.storage.untrusted import open_plain

@@ -21,11 +21,11 @@ from zipocr.errors import ZipocrError
 from zipocr.results.cells import to_cell
 from zipocr.results.row import Row
 from zipocr.review.words import NOT_OPENED, NOT_READ_AGAIN, WHY
-from zipocr.types import ZIP_LENGTH, GrayImage, Place, Region, Trace, Unread
+from zipocr.types import ZIP_LENGTH, Box, GrayImage, Place, Region, Trace, Unread
 
 if TYPE_CHECKING:
     from zipocr.images.lookup import Origin, Sources
-    from zipocr.reader import Reader
+    from zipocr.mail_reader import MailReader
 
 LOG = logging.getLogger("zipocr.review")
 MAX_SIDE = 2400
@@ -200,16 +200,16 @@ class PreviewLoader:
         return places()
 
     @cached_property
-    def _reader(self) -> Reader:
+    def _reader(self) -> MailReader:
+        from zipocr.mail_reader import MailReader
         from zipocr.models.model_file import load_model
-        from zipocr.reader import Reader
 
         own = (
             self._places
             if self._origin.directory is not None and self._origin.use_directory
             else None
         )
-        return Reader(
+        return MailReader(
             load_model(self._model), use_directory=self._origin.use_directory, directory=own
         )
 
@@ -235,7 +235,14 @@ class PreviewLoader:
 
     def _draw(self, number: int) -> bytes | str:
         page = self._pages.get(number)
-        return page if isinstance(page, str) else _png(_shrunk(page))
+        if isinstance(page, str):
+            return page
+        row = self._rows[number]
+        if row.box is None or not _holds(page, row.box):
+            return _png(_shrunk(page))
+        from zipocr.drawing.page_view import draw_page_view
+
+        return _png(draw_page_view(page, row.box, rotation=_rotation(row)))
 
     def _begin(self, number: int) -> Future[Preview]:
         return self._worker.submit(lambda: self._look(number))
@@ -262,6 +269,16 @@ class PreviewLoader:
             )
 
 
+def _holds(page: GrayImage, box: Box) -> bool:
+    rows, columns = page.shape
+    return bool(0 <= box.top < box.bottom <= rows and 0 <= box.left < box.right <= columns)
+
+
+def _rotation(row: Row) -> int:
+    """Return by how many degrees a page was turned to be read."""
+    return next((degrees for degrees in (90, 180, 270) if f"turned_{degrees}" in row.reason), 0)
+
+
 def _told(page: Unread) -> str:
     return f"{WHY[page.reason]} ({page.detail})" if page.detail else WHY[page.reason]
 
@@ -270,7 +287,8 @@ def _to_preview(trace: Trace) -> Preview:
     if isinstance(trace.reading, Unread):
         return Preview()
     height, width = trace.page.shape
-    boxes = [region.box for region in trace.regions]
+    # A page that was searched is shown otherwise than its number was read.
+    boxes = [] if trace.overview else [region.box for region in trace.regions]
     return Preview(
         zip=trace.reading.zip + trace.reading.plus4,
         shapes=tuple(

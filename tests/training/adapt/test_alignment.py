@@ -31,7 +31,7 @@ def judging(tiny):
 
 @pytest.fixture(scope="module")
 def reader(judging):
-    return judging[0].reader
+    return judging[0].line_reader
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_pages_are_read_in_their_order_and_missing_ones_are_told(tmp_path: Path,
     assert len(steps) == len(crops)
     assert [lesson is None for lesson in lessons] == [False, True, False, True]
     for lesson, (composed, attempt) in zip((lessons[0], lessons[2]), seen, strict=False):
-        expected = align(judging[0].reader, attempt, composed.text)
+        expected = align(judging[0].line_reader, attempt, composed.text)
         assert lesson is not None
         assert lesson.samples is not None
         assert expected is not None
@@ -115,7 +115,7 @@ def test_pages_are_read_in_their_order_and_missing_ones_are_told(tmp_path: Path,
         assert lesson.text == composed.text
         assert np.array_equal(lesson.samples.bitmaps, expected.bitmaps)
         assert np.array_equal(lesson.features, attempt.line.features)
-        readings = [judge.reader.read(composed.image) for judge in judging]
+        readings = [judge.line_reader.read(composed.image) for judge in judging]
         confidences = [round(reading.confidence, 4) for reading in readings]
         assert [answer.confidence for answer in lesson.answers] == confidences
 

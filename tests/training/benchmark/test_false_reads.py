@@ -5,6 +5,7 @@ from zipocr.training.benchmark.false_reads import (
     GROUPS,
     Tally,
     compact_table,
+    count_false_pages,
     count_false_reads,
     full_table,
     together,
@@ -45,6 +46,19 @@ def test_every_page_is_counted_once_under_its_kind(all_digits):
     found = tallies(all_digits, each=12, least=0.5)
     assert [(one.kind, one.count) for one in found] == [("blank", 12), ("six", 12)]
     assert all(min(one.read, one.review, one.unread) > 0 for one in found)
+
+
+def test_pages_of_mail_are_counted_by_their_kinds(all_digits, monkeypatch):
+    quotas = {"printed_line": 1.0, "form": 1.0}
+    monkeypatch.setattr("zipocr.training.benchmark.false_reads.PAGE_QUOTAS", quotas)
+    found = count_false_pages(
+        Judge(reader=SeesSizes(), least=0.5), all_digits.take(np.arange(600)), each=3, jobs=1
+    )
+    assert [(one.kind, one.count) for one in found] == [("printed_line", 3), ("form", 3)]
+    lines = compact_table(found)
+    assert [line.split(" | ")[0] for line in lines[2:]] == [
+        "| mail: printed line", "| mail: form", "| all",
+    ]  # fmt: skip
 
 
 def test_what_is_read_below_the_threshold_is_for_review(all_digits):

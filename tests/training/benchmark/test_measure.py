@@ -10,12 +10,14 @@ from zipocr.training.benchmark.measure import (
     Judge,
     judges,
     load_labels,
+    read_composed_pages,
     read_crops,
     read_strings,
     recall,
 )
 from zipocr.training.benchmark.metrics import Answer
 from zipocr.training.synthesis.compose import Composer
+from zipocr.training.synthesis.pages.compose import PageComposer
 
 UNREAD = Answer(kind="", is_right=False, confidence=None, accepted=False, place=None)
 
@@ -90,7 +92,7 @@ def test_strings_are_answered_as_the_reader_reads_them(judging, all_digits):
 def test_clean_strings_have_whole_regions(judging, all_digits):
     composer = Composer(all_digits, seed=9, kinds={"white": 1})
     composed = [composer.nth(number) for number in range(4)]
-    found = [recall(judging[0].reader.attempt(one.image), one) for one in composed]
+    found = [recall(judging[0].line_reader.attempt(one.image), one) for one in composed]
     assert sum(one.at_centres for one in found) >= 3
     assert sum(one.as_read for one in found) >= 3
 
@@ -98,6 +100,20 @@ def test_clean_strings_have_whole_regions(judging, all_digits):
 def test_a_digit_that_was_never_inked_has_no_whole_region(judging, all_digits):
     composed = Composer(all_digits, seed=9, kinds={"white": 1}).nth(0)
     page = np.where(composed.owners == 3, np.uint8(255), composed.image)
-    found = recall(judging[0].reader.attempt(page), composed)
+    found = recall(judging[0].line_reader.attempt(page), composed)
     assert not found.at_centres
     assert not found.as_read
+
+
+@pytest.mark.real
+def test_composed_pages_are_answered_as_the_reader_reads_them(all_digits):
+    digits = all_digits.take(np.arange(600))
+    composer = PageComposer(digits, seed=2, part="test", kinds={"printed_line": 1}, without_zip=0.0)
+    judging = judges(load_model("mail"))
+    answers = read_composed_pages(judging, composer, 3, jobs=1)
+    for judge, own in zip(judging, answers, strict=True):
+        assert [one.kind for one in own] == ["printed line"] * 3
+        for number, one in enumerate(own):
+            page = composer.nth(number)
+            reading = judge.reader.read(page.image)
+            assert one.is_right == (getattr(reading, "zip", "") == page.zip)

@@ -6,6 +6,7 @@ from zipocr.training.benchmark.report import (
     compact_table,
     floor,
     full_table,
+    kinds_table,
     recall_table,
     reliability_table,
     strings_table,
@@ -45,6 +46,18 @@ def test_the_summary_has_the_rows_of_one_model():
         ["yes", "10", "0.900"],
         ["no", "10", "0.800"],
     ]
+
+
+def test_the_table_of_kinds_has_a_row_for_each_kind_of_each_set():
+    mixed = [*answers(1, 2), *answers(3, 4, "kraft")], [*answers(0, 2), *answers(4, 4, "kraft")]
+    lines = kinds_table({"composed": mixed, "`envelopes`": (answers(2, 2), answers(1, 2))})
+    assert [line.split(" | ")[:4] for line in lines[2:]] == [
+        ["| composed", "kraft", "4", "0.750"],
+        ["| composed", "white", "2", "0.500"],
+        ["| composed", "all", "6", "0.667"],
+        ["| `envelopes`", "all", "2", "1.000"],
+    ]
+    assert lines[2].endswith("| 1.000 |")
 
 
 def test_the_full_table_has_a_row_for_each_kind_and_one_over_all():

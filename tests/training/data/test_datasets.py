@@ -79,7 +79,7 @@ def test_the_deal_of_writers_does_not_depend_on_the_order_of_the_digits():
 
 
 def test_a_split_that_leaves_nobody_to_train_on_is_refused():
-    with pytest.raises(InputError, match="nobody"):
+    with pytest.raises(InputError, match="none are left"):
         split_writers(by_writers(5), WriterSplit(lattice=1, calibrate=2, test=2))
 
 

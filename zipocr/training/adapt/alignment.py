@@ -111,12 +111,12 @@ class _Study:
         if page is None or isinstance(page, Unread):
             return None
         text = crop.truth.zip + (crop.truth.plus4 or "")
-        attempts = [judge.reader.attempt(page) for judge in self.judging]
+        attempts = [judge.line_reader.attempt(page) for judge in self.judging]
         listed, unlisted = map(Judge.judge, self.judging, attempts, (crop.truth, crop.truth))
         line = attempts[0].line
         return Lesson(
             answers=(listed, unlisted),
-            samples=align(self.judging[0].reader, attempts[0], text),
+            samples=align(self.judging[0].line_reader, attempts[0], text),
             features=line.features if line else None,
             text=text,
         )

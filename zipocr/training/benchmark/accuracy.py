@@ -21,7 +21,14 @@ from zipocr.training.assets.benchmark_strings import QUOTAS, MailComposer
 from zipocr.training.benchmark import false_reads, figures, report
 from zipocr.training.benchmark import rotations as turned
 from zipocr.training.benchmark.ablation import ablate
-from zipocr.training.benchmark.measure import Recall, judges, load_labels, read_crops, read_strings
+from zipocr.training.benchmark.measure import (
+    Recall,
+    judges,
+    load_labels,
+    read_composed_pages,
+    read_crops,
+    read_strings,
+)
 from zipocr.training.benchmark.metrics import Pair
 from zipocr.training.benchmark.report import Measured
 from zipocr.training.data.datasets import (
@@ -32,6 +39,8 @@ from zipocr.training.data.datasets import (
     split_writers,
 )
 from zipocr.training.fit.recipes import digit_accuracy
+from zipocr.training.synthesis.pages.compose import PAGE_QUOTAS, PageComposer
+from zipocr.training.synthesis.pages.layouts import NO_MAIL
 from zipocr.training.synthesis.typefaces import typefaces
 
 MODELS = tuple(reversed(SHIPPED))
@@ -43,6 +52,10 @@ STRINGS = {"mail": 3000, "digits": 400}
 """Number of strings composed on the fly."""
 FROZEN = "strings"
 """Folder of the strings in the repository."""
+LABELLED_PAGES = "envelopes"
+"""Folder of whole pages, whose kinds the manual shows."""
+PAGES = 400
+"""Whole pages composed on the fly."""
 TURNED = ("sample_scans", FROZEN, "dev", "kinds", "cheques")
 """Folders of crops that are also read rotated."""
 FLOOR_STEPS = {"mail": 1, "digits": 4}
@@ -103,10 +116,28 @@ def strings(test: DigitSet, *, jobs: int) -> list[str]:
     return [*report.strings_table(measured), "", *report.recall_table(recalls[BEST], by_kind=False)]
 
 
+def pages(test: DigitSet, measured: Sequence[Measured], *, jobs: int) -> list[str]:
+    """Tabulate composed pages of the test writers, and labelled ones: lines in Markdown."""
+    _say(f"reading {PAGES} composed pages")
+    kinds = {kind: weight for kind, weight in PAGE_QUOTAS.items() if kind not in NO_MAIL}
+    composer = PageComposer(test, seed=_SEED, part="test", kinds=kinds, without_zip=0.0)
+    found = {"composed": read_composed_pages(judges(load_model(BEST)), composer, PAGES, jobs=jobs)}
+    found |= {
+        f"`{one.crops}`": one.answers
+        for one in measured
+        if one.crops == LABELLED_PAGES and one.model == BEST
+    }
+    return report.kinds_table(found)
+
+
 def without_zip(test: DigitSet, *, jobs: int) -> list[str]:
     """Read composed pages without a ZIP: lines of Markdown."""
     _say("reading pages without a ZIP")
-    tallies = false_reads.count_false_reads(judges(load_model(BEST))[0], test, jobs=jobs)
+    judge = judges(load_model(BEST))[0]
+    tallies = [
+        *false_reads.count_false_reads(judge, test, jobs=jobs),
+        *false_reads.count_false_pages(judge, test, jobs=jobs),
+    ]
     _print("pages without a ZIP", false_reads.full_table(tallies))
     return false_reads.compact_table(tallies)
 
@@ -194,6 +225,7 @@ def main() -> None:
                 load_openml() if asked.digits == "openml" else load_npz(Path(asked.digits))
             ).test
             sections["strings"] = [*strings(test, jobs=jobs), "", digit_line(test)]
+            sections["pages"] = pages(test, measured, jobs=jobs)
             sections["without a zip"] = without_zip(test, jobs=jobs)
     for name, lines in sections.items():
         _print(name, lines)

@@ -1,14 +1,17 @@
 """False reads: pages without a ZIP that count as ``read``."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
+from zipocr.mail_reader import MailReader
 from zipocr.reader import Reader
 from zipocr.training.benchmark.figures import markdown
 from zipocr.training.benchmark.measure import Judge
 from zipocr.training.data.datasets import DigitSet
 from zipocr.training.fit.region_samples import map_strings
 from zipocr.training.synthesis.negatives import QUOTAS, Negatives
+from zipocr.training.synthesis.pages.compose import PAGE_QUOTAS, PageComposer
 from zipocr.types import Status, Unread
 
 EACH = 40
@@ -39,6 +42,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "bare paper": ("blank", "specks"),
 }
 """Groups of kinds in the manual's table."""
+Source: TypeAlias = Negatives | PageComposer
 FLOOR_EACH = 4
 FLOOR_KINDS = ("one", "two", "three", "four", "six", "seven")
 """Number of pages of each kind in the test of the floor, to be quick."""
@@ -78,10 +82,25 @@ def count_false_reads(
         Negatives(test, seed=_SEED + list(QUOTAS).index(kind), part="test", kinds={kind: 1})
         for kind in kinds
     ]
-    work = _ReadNegative(reader=judge.reader, least=judge.least, sources=sources, each=each)
-    found = map_strings(work, range(each * len(kinds)), jobs=jobs)
+    return _count(judge, dict(zip(kinds, sources, strict=True)), each=each, jobs=jobs)
+
+
+def count_false_pages(judge: Judge, test: DigitSet, *, each: int = EACH, jobs: int) -> list[Tally]:
+    """Read pages of mail of each kind that have no ZIP of a destination, as above."""
+    sources = {
+        kind: PageComposer(test, seed=_SEED + place, part="test", kinds={kind: 1}, without_zip=1.0)
+        for place, kind in enumerate(PAGE_QUOTAS)
+    }
+    return _count(judge, sources, each=each, jobs=jobs)
+
+
+def _count(judge: Judge, sources: Mapping[str, Source], *, each: int, jobs: int) -> list[Tally]:
+    work = _ReadNegative(
+        reader=judge.reader, least=judge.least, sources=list(sources.values()), each=each
+    )
+    found = map_strings(work, range(each * len(sources)), jobs=jobs)
     return [
-        _tally(kind, found[place * each : (place + 1) * each]) for place, kind in enumerate(kinds)
+        _tally(kind, found[place * each : (place + 1) * each]) for place, kind in enumerate(sources)
     ]
 
 
@@ -102,9 +121,9 @@ def floor(judge: Judge, digits: DigitSet, *, jobs: int) -> float:
 class _ReadNegative:
     """Work that reads one page: ``each`` pages from every source in turn."""
 
-    reader: Reader
+    reader: MailReader | Reader
     least: float
-    sources: Sequence[Negatives]
+    sources: Sequence[Source]
     each: int
 
     def __call__(self, number: int) -> Status:
@@ -155,7 +174,9 @@ def compact_table(tallies: Sequence[Tally]) -> list[str]:
         together(name, [by_kind[kind] for kind in kinds if kind in by_kind])
         for name, kinds in GROUPS.items()
     ]
-    rows = [one for one in (*groups, together("all", tallies)) if one.count]
+    pages = [one for one in tallies if one.kind in PAGE_QUOTAS]
+    mail = [replace(one, kind=f"mail: {one.kind.replace('_', ' ')}") for one in pages]
+    rows = [one for one in (*groups, *mail, together("all", tallies)) if one.count]
     heads = ("pages without a ZIP", "n", "`read`", "`review`", "`unread`", "share `read`")
     return markdown(
         heads,

@@ -14,12 +14,15 @@ from zipocr.config import ScanConfig
 from zipocr.decode.acceptance import acceptance_threshold
 from zipocr.errors import ModelError
 from zipocr.images.decode import read_pages
+from zipocr.mail_reader import MailReader
+from zipocr.page_attempt import PageAttempt
 from zipocr.reader import Reader
 from zipocr.segment.regions import divide
 from zipocr.training.benchmark.metrics import Answer, Pair
 from zipocr.training.fit.region_labels import label_regions
 from zipocr.training.fit.region_samples import map_strings, owners_of, true_centres
 from zipocr.training.synthesis.compose import Composed, Composer
+from zipocr.training.synthesis.pages.compose import PageComposer
 from zipocr.types import ZIP_LENGTH, GrayImage, Model, Unread
 
 MAX_PIXELS = 100_000_000
@@ -59,17 +62,22 @@ class Crop:
 class Judge:
     """A reader and its confidence threshold."""
 
-    reader: Reader
+    reader: MailReader | Reader
     least: float
+
+    @property
+    def line_reader(self) -> Reader:
+        """What reads a page as one line."""
+        return self.reader.reader if isinstance(self.reader, MailReader) else self.reader
 
     def read(self, page: GrayImage, truth: Truth) -> Answer:
         """Read a page with a ZIP, as in production.
 
-        The reader may rotate it, or find several lines.
+        The reader may rotate it, or search it.
         """
         return self.judge(self.reader.attempt(page), truth)
 
-    def judge(self, attempt: Attempt, truth: Truth) -> Answer:
+    def judge(self, attempt: Attempt | PageAttempt, truth: Truth) -> Answer:
         """Compare a reading with the true text."""
         reading, fused = attempt.reading, attempt.fused
         if isinstance(reading, Unread) or fused is None:
@@ -96,7 +104,7 @@ def judges(model: Model) -> Judges:
     """Return a model's readers with and without the directory, at default thresholds."""
     with_it, without = (
         Judge(
-            reader=Reader(model, use_directory=used),
+            reader=MailReader(model, use_directory=used),
             least=default_threshold(model, use_directory=used),
         )
         for used in (True, False)
@@ -198,12 +206,33 @@ class _ReadString:
     def __call__(self, number: int) -> tuple[tuple[Answer, Answer], Recall]:
         composed = self.composer.nth(number)
         with_it, without = self.judging
-        attempt = with_it.reader.attempt(composed.image)
+        attempt = with_it.line_reader.attempt(composed.image)
         truth = Truth(
             zip=composed.text[:ZIP_LENGTH], plus4=composed.text[ZIP_LENGTH:], kind=composed.kind
         )
         answers = with_it.judge(attempt, truth), without.read(composed.image, truth)
         return answers, recall(attempt, composed)
+
+
+def read_composed_pages(judging: Judges, composer: PageComposer, count: int, *, jobs: int) -> Pair:
+    """Read the first pages of a composer; the five digits of a ZIP count."""
+    return _unzipped(
+        map_strings(_ReadPage(judging=judging, composer=composer), range(count), jobs=jobs)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _ReadPage:
+    """Reads one composed page."""
+
+    judging: Judges
+    composer: PageComposer
+
+    def __call__(self, number: int) -> tuple[Answer, Answer]:
+        page = self.composer.nth(number)
+        truth = Truth(zip=page.zip, plus4=None, kind=page.kind.replace("_", " "))
+        with_it, without = self.judging
+        return with_it.read(page.image, truth), without.read(page.image, truth)
 
 
 def _unzipped(answers: Sequence[tuple[Answer, Answer]]) -> Pair:

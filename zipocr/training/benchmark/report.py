@@ -100,6 +100,20 @@ def compact_table(measured: Sequence[Measured]) -> list[str]:
     return markdown(heads, rows)
 
 
+def kinds_table(pages: Mapping[str, Pair]) -> list[str]:
+    """Tabulate results of one model by kind, for several sets of pages."""
+    heads = ("pages", "kind", "n", "exact", "`read`", "wrong among these", "exact, no directory")
+    rows = []
+    for name, (with_it, without) in pages.items():
+        table = {**score_by_kind(with_it), "all": score(with_it)}
+        bare = {**score_by_kind(without), "all": score(without)}
+        for kind, found in table.items():
+            shares = (found.exact, found.accepted, found.wrong, bare[kind].exact)
+            cells = (name, kind, str(found.count))
+            rows.append((*cells, *(f"{share:.3f}" for share in shares)))
+    return markdown(heads, rows)
+
+
 def summary_table(measured: Sequence[Measured], model: str) -> list[str]:
     """Tabulate the main results of one model."""
     heads = ("crops", "directory", "n", "exact", "± 95 %", "`read`", "wrong among these")

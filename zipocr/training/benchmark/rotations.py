@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zipocr.images.decode import read_pages
+from zipocr.mail_reader import MailReader
 from zipocr.reader import Reader, rotate
 from zipocr.training.benchmark.figures import markdown
 from zipocr.training.benchmark.measure import MAX_PIXELS, Crop, Judge
@@ -43,7 +44,7 @@ def read_turned(judge: Judge, crops: Sequence[Crop], *, jobs: int) -> list[Turne
 class _ReadTurned:
     """Work that reads a crop at one of the turns."""
 
-    reader: Reader
+    reader: MailReader | Reader
     least: float
     crops: Sequence[Crop]
 

@@ -23,6 +23,8 @@ from zipocr.classify.probabilities import Calibration
 from zipocr.classify.svc import Classifier
 from zipocr.errors import InputError
 from zipocr.line.network import FIRST, SECOND, array_names, arrays_of, as_second
+from zipocr.mail_reader import SEARCH_CARD
+from zipocr.models.model_file import SEARCH
 from zipocr.reader import SECOND_PASS_SCALE
 from zipocr.settings import settings_hash
 from zipocr.training.data.datasets import (
@@ -216,6 +218,8 @@ def build_model(
     own, told = _take_or_train(network, train, second=second)
     about |= told
     model = _build(fold, split.train, extra, recipe, about, [own], jobs, report)
+    if network:
+        model = with_search(model, network)
     return with_accuracy(
         model, "isolated NIST digits of the test writers", digit_accuracy(model, split.test)
     )
@@ -332,6 +336,13 @@ def taken_networks(model: Model) -> dict[str, NDArray[Any]]:
             " mail"
         )
     return {**first, **as_second(arrays_of(model.arrays, SECOND))}
+
+
+def with_search(model: Model, network: Model) -> Model:
+    """Give a model what finds the ZIP on a page from the model whose networks it has, if any."""
+    found = {name: network.arrays[name] for name in SEARCH if name in network.arrays}
+    card = {name: network.card[name] for name in (SEARCH_CARD,) if name in network.card}
+    return replace(model, arrays={**model.arrays, **found}, card={**model.card, **card})
 
 
 def with_accuracy(model: Model, measured_on: str, share: float) -> Model:

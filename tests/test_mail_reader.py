@@ -1,0 +1,160 @@
+"""Whole pages: which ZIP is the destination's, where it stands, and what is said of it."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from zipocr.locate.find import turn_back
+from zipocr.mail_reader import MailReader
+from zipocr.models.model_file import SEARCH, load_model
+from zipocr.reader import rotate
+from zipocr.types import Box, Reason, Unread, ZipReading
+
+SENDER = ("R. MILLER", "48 ELM ROAD", "BOSTON MA 02108")
+DESTINATION = ("JANE DOE", "12 MAIN STREET", "ALBANY NY 12207")
+SHAPE = (900, 1900)
+
+
+@pytest.fixture(scope="module")
+def reader() -> MailReader:
+    return MailReader(load_model("mail"))
+
+
+def write(page: np.ndarray, lines: tuple[str, ...], left: int, top: int, size: float = 1.1) -> None:
+    for number, text in enumerate(lines):
+        at = left, top + round(44 * size * number)
+        cv2.putText(page, text, at, cv2.FONT_HERSHEY_DUPLEX, size, 40, 2, cv2.LINE_AA)
+
+
+def envelope(destination: tuple[str, ...] = DESTINATION) -> np.ndarray:
+    page = np.full(SHAPE, 235, np.uint8)
+    write(page, SENDER, 60, 90, 0.8)
+    write(page, destination, 820, 500)
+    return page
+
+
+def read(reader: MailReader, page: np.ndarray) -> ZipReading:
+    reading = reader.read(page)
+    assert isinstance(reading, ZipReading)
+    return reading
+
+
+def test_the_destinations_zip_is_read_and_not_the_senders(reader: MailReader) -> None:
+    reading = read(reader, envelope())
+    assert reading.zip == "12207"
+    assert (reading.city, reading.state) == ("Albany", "NY")
+    assert reading.confidence > 0.7
+
+
+def test_the_box_holds_the_zip_on_the_page(reader: MailReader) -> None:
+    page = envelope()
+    box = read(reader, page).box
+    assert box is not None
+    inside = page[box.top : box.bottom, box.left : box.right]
+    bare = page.copy()
+    bare[box.top - 2 : box.bottom + 2, box.left - 2 : box.right + 2] = 235
+    assert inside.min() < 100
+    assert np.ptp(bare[565:630, box.left : box.right]) == 0
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_a_turned_envelope_is_read_and_its_box_lies_on_the_page_as_it_came(
+    reader: MailReader, degrees: int
+) -> None:
+    upright, turned = envelope(), rotate(envelope(), degrees)
+    reading, straight = read(reader, turned), read(reader, upright)
+    assert (reading.zip, reading.rotation) == ("12207", 360 - degrees)
+    assert Reason(f"turned_{360 - degrees}") in reading.reasons
+    assert reading.box is not None
+    assert straight.box is not None
+    marked = np.zeros(upright.shape, np.uint8)
+    marked[straight.box.top : straight.box.bottom, straight.box.left : straight.box.right] = 1
+    there = rotate(marked, degrees)[
+        reading.box.top : reading.box.bottom, reading.box.left : reading.box.right
+    ]
+    assert there.sum() > 0.9 * marked.sum()
+
+
+def test_an_envelope_without_a_destinations_zip_is_not_read(reader: MailReader) -> None:
+    reading = reader.read(envelope(("JANE DOE", "12 MAIN STREET", "ALBANY NY")))
+    assert isinstance(reading, Unread) or reading.confidence < 0.5
+
+
+def test_a_page_of_text_has_no_destination(reader: MailReader) -> None:
+    page = np.full((1200, 900), 240, np.uint8)
+    write(
+        page,
+        ("IT WAS A BRIGHT", "COLD DAY IN APRIL", "AND THE CLOCKS", "WERE STRIKING") * 5,
+        60,
+        80,
+    )
+    assert reader.read(page) == Unread(reason=Reason.NO_DESTINATION_ZIP)
+
+
+def test_a_last_line_is_read_past_its_town(reader: MailReader) -> None:
+    page = np.full((130, 900), 235, np.uint8)
+    write(page, ("ALBANY, NY 12207",), 40, 90, 1.6)
+    reading = read(reader, page)
+    assert reading.zip == "12207"
+    assert reading.box is not None
+    assert reading.box.left > 300
+
+
+def test_a_tight_crop_has_no_box(reader: MailReader) -> None:
+    page = np.full((100, 330), 235, np.uint8)
+    write(page, ("12207",), 60, 75, 2.0)
+    reading = read(reader, page)
+    assert (reading.zip, reading.box) == ("12207", None)
+
+
+def test_pages_read_together_are_read_as_alone(reader: MailReader) -> None:
+    crop = np.full((100, 330), 235, np.uint8)
+    write(crop, ("12207",), 60, 75, 2.0)
+    pages = [envelope(), crop, np.full((400, 900), 255, np.uint8), rotate(envelope(), 180)]
+    assert reader.read_each(pages) == [reader.read(page) for page in pages]
+
+
+def test_the_trace_shows_the_page_and_what_was_considered(reader: MailReader) -> None:
+    page = envelope()
+    trace = reader.trace(page)
+    assert trace.reading == reader.read(page)
+    assert trace.overview is not None
+    assert trace.overview.page is page
+    first, second = trace.overview.sightings[:2]
+    assert (first.text, second.text) == ("12207", "02108")
+    assert first.probability > second.probability
+    assert not first.weakness
+    assert second.weakness
+    assert len(trace.overview.lines) == 6
+
+
+def test_a_model_without_a_search_reads_crops_alone() -> None:
+    model = load_model("mail")
+    bare = {name: array for name, array in model.arrays.items() if name not in SEARCH}
+    reading = MailReader(replace(model, arrays=bare)).read(envelope())
+    assert reading == Unread(reason=Reason.SEVERAL_LINES)
+
+
+def test_boxes_are_turned_back() -> None:
+    shape = (30, 50)
+    page = np.zeros(shape, np.uint8)
+    page[4:9, 10:22] = 1
+    for degrees in (0, 90, 180, 270):
+        rows, columns = np.nonzero(rotate(page, degrees))
+        turned = Box(
+            top=int(rows.min()), left=int(columns.min()),
+            bottom=int(rows.max()) + 1, right=int(columns.max()) + 1,
+        )  # fmt: skip
+        assert turn_back(turned, degrees, shape) == Box(top=4, left=10, bottom=9, right=22)
+
+
+@pytest.mark.parametrize("digits", ["1 2207", "4 12207", "41 12207"])
+def test_a_number_of_another_length_is_no_zip_though_five_digits_stand_apart(
+    reader: MailReader, digits: str
+) -> None:
+    page = np.full((110, 480), 235, np.uint8)
+    write(page, (digits,), 40, 80, 2.0)
+    reading = reader.read(page)
+    assert isinstance(reading, Unread) or reading.box is None

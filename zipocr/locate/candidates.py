@@ -1,0 +1,120 @@
+"""Words in a row that may be a ZIP: which digits they spell, and where they stand on the page."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from zipocr.line.ctc import prefix_beam_search
+from zipocr.line.network import BLANK, FIRST_DIGIT, OTHER
+from zipocr.line.recognize import LENGTHS
+from zipocr.locate.line_frames import WordFrames
+from zipocr.locate.text_lines import TextLine
+from zipocr.types import Box, Floats
+
+# A ZIP is as long as this, in heights of its line, and has at most so many words.
+MIN_LENGTH, MAX_LENGTH, MAX_WORDS = 1.8, 16.0, 10
+# The likeliest class of each frame spells so many digits, and at most so many other signs.
+MIN_DIGITS, MAX_DIGITS, MAX_OTHERS = 4, 10, 1
+# A string of digits is likelier than this.
+MIN_PROBABILITY = 0.02
+# A page has at most so many words in a row that may be a ZIP, and so many candidates.
+MAX_RANGES, MAX_SPANS = 400, 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Span:
+    """Words ``first`` to ``last`` of line number ``line``, which spell ``strings`` of digits."""
+
+    line: int
+    first: int
+    last: int
+    box: Box
+    strings: dict[str, float]
+    shaped: float
+    pooled: Floats
+
+
+def find_spans(
+    lines: Sequence[TextLine],
+    read: Sequence[WordFrames],
+    counts: Sequence[Sequence[tuple[int, int]]],
+) -> list[Span]:
+    """Find the words in a row that may be a ZIP, the likeliest `MAX_SPANS` of a page.
+
+    ``counts`` are by `count_signs`. A page with more than `MAX_RANGES` numbers is no mail, but a
+    list or a table: it has no candidates.
+    """
+    ranges = [
+        (number, first, last)
+        for number, line in enumerate(lines)
+        for first, last in find_ranges(line, counts[number])
+    ]
+    if len(ranges) > MAX_RANGES:
+        return []
+    spans = [
+        _to_span(number, lines[number], read[number], first, last) for number, first, last in ranges
+    ]
+    spans = [span for span in spans if span.shaped >= MIN_PROBABILITY]
+    if len(spans) > MAX_SPANS:
+        least = sorted(span.shaped for span in spans)[-MAX_SPANS]
+        spans = [span for span in spans if span.shaped >= least][:MAX_SPANS]
+    return spans
+
+
+def find_ranges(line: TextLine, counts: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last of words in a row that hold about as many digits as a ZIP."""
+    for first in range(len(line.words)):
+        digits = others = 0
+        for last in range(first, min(first + MAX_WORDS, len(line.words))):
+            digits += counts[last][0]
+            others += counts[last][1]
+            length = (line.words[last].box.right - line.words[first].box.left) / line.height
+            if digits > MAX_DIGITS or others > MAX_OTHERS or length > MAX_LENGTH:
+                break
+            if not counts[first][0]:
+                break
+            if digits >= MIN_DIGITS and length >= MIN_LENGTH and counts[last][0]:
+                yield first, last
+
+
+def count_signs(frames: Floats) -> tuple[int, int]:
+    """Count the digits and the other signs that the likeliest classes of frames spell."""
+    path = frames.argmax(axis=1)
+    begins = np.append(True, path[1:] != path[:-1])
+    labels = path[begins]
+    return int(((labels != BLANK) & (labels != OTHER)).sum()), int((labels == OTHER).sum())
+
+
+def _to_span(number: int, line: TextLine, read: WordFrames, first: int, last: int) -> Span:
+    frames = np.concatenate(read.frames[first : last + 1])
+    spelt = prefix_beam_search(frames)
+    total = max(sum(spelt.values()), 1e-30)
+    strings = {
+        "".join(str(label - FIRST_DIGIT) for label in labels): share / total
+        for labels, share in spelt.items()
+        if len(labels) in LENGTHS and OTHER not in labels
+    }
+    features = np.concatenate(read.features[first : last + 1])
+    shown = 1 - frames[:, :1]
+    pooled = (features * shown).sum(axis=0) / max(float(shown.sum()), 1e-3)
+    boxes = [word.box for word in line.words[first : last + 1]]
+    return Span(
+        line=number,
+        first=first,
+        last=last,
+        box=around_boxes(boxes),
+        strings=strings,
+        shaped=sum(strings.values()),
+        pooled=pooled,
+    )
+
+
+def around_boxes(boxes: Sequence[Box]) -> Box:
+    """Return the box around some boxes."""
+    return Box(
+        top=min(box.top for box in boxes),
+        left=min(box.left for box in boxes),
+        bottom=max(box.bottom for box in boxes),
+        right=max(box.right for box in boxes),
+    )

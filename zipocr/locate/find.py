@@ -1,0 +1,165 @@
+"""From a page to the candidates for its ZIP, and the picture of each."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr.line.network import Network
+from zipocr.locate.candidates import Span, count_signs, find_spans
+from zipocr.locate.choice import PageLayout
+from zipocr.locate.layout import lay_out
+from zipocr.locate.line_frames import WordFrames, read_words
+from zipocr.locate.page_ink import PAPER, PageInk
+from zipocr.locate.text_lines import TextLine, count_neighbours, find_lines, transposed
+from zipocr.types import Box, Floats, GrayImage
+
+# Paper around a candidate, in heights of its line.
+MARGIN = 0.6
+# Lines run upwards where letters have this many times as many neighbours there.
+UPRIGHT_LEAD = 1.25
+# A line says something of which way up a page is if it has so many letters.
+MIN_LETTERS = 3
+# A page of writing has a line of so many letters.
+MIN_LINE = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Located:
+    """A page's lines, what the network reads of them, and the candidates among their words.
+
+    ``pooled`` (96,) are the network's features, averaged over all lines of writing; they tell which
+    way up the page is. It was turned clockwise by ``rotation`` degrees first.
+    """
+
+    page: GrayImage
+    ink: PageInk
+    layout: PageLayout
+    spans: tuple[Span, ...]
+    pooled: Floats
+    rotation: int
+
+    @property
+    def is_written(self) -> bool:
+        """Whether there is a line of letters, or a number, on the page."""
+        letters = (sum(len(word.places) for word in line.words) for line in self.layout.lines)
+        return bool(self.spans) or any(count >= MIN_LINE for count in letters)
+
+    def crop(self, span: Span) -> GrayImage:
+        """Cut a candidate out of its page, without what else is written there."""
+        box = self._around(span)
+        words = self.layout.lines[span.line].words[span.first : span.last + 1]
+        own = {place for word in words for place in word.places}
+        foreign = np.zeros((box.height, box.width), np.uint8)
+        for place in self._inside(box):
+            if place not in own:
+                self._paint(foreign, box, place)
+        inked = self.ink.components.ink[box.top : box.bottom, box.left : box.right]
+        whole = self.to_page(box)
+        picture = self.page[whole.top : whole.bottom, whole.left : whole.right].copy()
+        size = picture.shape[1], picture.shape[0]
+        spread = cv2.dilate(foreign, np.ones((5, 5), np.uint8))
+        covered = cv2.resize(spread, size, interpolation=cv2.INTER_NEAREST) > 0
+        bare = cv2.resize(inked.view(np.uint8), size, interpolation=cv2.INTER_NEAREST) == 0
+        picture[covered] = np.median(picture[bare]) if bare.any() else PAPER
+        return picture
+
+    def _around(self, span: Span) -> Box:
+        margin = round(MARGIN * self.layout.lines[span.line].height)
+        rows, columns = self.layout.shape
+        return Box(
+            top=max(span.box.top - margin, 0),
+            left=max(span.box.left - margin, 0),
+            bottom=min(span.box.bottom + margin, rows),
+            right=min(span.box.right + margin, columns),
+        )
+
+    def _inside(self, box: Box) -> list[int]:
+        left, top, wide, tall = self.ink.components.boxes[:, :4].T
+        inside = (left < box.right) & (left + wide > box.left)
+        inside &= (top < box.bottom) & (top + tall > box.top)
+        return [int(place) for place in np.flatnonzero(inside)]
+
+    def _paint(self, picture: NDArray[np.uint8], box: Box, place: int) -> None:
+        """Draw a component into the picture of a box."""
+        one = self.ink.components.listed[place]
+        rows = slice(max(one.top, box.top), min(one.bottom, box.bottom))
+        columns = slice(max(one.left, box.left), min(one.right, box.right))
+        mask = self.ink.components.mask(place)
+        part = mask[
+            rows.start - one.top : rows.stop - one.top,
+            columns.start - one.left : columns.stop - one.left,
+        ]
+        picture[
+            rows.start - box.top : rows.stop - box.top,
+            columns.start - box.left : columns.stop - box.left,
+        ] |= part.view(np.uint8)
+
+    def to_page(self, box: Box) -> Box:
+        """Return a box in pixels of the page, which was searched at another scale."""
+        scale, (rows, columns) = self.ink.scale, self.page.shape
+        return Box(
+            top=int(box.top / scale),
+            left=int(box.left / scale),
+            bottom=min(int(np.ceil(box.bottom / scale)), rows),
+            right=min(int(np.ceil(box.right / scale)), columns),
+        )
+
+
+def read_ink(network: Network, page: GrayImage, ink: PageInk, *, rotation: int = 0) -> Located:
+    """Find the candidates for the ZIP on a page, which was turned by `rotation` degrees."""
+    lines = find_lines(ink.components.boxes)
+    read = [read_words(network, ink, line) for line in lines]
+    layout = PageLayout(
+        lines=lines,
+        positions=lay_out(lines),
+        counts=[[count_signs(frames) for frames in one.frames] for one in read],
+        shape=(ink.normalized.shape[0], ink.normalized.shape[1]),
+    )
+    return Located(
+        page=page,
+        ink=ink,
+        layout=layout,
+        spans=tuple(find_spans(lines, read, layout.counts)),
+        pooled=_pool(lines, read),
+        rotation=rotation,
+    )
+
+
+def _pool(lines: list[TextLine], read: list[WordFrames]) -> Floats:
+    """Average the network's features over all that is written."""
+    total, weight = np.zeros(0, np.float32), 0.0
+    for line, one in zip(lines, read, strict=True):
+        if sum(len(word.places) for word in line.words) < MIN_LETTERS:
+            continue
+        frames, features = np.concatenate(one.frames), np.concatenate(one.features)
+        shown = 1 - frames[:, :1]
+        own = (features * shown).sum(axis=0)
+        total, weight = (total + own if len(total) else own), weight + float(shown.sum())
+    return np.asarray(total / max(weight, 1e-3), np.float32)
+
+
+def runs_upwards(boxes: NDArray[np.int32]) -> bool:
+    """Tell whether a page lies on its side, by where its letters have their neighbours."""
+    return count_neighbours(transposed(boxes)) > UPRIGHT_LEAD * count_neighbours(boxes)
+
+
+def turn_back(box: Box, rotation: int, shape: tuple[int, ...]) -> Box:
+    """Return where a box of a page that was turned lies on the page as it came.
+
+    ``rotation`` is by how many degrees clockwise the page was turned, ``shape`` its rows and
+    columns before that.
+    """
+    rows, columns = shape
+    if rotation == 180:
+        top, left, bottom, right = (
+            rows - box.bottom, columns - box.right, rows - box.top, columns - box.left,
+        )  # fmt: skip
+    elif rotation == 90:
+        top, left, bottom, right = rows - box.right, box.top, rows - box.left, box.bottom
+    elif rotation == 270:
+        top, left, bottom, right = box.left, columns - box.bottom, box.right, columns - box.top
+    else:
+        return box
+    return Box(top=top, left=left, bottom=bottom, right=right)

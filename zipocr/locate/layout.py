@@ -1,0 +1,79 @@
+"""How a page is laid out: which lines stand together as one block of writing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from zipocr.locate.text_lines import TextLine
+
+# Lines of a block are this far apart at most, in heights, and no higher than another by more than
+# this factor.
+MAX_SPACING, MAX_RATIO = 2.6, 1.8
+# A line of writing has so many letters at least.
+MIN_LETTERS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Where a line stands: its block, and how many lines of that are above and below it."""
+
+    block: int
+    above: int
+    below: int
+
+
+def lay_out(lines: Sequence[TextLine]) -> list[Position]:
+    """Group lines into blocks by their spacing; lines are sorted from top to bottom."""
+    following: dict[int, int] = {}
+    for place, line in enumerate(lines):
+        if _letters(line) < MIN_LETTERS:
+            continue
+        below = [
+            other
+            for other in range(len(lines))
+            if other != place and _letters(lines[other]) >= MIN_LETTERS
+            if _is_below(line, lines[other])
+        ]
+        if below:
+            nearest = min(below, key=lambda other: _drop(line, lines[other]))
+            if nearest not in following.values():
+                following[place] = nearest
+    preceding = {below: above for above, below in following.items()}
+    return [
+        Position(
+            block=_last(place, preceding)[0],
+            above=_last(place, preceding)[1],
+            below=_last(place, following)[1],
+        )
+        for place in range(len(lines))
+    ]
+
+
+def _last(place: int, links: Mapping[int, int]) -> tuple[int, int]:
+    """Follow links to the last place, and count the steps; no more than there are links."""
+    for steps in range(len(links) + 1):
+        if place not in links:
+            return place, steps
+        place = links[place]
+    return place, len(links)
+
+
+def _letters(line: TextLine) -> int:
+    return sum(len(word.places) for word in line.words)
+
+
+def _drop(line: TextLine, other: TextLine) -> float:
+    """How far another line lies below, at the middle of the columns they share."""
+    left = max(line.box.left, other.box.left)
+    right = min(line.box.right, other.box.right)
+    middle = (left + right) / 2
+    return other.level + other.slope * middle - line.level - line.slope * middle
+
+
+def _is_below(line: TextLine, other: TextLine) -> bool:
+    height = max(line.height, other.height)
+    if height > MAX_RATIO * min(line.height, other.height):
+        return False
+    shared = min(line.box.right, other.box.right) - max(line.box.left, other.box.left)
+    if shared < height:
+        return False
+    return 0.6 * height < _drop(line, other) < MAX_SPACING * height

@@ -1,0 +1,169 @@
+"""Separates ink from paper on a whole page, and takes off what is no writing."""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr.preprocess.barcodes import bars_among
+from zipocr.preprocess.components import Components
+from zipocr.types import GrayImage, InkMask
+
+# Pages are looked at with at most this many pixels on their longer side.
+MAX_SIDE = 2000
+# Paper is estimated at this scale, as what is lighter than anything narrower than this disc, both
+# in pixels.
+SHRINK, DISC = 8, 15
+PAPER = 250
+# What is darker than this share of light paper, which this share of the page is darker than, is the
+# lid of a scanner or a table.
+MIN_PAPER, PAPER_RANK = 0.3, 0.9
+# Ink is darker than its paper by this share of the darkest ink near by, and by this many
+# deviations of the paper, and grey levels.
+MIN_SHARE, MIN_DEVIATIONS, MIN_GRAY = 0.4, 5.0, 20.0
+# The darkest ink is looked for in squares with sides of this many pixels, and around these.
+NEAR = 8
+# A rule is longer than this share of the page's longer side and than so many heights of letters,
+# which this share of the components do not exceed; it is no thicker than so many pixels.
+RULE_LENGTH, RULE_HEIGHTS, LETTER_RANK, RULE_THICKNESS = 0.04, 3.0, 0.8, 7
+# Bars of a barcode fill their box; letters and digits do not.
+MIN_SOLID = 0.75
+# What is smaller than this is a speck, in pixels; what is larger than this share of the page's
+# longer side is a picture or a frame.
+MIN_SIDE, MIN_AREA, MAX_SHARE = 3, 6, 0.2
+# Of more components the smallest are left out: such a page is a pattern or a picture.
+MAX_COMPONENTS = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PageInk:
+    """A page reduced by ``scale`` (at most 1), and the components that may be writing.
+
+    ``normalized`` is the page divided by its paper, which is near `PAPER`.
+    """
+
+    normalized: GrayImage
+    components: Components
+    scale: float
+
+    def rotated(self, degrees: int) -> "PageInk":
+        """Return the ink of the page turned clockwise by a multiple of 90 degrees."""
+        turns = -degrees // 90
+        normalized = np.ascontiguousarray(np.rot90(self.normalized, turns))
+        ink = np.ascontiguousarray(np.rot90(self.components.ink, turns))
+        return replace(self, normalized=normalized, components=Components(ink))
+
+
+def find_ink(page: GrayImage) -> PageInk:
+    """Find what may be writing on a page.
+
+    Parameters
+    ----------
+    page : (H, W) uint8
+        0 black to 255 white.
+    """
+    small, scale = page, min(1.0, MAX_SIDE / max(page.shape))
+    if scale < 1:
+        size = max(1, round(page.shape[1] * scale)), max(1, round(page.shape[0] * scale))
+        small = np.asarray(cv2.resize(page, size, interpolation=cv2.INTER_AREA), np.uint8)
+    normalized = divide_by_paper(small)
+    components = without_rules(without_specks(Components(threshold_locally(normalized))))
+    return PageInk(normalized=normalized, components=writing(components), scale=scale)
+
+
+def divide_by_paper(page: GrayImage) -> GrayImage:
+    """Divide a page by its local paper, so that labels, shadows and tables become an even white.
+
+    (H, W) uint8 -> (H, W) uint8, paper near `PAPER`.
+    """
+    height, width = page.shape
+    size = max(1, width // SHRINK), max(1, height // SHRINK)
+    small = cv2.medianBlur(cv2.resize(page, size, interpolation=cv2.INTER_AREA), 3)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (DISC, DISC))
+    paper = cv2.morphologyEx(small, cv2.MORPH_CLOSE, disc, borderType=cv2.BORDER_REPLICATE)
+    lid = paper < MIN_PAPER * float(np.quantile(paper, PAPER_RANK))
+    paper = cv2.resize(cv2.GaussianBlur(paper, (3, 3), 0), (width, height))
+    smooth = cv2.GaussianBlur(page, (3, 3), 0)
+    divided = cv2.divide(smooth, np.maximum(paper, 1), scale=PAPER)
+    if lid.any():
+        covered = cv2.resize(lid.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+        divided[covered > 0] = PAPER
+    return np.asarray(divided, np.uint8)
+
+
+def threshold_locally(normalized: GrayImage) -> InkMask:
+    """Binarize by the darkest ink near each pixel, after Bernsen (1986): (H, W) bool.
+
+    Faint writing is found beside black print; the noise of the paper is not.
+    """
+    height, width = normalized.shape
+    sample = normalized[::4, ::4]
+    noise = 1.4826 * float(np.median(np.abs(sample.astype(np.int16) - np.median(sample))))
+    floor = max(MIN_DEVIATIONS * noise, MIN_GRAY)
+    rows, columns = -(-height // NEAR), -(-width // NEAR)
+    padded = cv2.copyMakeBorder(
+        normalized, 0, rows * NEAR - height, 0, columns * NEAR - width, cv2.BORDER_REPLICATE
+    )
+    darkest = padded.reshape(rows, NEAR, columns, NEAR).min(axis=(1, 3))
+    darkest = cv2.erode(darkest, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    depth = np.maximum(MIN_SHARE * (float(PAPER) - cv2.blur(darkest, (5, 5))), floor)
+    level = cv2.resize((PAPER - depth).clip(0, 255).astype(np.uint8), (columns * NEAR, rows * NEAR))
+    return np.asarray(normalized < level[:height, :width])
+
+
+def without_specks(components: Components) -> Components:
+    """Leave out specks, and of too many components the smallest."""
+    boxes = components.boxes
+    kept = (boxes[:, 2:4].max(axis=1) >= MIN_SIDE) & (boxes[:, 4] >= MIN_AREA)
+    if np.count_nonzero(kept) > MAX_COMPONENTS:
+        area = boxes[:, 4]
+        kept &= area > np.partition(area, -MAX_COMPONENTS)[-MAX_COMPONENTS]
+    return components.take(kept)
+
+
+def without_rules(components: Components) -> Components:
+    """Erase long straight lines, across and upright; strokes that cross them are joined again."""
+    boxes = components.boxes
+    if not len(boxes):
+        return components
+    letters = float(np.quantile(boxes[:, 3], LETTER_RANK))
+    length = round(max(RULE_LENGTH * max(components.ink.shape), RULE_HEIGHTS * letters))
+    long = boxes[:, 2:4].max(axis=1) >= length
+    # What is so thin as a whole is a rule, and nothing else.
+    thin = long & (boxes[:, 2:4].min(axis=1) <= RULE_THICKNESS)
+    kept = components.take(~thin)
+    if (long & ~thin).any():
+        held = components.take(long & ~thin)
+        drawn = np.ascontiguousarray(held.ink[held.window]).view(np.uint8)
+        for kernel in ((1, length), (length, 1)):
+            drawn = _without_lines(drawn, kernel)
+        bare = kept.ink & ~held.ink
+        bare[held.window] |= drawn.view(np.bool_)
+        return without_specks(Components(bare))
+    return kept
+
+
+def _without_lines(drawn: NDArray[np.uint8], kernel: tuple[int, int]) -> NDArray[np.uint8]:
+    """Erase thin lines as long as a kernel of (rows, columns), one of which is 1."""
+    lines = cv2.morphologyEx(drawn, cv2.MORPH_OPEN, np.ones(kernel, np.uint8))
+    if not cv2.countNonZero(lines):
+        return drawn
+    across = kernel[0] == 1
+    thick = (RULE_THICKNESS, 1) if across else (1, RULE_THICKNESS)
+    thin = cv2.subtract(lines, cv2.morphologyEx(lines, cv2.MORPH_OPEN, np.ones(thick, np.uint8)))
+    bare = cv2.subtract(drawn, thin)
+    bridge = np.ones((RULE_THICKNESS, 1) if across else (1, RULE_THICKNESS), np.uint8)
+    joined = cv2.bitwise_and(cv2.morphologyEx(bare, cv2.MORPH_CLOSE, bridge), thin)
+    return np.asarray(cv2.bitwise_or(bare, joined), np.uint8)
+
+
+def writing(components: Components) -> Components:
+    """Keep what may be writing: no bars, frames or pictures."""
+    boxes = components.boxes
+    wide, tall, area = boxes[:, 2], boxes[:, 3], boxes[:, 4]
+    kept = np.maximum(wide, tall) <= MAX_SHARE * max(components.ink.shape)
+    solid = np.flatnonzero(kept & (area >= MIN_SOLID * wide * tall) & (wide < tall))
+    if len(solid):
+        kept[solid[bars_among(boxes[solid])]] = False
+    return components.take(kept)

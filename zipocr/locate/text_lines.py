@@ -1,0 +1,205 @@
+"""Links components into lines of text, and divides these into words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr.types import Box
+
+# Letters are at least this high, in pixels, and as a share of the page's longer side.
+MIN_LETTER = 6
+# Two letters of a line share this much of the lower one's rows, lie at most this far apart in
+# heights of the higher one, and neither is higher than the other by more than this factor.
+SHARED_ROWS, MAX_GAP, MAX_RATIO = 0.4, 2.2, 2.6
+# A line has letters of this height: the share of them that are lower.
+HEIGHT_RANK = 0.7
+# What is lower than this, in heights of its line, is a mark: a dot, a comma, a dash.
+MARK = 0.45
+# A piece of a broken letter is at most so high, so far from the middle of its line, and so far
+# beside its first or last letter, in heights of the line.
+MAX_PIECE, MAX_OFFSET, MAX_ASIDE = 1.3, 0.45, 1.0
+# Words are this far apart, in heights.
+WORD_GAP = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Word:
+    """Components that stand close together: their ``places`` and the ``box`` around them."""
+
+    places: tuple[int, ...]
+    box: Box
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TextLine:
+    """A line of text: its words from left to right.
+
+    Its ``height`` is that of capitals and digits in pixels; its middle has the row
+    ``level + slope * x``.
+    """
+
+    words: tuple[Word, ...]
+    box: Box
+    height: float
+    slope: float
+    level: float
+
+
+def find_lines(boxes: NDArray[np.int32]) -> list[TextLine]:
+    """Link components into lines of text, from top to bottom.
+
+    Parameters
+    ----------
+    boxes : (N, 5) int32
+        Left, top, width, height and area of each component.
+    """
+    letters = np.flatnonzero(boxes[:, 3] >= MIN_LETTER)
+    if not len(letters):
+        return []
+    groups = _linked(boxes[letters])
+    linked = [letters[groups == group] for group in range(int(groups.max()) + 1)]
+    found = [_to_line(boxes, places) for places in _gathered(boxes, linked)]
+    return sorted(found, key=lambda line: (line.box.top + line.box.bottom, line.box.left))
+
+
+def _gathered(
+    boxes: NDArray[np.int32], linked: Sequence[NDArray[np.intp]]
+) -> list[NDArray[np.intp]]:
+    """Add the pieces of broken letters to their lines, those of the most ink first.
+
+    They are what lies between a line's letters, or beside the last one, and is no higher.
+    """
+    owner = np.full(len(boxes), -1)
+    order = sorted(range(len(linked)), key=lambda place: -int(boxes[linked[place], 4].sum()))
+    for number in order:
+        places = linked[number][owner[linked[number]] < 0]
+        while len(places):
+            owner[places] = number
+            own = boxes[owner == number]
+            places = np.flatnonzero((owner < 0) & _belongs(boxes, own))
+    return [np.flatnonzero(owner == number) for number in order if (owner == number).any()]
+
+
+def _belongs(boxes: NDArray[np.int32], own: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Tell which components lie on a line of some letters, (N,), and near enough to these."""
+    height = typical_height(own[:, 3])
+    slope, level = _middle(own, height)
+    x, y = boxes[:, 0] + boxes[:, 2] / 2, boxes[:, 1] + boxes[:, 3] / 2
+    aside = MAX_ASIDE * height
+    return np.asarray(
+        (boxes[:, 3] <= MAX_PIECE * height)
+        & (np.abs(y - level - slope * x) <= MAX_OFFSET * height)
+        & (boxes[:, 0] + boxes[:, 2] > own[:, 0].min() - aside)
+        & (boxes[:, 0] < (own[:, 0] + own[:, 2]).max() + aside)
+    )
+
+
+def count_neighbours(boxes: NDArray[np.int32]) -> int:
+    """Count the letters that have a neighbour near by on the right: (N, 5) boxes."""
+    letters = boxes[boxes[:, 3] >= MIN_LETTER]
+    return len(_links(letters)[0]) if len(letters) else 0
+
+
+def transposed(boxes: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Swap the axes of boxes: (N, 5)."""
+    return boxes[:, [1, 0, 3, 2, 4]]
+
+
+def _linked(boxes: NDArray[np.int32]) -> NDArray[np.intp]:
+    """Number the line of each letter: (N,)."""
+    return _components(len(boxes), *_links(boxes))
+
+
+def _links(boxes: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Link each letter to the nearest on its right that it is the nearest to on the left."""
+    left, top, wide, tall = boxes[:, :4].T.astype(np.float32)
+    right, bottom = left + wide, top + tall
+    middle = left + wide / 2
+    low, high = np.minimum(tall[:, None], tall), np.maximum(tall[:, None], tall)
+    shared = np.minimum(bottom[:, None], bottom) - np.maximum(top[:, None], top)
+    gap = left - right[:, None]
+    fits = (
+        (middle > middle[:, None])
+        & (shared >= SHARED_ROWS * low)
+        & (gap <= MAX_GAP * high)
+        & (high <= MAX_RATIO * low)
+    )
+    # The nearest neighbour on the right; one that is higher or lower lies farther away.
+    apart = np.abs((top + bottom)[:, None] - (top + bottom)) / 2
+    distance = np.where(fits, np.maximum(gap, 0) + apart, np.inf)
+    following = distance.argmin(axis=1)
+    before = distance.argmin(axis=0)
+    rows = np.arange(len(boxes))
+    linked = np.isfinite(distance[rows, following])
+    mutual = linked & (before[following] == rows)
+    return rows[mutual], following[mutual]
+
+
+def _components(count: int, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Number the connected parts of a graph: (count,)."""
+    parent = list(range(count))
+
+    def root(node: int) -> int:
+        while parent[node] != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    for one, other in zip(first.tolist(), second.tolist(), strict=True):
+        parent[root(one)] = root(other)
+    roots = np.array([root(node) for node in range(count)])
+    return np.unique(roots, return_inverse=True)[1]
+
+
+def _to_line(boxes: NDArray[np.int32], places: NDArray[np.intp]) -> TextLine:
+    places = places[np.argsort(boxes[places, 0], kind="stable")]
+    own = boxes[places]
+    height = typical_height(own[:, 3])
+    slope, level = _middle(own, height)
+    return TextLine(
+        words=tuple(_words(boxes, places, height)),
+        box=around(own),
+        height=height,
+        slope=slope,
+        level=level,
+    )
+
+
+def typical_height(heights: NDArray[np.int32]) -> float:
+    """Height of capitals and digits among the heights of letters and marks."""
+    letters = heights[heights >= MARK * heights.max()]
+    return float(np.quantile(letters, HEIGHT_RANK))
+
+
+def _middle(boxes: NDArray[np.int32], height: float) -> tuple[float, float]:
+    """Slope and level of the line through the middles of letters of about one height."""
+    letters = boxes[boxes[:, 3] >= MARK * height]
+    x = letters[:, 0] + letters[:, 2] / 2
+    y = letters[:, 1] + letters[:, 3] / 2
+    spread = float(((x - x.mean()) ** 2).sum())
+    slope = 0.0
+    if np.ptp(x) > 2 * height:
+        slope = float(((x - x.mean()) * (y - y.mean())).sum() / spread)
+    return slope, float(np.median(y - slope * x))
+
+
+def _words(boxes: NDArray[np.int32], places: NDArray[np.intp], height: float) -> list[Word]:
+    """Divide a line into words at its gaps."""
+    words: list[list[int]] = []
+    reached = -np.inf
+    for place in places.tolist():
+        left, _, wide, _, _ = boxes[place].tolist()
+        if left - reached > WORD_GAP * height or not words:
+            words.append([])
+        words[-1].append(place)
+        reached = max(reached, left + wide)
+    return [Word(places=tuple(word), box=around(boxes[word])) for word in words]
+
+
+def around(boxes: NDArray[np.int32]) -> Box:
+    """Return the box around some boxes: (N, 5)."""
+    low = boxes[:, :2].min(axis=0)
+    high = (boxes[:, :2] + boxes[:, 2:4]).max(axis=0)
+    return Box(top=int(low[1]), left=int(low[0]), bottom=int(high[1]), right=int(high[0]))

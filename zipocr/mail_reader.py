@@ -1,0 +1,225 @@
+"""Reads pages of mail: tight crops as they are, on larger pages the destination's ZIP.
+
+page -> text lines -> words -> candidates -> a choice among these -> each of the likeliest takes the
+road of `zipocr.reader` -> a choice among their readings, or none.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import exp
+
+from zipocr.attempt import Attempt
+from zipocr.decode.confidence import log_odds
+from zipocr.errors import ModelError
+from zipocr.line.network import Network
+from zipocr.locate.candidates import Span
+from zipocr.locate.choice import overlap, span_features
+from zipocr.locate.choice_model import ChoiceModel
+from zipocr.locate.find import Located, read_ink, runs_upwards, turn_back
+from zipocr.locate.page_ink import PageInk, find_ink
+from zipocr.page_attempt import (
+    Candidate,
+    PageAttempt,
+    Search,
+    to_page_trace,
+    to_reading,
+)
+from zipocr.preprocess.page import prepare
+from zipocr.preprocess.polarity import may_be_light_on_dark, negative
+from zipocr.preprocess.text_lines import is_sheet
+from zipocr.reader import MIN_VERSION_CONFIDENCE, RETRY_BELOW, Reader, rotate
+from zipocr.settings import search_hash
+from zipocr.types import GrayImage, Model, Place, Reason, Sighting, Trace, Unread, ZipReading
+
+# Where a model card tells of the search.
+SEARCH_CARD = "search"
+# A page that is read as one line with less confidence is searched.
+SEARCH_BELOW = 0.5
+# Larger pages may be whole envelopes, which are not tried as one line. In pixels.
+MIN_SHEET = 200_000
+# A crop of a ZIP has no more components.
+MAX_CROP_COMPONENTS = 400
+# Of the candidates so many are read.
+READ = 3
+# Log odds of the right way up from which the other is not looked at, and before anything is seen.
+CERTAIN = 2.0
+LEVEL, SIDEWAYS = (0, 180), (90, 270)
+# A way up that is less probable is not read.
+MIN_CHANCE = 0.02
+LOG_PRIOR = {LEVEL: 2.0, SIDEWAYS: 0.0}
+MIN_PROBABILITY = 1e-4
+
+
+class MailReader:
+    """Reads pages with one model; parameters and errors are those of `zipocr.reader.Reader`.
+
+    A model without the arrays of the search reads crops only.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        use_directory: bool = True,
+        directory: Mapping[str, Place] | None = None,
+    ) -> None:
+        self.reader = Reader(model, use_directory=use_directory, directory=directory)
+        self.network = Network.from_model(model)
+        self.can_search = "page_orientation" in model.arrays
+        if self.can_search:
+            if model.card.get(SEARCH_CARD, {}).get("settings", search_hash()) != search_hash():
+                message = "The model was made for other settings of the search of whole pages"
+                raise ModelError(f"{message}; make it anew with 'make model'")
+            way = "listed" if use_directory else "unlisted"
+            self._spans = ChoiceModel.from_model(model, f"span_choice_{way}")
+            self._readings = ChoiceModel.from_model(model, f"reading_choice_{way}")
+            self._orientation = model.arrays["page_orientation"]
+
+    def read(self, page: GrayImage) -> ZipReading | Unread:
+        """Read the ZIP of a page: (H, W) uint8 -> its reading, or why there is none."""
+        (reading,) = self.read_each([page])
+        return reading
+
+    def read_each(self, pages: Sequence[GrayImage]) -> list[ZipReading | Unread]:
+        """Read several pages as `read` does, and sooner: each step for all of them."""
+        return [one.reading for one in self.attempt_each(pages)]
+
+    def attempt(self, page: GrayImage) -> PageAttempt:
+        """Read a page, and keep what was seen on it."""
+        (attempt,) = self.attempt_each([page])
+        return attempt
+
+    def trace(self, page: GrayImage) -> Trace:
+        """Read a page, and keep everything that was seen on it."""
+        attempt = self.attempt(page)
+        return to_page_trace(attempt, self.sightings(attempt))
+
+    def sightings(self, attempt: PageAttempt) -> list[Sighting]:
+        """Tell what was considered on a page that was searched, the likeliest first."""
+        if attempt.search is None:
+            return []
+        located, ranked = attempt.search.located, attempt.search.ranked
+        seen = [self.span_features(located, one.span) for one, _ in ranked]
+        return [
+            Sighting(
+                box=turn_back(located.to_page(one.span.box), located.rotation, attempt.page.shape),
+                text=one.text,
+                place=one.choice,
+                probability=probability,
+                weakness=self._spans.weakness(features, seen[0]) if place else "",
+            )
+            for place, ((one, probability), features) in enumerate(zip(ranked, seen, strict=True))
+        ]
+
+    def attempt_each(self, pages: Sequence[GrayImage]) -> list[PageAttempt]:
+        """Read pages as tight crops, and search those on which that leaves doubt."""
+        inks = [
+            find_ink(page) if self.can_search and page.size > MIN_SHEET else None for page in pages
+        ]
+        sheets = [ink is not None and _is_sheet(ink) for ink in inks]
+        crops = [page for page, one in zip(pages, sheets, strict=True) if not one]
+        read = iter(self.reader.attempt_each(crops))
+        return [
+            self._attempt(page, ink, None if one else next(read))
+            for page, ink, one in zip(pages, inks, sheets, strict=True)
+        ]
+
+    def _attempt(self, page: GrayImage, ink: PageInk | None, line: Attempt | None) -> PageAttempt:
+        """Search a page unless its one line is read, and keep the surer reading."""
+        if line and (line.confidence >= SEARCH_BELOW or not self.can_search):
+            return PageAttempt(page=page, line=line, search=None, reading=line.reading)
+        search = self.search(page, ink)
+        reading = to_reading(search, page.shape)
+        # A number of another length may have five digits that stand apart.
+        if line and search.is_alone:
+            return PageAttempt(page=page, line=line, search=None, reading=line.reading)
+        if reading and reading.confidence > (line.confidence if line else 0.0):
+            return PageAttempt(page=page, line=None, search=search, reading=reading)
+        if line and (line.confidence or not search.located.is_written):
+            return PageAttempt(page=page, line=line, search=None, reading=line.reading)
+        unread = Unread(reason=Reason.NO_DESTINATION_ZIP)
+        return PageAttempt(page=page, line=line, search=search, reading=unread)
+
+    def search(self, page: GrayImage, ink: PageInk | None = None) -> Search:
+        """Search a page, and if that leaves doubt and much of it is dark, its negative.
+
+        ``ink`` is what `find_ink` makes of it, if that is known.
+        """
+        found = self._search_version(page, ink or find_ink(page))
+        if found.confidence < RETRY_BELOW and may_be_light_on_dark(page):
+            inverted = negative(page)
+            other = self._search_version(inverted, find_ink(inverted))
+            if other.confidence > max(found.confidence, MIN_VERSION_CONFIDENCE):
+                return other
+        return found
+
+    def _search_version(self, page: GrayImage, ink: PageInk) -> Search:
+        """Search a page as it is or the other way up, by its writing and by what is read then."""
+        turns = SIDEWAYS if runs_upwards(ink.components.boxes) else LEVEL
+        first = self.locate(page, ink, turns[0])
+        odds = self.orientation_log_odds(first)
+        if odds >= CERTAIN:
+            return self.read_candidates(first)
+        second = self.locate(page, ink, turns[1])
+        odds = (odds - self.orientation_log_odds(second) + LOG_PRIOR[turns]) / 2
+        chance = 1 / (1 + exp(-odds))
+        ways = [(first, chance), (second, 1 - chance)]
+        read = [self.read_candidates(*way) for way in ways if way[1] >= MIN_CHANCE]
+        return max(read, key=lambda one: one.confidence)
+
+    def locate(self, page: GrayImage, ink: PageInk, rotation: int) -> Located:
+        """Find the candidates of a page and its ink, which are turned by `rotation` first."""
+        turned = ink.rotated(rotation) if rotation else ink
+        return read_ink(self.network, rotate(page, rotation), turned, rotation=rotation)
+
+    def orientation_log_odds(self, located: Located) -> float:
+        """Log odds of a page to lie as it is, and not upside down."""
+        if not len(located.pooled):
+            return 0.0
+        weights = self._orientation
+        return float((weights[:-1] * located.pooled).sum() + weights[-1])
+
+    def read_candidates(self, located: Located, chance: float = 1.0) -> Search:
+        """Read the likeliest candidates of a page that lies the right way up with some chance."""
+        spans = located.spans
+        features = [self.span_features(located, span) for span in spans]
+        chances = self._spans.probabilities(features)
+        order = sorted(range(len(spans)), key=lambda place: -chances[place])[:READ]
+        crops = [prepare(located.crop(spans[place])) for place in order]
+        attempts = self.reader.read_upright(crops)
+        candidates = [
+            Candidate(span=spans[place], choice=chances[place], attempt=attempt)
+            for place, attempt in zip(order, attempts, strict=True)
+        ]
+        seen = [self.reading_features(one, candidates) for one in candidates]
+        probabilities = [chance * share for share in self._readings.probabilities(seen)]
+        return Search(
+            located=located, candidates=tuple(candidates), probabilities=tuple(probabilities)
+        )
+
+    def span_features(self, located: Located, span: Span) -> list[float]:
+        """Return what speaks for a candidate before it is read."""
+        return span_features(span, located.layout, located.spans, self.reader.listed)
+
+    def reading_features(self, one: Candidate, others: Sequence[Candidate]) -> list[float]:
+        """Return what speaks for a candidate as it was read: READING_FEATURES numbers."""
+        reading = one.attempt.reading
+        chance = log_odds(one.choice, MIN_PROBABILITY)
+        rivals = [other for other in others if other is not one and overlap(other.span, one.span)]
+        agree = float(any(other.zip == one.zip for other in rivals))
+        if isinstance(reading, Unread):
+            return [1.0, chance, log_odds(0.0, MIN_PROBABILITY), *[0.0] * 5, bool(rivals), agree]
+        text = reading.zip + reading.plus4
+        sure = log_odds(reading.confidence, MIN_PROBABILITY)
+        return [
+            0.0, chance, sure, min(sure, 2.0),
+            float(one.span.strings.get(text, 0.0)),
+            float(Reason.NOT_IN_DIRECTORY in reading.reasons),
+            float(Reason.DIRECTORY_CHOICE in reading.reasons),
+            float(bool(reading.plus4)),
+            float(bool(rivals)), agree,
+        ]  # fmt: skip
+
+
+def _is_sheet(ink: PageInk) -> bool:
+    """Tell whether a page has lines of writing, and not a ZIP alone."""
+    return len(ink.components.boxes) > MAX_CROP_COMPONENTS or is_sheet(ink.components)

@@ -1,0 +1,168 @@
+"""What was seen on a page that was searched for its ZIP, and what is reported of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from zipocr.attempt import Attempt, Fused
+from zipocr.locate.candidates import Span
+from zipocr.locate.choice import overlap
+from zipocr.locate.find import Located, turn_back
+from zipocr.trace import to_trace
+from zipocr.types import (
+    Box,
+    GrayImage,
+    Overview,
+    Reason,
+    Sighting,
+    Trace,
+    Unread,
+    ZipReading,
+    dashed,
+)
+
+# Readings with less confidence are none; a runner-up elsewhere on the page with more is told.
+MIN_CONFIDENCE, MIN_RIVAL = 0.02, 0.05
+# What is shorter beside a number, in line heights, is no town.
+MIN_BESIDE = 2.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Candidate:
+    """A candidate of a page, its probability among all, and how it was read."""
+
+    span: Span
+    choice: float
+    attempt: Attempt
+
+    @property
+    def zip(self) -> str:
+        """The five digits that were read; empty without any."""
+        reading = self.attempt.reading
+        return "" if isinstance(reading, Unread) else reading.zip
+
+    @property
+    def text(self) -> str:
+        """All digits that were read, as `dashed` writes them; empty without any."""
+        reading = self.attempt.reading
+        return "" if isinstance(reading, Unread) else dashed(reading.zip + reading.plus4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Search:
+    """A page's candidates as they were read, and the probability of each to be the right ZIP."""
+
+    located: Located
+    candidates: tuple[Candidate, ...]
+    probabilities: tuple[float, ...]
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the best candidate, 0 without one."""
+        return self.ranked[0][1] if self.candidates else 0.0
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether there is next to nothing besides the best candidate, and not a letter."""
+        best = self.ranked[0][0].span if self.candidates else None
+        length = letters = 0.0
+        for number, line in enumerate(self.located.layout.lines):
+            for place, word in enumerate(line.words):
+                if best and number == best.line and best.first <= place <= best.last:
+                    continue
+                length += word.box.width / line.height
+                letters += self.located.layout.counts[number][place][1]
+        return length < MIN_BESIDE and not letters
+
+    @property
+    def ranked(self) -> list[tuple[Candidate, float]]:
+        """Candidates and the probability that their ZIP is right, best first.
+
+        Two that share words and a ZIP are right together: one may have the four digits behind it.
+        """
+        pairs = list(zip(self.candidates, self.probabilities, strict=True))
+        ordered = sorted(pairs, key=lambda pair: -pair[1])
+        return [
+            (
+                one,
+                sum(
+                    share
+                    for other, share in pairs
+                    if other.zip == one.zip and overlap(other.span, one.span)
+                ),
+            )
+            for one, _ in ordered
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PageAttempt:
+    """What was seen on a page: read as one ``line``, or by a ``search``; and its reading."""
+
+    page: GrayImage
+    line: Attempt | None
+    search: Search | None
+    reading: ZipReading | Unread
+
+    @property
+    def fused(self) -> Fused | None:
+        """The strings of the line, or of the number, that was read; None without any."""
+        if isinstance(self.reading, Unread):
+            return None
+        best = self.search.ranked[0][0].attempt if self.search else self.line
+        return best.fused if best else None
+
+
+def to_reading(search: Search, shape: tuple[int, ...]) -> ZipReading | None:
+    """Report the best candidate of a page of a shape (rows, columns); None if none is likely."""
+    if not search.ranked or search.ranked[0][1] < MIN_CONFIDENCE:
+        return None
+    (best, probability), *others = search.ranked
+    reading = best.attempt.reading
+    if isinstance(reading, Unread):
+        return None
+    reasons = list(reading.reasons)
+    if any(share >= MIN_RIVAL and other.zip != reading.zip for other, share in others):
+        reasons.append(Reason.SEVERAL_CANDIDATES)
+    rotation = search.located.rotation
+    if rotation:
+        reasons.append(Reason(f"turned_{rotation}"))
+    box = turn_back(search.located.to_page(best.span.box), rotation, shape)
+    return replace(
+        reading.weighed(min(probability / reading.confidence, 1.0)),
+        reasons=tuple(reasons),
+        rotation=rotation,
+        box=box,
+    )
+
+
+def to_page_trace(attempt: PageAttempt, sightings: Sequence[Sighting]) -> Trace:
+    """Make the trace of a page: of its line, or of the number that was chosen on it."""
+    search, shape = attempt.search, attempt.page.shape
+    best = attempt.line
+    lines: list[Box] = []
+    if search:
+        best = search.ranked[0][0].attempt if search.ranked else best
+        located = search.located
+        boxes = [located.to_page(line.box) for line in located.layout.lines]
+        lines = [turn_back(box, located.rotation, shape) for box in boxes]
+    overview = Overview(page=attempt.page, lines=tuple(lines), sightings=tuple(sightings))
+    return replace(
+        to_trace(best) if best else _bare_trace(attempt),
+        reading=attempt.reading,
+        overview=overview if search or (best and best.rotation) else None,
+        size=(shape[0], shape[1]),
+    )
+
+
+def _bare_trace(attempt: PageAttempt) -> Trace:
+    """Make the trace of a page on which nothing was found."""
+    return Trace(
+        page=attempt.page,
+        ink=np.zeros(attempt.page.shape, np.bool_),
+        candidates=(),
+        regions=(),
+        grids=(),
+        reading=attempt.reading,
+    )

@@ -1,0 +1,240 @@
+"""Fits how a page's ZIP is chosen among its candidates, on composed pages of held-out writers.
+
+As a program it adds what it fits to a model file:
+``python -m zipocr.training.fit.page_choice DATA MODEL``.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipocr.batch.backends import usable_cores
+from zipocr.locate.candidates import Span
+from zipocr.locate.choice_model import FEATURES, READING_FEATURES, feature_slice
+from zipocr.locate.find import Located, turn_back
+from zipocr.locate.page_ink import find_ink
+from zipocr.mail_reader import SEARCH_CARD, MailReader
+from zipocr.models.model_file import SEARCH, load_model, save_model
+from zipocr.page_attempt import Search
+from zipocr.settings import search_hash
+from zipocr.training.data.datasets import load_npz, load_openml, split_writers
+from zipocr.training.fit.conditional_logit import Choice, fit_choice_model
+from zipocr.training.fit.region_samples import map_strings
+from zipocr.training.fit.svm import fit_logistic
+from zipocr.training.synthesis.negatives import Negatives
+from zipocr.training.synthesis.pages.compose import ComposedPage, PageComposer
+from zipocr.training.synthesis.typefaces import typefaces
+from zipocr.types import Box, Floats, Model, Unread
+
+# Composed pages for the choice of candidates, and others for the choice among their readings.
+PAGES, READINGS = 4000, 1600
+SEED = 7100
+HIDDEN, RIDGE = 16, 3e-3
+# How well a candidate covers the ZIP: to be the right one, and to be one of its parts.
+MIN_FIT, MIN_OVERLAP = 0.5, 0.3
+# Of so many pages one is no mail.
+EACH_OTHER = 7
+ORIENTATION_STRENGTH = 0.1
+
+
+def without_choice(model: Model) -> Model:
+    """Return a model with weights to begin with: nothing is chosen."""
+    nothing = {name: np.zeros([one or 1 for one in shape]) for name, shape in SEARCH.items()}
+    card = {name: value for name, value in model.card.items() if name != SEARCH_CARD}
+    return replace(model, arrays={**model.arrays, **nothing}, card=card)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pages:
+    """Composed pages of mail, and among them other numbers, words and drawings without a ZIP."""
+
+    mail: PageComposer
+    others: Negatives
+
+    def nth(self, number: int) -> ComposedPage:
+        """The page of a number."""
+        if number % EACH_OTHER:
+            return self.mail.nth(number)
+        image = self.others.nth(number).image
+        return ComposedPage(image=image, zip="", plus4="", kind="other", box=None, rotation=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PageSample:
+    """A page's candidates and which of them is right: the last place is that of none."""
+
+    kind: str
+    choice: Choice
+    pooled: Floats
+    upside_down: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Locate:
+    reader: MailReader
+    composer: Pages
+
+    def __call__(self, number: int) -> PageSample:
+        page = self.composer.nth(number)
+        located = locate_upright(self.reader, page)
+        upside_down = (page.rotation + 180) % 360
+        turned = self.reader.locate(page.image, find_ink(page.image), upside_down)
+        features = [self.reader.span_features(located, span) for span in located.spans]
+        return PageSample(
+            kind=page.kind,
+            choice=to_choice(features, right_span(page, located), FEATURES),
+            pooled=located.pooled,
+            upside_down=turned.pooled,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Read:
+    """Reads the likeliest candidates of a page with a directory, and without one."""
+
+    readers: tuple[MailReader, MailReader]
+    composer: Pages
+
+    def __call__(self, number: int) -> tuple[Choice, Choice]:
+        page = self.composer.nth(number)
+        located = locate_upright(self.readers[0], page)
+        with_it, without = (_choice_of(page, reader, located) for reader in self.readers)
+        return with_it, without
+
+
+def _choice_of(page: ComposedPage, reader: MailReader, located: Located) -> Choice:
+    search = reader.read_candidates(located)
+    features = [reader.reading_features(one, search.candidates) for one in search.candidates]
+    return to_choice(features, right_reading(page, search), READING_FEATURES)
+
+
+def to_choice(features: Sequence[Sequence[float]], right: int | None, count: int) -> Choice:
+    """Put together the alternatives of a page, none of which may be right."""
+    rows = np.array(features, np.float64).reshape(-1, count)
+    return Choice(features=rows, right=len(rows) if right is None else right)
+
+
+def locate_upright(reader: MailReader, page: ComposedPage) -> Located:
+    """Find the candidates of a composed page, turned as it is meant to be read."""
+    return reader.locate(page.image, find_ink(page.image), page.rotation)
+
+
+def right_span(page: ComposedPage, located: Located) -> int | None:
+    """Return the candidate that covers the ZIP best and nothing else, however it is read."""
+    if page.box is None:
+        return None
+    fits = [
+        intersection_over_union(_place(page, located, span), page.box) for span in located.spans
+    ]
+    best = int(np.argmax(fits)) if fits else 0
+    return best if fits and fits[best] >= MIN_FIT else None
+
+
+def right_reading(page: ComposedPage, search: Search) -> int | None:
+    """Return the candidate that was read right."""
+    for place, one in enumerate(search.candidates):
+        reading = one.attempt.reading
+        if (
+            page.zip
+            and not isinstance(reading, Unread)
+            and reading.zip == page.zip
+            and is_there(page, search.located, one.span)
+        ):
+            return place
+    return None
+
+
+def is_there(page: ComposedPage, located: Located, span: Span) -> bool:
+    """Tell whether a candidate stands where the ZIP does, with or without its last four digits."""
+    if page.box is None:
+        return False
+    box = _place(page, located, span)
+    return intersection_over_union(box, page.box) >= MIN_OVERLAP
+
+
+def _place(page: ComposedPage, located: Located, span: Span) -> Box:
+    return turn_back(located.to_page(span.box), located.rotation, page.image.shape)
+
+
+def intersection_over_union(one: Box, other: Box) -> float:
+    """Return the area that two boxes share, as a share of what they cover together."""
+    rows = min(one.bottom, other.bottom) - max(one.top, other.top)
+    columns = min(one.right, other.right) - max(one.left, other.left)
+    shared = max(rows, 0) * max(columns, 0)
+    return shared / max(one.height * one.width + other.height * other.width - shared, 1)
+
+
+def fit_page_choice(
+    model: Model, composer: Pages, count: int, readings: int, *, jobs: int
+) -> dict[str, NDArray[np.float32]]:
+    """Fit the choice of candidates, the choice of their readings, and which way up a page is."""
+    start = without_choice(model)
+    locating = _Locate(reader=MailReader(start), composer=composer)
+    samples = map_strings(locating, range(count), jobs=jobs)
+    arrays = {
+        "span_choice_listed": _fit([one.choice for one in samples]),
+        "span_choice_unlisted": _fit([without_listing(one.choice) for one in samples]),
+        "page_orientation": fit_page_orientation(samples),
+    }
+    chosen = replace(start, arrays={**start.arrays, **arrays})
+    readers = MailReader(chosen), MailReader(chosen, use_directory=False)
+    reading = _Read(readers=readers, composer=composer)
+    choices = map_strings(reading, range(count, count + readings), jobs=jobs)
+    listed, unlisted = ([pair[place] for pair in choices] for place in range(2))
+    return {
+        **arrays,
+        "reading_choice_listed": _fit(listed),
+        "reading_choice_unlisted": _fit(unlisted),
+    }
+
+
+def without_listing(choice: Choice) -> Choice:
+    """Return the alternatives of a page as they are without a directory."""
+    features = choice.features.copy()
+    features[:, feature_slice("listing")] = 0
+    return replace(choice, features=features)
+
+
+def _fit(choices: Sequence[Choice]) -> NDArray[np.float32]:
+    some = [one for one in choices if len(one.features)]
+    return fit_choice_model(some, hidden=HIDDEN, ridge=RIDGE, seed=SEED).pack()
+
+
+def fit_page_orientation(samples: Sequence[PageSample]) -> Floats:
+    """Fit a logistic model of "the right way up": weights and bias, (97,)."""
+    pairs = [one for one in samples if len(one.pooled) and len(one.upside_down)]
+    seen = np.array([row for one in pairs for row in (one.pooled, one.upside_down)])
+    truth = np.tile([True, False], len(pairs))
+    slopes, bias = fit_logistic(seen, truth, strength=ORIENTATION_STRENGTH)
+    return np.append(slopes, np.float32(bias)).astype(np.float32)
+
+
+def main(data: str, path: str) -> None:
+    """Add to a model file what is needed to read whole pages."""
+    nist = load_openml() if data == "openml" else load_npz(Path(data))
+    writers = split_writers(nist).calibrate
+    pages = Pages(
+        mail=PageComposer(writers, seed=SEED, part="train"),
+        others=Negatives(writers, seed=SEED + 1, part="train", faces=typefaces("train")),
+    )
+    model = load_model(path)
+    arrays = fit_page_choice(model, pages, PAGES, READINGS, jobs=usable_cores())
+    about = {
+        "pages": f"composed pages of mail, {PAGES} and {READINGS} for the two choices; digits of"
+        " the NIST writers that the confidence is fitted on, other typefaces and handwriting than"
+        " those measured on",
+        "seed": SEED,
+        "settings": search_hash(),
+    }
+    made = replace(
+        model, arrays={**model.arrays, **arrays}, card={**model.card, SEARCH_CARD: about}
+    )
+    save_model(Path(path), made)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
