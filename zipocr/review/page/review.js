@@ -161,16 +161,23 @@ function fitCrop() {
   canvas.style.height = `${canvas.height * scale}px`;
 }
 
-// The boxes of the digits, if reading again found as many as the row has, or the row has none.
+// Whether reading again found as many digits as the row has, or the row has none.
+function fits(count) {
+  const wanted = item.zip.replace("-", "").length;
+  return !wanted || count === wanted;
+}
+
+// The boxes of the digits; none on a whole page, where the digits are shown by themselves.
 function shapes() {
-  const found = entry?.look?.shapes ?? [], wanted = item.zip.replace("-", "").length;
-  return !wanted || found.length === wanted ? found : [];
+  const found = entry?.look?.shapes ?? [];
+  return fits(found.length) ? found : [];
 }
 
 function drawTile(canvas, place) {
   const context = canvas.getContext("2d"), tiles = entry.tiles;
   context.clearRect(0, 0, canvas.width, canvas.height);
-  if (!tiles || place >= shapes().length) return;
+  const count = tiles ? tiles.width / tiles.height : 0;
+  if (!fits(count) || place >= count) return;
   context.drawImage(tiles, place * tiles.height, 0, tiles.height, tiles.height, 0, 0, canvas.width, canvas.height);
 }
 
