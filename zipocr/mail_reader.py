@@ -38,7 +38,7 @@ SEARCH_BELOW = 0.5
 MIN_SHEET = 200_000
 # A crop of a ZIP has no more components.
 MAX_CROP_COMPONENTS = 400
-# Of the candidates so many are read.
+# Number of candidates that are read.
 READ = 3
 # Log odds of the right way up from which the other is not looked at, and before anything is seen.
 CERTAIN = 2.0

@@ -203,12 +203,12 @@ class Unread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
-    """A number on a page that may be the destination's ZIP: where it stands, and what it may be.
+    """A number on a page that may be the destination's ZIP.
 
-    ``text`` is how it was read, as `dashed` writes it, empty where it was not or could not be;
-    ``place`` is the probability that it is the destination's ZIP by where it stands, and
+    ``box`` is where it is, and ``text`` its digits as `dashed` writes them, empty if it could not
+    be read. ``place`` is the probability that it is the destination's ZIP by its surroundings, and
     ``probability`` that this holds and all its digits are right. ``weakness`` says what speaks most
-    against it beside the likeliest one, empty for that.
+    against it compared with the likeliest number, empty for that.
     """
 
     box: Box

@@ -20,7 +20,7 @@ def draw_page_view(page: GrayImage, box: Box, *, rotation: int = 0) -> GrayImage
     page : (H, W) uint8
         0 black to 255 white.
     box : Box
-        Where the ZIP stands.
+        The ZIP's place on the page.
     rotation : int
         Degrees clockwise by which the page has to be turned to be upright: 0, 90, 180 or 270.
 

@@ -12,13 +12,13 @@ from zipocr.locate.line_frames import WordFrames
 from zipocr.locate.text_lines import TextLine
 from zipocr.types import Box, Floats
 
-# A ZIP is as long as this, in heights of its line, and has at most so many words.
+# Minimum and maximum length of a ZIP in heights of its line, and its maximum number of words.
 MIN_LENGTH, MAX_LENGTH, MAX_WORDS = 1.8, 16.0, 10
-# The likeliest class of each frame spells so many digits, and at most so many other signs.
+# Digits and other signs that the likeliest classes of its frames spell.
 MIN_DIGITS, MAX_DIGITS, MAX_OTHERS = 4, 10, 1
 # A string of digits is likelier than this.
 MIN_PROBABILITY = 0.02
-# A page has at most so many words in a row that may be a ZIP, and so many candidates.
+# Maximum number of ranges of words on a page that is mail, and of its candidates.
 MAX_RANGES, MAX_SPANS = 400, 64
 
 

@@ -22,7 +22,7 @@ ENVELOPE_WIDTH = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PageLayout:
-    """The lines of a page, where each stands, and how many digits and letters each word spells.
+    """The lines of a page, their positions, and the numbers of digits and letters of each word.
 
     ``shape`` is that of the page, (rows, columns).
     """

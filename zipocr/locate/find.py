@@ -19,9 +19,9 @@ from zipocr.types import Box, Floats, GrayImage
 MARGIN = 0.6
 # Lines run upwards where letters have this many times as many neighbours there.
 UPRIGHT_LEAD = 1.25
-# A line says something of which way up a page is if it has so many letters.
+# Minimum number of letters of a line that tells which way up a page is.
 MIN_LETTERS = 3
-# A page of writing has a line of so many letters.
+# Minimum number of letters of the longest line of a page of writing.
 MIN_LINE = 8
 
 

@@ -8,13 +8,13 @@ from zipocr.locate.text_lines import TextLine
 # Lines of a block are this far apart at most, in heights, and no higher than another by more than
 # this factor.
 MAX_SPACING, MAX_RATIO = 2.6, 1.8
-# A line of writing has so many letters at least.
+# Minimum number of letters of a line of writing.
 MIN_LETTERS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Where a line stands: its block, and how many lines of that are above and below it."""
+    """The block of a line, and the number of its lines above and below this one."""
 
     block: int
     above: int

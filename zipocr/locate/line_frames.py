@@ -17,7 +17,7 @@ MARGIN = 0.3
 # A word as high as its line but for these factors has a height and a middle of its own.
 MIN_SHARE, MAX_SHARE = 0.75, 1.35
 MAX_SLOPE = 0.3
-# A word is no longer than so many heights.
+# Maximum length of a word, in heights.
 MAX_LENGTH = 40.0
 _GRAYS = np.arange(256, dtype=np.float32)
 

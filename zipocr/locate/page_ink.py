@@ -24,8 +24,8 @@ MIN_PAPER, PAPER_RANK = 0.3, 0.9
 MIN_SHARE, MIN_DEVIATIONS, MIN_GRAY = 0.4, 5.0, 20.0
 # The darkest ink is looked for in squares with sides of this many pixels, and around these.
 NEAR = 8
-# A rule is longer than this share of the page's longer side and than so many heights of letters,
-# which this share of the components do not exceed; it is no thicker than so many pixels.
+# Minimum length of a rule, as a share of the page's longer side and in heights of letters (this
+# quantile of the components' heights), and its maximum thickness in pixels.
 RULE_LENGTH, RULE_HEIGHTS, LETTER_RANK, RULE_THICKNESS = 0.04, 3.0, 0.8, 7
 # Bars of a barcode fill their box; letters and digits do not.
 MIN_SOLID = 0.75

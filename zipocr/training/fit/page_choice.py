@@ -36,7 +36,7 @@ SEED = 7100
 HIDDEN, RIDGE = 16, 3e-3
 # How well a candidate covers the ZIP: to be the right one, and to be one of its parts.
 MIN_FIT, MIN_OVERLAP = 0.5, 0.3
-# Of so many pages one is no mail.
+# Every n-th page is no mail.
 EACH_OTHER = 7
 ORIENTATION_STRENGTH = 0.1
 
@@ -149,7 +149,7 @@ def right_reading(page: ComposedPage, search: Search) -> int | None:
 
 
 def is_there(page: ComposedPage, located: Located, span: Span) -> bool:
-    """Tell whether a candidate stands where the ZIP does, with or without its last four digits."""
+    """Tell whether a candidate covers the ZIP, with or without its last four digits."""
     if page.box is None:
         return False
     box = _place(page, located, span)
