@@ -280,3 +280,12 @@ def test_a_label_that_is_pasted_takes_its_zip_along():
     ys, xs = np.nonzero(page.image < 60)
     assert np.allclose([xs.min(), ys.min()], low, atol=2)
     assert np.allclose([xs.max(), ys.max()], high, atol=2)
+
+
+@pytest.mark.parametrize(("top", "left"), [(60, 5), (-60, 5), (5, 90), (5, -90), (45, 5)])
+def test_ink_beside_a_sheet_is_cut_off(top: int, left: int):
+    sheet = Canvas((50, 80), 240)
+    before = sheet.image.copy()
+    sheet.ink(np.ones((10, 20), np.float32), top, left, 20)
+    changed = np.argwhere(sheet.image != before)
+    assert len(changed) == (5 * 20 if top == 45 else 0)

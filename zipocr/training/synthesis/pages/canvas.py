@@ -93,7 +93,8 @@ class Canvas:
     def ink(self, cover: Coverage, top: float, left: float, gray: float) -> None:
         """Draw ink of a gray; what does not fit is cut off, and nothing gets lighter."""
         row, column = round(top), round(left)
-        seen = cover[max(0, -row) : self.height - row, max(0, -column) : self.width - column]
+        rows = slice(max(0, -row), max(0, self.height - row))
+        seen = cover[rows, max(0, -column) : max(0, self.width - column)]
         if not seen.size:
             return
         first, begin = max(0, row), max(0, column)
