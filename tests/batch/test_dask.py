@@ -263,7 +263,7 @@ def test_a_cluster_of_its_own_gives_the_rows_of_a_serial_scan(tmp_path: Path) ->
 def test_no_process_outlives_a_scan_with_a_cluster_of_its_own(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    folder, journal = save_many(tmp_path / "in", 120), tmp_path / "out.csv.journal"
+    folder, journal = save_many(tmp_path / "in", 600), tmp_path / "out.csv.journal"
     words = command(folder, "-o", tmp_path / "out.csv", "--backend", "dask", "--jobs", "1")
     with running(words) as process:
         assert wait_until(lambda: journal.exists() and journal.read_bytes().count(b"\n") > 8)
