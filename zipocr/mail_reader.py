@@ -10,7 +10,6 @@ from math import exp
 from zipocr.attempt import Attempt
 from zipocr.decode.confidence import log_odds
 from zipocr.errors import ModelError
-from zipocr.line.network import Network
 from zipocr.locate.candidates import Span
 from zipocr.locate.choice import overlap, span_features
 from zipocr.locate.choice_model import ChoiceModel
@@ -63,7 +62,6 @@ class MailReader:
         directory: Mapping[str, Place] | None = None,
     ) -> None:
         self.reader = Reader(model, use_directory=use_directory, directory=directory)
-        self.network = Network.from_model(model)
         self.can_search = "page_orientation" in model.arrays
         if self.can_search:
             if model.card.get(SEARCH_CARD, {}).get("settings", search_hash()) != search_hash():
@@ -169,7 +167,7 @@ class MailReader:
     def locate(self, page: GrayImage, ink: PageInk, rotation: int) -> Located:
         """Find the candidates of a page and its ink, which are turned by `rotation` first."""
         turned = ink.rotated(rotation) if rotation else ink
-        return read_ink(self.network, rotate(page, rotation), turned, rotation=rotation)
+        return read_ink(self.reader.network, rotate(page, rotation), turned, rotation=rotation)
 
     def orientation_log_odds(self, located: Located) -> float:
         """Log odds of a page to lie as it is, and not upside down."""

@@ -93,8 +93,8 @@ class Reader:
         if model.card.get("settings", settings_hash()) != settings_hash():
             message = "The model was made for other settings of segmentation and features"
             raise ModelError(f"{message}; make it anew with 'zipocr train'")
-        self._network = Network.from_model(model)
-        self._second = Network.second_from_model(model) or self._network
+        self.network = Network.from_model(model)
+        self._second = Network.second_from_model(model) or self.network
         self._classifier = Classifier.from_model(model)
         self._calibration = Calibration.from_model(model)
         self._fusion = Fusion.from_model(model)
@@ -153,7 +153,7 @@ class Reader:
 
     def read_lines(self, pages: Sequence[InkPage]) -> list[LineReading]:
         """Let the network read the line of each page."""
-        return read_lines(self._network, [rectify(page, page.text_height) for page in pages])
+        return read_lines(self.network, [rectify(page, page.text_height) for page in pages])
 
     def read_lines_again(self, pages: Sequence[InkPage]) -> list[LineReading]:
         """Let the second network read the line of each page, its digits larger."""
