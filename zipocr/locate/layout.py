@@ -23,29 +23,21 @@ class Position:
 
 def lay_out(lines: Sequence[TextLine]) -> list[Position]:
     """Group lines into blocks by their spacing; lines are sorted from top to bottom."""
+    written = [place for place, line in enumerate(lines) if _letters(line) >= MIN_LETTERS]
     following: dict[int, int] = {}
-    for place, line in enumerate(lines):
-        if _letters(line) < MIN_LETTERS:
-            continue
-        below = [
-            other
-            for other in range(len(lines))
-            if other != place and _letters(lines[other]) >= MIN_LETTERS
-            if _is_below(line, lines[other])
-        ]
+    for place in written:
+        below = [other for other in written if _is_below(lines[place], lines[other])]
         if below:
-            nearest = min(below, key=lambda other: _drop(line, lines[other]))
+            nearest = min(below, key=lambda other: _drop(lines[place], lines[other]))
             if nearest not in following.values():
                 following[place] = nearest
     preceding = {below: above for above, below in following.items()}
-    return [
-        Position(
-            block=_last(place, preceding)[0],
-            above=_last(place, preceding)[1],
-            below=_last(place, following)[1],
-        )
-        for place in range(len(lines))
-    ]
+    positions = []
+    for place in range(len(lines)):
+        block, above = _last(place, preceding)
+        _, below_it = _last(place, following)
+        positions.append(Position(block=block, above=above, below=below_it))
+    return positions
 
 
 def _last(place: int, links: Mapping[int, int]) -> tuple[int, int]:

@@ -83,5 +83,6 @@ def _planes(ink: PageInk, word: Word) -> tuple[int, int, NDArray[np.uint8], NDAr
     around = cv2.dilate(drawn, np.ones((3, 3), np.uint8))
     contrast = max(PAPER - cv2.mean(gray, mask=drawn)[0], 1.0)
     darker = ((PAPER - _GRAYS) * INK_DARKNESS / contrast).clip(0, 255).astype(np.uint8)
-    darkness = cv2.bitwise_and(cv2.LUT(gray, darker), cv2.LUT(gray, darker), mask=around)
-    return top, left, np.asarray(darkness, np.uint8), drawn * np.uint8(255)
+    darkness = np.asarray(cv2.LUT(gray, darker), np.uint8)
+    darkness[around == 0] = 0
+    return top, left, darkness, drawn * np.uint8(255)

@@ -109,7 +109,13 @@ def transposed(boxes: NDArray[np.int32]) -> NDArray[np.int32]:
 
 def _linked(boxes: NDArray[np.int32]) -> NDArray[np.intp]:
     """Number the line of each letter: (N,)."""
-    return _components(len(boxes), *_links(boxes))
+    first, following = _links(boxes)
+    lines = list(range(len(boxes)))
+    # From right to left: a letter is on the line of the one that it is linked to.
+    order = np.argsort(-(2 * boxes[first, 0] + boxes[first, 2]))
+    for one, other in zip(first[order].tolist(), following[order].tolist(), strict=True):
+        lines[one] = lines[other]
+    return np.unique(lines, return_inverse=True)[1]
 
 
 def _links(boxes: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -135,22 +141,6 @@ def _links(boxes: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.intp]
     linked = np.isfinite(distance[rows, following])
     mutual = linked & (before[following] == rows)
     return rows[mutual], following[mutual]
-
-
-def _components(count: int, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Number the connected parts of a graph: (count,)."""
-    parent = list(range(count))
-
-    def root(node: int) -> int:
-        while parent[node] != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
-        return node
-
-    for one, other in zip(first.tolist(), second.tolist(), strict=True):
-        parent[root(one)] = root(other)
-    roots = np.array([root(node) for node in range(count)])
-    return np.unique(roots, return_inverse=True)[1]
 
 
 def _to_line(boxes: NDArray[np.int32], places: NDArray[np.intp]) -> TextLine:
