@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from zipocr.batch.backends import usable_cores
 from zipocr.locate.candidates import Span
 from zipocr.locate.choice_model import FEATURES, READING_FEATURES, feature_slice
-from zipocr.locate.find import Located, turn_back
+from zipocr.locate.find import Located
 from zipocr.locate.page_ink import find_ink
 from zipocr.mail_reader import SEARCH_CARD, MailReader
 from zipocr.models.model_file import SEARCH, load_model, save_model
 from zipocr.page_attempt import Search
+from zipocr.preprocess.rotate import turn_back
 from zipocr.settings import search_hash
 from zipocr.training.data.datasets import load_npz, load_openml, split_writers
 from zipocr.training.fit.conditional_logit import Choice, fit_choice_model
@@ -65,9 +66,8 @@ class Pages:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PageSample:
-    """A page's candidates and which of them is right: the last place is that of none."""
+    """The choice among a page's candidates, and its pooled features upright and upside down."""
 
-    kind: str
     choice: Choice
     pooled: Floats
     upside_down: Floats
@@ -80,12 +80,11 @@ class _Locate:
 
     def __call__(self, number: int) -> PageSample:
         page = self.composer.nth(number)
-        located = locate_upright(self.reader, page)
-        upside_down = (page.rotation + 180) % 360
-        turned = self.reader.locate(page.image, find_ink(page.image), upside_down)
+        ink = find_ink(page.image)
+        ways = (page.rotation, (page.rotation + 180) % 360)
+        located, turned = (self.reader.locate(page.image, ink, way) for way in ways)
         features = [self.reader.span_features(located, span) for span in located.spans]
         return PageSample(
-            kind=page.kind,
             choice=to_choice(features, right_span(page, located), FEATURES),
             pooled=located.pooled,
             upside_down=turned.pooled,

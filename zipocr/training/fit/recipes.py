@@ -174,29 +174,13 @@ def build_model(
     Model
     """
     if data == "digits":
-        digits, recipe = load_digits_set(), replace(recipe, from_grid=True)
-        about: dict[str, Any] = {"digits": _about_digits()}
         if network or mail:
             message = (
                 "A model of Digits has networks of its own, which learn from Digits alone, one of"
                 " them without what is held out: leave out --network and --mail-digits"
             )
             raise InputError(message)
-        fold = _halves(digits)
-        networks = [
-            train_network(part, None, recipe, jobs, report, checkpoints=checkpoints)
-            for part in (fold.train, digits)
-        ]
-        about["network"] = (
-            f"networks trained for {FEW_PHASES[0].epochs} rounds on {FEW_PHASES[0].lines} lines"
-            " composed of the same digits, of words and scribbles"
-        )
-        model = _build(fold, digits, digits, recipe, about, networks, jobs, report)
-        return with_accuracy(
-            model,
-            "Digits, first half predicts second half",
-            holdout(digits, "half", recipe).accuracy,
-        )
+        return _build_from_digits(recipe, jobs, report, checkpoints=checkpoints)
     nist = load_openml() if data == "openml" else load_npz(Path(data))
     split = split_writers(nist)
     extra = load_digits_set()
@@ -204,7 +188,7 @@ def build_model(
     fold = Fold(
         train=split.train, lattice=split.lattice, confidence=split.calibrate, mail=held_mail
     )
-    about = {
+    about: dict[str, Any] = {
         "nist": _about_nist(nist, split.train),
         "digits": _about_digits(),
         "typefaces": [face.name for face in typefaces("train")],
@@ -216,12 +200,34 @@ def build_model(
         checkpoints=checkpoints,
     )  # fmt: skip
     own, told = _take_or_train(network, train, second=second)
-    about |= told
-    model = _build(fold, split.train, extra, recipe, about, [own], jobs, report)
+    model = _build(fold, split.train, extra, recipe, about | told, [own], jobs, report)
     if network:
         model = with_search(model, network)
     return with_accuracy(
         model, "isolated NIST digits of the test writers", digit_accuracy(model, split.test)
+    )
+
+
+def _build_from_digits(
+    recipe: Recipe, jobs: int, report: Report, *, checkpoints: Path | None
+) -> Model:
+    """Build a model from Digits alone; one half of these is held out for a network of its own."""
+    digits, recipe = load_digits_set(), replace(recipe, from_grid=True)
+    fold = _halves(digits)
+    networks = [
+        train_network(part, None, recipe, jobs, report, checkpoints=checkpoints)
+        for part in (fold.train, digits)
+    ]
+    about = {
+        "digits": _about_digits(),
+        "network": f"networks trained for {FEW_PHASES[0].epochs} rounds on {FEW_PHASES[0].lines}"
+        " lines composed of the same digits, of words and scribbles",
+    }
+    model = _build(fold, digits, digits, recipe, about, networks, jobs, report)
+    return with_accuracy(
+        model,
+        "Digits, first half predicts second half",
+        holdout(digits, "half", recipe).accuracy,
     )
 
 
@@ -410,14 +416,10 @@ def _build(
         fitted = fit_classifier(_learnable(everything, everything, amounts, recipe, jobs), recipe)
     card = {
         "data": about,
-        "recipe": {
-            name: getattr(recipe, name)
-            for name in ("C", "gamma", "components", "from_grid", "seed")
-        },
+        **_about_recipe(recipe),
         "support_vectors": len(fitted["support"]),
         "settings": settings_hash(),
-        "versions": {name: version(name) for name in LIBRARIES}
-        | {"python": platform.python_version(), "zipocr": __version__},
+        **_about_versions(),
         "accuracy": accuracy,
         **facts,
     }
@@ -563,6 +565,16 @@ def _about(phases: Sequence[Phase]) -> str:
         f"a network trained for {rounds} composed of the same digits and typefaces, of digits drawn"
         f" in shapes of other countries, and of words and scribbles{more}"
     )
+
+
+def _about_recipe(recipe: Recipe) -> dict[str, Any]:
+    names = ("C", "gamma", "components", "from_grid", "seed")
+    return {"recipe": {name: getattr(recipe, name) for name in names}}
+
+
+def _about_versions() -> dict[str, Any]:
+    own = {"python": platform.python_version(), "zipocr": __version__}
+    return {"versions": {name: version(name) for name in LIBRARIES} | own}
 
 
 def _about_digits() -> str:
