@@ -6,10 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from zipocr.locate.find import turn_back
 from zipocr.mail_reader import MailReader
 from zipocr.models.model_file import SEARCH, load_model
-from zipocr.reader import rotate
+from zipocr.preprocess.rotate import rotate, turn_back
 from zipocr.types import Box, Reason, Unread, ZipReading
 
 SENDER = ("R. MILLER", "48 ELM ROAD", "BOSTON MA 02108")

@@ -17,7 +17,8 @@ from zipocr.line.line_image import LineImage
 from zipocr.line.recognize import LineReading
 from zipocr.models.model_file import load_model
 from zipocr.preprocess.page import InkPage, PreparedPage, prepare
-from zipocr.reader import MIN_ROTATED_CONFIDENCE, RETRY_BELOW, Reader, rotate
+from zipocr.preprocess.rotate import rotate
+from zipocr.reader import MIN_ROTATED_CONFIDENCE, RETRY_BELOW, Reader
 from zipocr.types import GrayImage, Model, Reason, Unread, ZipReading
 
 SAMPLES = Path(__file__).parents[1] / "sample_scans"

@@ -13,7 +13,7 @@ from zipocr.errors import ModelError
 from zipocr.locate.candidates import Span
 from zipocr.locate.choice import overlap, span_features
 from zipocr.locate.choice_model import ChoiceModel
-from zipocr.locate.find import Located, read_ink, runs_upwards, turn_back
+from zipocr.locate.find import Located, read_ink, runs_upwards
 from zipocr.locate.page_ink import PageInk, find_ink
 from zipocr.page_attempt import (
     Candidate,
@@ -24,8 +24,9 @@ from zipocr.page_attempt import (
 )
 from zipocr.preprocess.page import prepare
 from zipocr.preprocess.polarity import may_be_light_on_dark, negative
+from zipocr.preprocess.rotate import rotate, turn_back
 from zipocr.preprocess.text_lines import is_sheet
-from zipocr.reader import MIN_VERSION_CONFIDENCE, RETRY_BELOW, Reader, rotate
+from zipocr.reader import MIN_VERSION_CONFIDENCE, RETRY_BELOW, Reader
 from zipocr.settings import search_hash
 from zipocr.types import GrayImage, Model, Place, Reason, Sighting, Trace, Unread, ZipReading
 

@@ -8,7 +8,8 @@ import numpy as np
 from zipocr.attempt import Attempt, Fused
 from zipocr.locate.candidates import Span
 from zipocr.locate.choice import overlap
-from zipocr.locate.find import Located, turn_back
+from zipocr.locate.find import Located
+from zipocr.preprocess.rotate import turn_back
 from zipocr.trace import to_trace
 from zipocr.types import (
     Box,

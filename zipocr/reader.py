@@ -29,6 +29,7 @@ from zipocr.line.recognize import LineReading, merge_passes, read_lines
 from zipocr.preprocess.binarize import close_gaps
 from zipocr.preprocess.page import InkPage, PreparedPage, prepare
 from zipocr.preprocess.polarity import may_be_light_on_dark, negative
+from zipocr.preprocess.rotate import rotate
 from zipocr.segment.regions import segment
 from zipocr.settings import settings_hash
 from zipocr.trace import to_trace
@@ -306,8 +307,3 @@ class Reader:
 def may_be_dots(line: LineReading | None) -> bool:
     """Tell whether a line that spells no ZIP may be in dots: the network sees little in these."""
     return line is None or line.characters < MIN_SPELT
-
-
-def rotate(page: GrayImage, degrees: int) -> GrayImage:
-    """Turn a page clockwise by a multiple of 90 degrees."""
-    return np.ascontiguousarray(np.rot90(page, -degrees // 90))

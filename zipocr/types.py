@@ -6,7 +6,7 @@ white; an `InkMask` is ``(H, W) bool``, True where there is ink; a `DigitGrid` i
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeAlias
@@ -102,6 +102,16 @@ class Box:
     left: int
     bottom: int
     right: int
+
+    @classmethod
+    def around(cls, boxes: Sequence["Box"]) -> "Box":
+        """Return the smallest box that holds some boxes, one or more."""
+        return cls(
+            top=min(one.top for one in boxes),
+            left=min(one.left for one in boxes),
+            bottom=max(one.bottom for one in boxes),
+            right=max(one.right for one in boxes),
+        )
 
     @property
     def height(self) -> int:

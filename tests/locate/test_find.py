@@ -8,7 +8,7 @@ from zipocr.line.network import Network
 from zipocr.locate.find import Located, read_ink, runs_upwards
 from zipocr.locate.page_ink import MAX_SIDE, find_ink
 from zipocr.models.model_file import load_model
-from zipocr.reader import rotate
+from zipocr.preprocess.rotate import rotate
 
 PAPER = 235
 

@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+from zipocr.preprocess.resize import resized
+from zipocr.preprocess.rotate import rotate
 from zipocr.types import Box, GrayImage
 
 # Width of the picture, largest height of its two parts, and the space between these, in pixels.
@@ -28,14 +30,14 @@ def draw_page_view(page: GrayImage, box: Box, *, rotation: int = 0) -> GrayImage
     -------
     (h, 1200) uint8
     """
-    number = _fitted(_turned(_cut_out(page, box), rotation), NUMBER_HEIGHT)
+    number = _fitted(rotate(_cut_out(page, box), rotation), NUMBER_HEIGHT)
     scale = min(WIDTH / max(page.shape), 1.0)
-    small = _resized(page, scale)
+    small = resized(page, scale)
     corners = [round(side * scale) for side in (box.left, box.top, box.right, box.bottom)]
     for grown, gray in ((MARK_WIDTH, PAPER), (2 * MARK_WIDTH, MARK)):
         top_left = corners[0] - grown, corners[1] - grown
         cv2.rectangle(small, top_left, (corners[2] + grown, corners[3] + grown), gray, MARK_WIDTH)
-    whole = _fitted(_turned(small, rotation), PAGE_HEIGHT)
+    whole = _fitted(rotate(small, rotation), PAGE_HEIGHT)
     picture = np.full((len(number) + SPACE + len(whole), WIDTH), PAPER, np.uint8)
     for top, part in ((0, number), (len(number) + SPACE, whole)):
         left = (WIDTH - part.shape[1]) // 2
@@ -51,15 +53,5 @@ def _cut_out(page: GrayImage, box: Box) -> GrayImage:
     ]
 
 
-def _turned(page: GrayImage, degrees: int) -> GrayImage:
-    return np.ascontiguousarray(np.rot90(page, -degrees // 90))
-
-
 def _fitted(page: GrayImage, height: int) -> GrayImage:
-    return _resized(page, min(WIDTH / page.shape[1], height / page.shape[0]))
-
-
-def _resized(page: GrayImage, scale: float) -> GrayImage:
-    size = max(1, round(page.shape[1] * scale)), max(1, round(page.shape[0] * scale))
-    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(page, size, interpolation=way), np.uint8)
+    return resized(page, min(WIDTH / page.shape[1], height / page.shape[0]))

@@ -131,13 +131,7 @@ def read_lines(network: Network, strips: Sequence[LineImage]) -> list[LineReadin
 
 
 def _to_reading(strip: LineImage, features: Floats, frames: Floats) -> LineReading:
-    spelt = prefix_beam_search(frames)
-    total = max(sum(spelt.values()), 1e-30)
-    strings = {
-        _to_text(labels): share / total
-        for labels, share in spelt.items()
-        if len(labels) in LENGTHS and OTHER not in labels
-    }
+    strings = string_probabilities(frames)
     return LineReading(
         strip=strip,
         features=features,
@@ -145,6 +139,20 @@ def _to_reading(strip: LineImage, features: Floats, frames: Floats) -> LineReadi
         strings=_likeliest(strings),
         shaped=sum(strings.values()),
     )
+
+
+def string_probabilities(frames: Floats) -> dict[str, float]:
+    """Probabilities of the strings of five or nine digits among all labellings of some frames.
+
+    (T, 12) -> the most probable strings first, perhaps none.
+    """
+    spelt = prefix_beam_search(frames)
+    total = max(sum(spelt.values()), 1e-30)
+    return {
+        _to_text(labels): share / total
+        for labels, share in spelt.items()
+        if len(labels) in LENGTHS and OTHER not in labels
+    }
 
 
 def _to_text(labels: tuple[int, ...]) -> str:

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zipocr.line.ctc import prefix_beam_search
-from zipocr.line.network import BLANK, FIRST_DIGIT, OTHER
-from zipocr.line.recognize import LENGTHS
+from zipocr.line.network import BLANK, OTHER
+from zipocr.line.recognize import string_probabilities
 from zipocr.locate.line_frames import WordFrames
 from zipocr.locate.text_lines import TextLine
 from zipocr.types import Box, Floats
@@ -32,7 +31,6 @@ class Span:
     box: Box
     strings: dict[str, float]
     shaped: float
-    pooled: Floats
 
 
 def find_spans(
@@ -88,33 +86,12 @@ def count_signs(frames: Floats) -> tuple[int, int]:
 
 def _to_span(number: int, line: TextLine, read: WordFrames, first: int, last: int) -> Span:
     frames = np.concatenate(read.frames[first : last + 1])
-    spelt = prefix_beam_search(frames)
-    total = max(sum(spelt.values()), 1e-30)
-    strings = {
-        "".join(str(label - FIRST_DIGIT) for label in labels): share / total
-        for labels, share in spelt.items()
-        if len(labels) in LENGTHS and OTHER not in labels
-    }
-    features = np.concatenate(read.features[first : last + 1])
-    shown = 1 - frames[:, :1]
-    pooled = (features * shown).sum(axis=0) / max(float(shown.sum()), 1e-3)
-    boxes = [word.box for word in line.words[first : last + 1]]
+    strings = string_probabilities(frames)
     return Span(
         line=number,
         first=first,
         last=last,
-        box=around_boxes(boxes),
+        box=Box.around([word.box for word in line.words[first : last + 1]]),
         strings=strings,
         shaped=sum(strings.values()),
-        pooled=pooled,
-    )
-
-
-def around_boxes(boxes: Sequence[Box]) -> Box:
-    """Return the box around some boxes."""
-    return Box(
-        top=min(box.top for box in boxes),
-        left=min(box.left for box in boxes),
-        bottom=max(box.bottom for box in boxes),
-        right=max(box.right for box in boxes),
     )

@@ -143,23 +143,3 @@ def _pool(lines: list[TextLine], read: list[WordFrames]) -> Floats:
 def runs_upwards(boxes: NDArray[np.int32]) -> bool:
     """Tell whether a page lies on its side, by where its letters have their neighbours."""
     return count_neighbours(transposed(boxes)) > UPRIGHT_LEAD * count_neighbours(boxes)
-
-
-def turn_back(box: Box, rotation: int, shape: tuple[int, ...]) -> Box:
-    """Return where a box of a page that was turned lies on the page as it came.
-
-    ``rotation`` is by how many degrees clockwise the page was turned, ``shape`` its rows and
-    columns before that.
-    """
-    rows, columns = shape
-    if rotation == 180:
-        top, left, bottom, right = (
-            rows - box.bottom, columns - box.right, rows - box.top, columns - box.left,
-        )  # fmt: skip
-    elif rotation == 90:
-        top, left, bottom, right = rows - box.right, box.top, rows - box.left, box.bottom
-    elif rotation == 270:
-        top, left, bottom, right = box.left, columns - box.bottom, box.right, columns - box.top
-    else:
-        return box
-    return Box(top=top, left=left, bottom=bottom, right=right)

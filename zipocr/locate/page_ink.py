@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from zipocr.preprocess.barcodes import bars_among
 from zipocr.preprocess.components import Components
+from zipocr.preprocess.resize import resized
+from zipocr.preprocess.rotate import rotate
 from zipocr.types import GrayImage, InkMask
 
 # Pages are looked at with at most this many pixels on their longer side.
@@ -49,10 +51,8 @@ class PageInk:
 
     def rotated(self, degrees: int) -> "PageInk":
         """Return the ink of the page turned clockwise by a multiple of 90 degrees."""
-        turns = -degrees // 90
-        normalized = np.ascontiguousarray(np.rot90(self.normalized, turns))
-        ink = np.ascontiguousarray(np.rot90(self.components.ink, turns))
-        return replace(self, normalized=normalized, components=Components(ink))
+        ink = Components(rotate(self.components.ink, degrees))
+        return replace(self, normalized=rotate(self.normalized, degrees), components=ink)
 
 
 def find_ink(page: GrayImage) -> PageInk:
@@ -63,10 +63,8 @@ def find_ink(page: GrayImage) -> PageInk:
     page : (H, W) uint8
         0 black to 255 white.
     """
-    small, scale = page, min(1.0, MAX_SIDE / max(page.shape))
-    if scale < 1:
-        size = max(1, round(page.shape[1] * scale)), max(1, round(page.shape[0] * scale))
-        small = np.asarray(cv2.resize(page, size, interpolation=cv2.INTER_AREA), np.uint8)
+    scale = min(1.0, MAX_SIDE / max(page.shape))
+    small = resized(page, scale) if scale < 1 else page
     normalized = divide_by_paper(small)
     components = without_rules(without_specks(Components(threshold_locally(normalized))))
     return PageInk(normalized=normalized, components=writing(components), scale=scale)

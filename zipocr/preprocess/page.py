@@ -1,7 +1,6 @@
 """Prepares a page for reading: brings it to line size and separates its writing from paper."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import cv2
 import numpy as np
@@ -12,7 +11,8 @@ from zipocr.preprocess.binarize import has_ink, normalize_background, otsu
 from zipocr.preprocess.borders import remove_borders
 from zipocr.preprocess.components import Components
 from zipocr.preprocess.gaps import bridge_gaps
-from zipocr.preprocess.resize import downsample_by_two, reduced
+from zipocr.preprocess.resize import downsample_by_two, reduced, resized
+from zipocr.preprocess.rotate import rotate
 from zipocr.preprocess.rules import remove_rules
 from zipocr.preprocess.specks import remove_specks
 from zipocr.preprocess.text_height import estimate_text_height
@@ -74,12 +74,12 @@ class InkPage:
     def rotated_180(self) -> "InkPage":
         """Return the writing upside down."""
         scaled = self.scaled
-        page, normalized = (_upside_down(one) for one in (scaled.page, scaled.normalized))
+        page, normalized = (rotate(one, 180) for one in (scaled.page, scaled.normalized))
         drawn, ink = (
-            Components(_upside_down(one.ink)) for one in (scaled.components, self.components)
+            Components(rotate(one.ink, 180)) for one in (scaled.components, self.components)
         )
         turned = replace(scaled, page=page, normalized=normalized, components=drawn)
-        coverage = _upside_down(self.coverage)
+        coverage = rotate(self.coverage, 180)
         return replace(self, scaled=turned, components=ink, coverage=coverage)
 
 
@@ -97,7 +97,7 @@ class PreparedPage:
     def rotated_180(self) -> "PreparedPage":
         """Return the page upside down: its writing is found alike either way."""
         ink = self.ink.rotated_180() if self.ink else None
-        return replace(self, page=_upside_down(self.page), ink=ink)
+        return replace(self, page=rotate(self.page, 180), ink=ink)
 
 
 def prepare(page: GrayImage) -> PreparedPage:
@@ -145,10 +145,7 @@ def _fit(page: GrayImage, scaled: ScaledPage) -> ScaledPage:
     scale = min(TEXT_HEIGHT / scaled.text_height * scaled_by, MAX_ENLARGEMENT)
     if scale > 1 and scale * scale * page.size > MAX_ENLARGED_PIXELS:
         return _without_ink(scaled)
-    size = max(1, round(page.shape[1] * scale)), max(1, round(page.shape[0] * scale))
-    interpolation = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
-    resized = cv2.resize(page, size, interpolation=interpolation)
-    return _threshold(resized.astype(page.dtype), SMOOTHING)
+    return _threshold(resized(page, scale), SMOOTHING)
 
 
 def _without_ink(scaled: ScaledPage) -> ScaledPage:
@@ -216,7 +213,3 @@ def to_ink_page(scaled: ScaledPage, components: Components, height: float) -> In
         paper=paper,
         contrast=contrast,
     )
-
-
-def _upside_down(image: NDArray[Any]) -> NDArray[Any]:
-    return np.ascontiguousarray(image[::-1, ::-1])

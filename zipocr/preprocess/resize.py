@@ -1,4 +1,4 @@
-"""Reduction of pages by factors of two."""
+"""Resizing of pages, by any factor or by factors of two."""
 
 import cv2
 import numpy as np
@@ -31,3 +31,13 @@ def reduced(page: NDArray[np.uint8]) -> NDArray[np.uint8]:
     while page.size > MAX_PIXELS and min(page.shape) > 1:
         page = downsample_by_two(page)
     return page
+
+
+def resized(page: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    """Resize a page by a factor, by area averaging or, if it is enlarged, bicubic interpolation.
+
+    (H, W) uint8 -> (h, w) uint8, at least one pixel each way.
+    """
+    size = max(1, round(page.shape[1] * scale)), max(1, round(page.shape[0] * scale))
+    interpolation = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
+    return np.asarray(cv2.resize(page, size, interpolation=interpolation), np.uint8)

@@ -339,13 +339,10 @@ def draw_tiles(page: GrayImage, regions: Sequence[Region]) -> GrayImage:
 
 
 def _shrunk(page: GrayImage) -> GrayImage:
-    import cv2
+    from zipocr.preprocess.resize import resized
 
     scale = MAX_SIDE / max(page.shape)
-    if scale >= 1:
-        return page
-    size = max(1, round(page.shape[1] * scale)), max(1, round(page.shape[0] * scale))
-    return cv2.resize(page, size, interpolation=cv2.INTER_AREA).astype(page.dtype)
+    return page if scale >= 1 else resized(page, scale)
 
 
 def _png(image: GrayImage) -> bytes:

@@ -235,13 +235,7 @@ def _joined(pieces: Mapping[tuple[int, int], Region], digit: int) -> Region:
     own = [one for one in own if one.ink.size] or own[:1]
     if len(own) == 1:
         return own[0]
-    boxes = [one.box for one in own]
-    box = Box(
-        top=min(one.top for one in boxes),
-        left=min(one.left for one in boxes),
-        bottom=max(one.bottom for one in boxes),
-        right=max(one.right for one in boxes),
-    )
+    box = Box.around([one.box for one in own])
     ink = np.zeros((box.height, box.width), bool)
     for one in own:
         ink[one.box.rows_in(box), one.box.columns_in(box)] |= one.ink

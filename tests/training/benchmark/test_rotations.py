@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from zipocr.reader import rotate
+from zipocr.preprocess.rotate import rotate
 from zipocr.training.benchmark.measure import Crop, Judge, Truth
 from zipocr.training.benchmark.rotations import TURNS, Turned, read_turned, turned_table
 from zipocr.types import GrayImage, Reason, Unread

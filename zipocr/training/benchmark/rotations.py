@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from zipocr.images.decode import read_pages
 from zipocr.mail_reader import MailReader
-from zipocr.reader import Reader, rotate
+from zipocr.preprocess.rotate import rotate
+from zipocr.reader import Reader
 from zipocr.training.benchmark.figures import markdown
 from zipocr.training.benchmark.measure import MAX_PIXELS, Crop, Judge
 from zipocr.training.fit.region_samples import map_strings

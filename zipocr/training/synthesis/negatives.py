@@ -36,7 +36,13 @@ from zipocr.training.synthesis.compose import (
 from zipocr.training.synthesis.doodles import draw_doodle
 from zipocr.training.synthesis.paper import scan_page
 from zipocr.training.synthesis.rules_and_clutter import Sketch
-from zipocr.training.synthesis.scene_parameters import Rng, Scene, draw_kind, draw_scene
+from zipocr.training.synthesis.scene_parameters import (
+    Rng,
+    Scene,
+    check_kinds,
+    draw_kind,
+    draw_scene,
+)
 from zipocr.training.synthesis.strokes import INKED, Coverage, draw_strokes
 from zipocr.training.synthesis.typefaces import Typeface, font_files, open_font, typefaces
 from zipocr.training.synthesis.wording import (
@@ -124,10 +130,7 @@ class Negatives:
         strength: float = 0.0,
         european: float = 0.0,
     ) -> None:
-        unknown = set(kinds) - set(MAKERS)
-        if unknown:
-            message = f"there are no pages of the kind {', '.join(sorted(unknown))}"
-            raise ValueError(message)
+        check_kinds(kinds, MAKERS)
         self.digits, self.seed, self.part, self.kinds = digits, seed, part, kinds
         self.faces = tuple(faces) or typefaces(part)
         self.strength, self.european = strength, european

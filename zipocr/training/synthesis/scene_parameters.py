@@ -6,7 +6,7 @@ A kind (`KINDS`) forces the trait it is named after; everything else is drawn fr
 base, so that no trait comes only with one background. Lengths without a unit are in digit heights.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -150,6 +150,14 @@ def draw_scene(rng: Rng, kind: str) -> Scene:
     for name in rng.choice(_MIXABLE, size=int(rng.integers(2, 4)), replace=False):
         scene = KINDS[str(name)](rng, scene)
     return scene
+
+
+def check_kinds(kinds: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse kinds of pages that are not known, with a ValueError."""
+    unknown = set(kinds) - set(known)
+    if unknown:
+        message = f"there are no pages of the kind {', '.join(sorted(unknown))}"
+        raise ValueError(message)
 
 
 def draw_kind(rng: Rng, quotas: Mapping[str, float]) -> str:

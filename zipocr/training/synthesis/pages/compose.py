@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from zipocr.preprocess.rotate import rotate, turn_back
 from zipocr.training.data.datasets import DigitSet
 from zipocr.training.synthesis.pages.addresses import draw_destination, withhold_zip
 from zipocr.training.synthesis.pages.canvas import Canvas
@@ -23,7 +24,7 @@ from zipocr.training.synthesis.pages.surfaces import (
     scanned,
 )
 from zipocr.training.synthesis.print_wear import WEAR
-from zipocr.training.synthesis.scene_parameters import Rng, draw_kind
+from zipocr.training.synthesis.scene_parameters import Rng, check_kinds, draw_kind
 from zipocr.training.synthesis.wording import Part
 from zipocr.types import Box, GrayImage
 
@@ -73,10 +74,7 @@ class PageComposer:
         kinds: Mapping[str, float] = PAGE_QUOTAS,
         without_zip: float = 0.25,
     ) -> None:
-        unknown = set(kinds) - set(PAGE_QUOTAS)
-        if unknown:
-            message = f"there are no pages of the kind {', '.join(sorted(unknown))}"
-            raise ValueError(message)
+        check_kinds(kinds, PAGE_QUOTAS)
         self.seed, self.part, self.kinds, self.without_zip = seed, part, kinds, without_zip
         self._writers = DigitsOfWriters(digits)
 
@@ -96,8 +94,10 @@ class PageComposer:
             desk = replace(desk, wear=wear)
         view = scanned(rng, _seen(rng, LAYOUTS[layout](desk), layout, scanning), scanning)
         turns = int(rng.choice(4, p=[0.85, 0.05, 0.05, 0.05]))
-        image = np.ascontiguousarray(np.rot90(view.image, turns))
-        box = _turned_box(view, turns)
+        image, box = rotate(view.image, -90 * turns), None
+        if view.zip_outline is not None:
+            there = bounding_box(view.zip_outline, view.image.shape)
+            box = turn_back(there, 90 * turns, image.shape)
         has_zip = box is not None
         return ComposedPage(
             image=image,
@@ -121,15 +121,3 @@ def _seen(rng: Rng, canvas: Canvas, layout: str, scanning: Scanning) -> View:
         return as_cropped(canvas, angle=float(np.clip(skew, -3, 3)))
     is_scanned = way == "scanner" or scanning.is_bilevel
     return (on_scanner if is_scanned else on_table)(rng, canvas, angle=skew)
-
-
-def _turned_box(view: View, turns: int) -> Box | None:
-    """The box of the ZIP after so many quarter turns to the left."""
-    outline = view.zip_outline
-    if outline is None:
-        return None
-    height, width = view.image.shape
-    for _ in range(turns):
-        outline = np.column_stack([outline[:, 1], width - 1 - outline[:, 0]])
-        height, width = width, height
-    return bounding_box(outline, (height, width))
