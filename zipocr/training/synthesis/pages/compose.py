@@ -44,7 +44,7 @@ class ComposedPage:
 
     ``image`` is ``(H, W) uint8``, 0 black to 255 white. ``zip`` is empty where the page has no
     destination's ZIP, ``plus4`` where that has no four digits behind it. ``box`` is that of the
-    ZIP in the image, with the four digits behind it where they stand on the same line.
+    ZIP in the image, with the four digits behind it where they are on the same line.
     ``rotation`` is by how many degrees clockwise the page has to be turned to be upright: 0, 90,
     180 or 270.
     """
@@ -94,10 +94,7 @@ class PageComposer:
             desk = replace(desk, wear=wear)
         view = scanned(rng, _seen(rng, LAYOUTS[layout](desk), layout, scanning), scanning)
         turns = int(rng.choice(4, p=[0.85, 0.05, 0.05, 0.05]))
-        image, box = rotate(view.image, -90 * turns), None
-        if view.zip_outline is not None:
-            there = bounding_box(view.zip_outline, view.image.shape)
-            box = turn_back(there, 90 * turns, image.shape)
+        image, box = rotate(view.image, -90 * turns), _turned_box(view, turns)
         has_zip = box is not None
         return ComposedPage(
             image=image,
@@ -121,3 +118,12 @@ def _seen(rng: Rng, canvas: Canvas, layout: str, scanning: Scanning) -> View:
         return as_cropped(canvas, angle=float(np.clip(skew, -3, 3)))
     is_scanned = way == "scanner" or scanning.is_bilevel
     return (on_scanner if is_scanned else on_table)(rng, canvas, angle=skew)
+
+
+def _turned_box(view: View, turns: int) -> Box | None:
+    """Return the box of the ZIP after quarter turns to the left; None without one."""
+    if view.zip_outline is None:
+        return None
+    shape = view.image.shape
+    box = bounding_box(view.zip_outline, shape)
+    return turn_back(box, 90 * turns, shape[::-1] if turns % 2 else shape)
