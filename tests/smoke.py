@@ -36,7 +36,7 @@ def find_pythons() -> dict[tuple[int, ...], str]:
     found = {}
     for python in (sys.executable, *filter(None, names)):
         done = subprocess.run([python, "-c", SEE], capture_output=True, text=True, check=False)
-        if not done.returncode:  # some stand on PATH only to say that they are not chosen
+        if not done.returncode:  # version managers put stubs on PATH for Pythons not selected
             found[tuple(map(int, done.stdout.split(".")))] = python
     return found
 

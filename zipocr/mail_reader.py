@@ -128,7 +128,7 @@ class MailReader:
             return PageAttempt(page=page, line=line, search=None, reading=line.reading)
         search = self.search(page, ink)
         reading = to_reading(search, page.shape)
-        # A number of another length may have five digits that stand apart.
+        # Five digits of a longer number may be set apart from the others.
         if line and search.is_alone:
             return PageAttempt(page=page, line=line, search=None, reading=line.reading)
         if reading and reading.confidence > (line.confidence if line else 0.0):

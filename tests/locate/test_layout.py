@@ -1,4 +1,4 @@
-"""Blocks of lines, and where a line stands in its block."""
+"""Blocks of lines, and the position of a line in its block."""
 
 import numpy as np
 

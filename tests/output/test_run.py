@@ -74,7 +74,7 @@ def write(
     outcomes: Sequence[FileResult] = OUTCOMES,
     **how: bool,
 ) -> list[FileResult]:
-    """Write all outcomes, or only so many and die; give those that existed already."""
+    """Write all outcomes, or die after a number of them; return those that existed already."""
     with open_output(str(target), identity, **how) as output:
         so_far = output.survey(files)
         before = list(output.outcomes(so_far.kept()))

@@ -28,7 +28,7 @@ OTHER = 11
 CLASSES = 12
 INPUT_CHANNELS = 2
 PIXELS_PER_FRAME = 2
-# What the last layer makes of four columns: two frames, in the first network of so many features.
+# Features of each of the two frames that the first network's last layer makes of four columns.
 PIXELS_PER_STEP = 4
 FEATURES = 96
 # Every kernel is so wide.
@@ -149,7 +149,7 @@ def as_second(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
 
 
 def array_shapes(widths: Sequence[int]) -> dict[str, tuple[int, ...]]:
-    """The shapes of the arrays of a network whose layers have so many channels."""
+    """The shapes of a network's arrays, by the number of channels of each layer."""
     before = (INPUT_CHANNELS, *widths[:-1])
     features = widths[-1] * PIXELS_PER_FRAME // PIXELS_PER_STEP
     weights = [

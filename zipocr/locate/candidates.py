@@ -1,4 +1,4 @@
-"""Words in a row that may be a ZIP: which digits they spell, and where they stand on the page."""
+"""Words in a row that may be a ZIP: their digits, and their place on the page."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

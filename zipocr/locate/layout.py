@@ -1,4 +1,4 @@
-"""How a page is laid out: which lines stand together as one block of writing."""
+"""The layout of a page: its lines, grouped into blocks of writing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

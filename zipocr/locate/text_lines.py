@@ -26,7 +26,7 @@ WORD_GAP = 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Word:
-    """Components that stand close together: their ``places`` and the ``box`` around them."""
+    """Components that are close together: their ``places`` and the ``box`` around them."""
 
     places: tuple[int, ...]
     box: Box

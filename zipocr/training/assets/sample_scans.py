@@ -121,7 +121,7 @@ def page_files(test: DigitSet) -> Iterator[SampleFile]:
 
 
 def sample_rows(test: DigitSet, faces: Sequence[Typeface]) -> NDArray[np.int_]:
-    """Rows of the digits that stand on the crops among the samples, sorted.
+    """Rows of the digits on the crops among the samples, sorted.
 
     The samples are composed to find out.
     """
@@ -298,7 +298,7 @@ def _readme(rows: Sequence[tuple[str, int, str, str]]) -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     return f"""# Sample scans
 
-{len(rows)} crops of envelopes and pages to try `zipocr scan` on; `labels.csv` (`file,page,zip,plus4`) says what stands on each.
+{len(rows)} crops of envelopes and pages to try `zipocr scan` on; `labels.csv` (`file,page,zip,plus4`) gives the ZIP of each.
 {without} of them hold no ZIP: their `zip` is empty. {plus4} hold a ZIP+4, with the last four digits in
 `plus4`, which is empty for all others.
 

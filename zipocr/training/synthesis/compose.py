@@ -473,7 +473,7 @@ def draw_zip(rng: Rng, zips: Sequence[str] = (), *, unlisted: float) -> str:
 
 
 def any_digits(rng: Rng, count: int) -> str:
-    """Draw so many digits."""
+    """Draw digits at random, all equally likely."""
     return "".join(map(str, rng.integers(0, 10, count)))
 
 

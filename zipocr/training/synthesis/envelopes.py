@@ -1,4 +1,4 @@
-"""Strings as they stand on envelopes: the digits of one ZIP, by one hand, in their order."""
+"""Strings as written on envelopes: the digits of one ZIP, by one hand, in their order."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Wording of addresses and of what stands around them, with the place of the destination's ZIP."""
+"""Wording of addresses and of the text around them, with the place of the destination's ZIP."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -91,10 +91,10 @@ _CASES: Mapping[str, Callable[[str], str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A line of text; ``zip_at`` is where the destination's ZIP stands in it, from and to.
+    """A line of text; ``zip_at`` is the range of the destination's ZIP in it.
 
     The two are equal where the line has none. ``is_plus4`` marks the four digits behind the ZIP
-    where they stand on a line of their own.
+    where they have a line of their own.
     """
 
     text: str
@@ -176,7 +176,7 @@ def withhold_zip(rng: Rng, part: Part, address: Address) -> Address:
 
 
 def draw_sender(rng: Rng, part: Part) -> list[str]:
-    """Draw a return address; most have a ZIP, which is nobody's destination."""
+    """Draw a return address; most have a ZIP, which is not the destination's."""
     zip_code = _draw_known_zip(rng, part)
     plus4 = any_digits(rng, PLUS4_LENGTH) if rng.random() < 0.25 else ""
     last = [line.text for line in _last_lines(rng, part, zip_code, plus4)]
@@ -188,7 +188,7 @@ def draw_sender(rng: Rng, part: Part) -> list[str]:
 
 
 def draw_presort(rng: Rng, part: Part) -> str:
-    """Draw a line of a mailer's codes, as it stands above an address."""
+    """Draw a line of a mailer's codes, as printed above an address."""
     return _filled(rng, part, one_of(rng, _PRESORT[part]))
 
 
@@ -210,7 +210,7 @@ def _unit(rng: Rng, part: Part) -> str:
 
 
 def _upper_lines(rng: Rng, part: Part) -> list[str]:
-    """What stands above the town: name, perhaps a firm and a desk, street."""
+    """The lines above the town: name, perhaps a firm and a desk, street."""
     lines = [draw_name(rng, part)]
     if rng.random() < 0.25:
         lines.append(f"{one_of(rng, town_words(part))} {one_of(rng, _FIRMS[part])}")

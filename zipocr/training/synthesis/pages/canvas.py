@@ -140,7 +140,7 @@ class Canvas:
         self.paper, self.level = 255 - self.paper, 255 - self.level
 
     def extended(self, above: int, below: int) -> "Canvas":
-        """The sheet with so many more rows of paper above and below."""
+        """The sheet with more rows of paper above and below."""
         longer = Canvas((above + self.height + below, self.width), self.paper)
         longer.image[above : above + self.height] = self.image
         longer.level = self.level

@@ -82,7 +82,7 @@ class Desk:
         return writing.redacted() if self.address.is_redacted else writing
 
     def field_row(self, height: float, *, count: int = 2) -> Writing:
-        """Up to so many fields of a label or form beside each other."""
+        """Fields of a label or form beside each other, up to a number."""
         rng, part = self.rng, self.part
         texts = [
             one_of(rng, _FIELDS[part]).format(
@@ -108,7 +108,7 @@ def capital_height(rng: Rng, lines: Sequence[Line], *, low: float, high: float) 
 def framed(
     rng: Rng, block: Writing, paper: float, ink: float, *, sides: tuple[float, float]
 ) -> Canvas:
-    """A sheet with a block and margins of so many heights around it."""
+    """A sheet with a block, and margins around it in heights of its text."""
     top, right, bottom, left = rng.uniform(*sides, 4) * block.height + 3
     rows, columns = block.cover.shape
     page = Canvas((round(top + rows + bottom), round(left + columns + right)), paper)
@@ -131,7 +131,7 @@ def with_bar_code(rng: Rng, page: Canvas) -> Canvas:
 
 
 def draw_rules(rng: Rng, page: Canvas, pitch: float) -> None:
-    """Draw level lines all over a sheet, so many pixels apart."""
+    """Rule a sheet with level lines at a distance in pixels."""
     line, gray = np.ones((int(rng.integers(1, 4)), page.width), np.float32), rng.uniform(80, 190)
     for top in np.arange(float(rng.uniform(0, pitch)), page.height, pitch):
         page.ink(line, float(top), 0, float(gray))

@@ -30,7 +30,7 @@ CURSIVE = frozenset({
     "la-belle-aurore", "kristi", "square-peg", "over-the-rainbow", "zeyada", "bad-script",
     "licorice", "dawning-of-a-new-day",
 })  # fmt: skip
-"""Handwriting in which nobody writes a word in capitals."""
+"""Handwriting in which words are never in capitals."""
 MONOSPACED: Mapping[Part, tuple[str, ...]] = {
     "train": ("courier-prime", "ibm-plex-mono"),
     "test": ("overpass-mono",),

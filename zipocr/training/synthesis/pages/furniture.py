@@ -1,4 +1,4 @@
-"""What stands on mail besides addresses: stamps, postmarks, bar codes, frames, imprints."""
+"""Marks on mail besides addresses: stamps, postmarks, bar codes, frames, imprints."""
 
 import cv2
 import numpy as np

@@ -34,7 +34,7 @@ _HANDS = {
 """Weights of the kinds of hands, as composed crops have them."""
 _LETTER_SIZE = 60  # height of capitals that words are rendered at
 _WIDEST_STROKE = 6.5  # at that height; wider ones would fill the eyes of small letters
-_CELLED = 0.06  # share of pages whose ZIP stands in printed boxes
+_CELLED = 0.06  # share of pages whose ZIP is written in printed boxes
 _RUNS = re.compile(r"\d+|[^\d\s]+|\s+")
 
 
@@ -178,7 +178,7 @@ def _moved(piece: Piece, down: float, along: float) -> Piece:
 
 
 def _cells(count: int, wide: float, height: float) -> Piece:
-    """A row of boxes around digits whose baseline is row 0, so many heights wide each."""
+    """A row of boxes around digits whose baseline is row 0; their width is in heights."""
     rows, columns = round(1.45 * height), round(wide * height * count)
     cover = np.zeros((rows, columns), np.float32)
     for place in range(count):
