@@ -128,24 +128,20 @@ def array_names(kind: str, network: str = FIRST) -> tuple[str, ...]:
     return tuple(f"{network}_{place}_{kind}" for place in places)
 
 
+def _all_names(network: str = FIRST) -> tuple[str, ...]:
+    return *array_names("weights", network), *array_names("biases", network)
+
+
 def arrays_of(arrays: Mapping[str, NDArray[Any]], network: str) -> dict[str, NDArray[Any]]:
     """The arrays of one of a model's networks, by the names of the first; {} if it has none."""
-    pairs = [
-        pair
-        for kind in ("weights", "biases")
-        for pair in zip(array_names(kind), array_names(kind, network), strict=True)
-    ]
-    return {own: arrays[name] for own, name in pairs if name in arrays}
+    names = zip(_all_names(), _all_names(network), strict=True)
+    return {own: arrays[name] for own, name in names if name in arrays}
 
 
 def as_second(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """The arrays of a network by the names of the second one; {} for {}."""
-    pairs = [
-        pair
-        for kind in ("weights", "biases")
-        for pair in zip(array_names(kind), array_names(kind, SECOND), strict=True)
-    ]
-    return {second: arrays[name] for name, second in pairs if name in arrays}
+    names = zip(_all_names(), _all_names(SECOND), strict=True)
+    return {second: arrays[name] for name, second in names if name in arrays}
 
 
 def array_shapes(widths: Sequence[int]) -> dict[str, tuple[int, ...]]:

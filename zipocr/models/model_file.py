@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.errors import ModelError
-from zipocr.line.network import FIRST, SECOND, array_names, array_shapes, arrays_of
+from zipocr.line.network import FIRST, LAYERS, SECOND, array_names, array_shapes, arrays_of
 from zipocr.locate.choice_model import FEATURES, READING_FEATURES
 from zipocr.storage.atomic import write_whole
 from zipocr.storage.untrusted import open_plain, parse_json, read_plain
@@ -35,14 +35,7 @@ ARRAYS = (
     "confidence_listed", "confidence_unlisted", "acceptance_listed", "acceptance_unlisted",
 )  # fmt: skip
 TABLES = ("acceptance_listed", "acceptance_unlisted")
-NETWORK = {
-    "network_1_weights": (16, 18), "network_2_weights": (32, 144), "network_3_weights": (64, 288),
-    "network_4_weights": (96, 576), "network_5_weights": (128, 576),
-    "network_6_weights": (192, 384), "network_out_weights": (12, 96),
-    "network_1_biases": (16,), "network_2_biases": (32,), "network_3_biases": (64,),
-    "network_4_biases": (96,), "network_5_biases": (128,),
-    "network_6_biases": (192,), "network_out_biases": (12,),
-}  # fmt: skip
+NETWORK = array_shapes([layer.channels for layer in LAYERS])
 """Shapes of the line network's arrays (`zipocr.line.network.LAYERS`).
 
 A model may have a second network of any width, whose arrays have names with `SECOND`.
