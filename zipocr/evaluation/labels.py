@@ -20,7 +20,7 @@ from zipocr.results.cells import from_cell, to_cell
 from zipocr.results.corrections import COLUMNS as CORRECTIONS
 from zipocr.results.corrections import SampledAs, read_corrections
 from zipocr.results.row import Row
-from zipocr.storage.untrusted import read_plain
+from zipocr.storage.untrusted import read_text
 from zipocr.types import Status, dashed, eaten_zeros
 
 NEEDED = ("file", "zip")
@@ -70,15 +70,7 @@ def read_labels(path: Path) -> list[Label]:
         remedy.
     """
     shown = printable(path)
-    try:
-        text = read_plain(path).decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(f"Cannot read {shown}: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            f"{shown}, line {line}: this is not UTF-8. Save the labels as CSV in UTF-8."
-        ) from error
+    text = read_text(path, "the labels as CSV")
     lines = _lines(text, shown)
     header = next(lines, ("", []))[1]
     labels = (

@@ -10,7 +10,7 @@ from io import StringIO
 from pathlib import Path
 
 from zipocr.errors import InputError, printable
-from zipocr.storage.untrusted import read_plain
+from zipocr.storage.untrusted import read_text
 from zipocr.types import Place, eaten_zeros
 
 HEADER = ("zip", "city", "state")
@@ -37,15 +37,7 @@ def read_directory(path: Path) -> dict[str, Place]:
         If the file cannot be read, lists nothing, or has an invalid line, which the message names.
     """
     shown = printable(path)
-    try:
-        text = read_plain(path).decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(f"Cannot read {shown}: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            f"{shown}, line {line}: this is not UTF-8. Save the list as text or CSV in UTF-8."
-        ) from error
+    text = read_text(path, "the list as text or CSV")
     places: dict[str, Place] = {}
     for listed, place in _entries(text, shown):
         places.setdefault(listed, place)

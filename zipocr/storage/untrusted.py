@@ -12,6 +12,8 @@ from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Any
 
+from zipocr.errors import InputError, printable
+
 MAX_DEPTH = 64
 """Maximum nesting of JSON; zipocr writes less than ten levels."""
 
@@ -54,6 +56,26 @@ def read_plain(path: Path) -> bytes:
     """
     with open_plain(path) as file:
         return file.read()
+
+
+def read_text(path: Path, save_as: str) -> str:
+    """Read a regular file of UTF-8 text completely, without its byte order mark.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or has a line that is not UTF-8: "Save the list as CSV in UTF-8" if
+        ``save_as`` is "the list as CSV".
+    """
+    shown = printable(path)
+    try:
+        return read_plain(path).decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"Cannot read {shown}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        message = f"{shown}, line {line}: this is not UTF-8. Save {save_as} in UTF-8."
+        raise InputError(message) from error
 
 
 def parse_json(text: str | bytes) -> dict[str, Any]:
