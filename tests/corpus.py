@@ -141,7 +141,7 @@ def xfa_pdf() -> bytes:
     return written_pdf().replace(b"/Catalog", b"/Catalog/AcroForm<</XFA(x)/Fields[]>>")
 
 
-def packed_tiff(page: GrayImage, *, bits: int, photometric: int) -> bytes:
+def packed_tiff(page: GrayImage, *, bits: int, photometric: int, samples: int = 1) -> bytes:
     """A gray TIFF of a few bits a pixel.
 
     White is 0 (photometric 0), black is 0 (1), or with a palette of grays (3).
@@ -164,7 +164,7 @@ def packed_tiff(page: GrayImage, *, bits: int, photometric: int) -> bytes:
         258: bits,
         259: 1,
         262: photometric,
-        277: 1,
+        277: samples,
         278: page.shape[0],
         279: rows.size,
     }

@@ -7,14 +7,17 @@ import os
 import sys
 
 _STDERR = 2
+_INTERRUPTED = 130
 
 
 def main() -> None:
     """Run the command line."""
     _occupy_standard_streams()
     _read_names_as_utf8()
-    from zipocr.cli import main as command
-
+    try:
+        from zipocr.cli import main as command
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
     command()
 
 

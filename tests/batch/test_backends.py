@@ -149,6 +149,12 @@ def test_what_ends_a_worker_costs_its_own_step_alone(calamity: str, kind: str) -
     ]
 
 
+def test_a_worker_that_something_else_kills_costs_nothing(tmp_path: Path) -> None:
+    """The second death comes where no other task can be to blame."""
+    once = [f"kill once:{tmp_path}/{name}" for name in "xy"]
+    assert run(("open", *once, "z"), ("open", "a"), jobs=1) == [[*once, "z"], ["a"]]
+
+
 def test_many_steps_may_be_lost_in_a_row() -> None:
     assert run(("open", "kill", "kill", "a", "kill"), ("open", "kill"), ("open", "b"), jobs=1) == [
         [(1, "DIED"), (2, "DIED"), "a", (4, "DIED")],
@@ -244,15 +250,15 @@ def test_a_death_before_a_step_has_begun_costs_nothing(tmp_path: Path) -> None:
 
 
 def test_a_death_when_a_task_is_opened_again_costs_nothing(tmp_path: Path) -> None:
-    marks = tmp_path / "first", tmp_path / "second"
-    # The first opening goes well, the second, after the loss of step 1, does not, the third does.
-    script = (f"kill once:{marks[1]}", f"kill once:{marks[0]}", "b", "c")
-    marks[1].touch()
+    mark = tmp_path / "mark"
+    # Opening goes well until step 1 is given up; then it fails once.
+    script = (f"kill once:{mark}", "kill", "b", "c")
+    mark.touch()
     found = ProcessBackend(jobs=1).map(
-        chores.Script, [script], lost=lambda *_: marks[1].unlink() or (script, 1, "lost")
+        chores.Script, [script], lost=lambda *_: mark.unlink() or (script, 1, "lost")
     )
     assert [[step[1] for step in steps] for steps in found] == [[1, "b", "c"]]
-    assert marks[1].exists()
+    assert mark.exists()
 
 
 @pytest.mark.posix

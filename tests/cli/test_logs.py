@@ -102,6 +102,14 @@ def test_a_log_file_that_cannot_be_opened_is_an_output_error(folder: Path, tmp_p
 
 
 @pytest.mark.posix
+@pytest.mark.posix
+def test_a_log_to_a_pipe_that_nothing_reads_is_refused(folder: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "log")
+    result = scan(folder, "--log-file", tmp_path / "log")
+    assert result.exit_code == OutputError.exit_code
+    assert "a pipe, not a file" in result.stderr
+
+
 def test_a_log_file_on_a_full_disk_does_not_end_the_run(folder: Path, tmp_path: Path) -> None:
     result = scan(folder, "-o", tmp_path / "o.csv", "--log-file", "/dev/full")
     assert result.exit_code == 1

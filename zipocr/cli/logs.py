@@ -10,7 +10,9 @@ import logging
 import sys
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from errno import EINVAL
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zipocr.cli.terminal import PlainLines, say
@@ -18,6 +20,7 @@ from zipocr.errors import OutputError, ZipocrError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import TextIOWrapper
 
     from rich.console import Console
 
@@ -53,6 +56,12 @@ class LogFile(logging.FileHandler):
 
     If it can no longer be written, it is given up with a warning, since the results matter more.
     """
+
+    def _open(self) -> TextIOWrapper:
+        """Refuse a pipe: if nothing reads it, opening it blocks."""
+        if Path(self.baseFilename).is_fifo():
+            raise OSError(EINVAL, "a pipe, not a file")
+        return super()._open()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's signature
         """Warn once that the log cannot be written."""

@@ -113,10 +113,10 @@ class WaitNotice:
         from zipocr.images.s3 import is_url
         from zipocr.results.cells import to_cell
 
-        with suppress(IndexError):  # it may just have arrived
-            file = self._expected[0]
-            if is_url(file.place):
-                tell([f"still waiting for {to_cell(file.name)}"], self.config)
+        # Others arrive meanwhile, perhaps the last one.
+        with suppress(StopIteration, RuntimeError):
+            file = next(one for one in self._expected if is_url(one.place))
+            tell([f"still waiting for {to_cell(file.name)}"], self.config)
 
 
 def scan_manifest(file: Path, folder: Path, config: ScanConfig) -> ExitCode:

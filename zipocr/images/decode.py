@@ -8,6 +8,7 @@ and TIFFs of two or four bits, which OpenCV refuses. HEIC needs the extra ``heif
 """
 
 import io
+import logging
 import math
 import os
 import re
@@ -28,6 +29,8 @@ from zipocr.preprocess.polarity import normalize_polarity
 from zipocr.storage.untrusted import open_plain
 from zipocr.types import GrayImage, Reason, Unread
 
+# What it logs does not name the file; the rows do.
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 HEIF_BRANDS = frozenset(
     {

@@ -67,7 +67,8 @@ class _Job(Generic[TaskT, StepT]):
     """A task in flight, and its results so far.
 
     ``alone``: must not be done together with others, since a worker was lost with it. ``retried``:
-    was lost once while alone, before its next step began. ``size``: of its last message, in bytes.
+    was lost once while alone, and not because its step took too long or too much memory. ``size``:
+    of its last message, in bytes.
     """
 
     task: TaskT
@@ -179,8 +180,8 @@ class ProcessBackend:
             results.
         lost : callable
             Makes the result of a step whose process hung or died. Tasks done together are redone
-            alone. A loss before a step has begun is retried once; then it costs one result and ends
-            its task, since what follows is unknown.
+            alone. A step is tried twice, unless it takes too long or too much memory; then it costs
+            one result. If it had not begun, this ends its task, since what follows is unknown.
 
         Yields
         ------
@@ -376,7 +377,9 @@ class _Scheduler(Generic[TaskT, StepT]):
             return
         if worker.overdue and worker.overdue != (worker.ended, worker.steps):
             return
-        if not begun and not errand.retried:
+        is_costly = worker.overdue or worker.process.exitcode == NO_MEMORY
+        if not errand.retried and not (begun and is_costly):
+            # Perhaps something else killed it.
             errand.retried = True
             return
         loss = (
