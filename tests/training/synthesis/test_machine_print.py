@@ -18,6 +18,19 @@ def test_machines_draw_ten_digits_of_one_height_that_differ():
         assert len({glyph.tobytes() for glyph in face.glyphs}) == 10
 
 
+def test_some_machines_slash_their_zeros():
+    zeros = [draw_face(np.random.default_rng(seed)).glyphs[0] for seed in range(60)]
+    slashed = [_inked_middle(zero) for zero in zeros]
+    assert 0.15 < np.mean(slashed) < 0.6
+
+
+def _inked_middle(glyph: np.ndarray) -> bool:
+    """Whether there is ink at the centre of a digit."""
+    middle, reach = (glyph.shape[0] // 2, glyph.shape[1] // 2), glyph.shape[1] // 10
+    around = glyph[tuple(slice(one - reach, one + reach + 1) for one in middle)]
+    return bool(around.max() > 128)
+
+
 def test_the_optical_scripts_have_a_form_for_each_digit():
     assert len(set(OCR_A)) == len(set(OCR_B)) == 10
 

@@ -18,6 +18,10 @@ from zipocr.training.synthesis.typefaces import (
 )
 
 Glyph = NDArray[np.uint8]
+# How often zeros are told from the letter O by a slash, or stand bare on a grid of five by seven
+# pins.
+SLASHED_ZEROS, BARE_ZEROS = 0.3, 0.5
+_BARE_ZERO, _SLASH = "01110 10001 10001 10001 10001 10001 01110", " / 4,96 56,4"
 # Strokes as in `skeletons`: points "x,y" in hundredths of a height, strokes parted by "/".
 OCR_A = (
     "10,0 50,0 60,15 60,85 50,100 10,100 0,85 0,15 10,0",
@@ -69,6 +73,8 @@ def draw_face(rng: Rng) -> Typeface:
 def _stroked(rng: Rng, strokes: Sequence[str], *, is_smooth: bool) -> tuple[Glyph, ...]:
     """Strokes of one width and proportion."""
     width, aspect = float(rng.uniform(0.08, 0.2)), float(rng.uniform(0.8, 1.25))
+    if rng.random() < SLASHED_ZEROS:
+        strokes = (strokes[0] + _SLASH, *strokes[1:])
     return tuple(_plotted(digit, width, aspect, is_smooth=is_smooth) for digit in strokes)
 
 
@@ -109,13 +115,19 @@ def _dotted(rng: Rng) -> tuple[Glyph, ...]:
 
 def _pin_grids(rng: Rng) -> list[Glyph]:
     if rng.random() < 0.4:
+        zero = _BARE_ZERO if rng.random() < BARE_ZEROS else FIVE_BY_SEVEN[0]
         return [
             np.array([[int(dot) for dot in row] for row in rows.split()], np.uint8)
-            for rows in FIVE_BY_SEVEN
+            for rows in (zero, *FIVE_BY_SEVEN[1:])
         ]
     faces = typefaces("train")
     face, pins = faces[int(rng.integers(len(faces)))], int(rng.integers(7, 17))
-    return [dot_grid(glyph, pins) for glyph in face.glyphs]
+    grids = [dot_grid(glyph, pins) for glyph in face.glyphs]
+    if rng.random() < SLASHED_ZEROS:
+        height, width = grids[0].shape
+        slashed = cv2.line(grids[0].copy(), (0, height - 2), (width - 1, 1), 1)
+        grids[0] = np.asarray(slashed, np.uint8)
+    return grids
 
 
 def _as_dots(
