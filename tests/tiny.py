@@ -12,8 +12,8 @@ from zipocr.classify.svc import Classifier
 from zipocr.models.model_file import load_model
 from zipocr.training.data.datasets import DigitSet
 from zipocr.training.fit.calibrate import calibrate
+from zipocr.training.fit.network_phases import taken_networks
 from zipocr.training.fit.orientation import fit_orientation
-from zipocr.training.fit.recipes import taken_networks
 from zipocr.training.fit.region_samples import Samples, gather
 from zipocr.training.fit.svm import Recipe, decide_all, fit_calibration, fit_classifier
 from zipocr.training.synthesis.compose import Composer

@@ -5,6 +5,7 @@ of these -> 8x8 grids -> SVC -> fusion with the directory's prior -> confidence.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,9 +47,7 @@ from zipocr.types import (
 
 # Of the network's strings this many are aligned to the line, and divide its ink.
 ALIGNED = 3
-# Where both readers together think their best string less likely than this, the line is read a
-# second time, its digits larger by this factor, by the model's second network if it has one.
-SECOND_PASS_BELOW = 0.9
+# By how much digits are larger in the second pass than in the first.
 SECOND_PASS_SCALE = 1 / 0.85
 # A page that is read with less confidence is tried in negative if much of it is dark, and in both
 # quarter turns if it is tall.
@@ -64,6 +63,22 @@ MIN_SPELT = 4
 QUARTER_TURNS = (90, 270)
 # A page is turned if its ZIP is then right with at least this probability.
 MIN_ROTATED_CONFIDENCE = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondPass:
+    """When and how a line is read again.
+
+    ``below``: if both readers together think their best string less likely than this. ``scales``:
+    by how much its digits are larger then; for each of these it is read once.
+    """
+
+    below: float
+    scales: tuple[float, ...]
+
+
+BY_SAME_NETWORK = SecondPass(below=0.9, scales=(SECOND_PASS_SCALE,))
+BY_SECOND_NETWORK = SecondPass(below=0.95, scales=(SECOND_PASS_SCALE, 1 / 0.78))
 
 
 class Reader:
@@ -95,7 +110,9 @@ class Reader:
             message = "The model was made for other settings of segmentation and features"
             raise ModelError(f"{message}; make it anew with 'zipocr train'")
         self.network = Network.from_model(model)
-        self._second = Network.second_from_model(model) or self.network
+        second = Network.second_from_model(model)
+        self._second = second or self.network
+        self.second_pass = BY_SECOND_NETWORK if second else BY_SAME_NETWORK
         self._classifier = Classifier.from_model(model)
         self._calibration = Calibration.from_model(model)
         self._fusion = Fusion.from_model(model)
@@ -156,10 +173,13 @@ class Reader:
         """Let the network read the line of each page."""
         return read_lines(self.network, [rectify(page, page.text_height) for page in pages])
 
-    def read_lines_again(self, pages: Sequence[InkPage]) -> list[LineReading]:
+    def read_lines_again(self, pages: Sequence[InkPage]) -> list[tuple[LineReading, ...]]:
         """Let the second network read the line of each page, its digits larger."""
-        heights = [page.text_height / SECOND_PASS_SCALE for page in pages]
-        return read_lines(self._second, list(map(rectify, pages, heights)))
+        by_scale = [
+            read_lines(self._second, [rectify(page, page.text_height / scale) for page in pages])
+            for scale in self.second_pass.scales
+        ]
+        return list(zip(*by_scale, strict=True))
 
     def fuse_each(
         self, pages: Sequence[InkPage], lines: Sequence[LineReading]
@@ -169,8 +189,8 @@ class Reader:
         doubtful = [place for place, one in enumerate(fused) if one and self.needs_second_pass(one)]
         again = [pages[place] for place in doubtful]
         second = [
-            merge_passes(lines[place], line)
-            for place, line in zip(doubtful, self.read_lines_again(again), strict=True)
+            merge_passes((lines[place], *more))
+            for place, more in zip(doubtful, self.read_lines_again(again), strict=True)
         ]
         for place, one in zip(doubtful, self.classify_each(again, second), strict=True):
             fused[place] = self.fuse(one)
@@ -178,7 +198,7 @@ class Reader:
 
     def needs_second_pass(self, fused: Fused) -> bool:
         """Tell whether both readers together leave doubt."""
-        return posterior(fused.ranked)[0] < SECOND_PASS_BELOW
+        return posterior(fused.ranked)[0] < self.second_pass.below
 
     def classify_each(
         self, pages: Sequence[InkPage], lines: Sequence[LineReading]

@@ -13,10 +13,11 @@ from scipy.signal import correlate
 from zipocr.line.network import (
     CLASSES,
     COLUMNS,
-    FEATURES,
+    FIRST,
     INPUT_CHANNELS,
     LAYERS,
     PIXELS_PER_STEP,
+    SECOND,
     Layer,
     Network,
     array_names,
@@ -24,21 +25,22 @@ from zipocr.line.network import (
 from zipocr.types import Model
 
 
-def arrays(seed: int = 0) -> dict[str, np.ndarray]:
+def arrays(seed: int = 0, network: str = FIRST) -> dict[str, np.ndarray]:
     """A network of random weights that keeps values of one size from layer to layer."""
     rng = np.random.default_rng(seed)
     found, before = {}, INPUT_CHANNELS
-    for name, bias, layer in zip(
-        array_names("weights"), array_names("biases"), LAYERS, strict=False
-    ):
+    (*weights, out), (*biases, last) = (
+        array_names(kind, network) for kind in ("weights", "biases")
+    )
+    for name, bias, layer in zip(weights, biases, LAYERS[network], strict=True):
         size = before * layer.rows * COLUMNS
         found[name] = (rng.normal(size=(layer.channels, size)) * np.sqrt(2 / size)).astype(
             np.float16
         )
         found[bias] = rng.normal(size=layer.channels).astype(np.float32) * 0.1
         before = layer.channels
-    found[array_names("weights")[-1]] = rng.normal(size=(CLASSES, FEATURES)).astype(np.float16)
-    found[array_names("biases")[-1]] = rng.normal(size=CLASSES).astype(np.float32)
+    found[out] = rng.normal(size=(CLASSES, before // 2)).astype(np.float16)
+    found[last] = rng.normal(size=CLASSES).astype(np.float32)
     return found
 
 
@@ -66,20 +68,26 @@ def strips(*widths: int) -> list[np.ndarray]:
     return [rng.integers(0, 256, (2, 32, width)).astype(np.uint8) for width in widths]
 
 
+@pytest.mark.parametrize("network", [FIRST, SECOND])
 @pytest.mark.parametrize("width", [16, 36, 112])
-def test_features_are_those_of_convolutions_by_another_hand(width):
+def test_features_are_those_of_convolutions_by_another_hand(width, network):
     (pixels,) = strips(width)
-    found = arrays()
+    found = arrays(network=network)
     image = pixels / 255
     for name, bias, layer in zip(
-        array_names("weights"), array_names("biases"), LAYERS, strict=False
+        array_names("weights", network),
+        array_names("biases", network),
+        LAYERS[network],
+        strict=False,
     ):
         image = layer_by_hand(image, found[name], found[bias], layer)
-    assert image.shape == (LAYERS[-1].channels, 1, width // PIXELS_PER_STEP)
-    features = Network.from_arrays(found).features(pixels)
+    channels = LAYERS[network][-1].channels
+    assert image.shape == (channels, 1, width // PIXELS_PER_STEP)
+    features = Network.from_arrays(found, network).features(pixels)
     # Each step of four columns holds two frames, one behind the other.
-    assert features[0::2] == pytest.approx(image[:FEATURES, 0].T, rel=1e-3, abs=1e-4)
-    assert features[1::2] == pytest.approx(image[FEATURES:, 0].T, rel=1e-3, abs=1e-4)
+    half = channels // 2
+    assert features[0::2] == pytest.approx(image[:half, 0].T, rel=1e-3, abs=1e-4)
+    assert features[1::2] == pytest.approx(image[half:, 0].T, rel=1e-3, abs=1e-4)
 
 
 def test_frames_are_probabilities():
@@ -105,9 +113,10 @@ def test_the_network_of_a_model_is_the_one_of_its_arrays():
     assert np.array_equal(found, Network.from_arrays(arrays()).features(pixels))
 
 
-def test_a_pickled_network_sees_the_same_to_the_last_bit():
+@pytest.mark.parametrize("name", [FIRST, SECOND])
+def test_a_pickled_network_sees_the_same_to_the_last_bit(name):
     (pixels,) = strips(60)
-    network = Network.from_arrays(arrays())
+    network = Network.from_arrays(arrays(network=name), name)
     again = pickle.loads(pickle.dumps(network))
     assert np.array_equal(again.features(pixels), network.features(pixels))
 

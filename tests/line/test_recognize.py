@@ -163,21 +163,25 @@ def test_log_probabilities_are_those_of_the_strings_that_were_found_and_of_other
     assert found.log_probabilities(["02208", "02108"]) == [other, known]
 
 
-def test_a_line_that_is_merge_passes_has_the_geometric_mean_of_both_readings():
+def test_merged_readings_have_the_geometric_mean_of_all():
     def doubtful(share: float) -> LineReading:
         third = {FIRST_DIGIT + 1: share, FIRST_DIGIT + 7: 1 - share}
         return reading_of(saying(*digits("02"), third, *digits("08")))
 
     one, other = doubtful(0.9), doubtful(0.2)
-    both = merge_passes(one, other)
+    both = merge_passes([one, other])
     shares = np.sqrt([0.9 * 0.2, 0.1 * 0.8])
     assert (one.is_twice, both.is_twice) == (False, True)
     assert list(both.strings.values()) == pytest.approx(shares / shares.sum(), rel=1e-3)
     assert list(both.strings) == ["02108", "02708"]
     assert both.shaped == pytest.approx(1, abs=1e-3)
     assert np.array_equal(both.frames, one.frames)
-    assert np.array_equal(both.again, other.frames)
+    assert [frames is other.frames for frames in both.again] == [True]
     assert both.log_probabilities(["02108", "99999"])[0] == pytest.approx(
         np.log(both.strings["02108"]), abs=1e-3
     )
     assert (one.known, other.known) == ({}, {})
+    three = merge_passes([one, other, other])
+    shares = np.cbrt([0.9 * 0.2 * 0.2, 0.1 * 0.8 * 0.8])
+    assert sorted(three.strings.values()) == pytest.approx(sorted(shares / shares.sum()), rel=1e-3)
+    assert list(three.strings) == ["02708", "02108"]

@@ -20,12 +20,11 @@ from zipocr.line.network import (
     CLASSES,
     COLUMNS,
     FEATURES,
+    FIRST,
     INPUT_CHANNELS,
     LAYERS,
     Network,
     array_names,
-    array_shapes,
-    as_second,
 )
 from zipocr.models.model_file import (
     ARRAYS,
@@ -33,6 +32,7 @@ from zipocr.models.model_file import (
     MAX_BYTES,
     NETWORK,
     SEARCH,
+    SECOND_NETWORK,
     SHAPES,
     SHIPPED,
     TABLES,
@@ -339,7 +339,7 @@ def test_a_model_whose_parts_do_not_fit_is_refused_before_anything_is_read(tmp_p
 def test_the_network_a_file_may_hold_is_the_one_that_reads():
     shapes, before = {}, INPUT_CHANNELS
     for layer, weights, biases in zip(
-        LAYERS, array_names("weights"), array_names("biases"), strict=False
+        LAYERS[FIRST], array_names("weights"), array_names("biases"), strict=False
     ):
         shapes |= {
             weights: (layer.channels, before * layer.rows * COLUMNS),
@@ -388,19 +388,18 @@ def test_damaged_arrays_that_find_a_zip_are_refused(tmp_path: Path, name: str, d
         load_model(str(tmp_path / "model.npz"))
 
 
-def test_a_model_may_have_a_second_network_of_any_width(tmp_path: Path):
+def test_a_model_may_have_a_second_network(tmp_path: Path):
     model = load_model(str(saved(tmp_path)))
     assert Network.second_from_model(model) is None
-    second = second_network([3, 4, 5, 6, 7, 8])
-    write_npz(tmp_path / "model.npz", **second)
+    write_npz(tmp_path / "model.npz", **second_network())
     network = Network.second_from_model(load_model(str(tmp_path / "model.npz")))
     features = network.features(np.zeros((INPUT_CHANNELS, 32, 20), np.uint8))
-    assert features.shape == (10, 4)
+    assert features.shape == (10, 2 * FEATURES)
     assert network.frames(features).shape == (10, CLASSES)
 
 
 def test_a_damaged_second_network_is_refused(tmp_path: Path):
-    second = second_network([3, 4, 5, 6, 7, 8])
+    second = second_network()
     name = "second_network_3_weights"
     some = {one: array for one, array in second.items() if one != name}
     assert f"lacks arrays of its second network, such as {name};" in assert_refused(
@@ -408,14 +407,14 @@ def test_a_damaged_second_network_is_refused(tmp_path: Path):
     )
     for array, told in (
         (np.full_like(second[name], np.nan), "no number"),
-        (second[name][:, 1:], "do not fit each other"),
+        (second[name][:, 1:], "of another architecture"),
     ):
         message = assert_refused(write_npz(tmp_path / "model.npz", **{**second, name: array}))
         assert told in message
 
 
-def second_network(widths: list[int]) -> dict[str, np.ndarray]:
-    return as_second({name: np.ones(shape) for name, shape in array_shapes(widths).items()})
+def second_network() -> dict[str, np.ndarray]:
+    return {name: np.ones(shape, np.float32) for name, shape in SECOND_NETWORK.items()}
 
 
 @pytest.mark.parametrize("name", NETWORK)

@@ -6,12 +6,12 @@ et al., 2006). The deeper layers see four columns as one, which halves their wor
 tells each apart into two frames again. PyTorch trains it (see `zipocr.training.fit.network`), ONNX
 Runtime runs it.
 
-A model may hold a second network, which reads lines that the first one leaves in doubt. Its layers
-may have more channels; all else of `LAYERS` holds for both.
+A model may hold a second network, wider and deeper, which reads lines that the first one leaves in
+doubt.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -49,28 +49,43 @@ class Layer:
     pool: tuple[int, int] = (1, 1)
 
 
-LAYERS = (
-    Layer(channels=16, padding=1, pool=(2, 2)),
-    Layer(channels=32, padding=1, pool=(2, 2)),
-    Layer(channels=64, padding=1, pool=(2, 1)),
-    Layer(channels=96, padding=1, pool=(2, 1)),
-    Layer(channels=128, rows=2),
-    Layer(channels=FEATURES * PIXELS_PER_STEP // PIXELS_PER_FRAME, rows=1),
-)
-"""From 32 rows to one; the channels are those of the first network."""
 FIRST, SECOND = "network", "second_network"
 """What the names of a network's arrays in a model file begin with."""
+LAYERS: Mapping[str, tuple[Layer, ...]] = {
+    FIRST: (
+        Layer(channels=16, padding=1, pool=(2, 2)),
+        Layer(channels=32, padding=1, pool=(2, 2)),
+        Layer(channels=64, padding=1, pool=(2, 1)),
+        Layer(channels=96, padding=1, pool=(2, 1)),
+        Layer(channels=128, rows=2),
+        Layer(channels=FEATURES * PIXELS_PER_STEP // PIXELS_PER_FRAME, rows=1),
+    ),
+    SECOND: (
+        Layer(channels=32, padding=1, pool=(2, 2)),
+        Layer(channels=64, padding=1, pool=(2, 2)),
+        Layer(channels=128, padding=1, pool=(2, 1)),
+        Layer(channels=192, padding=1),
+        Layer(channels=192, padding=1, pool=(2, 1)),
+        Layer(channels=256, rows=2),
+        Layer(channels=256, rows=1),
+        Layer(channels=256, rows=1),
+        Layer(channels=256, rows=1),
+        Layer(channels=2 * FEATURES * PIXELS_PER_STEP // PIXELS_PER_FRAME, rows=1),
+    ),
+}
+"""From 32 rows to one; the features of each frame are `FEATURES`, or twice as many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Network:
     """The layers up to the features as a ``session`` of ONNX Runtime, and the last layer.
 
-    ``arrays`` are those it was made from: a session is bound to its process, so a pickled network
-    is made anew from them.
+    ``arrays`` are those it was made from, under the names that begin with ``name``: a session is
+    bound to its process, so a pickled network is made anew from them.
     """
 
     arrays: Mapping[str, NDArray[Any]]
+    name: str
     session: Any
     class_weights: Floats
     class_biases: Floats
@@ -84,23 +99,23 @@ class Network:
     def second_from_model(cls, model: Model) -> Self | None:
         """Take the second network of a model file; None where it has none."""
         arrays = arrays_of(model.arrays, SECOND)
-        return cls.from_arrays(arrays) if arrays else None
+        return cls.from_arrays(arrays, SECOND) if arrays else None
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """Takes those of the arrays that `array_names` lists."""
-        weights, biases = array_names("weights"), array_names("biases")
-        own = {name: arrays[name] for name in (*weights, *biases)}
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], name: str = FIRST) -> Self:
+        """Take the arrays of the network of this name."""
+        own = arrays_of(arrays, name)
         return cls(
             arrays=own,
-            session=_start(to_onnx(list(_operations(own)))),
-            class_weights=own[weights[-1]].astype(np.float32),
-            class_biases=own[biases[-1]].astype(np.float32),
+            name=name,
+            session=_start(to_onnx(list(_operations(own, name)))),
+            class_weights=own[array_names("weights", name)[-1]].astype(np.float32),
+            class_biases=own[array_names("biases", name)[-1]].astype(np.float32),
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles the arrays alone."""
-        return type(self).from_arrays, (self.arrays,)
+        return type(self).from_arrays, (self.arrays, self.name)
 
     def features(self, pixels: NDArray[np.uint8]) -> Floats:
         """What the last layer before the classes makes of a strip.
@@ -124,44 +139,33 @@ class Network:
 
 def array_names(kind: str, network: str = FIRST) -> tuple[str, ...]:
     """The names of a network's arrays in a model file; kind is "weights" or "biases"."""
-    places = (*range(1, len(LAYERS) + 1), "out")
+    places = (*range(1, len(LAYERS[network]) + 1), "out")
     return tuple(f"{network}_{place}_{kind}" for place in places)
 
 
-def _all_names(network: str = FIRST) -> tuple[str, ...]:
-    return *array_names("weights", network), *array_names("biases", network)
+def array_shapes(network: str) -> dict[str, tuple[int, ...]]:
+    """The shapes of a network's arrays by their names in a model file."""
+    layers = LAYERS[network]
+    widths = [layer.channels for layer in layers]
+    weights = [
+        (layer.channels, layer.rows * COLUMNS * before)
+        for layer, before in zip(layers, (INPUT_CHANNELS, *widths), strict=False)
+    ]
+    features = widths[-1] * PIXELS_PER_FRAME // PIXELS_PER_STEP
+    shapes = (*weights, (CLASSES, features)), ((one,) for one in (*widths, CLASSES))
+    names = array_names("weights", network), array_names("biases", network)
+    return {name: shape for pair in map(zip, names, shapes) for name, shape in pair}
 
 
 def arrays_of(arrays: Mapping[str, NDArray[Any]], network: str) -> dict[str, NDArray[Any]]:
-    """The arrays of one of a model's networks, by the names of the first; {} if it has none."""
-    names = zip(_all_names(), _all_names(network), strict=True)
-    return {own: arrays[name] for own, name in names if name in arrays}
+    """Those of a model's arrays that are this network's; {} if it has none."""
+    return {name: arrays[name] for name in array_shapes(network) if name in arrays}
 
 
-def as_second(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """The arrays of a network by the names of the second one; {} for {}."""
-    names = zip(_all_names(), _all_names(SECOND), strict=True)
-    return {second: arrays[name] for name, second in names if name in arrays}
-
-
-def array_shapes(widths: Sequence[int]) -> dict[str, tuple[int, ...]]:
-    """The shapes of a network's arrays, by the number of channels of each layer."""
-    before = (INPUT_CHANNELS, *widths[:-1])
-    features = widths[-1] * PIXELS_PER_FRAME // PIXELS_PER_STEP
-    weights = [
-        (after, layer.rows * COLUMNS * channels)
-        for layer, channels, after in zip(LAYERS, before, widths, strict=True)
-    ]
-    return {
-        **dict(zip(array_names("weights"), [*weights, (CLASSES, features)], strict=True)),
-        **dict(zip(array_names("biases"), [(one,) for one in (*widths, CLASSES)], strict=True)),
-    }
-
-
-def _operations(arrays: Mapping[str, NDArray[Any]]) -> Iterator[Operation]:
+def _operations(arrays: Mapping[str, NDArray[Any]], network: str) -> Iterator[Operation]:
     """The layers in terms of ONNX."""
-    names = zip(array_names("weights"), array_names("biases"), strict=True)
-    for layer, (weights, biases) in zip(LAYERS, names, strict=False):
+    names = zip(array_names("weights", network), array_names("biases", network), strict=True)
+    for layer, (weights, biases) in zip(LAYERS[network], names, strict=False):
         around = (layer.padding, COLUMNS // 2)
         yield Operation(
             operator="Conv",

@@ -30,9 +30,9 @@ class LineReading:
     ``features`` is (T, F), what the network's last layer saw; ``frames`` is (T, 12), ``strings``
     the most probable strings of five or nine digits with their probabilities, best first, perhaps
     none; ``shaped`` is the probability that the line is one of such strings at all, and not of four
-    or six digits or a word. ``again`` is (T', 12), the frames of the line seen a second time, None
-    where it was seen once, and ``total`` the logarithm of what all strings have together then.
-    ``known`` are the log probabilities of other strings that were asked for.
+    or six digits or a word. ``again`` are the frames of the line as it was seen later, each
+    (T', 12), and ``total`` the logarithm of what all strings have together then. ``known`` are the
+    log probabilities of other strings that were asked for.
     """
 
     strip: LineImage
@@ -40,14 +40,14 @@ class LineReading:
     frames: Floats
     strings: Mapping[str, float]
     shaped: float
-    again: Floats | None = None
+    again: tuple[Floats, ...] = ()
     total: float = 0.0
     known: dict[str, float] = field(default_factory=dict)
 
     @property
     def is_twice(self) -> bool:
-        """Whether the line was seen a second time."""
-        return self.again is not None
+        """Whether the line was seen more than once."""
+        return bool(self.again)
 
     def centres(self, texts: Sequence[str]) -> list[NDArray[np.float64]]:
         """Align strings to the line: the columns of their digits, half-way up it.
@@ -89,8 +89,7 @@ class LineReading:
         if all(text in self.strings for text in texts):
             return [log(max(self.strings[text], FLOOR)) for text in texts]
         if unknown := [text for text in texts if text not in self.known]:
-            readings = [self.frames] if self.again is None else [self.frames, self.again]
-            found = log_probabilities(readings, unknown).mean(axis=0) - self.total
+            found = log_probabilities([self.frames, *self.again], unknown).mean(axis=0) - self.total
             self.known.update(zip(unknown, found.tolist(), strict=True))
         return [self.known[text] for text in texts]
 
@@ -98,21 +97,24 @@ class LineReading:
 _NOWHERE = np.empty(0)
 
 
-def merge_passes(line: LineReading, again: LineReading) -> LineReading:
-    """A line that was read twice, otherwise straightened and perhaps by another network.
+def merge_passes(readings: Sequence[LineReading]) -> LineReading:
+    """Merge readings of a line at several sizes and perhaps by several networks.
 
-    The geometric means of what either says.
+    Its probabilities are the geometric means of what each says, its frames those of the first.
     """
-    texts = sorted({*line.strings, *again.strings})
-    scores = log_probabilities([line.frames, again.frames], texts).mean(axis=0)
-    others = np.mean(
-        [np.log(max(1 - sum(one.strings.values()), MIN_REST)) for one in (line, again)]
-    )
+    line, *again = readings
+    texts = sorted({text for one in readings for text in one.strings})
+    scores = log_probabilities([one.frames for one in readings], texts).mean(axis=0)
+    others = np.mean([np.log(max(1 - sum(one.strings.values()), MIN_REST)) for one in readings])
     total = float(np.logaddexp.reduce([*scores, others]))
     strings = dict(zip(texts, np.exp(scores - total).tolist(), strict=True))
-    shaped = (line.shaped + again.shaped) / 2
     return replace(
-        line, strings=_likeliest(strings), shaped=shaped, again=again.frames, total=total, known={}
+        line,
+        strings=_likeliest(strings),
+        shaped=sum(one.shaped for one in readings) / len(readings),
+        again=tuple(one.frames for one in again),
+        total=total,
+        known={},
     )
 
 

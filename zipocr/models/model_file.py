@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.errors import ModelError
-from zipocr.line.network import FIRST, LAYERS, SECOND, array_names, array_shapes, arrays_of
+from zipocr.line.network import FIRST, SECOND, array_shapes, arrays_of
 from zipocr.locate.choice_model import FEATURES, READING_FEATURES
 from zipocr.storage.atomic import write_whole
 from zipocr.storage.untrusted import open_plain, parse_json, read_plain
@@ -35,10 +35,10 @@ ARRAYS = (
     "confidence_listed", "confidence_unlisted", "acceptance_listed", "acceptance_unlisted",
 )  # fmt: skip
 TABLES = ("acceptance_listed", "acceptance_unlisted")
-NETWORK = array_shapes([layer.channels for layer in LAYERS])
-"""Shapes of the line network's arrays (`zipocr.line.network.LAYERS`).
+NETWORK, SECOND_NETWORK = array_shapes(FIRST), array_shapes(SECOND)
+"""Shapes of the arrays of both networks (`zipocr.line.network.LAYERS`).
 
-A model may have a second network of any width, whose arrays have names with `SECOND`.
+A model may lack the second one.
 """
 SHAPES = {
     **NETWORK,
@@ -189,13 +189,12 @@ def _trouble_of_second(arrays: Mapping[str, NDArray[Any]]) -> str:
     second = arrays_of(arrays, SECOND)
     if not second:
         return ""
-    if missing := NETWORK.keys() - second.keys():
-        return f"lacks arrays of its second network, such as {SECOND}{min(missing)[len(FIRST) :]}"
+    if missing := SECOND_NETWORK.keys() - second.keys():
+        return f"lacks arrays of its second network, such as {min(missing)}"
     if not all(map(_is_finite, second.values())):
         return "holds what is no number"
-    shapes = array_shapes([second[name].size for name in array_names("biases")[:-1]])
-    fits = all(value.shape == shapes[name] for name, value in second.items())
-    return "" if fits else "has a second network whose layers do not fit each other"
+    fits = all(value.shape == SECOND_NETWORK[name] for name, value in second.items())
+    return "" if fits else "has a second network of another architecture"
 
 
 def _trouble_of_search(arrays: Mapping[str, NDArray[Any]]) -> str:

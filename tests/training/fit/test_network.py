@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is only needed to train a network")
 
 from zipocr.line.ctc import prefix_beam_search  # noqa: E402
-from zipocr.line.network import LAYERS, PIXELS_PER_STEP, Network, array_shapes  # noqa: E402
+from zipocr.line.network import PIXELS_PER_STEP, SECOND, Network, array_shapes  # noqa: E402
 from zipocr.training.fit.line_samples import Line, to_labels  # noqa: E402
 from zipocr.training.fit.network import (  # noqa: E402
     Course,
@@ -17,9 +17,9 @@ from zipocr.training.fit.network import (  # noqa: E402
     Trained,
     augment_line,
     fit_network,
+    grow,
     take_over,
     to_arrays,
-    widen,
 )
 
 
@@ -106,29 +106,29 @@ def test_a_network_that_is_taken_over_reads_as_it_did_while_it_learns():
     assert seen == pytest.approx(model.frames(model.features(lines[0].pixels)), abs=0.02)
 
 
-def test_a_network_of_twice_the_channels_says_the_same_before_it_learns_on():
+def test_the_second_network_says_the_same_as_the_first_before_it_learns_on():
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
     arrays = to_arrays(Trained())
-    wide = widen(arrays, seed=3)
-    assert {name: wide[name].shape for name in wide} == array_shapes(
-        [2 * layer.channels for layer in LAYERS]
-    )
-    narrow, wider = Network.from_arrays(arrays), Network.from_arrays(wide)
+    wide = grow(arrays, seed=3)
+    assert {name: wide[name].shape for name in wide} == array_shapes(SECOND)
+    narrow, wider = Network.from_arrays(arrays), Network.from_arrays(wide, SECOND)
     pixels = line(rng, "402").pixels
     expected = narrow.frames(narrow.features(pixels))
     assert wider.frames(wider.features(pixels)) == pytest.approx(expected, abs=1e-4)
-    halves = np.split(wide["network_3_weights"].reshape(128, -1, 64), 2, axis=2)
+    halves = np.split(wide["second_network_3_weights"].reshape(128, -1, 64), 2, axis=2)
     assert np.abs(halves[0] - halves[1]).mean() > 0.01
 
 
-def test_a_wider_network_learns_on(monkeypatch):
+def test_the_second_network_learns_on(monkeypatch):
     monkeypatch.setattr("zipocr.training.fit.network.BATCH", 8)
     rng = np.random.default_rng(0)
     lines = [line(rng, "".join(map(str, rng.integers(0, 10, 3)))) for _ in range(16)]
-    start = widen(to_arrays(Trained()), seed=0)
+    start = grow(to_arrays(Trained()), seed=0)
     course = Course(epochs=1)
-    found = fit_network(lines, course, seed=0, jobs=1, report=lambda _: None, start=start)
+    found = fit_network(
+        lines, course, seed=0, jobs=1, report=lambda _: None, network=SECOND, start=start
+    )
     assert {name: found[name].shape for name in found} == {
         name: start[name].shape for name in start
     }

@@ -1,56 +1,9 @@
-import sys
-from dataclasses import replace
-
-import numpy as np
 import pytest
 
 from zipocr.errors import InputError
-from zipocr.line.network import Network
-from zipocr.models.model_file import NETWORK
 from zipocr.training.fit import recipes
 from zipocr.training.fit.svm import Recipe
 from zipocr.types import Model
-
-ARRAYS = {
-    name: np.full(shape, place, np.float32) for place, (name, shape) in enumerate(NETWORK.items())
-}
-
-
-def test_a_network_is_taken_over_as_it_is_and_nothing_else_of_the_model():
-    model = Model(arrays={**ARRAYS, "mean": np.zeros(3), "fusion": np.ones(4)}, card={})
-    taken = recipes.taken_networks(model)
-    assert taken.keys() == NETWORK.keys()
-    assert all(np.array_equal(taken[name], ARRAYS[name]) for name in NETWORK)
-    assert (
-        Network.from_model(replace(model, arrays=taken)).class_weights.shape
-        == NETWORK["network_out_weights"]
-    )
-
-
-def test_a_second_network_is_taken_over_too():
-    second = {f"second_{name}": array for name, array in ARRAYS.items()}
-    taken = recipes.taken_networks(Model(arrays={**ARRAYS, **second}, card={}))
-    assert taken.keys() == {*NETWORK, *second}
-
-
-@pytest.mark.parametrize("lacking", [set(NETWORK), {"network_3_biases"}, {"network_out_weights"}])
-def test_a_model_without_a_whole_network_has_none_to_take_over(lacking):
-    model = Model(
-        arrays={name: array for name, array in ARRAYS.items() if name not in lacking}, card={}
-    )
-    with pytest.raises(InputError, match="such as mail"):
-        recipes.taken_networks(model)
-
-
-def test_without_pytorch_a_network_is_refused_with_the_cure_before_any_line_is_composed(
-    all_digits, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
-    monkeypatch.delitem(sys.modules, "zipocr.training.fit.network", raising=False)
-    told: list[str] = []
-    with pytest.raises(InputError, match=r"pip install 'zipocr\[network\]'.*--network"):
-        recipes.train_network(all_digits, all_digits, Recipe(), 1, told.append)
-    assert not told
 
 
 def test_a_model_of_digits_takes_over_no_network():
@@ -62,58 +15,6 @@ def test_a_model_of_digits_takes_over_no_network():
             report=lambda _: None,
             network=Model(arrays={}, card={}),
         )
-
-
-def test_each_phase_goes_on_from_what_the_one_before_learnt_and_keeps_its_own_file(
-    all_digits, monkeypatch: pytest.MonkeyPatch, tmp_path
-):
-    pytest.importorskip("torch", reason="PyTorch is only needed to train a network")
-    asked = []
-
-    def fit(lines, course, *, start, checkpoint, **_):
-        asked.append((len(lines), course.epochs, dict(start), checkpoint))
-        return {"learnt": np.array(len(asked))}
-
-    monkeypatch.setattr("zipocr.training.fit.network.fit_network", fit)
-    phases = [recipes.Phase(lines=3, wide=wide, epochs=1, rate=0.1) for wide in (0, 4)]
-    monkeypatch.setattr(recipes, "PHASES", phases)
-
-    def train(**sources):
-        return recipes.train_network(
-            all_digits, all_digits, Recipe(), 1, lambda _: None, checkpoints=tmp_path, **sources
-        )
-
-    assert train()["learnt"] == 2
-    (few, _, first, file), (more, _, second, other) = asked
-    assert few <= 3 < more <= 7
-    assert (first, second["learnt"]) == ({}, 1)
-    assert file != other
-    assert file.parent == other.parent == tmp_path
-    assert len(list(tmp_path.glob("lines-*"))) == 2
-    train()
-    assert [one[3] for one in asked[2:]] == [file, other]
-    train(mail=all_digits)
-    assert not {one[3] for one in asked[4:]} & {file, other}
-
-
-def test_a_second_network_grows_out_of_the_first_on_lines_of_its_own(
-    all_digits, monkeypatch: pytest.MonkeyPatch
-):
-    pytest.importorskip("torch", reason="PyTorch is only needed to train a network")
-    asked = []
-
-    def fit(lines, course, *, start, **_):
-        asked.append((len(lines), course.epochs, start))
-        return start
-
-    monkeypatch.setattr("zipocr.training.fit.network.fit_network", fit)
-    monkeypatch.setattr(recipes, "SECOND_PHASES", (recipes.Phase(wide=3, epochs=7, rate=0.1),))
-    found = recipes.train_network(all_digits, all_digits, Recipe(), 1, lambda _: None, first=ARRAYS)
-    ((count, epochs, start),) = asked
-    assert count <= 3
-    assert epochs == 7
-    assert start["network_1_weights"].shape == (32, 18)
-    assert found is start
 
 
 def test_a_model_of_digits_learns_from_no_digits_of_mail(tmp_path):

@@ -21,12 +21,15 @@ from zipocr.line.line_image import LINE_HEIGHT
 from zipocr.line.network import (
     CLASSES,
     COLUMNS,
+    FIRST,
     INPUT_CHANNELS,
     LAYERS,
     PIXELS_PER_FRAME,
     PIXELS_PER_STEP,
+    SECOND,
     Layer,
     array_names,
+    array_shapes,
 )
 from zipocr.storage.atomic import written_whole
 from zipocr.training.fit.line_samples import Line
@@ -42,7 +45,8 @@ DROPOUT = 0.1
 LENGTH_JITTER = 24.0
 # Lines that a network which is taken over is measured on, about.
 SAMPLE = 500
-WIDTHS = tuple(layer.channels for layer in LAYERS)
+# The layers of the first network that those of the second one grow from; None is a new one.
+GROWN_FROM = (0, 1, 2, 3, None, 4, None, None, None, 5)
 Rng = np.random.Generator
 Report = Callable[[str], None]
 
@@ -53,23 +57,20 @@ class Trained(nn.Module):
     With normalized batches, which are folded into the weights in the end.
     """
 
-    def __init__(self, widths: Sequence[int] = WIDTHS) -> None:
+    def __init__(self, name: str = FIRST) -> None:
         super().__init__()
-        before = (INPUT_CHANNELS, *widths[:-1])
-        self.layers = nn.ModuleList(
-            _stage(channels, after, layer)
-            for channels, after, layer in zip(before, widths, LAYERS, strict=True)
-        )
+        self.name = name
+        layers = LAYERS[name]
+        before = (INPUT_CHANNELS, *(layer.channels for layer in layers))
+        self.layers = nn.ModuleList(map(_stage, before, layers))
         self.drop = nn.Dropout(DROPOUT)
-        self.out = nn.Linear(widths[-1] * PIXELS_PER_FRAME // PIXELS_PER_STEP, CLASSES)
+        self.out = nn.Linear(before[-1] * PIXELS_PER_FRAME // PIXELS_PER_STEP, CLASSES)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(N, 2, 32, W) darkness, 0 to 1 -> (N, W / 2, 12) logits."""
         with torch.autocast("cpu", torch.bfloat16, enabled=self.training and _knows_bfloat16()):
-            for stage, layer in zip(self.layers, LAYERS, strict=True):
-                pixels = stage(pixels)
-                if layer.pool != (1, 1):
-                    pixels = functional.max_pool2d(pixels, layer.pool)
+            for stage, layer in zip(self.layers, LAYERS[self.name], strict=True):
+                pixels = _activated(stage(pixels), layer)
         steps = pixels[:, :, 0].permute(0, 2, 1)
         features = steps.reshape(len(pixels), -1, self.out.in_features).float()
         logits: Tensor = self.out(self.drop(features))
@@ -84,15 +85,22 @@ def _knows_bfloat16() -> bool:
     return torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
-def _stage(channels: int, after: int, layer: Layer) -> nn.Sequential:
+def _stage(channels: int, layer: Layer) -> nn.Sequential:
     convolution = nn.Conv2d(
         channels,
-        after,
+        layer.channels,
         (layer.rows, COLUMNS),
         padding=(layer.padding, COLUMNS // 2),
         bias=False,
     )
-    return nn.Sequential(convolution, nn.BatchNorm2d(after), nn.ReLU(inplace=True))
+    return nn.Sequential(convolution, nn.BatchNorm2d(layer.channels))
+
+
+def _activated(sums: Tensor, layer: Layer) -> Tensor:
+    """Take the largest of each pool, and nothing below 0: in this order fewer are compared."""
+    if layer.pool != (1, 1):
+        sums = functional.max_pool2d(sums, layer.pool)
+    return functional.relu(sums)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +118,7 @@ def fit_network(
     seed: int,
     jobs: int,
     report: Report,
+    network: str = FIRST,
     start: Mapping[str, NDArray[Any]] = MappingProxyType({}),
     checkpoint: Path | None = None,
 ) -> dict[str, NDArray[Any]]:
@@ -126,8 +135,10 @@ def fit_network(
         digits, and then in more.
     report : callable
         Told how it goes.
+    network : str
+        Name of the network in a model file, `FIRST` or `SECOND`.
     start : mapping, optional
-        Arrays of a network that learns on, of any width; without them a new one begins.
+        Its arrays, from which it learns on; without them a new one begins.
     checkpoint : Path, optional
         File that keeps what was learnt after each round. If it exists, training goes on from it,
         and ends as if it had not been interrupted.
@@ -145,8 +156,7 @@ def fit_network(
     """
     torch.manual_seed(seed)
     torch.set_num_threads(jobs)
-    widths = [len(start[name]) for name in array_names("biases")[:-1]] if start else WIDTHS
-    learner = Learner(len(lines), course, seed, widths)
+    learner = Learner(len(lines), course, seed, network)
     if start:
         take_over(learner.network, start, lines[:: -(-len(lines) // SAMPLE)])
     if checkpoint is not None and checkpoint.exists():
@@ -162,10 +172,8 @@ def fit_network(
 class Learner:
     """A network in training, with all that a later process needs to go on."""
 
-    def __init__(
-        self, count: int, course: Course, seed: int, widths: Sequence[int] = WIDTHS
-    ) -> None:
-        self.network = Trained(widths).to(memory_format=torch.channels_last).train()
+    def __init__(self, count: int, course: Course, seed: int, network: str = FIRST) -> None:
+        self.network = Trained(network).to(memory_format=torch.channels_last).train()
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=course.rate, weight_decay=DECAY
         )
@@ -222,11 +230,11 @@ def take_over(network: Trained, arrays: Mapping[str, NDArray[Any]], sample: Sequ
     do in the model, each layer's is set to undo what it would change.
     """
     pixels = _padded([line.pixels for line in sample])
-    names = zip(array_names("weights"), array_names("biases"), strict=True)
+    layers, all_names = LAYERS[network.name], _names_of(network.name)
     channels = INPUT_CHANNELS
     with torch.no_grad():
-        for stage, layer, (weights, biases) in zip(network.layers, LAYERS, names, strict=False):
-            convolution, norm, _ = stage.children()
+        for stage, layer, (weights, biases) in zip(network.layers, layers, all_names, strict=False):
+            convolution, norm = stage.children()
             kernels = arrays[weights].astype(np.float32).reshape(-1, layer.rows, COLUMNS, channels)
             channels = len(kernels)
             convolution.weight.copy_(torch.from_numpy(kernels).permute(0, 3, 1, 2))
@@ -237,40 +245,69 @@ def take_over(network: Trained, arrays: Mapping[str, NDArray[Any]], sample: Sequ
             norm.running_var.copy_(spread)
             norm.weight.copy_(torch.sqrt(spread + norm.eps))
             norm.bias.copy_(shift + mean)
-            pixels = functional.relu(seen + shift[:, None, None])
-            if layer.pool != (1, 1):
-                pixels = functional.max_pool2d(pixels, layer.pool)
-        for own, kind in ((network.out.weight, "weights"), (network.out.bias, "biases")):
-            own.copy_(torch.from_numpy(np.asarray(arrays[array_names(kind)[-1]], np.float32)))
+            pixels = _activated(seen + shift[:, None, None], layer)
+        for own, name in zip((network.out.weight, network.out.bias), all_names[-1], strict=True):
+            own.copy_(torch.from_numpy(np.asarray(arrays[name], np.float32)))
 
 
-def widen(arrays: Mapping[str, NDArray[Any]], *, seed: int) -> dict[str, NDArray[Any]]:
-    """Give each layer of a network twice the channels; what it says stays the same.
+def _names_of(network: str) -> list[tuple[str, str]]:
+    """The names of the weights and of the biases of each layer, the classes last."""
+    weights, biases = (array_names(kind, network) for kind in ("weights", "biases"))
+    return list(zip(weights, biases, strict=True))
 
-    Every channel comes twice, and what weighed it is shared between both (Net2Net, Chen et al.,
-    2016). They share unequally, by chance, so that each learns something else from then on.
+
+def grow(first: Mapping[str, NDArray[Any]], *, seed: int) -> dict[str, NDArray[Any]]:
+    """Make the second network of the first, wider and deeper; what it says stays the same.
+
+    Every channel comes twice, and what weighed it is shared between both. New layers pass on what
+    they are given (Net2Net, Chen et al., 2016).
     """
-    rng = np.random.default_rng(seed)
-    wide = {name: np.concatenate([arrays[name]] * 2) for name in array_names("biases")[:-2]}
-    wide[array_names("biases")[-1]] = arrays[array_names("biases")[-1]]
-    last, out = array_names("weights")[-2:]
-    for place, name in enumerate(array_names("weights")):
-        weights = arrays[name].astype(np.float32)
-        if place:
-            channels = len(arrays[array_names("biases")[place - 1]]) if name != out else None
-            weights = _shared(rng, weights, channels)
-        wide[name] = weights if name in {last, out} else np.concatenate([weights] * 2)
-    frames = PIXELS_PER_STEP // PIXELS_PER_FRAME
-    for name in (last, array_names("biases")[-2]):
-        # The channels of the last layer are two frames, each of which has its own twice.
-        value = wide.get(name, arrays[name])
-        wide[name] = np.concatenate([one for one in np.split(value, frames) for _ in range(2)])
-    return wide
+    rng, shapes = np.random.default_rng(seed), array_shapes(SECOND)
+    grown: dict[str, NDArray[Any]] = {}
+    for (weights, biases), source in zip(_names_of(SECOND), (*GROWN_FROM, -1), strict=True):
+        if source is None:
+            grown[weights] = _identity(*shapes[weights])
+            grown[biases] = np.zeros(shapes[biases], np.float32)
+        else:
+            grown[weights], grown[biases] = _doubled(rng, first, source)
+    return grown
 
 
-def _shared(rng: Rng, weights: Floats, channels: int | None) -> Floats:
-    """Weights of a layer whose channels come twice: (N, K x C) -> (N, K x 2 C)."""
-    split = weights.reshape(len(weights), -1, channels or weights.shape[1])
+def _doubled(
+    rng: Rng, first: Mapping[str, NDArray[Any]], layer: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Weights and biases of a layer of the first network with every channel twice; -1: classes."""
+    names = _names_of(FIRST)
+    weights, biases = (first[name].astype(np.float32) for name in names[layer])
+    if layer < 0:
+        return _shared(rng, weights, len(weights.T)), biases
+    if layer:
+        weights = _shared(rng, weights, len(first[names[layer - 1][1]]))
+    # The channels of the last layer are two frames, each of which has its own twice.
+    parts = PIXELS_PER_STEP // PIXELS_PER_FRAME if layer == len(names) - 2 else 1
+    return _twice(weights, parts), _twice(biases, parts)
+
+
+def _identity(channels: int, inputs: int) -> Floats:
+    """Weights of a layer that passes on its ``channels``: (channels, rows x COLUMNS x channels)."""
+    places = inputs // channels
+    weights = np.zeros((channels, places, channels), np.float32)
+    weights[:, places // 2] = np.eye(channels, dtype=np.float32)
+    return weights.reshape(channels, inputs)
+
+
+def _twice(values: Floats, parts: int) -> Floats:
+    """Each of so many parts of an array twice, one behind the other."""
+    pieces = np.split(values, parts)
+    return np.concatenate([one for one in pieces for _ in range(2)])
+
+
+def _shared(rng: Rng, weights: Floats, channels: int) -> Floats:
+    """Weights of a layer whose channels come twice: (N, K x C) -> (N, K x 2 C).
+
+    Both share unequally, by chance, so that each learns something else from then on.
+    """
+    split = weights.reshape(len(weights), -1, channels)
     apart = rng.normal(0, split.std() / 2, split.shape).astype(np.float32)
     shared = np.concatenate([split / 2 + apart, split / 2 - apart], axis=2)
     return np.asarray(shared.reshape(len(weights), -1), np.float32)
@@ -358,15 +395,16 @@ def to_arrays(network: Trained) -> dict[str, NDArray[Any]]:
     """Arrays of the model file: each layer's normalization is folded into its weights."""
     weights, biases = [], []
     for stage in network.layers:
-        convolution, norm, _ = stage.children()
+        convolution, norm = stage.children()
         scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
         folded = (convolution.weight * scale[:, None, None, None]).permute(0, 2, 3, 1)
         weights.append(folded.reshape(len(folded), -1))
         biases.append(norm.bias - norm.running_mean * scale)
     weights.append(network.out.weight)
     biases.append(network.out.bias)
-    named = zip((*array_names("weights"), *array_names("biases")), (*weights, *biases), strict=True)
+    kinds = (array_names(kind, network.name) for kind in ("weights", "biases"))
+    named = (pair for names in kinds for pair in names), (*weights, *biases)
     return {
         name: value.detach().numpy().astype(np.float16 if value.ndim > 1 else np.float32)
-        for name, value in named
+        for name, value in zip(*named, strict=True)
     }

@@ -5,41 +5,45 @@ and the confidence are fitted on, and those kept for the sample scans and tests.
 writers for three groups: there, one half is held out, and the model learns from all in the end.
 """
 
-import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr import __version__
 from zipocr.classify.probabilities import Calibration
 from zipocr.classify.svc import Classifier
 from zipocr.errors import InputError
-from zipocr.line.network import FIRST, SECOND, array_names, arrays_of, as_second
 from zipocr.mail_reader import SEARCH_CARD
 from zipocr.models.model_file import SEARCH
-from zipocr.reader import SECOND_PASS_SCALE
 from zipocr.settings import settings_hash
 from zipocr.training.data.datasets import (
     DigitSet,
-    WriterSplit,
     load_digits_set,
     load_npz,
     load_openml,
-    pixels_digest,
     split_writers,
 )
 from zipocr.training.data.us_mail import load_mail_digits, split_envelopes
 from zipocr.training.fit.calibrate import calibrate
 from zipocr.training.fit.experiment import holdout, isolated_bitmaps
-from zipocr.training.fit.line_samples import MACHINE_KINDS, Line, LineComposer, gather_lines
+from zipocr.training.fit.line_samples import MACHINE_KINDS
+from zipocr.training.fit.model_card import (
+    about_digits,
+    about_mail,
+    about_nist,
+    about_recipe,
+    about_versions,
+)
+from zipocr.training.fit.network_phases import (
+    FEW_PHASES,
+    Report,
+    take_or_train,
+    train_network,
+)
 from zipocr.training.fit.orientation import fit_orientation
 from zipocr.training.fit.region_samples import Samples, gather, join
 from zipocr.training.fit.svm import Recipe, decide_all, fit_calibration, fit_classifier
@@ -54,36 +58,6 @@ EUROPEAN = 0.3
 PRINTED = 8.0
 # How often Digits are written for the model of NIST digits: their hands are European.
 EXTRA_ROUNDS = 3
-# Seed of the composition of lines, and how far those of other kinds of lines are apart.
-LINE_SEED, PHASE_SEED = 4711, 100_000
-Report = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Phase:
-    """One phase of a network's training: lines, how often it sees them, the highest learning rate.
-
-    ``wide`` are as many more lines, with more of mail, amounts and machines' type among them, and
-    ``scale`` is by how much digits are larger than the first network sees them.
-    """
-
-    lines: int = 0
-    wide: int = 0
-    epochs: int
-    rate: float
-    scale: float = 1.0
-
-
-# Half as many lines, seen 18 times, made a network too sure of itself on cheques and on pages
-# upside down.
-PHASES = (Phase(lines=288_000, epochs=6, rate=3e-3),)
-# After wide lines alone a network reads print better and hands worse than the first one.
-SECOND_PHASES = (
-    Phase(wide=80_000, epochs=2, rate=1e-3, scale=SECOND_PASS_SCALE),
-    Phase(lines=16_000, wide=24_000, epochs=1, rate=6e-4, scale=SECOND_PASS_SCALE),
-)
-# Where digits are few, so is what can be learnt of them.
-FEW_PHASES = (Phase(lines=12_000, epochs=8, rate=3e-3),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +77,6 @@ class Amounts:
     orientation: int
 
 
-LIBRARIES = ("numpy", "opencv-python-headless", "Pillow", "scikit-learn", "scipy")
 # The domain that confidence is fitted to most of all. Three in ten of its strings are any five
 # digits, so the directory misleads more than on mail.
 HELD_OUT = "composed strings of held-out writers"
@@ -161,7 +134,7 @@ def build_model(
         Told what is being done, in a line each.
     network : Model, optional
         A model whose networks are taken over. Without one, a model gets networks of its own, which
-        takes PyTorch: two hours for NIST digits on two cores, a quarter of one for Digits.
+        takes PyTorch: hours for NIST digits on two cores, a quarter of one for Digits.
     second : bool
         Train the second network anew where the first is taken over.
     mail : Path, optional
@@ -189,17 +162,17 @@ def build_model(
         train=split.train, lattice=split.lattice, confidence=split.calibrate, mail=held_mail
     )
     about: dict[str, Any] = {
-        "nist": _about_nist(nist, split.train),
-        "digits": _about_digits(),
+        "nist": about_nist(nist, split.train),
+        "digits": about_digits(),
         "typefaces": [face.name for face in typefaces("train")],
     }
     if mail_digits and held_mail:
-        about["us_mail"] = _about_mail(mail_digits, held_mail)
+        about["us_mail"] = about_mail(mail_digits, held_mail)
     train = partial(
         train_network, split.train, extra, recipe, jobs, report, mail=mail_digits,
         checkpoints=checkpoints,
     )  # fmt: skip
-    own, told = _take_or_train(network, train, second=second)
+    own, told = take_or_train(network, train, second=second)
     model = _build(fold, split.train, extra, recipe, about | told, [own], jobs, report)
     if network:
         model = with_search(model, network)
@@ -219,7 +192,7 @@ def _build_from_digits(
         for part in (fold.train, digits)
     ]
     about = {
-        "digits": _about_digits(),
+        "digits": about_digits(),
         "network": f"networks trained for {FEW_PHASES[0].epochs} rounds on {FEW_PHASES[0].lines}"
         " lines composed of the same digits, of words and scribbles",
     }
@@ -229,119 +202,6 @@ def _build_from_digits(
         "Digits, first half predicts second half",
         holdout(digits, "half", recipe).accuracy,
     )
-
-
-def _take_or_train(
-    network: Model | None, train: Callable[..., dict[str, NDArray[Any]]], *, second: bool
-) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Take over a model's networks or train them; returns what to say of each as well."""
-    if network:
-        own, card = taken_networks(network), network.card["data"]
-        about = {name: card[name] for name in ("network", "second network") if name in card}
-    else:
-        own, about = train(), {"network": _about(PHASES)}
-    if second or not network:
-        first = arrays_of(own, FIRST)
-        own = {**first, **as_second(train(first=first))}
-        about["second network"] = _about(SECOND_PHASES)
-    return own, about
-
-
-def train_network(
-    train: DigitSet,
-    extra: DigitSet | None,
-    recipe: Recipe,
-    jobs: int,
-    report: Report,
-    *,
-    first: Mapping[str, NDArray[Any]] = MappingProxyType({}),
-    mail: DigitSet | None = None,
-    checkpoints: Path | None = None,
-) -> dict[str, NDArray[Any]]:
-    """Train the network that reads whole lines, on lines composed from digits that train.
-
-    Without ``extra`` digits, from these alone, in fewer lines. From the arrays of a ``first``
-    network it makes a second one, twice as wide. A folder of ``checkpoints`` keeps the lines and
-    what was learnt of them, so that an interrupted training goes on.
-
-    Raises
-    ------
-    InputError
-        When PyTorch is not installed.
-    """
-    try:
-        from zipocr.training.fit.network import Course, fit_network, widen
-    except ModuleNotFoundError as error:
-        message = (
-            f"A network is trained with PyTorch ({error}): pip install 'zipocr[network]', or take"
-            " over another model's with --network"
-        )
-        raise InputError(message) from None
-    arrays = widen(first, seed=recipe.seed) if first else {}
-    phases = SECOND_PHASES if first else FEW_PHASES if extra is None else PHASES
-    seed = LINE_SEED + 2 * PHASE_SEED * bool(first) + recipe.seed
-    source = LineComposer(digits=train, extra=extra, mail=mail, seed=seed)
-    for number, phase in enumerate(phases):
-        report(f"composing lines of phase {number + 1} of {len(phases)}")
-        lines = _compose_lines(source, phase, recipe, jobs, checkpoints)
-        report("training the second network" if first else "training the network")
-        name = f"network-{_digest(source, phases[: number + 1], first)}.pt"
-        arrays = fit_network(
-            lines,
-            Course(epochs=phase.epochs, rate=phase.rate),
-            seed=recipe.seed + number,
-            jobs=jobs,
-            report=report,
-            start=arrays,
-            checkpoint=checkpoints / name if checkpoints else None,
-        )
-    return arrays
-
-
-def _compose_lines(
-    source: LineComposer, phase: Phase, recipe: Recipe, jobs: int, checkpoints: Path | None
-) -> list[Line]:
-    """Compose the lines of a phase, the wide ones first; a folder keeps them for later phases."""
-    hands = replace(source, scale=phase.scale)
-    wide = replace(hands, is_wide=True, seed=LINE_SEED + PHASE_SEED + recipe.seed)
-    lines: list[Line] = []
-    for composer, count in ((wide, phase.wide), (hands, phase.lines)):
-        folder = checkpoints / f"lines-{_digest(composer)}" if checkpoints and count else None
-        lines += gather_lines(composer, range(count), jobs=jobs, folder=folder)
-    return lines
-
-
-def _digest(
-    composer: LineComposer,
-    phases: Sequence[Phase] = (),
-    first: Mapping[str, NDArray[Any]] = MappingProxyType({}),
-) -> str:
-    """Name files after all that lines or a network depend on, but for the code."""
-    settings = (phases, composer.seed, composer.is_wide, composer.scale)
-    digest = sha256(repr(settings).encode())
-    for digits in (composer.digits, composer.extra, composer.mail):
-        if digits:
-            digest.update(pixels_digest(digits.images).encode() + digits.labels.tobytes())
-    for array in first.values():
-        digest.update(array.tobytes())
-    return digest.hexdigest()[:12]
-
-
-def taken_networks(model: Model) -> dict[str, NDArray[Any]]:
-    """The arrays of a model's network, and of its second one if it has one.
-
-    Raises
-    ------
-    InputError
-        When it has none.
-    """
-    first = arrays_of(model.arrays, FIRST)
-    if len(first) < len(array_names("weights")) + len(array_names("biases")):
-        raise InputError(
-            "The model whose network is to be taken over has none: name one of NIST digits, such as"
-            " mail"
-        )
-    return {**first, **as_second(arrays_of(model.arrays, SECOND))}
 
 
 def with_search(model: Model, network: Model) -> Model:
@@ -386,26 +246,20 @@ def _build(
     )
     fitted = fit_classifier(samples, recipe)
     report("calibrating the classifier")
-    held = gather(
-        _composer(fold.lattice, recipe, seed=_seed(recipe, 200)), amounts.lattice, jobs=jobs
-    )
-    calibrated = fit_calibration(
-        decide_all(Classifier.from_arrays(fitted), held.bitmaps), held.labels
-    )
+    calibrated = _fit_calibration(fitted, fold, recipe, amounts, jobs)
     report("fitting the confidence")
     composer = _composer(fold.confidence, recipe, seed=_seed(recipe, 300), part="calibrate")
-    negatives = Negatives(fold.confidence, seed=_seed(recipe, 400), part="train", european=EUROPEAN)
+    readers = {**fitted, **calibrated, **networks[0]}
     certain, facts = calibrate(
-        {**fitted, **calibrated, **networks[0]},
+        readers,
         {HELD_OUT: composer, **_other_domains(fold, recipe)},
-        negatives,
+        Negatives(fold.confidence, seed=_seed(recipe, 400), part="train", european=EUROPEAN),
         amounts.confidence,
         jobs=jobs,
     )
-    accuracy = {name: facts.pop(name) for name in list(facts) if ", read " in name}
     report("telling which way up a page is")
     oriented = fit_orientation(
-        {**fitted, **calibrated, **networks[0], **certain},
+        {**readers, **certain},
         _oriented_lines(fold.lattice, recipe, amounts),
         composer,
         amounts.orientation,
@@ -414,16 +268,37 @@ def _build(
     if everything is not fold.train:
         report("learning from all digits")
         fitted = fit_classifier(_learnable(everything, everything, amounts, recipe, jobs), recipe)
-    card = {
+    return Model(
+        arrays={**fitted, **calibrated, **networks[-1], **certain, **oriented},
+        card=_card(recipe, about, facts, vectors=len(fitted["support"])),
+    )
+
+
+def _fit_calibration(
+    fitted: Mapping[str, NDArray[Any]], fold: Fold, recipe: Recipe, amounts: Amounts, jobs: int
+) -> dict[str, NDArray[Any]]:
+    """Fit the classifier's probabilities on regions of strings by writers it did not learn from."""
+    held = gather(
+        _composer(fold.lattice, recipe, seed=_seed(recipe, 200)), amounts.lattice, jobs=jobs
+    )
+    decisions = decide_all(Classifier.from_arrays(fitted), held.bitmaps)
+    return fit_calibration(decisions, held.labels)
+
+
+def _card(
+    recipe: Recipe, about: Mapping[str, Any], facts: Mapping[str, Any], *, vectors: int
+) -> dict[str, Any]:
+    """The model card; of the facts, accuracies have a section of their own."""
+    accuracy = {name: fact for name, fact in facts.items() if ", read " in name}
+    return {
         "data": about,
-        **_about_recipe(recipe),
-        "support_vectors": len(fitted["support"]),
+        **about_recipe(recipe),
+        "support_vectors": vectors,
         "settings": settings_hash(),
-        **_about_versions(),
+        **about_versions(),
         "accuracy": accuracy,
-        **facts,
+        **{name: fact for name, fact in facts.items() if name not in accuracy},
     }
-    return Model(arrays={**fitted, **calibrated, **networks[-1], **certain, **oriented}, card=card)
 
 
 def _seed(recipe: Recipe, purpose: int) -> int:
@@ -526,59 +401,4 @@ def digit_accuracy(model: Model, digits: DigitSet) -> float:
             Calibration.from_model(model).digit_log_probabilities(decisions).argmax(axis=1)
             == digits.labels
         ).mean()
-    )
-
-
-def _about_nist(nist: DigitSet, train: DigitSet) -> dict[str, Any]:
-    split = WriterSplit()
-    return {
-        "source": "NIST digits of MNIST's training half by 431 known writers (QMNIST),"
-        " CC BY-SA 3.0",
-        "digits": len(nist),
-        "writers": len(np.unique(nist.writers)),
-        "writers_train": len(np.unique(train.writers)),
-        "writers_held_out": {
-            "lattice": split.lattice,
-            "confidence": split.calibrate,
-            "test": split.test,
-            "seed": split.seed,
-        },
-    }
-
-
-def _about_mail(train: DigitSet, held_out: DigitSet) -> dict[str, Any]:
-    return {
-        "source": "ZIP code digits of LeCun et al. (1990), as The Elements of Statistical Learning"
-        " hands them out; they train the second network",
-        "digits": len(train),
-        "digits_held_out": len(held_out),
-    }
-
-
-def _about(phases: Sequence[Phase]) -> str:
-    """Say what a network was trained on."""
-    rounds = ", then ".join(
-        f"{phase.epochs} rounds on {phase.lines + phase.wide} lines" for phase in phases
-    )
-    more = ", of US mail, of amounts and of machines' type" if phases[-1].wide else ""
-    return (
-        f"a network trained for {rounds} composed of the same digits and typefaces, of digits drawn"
-        f" in shapes of other countries, and of words and scribbles{more}"
-    )
-
-
-def _about_recipe(recipe: Recipe) -> dict[str, Any]:
-    names = ("C", "gamma", "components", "from_grid", "seed")
-    return {"recipe": {name: getattr(recipe, name) for name in names}}
-
-
-def _about_versions() -> dict[str, Any]:
-    own = {"python": platform.python_version(), "zipocr": __version__}
-    return {"versions": {name: version(name) for name in LIBRARIES} | own}
-
-
-def _about_digits() -> str:
-    return (
-        "scikit-learn's Digits: 1,797 digits of the test part of UCI optdigits, writers unknown, in"
-        " contiguous blocks"
     )
