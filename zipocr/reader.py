@@ -27,7 +27,7 @@ from zipocr.errors import ModelError
 from zipocr.line.line_image import rectify
 from zipocr.line.network import Network
 from zipocr.line.recognize import LineReading, merge_passes, read_lines
-from zipocr.preprocess.binarize import close_gaps
+from zipocr.preprocess.binarize import close_gaps, darken_pale
 from zipocr.preprocess.page import InkPage, PreparedPage, prepare
 from zipocr.preprocess.polarity import may_be_light_on_dark, negative
 from zipocr.preprocess.rotate import rotate
@@ -52,8 +52,8 @@ SECOND_PASS_SCALE = 1 / 0.85
 # A page that is read with less confidence is tried in negative if much of it is dark, and in both
 # quarter turns if it is tall.
 RETRY_BELOW = 0.8
-# One that is read with less is tried with the gaps in its strokes closed, and any such version is
-# believed from this confidence on.
+# One that is read with less is tried with the gaps in its strokes closed, and with pale strokes
+# darkened; any such version is believed from this confidence on.
 CLOSE_BELOW = 0.5
 MIN_VERSION_CONFIDENCE = 0.7
 # Gaps that are closed, in heights of the page: of dots that nothing was read of, and of strokes.
@@ -274,6 +274,7 @@ class Reader:
         if confidence < CLOSE_BELOW and (confidence or may_be_dots(upright.line)):
             gap = GAP_OF_STROKES if confidence else GAP_OF_DOTS
             yield close_gaps(page, gap * len(page))
+            yield darken_pale(page)
 
     def may_be_upside_down(self, upright: Attempt) -> bool:
         """Tell whether a line may be upside down, by how it looks to the network either way."""

@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from zipocr.preprocess.binarize import normalize_background, otsu
+from zipocr.preprocess.binarize import darken_pale, normalize_background, otsu
 
 TEXT = "02346"
 WRITTEN = drawings.write(TEXT)
@@ -107,3 +108,20 @@ def test_grey_up_to_the_level_is_ink(paper):
 @pytest.mark.parametrize("gray", [60, 165, 255])
 def test_an_empty_page_has_no_ink_by_the_threshold_for_the_whole_page(gray):
     assert not otsu(normalize_background(np.full((60, 200), gray, np.uint8)))[1].any()
+
+
+def test_pale_strokes_beside_dark_ones_are_darkened_and_paper_is_not():
+    """The left half of the writing is printed at a third of its strength."""
+    strength = np.where(np.arange(SHAPE[1]) < SHAPE[1] // 2, 0.33, 1.0)
+    page = drawings.lay(WRITTEN.cover * strength, 235, noise=3)
+    pale, ink = np.s_[:, : SHAPE[1] // 2], WRITTEN.ink
+    assert drawings.likeness(threshold(normalize_background(page))[pale], ink[pale]) < 0.5
+    darkened = threshold(darken_pale(page))
+    assert drawings.likeness(darkened[pale], ink[pale]) > 0.8
+    assert drawings.likeness(darkened, ink) > 0.8
+
+
+@given(arrays(np.uint8, shapes))
+def test_darkening_a_page_keeps_its_shape_whatever_it_shows(page):
+    darkened = darken_pale(page)
+    assert (darkened.shape, darkened.dtype) == (page.shape, page.dtype)

@@ -96,6 +96,12 @@ def kept(part: InkMask, cleaned: InkMask) -> float:
     return float((part & cleaned).sum() / part.sum())
 
 
+def test_the_edge_of_a_shadow_is_not_taken_for_high_writing():
+    edge = line((RIGHT + 12, 0), (RIGHT + 12, SHAPE[0] - 1), thickness=14)
+    assert height_of(edge) == SHAPE[0]
+    assert height_of(WRITTEN.ink | edge) == height_of(WRITTEN.ink)
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_rules_go_and_digits_stay(rule):
     cleaned = clean(WRITTEN.ink | RULES[rule])

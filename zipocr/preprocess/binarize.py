@@ -10,6 +10,9 @@ BACKGROUND_SHRINK = 4
 # Minimum contrast of ink, in standard deviations of the paper and in grey levels.
 MIN_CONTRAST = 4.3
 MIN_GRAY = 10.0
+# Where pale strokes are darkened, this percentile of the page is its darkest ink, and what is less
+# dark than this share of it is paper.
+DARKEST_PERCENTILE, MIN_DARKNESS = 1, 0.04
 
 
 def normalize_background(page: GrayImage) -> GrayImage:
@@ -61,6 +64,26 @@ def close_gaps(page: GrayImage, width: float) -> GrayImage:
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     closed = cv2.morphologyEx(page, cv2.MORPH_OPEN, disc, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(closed, np.uint8)
+
+
+def darken_pale(page: GrayImage) -> GrayImage:
+    """Darken pale strokes, so that one threshold finds them beside dark ones.
+
+    Parameters
+    ----------
+    page : (H, W) uint8
+        Dark writing on light paper.
+
+    Returns
+    -------
+    (H, W) uint8
+        On even paper, the square root of the darkness.
+    """
+    smooth = cv2.GaussianBlur(normalize_background(page), (0, 0), 1.0).astype(np.uint8)
+    paper, darkest = np.median(smooth), np.percentile(smooth, DARKEST_PERCENTILE)
+    darkness = (paper - np.arange(256, dtype=np.float32)) / max(paper - darkest, 1.0)
+    grays = 250 - 200 * np.sqrt(np.clip(darkness, MIN_DARKNESS, 1) - MIN_DARKNESS)
+    return np.asarray(cv2.LUT(smooth, grays.astype(np.uint8)), np.uint8)
 
 
 def otsu(flat: GrayImage) -> tuple[float, InkMask]:

@@ -18,6 +18,9 @@ TWO_THIRDS = 0.66
 ENCLOSED_HEIGHT = 0.4
 HOLLOW_SHARE = 0.4
 FALLBACK_HEIGHT = 0.5  # of the page
+# The edge of a shadow is at least as high, in heights of the page, and has so much writing beside
+# it that is at most so high.
+MIN_EDGE, MAX_BESIDE, MIN_BESIDE = 0.95, 0.6, 3
 # Minimum height of a digit, as a share of the height of the line.
 LINE_SHARE = 0.7
 # A page with more components is noise or a pattern; a newspaper page has fewer letters.
@@ -28,8 +31,8 @@ def estimate_text_height(parts: Components) -> float:
     """Estimate the height of the writing in pixels; 0 if there is none.
 
     Two thirds of the ink belong to components of at most this height. Flat components, frames and
-    those that fill the page from side to side are left out, since they are rules and boxes. Digits
-    split by a dead scan line are measured whole.
+    those that fill the page from side to side are left out, since they are rules and boxes; so are
+    the edges of shadows. Digits split by a dead scan line are measured whole.
     """
     if len(parts.boxes) > _MAX_COMPONENTS:
         return 0.0
@@ -67,6 +70,7 @@ def _find_writing(parts: Components) -> tuple[float, list[bool]]:
     writing = [
         not frame and _is_writing(box, height) for box, frame in zip(boxes, frames, strict=True)
     ]
+    writing = _without_edges(boxes, writing, height)
     if not any(writing):
         # All digits touch each other or a frame, or there is no ink.
         others = [
@@ -78,6 +82,15 @@ def _find_writing(parts: Components) -> tuple[float, list[bool]]:
     by_height = sorted((box.tall, box.area) for box in compress(boxes, writing))
     below = list(accumulate(area for _, area in by_height))
     return float(by_height[bisect_left(below, TWO_THIRDS * below[-1])][0]), writing
+
+
+def _without_edges(
+    boxes: Sequence[ComponentBox], writing: Sequence[bool], height: int
+) -> list[bool]:
+    """Leave out what reaches from top to bottom beside writing that is far lower."""
+    low = sum(one.tall <= MAX_BESIDE * height for one in compress(boxes, writing))
+    highest = MIN_EDGE * height if low >= MIN_BESIDE else height
+    return [is_one and box.tall <= highest for box, is_one in zip(boxes, writing, strict=True)]
 
 
 def _is_writing(box: ComponentBox, height: int) -> bool:
