@@ -7,7 +7,6 @@ import os
 import sys
 
 _STDERR = 2
-_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -17,7 +16,9 @@ def main() -> None:
     try:
         from zipocr.cli import main as command
     except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
+        from zipocr.errors import ExitCode
+
+        sys.exit(ExitCode.INTERRUPTED)
     command()
 
 

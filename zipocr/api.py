@@ -21,7 +21,7 @@ from zipocr.evaluation.metrics import evaluate as _evaluate
 from zipocr.images.listing import ImageFile, list_inputs
 from zipocr.models.directory_file import read_directory
 from zipocr.models.model_file import load_model
-from zipocr.output.run import completed, identify, list_digest, open_output, read_rest
+from zipocr.output.run import Output, completed, identify, list_digest, open_output, read_rest
 from zipocr.preprocess.polarity import normalize_polarity
 from zipocr.results.formats import read_results
 from zipocr.results.row import Row as Reading
@@ -222,17 +222,24 @@ def scan(
     target = str(output)
     if resume and (done := completed(target, identity, files)) is not None:
         return done
-    counts: Counter[str] = Counter()
     with open_output(target, identity, resume=resume, force=force) as results:
-        progress = results.survey(files)
-        for result in results.outcomes(progress.kept()):
+        return _read_into(results, files, settings, jobs)
+
+
+def _read_into(
+    results: Output, files: Sequence[ImageFile], settings: BatchSettings, jobs: int
+) -> dict[str, int]:
+    """Read the files that an output lacks, and complete it; returns the pages by status."""
+    counts: Counter[str] = Counter()
+    progress = results.survey(files)
+    for result in results.outcomes(progress.kept()):
+        counts.update(result.counts)
+    count = len(files) - progress.finished
+    backend = choose_local(progress.rest(), count, jobs=jobs)
+    with closing(read_rest(progress, settings, results, backend=backend)) as found:
+        for result in found:
             counts.update(result.counts)
-        count = len(files) - progress.finished
-        backend = choose_local(progress.rest(), count, jobs=jobs)
-        with closing(read_rest(progress, settings, results, backend=backend)) as found:
-            for result in found:
-                counts.update(result.counts)
-        results.complete(progress.positions, {"counts": dict(counts)})
+    results.complete(progress.positions, {"counts": dict(counts)})
     return dict(counts)
 
 

@@ -113,7 +113,7 @@ class WaitNotice:
         from zipocr.images.s3 import is_url
         from zipocr.results.cells import to_cell
 
-        # Others arrive meanwhile, perhaps the last one.
+        # The queue may change meanwhile, and hold no URL any more.
         with suppress(StopIteration, RuntimeError):
             file = next(one for one in self._expected if is_url(one.place))
             tell([f"still waiting for {to_cell(file.name)}"], self.config)

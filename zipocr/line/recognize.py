@@ -98,9 +98,9 @@ _NOWHERE = np.empty(0)
 
 
 def merge_passes(readings: Sequence[LineReading]) -> LineReading:
-    """Merge readings of a line at several sizes and perhaps by several networks.
+    """Merge readings of a line at several sizes, perhaps by two networks.
 
-    Its probabilities are the geometric means of what each says, its frames those of the first.
+    The probabilities are the geometric means of theirs; the frames are those of the first.
     """
     line, *again = readings
     texts = sorted({text for one in readings for text in one.strings})

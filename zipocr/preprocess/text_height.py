@@ -18,8 +18,8 @@ TWO_THIRDS = 0.66
 ENCLOSED_HEIGHT = 0.4
 HOLLOW_SHARE = 0.4
 FALLBACK_HEIGHT = 0.5  # of the page
-# The edge of a shadow is at least as high, in heights of the page, and has so much writing beside
-# it that is at most so high.
+# Minimum height of the edge of a shadow and maximum height of the writing beside it, as shares of
+# the page, and the minimum number of such components.
 MIN_EDGE, MAX_BESIDE, MIN_BESIDE = 0.95, 0.6, 3
 # Minimum height of a digit, as a share of the height of the line.
 LINE_SHARE = 0.7
@@ -87,7 +87,7 @@ def _find_writing(parts: Components) -> tuple[float, list[bool]]:
 def _without_edges(
     boxes: Sequence[ComponentBox], writing: Sequence[bool], height: int
 ) -> list[bool]:
-    """Leave out what reaches from top to bottom beside writing that is far lower."""
+    """Leave out components that span the page from top to bottom beside several far lower ones."""
     low = sum(one.tall <= MAX_BESIDE * height for one in compress(boxes, writing))
     highest = MIN_EDGE * height if low >= MIN_BESIDE else height
     return [is_one and box.tall <= highest for box, is_one in zip(boxes, writing, strict=True)]

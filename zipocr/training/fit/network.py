@@ -97,7 +97,7 @@ def _stage(channels: int, layer: Layer) -> nn.Sequential:
 
 
 def _activated(sums: Tensor, layer: Layer) -> Tensor:
-    """Take the largest of each pool, and nothing below 0: in this order fewer are compared."""
+    """Apply the layer's max pooling, then ReLU, which has fewer values to compare that way."""
     if layer.pool != (1, 1):
         sums = functional.max_pool2d(sums, layer.pool)
     return functional.relu(sums)
@@ -257,10 +257,10 @@ def _names_of(network: str) -> list[tuple[str, str]]:
 
 
 def grow(first: Mapping[str, NDArray[Any]], *, seed: int) -> dict[str, NDArray[Any]]:
-    """Make the second network of the first, wider and deeper; what it says stays the same.
+    """Grow the second network from the first, wider and deeper, with the same output.
 
-    Every channel comes twice, and what weighed it is shared between both. New layers pass on what
-    they are given (Net2Net, Chen et al., 2016).
+    Every channel is duplicated, and the weights that it had are shared between both copies. New
+    layers are identities (Net2Net, Chen et al., 2016).
     """
     rng, shapes = np.random.default_rng(seed), array_shapes(SECOND)
     grown: dict[str, NDArray[Any]] = {}
@@ -276,7 +276,7 @@ def grow(first: Mapping[str, NDArray[Any]], *, seed: int) -> dict[str, NDArray[A
 def _doubled(
     rng: Rng, first: Mapping[str, NDArray[Any]], layer: int
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Weights and biases of a layer of the first network with every channel twice; -1: classes."""
+    """Weights and biases of a layer of the first network, channels duplicated; -1 is the output."""
     names = _names_of(FIRST)
     weights, biases = (first[name].astype(np.float32) for name in names[layer])
     if layer < 0:
@@ -289,7 +289,7 @@ def _doubled(
 
 
 def _identity(channels: int, inputs: int) -> Floats:
-    """Weights of a layer that passes on its ``channels``: (channels, rows x COLUMNS x channels)."""
+    """Weights of an identity layer: (channels, rows x COLUMNS x channels)."""
     places = inputs // channels
     weights = np.zeros((channels, places, channels), np.float32)
     weights[:, places // 2] = np.eye(channels, dtype=np.float32)
@@ -297,7 +297,7 @@ def _identity(channels: int, inputs: int) -> Floats:
 
 
 def _twice(values: Floats, parts: int) -> Floats:
-    """Each of so many parts of an array twice, one behind the other."""
+    """Split an array into equal parts, and repeat each part right after itself."""
     pieces = np.split(values, parts)
     return np.concatenate([one for one in pieces for _ in range(2)])
 
@@ -305,7 +305,7 @@ def _twice(values: Floats, parts: int) -> Floats:
 def _shared(rng: Rng, weights: Floats, channels: int) -> Floats:
     """Weights of a layer whose channels come twice: (N, K x C) -> (N, K x 2 C).
 
-    Both share unequally, by chance, so that each learns something else from then on.
+    Random unequal shares let the copies learn different features.
     """
     split = weights.reshape(len(weights), -1, channels)
     apart = rng.normal(0, split.std() / 2, split.shape).astype(np.float32)

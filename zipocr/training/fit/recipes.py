@@ -38,12 +38,7 @@ from zipocr.training.fit.model_card import (
     about_recipe,
     about_versions,
 )
-from zipocr.training.fit.network_phases import (
-    FEW_PHASES,
-    Report,
-    take_or_train,
-    train_network,
-)
+from zipocr.training.fit.network_phases import FEW_PHASES, Report, take_or_train, train_network
 from zipocr.training.fit.orientation import fit_orientation
 from zipocr.training.fit.region_samples import Samples, gather, join
 from zipocr.training.fit.svm import Recipe, decide_all, fit_calibration, fit_classifier
@@ -154,6 +149,24 @@ def build_model(
             )
             raise InputError(message)
         return _build_from_digits(recipe, jobs, report, checkpoints=checkpoints)
+    return _build_from_nist(
+        data, recipe, jobs, report, network=network, second=second, mail=mail,
+        checkpoints=checkpoints,
+    )  # fmt: skip
+
+
+def _build_from_nist(
+    data: str,
+    recipe: Recipe,
+    jobs: int,
+    report: Report,
+    *,
+    network: Model | None,
+    second: bool,
+    mail: Path | None,
+    checkpoints: Path | None,
+) -> Model:
+    """Build a model from NIST digits, Digits, typefaces and perhaps digits of US mail."""
     nist = load_openml() if data == "openml" else load_npz(Path(data))
     split = split_writers(nist)
     extra = load_digits_set()

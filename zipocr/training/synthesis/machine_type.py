@@ -18,8 +18,7 @@ from zipocr.training.synthesis.typefaces import (
 )
 
 Glyph = NDArray[np.uint8]
-# How often zeros are told from the letter O by a slash, or stand bare on a grid of five by seven
-# pins.
+# Shares of slashed zeros, and of zeros without a mark on a grid of five by seven pins.
 SLASHED_ZEROS, BARE_ZEROS = 0.3, 0.5
 _BARE_ZERO, _SLASH = "01110 10001 10001 10001 10001 10001 01110", " / 4,96 56,4"
 # Strokes as in `skeletons`: points "x,y" in hundredths of a height, strokes parted by "/".
