@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import fakes
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -364,6 +365,21 @@ def test_the_kind_of_processor_is_part_of_what_a_run_is() -> None:
     words = [sys.executable, "-c", program]
     done = subprocess.run(words, check=True, capture_output=True, text=True, env=env)
     assert done.stdout == f"libraries blas_kernel was {kernel} and is {other}\n"
+
+
+@pytest.mark.parametrize("others_first", [False, True])
+def test_the_linear_algebra_of_other_packages_does_not_count(
+    monkeypatch: pytest.MonkeyPatch, others_first: bool
+) -> None:
+    site = Path(np.__file__).parents[1]
+    libraries = [
+        {"filepath": str(site / "numpy.libs" / "libopenblas.so"), "architecture": "Haswell"},
+        {"filepath": str(site / "scipy.libs" / "libopenblas.so"), "architecture": "Zen"},
+        {"filepath": str(site / "scikit_learn.libs" / "libgomp.so")},
+    ]
+    found = libraries[::-1] if others_first else libraries
+    monkeypatch.setattr("threadpoolctl.threadpool_info", lambda: found)
+    assert identify_process("digits")["libraries"]["blas_kernel"] == "Haswell"
 
 
 def test_a_list_of_inputs_is_known_by_places_names_and_order() -> None:

@@ -491,13 +491,22 @@ def strangeness(model: str, wanted: Metadata) -> str:
 def _blas_kernel() -> str | None:
     """Return the kernel that NumPy's linear algebra uses on this processor.
 
-    Other kernels add in another order.
+    Other kernels add in another order. Other packages may have loaded linear algebra of their own,
+    whose kernels differ, in any order.
     """
-    import numpy as _  # noqa: F401 - only what is loaded is found
+    import numpy as np
     from threadpoolctl import threadpool_info
 
-    kernels = (library.get("architecture") for library in threadpool_info())
-    return next(filter(None, kernels), None)
+    home = Path(np.__file__).parent
+    found = {
+        Path(library["filepath"]): str(library["architecture"])
+        for library in threadpool_info()
+        if library.get("architecture")
+    }
+    # Wheels bring their libraries beside the package, or inside it.
+    places = {home, home.with_name(f"{home.name}.libs")}
+    own = {path: kernel for path, kernel in found.items() if places.intersection(path.parents)}
+    return ", ".join(sorted({*(own or found).values()})) or None
 
 
 def _version(library: str) -> str | None:
