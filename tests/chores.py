@@ -92,6 +92,18 @@ CALAMITIES: dict[str, Callable[[], object]] = {
 }
 
 
+RIVAL = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])})\nwhile True: pass"
+"""A program that takes as much of a processor as it gets."""
+
+
+def burn(seconds: float, *, cpu: int) -> float:
+    """Take so much time of one processor, which others may want as well."""
+    os.sched_setaffinity(0, {cpu})
+    while time.process_time() < seconds:
+        pass
+    return seconds
+
+
 def lost(task: object, step: int, loss: Loss) -> tuple[object, int, str]:
     """What stands in for a lost step."""
     return task, step, loss.kind.name

@@ -213,6 +213,22 @@ def test_time_for_which_the_processes_were_stopped_does_not_count(
     assert len(starts) == 1
 
 
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the system does not tell")
+def test_time_for_which_a_worker_waits_for_a_processor_does_not_count() -> None:
+    cpu = min(os.sched_getaffinity(0))
+    rivals = [subprocess.Popen([sys.executable, "-c", chores.RIVAL, str(cpu)]) for _ in range(3)]
+    begun = monotonic()
+    try:
+        backend = ProcessBackend(jobs=1, timeout=1.5)
+        start = partial(chores.Each, partial(chores.burn, cpu=cpu))
+        assert list(backend.map(start, [0.8], lost=chores.lost)) == [[0.8]]
+    finally:
+        for rival in rivals:
+            rival.kill()
+            rival.wait()
+    assert monotonic() - begun > 1.5
+
+
 def test_a_worker_that_is_slow_to_end_keeps_nobody_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     kill, wait, waits = SpawnProcess.kill, processes.wait, count()
     monkeypatch.setattr(

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from pickle import dumps
 from typing import Any, Generic, Self
 
@@ -83,7 +84,8 @@ class _Job(Generic[TaskT, StepT]):
 class _Worker(Generic[TaskT, StepT]):
     """A worker process, its jobs, and when it was last heard from.
 
-    ``ended`` and ``steps`` count the jobs and steps reported so far.
+    ``ended`` and ``steps`` count the jobs and steps reported so far, ``delay`` the seconds that it
+    had waited for a processor when it was last heard from.
     """
 
     process: SpawnProcess
@@ -94,6 +96,7 @@ class _Worker(Generic[TaskT, StepT]):
     ready: bool = False
     ended: int = 0
     steps: int = 0
+    delay: float = 0.0
     killed: bool = False
     # The counts of ended jobs and steps when it was killed for taking too long.
     overdue: tuple[int, int] | None = None
@@ -110,10 +113,22 @@ class _Worker(Generic[TaskT, StepT]):
         """
         return self.heard if not self.killed and (self.errands or not self.ready) else _FOREVER
 
+    def begin_wait(self, now: float) -> None:
+        """Start to count the time of its next step."""
+        self.heard = now
+        self.delay = _run_delay(self.process.pid)
+
+    def starved(self) -> float:
+        """Return the seconds for which it has waited for a processor since it was last heard from.
+
+        They do not count: a page is not at fault if the machine is busy.
+        """
+        return max(0.0, _run_delay(self.process.pid) - self.delay)
+
     def take(self, errand: _Job[TaskT, StepT], now: float) -> bytes:
         """Assign one more job; return the message to send."""
         if not self.errands:
-            self.heard = now
+            self.begin_wait(now)
         self.errands.append(errand)
         message = dumps((errand.task, len(errand.results) + 1, errand.alone))
         errand.size = len(message)
@@ -296,23 +311,26 @@ class _Scheduler(Generic[TaskT, StepT]):
     def _listen(self) -> None:
         """Wait for messages of the workers, for one to be overdue, or for the next clock tick."""
         now = self.clock.now()
-        due = min(worker.waits_since() + self._allowed(worker) for worker in self.workers)
+        due = min(map(self._due, self.workers))
         longest = min(max(0.0, due - now), self.clock.tick)
         speaking = wait([worker.connection for worker in self.workers], longest)
         now = self.clock.now()
         for worker in tuple(self.workers):
             if worker.connection in speaking:
                 self._drain(worker)
-            elif now >= worker.waits_since() + self._allowed(worker):
+            elif now >= self._due(worker):
                 # Its last messages are read first, then its end.
                 worker.process.kill()
                 worker.killed = True
                 if worker.ready:
                     worker.overdue = worker.marks.ended, worker.steps
 
-    def _allowed(self, worker: _Worker[TaskT, StepT]) -> float:
-        """Return the seconds that a worker may take for one step."""
-        return self.timeout if worker.ready else max(self.timeout, START_SECONDS)
+    def _due(self, worker: _Worker[TaskT, StepT]) -> float:
+        """Return the time at which a worker will have taken too long for its step."""
+        if (since := worker.waits_since()) == _FOREVER:
+            return since
+        allowed = self.timeout if worker.ready else max(self.timeout, START_SECONDS)
+        return since + allowed + worker.starved()
 
     def _drain(self, worker: _Worker[TaskT, StepT]) -> None:
         """Read all messages of a worker."""
@@ -330,7 +348,7 @@ class _Scheduler(Generic[TaskT, StepT]):
     def _hear(
         self, worker: _Worker[TaskT, StepT], message: Message, value: Any, ended: int
     ) -> None:
-        worker.heard = self.clock.now()
+        worker.begin_wait(self.clock.now())
         worker.end_errands(ended)
         match message:
             case Message.READY:
@@ -390,6 +408,17 @@ class _Scheduler(Generic[TaskT, StepT]):
         errand.results.append(self.lost(errand.task, len(errand.results) + 1, loss))
         errand.done = not begun
         errand.retried = False
+
+
+def _run_delay(process: int | None) -> float:
+    """Return the seconds that a process has been ready to run without a processor to run on.
+
+    0 where the system does not tell.
+    """
+    try:
+        return int(Path(f"/proc/{process}/schedstat").read_bytes().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 def _loss(process: SpawnProcess) -> Loss:
