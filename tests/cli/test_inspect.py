@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 
+import corpus
 import cv2
 import numpy as np
 import pytest
@@ -206,3 +207,15 @@ def test_a_name_that_is_not_utf8_is_printed_as_rows_write_it(run: Run, tmp_path:
     assert result.stdout_bytes == b"caf\\xe9-p1.zipocr.png\n"
     assert (tmp_path / f"{name}-p1.zipocr.png").is_file()
     assert run("--text", image).exit_code == 0
+
+
+@pytest.mark.real
+@pytest.mark.posix
+def test_a_file_that_hangs_or_blows_up_costs_its_sheet_alone(tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(corpus.endless_pdf())
+    image = write_image(tmp_path / "b.png")
+    words = ["inspect", tmp_path / "a.pdf", image, "-o", tmp_path, "--timeout", 3]
+    result = CliRunner().invoke(main, list(map(str, words)))
+    assert result.exit_code == 1
+    assert "a.pdf, page 1: timeout, not read within 3 s (--timeout)" in result.stderr
+    assert result.stdout.splitlines() == [str(tmp_path / "b-p1.zipocr.png")]

@@ -15,7 +15,7 @@ from hashlib import blake2b
 from itertools import count
 from pathlib import Path
 from time import monotonic
-from typing import Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from zipocr.batch.backends import Backend, Loss, LossKind
 from zipocr.errors import ModelError, ZipocrError
@@ -26,6 +26,9 @@ from zipocr.images.s3 import PATIENCE, Url
 from zipocr.results.csv_file import format_rows, parse_rows
 from zipocr.results.row import Row, to_row, unread_row
 from zipocr.types import GrayImage, Model, Place, Reason, Trace, Unread, ZipReading
+
+if TYPE_CHECKING:
+    from zipocr.mail_reader import MailReader
 
 T = TypeVar("T")
 
@@ -45,7 +48,7 @@ FAILED = "failed"
 """What a page counts as if it could not be opened; other pages count by their status.
 """
 
-_LOSSES = {
+LOSSES = {
     LossKind.TIMEOUT: Reason.TIMEOUT,
     LossKind.OUT_OF_MEMORY: Reason.OUT_OF_MEMORY,
     LossKind.DIED: Reason.WORKER_DIED,
@@ -301,7 +304,7 @@ def _attempt(work: Callable[[], T]) -> T | Unread:
 
 def _lost_page(file: ImageFile, number: int, loss: Loss) -> FileResult:
     """Make the result of a page whose process hung or died."""
-    return FileResult.of([unread_row(file.name, number, _LOSSES[loss.kind])], [loss.detail])
+    return FileResult.of([unread_row(file.name, number, LOSSES[loss.kind])], [loss.detail])
 
 
 def joined(outcomes: Iterable[FileResult]) -> FileResult:
@@ -357,22 +360,14 @@ def start_reading(settings: BatchSettings) -> FileReader:
     ModelError
         If the model cannot be used or cannot promise the error rate.
     """
-    from zipocr.mail_reader import MailReader
     from zipocr.models.model_file import load_model
 
     model = load_model(settings.model)
     threshold = least_confidence(model, settings)
     use_one_thread()
-    try:
-        reader = MailReader(
-            model, use_directory=settings.use_directory, directory=settings.directory
-        )
-    except (ValueError, IndexError, TypeError) as error:
-        message = (
-            f"The parts of the model {settings.model} do not fit together ({error}); remake it "
-            "with 'zipocr train'"
-        )
-        raise ModelError(message) from error
+    reader = make_reader(
+        model, settings.model, use_directory=settings.use_directory, directory=settings.directory
+    )
     return FileReader(
         reader=reader,
         min_confidence=threshold,
@@ -381,6 +376,28 @@ def start_reading(settings: BatchSettings) -> FileReader:
         patience=settings.patience,
         require_listed=settings.require_listed,
     )
+
+
+def make_reader(
+    model: Model, name: str, *, use_directory: bool, directory: Mapping[str, Place] | None
+) -> "MailReader":
+    """Make the reader of a model that was found under a name.
+
+    Raises
+    ------
+    ModelError
+        If its parts do not fit together.
+    """
+    from zipocr.mail_reader import MailReader
+
+    try:
+        return MailReader(model, use_directory=use_directory, directory=directory)
+    except (ValueError, IndexError, TypeError) as error:
+        message = (
+            f"The parts of the model {name} do not fit together ({error}); remake it with 'zipocr "
+            "train'"
+        )
+        raise ModelError(message) from error
 
 
 def least_confidence(model: Model, settings: BatchSettings) -> float:

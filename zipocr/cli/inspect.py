@@ -1,7 +1,11 @@
 """``zipocr inspect``: look at how pages are read."""
 
+from __future__ import annotations
+
 import shutil
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +21,11 @@ from zipocr.cli.options import (
 from zipocr.cli.terminal import say, show
 from zipocr.errors import ExitCode, OutputError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zipocr.batch.draw_pages import Sheet
+
 
 @click.command()
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=FILE)
@@ -28,6 +37,12 @@ from zipocr.errors import ExitCode, OutputError
 @no_directory_option
 @max_pixels_option
 @click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="Time limit per page; default: 60.",
+)
+@click.option(
     "--text", is_flag=True, help="Print the 8x8 grids and readings instead of drawing sheets."
 )
 def inspect(
@@ -38,6 +53,7 @@ def inspect(
     directory: Path | None,
     no_directory: bool,
     max_pixels: int,
+    timeout: float | None,
     text: bool,
 ) -> None:
     """Draw one sheet per page that shows how it was read.
@@ -45,37 +61,49 @@ def inspect(
     A sheet shows the crop, its ink, the regions of the digits, the 8x8 grids of the digits and the
     ZIP. Sheets are PNG files named after image and page; the path of each is printed.
     """
+    from zipocr.batch.backend_choice import choose_local
+    from zipocr.batch.draw_pages import SheetSettings, draw_files
     from zipocr.cli.directories import own_directory
-    from zipocr.drawing.debug_sheet import TEXT_COLUMNS, draw_sheet, grids_as_text
-    from zipocr.images.decode import read_pages, silence_decoders
-    from zipocr.images.encode import write_png
-    from zipocr.mail_reader import MailReader
-    from zipocr.models.model_file import load_model
+    from zipocr.drawing.debug_sheet import TEXT_COLUMNS
+    from zipocr.images.decode import silence_decoders
+    from zipocr.images.listing import ImageFile
     from zipocr.results.cells import to_cell
-    from zipocr.types import Unread
 
     click.get_current_context().with_resource(graceful_shutdown())
-    places = own_directory(directory, no_directory=no_directory)
     silence_decoders()
-    reader = MailReader(load_model(model), use_directory=not no_directory, directory=places)
+    settings = SheetSettings(
+        model=model,
+        use_directory=not no_directory,
+        directory=own_directory(directory, no_directory=no_directory),
+        max_pixels=max_pixels,
+        columns=shutil.get_terminal_size((TEXT_COLUMNS, 0)).columns if text else None,
+    )
+    files = [ImageFile(place=str(path), name=to_cell(path.name)) for path in dict.fromkeys(images)]
+    backend = choose_local(files, len(files), timeout=timeout)
     taken = {path.resolve() for path in images}
     failed = False
-    for path in dict.fromkeys(images):
-        for number, page in enumerate(read_pages(path, max_pixels=max_pixels), start=1):
-            if isinstance(page, Unread):
-                failed = True
-                say(f"{to_cell(str(path))}, page {number}: {page.reason}, {page.detail}")
-                continue
-            trace, title = reader.trace(page), f"{to_cell(path.name)}  page {number}"
-            if text:
-                columns = shutil.get_terminal_size((TEXT_COLUMNS, 0)).columns
-                show(f"{title}\n\n{grids_as_text(trace, columns=columns)}\n")
-            else:
-                sheet = _free_path(_made(output), f"{path.stem}-p{number}", taken)
-                write_png(sheet, draw_sheet(trace, title=title))
-                show(to_cell(str(sheet)))
+    with closing(draw_files(files, settings, backend=backend)) as drawn:
+        for file, sheets in drawn:
+            failed |= _deliver(Path(file.place), sheets, output, taken)
     if failed:
         click.get_current_context().exit(ExitCode.SOME_INPUTS_FAILED)
+
+
+def _deliver(path: Path, sheets: Sequence[Sheet], output: Path, taken: set[Path]) -> bool:
+    """Write the sheets of a file or print its texts; return whether a page failed."""
+    from zipocr.results.cells import to_cell
+    from zipocr.storage.atomic import write_whole
+
+    for number, sheet in enumerate(sheets, start=1):
+        if isinstance(sheet, bytes):
+            place = _free_path(_made(output), f"{path.stem}-p{number}", taken)
+            write_whole(place, sheet)
+            show(to_cell(str(place)))
+        elif isinstance(sheet, str):
+            show(sheet)
+        else:
+            say(f"{to_cell(str(path))}, page {number}: {sheet.reason}, {sheet.detail}")
+    return not all(isinstance(sheet, bytes | str) for sheet in sheets)
 
 
 def _made(folder: Path) -> Path:

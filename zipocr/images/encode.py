@@ -25,16 +25,24 @@ def write_png(path: Path, image: NDArray[np.uint8]) -> None:
     OutputError
         If the picture cannot be encoded or the file cannot be written.
     """
-    done, encoded = cv2.imencode(".png", image)
-    if not done:
-        message = f"Cannot encode a picture of shape {image.shape} as PNG."
-        raise OutputError(message)
+    encoded = encode_png(image)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         message = f"Cannot make the folder {path.parent}: {error.strerror}. Choose another place."
         raise OutputError(message) from error
-    write_whole(path, encoded.tobytes())
+    write_whole(path, encoded)
+
+
+def encode_png(image: NDArray[np.uint8]) -> bytes:
+    """Encode a picture as PNG: ``(H, W)`` gray or ``(H, W, 3)`` BGR, uint8.
+
+    Raises
+    ------
+    OutputError
+        If the picture cannot be encoded.
+    """
+    return _encode(".png", image)
 
 
 def encode_webp(image: NDArray[np.uint8]) -> bytes:
@@ -45,8 +53,13 @@ def encode_webp(image: NDArray[np.uint8]) -> bytes:
     OutputError
         If the picture cannot be encoded.
     """
-    done, encoded = cv2.imencode(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, 101])
+    return _encode(".webp", image, cv2.IMWRITE_WEBP_QUALITY, 101)
+
+
+def _encode(ending: str, image: NDArray[np.uint8], *options: int) -> bytes:
+    done, encoded = cv2.imencode(ending, image, options)
     if not done:
-        message = f"Cannot encode a picture of shape {image.shape} as WebP."
+        kind = {".png": "PNG", ".webp": "WebP"}[ending]
+        message = f"Cannot encode a picture of shape {image.shape} as {kind}."
         raise OutputError(message)
     return encoded.tobytes()
