@@ -12,6 +12,9 @@ BENCH ?= $(addprefix ../shared/bench/,dev cheques kinds envelopes)
 # Number of inputs of `make soak`.
 SOAK ?= 20000
 
+# Duration of `make chaos` in seconds, without its large pages.
+CHAOS ?= 300
+
 # Numbers of crops in the runs of `make bench`.
 SIZES ?= 1,12,1000,10000
 
@@ -21,7 +24,7 @@ SECONDS ?= 60
 BIN := .venv/bin
 SOURCES := pyproject.toml LICENSE $(wildcard README.md) $(shell find zipocr -type f -not -name '*.pyc')
 
-.PHONY: help scan test smoke golden soak bench cost fuzz check fonts samples strings listing model accuracy pictures clean
+.PHONY: help scan test smoke golden soak chaos bench cost fuzz check fonts samples strings listing model accuracy pictures clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # Two installations into one .venv would conflict.
@@ -47,6 +50,9 @@ golden: .venv/with-test ## Rewrite the golden files: what the models read of the
 
 soak: .venv/with-test ## Scan 20,000 inputs and show the memory used (SOAK=count)
 	$(BIN)/python tests/soak.py $(SOAK)
+
+chaos: .venv/with-test ## Interrupt scans at random, read large pages, and write the manual's figures (CHAOS=seconds)
+	cd tests && ../$(BIN)/python chaos.py $(CHAOS) --write
 
 bench: .venv/with-test ## Measure speed and write the manual's figures (SIZES=1,12,...)
 	$(BIN)/python tests/bench.py --sizes $(SIZES) --write

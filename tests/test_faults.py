@@ -13,11 +13,12 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
+import chaos
 import corpus
 import fakes
 import pytest
@@ -27,6 +28,7 @@ from PIL import Image
 from waiting import group_is_alive
 
 from zipocr.errors import BackendError, OutputError
+from zipocr.types import GrayImage
 
 DEADLINE = 120
 TIMEOUT = "4"
@@ -425,3 +427,28 @@ def test_inputs_may_vanish_while_they_are_read(tmp_path: Path) -> None:
     reasons = [reason for _, _, reason in rows_of(output)]
     assert len(reasons) == MANY
     assert set(reasons) == {"", "unreadable_file"}
+
+
+@pytest.mark.posix
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="workers are found in /proc")
+def test_scans_that_are_interrupted_at_random_lose_nothing(tmp_path: Path) -> None:
+    inputs = save_many(tmp_path / "in", count=60)
+    program = [sys.executable, "-P", scanner.__file__]
+    tally = chaos.run_rounds(15, tmp_path, seed=1, program=program, inputs=inputs)
+    assert tally.faults.total()
+    assert not tally.broken.total(), tally
+    assert tally.rows >= 60 * tally.rounds
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is told in /proc")
+@pytest.mark.parametrize("draw", [chaos.blank, chaos.text, chaos.checkerboard, chaos.noise])
+def test_a_large_page_of_any_kind_takes_seconds_and_little_memory(
+    tmp_path: Path, draw: Callable[[int], GrayImage]
+) -> None:
+    path = tmp_path / "large.tif"
+    path.write_bytes(chaos.ENCODERS["tif"](Image.fromarray(draw(chaos.SIDE))))
+    seconds, megabytes = chaos.measure_elsewhere(path)
+    # On a usual machine 3 s.
+    assert seconds < 9
+    assert megabytes < 500

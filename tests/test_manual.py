@@ -70,6 +70,15 @@ def test_the_readme_names_every_chapter() -> None:
     assert [topic for topic in topics() if f"zipocr/manual/{topic}.md" not in text] == []
 
 
+def test_every_promise_names_tests_that_exist() -> None:
+    text = (ROOT / "zipocr" / "manual" / "reliability.md").read_text(encoding="utf-8")
+    promises = re.findall(r"^\| .* \| (`test_.*) \|$", text, re.MULTILINE)
+    assert promises
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in ROOT.glob("tests/**/test_*.py"))
+    named = {name for promise in promises for name in re.findall(r"`(test_[a-z0-9_]+)`", promise)}
+    assert [name for name in sorted(named) if f"def {name}(" not in tests] == []
+
+
 def test_the_manual_lists_its_chapters_and_shows_each() -> None:
     listed = CliRunner().invoke(main, ["manual"]).stdout
     for topic, title in topics().items():
