@@ -13,7 +13,13 @@ from zipocr.errors import InputError
 from zipocr.line.network import FIRST, SECOND, array_shapes, arrays_of
 from zipocr.reader import SECOND_PASS_SCALE
 from zipocr.training.data.datasets import DigitSet, pixels_digest
-from zipocr.training.fit.line_samples import Line, LineComposer, gather_lines
+from zipocr.training.fit.line_samples import (
+    AMOUNTS,
+    MORE_AMOUNTS,
+    Line,
+    LineComposer,
+    gather_lines,
+)
 from zipocr.training.fit.svm import Recipe
 from zipocr.types import Model
 
@@ -26,8 +32,9 @@ Report = Callable[[str], None]
 class Phase:
     """One phase of a network's training: lines, how often it sees them, the highest learning rate.
 
-    ``wide`` are as many more lines, with more of mail, amounts and machines' type among them, and
-    ``scale`` is by how much digits are larger than the first network sees them.
+    ``wide`` are as many more lines, with more of mail, amounts and machines' type among them,
+    ``amounts`` the share of amounts, and ``scale`` is by how much digits are larger than the first
+    network sees them. No phase sees lines of an earlier one.
     """
 
     lines: int = 0
@@ -35,13 +42,20 @@ class Phase:
     epochs: int
     rate: float
     scale: float = 1.0
+    amounts: float = AMOUNTS
 
 
 # Half as many lines, seen 18 times, made a network too sure of itself on cheques and on pages
 # upside down.
 PHASES = (Phase(lines=288_000, epochs=6, rate=3e-3),)
 # After wide lines alone a network reads print better and hands worse than the first one.
-SECOND_PHASES = (Phase(lines=96_000, wide=96_000, epochs=6, rate=2e-3, scale=SECOND_PASS_SCALE),)
+SECOND_PHASES = (
+    Phase(lines=96_000, wide=96_000, epochs=6, rate=2e-3, scale=SECOND_PASS_SCALE),
+    Phase(
+        lines=48_000, wide=96_000, epochs=5, rate=1e-3, scale=SECOND_PASS_SCALE,
+        amounts=MORE_AMOUNTS,
+    ),
+)  # fmt: skip
 # Where digits are few, so is what can be learnt of them.
 FEW_PHASES = (Phase(lines=12_000, epochs=8, rate=3e-3),)
 
@@ -98,7 +112,7 @@ def train_network(
     source = LineComposer(digits=train, extra=extra, mail=mail, seed=seed)
     for number, phase in enumerate(phases):
         report(f"composing lines of phase {number + 1} of {len(phases)}")
-        lines = _compose_lines(source, phase, recipe, jobs, checkpoints)
+        lines = _compose_lines(source, phases[: number + 1], recipe, jobs, checkpoints)
         report("training the second network" if first else "training the network")
         name = f"network-{_digest(source, phases[: number + 1], first)}.pt"
         arrays = fit_network(
@@ -115,15 +129,23 @@ def train_network(
 
 
 def _compose_lines(
-    source: LineComposer, phase: Phase, recipe: Recipe, jobs: int, checkpoints: Path | None
+    source: LineComposer,
+    phases: Sequence[Phase],
+    recipe: Recipe,
+    jobs: int,
+    checkpoints: Path | None,
 ) -> list[Line]:
-    """Compose the lines of a phase, the wide ones first; a folder keeps them for later phases."""
+    """Compose the lines of the last phase, the wide ones first; a folder keeps them."""
+    *earlier, phase = phases
     hands = replace(source, scale=phase.scale)
-    wide = replace(hands, is_wide=True, seed=LINE_SEED + PHASE_SEED + recipe.seed)
+    seed = LINE_SEED + PHASE_SEED + recipe.seed
+    wide = replace(hands, is_wide=True, seed=seed, amounts=phase.amounts)
     lines: list[Line] = []
-    for composer, count in ((wide, phase.wide), (hands, phase.lines)):
-        folder = checkpoints / f"lines-{_digest(composer)}" if checkpoints and count else None
-        lines += gather_lines(composer, range(count), jobs=jobs, folder=folder)
+    for composer, kind in ((wide, "wide"), (hands, "lines")):
+        first = sum(getattr(one, kind) for one in earlier)
+        numbers = range(first, first + getattr(phase, kind))
+        folder = checkpoints / f"lines-{_digest(composer)}" if checkpoints and numbers else None
+        lines += gather_lines(composer, numbers, jobs=jobs, folder=folder)
     return lines
 
 
@@ -133,7 +155,7 @@ def _digest(
     first: Mapping[str, NDArray[Any]] = MappingProxyType({}),
 ) -> str:
     """Name files after all that lines or a network depend on, but for the code."""
-    settings = (phases, composer.seed, composer.is_wide, composer.scale)
+    settings = (phases, composer.seed, composer.is_wide, composer.scale, composer.amounts)
     digest = sha256(repr(settings).encode())
     for digits in (composer.digits, composer.extra, composer.mail):
         if digits:

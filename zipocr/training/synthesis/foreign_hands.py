@@ -6,6 +6,7 @@ Amounts as on cheques, some or all of their digits drawn from skeletons.
 from collections.abc import Mapping
 from dataclasses import replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +31,8 @@ ALL_DRAWN = 0.4
 # Of amounts, those whose digits are near each other, whose sign is that of thousands, and whose
 # zeros are written in one go.
 NEAR, THOUSANDS, CHAINED = 0.5, 0.8, 0.5
+# Of amounts, those that begin with a larger digit, and by what factor at most.
+LARGE_INITIAL, MAX_INITIAL = 0.25, 1.7
 
 
 class ForeignComposer(Composer):
@@ -83,6 +86,8 @@ class AmountComposer(ForeignComposer):
         rows = self.spell(rng, draw_amount(rng))
         habit, text = HandStyle.drawn(rng), self.spelt(rows)
         glyphs, scene = self.glyphs(rng, rows, habit), _near(rng, draw_scene(rng, kind))
+        if rng.random() < LARGE_INITIAL:
+            glyphs[0] = _enlarged(glyphs[0], float(rng.uniform(1.1, MAX_INITIAL)))
         zeros = len(text) - max(len(text.rstrip("0")), 2)
         if zeros > 1 and rng.random() < CHAINED:
             glyphs = [*glyphs[:-zeros], habit.draw_zeros(rng, zeros)]
@@ -92,13 +97,22 @@ class AmountComposer(ForeignComposer):
 
 
 def _near(rng: Rng, scene: Scene) -> Scene:
-    """Digits near each other, a sign between them after the second."""
-    hand = replace(scene.hand, separator_after=2 if rng.random() < THOUSANDS else 0)
+    """Digits near each other, a sign between them after the second, small ones left small."""
+    hand = replace(
+        scene.hand,
+        separator_after=2 if rng.random() < THOUSANDS else 0,
+        level=float(rng.uniform(0, 0.4)),
+    )
     if rng.random() < NEAR:
         hand = replace(
             hand, spacing=float(rng.uniform(-0.1, 0.15)), contacts=int(rng.integers(0, 3))
         )
     return replace(scene, hand=hand)
+
+
+def _enlarged(glyph: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
+    large = cv2.resize(glyph, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+    return np.asarray(large, np.uint8)
 
 
 def draw_amount(rng: Rng) -> str:
