@@ -84,7 +84,7 @@ strings: .venv/with-train ## Regenerate tests/strings/, the composed strings (DA
 listing: .venv/with-train ## Regenerate the shipped list of ZIP codes
 	$(BIN)/python -m zipocr.training.assets.zip_list zipocr/models/places.csv.gz
 
-model: .venv/with-train .venv/handwriting/installed ## Retrain the shipped models, or resume that (DATA=, MAIL=)
+model: .venv/with-train .venv/handwriting/installed ## Retrain the shipped models, or resume training (DATA=, MAIL=)
 	$(BIN)/python -m pip install --quiet '.[network]'
 	$(BIN)/zipocr train --data digits --checkpoints .venv/checkpoints --model-out zipocr/models/digits.npz
 	$(BIN)/zipocr train --data $(DATA) $(MAIL:%=--mail-digits %) --checkpoints .venv/checkpoints --model-out zipocr/models/mail.npz
@@ -93,7 +93,7 @@ model: .venv/with-train .venv/handwriting/installed ## Retrain the shipped model
 accuracy: .venv/with-train .venv/handwriting/installed ## Measure the models and write the manual's results (BENCH=folders with labels.csv)
 	$(BIN)/python -m zipocr.training.benchmark.accuracy . sample_scans/labels.csv tests/strings/labels.csv $(wildcard $(BENCH:=/labels.csv)) --digits $(DATA)
 
-pictures: .venv/with-test ## Redraw the manual's pictures (the review's needs chromium)
+pictures: .venv/with-test ## Redraw the manual's pictures (the review page needs chromium)
 	$(BIN)/zipocr inspect sample_scans/touching/touching-03.png -o .venv/pictures
 	mv .venv/pictures/touching-03-p1.zipocr.png tests/pictures/touching.png
 	$(BIN)/zipocr inspect sample_scans/pages/page-13-printed-envelope.jpg -o .venv/pictures

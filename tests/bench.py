@@ -1,9 +1,9 @@
-"""Measure how long reading takes, part by part and as a whole.
+"""Measure how long reading takes, stage by stage and as a whole.
 
-``python tests/bench.py [--sizes 1,12,1000] [--rounds 5] [--write]``: the crops are the sample scans;
-many crops are links to them. What is compared is done in turn within one run, so that a busy machine
-is busy for all. Nothing here judges a time. The figures go to bench.json and bench.png; with --write
-also to tests/bench.json and into the manual.
+``python tests/bench.py [--sizes 1,12,1000] [--rounds 5] [--write]``: the crops are the sample
+scans; larger sets are made of links to them. Whatever is compared is measured in turn within one
+run, so that other load on the machine affects all alike. No time limits are enforced. The figures
+go to bench.json and bench.png; with --write also to tests/bench.json and into the manual.
 """
 
 import argparse
@@ -47,9 +47,9 @@ RECORD = ROOT / "tests" / "bench.json"
 SIZES = (1, 12, 1_000, 10_000)
 JOBS = (1, 2)
 ROUNDS = 5
-# Whole runs on so many crops or more are repeated half as often.
+# Whole runs on this many crops or more are repeated half as often.
 LONG = 20_000
-# Those on so many or fewer show little but the start.
+# Runs on this many crops or fewer measure little but startup.
 FEW = 100
 MAX_PIXELS = 10_000_000
 STAGES = {
@@ -62,16 +62,16 @@ STAGES = {
     "fuse": "zipocr.reader:Reader.fuse",
     "answer": "zipocr.reader:Reader.read_prepared",
 }
-"""The parts of a reading, by the functions that do them.
+"""The stages of a reading, and the functions that perform them.
 
-What one spends in another counts for that other. Rename them here, too.
+Time that one spends inside another counts for the inner one. Keep the names in step with the code.
 """
 
 Spread = dict[str, float]
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Give median, quartiles, mean and number of values."""
+    """Return the median, quartiles, mean and number of values."""
     low, middle, high = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
     return {
         "median": middle,
@@ -83,14 +83,14 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 class Clock:
-    """Adds up what each stage takes by itself, without the stages inside it."""
+    """Adds up the time of each stage by itself, without the stages nested in it."""
 
     def __init__(self) -> None:
         self.spent: dict[str, float] = defaultdict(float)
         self._inside: list[float] = []
 
     def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a function."""
+        """Wrap a function so that its time is counted under a name."""
 
         @wraps(function)
         def timed(*words: Any, **options: Any) -> Any:
@@ -108,7 +108,7 @@ class Clock:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Put the clock around all stages."""
+        """Time all stages within the block."""
         with ExitStack() as stack:
             for name, place in STAGES.items():
                 room, _, path = place.partition(":")
@@ -123,32 +123,32 @@ class Clock:
 
 
 def decode_only(crop: Path) -> list[GrayImage]:
-    """Do what must be done to see the pixels."""
+    """Decode the pages, the least that any reader has to do."""
     return [
         page for page in read_pages(crop, max_pixels=MAX_PIXELS) if not isinstance(page, Unread)
     ]
 
 
 def floor(crop: Path) -> None:
-    """Do what every reader does that looks for ink: Otsu's threshold and connected components."""
+    """Do the least to look for ink: decode, Otsu's threshold and connected components."""
     for page in decode_only(crop):
         _, ink = cv2.threshold(page, 0, 255, cv2.THRESH_BINARY_INV + cv2.THRESH_OTSU)
         cv2.connectedComponentsWithStats(ink)
 
 
 def read_whole(reader: Reader, crop: Path) -> None:
-    """Read."""
+    """Read each page of a crop."""
     for page in decode_only(crop):
         reader.read(page)
 
 
 def read_together(reader: Reader, crops: Sequence[Path]) -> None:
-    """Read several at once, as a scan does."""
+    """Read several crops at once, as a scan does."""
     reader.read_each([page for crop in crops for page in decode_only(crop)])
 
 
 def read_timed(reader: Reader, crop: Path) -> dict[str, float]:
-    """Read, and give the seconds of each stage; they are a little longer for being watched."""
+    """Read a crop and return the seconds of each stage, slightly inflated by the timing."""
     clock = Clock()
     with clock.watching():
         clock.around("open", decode_only)(crop)
@@ -160,14 +160,14 @@ def read_timed(reader: Reader, crop: Path) -> dict[str, float]:
 
 
 def one_by_one(kind: Callable[[Path], object], crops: Sequence[Path]) -> list[float]:
-    """Do something with each crop: milliseconds for each."""
+    """Apply a function to each crop and return the milliseconds for each."""
     return [milliseconds(partial(kind, crop)) for crop in crops]
 
 
 def in_groups(reader: Reader, crops: Sequence[Path]) -> list[float]:
-    """Read as a scan does, several at once.
+    """Read several crops at once, as a scan does.
 
-    Milliseconds for each crop, as much for all of a group.
+    Returns the milliseconds for each crop, the same for all crops of a group.
     """
     taken: list[float] = []
     for first in range(0, len(crops), AT_ONCE):
@@ -177,7 +177,7 @@ def in_groups(reader: Reader, crops: Sequence[Path]) -> list[float]:
 
 
 def milliseconds(work: Callable[[], object]) -> float:
-    """How long something takes."""
+    """Return how long a call takes."""
     began = time.perf_counter()
     work()
     return 1000 * (time.perf_counter() - began)
@@ -186,7 +186,7 @@ def milliseconds(work: Callable[[], object]) -> float:
 def on_one_core(crops: Sequence[Path], rounds: int) -> dict[str, dict[str, Spread]]:
     """Time single crops, in milliseconds.
 
-    All kinds in turn, each for all crops, so that it finds its own in the processor's caches.
+    Each kind in turn runs over all crops, so that the processor's caches stay warm for it.
     """
     use_one_thread()
     reader = Reader(load_model("mail"))
@@ -198,12 +198,12 @@ def on_one_core(crops: Sequence[Path], rounds: int) -> dict[str, dict[str, Sprea
         **{
             name: partial(one_by_one, make(crops))
             for name, make in OTHERS.items()
-            if is_there(name)
+            if is_installed(name)
         },
     }
     times: dict[str, list[float]] = defaultdict(list)
     stages: dict[str, list[float]] = defaultdict(list)
-    # A first round is not counted: memory is taken from the system, files from the disk.
+    # Warm-up round, not counted: it allocates memory and loads the files from disk.
     for kind in kinds.values():
         kind(crops)
     for _ in range(rounds):
@@ -218,13 +218,13 @@ def on_one_core(crops: Sequence[Path], rounds: int) -> dict[str, dict[str, Sprea
     }
 
 
-def is_there(name: str) -> bool:
-    """Tell whether another reader is installed."""
+def is_installed(name: str) -> bool:
+    """Return whether another reader is installed."""
     return bool(shutil.which(name)) if name == "tesseract" else find_spec(name) is not None
 
 
 def tesseract(_: Sequence[Path]) -> Callable[[Path], object]:
-    """Read a line with Tesseract, whose process starts for each crop as it does for its users."""
+    """Read a line with Tesseract, starting a process for each crop, as its users do."""
     words = ["--psm", "7", "-c", "tessedit_char_whitelist=0123456789-"]
     env = {**os.environ, "OMP_THREAD_LIMIT": "1"}
     return lambda crop: (
@@ -235,9 +235,9 @@ def tesseract(_: Sequence[Path]) -> Callable[[Path], object]:
 
 
 def rapidocr(_: Sequence[Path]) -> Callable[[Path], object]:
-    """Read with RapidOCR in this process, on one core and without looking for lines first.
+    """Read with RapidOCR in this process, on one core and without detecting lines first.
 
-    A crop is one.
+    A crop is a single line already.
     """
     threads = {f"EngineConfig.onnxruntime.{kind}_op_num_threads": 1 for kind in ("intra", "inter")}
     engine = importlib.import_module("rapidocr").RapidOCR(
@@ -253,9 +253,9 @@ OTHERS: dict[str, Callable[[Sequence[Path]], Callable[[Path], object]]] = {
 
 
 def whole_run(folder: Path, jobs: int) -> dict[str, float]:
-    """Scan a folder in a process of its own.
+    """Scan a folder in a separate process.
 
-    Seconds, and the most memory of the scan and of one worker, in MB.
+    Returns the seconds, and the peak memory of the scan and of one worker, in MB.
     """
     output = folder.with_suffix(".csv")
     command = [
@@ -276,14 +276,14 @@ def whole_run(folder: Path, jobs: int) -> dict[str, float]:
         while process.poll() is None:
             for name, size in soak.levels(process.pid, "VmHWM").items():
                 peaks[name.split()[0]] = max(peaks[name.split()[0]], size)
-            # Looking takes time, too, of the cores that are measured.
+            # Polling takes time from the measured cores, too.
             time.sleep(max(0.02, 0.02 * (time.perf_counter() - began)))
         seconds = time.perf_counter() - began
     return {"seconds": seconds, **peaks}
 
 
 def whole_runs(crops: Sequence[Path], sizes: Sequence[int], rounds: int) -> list[dict[str, Any]]:
-    """Scan so many crops on so many workers, in turn."""
+    """Scan each number of crops with each number of workers, in turn."""
     runs: dict[tuple[int, int], list[dict[str, float]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as made:
         for size in sizes:
@@ -309,7 +309,7 @@ def whole_runs(crops: Sequence[Path], sizes: Sequence[int], rounds: int) -> list
 
 
 def measure(sizes: Sequence[int], rounds: int, *, step: int = 1) -> dict[str, Any]:
-    """Measure everything on some of the sample scans that are one crop, not whole envelopes."""
+    """Measure everything on every ``step``-th sample scan that is a crop, not an envelope."""
     with (SAMPLES / "labels.csv").open(encoding="utf-8", newline="") as file:
         pages = Counter(row["file"] for row in csv.DictReader(file))
     single = [SAMPLES / name for name, count in pages.items() if count == 1]
@@ -358,7 +358,7 @@ RUN_HEADS = (
 
 
 def lines(figures: Mapping[str, Any]) -> list[str]:
-    """Say it in Markdown."""
+    """Format the figures in Markdown."""
     machine = figures["machine"]
     heads = ("one crop on one core, ms", "lower quartile", "median", "upper quartile", "mean")
     rows = [(LABELS.get(name, name), *_cells(one)) for name, one in _in_order(figures["crop"])]
@@ -388,9 +388,9 @@ def lines(figures: Mapping[str, Any]) -> list[str]:
 
 
 def gains(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Say how much sooner more workers are done than one.
+    """Report how much faster several workers are than one.
 
-    Nothing of runs that are hardly more than their start.
+    Runs that consist mostly of startup are left out.
     """
     alone = {
         run["crops"]: run["seconds"]["median"]
@@ -407,9 +407,9 @@ def gains(runs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def for_more(run: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> str:
-    """Milliseconds for each crop by which a run has more than the next smaller one.
+    """Return the milliseconds per additional crop, compared with the next smaller run.
 
-    What a crop costs without the start.
+    This is what a crop costs without startup.
     """
     smaller = [
         other
@@ -433,7 +433,7 @@ def _cells(one: Spread) -> tuple[str, ...]:
 
 
 def plot(figures: Mapping[str, Any], path: Path) -> None:
-    """Draw where the time of a crop goes, and how the time of a run grows."""
+    """Plot where the time of a crop goes, and how the time of a run grows."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 4), layout="constrained")
@@ -467,7 +467,7 @@ def plot(figures: Mapping[str, Any], path: Path) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Measure, and write what was found."""
+    """Measure, and write the results."""
     parser = argparse.ArgumentParser(description="Measure how long reading takes.")
     parser.add_argument(
         "--sizes", default=",".join(map(str, SIZES)), help="crops of the whole runs"

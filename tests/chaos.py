@@ -1,10 +1,9 @@
 """Interrupt scans at random: ``python tests/chaos.py [SECONDS] [--seed N] [--write]``.
 
-Each round scans the same crops, is interrupted several times in ways that are drawn by chance, and
-is resumed until it ends by itself. Then nothing may be lost: the results must be those of a scan
-that was left alone, and no file or process may be left behind. Afterwards the largest pages that a
-scan opens are read, with the time and the memory that each takes. With --write both tables go into
-the manual.
+Each round scans the same crops, is interrupted several times in randomly chosen ways, and is
+resumed until it finishes. Then nothing may be lost: the results must equal those of an undisturbed
+scan, and no file or process may be left behind. Afterwards the largest pages that a scan opens are
+read, and the time and memory for each are measured. With --write both tables go into the manual.
 """
 
 import argparse
@@ -41,14 +40,15 @@ SAMPLES = ROOT / "sample_scans"
 SECONDS, DEADLINE = 300, 300.0
 MAX_JOBS, MAX_FAULTS = 3, 5
 FORMATS = ("csv", "jsonl")
-# A page whose worker was killed twice is given up, as the manual says.
+# A page whose worker was killed twice is given up on, as the manual says.
 GIVEN_UP = "worker_died"
+UNFINISHED = "a resumed scan did not finish"
 SIDE = 7_000
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Tally:
-    """Counts of rounds, of what was done to them, and of what came of it."""
+    """Counts of rounds, of the faults injected and of their consequences."""
 
     rounds: int = 0
     starts: int = 0
@@ -66,11 +66,11 @@ class Scan:
 
     @property
     def journal(self) -> Path:
-        """The file that keeps finished inputs until the output is complete."""
+        """The file that holds the finished inputs until the output is complete."""
         return self.output.with_name(self.output.name + ".journal")
 
     def start(self, *, max_kilobytes: int | None = None) -> subprocess.Popen[bytes]:
-        """Start it in a session of its own, perhaps with a limit to the size of its files."""
+        """Start it in its own session, optionally with a limit on the size of its files."""
         limit = "unlimited" if max_kilobytes is None else str(2 * max_kilobytes)
         return subprocess.Popen(
             ["sh", "-c", 'ulimit -f "$0" && exec "$@"', limit, *self.command],
@@ -101,12 +101,12 @@ def interrupt(_rng: np.random.Generator, _scan: Scan, process: subprocess.Popen[
 
 
 def terminate(_rng: np.random.Generator, _scan: Scan, process: subprocess.Popen[bytes]) -> None:
-    """Order it to end."""
+    """Terminate the scan."""
     process.send_signal(signal.SIGTERM)
 
 
 def pause(_rng: np.random.Generator, _scan: Scan, process: subprocess.Popen[bytes]) -> None:
-    """Stop it for a second, with its workers."""
+    """Pause the scan and its workers for a second."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGSTOP)
         time.sleep(1)
@@ -114,7 +114,7 @@ def pause(_rng: np.random.Generator, _scan: Scan, process: subprocess.Popen[byte
 
 
 def tear_journal(rng: np.random.Generator, scan: Scan, process: subprocess.Popen[bytes]) -> None:
-    """Kill it and cut its journal within the last line, as a power failure may."""
+    """Kill the scan and truncate its journal within the last line, as a power failure may."""
     process.kill()
     process.wait()
     if scan.journal.exists() and (data := scan.journal.read_bytes()).count(b"\n") > 1:
@@ -149,7 +149,7 @@ def workers_of(process: int) -> list[int]:
 def play_round(
     rng: np.random.Generator, scan: Scan, whole: bytes, seconds: float, tally: Tally
 ) -> None:
-    """Interrupt a scan that takes so many seconds alone, resume it, and check what it left."""
+    """Interrupt a scan that takes ``seconds`` undisturbed, resume it, and check what it left."""
     for name in rng.choice([*FAULTS, NO_ROOM], int(rng.integers(1, MAX_FAULTS + 1))):
         is_limited = name == NO_ROOM
         most = max(1, len(whole) // 1024)
@@ -163,15 +163,14 @@ def play_round(
         _await_end(process, tally)
     process = scan.start()
     tally.starts += 1
-    status = _await_end(process, tally)
-    if status not in {0, 1}:
-        tally.broken[f"a resumed scan ended with status {status}"] += 1
+    if _await_end(process, tally) not in {0, 1}:
+        tally.broken[UNFINISHED] += 1
     tally.rounds += 1
     _check(scan, whole, tally)
 
 
 def _await_end(process: subprocess.Popen[bytes], tally: Tally) -> int | None:
-    """Wait for a scan to end, and for all of its processes; the exit status."""
+    """Wait for a scan and all its processes to end; return the exit status."""
     try:
         status = process.wait(DEADLINE)
     except subprocess.TimeoutExpired:
@@ -202,7 +201,7 @@ def _check(scan: Scan, whole: bytes, tally: Tally) -> None:
 def run_rounds(
     seconds: float, folder: Path, *, seed: int, program: Sequence[str | Path], inputs: Path
 ) -> Tally:
-    """Play rounds until the time is over; at least one."""
+    """Play rounds until the time is up, but at least one."""
     rng, tally, end = np.random.default_rng(seed), Tally(), time.monotonic() + seconds
     wholes = {}
     for kind in FORMATS:
@@ -235,7 +234,7 @@ def fault_lines(tally: Tally) -> Iterator[str]:
     yield ""
     kinds = (
         "rows lost or twice", "rows changed", "files left behind", "a process was left behind",
-        "a scan hung", "a resumed scan did not end",
+        "a scan hung", UNFINISHED,
     )  # fmt: skip
     yield from markdown(
         ("what came of it", "times"), [(name, str(tally.broken[name])) for name in kinds]
@@ -306,11 +305,11 @@ OTHER_ENCODERS: Mapping[str, Callable[[Image.Image], bytes]] = {
     "heic": corpus.heic,
     "pdf": corpus.scanned_pdf,
 }
-"""What only the page full of words is kept in as well."""
+"""Further formats, for the page full of words only."""
 
 
 def measure_pages(folder: Path, side: int) -> list[tuple[str, str, float, float]]:
-    """Read large pages, each in a process of its own: name, format, seconds, megabytes."""
+    """Read large pages, each in its own process: name, format, seconds, megabytes."""
     found = []
     for draw in PAGES:
         image = Image.fromarray(draw(side))
@@ -324,7 +323,7 @@ def measure_pages(folder: Path, side: int) -> list[tuple[str, str, float, float]
 
 
 def measure_elsewhere(path: Path) -> tuple[float, float]:
-    """Do what `measure_page` does in a process of its own."""
+    """Run `measure_page` in a separate process."""
     command = [sys.executable, __file__, "--page", path]
     done = subprocess.run(command, check=True, capture_output=True, timeout=DEADLINE)
     seconds, megabytes = json.loads(done.stdout)
@@ -332,7 +331,7 @@ def measure_elsewhere(path: Path) -> tuple[float, float]:
 
 
 def measure_page(path: Path) -> tuple[float, float]:
-    """Read a file's pages: processor time in seconds, and the most memory held, in megabytes."""
+    """Read a file's pages; return the CPU time in seconds and the peak memory in megabytes."""
     silence_decoders()
     reader = MailReader(load_model("mail"))
     reader.read(blank(100))
@@ -341,7 +340,7 @@ def measure_page(path: Path) -> tuple[float, float]:
         if not isinstance(page, Unread):
             reader.read(page)
     seconds = time.process_time() - begun
-    # What `getrusage` tells may be of the process that started this one.
+    # `getrusage` may report the peak of the process that started this one.
     status = Path("/proc/self/status").read_text(encoding="ascii")
     kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
     return seconds, int(kilobytes) / 1024
@@ -366,7 +365,7 @@ def crops() -> list[Path]:
 
 
 def main() -> None:
-    """Play rounds, measure pages, and say what came of it."""
+    """Play rounds, measure pages, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("seconds", nargs="?", type=float, default=SECONDS)
     parser.add_argument("--seed", type=int, default=0)

@@ -1,6 +1,6 @@
-"""Work for the processes of a backend, of the kinds that go wrong.
+"""Work for the worker processes of a backend, including work that goes wrong.
 
-A module of its own, without anything heavy, that they can import.
+A separate module without heavy imports, so that workers can import it.
 """
 
 import os
@@ -16,16 +16,16 @@ from typing import Any
 from zipocr.batch.backends import Loss
 
 STRANGE = "ZIPOCR_TEST_STRANGE"
-"""Name of what makes a process one of another installation."""
+"""Environment variable that makes a process look like one of another installation."""
 
 
-def strangeness(_: object = None) -> str:
-    """Say what makes this process a stranger; nothing where it is none."""
+def describe_mismatch(_: object = None) -> str:
+    """Say how this process differs from the client; empty if it does not."""
     return os.environ.get(STRANGE, "")
 
 
 class _Together:
-    """Work that does tasks together, and tells three results at a time."""
+    """Work that does tasks together and yields three results at a time."""
 
     at_once = 16
 
@@ -52,9 +52,9 @@ class Each(_Together):
 
 
 class Script(_Together):
-    """Does what the words of a task say.
+    """Carries out the words of a task.
 
-    The first while it is opened, each of the others as a step; gives the process and the word.
+    The first on opening, each of the others as a step that yields the process ID and the word.
     """
 
     def steps(
@@ -68,7 +68,7 @@ class Script(_Together):
 
 
 def do(word: str) -> None:
-    """Do nothing special, or what ends a process.
+    """Do nothing special, or disrupt this process.
 
     ``kill once:PATH`` does so only if there is no such file yet.
     """
@@ -82,7 +82,7 @@ def do(word: str) -> None:
 
 CALAMITIES: dict[str, Callable[[], object]] = {
     "hang": lambda: time.sleep(3600),
-    # The interpreter's lock is held all the time.
+    # Holds the GIL all the time.
     "spin": lambda: re.match(r"(a+)+$", "a" * 60 + "b"),
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "kill parent": lambda: (os.kill(os.getppid(), signal.SIGKILL), time.sleep(3600)),
@@ -93,11 +93,11 @@ CALAMITIES: dict[str, Callable[[], object]] = {
 
 
 RIVAL = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])})\nwhile True: pass"
-"""A program that takes as much of a processor as it gets."""
+"""A program that takes as much of one CPU as it can get."""
 
 
 def burn(seconds: float, *, cpu: int) -> float:
-    """Take so much time of one processor, which others may want as well."""
+    """Use this much time of one CPU, for which other processes may compete."""
     os.sched_setaffinity(0, {cpu})
     while time.process_time() < seconds:
         pass
@@ -105,12 +105,12 @@ def burn(seconds: float, *, cpu: int) -> float:
 
 
 def lost(task: object, step: int, loss: Loss) -> tuple[object, int, str]:
-    """What stands in for a lost step."""
+    """Return the substitute for a lost step."""
     return task, step, loss.kind.name
 
 
 def start_counting(folder: Path) -> Each:
-    """Leave a file for each call, and give process and square of each task."""
+    """Leave a file for each call; the work returns the process ID and the square of each task."""
     (folder / f"{os.getpid()}-{len(list(folder.iterdir()))}").touch()
     return Each(lambda task: (os.getpid(), task * task))
 
@@ -131,8 +131,8 @@ def sleep_and_return(seconds: float) -> float:
 
 
 if __name__ == "__main__":
-    # A program that works for ever, for tests that end it: prints the processes of its workers, and
-    # then a line for each task.
+    # A program that works forever, for tests that kill it. It prints a line for each task with the
+    # IDs of the worker processes.
     import sys
     from itertools import repeat
 

@@ -1,4 +1,4 @@
-"""A Dask cluster of real processes on this machine, for tests that end some of them."""
+"""A Dask cluster of real processes on this machine, for tests that kill some of them."""
 
 import json
 import os
@@ -14,7 +14,8 @@ from pathlib import Path
 from chores import STRANGE
 
 DEADLINE = 120
-# After so many deaths Dask gives a task up: fewer than usual, since workers take a while to start.
+# Dask gives up on a task after this many worker deaths: fewer than by default, since workers start
+# slowly.
 ALLOWED_FAILURES = 1
 
 
@@ -27,15 +28,15 @@ class Cluster:
     workers: tuple[subprocess.Popen[bytes], ...]
 
     def kill(self, number: int) -> None:
-        """End a worker with all that belongs to it."""
+        """Kill a worker and all its child processes."""
         os.killpg(self.workers[number].pid, signal.SIGKILL)
 
 
 @contextmanager
-def running(folder: Path, *, workers: int = 2, strangers: int = 0) -> Iterator[Cluster]:
-    """Start a cluster.
+def running(folder: Path, *, workers: int = 2, mismatched: int = 0) -> Iterator[Cluster]:
+    """Run a cluster until the end of the block.
 
-    It ends with the block. The workers that come last may be strangers, see `chores.strangeness`.
+    The last ``mismatched`` workers differ from the client, see `chores.describe_mismatch`.
     """
     roots = [Path(__file__).parents[1], Path(__file__).parent]
     path = os.pathsep.join([*map(str, roots), os.environ.get("PYTHONPATH", "")])
@@ -61,7 +62,7 @@ def running(folder: Path, *, workers: int = 2, strangers: int = 0) -> Iterator[C
             "--local-directory",
             str(folder),
         ]
-        environments = [env] * workers + [{**env, STRANGE: "other libraries"}] * strangers
+        environments = [env] * workers + [{**env, STRANGE: "other libraries"}] * mismatched
         started = tuple(stack.enter_context(_started(words, each)) for each in environments)
         yield Cluster(address=address, scheduler=scheduler, workers=started)
 

@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Settings and fixtures shared by all tests."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
     from zipocr.training.data.datasets import DigitSet
 
-# The same examples on every run: a red test stays red, and a green one does not depend on luck.
+# The same examples on every run: a failing test keeps failing, and a passing one is not just lucky.
 settings.register_profile("steady", derandomize=True, deadline=None, max_examples=100)
 settings.load_profile("steady")
 
-# What a shell starts in the background ignores Ctrl-C, and so would all that the tests start to
-# interrupt it: they would wait for ever.
+# Processes that a shell starts in the background ignore Ctrl-C, and so would everything that tests
+# start in order to interrupt it: they would wait forever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a `system` test whose program is missing, saying so, and `posix` tests on Windows.
+    """Skip `system` tests whose program is missing, and `posix` tests on Windows.
 
-    In CI that is a failure, since a skip would go unnoticed.
+    In CI a missing program is a failure, since a skip would go unnoticed.
     """
     if os.name == "nt" and item.get_closest_marker("posix"):
         pytest.skip("needs what Windows has not")
@@ -45,7 +45,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A Dask cluster of two workers, for tests that leave it as it is."""
+    """A Dask cluster of two workers, for tests that leave it unchanged."""
     from clusters import running
 
     with running(tmp_path_factory.mktemp("cluster")) as cluster:
@@ -62,7 +62,7 @@ def all_digits() -> DigitSet:
 
 @pytest.fixture(scope="session")
 def tiny(all_digits: DigitSet) -> Tiny:
-    """A model that is learnt in seconds, and what it was learnt from."""
+    """A model that is trained in seconds, and its training data."""
     from tiny import make_tiny
 
     return make_tiny(all_digits)

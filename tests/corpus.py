@@ -1,8 +1,8 @@
 """Bad and odd inputs by name, built the same on every run.
 
-Every entry has the rows it must end as. `SAME` is the row of the plain page, but for its name;
-`ZIP` is its ZIP with whatever confidence (lossy kinds); `PAGE` is anything that was opened; `ANY`
-is anything at all (damage that may or may not show); a `Reason` is the reason of an unread page.
+Every entry has the rows it must produce. `SAME` is the row of the plain page, except for its name;
+`ZIP` is its ZIP with any confidence (lossy formats); `PAGE` is anything that was opened; `ANY` is
+anything at all (damage that may or may not matter); a `Reason` is the reason of an unread page.
 """
 
 import io
@@ -31,7 +31,7 @@ SPECK = Image.new("1", (8, 8), 1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """An input: how it gets into a folder, and the rows that it must have."""
+    """An input: how to create it, and the rows that it must produce."""
 
     name: str
     make: Callable[[Path], object]
@@ -74,7 +74,7 @@ def transparent_palette(page: GrayImage) -> Image.Image:
 
 
 def turned(page: GrayImage, orientation: int) -> tuple[GrayImage, Image.Exif]:
-    """The page as it is stored under an EXIF orientation, and the EXIF that says so."""
+    """The page as it is stored with an EXIF orientation, and the EXIF that declares it."""
     back = {
         2: page[:, ::-1],
         3: page[::-1, ::-1],
@@ -98,7 +98,7 @@ def heic(image: Image.Image) -> bytes:
 
 
 def scanned_pdf(*pages: Image.Image) -> bytes:
-    """What scanners make: one picture a page, at 300 dpi."""
+    """A PDF as scanners make it: one image per page, at 300 dpi."""
     return encode(pages[0], "PDF", save_all=True, append_images=pages[1:], resolution=300)
 
 
@@ -109,7 +109,7 @@ def written_pdf(
     picture: str = "",
     trailer: str = "",
 ) -> bytes:
-    """A PDF by hand, with these entries of its pages and of object 3, a picture."""
+    """A hand-written PDF with these entries for its pages and for object 3, an image."""
     kids = " ".join(f"{5 + place} 0 R" for place in range(len(pages)))
     bodies = [
         "<</Type/Catalog/Pages 2 0 R>>",
@@ -137,12 +137,12 @@ def pdf_of(bodies: Sequence[str], trailer: str = "") -> bytes:
 
 
 def xfa_pdf() -> bytes:
-    """A PDF with a form of a kind that PDFium is usually built without."""
+    """A PDF with an XFA form, which PDFium is usually built without."""
     return written_pdf().replace(b"/Catalog", b"/Catalog/AcroForm<</XFA(x)/Fields[]>>")
 
 
 def packed_tiff(page: GrayImage, *, bits: int, photometric: int, samples: int = 1) -> bytes:
-    """A gray TIFF of a few bits a pixel.
+    """A grayscale TIFF with a few bits per pixel.
 
     White is 0 (photometric 0), black is 0 (1), or with a palette of grays (3).
     """
@@ -185,7 +185,7 @@ def packed_tiff(page: GrayImage, *, bits: int, photometric: int, samples: int = 
 
 
 def png_with(data: bytes, name: bytes, body: bytes) -> bytes:
-    """A PNG with another chunk behind its header, and once more at its end."""
+    """A PNG with an extra chunk after its header, and again at its end."""
     chunk = struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
     return data[:33] + chunk + data[33:-12] + chunk + data[-12:]
 
@@ -228,9 +228,9 @@ def hidden_picture_pdf(place: str, side: int) -> bytes:
 
 
 def endless_pdf() -> bytes:
-    """A PDF whose one page takes for ever to draw.
+    """A PDF whose only page takes forever to draw.
 
-    Each of its forms shows the next one ten times.
+    Each of its forms draws the next one ten times.
     """
     shown = [f"/XObject<</F {number} 0 R>>" for number in range(5, 15)]
     bodies = ["<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Kids[3 0 R]/Count 1>>"]
@@ -255,7 +255,7 @@ def encrypted_pdf() -> bytes:
 
 
 def png_bomb(side: int) -> bytes:
-    """A PNG that claims to be ``side`` pixels square and holds next to nothing."""
+    """A PNG that claims to be ``side`` pixels square and contains almost nothing."""
 
     def part(name: bytes, body: bytes) -> bytes:
         return (
@@ -272,7 +272,7 @@ def png_bomb(side: int) -> bytes:
 
 
 def tiff_bomb(side: int, *, page: int = 0, pages: Sequence[Image.Image] = ()) -> bytes:
-    """A TIFF whose page of that number claims to be ``side`` pixels square."""
+    """A TIFF in which page number ``page`` claims to be ``side`` pixels square."""
     data = bytearray(tiff(*pages or [SPECK], compression="raw"))
     place = first_directory(data)
     for _ in range(page):
@@ -324,7 +324,7 @@ def tiff_in_a_circle(page: Image.Image) -> bytes:
 
 
 def damaged_tiff(*pages: Image.Image, page: int, compression: str = "tiff_lzw") -> bytes:
-    """A TIFF the middle of whose page's pixels was overwritten."""
+    """A TIFF in which the middle of one page's pixel data is overwritten."""
     data = tiff(*pages, compression=compression)
     with Image.open(io.BytesIO(data)) as image:
         image.seek(page)
@@ -334,7 +334,7 @@ def damaged_tiff(*pages: Image.Image, page: int, compression: str = "tiff_lzw") 
 
 
 def flipped(data: bytes, *, bits: int = 12) -> bytes:
-    """The same bytes with some bits turned over, none in the first forty bytes."""
+    """The same bytes with some bits flipped, none in the first forty bytes."""
     chance = np.random.default_rng(SEED)
     changed = bytearray(data)
     for place in chance.integers(40, len(data), bits):
@@ -343,7 +343,7 @@ def flipped(data: bytes, *, bits: int = 12) -> bytes:
 
 
 def whole_files(page: GrayImage) -> dict[str, bytes]:
-    """The page in every kind of file that keeps it as it is, by name."""
+    """The page in every lossless kind of file, by name."""
     gray, colour = Image.fromarray(page), Image.fromarray(page).convert("RGB")
     deep, white_is_0 = Image.fromarray(page.astype(np.uint16) * 257), {"tiffinfo": {262: 0}}
     stored = {number: turned(page, number) for number in range(2, 9)}
@@ -395,7 +395,7 @@ def whole_files(page: GrayImage) -> dict[str, bytes]:
 
 
 def lossy_files(page: GrayImage) -> dict[str, bytes]:
-    """The page in every kind of file that changes its grays a little, by name."""
+    """The page in every kind of file that changes its grays slightly, by name."""
     gray, colour = Image.fromarray(page), Image.fromarray(page).convert("RGB")
     pixels, exif = turned(page, 6)
     return {
@@ -415,7 +415,7 @@ def lossy_files(page: GrayImage) -> dict[str, bytes]:
 
 
 def odd_pages() -> dict[str, bytes]:
-    """Pages of strange sizes and contents, by name."""
+    """Pages of unusual sizes and contents, by name."""
     noise = np.random.default_rng(SEED).integers(0, 256, (90, 200), dtype=np.uint8)
     shapes = {
         "pixel": (1, 1),
@@ -444,7 +444,7 @@ def stroke_every(page: GrayImage, step: int) -> GrayImage:
 
 
 def damaged_files(page: GrayImage) -> dict[str, tuple[bytes, str]]:
-    """Files that are no image, by name, each with what its one row must say."""
+    """Files that are not valid images, by name, each with the expected result of its one row."""
     whole = {**whole_files(page), **lossy_files(page)}
     halved = [
         "gray.png",
@@ -487,7 +487,7 @@ def damaged_files(page: GrayImage) -> dict[str, tuple[bytes, str]]:
 
 
 def pages_apart(page: GrayImage) -> dict[str, tuple[bytes, tuple[str, ...]]]:
-    """Files of several pages, by name, each with its rows."""
+    """Files of several pages, by name, each with its expected rows."""
     fax, gray = bilevel(page), Image.fromarray(page)
     mixed = tiff(fax, ink_only_in_alpha(page, "RGBA"), gray, compression="tiff_lzw")
     large = tiff_bomb(32_000, page=1, pages=[fax, fax, fax])
@@ -543,7 +543,7 @@ def named_files() -> list[str]:
 
 
 def not_files() -> dict[str, tuple[Callable[[Path], object], tuple[str, ...]]]:
-    """What is no file but is called like one, by name."""
+    """Inputs that are named like an image file but are not one, by name."""
     return {
         "pipe.png": (os.mkfifo, (BAD,)),
         "pipe.pdf": (os.mkfifo, (BAD,)),
@@ -556,7 +556,7 @@ def not_files() -> dict[str, tuple[Callable[[Path], object], tuple[str, ...]]]:
         "broken disk.png": (
             lambda path: path.symlink_to("/proc/self/mem"),
             (BAD,),
-        ),  # opens, and fails to read
+        ),  # opens, but cannot be read
         "empty folder.png": (Path.mkdir, (BAD,)),
         "huge.png": (make_huge, (LARGE,)),
         "notes.txt": (Path.touch, ()),
@@ -565,7 +565,7 @@ def not_files() -> dict[str, tuple[Callable[[Path], object], tuple[str, ...]]]:
 
 
 def listen_at(path: Path) -> None:
-    """Leave a socket behind; its path may be longer than a socket's address."""
+    """Leave a socket behind, even if its path is too long for a socket address."""
     here = Path.cwd()
     os.chdir(path.parent)
     try:
@@ -576,7 +576,7 @@ def listen_at(path: Path) -> None:
 
 
 def make_huge(path: Path) -> None:
-    """A file of 64 GB that takes no room."""
+    """A sparse file of 64 GB that takes no space."""
     with path.open("wb") as file:
         file.truncate(2**36)
 
@@ -605,7 +605,7 @@ def inputs() -> Iterable[Input]:
 
 
 def build(folder: Path) -> dict[str, tuple[str, ...]]:
-    """Make the corpus in a folder; its names and the rows that must come of them."""
+    """Create the corpus in a folder; return its names and the rows they must produce."""
     expected = {}
     for one in inputs():
         path = folder / one.name

@@ -1,7 +1,7 @@
-"""Compute what very much mail would cost: ``python tests/cost.py [--write]``.
+"""Estimate the cost of reading bulk mail: ``python tests/cost.py [--write]``.
 
-What is measured comes from tests/bench.json; what is assumed is below. With --write the answer goes
-into the manual.
+Measurements come from tests/bench.json; assumptions are below. With --write the result goes into
+the manual.
 """
 
 import json
@@ -18,32 +18,32 @@ from zipocr.training.benchmark.figures import markdown
 ROOT = Path(__file__).parents[1]
 RECORD = ROOT / "tests" / "bench.json"
 SHARD = 16
-"""Inputs of a message to the Dask scheduler; a test ties it to the backend, which needs Dask."""
+"""Inputs per message to the Dask scheduler; a test ties it to the backend, which needs Dask."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assumed:
-    """What was not measured here: round figures, on the safe side."""
+    """Assumptions that were not measured here: round, conservative figures."""
 
     images: int = 841_000_000
-    """A year of what American mail machines could not read (USPS, 2025)."""
+    """A year of mail that US sorting machines could not read (USPS, 2025)."""
     hours: float = 24.0
-    """By when it shall be done."""
+    """The time available."""
     row_bytes: float = 40.0
-    """Of a row in a Parquet part."""
+    """Size of a row in a Parquet part."""
     messages: int = 4
-    """To and from the Dask scheduler for each shard: submitted, assigned, finished, fetched."""
+    """To and from the Dask scheduler per shard: submitted, assigned, finished, fetched."""
     messages_per_second: float = 4_000.0
-    """What one Dask scheduler keeps up with."""
+    """What one Dask scheduler can handle."""
     rows_per_second: float = 10_000.0
-    """What the one process that takes all results can take in, write and count."""
+    """What the one process that collects all results can receive, write and count."""
     fetch_ms: float = 30.0
-    """What it takes to get one object from S3, during which the core has nothing to do."""
+    """Time to fetch one object from S3, during which the core is idle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What it comes to."""
+    """The estimated cost."""
 
     core_hours: float
     cores: float
@@ -57,8 +57,8 @@ class Cost:
     client_share: float
 
 
-def reckon(figures: Mapping[str, Any], assumed: Assumed) -> Cost:
-    """Reckon from the mean time of a crop, since rare slow ones count for what they are."""
+def estimate(figures: Mapping[str, Any], assumed: Assumed) -> Cost:
+    """Estimate from the mean time of a crop, so that rare slow ones count in proportion."""
     seconds = figures["crop"]["read together"]["mean"] / 1000
     core_hours = assumed.images * seconds / 3600
     messages = assumed.images / SHARD * assumed.messages
@@ -79,9 +79,9 @@ def reckon(figures: Mapping[str, Any], assumed: Assumed) -> Cost:
 
 
 def lines(figures: Mapping[str, Any], assumed: Assumed | None = None) -> Iterator[str]:
-    """Say it in Markdown, what breaks first last."""
+    """Format the estimate in Markdown, ending with the first bottleneck."""
     assumed = assumed or Assumed()
-    cost = reckon(figures, assumed)
+    cost = estimate(figures, assumed)
     mean, kilobytes = figures["crop"]["read together"]["mean"], figures["input_bytes"] / 1000
     rows = [
         ("one crop, measured (mean)", f"{mean:.1f} ms of a core, {kilobytes:.1f} kB"),
@@ -123,7 +123,7 @@ def lines(figures: Mapping[str, Any], assumed: Assumed | None = None) -> Iterato
 
 
 def weakest(cost: Cost) -> str:
-    """Name what would break first, and what to do about it."""
+    """Name the first bottleneck, and what to do about it."""
     shares = {
         "the process that takes all results": cost.client_share,
         "the Dask scheduler": cost.scheduler_share,
@@ -146,7 +146,7 @@ def weakest(cost: Cost) -> str:
 
 
 def main() -> None:
-    """Say it, and with --write put it into the manual."""
+    """Print the estimate, and with --write put it into the manual."""
     found = list(lines(json.loads(RECORD.read_bytes())))
     print(*found, sep="\n")
     if "--write" in sys.argv[1:]:

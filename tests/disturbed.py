@@ -1,4 +1,4 @@
-"""Sample scans with something beside them, and whether they are read as they are alone."""
+"""Sample scans with something next to the ZIP, compared with the undisturbed scans."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ COUNT = 8
 def share_read_alike(kind: str, disturb: Callable[[GrayImage], GrayImage]) -> float:
     """Read the first crops of a kind alone and disturbed.
 
-    The share that is read, and both times the same.
+    Returns the share that is read the same both times.
     """
     reader, alike = Reader(load_model("mail")), 0
     for number in range(1, COUNT + 1):

@@ -1,6 +1,6 @@
-"""Digits drawn for the tests, with the truth about their ink.
+"""Digits drawn for the tests, with the ground truth of their ink.
 
-Drawn here so that they look the same with every OpenCV.
+Drawn here so that they look the same with every version of OpenCV.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from zipocr.types import Box, GrayImage, InkMask
 HEIGHT = 44
 """Height of the drawn digits in pixels.
 
-Near what pages are brought to for reading, so that they are not scaled.
+Close to the height that pages are scaled to for reading, so that they are not rescaled.
 """
 STROKE = 5
-_FINE = 16  # positions are drawn with sixteenths of a pixel
+_FINE = 16  # positions are in sixteenths of a pixel
 
-# Strokes on a square of side 1, x before y.
+# Strokes in the unit square, as (x, y).
 _EIGHT = [
     (0.5, 0.46),
     (0.12, 0.25),
@@ -126,7 +126,7 @@ class Written:
 
     @property
     def boxes(self) -> list[Box]:
-        """Where each digit stands."""
+        """The bounding box of each digit."""
         return [box_of(one) for one in self.digits]
 
 
@@ -142,7 +142,7 @@ def write(
 ) -> Written:
     """Draw digits in a row: ``width``, ``gap`` and ``margin`` in pixels; ``slant`` leans right.
 
-    There may be a gap for each pair of digits instead of one for all.
+    ``gap`` may also be a sequence with one value for each pair of adjacent digits.
     """
     gaps = [gap] * (len(text) - 1) if isinstance(gap, int) else list(gap)
     lean = round(abs(slant) * height)
@@ -174,14 +174,14 @@ def lay(
     ink: float = 30,
     noise: float = 0.0,
 ) -> GrayImage:
-    """Put ink on paper of a gray (or a gray for each pixel), and scan it with so much noise."""
+    """Put ink on paper of one gray (or one gray per pixel), and add scanner noise."""
     page = paper * (1 - cover) + ink * cover
     page = page + np.random.default_rng(0).normal(0, noise, cover.shape) if noise else page
     return np.clip(np.rint(page), 0, 255).astype(np.uint8)
 
 
 def box_of(ink: InkMask) -> Box:
-    """Where ink lies."""
+    """The bounding box of ink."""
     rows, columns = np.nonzero(ink)
     return Box(
         top=int(rows.min()),
@@ -192,5 +192,5 @@ def box_of(ink: InkMask) -> Box:
 
 
 def likeness(one: InkMask, other: InkMask) -> float:
-    """Shared ink by all ink: 1 when two masks are the same, 0 when they have nothing in common."""
+    """Shared ink over all ink: 1 if two masks are the same, 0 if they have nothing in common."""
     return float((one & other).sum() / max(1, (one | other).sum()))

@@ -1,4 +1,4 @@
-"""Stand-ins that worker processes can import too: a test module cannot be."""
+"""Stand-ins that worker processes can import too, unlike a test module."""
 
 import os
 import time
@@ -33,7 +33,7 @@ def digit(value: int, *, probability: float = 0.99) -> DigitReading:
 
 
 def bare_model(card: Mapping[str, object]) -> Model:
-    """A model that has all its parts, and nothing in them."""
+    """A model with all its arrays, which are empty or zero."""
     arrays = {name: np.zeros((0, 2)) for name in ARRAYS}
     shaped = {name: np.zeros(shape, np.float32) for name, shape in SHAPES.items()}
     return Model(arrays={**arrays, **shaped}, card=card)
@@ -56,9 +56,9 @@ def zip_reading(
 
 
 class FakeReader:
-    """Reads a page's darkest gray as a ZIP with the confidence of its height in hundredths.
+    """Reads a page's darkest gray as a ZIP, with a hundredth of its height as the confidence.
 
-    A white page holds no ink.
+    A white page has no ink.
     """
 
     def read(self, page: GrayImage) -> ZipReading | Unread:
@@ -95,13 +95,13 @@ def page(height: int = 60, width: int = 90, *, ink: int = 7) -> GrayImage:
     return image
 
 
-# Grays that a page's reader takes for an order.
+# Grays that make the reader misbehave.
 SLOW, KILL, HANG, SPIN, ALLOCATE, FAULT = range(201, 207)
 _ORDERS = {KILL: "kill", HANG: "hang", SPIN: "spin", ALLOCATE: "allocate"}
 
 
 class MoodyReader(FakeReader):
-    """Reads like its parent class, but some pages are its end."""
+    """Reads like its parent class, but misbehaves on some pages."""
 
     def read(self, page: GrayImage) -> ZipReading | Unread:
         gray = int(page.min())
@@ -119,7 +119,7 @@ def start_moody(settings: BatchSettings) -> FileReader:
 
 
 def spoil(path: Path) -> None:
-    """Put a file that is no image in the place of one, which by size and time is the same."""
+    """Replace an image with a file that is not one, of the same size and mtime."""
     before = path.stat()
     path.unlink()
     path.write_bytes(bytes(before.st_size))

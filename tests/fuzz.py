@@ -1,10 +1,10 @@
-"""Made-up bytes for everything that reads foreign files: ``tests/fuzz.py SECONDS``.
+"""Fuzz everything that reads foreign files: ``tests/fuzz.py SECONDS``.
 
-One target after the other has its share of the time, in a process of its own. An exception that is
-none of ours, more rows than a file can have pages, a page of the wrong kind, a crash, a hang of
-`LONGEST` seconds or more than `MOST_MEMORY` megabytes end a target, and the input is kept as
-``TARGET-crash-*``, ``TARGET-timeout-*`` or ``TARGET-oom-*``; ``python tests/fuzz.py TARGET FILE``
-runs it again. A table tells what each target was given and found.
+The targets run one after the other, each for its share of the time and in its own process. An
+exception that is not ours, more rows than a file can have pages, a page of the wrong type, a crash,
+a hang of `LONGEST` seconds or more than `MOST_MEMORY` megabytes ends a target, and the input is
+kept as ``TARGET-crash-*``, ``TARGET-timeout-*`` or ``TARGET-oom-*``; ``python tests/fuzz.py TARGET
+FILE`` runs it again. A table shows the number of inputs and findings of each target.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ import numpy as np
 
 with atheris.instrument_imports(include=["zipocr", "PIL"]):
     import corpus
-    from PIL import (  # noqa: F401 - to be followed inside
+    from PIL import (  # noqa: F401 - to be instrumented
         BmpImagePlugin,
         JpegImagePlugin,
         PngImagePlugin,
@@ -56,10 +56,10 @@ INPUT = FOLDER / "input"
 
 
 def read_image(data: bytes) -> None:
-    """The image door gives pages or says why not: not more than there can be.
+    """An image gives pages or reasons, and no more of them than the file can hold.
 
-    What is drawn by libraries that may end their process is read by workers alone, as `mutants`
-    does.
+    Formats decoded by libraries that may crash the process are left to `mutants`, which reads them
+    in workers.
     """
     if b"%PDF-" in data[:1024] or data[4:8] == b"ftyp":
         return
@@ -75,7 +75,7 @@ def read_image(data: bytes) -> None:
 
 
 def read_csv(data: bytes) -> None:
-    """A results file is refused, or written again as the rows it gave."""
+    """A results file is refused, or its rows can be written and read again."""
     INPUT.write_bytes(data)
     again = FOLDER / "again.csv"
     try:
@@ -88,7 +88,7 @@ def read_csv(data: bytes) -> None:
 
 
 def write_cell(data: bytes) -> None:
-    """Any name comes back out of its cell, and the cell is one line of CSV."""
+    """Any name round-trips through its cell, and the cell is one line of CSV."""
     name = os.fsdecode(data)
     cell = to_cell(name)
     assert from_cell(cell) == name
@@ -104,9 +104,9 @@ def read_model(data: bytes) -> None:
 
 
 def resume_journal(data: bytes) -> None:
-    """A journal is refused, or gone on with.
+    """A journal is refused or resumed.
 
-    What it held before is still there behind a new record.
+    Its earlier records are kept when a new one is appended.
     """
     INPUT.write_bytes(data)
     try:
@@ -121,7 +121,7 @@ def resume_journal(data: bytes) -> None:
 
 
 def list_zips(data: bytes) -> None:
-    """A list of ZIPs is refused, or gives ZIPs."""
+    """A list of ZIPs is refused, or yields ZIPs."""
     INPUT.write_bytes(data)
     with contextlib.suppress(InputError):
         listed = read_directory(INPUT)
@@ -131,7 +131,7 @@ def list_zips(data: bytes) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Something that reads files, and how large its share of the time is."""
+    """A function that reads foreign bytes, and its share of the time."""
 
     test: Callable[[bytes], None]
     share: int = 1
@@ -161,7 +161,7 @@ def image_seeds() -> list[bytes]:
 
 
 def results_seed() -> bytes:
-    """A results file of a page that was read and one that was not."""
+    """A results file with a page that was read and one that was not."""
     rows = FOLDER / "rows.csv"
     with open_results(str(rows)):
         pass
@@ -170,7 +170,7 @@ def results_seed() -> bytes:
 
 
 def model_seed() -> bytes:
-    """A model of little arrays."""
+    """A model with small arrays."""
     model = FOLDER / "model.npz"
     save_model(
         model,
@@ -183,7 +183,7 @@ def model_seed() -> bytes:
 
 
 def journal_seed() -> bytes:
-    """A journal of two records."""
+    """A journal with two records."""
     path = FOLDER / "journal"
     with open_journal(path, IDENTITY) as journal:
         journal.append(RECORD)
@@ -192,7 +192,7 @@ def journal_seed() -> bytes:
 
 
 def seeds_of(name: str) -> list[bytes]:
-    """What a target begins with."""
+    """The seed inputs of a target."""
     return {
         "image": image_seeds,
         "results": lambda: [results_seed()],
@@ -207,7 +207,7 @@ def seeds_of(name: str) -> list[bytes]:
 
 
 def fuzz(name: str, seconds: int) -> None:
-    """Throw bytes at one target; ends the process."""
+    """Fuzz one target; this ends the process."""
     silence_decoders()
     seeds = FOLDER / "seeds"
     seeds.mkdir()
@@ -227,9 +227,9 @@ def fuzz(name: str, seconds: int) -> None:
 
 
 def was_starved(name: str) -> bool:
-    """Whether what a target hung on is quick by the processor's clock.
+    """Return whether the input that timed out takes little CPU time.
 
-    Then the machine was busy, and the input is no finding.
+    Then the machine was busy, and the input is not a finding.
     """
     kept = sorted(Path().glob(f"{name}-timeout-*"), key=lambda path: path.stat().st_mtime)
     if not kept:
@@ -249,9 +249,9 @@ def was_starved(name: str) -> bool:
 
 
 def fuzz_one(name: str, seconds: int) -> tuple[int, bool]:
-    """Fuzz a target in processes of its own.
+    """Fuzz a target in separate processes.
 
-    How many inputs it was given, and whether one of them is a finding.
+    Returns the number of inputs it was given, and whether one of them is a finding.
     """
     end, count = time.monotonic() + seconds, 0
     while (left := round(end - time.monotonic())) > 0:
@@ -268,9 +268,9 @@ def fuzz_one(name: str, seconds: int) -> tuple[int, bool]:
 
 
 def fuzz_all(seconds: int) -> int:
-    """Give every target its share of the time, and tell what came of it.
+    """Fuzz every target for its share of the time, and print the results.
 
-    1 if anything was found.
+    Returns 1 if anything was found.
     """
     shares = sum(target.share for target in TARGETS.values())
     print(f"{'target':10}{'seconds':>9}{'executions':>12}{'findings':>10}", flush=True)
@@ -284,7 +284,7 @@ def fuzz_all(seconds: int) -> int:
 
 
 def main() -> None:
-    """Fuzz everything or one target for so many seconds, or run one input again."""
+    """Fuzz all targets or one for some seconds, or run one input again."""
     match sys.argv[1:]:
         case [name, what] if name in TARGETS and Path(what).is_file():
             silence_decoders()

@@ -1,8 +1,8 @@
-"""Keeps what the shipped models read of the scans in the repository, to be compared row by row.
+"""Keeps what the shipped models read from the scans in the repository, for row-by-row comparison.
 
-``python tests/golden.py`` reads them anew and writes ``tests/golden``. It knows the command line
-alone, and so outlives changes inside. What a change does to readings shows as a difference of
-these files, which is committed and explained where it is wanted.
+``python tests/golden.py`` reads them again and writes ``tests/golden``. It uses only the command
+line, and so survives internal changes. The effect of a change on readings shows up as a diff of
+these files, which is committed and explained if it is intended.
 """
 
 import csv
@@ -24,17 +24,17 @@ SCANS = (TESTS.parent / "sample_scans", TESTS / "strings")
 ENVIRONMENT = GOLDEN / "environment.txt"
 DIRECTORY = {"listed": (), "unlisted": ("--no-directory",)}
 PROBABILITIES = frozenset({"confidence", "digit_confidences", "runner_up_confidence"})
-# Other processors add up in another order, which changes last digits of probabilities, and more of
-# them where it turns a close decision on the way. What is read is the same on all with AVX.
+# Other processors add in another order, which changes the last digits of probabilities, and more
+# digits if it tips a close decision on the way. The ZIPs read are the same on all with AVX.
 ROUNDING = 200
 
 
 def golden_file(model: str, directory: str) -> Path:
-    """Say where the rows of a model are kept, read with a directory or without one."""
+    """Return the path of the rows that a model reads with or without a directory."""
     return GOLDEN / f"{model}-{directory}.csv"
 
 
-def read_anew(model: str, directory: str) -> str:
+def read_scans(model: str, directory: str) -> str:
     """Read all scans with a shipped model and return the rows."""
     options = ("--model", model, *DIRECTORY[directory], "--quiet")
     command = [sys.executable, "-P", "-m", "zipocr", "scan", *SCANS, *options]
@@ -42,19 +42,19 @@ def read_anew(model: str, directory: str) -> str:
 
 
 def environment() -> str:
-    """Name the kinds of instructions and the libraries that the last digits depend on."""
+    """Name the CPU features and the libraries that the last digits depend on."""
     kernels = [one["architecture"] for one in threadpool_info() if "numpy" in one["filepath"]]
     libraries = [f"{name} {version(name)}" for name in ("numpy", "opencv-python-headless")]
     return "\n".join([cv2.getCPUFeaturesLine(), *kernels, *libraries, ""])
 
 
 def tolerance() -> int:
-    """Return the ten-thousandths a probability may differ by: none where the rows were made."""
+    """Return the ten-thousandths a probability may differ by: 0 where the rows were made."""
     return 0 if ENVIRONMENT.read_text() == environment() else ROUNDING
 
 
 def changes(known: str, found: str, *, within: int) -> list[str]:
-    """Describe each row that differs, and in what; see `tolerance`."""
+    """Describe each row that differs, and how; see `tolerance`."""
     before, after = _by_page(known), _by_page(found)
     pages = before | after
     described = ((page, _change(before.get(page), after.get(page), within)) for page in pages)
@@ -89,5 +89,5 @@ if __name__ == "__main__":
     GOLDEN.mkdir(exist_ok=True)
     for name in SHIPPED:
         for directory in DIRECTORY:
-            golden_file(name, directory).write_text(read_anew(name, directory), encoding="utf-8")
+            golden_file(name, directory).write_text(read_scans(name, directory), encoding="utf-8")
     ENVIRONMENT.write_text(environment())

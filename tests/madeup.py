@@ -1,6 +1,6 @@
 """Made-up results and labels.
 
-Every kind of page, ties in confidence, groups of different quality.
+They have every kind of page, ties in confidence, and groups of different quality.
 """
 
 import os
@@ -24,7 +24,7 @@ COUNT = 240
 
 
 def truth_of(number: int) -> str:
-    """The ZIP that stands on a page; none on every 29th."""
+    """The ZIP on a page; every 29th has none."""
     return "" if number % 29 == 28 else f"{number * 7919 % 100_000:05d}"
 
 
@@ -39,7 +39,7 @@ def file_of(number: int) -> str:
 def row(
     file: str, digits: str, confidence: float, *, page: int = 1, threshold: float = THRESHOLD
 ) -> Row:
-    """A page on which so many digits were read; none stand for unread."""
+    """The row of a page on which these digits were read; unread if there are none."""
     if not digits:
         return unread_row(file, page, Reason.NO_INK)
     return to_row(
@@ -63,7 +63,7 @@ def _row(number: int) -> Row:
 
 
 def labels_csv() -> str:
-    """What stands on the crops, as a file of labels."""
+    """The ZIPs on the crops, as a labels file."""
     lines = (
         f"{file_of(number)},{truth_of(number)},{group_of(number)}\n" for number in range(COUNT)
     )
@@ -71,14 +71,14 @@ def labels_csv() -> str:
 
 
 class Tracer(fakes.FakeReader):
-    """Traces that can be drawn: with five blank grids."""
+    """Gives traces that can be drawn: with five blank grids."""
 
     def trace(self, page: GrayImage) -> Trace:
         return replace(super().trace(page), grids=(np.zeros((8, 8), np.uint8),) * 5)
 
 
 def cases() -> list[Case]:
-    """All pages, with what stands on each."""
+    """All pages, each with its true ZIP."""
     return [
         Case(
             file=each.file,

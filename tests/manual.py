@@ -1,7 +1,7 @@
-"""Keep the manual's help texts true: ``python tests/manual.py`` checks them, ``--fix`` writes them.
+"""Keep the manual's help texts current: ``python tests/manual.py`` checks, ``--fix`` updates them.
 
-Between ``<!-- help: scan -->`` and ``<!-- end -->`` is what ``zipocr scan --help`` prints;
-``<!-- help: -->`` has the help of zipocr itself. Every command must have its place.
+Between ``<!-- help: scan -->`` and ``<!-- end -->`` is the output of ``zipocr scan --help``;
+``<!-- help: -->`` has the help of zipocr itself. Every command must have such a section.
 """
 
 import re
@@ -18,7 +18,7 @@ WIDTH = 100
 
 
 def help_text(command: str | None) -> str:
-    """Print a command's help as it looks in a terminal of `WIDTH` columns, in a fence.
+    """Return a command's help for a terminal of `WIDTH` columns, as a fenced block.
 
     None is zipocr itself.
     """
@@ -30,12 +30,12 @@ def help_text(command: str | None) -> str:
 
 
 def renewed(text: str) -> str:
-    """Put the present help texts into their places."""
+    """Replace the help texts of a chapter with the current ones."""
     return PLACE.sub(lambda place: place[1] + help_text(place["command"]) + place[3], text)
 
 
 def problems(text: str) -> list[str]:
-    """Say what is not true in a chapter."""
+    """List what is wrong in a chapter."""
     places = {mark(place["command"]): place[0] for place in PLACE.finditer(text)}
     wanted = {mark(command) for command in (None, *COMMANDS)}
     missing = [f"{place} is missing" for place in sorted(wanted - places.keys())]
@@ -49,7 +49,7 @@ def problems(text: str) -> list[str]:
 
 
 def mark(command: str | None) -> str:
-    """Write the mark that a help text begins at."""
+    """Return the mark at which a help text begins."""
     return f"<!-- help: {command} -->" if command else "<!-- help: -->"
 
 

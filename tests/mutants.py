@@ -2,8 +2,7 @@
 
 PDFium, libheif and others may hang, crash or ask for gigabytes on such files, which a scan
 survives: every file gets at least one row, no page takes longer than the timeout, and this process
-stays small. A table tells what the rows said. What comes out wrong ends the run, and the files are
-kept.
+stays small. A table shows what the rows said. A violation ends the run, and the files are kept.
 """
 
 import resource
@@ -22,7 +21,7 @@ from zipocr.images.listing import ImageFile
 
 AT_ONCE, JOBS, TIMEOUT = 100, 2, 5.0
 MOST_CHANGES = 12
-# Kilobytes of this process, whatever its workers need.
+# In kilobytes, for this process without its workers.
 MOST_MEMORY = 400_000
 PLACES = ("mask", "annotation", "font", "pattern")
 SETTINGS = BatchSettings(
@@ -37,7 +36,7 @@ SETTINGS = BatchSettings(
 
 
 def seeds() -> list[bytes]:
-    """Files of all kinds, several of them PDFs."""
+    """Files of all formats, several of them PDFs."""
     page = corpus.draw_page()[:40, :60]
     files = [*corpus.whole_files(page).values(), *corpus.lossy_files(page).values()]
     return [
@@ -48,7 +47,7 @@ def seeds() -> list[bytes]:
 
 
 def damaged(data: bytes, chance: np.random.Generator) -> bytes:
-    """Change some bytes of a file, and now and then its length."""
+    """Change some bytes of a file, and sometimes its length."""
     changed = bytearray(data)
     for place in chance.integers(len(data), size=chance.integers(1, MOST_CHANGES)):
         changed[place] = chance.integers(256)
@@ -88,7 +87,7 @@ def run(folder: Path, seconds: int) -> Counter[str]:
 
 
 def main() -> None:
-    """Run, and tell."""
+    """Run, and print the results."""
     folder = Path(tempfile.mkdtemp(prefix="zipocr-mutants-"))
     found = run(folder, int(sys.argv[1]) if len(sys.argv) > 1 else 60)
     for name, count in found.most_common():

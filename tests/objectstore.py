@@ -1,4 +1,4 @@
-"""A server that speaks like S3, and answers as it is told to."""
+"""A fake S3 server with configurable answers."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ Answer = Callable[["Handler"], None]
 
 
 class Server(ThreadingHTTPServer):
-    """Answers every request in the same way; ``asked`` counts them, ``over`` says when to end."""
+    """Answers every request in the same way; ``asked`` counts them, ``over`` signals the end."""
 
     daemon_threads = True
     block_on_close = False
@@ -51,7 +51,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def names(tag: str) -> Answer:
-    """Give an object without contents, that is known by a tag."""
+    """Send an empty object with this ETag."""
     return lambda handler: handler.send(200, b"", tag=tag)
 
 
@@ -85,14 +85,14 @@ def drips(handler: Handler) -> None:
 
 
 def after(count: int, first: Answer, then: Answer) -> Answer:
-    """Answer the first ``count`` requests in one way, and the others in another."""
+    """Answer the first ``count`` requests in one way and the rest in another."""
     return lambda handler: (first if handler.server.asked <= count else then)(handler)
 
 
 @contextmanager
 def serving(answer: Answer) -> Iterator[Server]:
     server = Server(answer)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign] # who asked may be gone
+    server.handle_error = lambda *_: None  # type: ignore[method-assign] # the client may be gone
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

@@ -1,7 +1,7 @@
-"""Reviews the sample scans in a browser, by keys alone: ``tests/replay.py [PICTURE.png]``.
+"""Reviews the sample scans in a browser with the keyboard: ``tests/replay.py [PICTURE.png]``.
 
-A person's time is not in it: only that of the page and of keeping each decision. With a path, the
-page is also drawn there, for the README. Needs Debian's chromium.
+Measures only the time of the page and of saving each decision, not that of a person. With a path,
+also saves a screenshot there, for the README. Needs Debian's chromium.
 """
 
 import csv
@@ -27,11 +27,11 @@ ARGUMENTS = [
 SCANS = Path(__file__).parents[1] / "sample_scans"
 PAGES = 100
 WINDOW = {"width": 1180, "height": 820}
-SHOWN = 13  # the page that is drawn
+SHOWN = 13  # the page in the screenshot
 
 
 def press(page: Page, key: str) -> None:
-    """Presses a key and waits for the next page, and for the decision to be kept."""
+    """Presses a key and waits for the next page, and for the decision to be saved."""
     number = page.get_attribute("#review", "data-number")
     page.keyboard.press(key)
     page.wait_for_function(
@@ -40,7 +40,7 @@ def press(page: Page, key: str) -> None:
 
 
 def replay(page: Page) -> list[float]:
-    """Accepts page after page as soon as it is shown: seconds for each."""
+    """Accepts each page as soon as it is shown; returns the seconds for each."""
     taken = []
     for _ in range(PAGES):
         began = time.monotonic()
@@ -50,7 +50,7 @@ def replay(page: Page) -> list[float]:
 
 
 def draw(page: Page, path: Path) -> None:
-    """Goes to a page of some doubt and draws it once its digits are there."""
+    """Goes to a doubtful page and takes a screenshot once its digits are loaded."""
     for _ in range(SHOWN):
         press(page, "s")
     page.wait_for_load_state("networkidle")
@@ -58,7 +58,7 @@ def draw(page: Page, path: Path) -> None:
 
 
 def review(folder: Path, picture: Path | None) -> None:
-    """Scans, so that all but the surest pages are to review, and goes through them."""
+    """Scans so that all but the most certain pages need review, and reviews them."""
     results = folder / "results.csv"
     arguments = ["scan", str(SCANS), "-o", str(results), "--min-confidence", "1", "--quiet"]
     main(arguments, standalone_mode=False)

@@ -1,4 +1,4 @@
-"""Results to review, and the server and browser to do it with."""
+"""Results to review, and the server and browser to review them with."""
 
 import os
 import re
@@ -66,7 +66,7 @@ def write_results(path: Path, rows: Sequence[Row]) -> Path:
 
 
 def write_page(path: Path) -> Path:
-    """An image file, with its folder."""
+    """Save an image file, and create its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(fakes.page()).save(path)
     return path
@@ -82,7 +82,7 @@ class Server:
     told: list[str] = field(default_factory=list)
 
     def end(self) -> str:
-        """End it with Ctrl-C, and give what it says at its end."""
+        """End it with Ctrl-C, and return its final messages."""
         self.process.send_signal(signal.SIGINT)
         _, said = self.process.communicate(timeout=DEADLINE)
         return said.decode()
@@ -94,7 +94,7 @@ class Server:
 
 @contextmanager
 def serving(results: Path, labels: Path, *options: str) -> Iterator[Server]:
-    """Start a review and give it when it has told its address."""
+    """Start a review, and yield it once it has printed its address."""
     command = [
         sys.executable,
         "-m",

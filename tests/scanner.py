@@ -1,6 +1,6 @@
-"""zipocr with a stand-in for its reader that is quick, and does what a page's gray demands.
+"""zipocr with a fast fake reader that misbehaves on pages of certain grays.
 
-For tests that need a process of its own.
+For tests that need a separate process.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """Install the wheel alone, without extras, and use it: ``python tests/smoke.py WHEEL``.
 
-Once with the oldest Python that is supported and the lowest versions of what it depends on, and
-once with the newest Python on PATH and the newest versions. Each gets an empty environment.
+Once with the oldest supported Python and the lowest versions of the dependencies, and once with the
+newest Python on PATH and the newest versions. Each gets an empty environment.
 """
 
 import csv
@@ -51,7 +51,7 @@ def lowest_versions(requirements: Sequence[str]) -> list[str]:
 
 
 def try_wheel(wheel: Path, python: str, pins: Sequence[str]) -> None:
-    """Install a wheel into an empty environment; ask its version, read a scan, miss an extra."""
+    """Install a wheel into an empty environment; check its version, a scan and a missing extra."""
     with tempfile.TemporaryDirectory() as folder:
         run(python, "-m", "venv", "--without-pip", folder)
         (programs,) = [path for path in Path(folder).iterdir() if path.name in {"bin", "Scripts"}]
@@ -87,7 +87,7 @@ def run(*words: str, cwd: str | None = None, code: int = 0) -> subprocess.Comple
 
 
 def expect(holds: bool, otherwise: str) -> None:
-    """End with a message unless something holds."""
+    """Exit with a message unless a condition holds."""
     if not holds:
         sys.exit(otherwise)
 

@@ -1,8 +1,8 @@
-"""Scans very many inputs and shows the memory it takes: ``tests/soak.py [COUNT] [FILE...]``.
+"""Scans a great many inputs and shows the memory used: ``tests/soak.py [COUNT] [FILE...]``.
 
-The inputs are links to the few FILEs; without any, to two crops that leave no doubt, blank pages of
-several sizes, a damaged file and a TIFF of three pages: quick ones, so that many are read. Fails if
-a row is missing, or if after the first tenth any process grows by more than a twentieth.
+The inputs are links to the few FILEs; by default, to two unambiguous crops, blank pages of several
+sizes, a damaged file and a TIFF of three pages: fast ones, so that many are read. Fails if a row is
+missing, or if any process grows by more than a twentieth after the first tenth.
 """
 
 import os
@@ -23,14 +23,14 @@ PER_FOLDER = 1_000
 SECONDS = 0.5
 LINES = 40
 GROWTH = 0.05
-# Between these numbers of finished inputs it is told what one costs.
+# The cost of an input is reported between these numbers of finished inputs.
 MARKS = (1, 1_000, 10_000, 100_000, 1_000_000)
 
 Levels = dict[str, float]
 
 
 def make_inputs(folder: Path, count: int, files: Sequence[Path]) -> None:
-    """Link to the files in turn, in folders of a usual size."""
+    """Link to the files in turn, in folders of a typical size."""
     for number, file in enumerate(islice(cycle(files), count)):
         place = folder / f"{number // PER_FOLDER:04}"
         place.mkdir(exist_ok=True)
@@ -38,7 +38,7 @@ def make_inputs(folder: Path, count: int, files: Sequence[Path]) -> None:
 
 
 def usual_files(folder: Path) -> list[Path]:
-    """Give what is read quickly, and some of what goes wrong."""
+    """Create files that are read quickly, including a damaged one."""
     damaged, pages = folder / "damaged.png", folder / "pages.tif"
     blanks = [folder / f"blank-{height}.png" for height in range(60, 100, 5)]
     for height, blank in enumerate(blanks, start=60):
@@ -55,7 +55,7 @@ def usual_files(folder: Path) -> list[Path]:
 
 
 def memory(process: int, kind: str = "VmRSS") -> float:
-    """Tell how many MB of memory a process holds, or with VmHWM the most it ever held.
+    """Return the memory that a process holds in MB, or its peak with VmHWM.
 
     0 if it has ended.
     """
@@ -69,7 +69,7 @@ def memory(process: int, kind: str = "VmRSS") -> float:
 
 
 def levels(parent: int, kind: str = "VmRSS") -> Levels:
-    """Tell the memory of a process and of its workers."""
+    """Return the memory of a process and of its workers."""
     try:
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
         workers = [
@@ -89,9 +89,9 @@ def levels(parent: int, kind: str = "VmRSS") -> Levels:
 
 
 def watch(process: subprocess.Popen[bytes], journal: Path) -> Iterator[tuple[int, Levels]]:
-    """Look at a scan until it ends.
+    """Poll a scan until it ends.
 
-    How many inputs are finished, and the memory of its processes.
+    Yields the number of finished inputs and the memory of its processes.
     """
     finished, file = 0, None
     while process.poll() is None:
@@ -104,13 +104,13 @@ def watch(process: subprocess.Popen[bytes], journal: Path) -> Iterator[tuple[int
 
 
 def speed_since(pace: Sequence[tuple[int, float]], before: int) -> float:
-    """Tell how many inputs a second were finished since there were so many."""
+    """Return the inputs finished per second since ``before`` were finished."""
     (first, then), (last, now) = next(point for point in pace if point[0] >= before), pace[-1]
     return (last - first) / max(now - then, 1e-9)
 
 
 def cost_lines(pace: Sequence[tuple[int, float]]) -> Iterator[str]:
-    """Say what an input costs, between one mark and the next; the first tells of the start, too."""
+    """Report the cost of an input between one mark and the next; the first includes startup."""
     reached = [next((point for point in pace if point[0] >= mark), pace[-1]) for mark in MARKS]
     reached[0] = 0, 0.0
     for (first, then), (last, now) in pairwise(reached):
@@ -122,7 +122,7 @@ def cost_lines(pace: Sequence[tuple[int, float]]) -> Iterator[str]:
 
 
 def soak(count: int, files: Sequence[Path], folder: Path) -> bool:
-    """Scan, print the curve, and tell whether it is flat and all rows are there."""
+    """Scan, print the memory curve, and return whether it is flat and all rows are there."""
     (folder / "in").mkdir()
     make_inputs(folder / "in", count, files or usual_files(folder))
     output, began = folder / "results.csv", time.monotonic()

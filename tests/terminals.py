@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def seen_on_a_terminal(command: Sequence[str | Path], *, status: int) -> str:
-    """Run a command, which is to end with this status, and give what the terminal saw."""
+    """Run a command that must end with this status, and return what the terminal received."""
     terminal, end = pty.openpty()
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=end, env={**os.environ, "TERM": "xterm"}
@@ -18,7 +18,7 @@ def seen_on_a_terminal(command: Sequence[str | Path], *, status: int) -> str:
         try:
             while part := os.read(terminal, 65_536):
                 seen += part
-        except OSError:  # how Linux tells that the other end is closed
+        except OSError:  # how Linux reports that the other end is closed
             pass
         assert process.wait() == status
     os.close(terminal)

@@ -1,4 +1,4 @@
-"""The shipped models read the frozen strings as well as they did when they were measured."""
+"""The shipped models read the frozen strings as well as when they were measured."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ FALSE_READS = 0.0
 def slack(share: float, count: int) -> float:
     """Three standard errors of a share of `count`.
 
-    Of none or of all, too, one more could have been otherwise.
+    Even if the share is 0 or 1, one more could have gone the other way.
     """
     share = min(max(share, 1 / count), 1 - 1 / count)
     return 3 * (share * (1 - share) / count) ** 0.5
@@ -50,7 +50,7 @@ def test_no_more_pages_without_a_zip_count_as_read_than_measured(all_digits):
     )
 
 
-def test_slack_is_three_standard_errors_and_never_none():
+def test_slack_is_three_standard_errors_and_never_zero():
     assert slack(0.9, 100) == pytest.approx(0.09)
     assert slack(0.0, 100) == pytest.approx(slack(1.0, 100))
     assert slack(0.0, 100) == pytest.approx(3 * (0.01 * 0.99 / 100) ** 0.5)

@@ -27,7 +27,7 @@ def page() -> np.ndarray:
     return found
 
 
-def test_the_public_names_are_those_of_the_stub() -> None:
+def test_the_public_names_match_the_stub() -> None:
     stub = Path(zipocr.__file__).with_suffix(".pyi").read_text(encoding="utf-8")
     for name in zipocr.__all__:
         assert getattr(zipocr, name)
@@ -36,7 +36,7 @@ def test_the_public_names_are_those_of_the_stub() -> None:
         _ = zipocr.nothing  # type: ignore[attr-defined]
 
 
-def test_to_import_it_imports_nothing_else() -> None:
+def test_importing_the_package_imports_nothing_else() -> None:
     program = "import sys; old = {*sys.modules}; import zipocr; print(*({*sys.modules} - old))"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
@@ -49,7 +49,7 @@ def test_to_import_it_imports_nothing_else() -> None:
 
 
 @pytest.mark.real
-def test_a_file_and_its_page_are_read_alike(reader: zipocr.Reader) -> None:
+def test_a_file_and_its_page_give_the_same_reading(reader: zipocr.Reader) -> None:
     (of_file,) = reader.read(WHITE)
     (of_page,) = reader.read(page())
     assert of_file.status is Status.READ
@@ -65,7 +65,7 @@ def test_a_stack_has_a_reading_for_each_page(reader: zipocr.Reader) -> None:
 
 
 @pytest.mark.real
-def test_what_cannot_be_opened_is_a_reading_with_its_reason(
+def test_a_file_that_cannot_be_opened_gives_an_unread_reading_with_a_reason(
     reader: zipocr.Reader, tmp_path: Path
 ) -> None:
     (tmp_path / "words.png").write_text("words")
@@ -76,13 +76,15 @@ def test_what_cannot_be_opened_is_a_reading_with_its_reason(
 
 @pytest.mark.real
 @pytest.mark.parametrize("bad", [np.zeros((3, 3, 3), np.uint8), np.zeros((3, 3)), page()[:0]])
-def test_an_array_that_is_no_page_is_refused(reader: zipocr.Reader, bad: np.ndarray) -> None:
+def test_an_array_that_is_not_a_page_is_refused(reader: zipocr.Reader, bad: np.ndarray) -> None:
     with pytest.raises(ValueError, match="uint8"):
         reader.read(bad)
 
 
 @pytest.mark.real
-def test_files_are_read_as_scan_writes_them(reader: zipocr.Reader, tmp_path: Path) -> None:
+def test_files_are_read_with_the_same_rows_that_scan_writes(
+    reader: zipocr.Reader, tmp_path: Path
+) -> None:
     folder = SAMPLES / "printed"
     assert main(["scan", str(folder), "-o", str(tmp_path / "a.csv")], standalone_mode=False) in {
         None,
@@ -98,7 +100,7 @@ def test_files_are_read_as_scan_writes_them(reader: zipocr.Reader, tmp_path: Pat
 
 
 @pytest.mark.real
-def test_the_threshold_is_the_callers(reader: zipocr.Reader) -> None:
+def test_the_caller_sets_the_threshold(reader: zipocr.Reader) -> None:
     (found,) = zipocr.Reader(min_confidence=1.0).read(WHITE)
     assert found.status is Status.REVIEW
     assert found.zip == reader.read(WHITE)[0].zip
@@ -112,13 +114,13 @@ def test_results_are_compared_with_labels(reader: zipocr.Reader) -> None:
 
 
 @pytest.mark.real
-def test_what_was_seen_can_be_drawn(reader: zipocr.Reader) -> None:
+def test_a_trace_can_be_drawn(reader: zipocr.Reader) -> None:
     sheet = zipocr.draw(reader.trace(page()), title="a page")
     assert sheet.ndim == 3
     assert sheet.dtype == np.uint8
 
 
-def test_trouble_with_all_pages_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_model_directory_or_results_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError):
         zipocr.Reader(str(tmp_path / "missing.npz"))
     with pytest.raises(InputError):

@@ -29,12 +29,12 @@ def test_a_short_run_measures_everything_and_draws_it(
         (1, jobs) for jobs in bench.JOBS
     ]
     assert all(run["parent_mb"] > 10 and run["seconds"]["median"] > 0 for run in figures["runs"])
-    said = capsys.readouterr().out
-    assert "decode, Otsu, connected components" in said
+    output = capsys.readouterr().out
+    assert "decode, Otsu, connected components" in output
     assert list(cost.lines(figures))
 
 
-def test_a_stage_does_not_count_what_it_spends_in_others() -> None:
+def test_a_stage_excludes_the_time_spent_in_nested_stages() -> None:
     clock = bench.Clock()
     inner = clock.around("inner", lambda: time.sleep(0.05))
     clock.around("outer", lambda: (inner(), inner()))()
@@ -42,7 +42,7 @@ def test_a_stage_does_not_count_what_it_spends_in_others() -> None:
     assert clock.spent["outer"] < clock.spent["inner"]
 
 
-def test_the_spread_is_that_of_the_values() -> None:
+def test_the_spread_has_median_quartiles_mean_and_count() -> None:
     assert bench.spread([1.0, 2.0, 3.0, 4.0, 10.0]) == {
         "median": 3,
         "low": 2,
@@ -52,7 +52,7 @@ def test_the_spread_is_that_of_the_values() -> None:
     }
 
 
-def test_a_further_crop_costs_what_a_larger_run_takes_longer() -> None:
+def test_the_cost_of_one_more_crop_comes_from_the_next_smaller_run() -> None:
     runs = [
         {"crops": size, "jobs": 1, "seconds": {"median": 0.5 + 0.002 * size}}
         for size in (10, 1_000, 10_000)
@@ -61,7 +61,7 @@ def test_a_further_crop_costs_what_a_larger_run_takes_longer() -> None:
     assert [bench.for_more(run, [*runs, other]) for run in (*runs, other)] == ["", "", "2.00", ""]
 
 
-def test_two_workers_are_compared_with_one_where_that_says_something() -> None:
+def test_two_workers_are_compared_with_one_where_startup_does_not_dominate() -> None:
     runs = [
         {"crops": size, "jobs": jobs, "seconds": {"median": 1 + size / jobs}}
         for size in (10, 1_000, 9_999)
@@ -76,7 +76,7 @@ def test_two_workers_are_compared_with_one_where_that_says_something() -> None:
 
 
 @pytest.mark.parametrize(("name", "lines"), [("bench", bench.lines), ("cost", cost.lines)])
-def test_the_manual_says_what_was_measured_last(name: str, lines: object) -> None:
+def test_the_manual_shows_the_latest_measurements(name: str, lines: object) -> None:
     figures = json.loads(bench.RECORD.read_text())
     assert callable(lines)
     assert manual.render(manual.load(bench.ROOT)[name]) == list(lines(figures))
@@ -89,8 +89,8 @@ FIGURES = {
 }
 
 
-def test_what_very_much_mail_costs_follows_from_what_one_crop_costs() -> None:
-    found = cost.reckon(FIGURES, cost.Assumed(images=864_000_000, hours=24, row_bytes=50))
+def test_the_cost_of_bulk_mail_follows_from_the_cost_of_one_crop() -> None:
+    found = cost.estimate(FIGURES, cost.Assumed(images=864_000_000, hours=24, row_bytes=50))
     assert found.images_per_second == 10_000
     assert found.cores == pytest.approx(200)
     assert found.core_hours == pytest.approx(4_800)
@@ -101,7 +101,7 @@ def test_what_very_much_mail_costs_follows_from_what_one_crop_costs() -> None:
     assert found.messages == pytest.approx(216e6)
 
 
-def test_what_breaks_first_is_named_with_its_limit() -> None:
+def test_the_first_bottleneck_is_named_with_its_limit() -> None:
     limits = {"the process that takes all results, at 100 crops": {"rows_per_second": 100.0}}
     limits |= {"the Dask scheduler, at 40 crops": {"messages_per_second": 10.0}}
     for name, much in limits.items():
@@ -110,7 +110,7 @@ def test_what_breaks_first_is_named_with_its_limit() -> None:
     assert "Too much for one run" in list(cost.lines(FIGURES, cost.Assumed(hours=0.1)))[-1]
 
 
-def test_the_shard_that_is_reckoned_with_is_that_of_the_backend() -> None:
+def test_the_shard_size_of_the_estimate_is_that_of_the_backend() -> None:
     pytest.importorskip("distributed")
     from zipocr.batch.backends import dask
 

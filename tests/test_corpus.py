@@ -1,4 +1,4 @@
-"""The whole corpus of bad and odd inputs through the command, as a user would meet it."""
+"""The whole corpus of bad and odd inputs, scanned with the command as a user would."""
 
 import csv
 import os
@@ -17,13 +17,13 @@ from zipocr.results.formats import read_results
 from zipocr.types import Reason, Status
 
 MOST_MEMORY = 1 << 29
-"""Bytes: half of what one of the bombs would take."""
-TALK = re.compile(r"failed: |skipped |read \d+, |warning: |wrote ")
+"""In bytes: half of what one of the bombs would need."""
+MESSAGES = re.compile(r"failed: |skipped |read \d+, |warning: |wrote ")
 
 
 @dataclass(frozen=True)
 class Scanned:
-    """What a scan of the corpus left behind, and the rows that were to come."""
+    """The output of a scan of the corpus, and the expected rows."""
 
     expected: dict[str, tuple[str, ...]]
     results: Path
@@ -49,7 +49,7 @@ def scanned(tmp_path_factory: pytest.TempPathFactory) -> Scanned:
 
 
 @pytest.mark.real
-def test_every_page_of_every_input_has_the_row_it_should(scanned: Scanned) -> None:
+def test_every_page_of_every_input_has_the_expected_row(scanned: Scanned) -> None:
     assert len(scanned.expected) >= 60
     rows = defaultdict(list)
     for row in read_results(scanned.results):
@@ -74,11 +74,11 @@ def test_every_page_of_every_input_has_the_row_it_should(scanned: Scanned) -> No
 
 
 @pytest.mark.real
-def test_the_exit_code_and_the_talk_tell_of_the_failures_and_nothing_else_is_said(
+def test_the_exit_code_and_messages_report_the_failures_and_nothing_else(
     scanned: Scanned,
 ) -> None:
     assert scanned.code == 1
-    assert [line for line in scanned.stderr.splitlines() if not TALK.match(line)] == []
+    assert [line for line in scanned.stderr.splitlines() if not MESSAGES.match(line)] == []
     assert "skipped 2 other files" in scanned.stderr
     failed = sum(
         row.reason in {(Reason.UNREADABLE_FILE,), (Reason.TOO_LARGE,)}
@@ -104,11 +104,8 @@ def test_two_processes_write_the_same_bytes(scanned: Scanned) -> None:
 
 
 @pytest.mark.posix
-def test_no_input_takes_the_memory_it_claims(tmp_path: Path) -> None:
-    """In a process of its own, whose memory is limited.
-
-    Far below the bombs and the file of 64 GB.
-    """
+def test_no_input_uses_the_memory_it_claims_to_need(tmp_path: Path) -> None:
+    """In a separate process whose memory is limited far below the bombs and the 64 GB file."""
     corpus.build(tmp_path / "in")
     program = f"""
 import resource

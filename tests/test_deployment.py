@@ -1,4 +1,4 @@
-"""The examples of the chapter on deployment are what they say."""
+"""The examples in the deployment chapter are valid."""
 
 import json
 import re
@@ -38,14 +38,14 @@ def unit() -> ConfigParser:
 
 
 def parse(words: list[str]) -> None:
-    """Let the command line parse words; options that there are not are raised."""
+    """Parse words as a command line; unknown options raise an error."""
     name, *rest = words
     command = main.get_command(click.Context(main), name)
     assert command is not None
     command.make_parser(click.Context(command)).parse_args(rest)
 
 
-def test_the_container_file_has_known_instructions_and_names_no_host() -> None:
+def test_the_dockerfile_has_known_instructions_and_names_no_host() -> None:
     names = [name for name, _ in instructions()]
     assert names[0] == "FROM"
     assert set(names) <= INSTRUCTIONS
@@ -54,9 +54,9 @@ def test_the_container_file_has_known_instructions_and_names_no_host() -> None:
     assert names.index("USER") < names.index("ENTRYPOINT")
 
 
-def test_the_container_runs_a_command_that_there_is_with_extras_that_there_are() -> None:
-    told = dict(instructions())
-    entry, words = json.loads(told["ENTRYPOINT"]), json.loads(told["CMD"])
+def test_the_container_runs_an_existing_command_with_existing_extras() -> None:
+    by_name = dict(instructions())
+    entry, words = json.loads(by_name["ENTRYPOINT"]), json.loads(by_name["CMD"])
     assert entry == ["zipocr"]
     parse(words)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -64,7 +64,7 @@ def test_the_container_runs_a_command_that_there_is_with_extras_that_there_are()
     assert set(extras.split(",")) <= set(project["project"]["optional-dependencies"])
 
 
-def test_the_unit_runs_a_command_that_there_is() -> None:
+def test_the_systemd_unit_runs_an_existing_command() -> None:
     program, config, _, *words = split(unit()["Service"]["ExecStart"])
     assert Path(program).name == "zipocr"
     assert config == "--config"
@@ -72,7 +72,7 @@ def test_the_unit_runs_a_command_that_there_is() -> None:
 
 
 @pytest.mark.system("systemd-analyze")
-def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
+def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     (program,) = re.findall(r"^ExecStart=(\S+)", block("ini"), re.MULTILINE)
     path = tmp_path / "zipocr.service"
     path.write_text(block("ini").replace(program, sys.executable), encoding="utf-8")
@@ -84,7 +84,7 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
     )
 
 
-def test_the_options_of_the_file_are_options() -> None:
+def test_every_option_in_the_config_file_exists() -> None:
     tables = tomllib.loads(block("toml"))
     file = ConfigFile(path=Path("zipocr.toml"), tables=tables, is_named=False)
     for name in tables:

@@ -1,4 +1,4 @@
-"""The examples in the docstrings of the installed package are true."""
+"""The examples in the docstrings of the installed package are correct."""
 
 import doctest
 import pkgutil
@@ -9,14 +9,14 @@ import pytest
 
 import zipocr
 
-# PyTorch, which training a network takes, is no part of the tests' installation.
-UNTRIED = set() if find_spec("torch") else {"zipocr.training.fit.network"}
+# PyTorch, which training a network needs, is not installed for the tests.
+SKIPPED = set() if find_spec("torch") else {"zipocr.training.fit.network"}
 FOUND = (module.name for module in pkgutil.walk_packages(zipocr.__path__, "zipocr."))
-MODULES = sorted(name for name in FOUND if not name.endswith("__main__") and name not in UNTRIED)
+MODULES = sorted(name for name in FOUND if not name.endswith("__main__") and name not in SKIPPED)
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples_are_true(name: str) -> None:
+def test_examples_are_correct(name: str) -> None:
     failed, _ = doctest.testmod(import_module(name))
     assert failed == 0
 

@@ -1,6 +1,6 @@
 """What a scan promises when the worst happens.
 
-Each test makes it happen for real, to processes of their own.
+Each test makes it happen for real, in separate processes.
 """
 
 import csv
@@ -56,7 +56,7 @@ def save(path: Path, *grays: int) -> Path:
 
 
 def save_many(folder: Path, gray: int = fakes.SLOW, *, count: int = MANY) -> Path:
-    """Many links to one page that takes its time."""
+    """Create many links to one page, which is slow to read by default."""
     folder.mkdir()
     original = save(folder / "0000.png", gray)
     for number in range(1, count):
@@ -69,7 +69,7 @@ def lines_in(path: Path) -> int:
 
 
 def workers_of(process: int) -> list[int]:
-    """Processes that were started by one, the newest last, without Python's own helper."""
+    """List the worker processes of a scan, the newest last, without Python's own helper."""
     children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
     return [
         int(child)
@@ -85,7 +85,7 @@ def rows_of(path: Path) -> list[tuple[str, int, str]]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own with room for very little."""
+    """A separate file system with very little space."""
     place = tmp_path / "disk"
     place.mkdir()
     done = subprocess.run(
@@ -99,7 +99,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.posix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_one_file_that_hangs_does_not_keep_a_run_from_ending(
+def test_a_file_that_hangs_does_not_keep_a_run_from_ending(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     (tmp_path / "a.pdf").write_bytes(corpus.endless_pdf())
@@ -111,7 +111,7 @@ def test_one_file_that_hangs_does_not_keep_a_run_from_ending(
 
 
 @pytest.mark.posix
-def test_a_killed_run_is_gone_on_with_and_reads_nothing_twice(tmp_path: Path) -> None:
+def test_a_killed_run_resumes_without_reading_anything_twice(tmp_path: Path) -> None:
     folder, output, journal = (
         save_many(tmp_path / "in"),
         tmp_path / "out.csv",
@@ -126,7 +126,7 @@ def test_a_killed_run_is_gone_on_with_and_reads_nothing_twice(tmp_path: Path) ->
         assert wait_until(lambda: not group_is_alive(process.pid))
         finished = lines_in(journal) - 1
         assert not output.exists()
-    # Who read a finished input again would find no image there.
+    # Reading a finished input again would find no image there.
     for path in sorted(folder.iterdir())[:finished]:
         fakes.spoil(path)
     assert scan(folder, "-o", output, "--resume", "--jobs", "1").returncode == 0
@@ -135,7 +135,7 @@ def test_a_killed_run_is_gone_on_with_and_reads_nothing_twice(tmp_path: Path) ->
 
 
 @pytest.mark.posix
-def test_a_killed_worker_costs_at_most_the_page_it_was_at(tmp_path: Path) -> None:
+def test_a_killed_worker_costs_at_most_the_page_it_was_reading(tmp_path: Path) -> None:
     folder, output, journal = (
         save_many(tmp_path / "in"),
         tmp_path / "out.csv",
@@ -156,7 +156,7 @@ def test_a_killed_worker_costs_at_most_the_page_it_was_at(tmp_path: Path) -> Non
     assert {reason for _, _, reason in rows} <= {"", "worker_died"}
 
 
-def test_a_page_that_ends_its_worker_costs_one_row_whatever_the_number_of_processes(
+def test_a_page_that_kills_its_worker_costs_one_row_with_any_number_of_processes(
     tmp_path: Path,
 ) -> None:
     folder = save_many(tmp_path / "in", gray=7, count=10)
@@ -184,13 +184,13 @@ def test_a_page_that_ends_its_worker_costs_one_row_whatever_the_number_of_proces
     assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
 
 
-def test_a_limit_that_is_asked_for_holds_for_a_single_file_too(tmp_path: Path) -> None:
+def test_an_explicit_timeout_applies_to_a_single_file_too(tmp_path: Path) -> None:
     done = scan(save(tmp_path / "a.png", fakes.HANG), "--timeout", "1")
     assert (done.returncode, done.stdout.splitlines()[1]) == (1, b"a.png,1,,,,unread,timeout,,,,,,")
 
 
 @pytest.mark.posix
-def test_a_page_that_needs_too_much_memory_costs_one_row_in_this_process_too(
+def test_a_page_that_needs_too_much_memory_costs_one_row_without_workers_too(
     tmp_path: Path,
 ) -> None:
     limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (4 << 30, resource.RLIM_INFINITY))  # noqa: E731 - the shell's ulimit -v
@@ -216,7 +216,7 @@ for path in sys.argv[1:]:
 """
 
 
-def test_a_picture_that_does_not_fit_into_the_memory_is_told_from_a_damaged_one(
+def test_an_image_too_large_for_memory_is_distinguished_from_a_damaged_one(
     tmp_path: Path,
 ) -> None:
     sizes = {
@@ -237,7 +237,7 @@ def test_a_picture_that_does_not_fit_into_the_memory_is_told_from_a_damaged_one(
 def test_too_little_memory_for_any_page_is_a_backend_error(tmp_path: Path) -> None:
     done = scan(save(tmp_path / "a.png", 7), "--max-memory-per-worker", "50M")
     assert done.returncode == BackendError.exit_code
-    # What of the libraries fails first, and how loudly, depends on the machine.
+    # Which library fails first, and how loudly, depends on the machine.
     cure = (
         rb"(Run again with fewer --jobs, or give each|Give it) more with --max-memory-per-worker\."
     )
@@ -245,7 +245,7 @@ def test_too_little_memory_for_any_page_is_a_backend_error(tmp_path: Path) -> No
 
 
 @pytest.mark.posix
-def test_an_interruption_ends_in_order_and_can_be_gone_on_with(tmp_path: Path) -> None:
+def test_an_interrupted_run_ends_cleanly_and_can_be_resumed(tmp_path: Path) -> None:
     folder, output, journal = (
         save_many(tmp_path / "in"),
         tmp_path / "out.csv",
@@ -271,16 +271,16 @@ def test_an_interruption_ends_in_order_and_can_be_gone_on_with(tmp_path: Path) -
 
 
 @pytest.mark.posix
-def test_a_second_interruption_ends_at_once(tmp_path: Path) -> None:
+def test_a_second_interrupt_ends_the_run_at_once(tmp_path: Path) -> None:
     folder, journal = save_many(tmp_path / "in", gray=7, count=20), tmp_path / "out.csv.journal"
     save(folder / "0010-hang.png", fakes.HANG)
-    # Pages that were held together with the one that hangs are done when that has taken too long,
-    # and then it hangs once more.
+    # Pages batched with the one that hangs are finished only once it has timed out, and then it
+    # hangs again.
     with start(folder, "-o", tmp_path / "out.csv", "--jobs", "1", "--timeout", "10") as process:
         assert wait_until(lambda: lines_in(journal) > 10)
         os.killpg(process.pid, signal.SIGINT)
-        # A worker that hangs is given a moment; nobody has to wait for that.
-        assert wait_until(lambda: signal_handler_is_second(process.pid))
+        # A worker that hangs gets a grace period; a second interrupt skips it.
+        assert wait_until(lambda: first_signal_was_handled(process.pid))
         began = time.monotonic()
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(DEADLINE) == 130
@@ -289,8 +289,8 @@ def test_a_second_interruption_ends_at_once(tmp_path: Path) -> None:
     assert lines_in(journal) == 11
 
 
-def signal_handler_is_second(process: int) -> bool:
-    """Tell whether the first signal has been taken: nothing is pending any more."""
+def first_signal_was_handled(process: int) -> bool:
+    """Return whether the first signal has been handled: none is pending any more."""
     status = Path(f"/proc/{process}/status").read_text().splitlines()
     return all(
         int(line.split()[1], 16) == 0 for line in status if line.startswith(("SigPnd", "ShdPnd"))
@@ -298,7 +298,7 @@ def signal_handler_is_second(process: int) -> bool:
 
 
 @pytest.mark.posix
-def test_an_order_to_terminate_leaves_no_process_and_can_be_gone_on_with(tmp_path: Path) -> None:
+def test_a_terminated_run_leaves_no_process_and_can_be_resumed(tmp_path: Path) -> None:
     folder, output, journal = (
         save_many(tmp_path / "in"),
         tmp_path / "out.csv",
@@ -306,7 +306,7 @@ def test_an_order_to_terminate_leaves_no_process_and_can_be_gone_on_with(tmp_pat
     )
     with start(folder, "-o", output, "--jobs", "2") as process:
         assert wait_until(lambda: lines_in(journal) > 10)
-        # As a service is stopped: all its processes are told at the same time.
+        # As when a service is stopped: all its processes get the signal at the same time.
         os.killpg(process.pid, signal.SIGTERM)
         assert process.wait(DEADLINE) == 128 + signal.SIGTERM
     assert wait_until(lambda: not group_is_alive(process.pid))
@@ -316,7 +316,7 @@ def test_an_order_to_terminate_leaves_no_process_and_can_be_gone_on_with(tmp_pat
 
 
 @pytest.mark.posix
-def test_a_reader_of_many_rows_may_leave(tmp_path: Path) -> None:
+def test_a_reader_of_standard_output_may_close_it_early(tmp_path: Path) -> None:
     with start(save_many(tmp_path / "in"), "--jobs", "2") as process:
         assert process.stdout is not None
         assert process.stdout.readline()
@@ -329,7 +329,7 @@ def test_a_reader_of_many_rows_may_leave(tmp_path: Path) -> None:
 
 @pytest.mark.system("mount", "umount")
 @pytest.mark.parametrize(("room", "finished_all"), [(8, False), (24, True)])
-def test_a_full_disk_is_told_and_when_there_is_room_the_run_goes_on(
+def test_a_full_disk_is_reported_and_the_run_resumes_once_there_is_space(
     tmp_path: Path, small_disk: Path, room: int, *, finished_all: bool
 ) -> None:
     folder, output = save_many(tmp_path / "in", gray=7), small_disk / "out.csv"
@@ -353,7 +353,7 @@ def test_a_full_disk_is_told_and_when_there_is_room_the_run_goes_on(
     assert [reason for _, _, reason in rows_of(output)] == [""] * MANY
 
 
-def test_a_limit_to_the_size_of_files_is_told_and_without_it_the_run_goes_on(
+def test_a_file_size_limit_is_reported_and_the_run_resumes_without_it(
     tmp_path: Path,
 ) -> None:
     folder, output = save_many(tmp_path / "in", gray=7), tmp_path / "out.csv"
@@ -367,7 +367,7 @@ def test_a_limit_to_the_size_of_files_is_told_and_without_it_the_run_goes_on(
 
 
 @pytest.mark.posix
-def test_of_two_runs_on_one_output_the_second_stops(tmp_path: Path) -> None:
+def test_a_second_run_on_the_same_output_is_refused(tmp_path: Path) -> None:
     folder, output, journal = (
         save_many(tmp_path / "in"),
         tmp_path / "out.csv",
@@ -375,7 +375,7 @@ def test_of_two_runs_on_one_output_the_second_stops(tmp_path: Path) -> None:
     )
     with start(folder, "-o", output, "--jobs", "1") as process:
         assert wait_until(lambda: lines_in(journal) > 1)
-        # It must not be through before the others have begun.
+        # It must not finish before the others have started.
         process.send_signal(signal.SIGSTOP)
         others = [scan(folder, "-o", output, *words) for words in ([], ["--force"], ["--resume"])]
         process.send_signal(signal.SIGCONT)
@@ -387,7 +387,7 @@ def test_of_two_runs_on_one_output_the_second_stops(tmp_path: Path) -> None:
 
 
 @pytest.mark.posix
-def test_a_run_is_not_gone_on_with_otherwise_than_it_was_begun(tmp_path: Path) -> None:
+def test_a_run_is_not_resumed_with_other_settings_or_inputs(tmp_path: Path) -> None:
     folder, output, journal = (
         save_many(tmp_path / "in"),
         tmp_path / "out.csv",
@@ -404,9 +404,12 @@ def test_a_run_is_not_gone_on_with_otherwise_than_it_was_begun(tmp_path: Path) -
         "options use_directory was True and is False": ["--no-directory"],
         "options timeout was None and is 5.0": ["--timeout", "5"],
     }
-    for said, words in changes.items():
+    for difference, words in changes.items():
         done = scan(folder, "-o", output, "--resume", *words)
-        assert (done.returncode, said in done.stderr.decode()) == (OutputError.exit_code, True)
+        assert (done.returncode, difference in done.stderr.decode()) == (
+            OutputError.exit_code,
+            True,
+        )
     save(folder / "one-more.png", 7)
     done = scan(folder, "-o", output, "--resume")
     assert f"inputs count was {MANY} and is {MANY + 1}" in done.stderr.decode()
@@ -418,7 +421,7 @@ def test_a_run_is_not_gone_on_with_otherwise_than_it_was_begun(tmp_path: Path) -
     assert (done.returncode, done.stderr.decode()) == (0, f"{output} is complete already\n")
 
 
-def test_inputs_may_vanish_while_they_are_read(tmp_path: Path) -> None:
+def test_inputs_may_vanish_during_a_run(tmp_path: Path) -> None:
     folder, output = save_many(tmp_path / "in"), tmp_path / "out.csv"
     with start(folder, "-o", output, "--jobs", "2") as process:
         assert wait_until(lambda: lines_in(tmp_path / "out.csv.journal") > 10)
@@ -431,7 +434,7 @@ def test_inputs_may_vanish_while_they_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.posix
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="workers are found in /proc")
-def test_scans_that_are_interrupted_at_random_lose_nothing(tmp_path: Path) -> None:
+def test_scans_interrupted_at_random_lose_nothing(tmp_path: Path) -> None:
     inputs = save_many(tmp_path / "in", count=60)
     program = [sys.executable, "-P", scanner.__file__]
     tally = chaos.run_rounds(15, tmp_path, seed=1, program=program, inputs=inputs)
@@ -449,6 +452,6 @@ def test_a_large_page_of_any_kind_takes_seconds_and_little_memory(
     path = tmp_path / "large.tif"
     path.write_bytes(chaos.ENCODERS["tif"](Image.fromarray(draw(chaos.SIDE))))
     seconds, megabytes = chaos.measure_elsewhere(path)
-    # On a usual machine 3 s.
+    # Generous, for a slow or busy machine.
     assert seconds < 9
     assert megabytes < 500

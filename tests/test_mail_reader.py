@@ -1,4 +1,4 @@
-"""Whole pages: which ZIP is the destination's, where it stands, and what is said of it."""
+"""Whole pages: which ZIP is the destination's, where it is, and what is reported about it."""
 
 from dataclasses import replace
 
@@ -47,7 +47,7 @@ def test_the_destinations_zip_is_read_and_not_the_senders(reader: MailReader) ->
     assert reading.confidence > 0.7
 
 
-def test_the_box_holds_the_zip_on_the_page(reader: MailReader) -> None:
+def test_the_box_encloses_the_zip_on_the_page(reader: MailReader) -> None:
     page = envelope()
     box = read(reader, page).box
     assert box is not None
@@ -59,7 +59,7 @@ def test_the_box_holds_the_zip_on_the_page(reader: MailReader) -> None:
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
-def test_a_turned_envelope_is_read_and_its_box_lies_on_the_page_as_it_came(
+def test_a_rotated_envelope_is_read_and_its_box_refers_to_the_original_page(
     reader: MailReader, degrees: int
 ) -> None:
     upright, turned = envelope(), rotate(envelope(), degrees)
@@ -76,7 +76,7 @@ def test_a_turned_envelope_is_read_and_its_box_lies_on_the_page_as_it_came(
     assert there.sum() > 0.9 * marked.sum()
 
 
-def test_an_envelope_without_a_destinations_zip_is_not_read(reader: MailReader) -> None:
+def test_an_envelope_without_a_destination_zip_is_not_read(reader: MailReader) -> None:
     reading = reader.read(envelope(("JANE DOE", "12 MAIN STREET", "ALBANY NY")))
     assert isinstance(reading, Unread) or reading.confidence < 0.5
 
@@ -92,7 +92,7 @@ def test_a_page_of_text_has_no_destination(reader: MailReader) -> None:
     assert reader.read(page) == Unread(reason=Reason.NO_DESTINATION_ZIP)
 
 
-def test_a_last_line_is_read_past_its_town(reader: MailReader) -> None:
+def test_the_zip_after_the_city_in_a_last_line_is_read(reader: MailReader) -> None:
     page = np.full((130, 900), 235, np.uint8)
     write(page, ("ALBANY, NY 12207",), 40, 90, 1.6)
     reading = read(reader, page)
@@ -108,7 +108,7 @@ def test_a_tight_crop_has_no_box(reader: MailReader) -> None:
     assert (reading.zip, reading.box) == ("12207", None)
 
 
-def test_pages_read_together_are_read_as_alone(reader: MailReader) -> None:
+def test_pages_read_together_are_read_as_if_alone(reader: MailReader) -> None:
     crop = np.full((100, 330), 235, np.uint8)
     write(crop, ("12207",), 60, 75, 2.0)
     pages = [envelope(), crop, np.full((400, 900), 255, np.uint8), rotate(envelope(), 180)]
@@ -129,14 +129,14 @@ def test_the_trace_shows_the_page_and_what_was_considered(reader: MailReader) ->
     assert len(trace.overview.lines) == 6
 
 
-def test_a_model_without_a_search_reads_crops_alone() -> None:
+def test_a_model_without_a_search_reads_only_crops() -> None:
     model = load_model("mail")
     bare = {name: array for name, array in model.arrays.items() if name not in SEARCH}
     reading = MailReader(replace(model, arrays=bare)).read(envelope())
     assert reading == Unread(reason=Reason.SEVERAL_LINES)
 
 
-def test_boxes_are_turned_back() -> None:
+def test_boxes_are_rotated_back() -> None:
     shape = (30, 50)
     page = np.zeros(shape, np.uint8)
     page[4:9, 10:22] = 1
@@ -150,7 +150,7 @@ def test_boxes_are_turned_back() -> None:
 
 
 @pytest.mark.parametrize("digits", ["1 2207", "4 12207", "41 12207"])
-def test_a_number_of_another_length_is_no_zip_though_five_digits_stand_apart(
+def test_a_number_of_the_wrong_length_is_not_a_zip_even_if_five_digits_are_set_apart(
     reader: MailReader, digits: str
 ) -> None:
     page = np.full((110, 480), 235, np.uint8)

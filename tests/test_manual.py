@@ -16,7 +16,7 @@ EMPTY_PLACES = "".join(
 )
 
 
-def test_a_renewed_chapter_is_true_and_keeps_its_text() -> None:
+def test_an_updated_chapter_is_correct_and_keeps_its_text() -> None:
     text = manual.renewed(EMPTY_PLACES)
     assert manual.problems(text) == []
     assert manual.renewed(text) == text
@@ -24,12 +24,12 @@ def test_a_renewed_chapter_is_true_and_keeps_its_text() -> None:
     assert "$ zipocr scan --help\nUsage: zipocr scan [OPTIONS] PATH...\n" in text
 
 
-def test_a_changed_help_is_found() -> None:
+def test_a_changed_help_text_is_detected() -> None:
     text = manual.renewed(EMPTY_PLACES).replace("--resume", "--go-on")
     assert manual.problems(text) == ["<!-- help: scan --> has changed"]
 
 
-def test_a_command_without_a_place_and_a_place_without_a_command_are_found() -> None:
+def test_missing_and_unknown_help_sections_are_detected() -> None:
     text = manual.renewed(EMPTY_PLACES).replace("<!-- help: model -->", "<!-- help: modell -->")
     assert manual.problems(text) == [
         "<!-- help: model --> is missing",
@@ -53,14 +53,14 @@ def test_the_readme_is_short() -> None:
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_every_link_leads_to_a_file(path: Path) -> None:
+def test_every_link_points_to_a_file(path: Path) -> None:
     for link in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
         assert link.startswith("https://") or (path.parent / link).exists(), link
 
 
 @pytest.mark.real
 @pytest.mark.parametrize("block", BLOCKS)
-def test_every_block_of_python_runs(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_python_block_runs(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     exec(compile(block, "manual", "exec"), {"__name__": "__main__"})
 
@@ -87,18 +87,18 @@ def test_the_manual_lists_its_chapters_and_shows_each() -> None:
         assert shown == (ROOT / "zipocr" / "manual" / f"{topic}.md").read_text(encoding="utf-8")
 
 
-def test_a_mistyped_chapter_is_refused_with_the_one_that_was_meant() -> None:
+def test_a_mistyped_chapter_is_refused_with_a_suggestion() -> None:
     result = CliRunner().invoke(main, ["manual", "scaning"])
     assert result.exit_code == 2
     assert "scanning" in result.stderr
 
 
-def test_a_command_of_the_readme_is_a_command() -> None:
+def test_every_command_in_the_readme_exists() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert {*re.findall(r"^\$ zipocr ([a-z]+)", text, re.MULTILINE)} <= {*COMMANDS}
 
 
-def test_every_block_of_python_is_typed(tmp_path: Path) -> None:
+def test_every_python_block_type_checks(tmp_path: Path) -> None:
     for number, block in enumerate(BLOCKS):
         (tmp_path / f"block{number}.py").write_text(str(block.values[0]), encoding="utf-8")
     command = [sys.executable, "-m", "mypy", "--strict", *map(str, tmp_path.glob("*.py"))]

@@ -1,6 +1,6 @@
-"""No command talks to a network unless it is told to.
+"""No command uses the network unless asked to.
 
-Python's own events tell of every socket, in worker processes too.
+Python's audit events report every socket, in worker processes too.
 """
 
 import os
@@ -15,8 +15,8 @@ from waiting import running, wait_until
 
 import zipocr
 
-# Python runs this at its start, in every process: what would leave the machine ends it, with a word
-# in a file.
+# Python runs this at startup in every process: an attempt to use a socket is noted in a file and
+# ends the process.
 GUARD = """
 import os, socket, sys
 
@@ -31,7 +31,7 @@ def guard(event, arguments):
 
 sys.addaudithook(guard)
 """
-# As above, but what stays on this machine may pass.
+# As above, but connections within this machine are allowed.
 HOME_GUARD = """
 import os, sys
 
@@ -56,7 +56,7 @@ ROOT = Path(zipocr.__file__).parents[1]
 
 @pytest.fixture
 def guarded(tmp_path: Path) -> dict[str, str]:
-    """Give the environment of processes that may use no socket."""
+    """Return the environment of processes that may not use sockets."""
     (tmp_path / "guard").mkdir()
     (tmp_path / "guard" / "sitecustomize.py").write_text(GUARD)
     path = os.pathsep.join([str(tmp_path / "guard"), str(ROOT), os.environ.get("PYTHONPATH", "")])
@@ -85,7 +85,7 @@ CONNECTING = {
 
 
 @pytest.mark.parametrize("what", CONNECTING)
-def test_the_guard_sees_what_it_is_there_for(guarded: dict[str, str], what: str) -> None:
+def test_the_guard_catches_network_access(guarded: dict[str, str], what: str) -> None:
     assert run(guarded, "-c", CONNECTING[what]).returncode == 99
     assert Path(guarded["ZIPOCR_TEST_SOCKETS"]).read_text()
 
@@ -110,7 +110,7 @@ def test_scan_merge_inspect_model_and_train_use_no_network(
 
 
 @pytest.mark.real
-def test_a_dask_cluster_of_its_own_stays_on_this_machine(
+def test_a_private_dask_cluster_stays_on_this_machine(
     guarded: dict[str, str], tmp_path: Path
 ) -> None:
     pytest.importorskip("distributed")

@@ -40,7 +40,7 @@ shapes = st.tuples(st.integers(1, 20), st.integers(1, 30))
 
 
 def printed(text: str) -> GrayImage:
-    """Digits in OpenCV's own type."""
+    """Digits in OpenCV's built-in font."""
     page = np.full((90, 60 + 40 * len(text)), 240, np.uint8)
     for place, letter in enumerate(text):
         cv2.putText(
@@ -78,7 +78,7 @@ def test_five_printed_digits_are_read_as_five_digits(reader, text):
 
 
 def dashed_page(*, dash: bool) -> GrayImage:
-    """Nine digits, the last four apart, with a dash between or without."""
+    """Nine digits, the last four set apart, with or without a dash between."""
     written = write("023466064", gap=[14, 14, 14, 14, 46, 14, 14, 14])
     cover, box = written.cover.copy(), written.boxes[4]
     if dash:
@@ -87,7 +87,7 @@ def dashed_page(*, dash: bool) -> GrayImage:
 
 
 @pytest.mark.parametrize("dash", [True, False])
-def test_nine_digits_are_a_zip_and_four_more_wherever_they_are_looked_up(reader, dash):
+def test_nine_digits_are_a_zip_and_four_more_throughout_the_trace(reader, dash):
     trace = reader.trace(dashed_page(dash=dash))
     reading = trace.reading
     assert isinstance(reading, ZipReading)
@@ -117,7 +117,7 @@ def test_written_digits_are_found_where_they_are(reader, page):
     assert apart.max() < 1.6 * apart.min()
 
 
-def test_most_written_digits_are_read_right(reader):
+def test_most_written_digits_are_read_correctly(reader):
     texts = ["02346", "90210", "33301", "60614", "78735"]
     read = [reader.read(lay(write(text).cover, 235)).zip for text in texts]
     assert (
@@ -127,7 +127,7 @@ def test_most_written_digits_are_read_right(reader):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_trace_holds_what_its_reading_says(reader, page):
+def test_a_trace_matches_its_reading(reader, page):
     trace = reader.trace(PAGES[page])
     reading = trace.reading
     assert [one.digit for one in reading.digits] == [int(letter) for letter in reading.zip]
@@ -143,11 +143,11 @@ def test_a_trace_holds_what_its_reading_says(reader, page):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_reading_and_tracing_say_the_same(reader, page):
+def test_reading_and_tracing_agree(reader, page):
     assert reader.read(PAGES[page]) == reader.trace(PAGES[page]).reading
 
 
-def test_the_same_page_is_read_the_same_and_is_not_changed(model, reader):
+def test_the_same_page_always_reads_the_same_and_is_not_modified(model, reader):
     page = PAGES["noisy"].copy()
     first = reader.trace(page)
     reader.read(PAGES["kraft"])
@@ -158,7 +158,7 @@ def test_the_same_page_is_read_the_same_and_is_not_changed(model, reader):
     assert all(same(one, two) for one, two in zip(first.grids, other.grids, strict=True))
 
 
-def test_a_page_out_of_the_middle_of_a_larger_array_is_read_like_its_copy(reader):
+def test_a_page_that_is_a_view_of_a_larger_array_is_read_like_its_copy(reader):
     page = PAGES["kraft"]
     wide = np.zeros((page.shape[0] + 6, page.shape[1] + 6), np.uint8)
     wide[3:-3, 3:-3] = page
@@ -166,7 +166,7 @@ def test_a_page_out_of_the_middle_of_a_larger_array_is_read_like_its_copy(reader
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_probabilities_are_probabilities(reader, page):
+def test_probabilities_are_valid(reader, page):
     reading = reader.read(PAGES[page])
     assert 0 <= reading.confidence <= 1
     assert 0 <= reading.runner_up_confidence <= 1 - reading.confidence + 1e-9
@@ -178,21 +178,21 @@ def test_probabilities_are_probabilities(reader, page):
 
 
 @pytest.mark.parametrize("text", ["02108", "94110", "73301"])
-def test_no_string_and_no_digit_is_surer_than_it_can_be(reader, text):
+def test_probabilities_of_strings_and_digits_are_consistent(reader, text):
     read = reader.read(lay(write(text).cover, 230))
     assert min(digit.probability for digit in read.digits) >= read.confidence - 1e-6
     assert read.runner_up_confidence <= min(read.confidence, 1 - read.confidence) + 1e-6
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_runner_up_is_another_zip(reader, page):
+def test_the_runner_up_is_a_different_zip(reader, page):
     reading = reader.read(PAGES[page])
     assert reading.runner_up != reading.zip
     assert reading.runner_up == "" or (len(reading.runner_up) == 5 and reading.runner_up.isdigit())
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_directory_is_told_of_what_is_read(reader, page):
+def test_a_reading_reports_what_the_directory_lists(reader, page):
     reading = reader.read(PAGES[page])
     listed = places().get(reading.zip)
     assert (Reason.NOT_IN_DIRECTORY in reading.reasons) == (listed is None)
@@ -201,14 +201,14 @@ def test_the_directory_is_told_of_what_is_read(reader, page):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_without_the_directory_nothing_is_said_of_it(plain_reader, page):
+def test_without_the_directory_nothing_is_reported_about_it(plain_reader, page):
     reading = plain_reader.read(PAGES[page])
     assert len(reading.zip) == 5
     assert (reading.city, reading.state, reading.reasons) == ("", "", ())
 
 
-def test_a_choice_of_the_directory_is_owned_up_to(model, plain_reader):
-    """What came second is put on the list, and what came first is not."""
+def test_a_choice_made_by_the_directory_is_reported(model, plain_reader):
+    """The runners-up are put on the list, and the best readings are not."""
     pages = [doubtful(number) for number in range(12)]
     plain = [plain_reader.read(page) for page in pages]
     own = {
@@ -225,7 +225,7 @@ def test_a_choice_of_the_directory_is_owned_up_to(model, plain_reader):
         assert (reading.city, reading.state) == (("Here", "QQ") if reading.zip in own else ("", ""))
 
 
-def test_the_packaged_directory_as_a_list_of_one_s_own_reads_alike(model, reader):
+def test_the_packaged_directory_passed_as_a_custom_list_reads_the_same(model, reader):
     own = Reader(model, directory=dict(places()))
     assert [own.read(page) for page in PAGES.values()] == [
         reader.read(page) for page in PAGES.values()
@@ -236,7 +236,7 @@ def doubtful(number: int) -> GrayImage:
     return lay(write(f"{number * 4973 % 100_000:05d}", stroke=3 + number % 4).cover, 200, noise=8)
 
 
-def test_only_strings_on_the_list_gain_by_it_and_without_one_none_does(reader, plain_reader):
+def test_only_listed_strings_gain_and_without_a_directory_none_do(reader, plain_reader):
     for number in range(4):
         listed, plain = (one.attempt(doubtful(number)).fused for one in (reader, plain_reader))
         assert listed is not None
@@ -249,7 +249,7 @@ def test_only_strings_on_the_list_gain_by_it_and_without_one_none_does(reader, p
         assert gains.get(True, 1.0) > 0
 
 
-def test_all_strings_that_either_reader_says_are_candidates_once(plain_reader):
+def test_every_string_from_either_reader_is_a_candidate_exactly_once(plain_reader):
     fused = plain_reader.attempt(doubtful(3)).fused
     texts = [one.text for one in fused.ranked]
     assert len(texts) == len(set(texts))
@@ -261,7 +261,7 @@ def test_all_strings_that_either_reader_says_are_candidates_once(plain_reader):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_line_in_doubt_is_read_twice_and_a_clear_one_once(plain_reader, page):
+def test_a_doubtful_line_is_read_twice_and_a_clear_one_once(plain_reader, page):
     prepared = prepare(PAGES[page])
     (line,) = plain_reader.read_lines([prepared.ink])
     assert not line.is_twice
@@ -278,8 +278,8 @@ def test_a_second_pass_shows_the_network_larger_digits(plain_reader):
     assert ratio == pytest.approx(1 / SECOND_PASS_SCALE)
 
 
-def test_a_second_network_reads_the_second_pass_alone():
-    """One that says the same of every frame; it reads the line at two sizes."""
+def test_a_second_network_reads_only_the_second_pass():
+    """This one gives the same output for every frame; it reads the line at two sizes."""
     model = load_model("digits")
     blank = {name: np.zeros(shape, np.float32) for name, shape in array_shapes(SECOND).items()}
     with_second = replace(model, arrays={**model.arrays, **blank})
@@ -298,7 +298,7 @@ def test_a_second_network_reads_the_second_pass_alone():
     ("shown", "is_possible"),
     [([], True), ([3, 0, 7], True), ([3, 3, 3], True), ([1, 2, 3, 4], False)],
 )
-def test_a_line_of_letters_or_of_six_digits_is_not_in_dots(shown, is_possible):
+def test_a_line_with_several_characters_is_not_taken_for_dots(shown, is_possible):
     classes = [one for character in shown for one in (BLANK, FIRST_DIGIT + character)] or [BLANK]
     frames = np.eye(CLASSES, dtype=np.float32)[classes]
     strip = LineImage(pixels=np.zeros((1, 1), np.uint8), to_page=np.zeros((2, 3)))
@@ -308,7 +308,7 @@ def test_a_line_of_letters_or_of_six_digits_is_not_in_dots(shown, is_possible):
     assert may_be_dots(None)
 
 
-def test_regions_are_drawn_with_the_rims_of_their_strokes_but_not_with_their_neighbours(
+def test_regions_are_drawn_with_their_stroke_edges_but_without_their_neighbours(
     plain_reader,
 ):
     ink = prepare(PAGES["written"]).ink
@@ -318,7 +318,7 @@ def test_regions_are_drawn_with_the_rims_of_their_strokes_but_not_with_their_nei
     assert (drawn.shape, drawn.dtype) == ((5, 32, 32), np.uint8)
     assert np.array_equal(drawn[2], draw_regions(ink, regions[2:3])[0])
     assert draw_regions(ink, []).shape == (0, 32, 32)
-    # A half of a digit shows nothing of the other one.
+    # Half a digit shows nothing of the other half.
     box, half = regions[3].box, (regions[3].box.width + 1) // 2
     piece = replace(
         regions[3], box=replace(box, right=box.left + half), ink=regions[3].ink[:, :half]
@@ -332,12 +332,12 @@ def test_regions_are_drawn_with_the_rims_of_their_strokes_but_not_with_their_nei
     )
 
 
-def test_no_regions_have_no_scores(plain_reader):
+def test_no_regions_give_no_scores(plain_reader):
     assert plain_reader.classify(np.zeros((0, 32, 32), np.uint8)).shape == (0, 10)
 
 
-def test_a_reading_says_nothing_of_a_page_that_others_say_beside_it(reader):
-    """Pages that need another look, another way up or none at all do not shift each other."""
+def test_a_reading_does_not_depend_on_the_pages_read_with_it(reader):
+    """Pages that need a second pass, another rotation or nothing at all are not mixed up."""
     pages = [
         doubtful(1),
         np.full((40, 90), 255, np.uint8),
@@ -354,7 +354,7 @@ def test_a_reading_says_nothing_of_a_page_that_others_say_beside_it(reader):
     assert reader.read_each([]) == []
 
 
-def test_a_trace_names_the_best_strings_with_their_probabilities(reader):
+def test_a_trace_lists_the_best_strings_with_their_probabilities(reader):
     trace = reader.trace(doubtful(3))
     (first, confidence), *others = trace.strings
     assert (first, confidence) == (trace.reading.zip, pytest.approx(trace.reading.confidence))
@@ -363,7 +363,7 @@ def test_a_trace_names_the_best_strings_with_their_probabilities(reader):
     assert others[0][0] == trace.reading.runner_up
 
 
-def test_attempts_are_of_the_page_that_was_given(reader):
+def test_an_attempt_is_made_on_the_given_page(reader):
     attempt = reader.attempt(PAGES["kraft"])
     assert isinstance(attempt, Attempt)
     assert attempt.rotation == 0
@@ -380,10 +380,10 @@ def test_an_attempt_at_a_blank_page_has_neither_line_nor_strings(reader):
 
 @pytest.mark.parametrize("gray", [0, 90, 170, 255])
 @pytest.mark.parametrize("shape", [(60, 200), (1, 1), (1, 50), (50, 1), (2, 2), (300, 900)])
-def test_an_even_page_holds_no_ink(reader, shape, gray):
+def test_a_uniform_page_has_no_ink(reader, shape, gray):
     trace = reader.trace(np.full(shape, gray, np.uint8))
     assert isinstance(trace.reading, Unread)
-    # A black page may be taken for ink from end to end.
+    # An all-black page may be taken for ink from end to end.
     assert trace.reading.reason is Reason.NO_INK or (
         gray == 0 and trace.reading.reason is Reason.NOT_FIVE_DIGITS
     )
@@ -391,19 +391,19 @@ def test_an_even_page_holds_no_ink(reader, shape, gray):
     assert trace.ink.shape == trace.page.shape
 
 
-def test_shaded_paper_holds_no_ink(reader):
+def test_shaded_paper_has_no_ink(reader):
     page = np.broadcast_to(np.linspace(150, 240, 300), (90, 300)).astype(np.uint8)
     assert reader.read(page) == Unread(reason=Reason.NO_INK)
 
 
 @pytest.mark.parametrize("noise", [2, 6, 12])
-def test_the_noise_of_a_scanner_is_no_ink(reader, noise):
+def test_scanner_noise_is_not_ink(reader, noise):
     page = lay(np.zeros((90, 300), np.float32), 225, noise=noise)
     assert reader.read(page) == Unread(reason=Reason.NO_INK)
 
 
 @pytest.mark.parametrize("text", ["7", "1"])
-def test_one_digit_is_not_read(reader, text):
+def test_a_single_digit_is_not_read(reader, text):
     trace = reader.trace(lay(write(text).cover, 235))
     assert isinstance(trace.reading, Unread)
     assert trace.reading.reason is Reason.NOT_FIVE_DIGITS
@@ -413,7 +413,7 @@ def test_one_digit_is_not_read(reader, text):
 
 @given(shape=shapes, seed=st.integers(0, 99), levels=st.sampled_from([2, 256]))
 @settings(max_examples=15)
-def test_any_page_is_read_or_is_not_but_never_fails(reader, shape, seed, levels):
+def test_any_page_is_read_or_unread_without_an_error(reader, shape, seed, levels):
     page = np.random.default_rng(seed).integers(0, levels, shape, dtype=np.uint8) * np.uint8(
         255 // (levels - 1)
     )
@@ -427,7 +427,7 @@ def test_any_page_is_read_or_is_not_but_never_fails(reader, shape, seed, levels)
     assert len(read) in {0, 5, 9}
 
 
-def test_a_model_for_other_settings_is_refused_with_the_cure(model):
+def test_a_model_for_other_settings_is_refused_and_retraining_is_suggested(model):
     with pytest.raises(ModelError, match="zipocr train"):
         Reader(Model(arrays=model.arrays, card={**model.card, "settings": "0123456789abcdef"}))
 
@@ -446,7 +446,7 @@ def test_the_shipped_model_reads_clean_digits_without_a_mistake(shipped, text):
 
 @pytest.mark.real
 @pytest.mark.parametrize("dash", [True, False])
-def test_the_shipped_model_reads_nine_clean_digits_with_a_dash_and_without(shipped, dash):
+def test_the_shipped_model_reads_nine_clean_digits_with_or_without_a_dash(shipped, dash):
     read = shipped.read(dashed_page(dash=dash))
     assert (read.zip, read.plus4) == ("02346", "6064")
 
@@ -475,7 +475,7 @@ def test_the_shipped_model_reads_nine_in_ten_of_the_plain_samples(shipped, kind)
 
 
 @pytest.mark.real
-def test_the_shipped_model_reads_nine_digits_off_every_sample_of_them(shipped):
+def test_the_shipped_model_reads_nine_digits_from_every_plus4_sample(shipped):
     crops = sorted((Path(__file__).parents[1] / "sample_scans" / "plus4").iterdir())
     pages = [
         cv2.imdecode(np.frombuffer(crop.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)

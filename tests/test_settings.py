@@ -13,8 +13,8 @@ PINNED = "32fd60182cd5490e"
 SOURCE = Path(zipocr.settings.__file__).read_text(encoding="utf-8")
 
 
-def test_the_hash_is_the_one_that_the_shipped_models_were_made_for():
-    """Change it together with the models, and only where a setting changes."""
+def test_the_hash_is_the_one_the_shipped_models_were_made_for():
+    """Change it together with the models, and only when a setting changes."""
     assert settings_hash() == PINNED
 
 
@@ -22,18 +22,18 @@ def test_the_hash_is_sixteen_hexadecimal_digits():
     assert re.fullmatch("[0-9a-f]{16}", settings_hash())
 
 
-def test_no_key_is_written_twice():
+def test_no_key_appears_twice():
     keys = re.findall(r'^    "([a-z_.0-9]+)":', SOURCE, re.MULTILINE)
     assert len(keys) == len(SETTINGS) + len(SEARCH_SETTINGS)
     assert max(Counter(keys).values()) == 1
 
 
-def test_keys_name_no_module_of_the_program():
+def test_keys_do_not_depend_on_module_paths():
     assert all(re.fullmatch(r"[a-z_]+\.[a-z_]+", key) for key in (*SETTINGS, *SEARCH_SETTINGS))
     assert not any("zipocr" in key for key in SETTINGS)
 
 
-def test_values_are_plain_so_that_every_platform_writes_them_alike():
+def test_values_are_literals_that_print_the_same_on_every_platform():
     for table in (SETTINGS, SEARCH_SETTINGS):
         assert ast.literal_eval(repr(sorted(table.items()))) == sorted(table.items())
 
@@ -43,9 +43,7 @@ def test_the_search_was_fitted_for_these_settings():
 
 
 @pytest.mark.parametrize("key", sorted(SETTINGS))
-def test_another_value_of_any_setting_is_another_hash(
-    key: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_changing_any_setting_changes_the_hash(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = settings_hash()
     monkeypatch.setitem(SETTINGS, key, (SETTINGS[key], 1))  # type: ignore[arg-type]
     assert settings_hash() != before
@@ -57,7 +55,7 @@ def test_the_order_of_the_table_does_not_matter(monkeypatch: pytest.MonkeyPatch)
     assert settings_hash() == before
 
 
-def test_a_constant_by_another_name_changes_nothing_and_one_of_another_value_does(
+def test_renaming_a_constant_keeps_the_hash_but_changing_its_value_does_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     renamed = SOURCE.replace("regions.SAME_PLACE", "regions.RENAMED")

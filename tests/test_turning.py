@@ -1,4 +1,4 @@
-"""Pages that lie otherwise than they are read, and pages that are no crop of a ZIP."""
+"""Rotated pages, and pages that are not a crop of a ZIP."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -38,7 +38,7 @@ def page_of(path: Path) -> GrayImage:
 
 @pytest.mark.real
 @pytest.mark.parametrize("turn", [90, 270])
-def test_most_pages_on_their_side_are_read_as_upright_ones_and_say_so(reader, turn):
+def test_most_sideways_pages_are_read_like_upright_ones_and_report_their_rotation(reader, turn):
     pages = [page_of(path) for path in CROPS]
     pairs = [(reader.read(page), reader.read(np.rot90(page, turn // 90))) for page in pages]
     noticed = [(one, other) for one, other in pairs if getattr(other, "rotation", 0) == turn]
@@ -50,7 +50,7 @@ def test_most_pages_on_their_side_are_read_as_upright_ones_and_say_so(reader, tu
 
 
 @pytest.mark.real
-def test_most_pages_upside_down_are_noticed_and_hardly_an_upright_one_is_turned(reader):
+def test_most_upside_down_pages_are_detected_and_no_upright_page_is_rotated(reader):
     pages = [page_of(path) for path in sorted((SAMPLES / "white").iterdir())[:8]]
     pairs = [(reader.trace(page), reader.trace(np.rot90(page, 2))) for page in pages]
     noticed = [(one, other) for one, other in pairs if getattr(other.reading, "rotation", 0)]
@@ -69,14 +69,14 @@ def several(count: int) -> GrayImage:
 
 @pytest.mark.real
 @pytest.mark.parametrize("name", ["blank-01", "blank-02"])
-def test_bare_paper_has_no_ink_however_noisy(reader, name):
+def test_blank_paper_has_no_ink_however_noisy(reader, name):
     page = page_of(SAMPLES / "no-zip" / f"{name}.png")
     assert reader.read(page) == Unread(reason=Reason.NO_INK)
     assert reader.trace(page).reading == Unread(reason=Reason.NO_INK)
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
-def test_pages_are_turned_clockwise(degrees):
+def test_pages_are_rotated_clockwise(degrees):
     page = np.array([[1, 2, 3], [4, 5, 6]], np.uint8)
     expected = {
         0: [[1, 2, 3], [4, 5, 6]],
@@ -90,23 +90,23 @@ def test_pages_are_turned_clockwise(degrees):
 
 
 @pytest.mark.parametrize("count", [3, 4])
-def test_a_page_of_several_lines_is_none_of_ours(reader, count):
+def test_a_page_of_several_lines_is_not_read(reader, count):
     assert reader.read(several(count)) == Unread(reason=Reason.SEVERAL_LINES)
     assert reader.trace(several(count)).reading == Unread(reason=Reason.SEVERAL_LINES)
 
 
-def test_one_line_is_one_line(reader):
+def test_a_single_line_is_read(reader):
     assert isinstance(reader.read(several(1)), ZipReading)
 
 
 PAGE = lay(write("02346").cover, 235)
 MODEL = load_model("mail")
-# A line's first feature is its log odds; they count by half, those of the confidence in full.
+# A line's first feature is its log odds; they have half the weight of those of the confidence.
 ORIENTATION = {"orientation": np.eye(1, 97)[0], "rotation": np.array([1.0, 0.5])}
 
 
 def line_of(log_odds: float) -> LineReading:
-    """A line of one frame that is upright by these log odds."""
+    """A line of one frame, with these log odds of being upright."""
     nothing = np.zeros((1, 1), np.float32)
     strip = LineImage(pixels=nothing, to_page=np.zeros((2, 3)))
     frames = np.zeros((1, 12), np.float32)
@@ -115,8 +115,8 @@ def line_of(log_odds: float) -> LineReading:
     )
 
 
-class Told(Reader):
-    """Reads with the confidence and the log odds of a line that it is told for each rotation."""
+class PresetReader(Reader):
+    """Reads with a preset confidence and preset log odds of a line for each rotation."""
 
     def __init__(
         self, confidences: dict[int, float], log_odds: dict[int, float] | None = None
@@ -127,24 +127,24 @@ class Told(Reader):
 
     def read_upright(self, pages: Sequence[PreparedPage], *, rotation: int = 0) -> list[Attempt]:
         self.seen += [(rotation, page.page) for page in pages]
-        return [self.told(page, rotation) for page in pages]
+        return [self.preset_attempt(page, rotation) for page in pages]
 
-    def told(self, page: PreparedPage, rotation: int) -> Attempt:
+    def preset_attempt(self, page: PreparedPage, rotation: int) -> Attempt:
         confidence = self.confidences.get(rotation, 0.01)
         reading = replace(fakes.zip_reading("02346", confidence=confidence), rotation=rotation)
         line = line_of(self.odds.get(rotation, 0.0))
         return Attempt(prepared=page, rotation=rotation, line=line, fused=None, reading=reading)
 
     def read_lines(self, pages: Sequence[InkPage]) -> list[LineReading]:
-        """Lines that are asked for before they are read are those upside down."""
+        """Lines requested before they are read are those of the upside-down page."""
         return [line_of(self.odds.get(180, 0.0)) for _ in pages]
 
     def versions(self, upright: Attempt) -> tuple[GrayImage, ...]:  # noqa: ARG002
-        """No other versions of a page: only its orientation is in question."""
+        """No other versions of a page: only its orientation is tested."""
         return ()
 
     def expected(self, *rotations: int) -> list[float]:
-        """Probabilities of these orientations."""
+        """The probabilities of these orientations."""
         model = OrientationModel.from_model(Model(arrays=ORIENTATION, card={}))
         some = [
             Oriented(
@@ -158,8 +158,8 @@ class Told(Reader):
 
 
 @pytest.mark.parametrize("turn", [90, 180, 270])
-def test_a_turned_page_is_read_upright_and_says_how_it_was_turned(turn):
-    reader = Told({turn: 0.999, 0: 0.1})
+def test_a_rotated_page_is_read_upright_and_reports_its_rotation(turn):
+    reader = PresetReader({turn: 0.999, 0: 0.1})
     lying = rotate(PAGE, -turn)
     found = reader.read(lying)
     rotations = [rotation for rotation, _ in reader.seen]
@@ -171,8 +171,8 @@ def test_a_turned_page_is_read_upright_and_says_how_it_was_turned(turn):
     assert np.array_equal(shown, PAGE)
 
 
-def test_a_confidence_includes_the_chance_that_the_page_lies_otherwise():
-    reader = Told({0: 0.9, 180: 0.8})
+def test_confidence_accounts_for_the_chance_of_another_orientation():
+    reader = PresetReader({0: 0.9, 180: 0.8})
     upright, _ = reader.expected(0, 180)
     found, alone = reader.read(PAGE), fakes.zip_reading("02346", confidence=0.9)
     assert found.rotation == 0
@@ -183,8 +183,8 @@ def test_a_confidence_includes_the_chance_that_the_page_lies_otherwise():
     assert found == alone.weighed(upright)
 
 
-def test_a_page_that_is_likelier_turned_but_not_surely_stays_as_it_lies():
-    reader = Told({0: 0.3, 180: 0.9})
+def test_a_page_that_is_probably_but_not_certainly_rotated_is_left_as_it_is():
+    reader = PresetReader({0: 0.3, 180: 0.9})
     upright, turned = reader.expected(0, 180)
     assert upright < turned < MIN_ROTATED_CONFIDENCE
     found = reader.read(PAGE)
@@ -192,8 +192,8 @@ def test_a_page_that_is_likelier_turned_but_not_surely_stays_as_it_lies():
 
 
 @pytest.mark.parametrize(("above", "rotation"), [(-0.01, 0), (0.01, 180)])
-def test_a_page_is_turned_where_its_zip_is_then_right_with_enough_confidence(above, rotation):
-    reader = Told({0: 0.01, 180: MIN_ROTATED_CONFIDENCE + above}, {0: -10.0, 180: 10.0})
+def test_a_page_is_rotated_only_if_its_zip_is_then_read_with_enough_confidence(above, rotation):
+    reader = PresetReader({0: 0.01, 180: MIN_ROTATED_CONFIDENCE + above}, {0: -10.0, 180: 10.0})
     upright, turned = reader.expected(0, 180)
     assert turned > 0.999
     found = reader.read(PAGE)
@@ -212,8 +212,8 @@ def test_a_page_is_turned_where_its_zip_is_then_right_with_enough_confidence(abo
         ({0: -CERTAIN, 180: CERTAIN}, 2),
     ],
 )
-def test_a_line_that_looks_certainly_upright_is_not_read_upside_down(odds, count):
-    reader = Told({0: 0.9, 180: 0.9}, odds)
+def test_a_line_that_is_certainly_upright_is_not_read_upside_down(odds, count):
+    reader = PresetReader({0: 0.9, 180: 0.9}, odds)
     found = reader.read(PAGE)
     assert [rotation for rotation, _ in reader.seen] == [0, 180][:count]
     assert (found.confidence == 0.9) == (count == 1)
@@ -222,15 +222,15 @@ def test_a_line_that_looks_certainly_upright_is_not_read_upside_down(odds, count
 @pytest.mark.parametrize(
     ("confidence", "is_tried"), [(RETRY_BELOW - 0.01, True), (RETRY_BELOW, False)]
 )
-def test_a_tall_page_is_tried_in_quarter_turns_where_it_is_in_doubt(confidence, is_tried):
-    reader = Told({0: confidence}, {0: CERTAIN})
+def test_a_tall_page_is_tried_in_quarter_turns_when_in_doubt(confidence, is_tried):
+    reader = PresetReader({0: confidence}, {0: CERTAIN})
     reader.read(rotate(PAGE, 90))
     assert [rotation for rotation, _ in reader.seen] == ([0, 90, 270] if is_tried else [0])
 
 
 @pytest.mark.parametrize("shape", [(50, 50), (50, 90)])
-def test_a_page_that_is_not_taller_than_wide_is_not_turned_on_its_side(shape):
-    reader = Told({0: 0.1}, {0: CERTAIN})
+def test_a_page_no_taller_than_wide_is_not_tried_sideways(shape):
+    reader = PresetReader({0: 0.1}, {0: CERTAIN})
     reader.read_prepared([prepare(np.full(shape, 235, np.uint8))])
     assert [rotation for rotation, _ in reader.seen] == [0]
 
@@ -238,10 +238,10 @@ def test_a_page_that_is_not_taller_than_wide_is_not_turned_on_its_side(shape):
 @pytest.mark.parametrize(
     ("reason", "seen"), [(Reason.NO_INK, [0, 90, 270]), (Reason.SEVERAL_LINES, [0])]
 )
-def test_of_pages_without_a_line_those_without_ink_may_be_on_their_side(reason, seen):
-    class Bare(Told):
-        def told(self, page: PreparedPage, rotation: int) -> Attempt:
-            found = super().told(replace(page, reason=reason), rotation)
+def test_of_pages_without_a_line_only_those_without_ink_are_tried_sideways(reason, seen):
+    class Bare(PresetReader):
+        def preset_attempt(self, page: PreparedPage, rotation: int) -> Attempt:
+            found = super().preset_attempt(replace(page, reason=reason), rotation)
             return replace(found, line=None, reading=Unread(reason=reason))
 
     reader = Bare({})
@@ -250,37 +250,37 @@ def test_of_pages_without_a_line_those_without_ink_may_be_on_their_side(reason, 
 
 
 def test_a_tall_page_whose_line_is_not_five_digits_is_tried_in_quarter_turns():
-    class Wordy(Told):
-        def told(self, page: PreparedPage, rotation: int) -> Attempt:
+    class Wordy(PresetReader):
+        def preset_attempt(self, page: PreparedPage, rotation: int) -> Attempt:
             unread = Unread(reason=Reason.NOT_FIVE_DIGITS)
-            return replace(super().told(page, rotation), reading=unread)
+            return replace(super().preset_attempt(page, rotation), reading=unread)
 
     reader = Wordy({}, {0: CERTAIN})
     assert reader.read(rotate(PAGE, 90)) == Unread(reason=Reason.NOT_FIVE_DIGITS)
     assert [rotation for rotation, _ in reader.seen] == [0, 90, 270]
 
 
-def test_what_is_upside_down_is_found_where_nothing_was_read_upright():
-    class Blind(Told):
-        def told(self, page: PreparedPage, rotation: int) -> Attempt:
-            found = super().told(page, rotation)
+def test_an_upside_down_page_is_found_when_nothing_was_read_upright():
+    class Blind(PresetReader):
+        def preset_attempt(self, page: PreparedPage, rotation: int) -> Attempt:
+            found = super().preset_attempt(page, rotation)
             unread = Unread(reason=Reason.NOT_FIVE_DIGITS)
             return found if rotation else replace(found, reading=unread)
 
     assert Blind({180: 0.99}, {180: 3.0, 0: -3.0}).read(PAGE).rotation == 180
 
 
-def test_turning_does_not_change_the_page():
+def test_rotating_does_not_modify_the_page():
     page = np.rot90(PAGE).copy()
     before = page.copy()
-    Told({90: 0.999}).read(page)
+    PresetReader({90: 0.999}).read(page)
     assert np.array_equal(page, before)
 
 
 @pytest.mark.real
-def test_pages_in_negative_are_read_as_they_are_in_positive(reader):
+def test_negative_pages_are_read_like_positive_ones(reader):
     pages = [page_of(path) for path in sorted((SAMPLES / "shaded").iterdir())]
-    # As the reader gets them where nothing was inverted before.
+    # As the reader gets them if nothing was inverted before.
     pairs = [(reader.read(page), reader.read(cv2.bitwise_not(page))) for page in pages]
     read = [(one, other) for one, other in pairs if getattr(one, "confidence", 0) > RETRY_BELOW]
     assert len(read) >= 4
@@ -288,7 +288,7 @@ def test_pages_in_negative_are_read_as_they_are_in_positive(reader):
 
 
 @pytest.mark.real
-def test_a_page_that_is_read_surely_is_not_tried_in_negative(reader, monkeypatch):
+def test_a_page_read_with_confidence_is_not_tried_in_negative(reader, monkeypatch):
     tried = []
     monkeypatch.setattr("zipocr.reader.negative", lambda page: tried.append(page) or page)
     page = page_of(SAMPLES / "white" / "white-02.png")
@@ -297,7 +297,7 @@ def test_a_page_that_is_read_surely_is_not_tried_in_negative(reader, monkeypatch
 
 
 def dotted(text: str) -> GrayImage:
-    """A line of type as a needle printer leaves it: dots with paper between them."""
+    """A line of type from a dot-matrix printer: dots with paper between them."""
     rows, (width, _) = 9, cv2.getTextSize(text, cv2.FONT_HERSHEY_PLAIN, 1, 1)[0]
     drawn = np.zeros((rows + 4, width + 6), np.uint8)
     cv2.putText(drawn, text, (3, rows + 2), cv2.FONT_HERSHEY_PLAIN, 1, 1)
@@ -308,7 +308,7 @@ def dotted(text: str) -> GrayImage:
 
 
 @pytest.mark.real
-def test_dots_are_joined_to_strokes_where_nothing_else_is_read(reader, monkeypatch):
+def test_dots_are_joined_into_strokes_when_nothing_else_is_read(reader, monkeypatch):
     pages = [dotted(text) for text in ("27262", "58436", "46205", "90210")]
     read = [getattr(reader.read(page), "zip", "") for page in pages]
     monkeypatch.setattr("zipocr.reader.CLOSE_BELOW", 0.0)

@@ -1,6 +1,6 @@
 """A real model, but a tiny one: its SVC learns a few strings of scikit-learn's Digits in seconds.
 
-Its network is that of a shipped model.
+Its network is taken from a shipped model.
 """
 
 from dataclasses import dataclass

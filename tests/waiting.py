@@ -1,4 +1,4 @@
-"""Waits for what other processes do, with a deadline where they might not."""
+"""Waits for what other processes do, with a deadline in case they do not."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ from pathlib import Path
 
 
 def wait_until(condition: Callable[[], bool], *, deadline: float) -> bool:
-    """Whether a condition was met within so many seconds."""
+    """Wait for a condition; return whether it was met before the deadline."""
     until = time.monotonic() + deadline
     while not (met := condition()) and time.monotonic() < until:
         time.sleep(0.01)
@@ -34,9 +34,9 @@ def running(
     *,
     env: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command in a session of its own, whose processes a signal can reach like Ctrl-C does.
+    """Run a command in its own session, where a signal can reach all processes as Ctrl-C does.
 
-    A command that outlives the block, as where a test fails, is killed.
+    A command that outlives the block, for example because a test fails, is killed.
     """
     pipe = subprocess.PIPE
     with subprocess.Popen(
@@ -70,7 +70,7 @@ def ended_within(seconds: float) -> Iterator[None]:
 
 @contextmanager
 def held_elsewhere(opening: str, path: Path) -> Iterator[None]:
-    """While another process is inside a ``with`` statement that opens a file, and is then killed."""
+    """Run the block while another process holds a file open in a ``with``; then kill it."""
     program = _HOLDER.format(opening=opening)
     with subprocess.Popen(
         [sys.executable, "-P", "-c", program, path], stdout=subprocess.PIPE
@@ -84,17 +84,17 @@ def held_elsewhere(opening: str, path: Path) -> Iterator[None]:
 
 
 def is_alive(process: int) -> bool:
-    """Whether there still is a process of this number."""
+    """Return whether there still is a process with this ID."""
     return _answers(os.kill, process)
 
 
 def group_is_alive(group: int) -> bool:
-    """Whether there still is a process of this group."""
+    """Return whether there still is a process in this group."""
     return _answers(os.killpg, group)
 
 
 def _answers(send: Callable[[int, int], None], number: int) -> bool:
-    """Whether there is something under a number to send signals to."""
+    """Return whether there is anything with this ID to send signals to."""
     try:
         send(number, 0)
     except ProcessLookupError:

@@ -25,7 +25,7 @@ def main() -> None:
 def _occupy_standard_streams() -> None:
     """Open standard streams that were closed when the program started.
 
-    Otherwise another file would get their number, and with it the messages for standard error.
+    Otherwise another file would get their descriptor, and with it messages for standard error.
     """
     while (opened := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         os.set_inheritable(opened, True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from zipocr.batch.backend_choice import choose_local
-from zipocr.batch.read_files import BatchSettings, least_confidence, read_files, start_reading
+from zipocr.batch.read_files import BatchSettings, confidence_threshold, read_files, start_reading
 from zipocr.config import ScanConfig
 from zipocr.drawing.debug_sheet import draw_sheet
 from zipocr.evaluation.labels import group_by, match, read_labels, to_batch, to_cases
@@ -107,7 +107,7 @@ class Reader:
         return self.read_many([source])
 
     def read_many(self, pages: Iterable[GrayImage]) -> list[Reading]:
-        """Read pages, (H, W) uint8 each, together, which is faster than one by one."""
+        """Read pages together, (H, W) uint8 each, which is faster than one by one."""
         upright = [normalize_polarity(_checked(page)) for page in pages]
         return [
             to_row(
@@ -215,7 +215,7 @@ def scan(
         max_pixels=_DEFAULTS.max_pixels,
         debug=None,
     )
-    least_confidence(load_model(model), settings)
+    confidence_threshold(load_model(model), settings)
     files = list_inputs([Path(path) for path in paths]).files
     limits = {"timeout": None, "max_memory_per_worker": None}
     identity = identify("scan", settings, limits, list_digest(files))
@@ -229,7 +229,7 @@ def scan(
 def _read_into(
     results: Output, files: Sequence[ImageFile], settings: BatchSettings, jobs: int
 ) -> dict[str, int]:
-    """Read the files that an output lacks, and complete it; returns the pages by status."""
+    """Read the files that an output lacks, complete it, and count the pages by status."""
     counts: Counter[str] = Counter()
     progress = results.survey(files)
     for result in results.outcomes(progress.kept()):

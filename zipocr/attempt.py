@@ -1,4 +1,4 @@
-"""What was seen on a page on the way to its ZIP."""
+"""Intermediate results of reading a page."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from zipocr.types import ZIP_LENGTH, DigitReading, Floats, Place, Reason, Unread
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Classified:
-    """The line of a page as the network reads it, its regions, and what the SVC says of these.
+    """The network's reading of a page's line, its regions, and the SVC's scores of these.
 
     ``bitmaps`` is (E, 32, 32) uint8 and ``log_likelihoods`` (E, 10) float32.
     """
@@ -30,7 +30,7 @@ class Classified:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Fused:
-    """The strings of a page, best first: without the directory's prior, and with it."""
+    """The strings of a page, best first, without and with the directory prior."""
 
     classified: Classified
     without_prior: tuple[Candidate, ...]
@@ -38,16 +38,16 @@ class Fused:
 
     @property
     def best(self) -> Candidate:
-        """The likeliest string."""
+        """The most probable string."""
         return self.ranked[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Attempt:
-    """A page in one orientation, what was seen on it, and its reading.
+    """A page in one orientation, its intermediate results, and its reading.
 
-    ``rotation`` is by how many degrees clockwise the page was turned; ``line`` is None where it was
-    not read, and ``fused`` where no string was found.
+    ``rotation`` is the page's rotation in degrees clockwise; ``line`` is None if it was not read,
+    and ``fused`` if no string was found.
     """
 
     prepared: PreparedPage
@@ -58,11 +58,11 @@ class Attempt:
 
     @property
     def confidence(self) -> float:
-        """Probability that the reading is right in this orientation, 0 without one."""
+        """Probability that the reading is right in this orientation, 0 if there is none."""
         return 0.0 if isinstance(self.reading, Unread) else self.reading.confidence
 
     def weighed(self, probability: float) -> "Attempt":
-        """Return the attempt with the probability of its orientation in its confidence."""
+        """Return the attempt with its confidence weighted by the probability of its orientation."""
         if isinstance(self.reading, Unread):
             return self
         return replace(self, reading=self.reading.weighed(probability))
@@ -71,7 +71,7 @@ class Attempt:
 def to_reading(
     fused: Fused, confidence: float, listed: Mapping[str, Place], *, rotation: int
 ) -> ZipReading:
-    """Report the best string of a page.
+    """Return the reading of a page's best string.
 
     Parameters
     ----------
@@ -79,9 +79,9 @@ def to_reading(
     confidence : float
         Probability that the string is right.
     listed : mapping of str to Place
-        The directory; empty where none takes part.
+        The directory; empty if none is used.
     rotation : int
-        Degrees by which the page was turned.
+        Rotation of the page in degrees clockwise.
     """
     text = fused.best.text
     shares = distribute_probability(fused.ranked, confidence)
@@ -112,7 +112,7 @@ def _reasons(fused: Fused, listed: Mapping[str, Place], rotation: int) -> Iterat
 
 
 def _digit_reading(shares: Sequence[float], digit: int) -> DigitReading:
-    """Return one digit with its probability, and the next best digit at its place."""
+    """Return a digit with its probability, and the next best digit in its position."""
     others = [other for other in range(len(shares)) if other != digit]
     second = max(others, key=shares.__getitem__)
     return DigitReading(

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BACKENDS = ("auto", "serial", "processes", "dask")
-"""Backends."""
+"""Names of the backends."""
 
 RESULT_FORMATS = ("csv", "jsonl", "parquet", "sqlite")
-"""Formats of results."""
+"""Names of the formats of results."""
 
 MAX_PIXELS_LIMIT = 178_956_970
-"""The limit of Pillow, far above any crop."""
+"""Pillow's limit, far above any crop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

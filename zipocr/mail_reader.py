@@ -1,7 +1,7 @@
-"""Reads pages of mail: tight crops as they are, on larger pages the destination's ZIP.
+"""Reader of mail: tight crops as they are, and the destination ZIP of larger pages.
 
-page -> text lines -> words -> candidates -> a choice among these -> each of the likeliest takes the
-road of `zipocr.reader` -> a choice among their readings, or none.
+page -> text lines -> words -> candidates -> choice of the likeliest -> pipeline of `zipocr.reader`
+for each -> choice among their readings, or none.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,29 +30,29 @@ from zipocr.reader import MIN_VERSION_CONFIDENCE, RETRY_BELOW, Reader
 from zipocr.settings import search_hash
 from zipocr.types import GrayImage, Model, Place, Reason, Sighting, Trace, Unread, ZipReading
 
-# Where a model card tells of the search.
+# Section of the model card on the search.
 SEARCH_CARD = "search"
-# A page that is read as one line with less confidence is searched.
+# A page read as one line with less confidence is searched.
 SEARCH_BELOW = 0.5
-# Larger pages may be whole envelopes, which are not tried as one line. In pixels.
+# Size in pixels above which a page may be a whole envelope, which is not read as one line.
 MIN_SHEET = 200_000
-# A crop of a ZIP has no more components.
+# Maximum number of components of a crop of a ZIP.
 MAX_CROP_COMPONENTS = 400
-# Number of candidates that are read.
+# Number of candidates to read.
 READ = 3
-# Log odds of the right way up from which the other is not looked at, and before anything is seen.
+# Log odds of an orientation above which the other is not considered, and prior log odds.
 CERTAIN = 2.0
 LEVEL, SIDEWAYS = (0, 180), (90, 270)
-# A way up that is less probable is not read.
+# Orientations that are less probable are not read.
 MIN_CHANCE = 0.02
 LOG_PRIOR = {LEVEL: 2.0, SIDEWAYS: 0.0}
 MIN_PROBABILITY = 1e-4
 
 
 class MailReader:
-    """Reads pages with one model; parameters and errors are those of `zipocr.reader.Reader`.
+    """Reader of pages with one model; parameters and errors as in `zipocr.reader.Reader`.
 
-    A model without the arrays of the search reads crops only.
+    A model without the arrays for the search reads only crops.
     """
 
     def __init__(
@@ -74,26 +74,26 @@ class MailReader:
             self._orientation = model.arrays["page_orientation"]
 
     def read(self, page: GrayImage) -> ZipReading | Unread:
-        """Read the ZIP of a page: (H, W) uint8 -> its reading, or why there is none."""
+        """Read the ZIP of a page: (H, W) uint8 -> its reading, or the reason there is none."""
         (reading,) = self.read_each([page])
         return reading
 
     def read_each(self, pages: Sequence[GrayImage]) -> list[ZipReading | Unread]:
-        """Read several pages as `read` does, and sooner: each step for all of them."""
+        """Read several pages like `read`, but faster, since each step is done for all at once."""
         return [one.reading for one in self.attempt_each(pages)]
 
     def attempt(self, page: GrayImage) -> PageAttempt:
-        """Read a page, and keep what was seen on it."""
+        """Read a page, and keep the intermediate results."""
         (attempt,) = self.attempt_each([page])
         return attempt
 
     def trace(self, page: GrayImage) -> Trace:
-        """Read a page, and keep everything that was seen on it."""
+        """Read a page, and keep all intermediate results."""
         attempt = self.attempt(page)
         return to_page_trace(attempt, self.sightings(attempt))
 
     def sightings(self, attempt: PageAttempt) -> list[Sighting]:
-        """Tell what was considered on a page that was searched, the likeliest first."""
+        """Return the candidates considered on a searched page, most probable first."""
         if attempt.search is None:
             return []
         located, ranked = attempt.search.located, attempt.search.ranked
@@ -110,7 +110,7 @@ class MailReader:
         ]
 
     def attempt_each(self, pages: Sequence[GrayImage]) -> list[PageAttempt]:
-        """Read pages as tight crops, and search those on which that leaves doubt."""
+        """Read pages as tight crops, and search those that remain in doubt."""
         inks = [
             find_ink(page) if self.can_search and page.size > MIN_SHEET else None for page in pages
         ]
@@ -123,12 +123,12 @@ class MailReader:
         ]
 
     def _attempt(self, page: GrayImage, ink: PageInk | None, line: Attempt | None) -> PageAttempt:
-        """Search a page unless its one line is read, and keep the surer reading."""
+        """Search a page unless it was read as one line, and keep the more confident reading."""
         if line and (line.confidence >= SEARCH_BELOW or not self.can_search):
             return PageAttempt(page=page, line=line, search=None, reading=line.reading)
         search = self.search(page, ink)
         reading = to_reading(search, page.shape)
-        # Five digits of a longer number may be set apart from the others.
+        # Five digits of a longer number may be separated from the others.
         if line and search.is_alone:
             return PageAttempt(page=page, line=line, search=None, reading=line.reading)
         if reading and reading.confidence > (line.confidence if line else 0.0):
@@ -139,9 +139,9 @@ class MailReader:
         return PageAttempt(page=page, line=line, search=search, reading=unread)
 
     def search(self, page: GrayImage, ink: PageInk | None = None) -> Search:
-        """Search a page, and if that leaves doubt and much of it is dark, its negative.
+        """Search a page and, if that leaves doubt and much of it is dark, its negative.
 
-        ``ink`` is what `find_ink` makes of it, if that is known.
+        ``ink`` is the result of `find_ink` for the page, if known.
         """
         found = self._search_version(page, ink or find_ink(page))
         if found.confidence < RETRY_BELOW and may_be_light_on_dark(page):
@@ -152,7 +152,7 @@ class MailReader:
         return found
 
     def _search_version(self, page: GrayImage, ink: PageInk) -> Search:
-        """Search a page as it is or the other way up, by its writing and by what is read then."""
+        """Search a page in both orientations along its lines, unless the first one is certain."""
         turns = SIDEWAYS if runs_upwards(ink.components.boxes) else LEVEL
         first = self.locate(page, ink, turns[0])
         odds = self.orientation_log_odds(first)
@@ -166,19 +166,19 @@ class MailReader:
         return max(read, key=lambda one: one.confidence)
 
     def locate(self, page: GrayImage, ink: PageInk, rotation: int) -> Located:
-        """Find the candidates of a page and its ink, which are turned by `rotation` first."""
+        """Find the candidates of a page and its ink after rotating both by `rotation`."""
         turned = ink.rotated(rotation) if rotation else ink
         return read_ink(self.reader.network, rotate(page, rotation), turned, rotation=rotation)
 
     def orientation_log_odds(self, located: Located) -> float:
-        """Log odds of a page to lie as it is, and not upside down."""
+        """Return the log odds of a page being upright rather than upside down."""
         if not len(located.pooled):
             return 0.0
         weights = self._orientation
         return float((weights[:-1] * located.pooled).sum() + weights[-1])
 
     def read_candidates(self, located: Located, chance: float = 1.0) -> Search:
-        """Read the likeliest candidates of a page that lies the right way up with some chance."""
+        """Read the likeliest candidates of a page that is upright with a probability ``chance``."""
         spans = located.spans
         features = [self.span_features(located, span) for span in spans]
         chances = self._spans.probabilities(features)
@@ -196,11 +196,11 @@ class MailReader:
         )
 
     def span_features(self, located: Located, span: Span) -> list[float]:
-        """Return what speaks for a candidate before it is read."""
+        """Return the features of a candidate before reading."""
         return span_features(span, located.layout, located.spans, self.reader.listed)
 
     def reading_features(self, one: Candidate, others: Sequence[Candidate]) -> list[float]:
-        """Return what speaks for a candidate as it was read: READING_FEATURES numbers."""
+        """Return the features of a candidate after reading: READING_FEATURES numbers."""
         reading = one.attempt.reading
         chance = log_odds(one.choice, MIN_PROBABILITY)
         rivals = [other for other in others if other is not one and overlap(other.span, one.span)]
@@ -220,5 +220,5 @@ class MailReader:
 
 
 def _is_sheet(ink: PageInk) -> bool:
-    """Tell whether a page has lines of writing, and not a ZIP alone."""
+    """Return whether a page has lines of writing rather than just a ZIP."""
     return len(ink.components.boxes) > MAX_CROP_COMPONENTS or is_sheet(ink.components)

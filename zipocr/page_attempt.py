@@ -1,4 +1,4 @@
-"""What was seen on a page that was searched for its ZIP, and what is reported of it."""
+"""Intermediate results of the search for a page's ZIP, and its reading."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,15 +23,15 @@ from zipocr.types import (
     dashed,
 )
 
-# Readings with less confidence are none; a runner-up elsewhere on the page with more is told.
+# Minimum confidence of a reading, and of a runner-up elsewhere on the page that is reported.
 MIN_CONFIDENCE, MIN_RIVAL = 0.02, 0.05
-# What is shorter beside a number, in line heights, is no town.
+# Minimum length of a town beside a number, in line heights.
 MIN_BESIDE = 2.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Candidate:
-    """A candidate of a page, its probability among all, and how it was read."""
+    """A candidate of a page, its probability among all, and its reading."""
 
     span: Span
     choice: float
@@ -39,20 +39,20 @@ class Candidate:
 
     @property
     def zip(self) -> str:
-        """The five digits that were read; empty without any."""
+        """The five digits of the reading; empty if there is none."""
         reading = self.attempt.reading
         return "" if isinstance(reading, Unread) else reading.zip
 
     @property
     def text(self) -> str:
-        """All digits that were read, as `dashed` writes them; empty without any."""
+        """All digits of the reading, in the format of `dashed`; empty if there is none."""
         reading = self.attempt.reading
         return "" if isinstance(reading, Unread) else dashed(reading.zip + reading.plus4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Search:
-    """A page's candidates as they were read, and the probability of each to be the right ZIP."""
+    """The candidates of a page after reading, and the probability that each is the right ZIP."""
 
     located: Located
     candidates: tuple[Candidate, ...]
@@ -60,12 +60,12 @@ class Search:
 
     @property
     def confidence(self) -> float:
-        """Probability of the best candidate, 0 without one."""
+        """Probability of the best candidate, 0 if there is none."""
         return self.ranked[0][1] if self.candidates else 0.0
 
     @property
     def is_alone(self) -> bool:
-        """Whether there is next to nothing besides the best candidate, and not a letter."""
+        """Whether there is next to nothing, and no letter, besides the best candidate."""
         best = self.ranked[0][0].span if self.candidates else None
         length = letters = 0.0
         for number, line in enumerate(self.located.layout.lines):
@@ -78,9 +78,9 @@ class Search:
 
     @property
     def ranked(self) -> list[tuple[Candidate, float]]:
-        """Candidates and the probability that their ZIP is right, best first.
+        """Return candidates and the probability that their ZIP is right, best first.
 
-        Two that share words and a ZIP are right together: one may have the four digits behind it.
+        Two that share words and a ZIP are right together: one may include the ZIP+4 add-on.
         """
         pairs = list(zip(self.candidates, self.probabilities, strict=True))
         ordered = sorted(pairs, key=lambda pair: -pair[1])
@@ -99,7 +99,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PageAttempt:
-    """What was seen on a page: read as one ``line``, or by a ``search``; and its reading."""
+    """Intermediate results of a page, read as one ``line`` or by a ``search``, and its reading."""
 
     page: GrayImage
     line: Attempt | None
@@ -108,7 +108,7 @@ class PageAttempt:
 
     @property
     def fused(self) -> Fused | None:
-        """The strings of the line, or of the number, that was read; None without any."""
+        """The strings of the line or number that was read; None if there are none."""
         if isinstance(self.reading, Unread):
             return None
         best = self.search.ranked[0][0].attempt if self.search else self.line
@@ -116,7 +116,7 @@ class PageAttempt:
 
 
 def to_reading(search: Search, shape: tuple[int, ...]) -> ZipReading | None:
-    """Report the best candidate of a page of a shape (rows, columns); None if none is likely."""
+    """Return the reading of the best candidate on a page of (rows, columns); None if unlikely."""
     if not search.ranked or search.ranked[0][1] < MIN_CONFIDENCE:
         return None
     (best, probability), *others = search.ranked
@@ -139,7 +139,7 @@ def to_reading(search: Search, shape: tuple[int, ...]) -> ZipReading | None:
 
 
 def to_page_trace(attempt: PageAttempt, sightings: Sequence[Sighting]) -> Trace:
-    """Make the trace of a page: of its line, or of the number that was chosen on it."""
+    """Return the trace of a page: of its line, or of the number chosen on it."""
     search, shape = attempt.search, attempt.page.shape
     best = attempt.line
     lines: list[Box] = []
@@ -158,7 +158,7 @@ def to_page_trace(attempt: PageAttempt, sightings: Sequence[Sighting]) -> Trace:
 
 
 def _bare_trace(attempt: PageAttempt) -> Trace:
-    """Make the trace of a page on which nothing was found."""
+    """Return the trace of a page on which nothing was found."""
     return Trace(
         page=attempt.page,
         ink=np.zeros(attempt.page.shape, np.bool_),

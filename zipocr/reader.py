@@ -1,7 +1,7 @@
-"""The road from a page to its ZIP, the same for reading, for debug pictures and for training.
+"""Pipeline from a page to its ZIP, shared by reading, debug pictures and training.
 
-page -> ink -> line image -> network -> likeliest strings and the centres of their digits -> regions
-of these -> 8x8 grids -> SVC -> fusion with the directory's prior -> confidence.
+page -> ink -> line image -> network -> n-best strings and the centres of their digits -> regions ->
+8x8 grids -> SVC -> fusion with the directory prior -> confidence.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,32 +45,32 @@ from zipocr.types import (
     ZipReading,
 )
 
-# Of the network's strings this many are aligned to the line, and divide its ink.
+# Number of the network's n-best strings that are aligned with the line, to divide its ink.
 ALIGNED = 3
-# By how much digits are larger in the second pass than in the first.
+# Enlargement of digits in the second pass.
 SECOND_PASS_SCALE = 1 / 0.85
-# A page that is read with less confidence is tried in negative if much of it is dark, and in both
-# quarter turns if it is tall.
+# A page read with less confidence is retried in negative if much of it is dark, and in both quarter
+# turns if it is tall.
 RETRY_BELOW = 0.8
-# One that is read with less is tried with the gaps in its strokes closed, and with pale strokes
-# darkened; any such version is believed from this confidence on.
+# Below this confidence, a page is retried with the gaps in its strokes closed, and with pale
+# strokes darkened; such a version needs the minimum confidence below.
 CLOSE_BELOW = 0.5
 MIN_VERSION_CONFIDENCE = 0.7
-# Gaps that are closed, in heights of the page: of dots that nothing was read of, and of strokes.
+# Gaps to close, in page heights: between dots of an unread page, and in strokes.
 GAP_OF_DOTS, GAP_OF_STROKES = 0.08, 0.04
-# A line of this many characters, as letters or six digits, is not in dots.
+# A line with at least this many characters, such as letters or six digits, is not made of dots.
 MIN_SPELT = 4
 QUARTER_TURNS = (90, 270)
-# A page is turned if its ZIP is then right with at least this probability.
+# Minimum probability that the ZIP of a rotated page is right.
 MIN_ROTATED_CONFIDENCE = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecondPass:
-    """When and how a line is read again.
+    """When and how a line is read a second time.
 
-    ``below``: if both readers together think their best string less likely than this. ``scales``:
-    by how much its digits are larger then; for each of these it is read once.
+    ``below``: if the fused probability of the best string is lower. ``scales``: enlargements of its
+    digits, one pass each.
     """
 
     below: float
@@ -82,21 +82,21 @@ BY_SECOND_NETWORK = SecondPass(below=0.95, scales=(SECOND_PASS_SCALE, 1 / 0.78))
 
 
 class Reader:
-    """Reads pages with one model.
+    """Reader of tight crops with one model.
 
     Parameters
     ----------
     model : Model
     use_directory : bool
-        Whether a directory of ZIPs takes part; it never overrules without saying so.
+        Whether to use a directory of ZIPs; when it overrules the readers, the result says so.
     directory : mapping of str to Place, or None
-        Which: None is the packaged one, a list of the user's own (one ZIP or more) weighs by its
-        length.
+        The directory: None is the packaged one; the weight of a user's own list (one ZIP or more)
+        depends on its length.
 
     Raises
     ------
     ModelError
-        When the model was made for other settings than this program's.
+        If the model was made for other settings than this program's.
     """
 
     def __init__(
@@ -123,24 +123,24 @@ class Reader:
         self._log_prior = directory_log_prior(count)
 
     def read(self, page: GrayImage) -> ZipReading | Unread:
-        """Read the ZIP of a page: (H, W) uint8 -> its reading, or why there is none."""
+        """Read the ZIP of a page: (H, W) uint8 -> its reading, or the reason there is none."""
         return self.attempt(page).reading
 
     def read_each(self, pages: Sequence[GrayImage]) -> list[ZipReading | Unread]:
-        """Read several pages as `read` does, and sooner: each step for all of them."""
+        """Read several pages like `read`, but faster, since each step is done for all at once."""
         return [attempt.reading for attempt in self.attempt_each(pages)]
 
     def attempt(self, page: GrayImage) -> Attempt:
-        """Read a page, and keep what was seen on it."""
+        """Read a page, and keep the intermediate results."""
         (attempt,) = self.attempt_each([page])
         return attempt
 
     def attempt_each(self, pages: Sequence[GrayImage]) -> list[Attempt]:
-        """Read pages upright, and in other orientations those that are in doubt."""
+        """Read pages upright, and those in doubt in other orientations as well."""
         return self.read_prepared([prepare(page) for page in pages])
 
     def read_prepared(self, pages: Sequence[PreparedPage]) -> list[Attempt]:
-        """Read prepared pages upright, and those in doubt in other orientations."""
+        """Read prepared pages upright, and those in doubt in other orientations as well."""
         upright = self._surest_versions(self.read_upright(pages))
         pages = [one.prepared for one in upright]
         doubtful = [place for place, one in enumerate(upright) if self.may_be_upside_down(one)]
@@ -152,7 +152,7 @@ class Reader:
         ]
 
     def read_upright(self, pages: Sequence[PreparedPage], *, rotation: int = 0) -> list[Attempt]:
-        """Read prepared pages as they are; they were turned by `rotation` before."""
+        """Read prepared pages as they are; they were rotated by `rotation` before."""
         readable = [page.ink for page in pages if page.ink and not page.reason]
         lines = self.read_lines(readable)
         found = iter(zip(lines, self.fuse_each(readable, lines), strict=True))
@@ -170,11 +170,11 @@ class Reader:
         return attempts
 
     def read_lines(self, pages: Sequence[InkPage]) -> list[LineReading]:
-        """Let the network read the line of each page."""
+        """Read the line of each page with the network."""
         return read_lines(self.network, [rectify(page, page.text_height) for page in pages])
 
     def read_lines_again(self, pages: Sequence[InkPage]) -> list[tuple[LineReading, ...]]:
-        """Let the second network read the line of each page, its digits larger."""
+        """Read the line of each page with the second network, at larger scales."""
         by_scale = [
             read_lines(self._second, [rectify(page, page.text_height / scale) for page in pages])
             for scale in self.second_pass.scales
@@ -184,7 +184,7 @@ class Reader:
     def fuse_each(
         self, pages: Sequence[InkPage], lines: Sequence[LineReading]
     ) -> list[Fused | None]:
-        """Let both readers tell the string of each line; where that leaves doubt, once more."""
+        """Read each line with both readers and fuse them, with a second pass for those in doubt."""
         fused = [self.fuse(one) for one in self.classify_each(pages, lines)]
         doubtful = [place for place, one in enumerate(fused) if one and self.needs_second_pass(one)]
         again = [pages[place] for place in doubtful]
@@ -197,13 +197,13 @@ class Reader:
         return fused
 
     def needs_second_pass(self, fused: Fused) -> bool:
-        """Tell whether both readers together leave doubt."""
+        """Return whether the fused reading is in doubt."""
         return posterior(fused.ranked)[0] < self.second_pass.below
 
     def classify_each(
         self, pages: Sequence[InkPage], lines: Sequence[LineReading]
     ) -> list[Classified]:
-        """Find the regions of the likeliest strings of each line, and classify all in one go."""
+        """Find the regions of the likeliest strings of each line, and classify them all at once."""
         seen = list(zip(pages, lines, strict=True))
         divided = [
             segment(page.components, page.text_height, line.centres(line.likeliest(ALIGNED)))
@@ -226,14 +226,14 @@ class Reader:
         ]
 
     def classify(self, bitmaps: NDArray[np.uint8]) -> Floats:
-        """Log-likelihoods of the digits: (E, 32, 32) -> (E, 10) float32."""
+        """Return the log-likelihoods of digits: (E, 32, 32) -> (E, 10) float32."""
         if not len(bitmaps):
             return np.zeros((0, DIGITS), np.float32)
         features = self._classifier.features(bitmaps, to_grids(bitmaps))
         return self._calibration.log_likelihoods(self._classifier.decision_function(features))
 
     def fuse(self, one: Classified) -> Fused | None:
-        """Fuse what both readers say of each string, and weigh it by the directory."""
+        """Fuse both readers' scores of each string, and apply the directory prior."""
         strings = [regions for regions in one.segmentation.strings if regions]
         texts = list(dict.fromkeys([*one.line.strings, *propose(strings, one.log_likelihoods)]))
         if not texts:
@@ -245,7 +245,7 @@ class Reader:
         return Fused(classified=one, without_prior=without_prior, ranked=ranked)
 
     def features(self, fused: Fused) -> Floats:
-        """Return what the confidence rests on."""
+        """Return the confidence features."""
         return confidence_features(
             fused.ranked,
             shape=fused.classified.line.shaped,
@@ -254,7 +254,7 @@ class Reader:
         )
 
     def _surest_versions(self, upright: Sequence[Attempt]) -> list[Attempt]:
-        """Read pages in doubt in other versions as well, and keep the surest reading of each."""
+        """Read pages in doubt in other versions, too, and keep the most confident readings."""
         places, pages = [], []
         for place, one in enumerate(upright):
             for page in self.versions(one):
@@ -267,7 +267,7 @@ class Reader:
         return best
 
     def versions(self, upright: Attempt) -> Iterator[GrayImage]:
-        """Yield a page as it could be meant, if its reading is in doubt."""
+        """Yield alternative versions of a page if its reading is in doubt."""
         page, confidence = upright.prepared.page, upright.confidence
         if confidence < RETRY_BELOW and may_be_light_on_dark(page):
             yield negative(page)
@@ -277,7 +277,7 @@ class Reader:
             yield darken_pale(page)
 
     def may_be_upside_down(self, upright: Attempt) -> bool:
-        """Tell whether a line may be upside down, by how it looks to the network either way."""
+        """Return whether a line may be upside down, by the network's features of it."""
         page, line = upright.prepared.ink, upright.line
         if page is None or line is None:
             return False
@@ -288,9 +288,9 @@ class Reader:
         return log_odds - self._orientation.log_odds(turned.pooled) < 2 * CERTAIN
 
     def quarter_turns(self, upright: Attempt) -> Iterator[Attempt]:
-        """Read a tall page that is in doubt in both quarter turns."""
+        """Read a tall page in doubt in both quarter turns."""
         page, reason = upright.prepared.page, upright.prepared.reason
-        # On its side a ZIP may have no ink of a digit's size, and never several lines.
+        # A ZIP on its side may have no ink of a digit's size, but never several lines.
         if reason is Reason.SEVERAL_LINES or upright.confidence >= RETRY_BELOW:
             return
         if page.shape[0] <= page.shape[1]:
@@ -299,9 +299,9 @@ class Reader:
             yield from self.read_upright([prepare(rotate(page, degrees))], rotation=degrees)
 
     def _best(self, attempts: Sequence[Attempt]) -> Attempt:
-        """Return the reading of the orientation that a page is meant to be read in.
+        """Return the reading in the most probable orientation.
 
-        Its confidence includes the chance that this is another one.
+        Its confidence accounts for the probability that another orientation is right.
         """
         if len(attempts) == 1:
             return attempts[0]
@@ -311,7 +311,7 @@ class Reader:
         return weighed[best] if weighed[best].confidence >= MIN_ROTATED_CONFIDENCE else weighed[0]
 
     def orient(self, attempt: Attempt) -> Oriented:
-        """Return what an orientation of a page shows of being the right one."""
+        """Return the evidence for an orientation of a page."""
         line = attempt.line
         log_odds = self._orientation.log_odds(line.pooled) if line else -CERTAIN
         return Oriented(rotation=attempt.rotation, confidence=attempt.confidence, log_odds=log_odds)
@@ -321,10 +321,10 @@ class Reader:
         return to_reading(fused, confidence, self.listed, rotation=rotation)
 
     def trace(self, page: GrayImage) -> Trace:
-        """Read a page, and keep everything that was seen on it, as it was turned."""
+        """Read a page, and keep all intermediate results in the orientation it was read in."""
         return to_trace(self.attempt(page))
 
 
 def may_be_dots(line: LineReading | None) -> bool:
-    """Tell whether a line that spells no ZIP may be in dots: the network sees little in these."""
+    """Return whether an unread line may be made of dots, of which the network sees little."""
     return line is None or line.characters < MIN_SPELT

@@ -109,7 +109,7 @@ SEARCH_SETTINGS: Mapping[str, object] = {
         choice.MIN_PROBABILITY, choice.FARTHEST, choice.NARROW, choice.WIDE, choice.ENVELOPE_WIDTH,
     ),
 }  # fmt: skip
-"""What the search of whole pages rests on besides `SETTINGS`."""
+"""Settings that the search of whole pages depends on, besides `SETTINGS`."""
 
 
 def settings_hash() -> str:

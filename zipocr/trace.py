@@ -1,4 +1,4 @@
-"""Keeps what a reading saw, for people to look at."""
+"""Traces of readings for inspection."""
 
 import numpy as np
 
@@ -7,12 +7,12 @@ from zipocr.classify.normalize import to_grids
 from zipocr.decode.confidence import distribute_probability
 from zipocr.types import Trace, Unread, ZipReading, dashed
 
-# Strings that a trace keeps.
+# Maximum number of strings in a trace.
 MAX_STRINGS = 5
 
 
 def to_trace(attempt: Attempt) -> Trace:
-    """Make the trace of a page as it was read."""
+    """Return the trace of a page."""
     if attempt.fused and not isinstance(attempt.reading, Unread):
         return _to_trace(attempt.fused, attempt.reading)
     prepared, ink = attempt.prepared, attempt.prepared.ink

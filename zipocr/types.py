@@ -35,14 +35,14 @@ def dashed(digits: str) -> str:
     return f"{digits[:ZIP_LENGTH]}-{digits[ZIP_LENGTH:]}" if len(digits) > ZIP_LENGTH else digits
 
 
-def eaten_zeros(text: str) -> str:
+def missing_zeros_hint(text: str) -> str:
     """Describe how to fix a ZIP without its leading zeros; empty if that is not the problem.
 
     Examples
     --------
-    >>> eaten_zeros("2108-1234").partition(": ")[2]
+    >>> missing_zeros_hint("2108-1234").partition(": ")[2]
     'write 02108-1234, and keep the column as text.'
-    >>> eaten_zeros("02108"), eaten_zeros("x")
+    >>> missing_zeros_hint("02108"), missing_zeros_hint("x")
     ('', '')
     """
     eaten = re.fullmatch("([0-9]{1,4})(-[0-9]{4})?", text)
@@ -105,7 +105,7 @@ class Box:
 
     @classmethod
     def around(cls, boxes: Sequence["Box"]) -> "Box":
-        """Return the smallest box that holds some boxes, one or more."""
+        """Return the smallest box that contains all of one or more boxes."""
         return cls(
             top=min(one.top for one in boxes),
             left=min(one.left for one in boxes),
@@ -178,7 +178,7 @@ class ZipReading:
     box: Box | None = None
 
     def weighed(self, probability: float) -> "ZipReading":
-        """Return the reading with all probabilities multiplied by one it depends on."""
+        """Return the reading with all probabilities multiplied by one that it depends on."""
         digits = [
             replace(
                 one,
@@ -217,8 +217,8 @@ class Sighting:
 
     ``box`` is where it is, and ``text`` its digits as `dashed` writes them, empty if it could not
     be read. ``place`` is the probability that it is the destination's ZIP by its surroundings, and
-    ``probability`` that this holds and all its digits are right. ``weakness`` says what speaks most
-    against it compared with the likeliest number, empty for that.
+    ``probability`` that this holds and all its digits are right. ``weakness`` is the strongest
+    evidence against it compared with the likeliest number; empty for the likeliest itself.
     """
 
     box: Box
@@ -230,10 +230,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Overview:
-    """A page that was searched, as it came: the boxes of its text lines, and the numbers there.
-
-    The likeliest of these comes first.
-    """
+    """A searched page as given, the boxes of its text lines, and its numbers, likeliest first."""
 
     page: GrayImage
     lines: tuple[Box, ...]
@@ -249,8 +246,8 @@ class Trace:
     right, empty if the page is unread; ``candidates`` are the boxes of all classified regions.
     ``strings`` are the best strings as `dashed` formats them, with probabilities, the ZIP first.
     If a page was searched for its ZIP, ``overview`` shows all of it, and ``page`` is the number
-    that was chosen; if a crop was rotated, ``overview`` shows it as it came. ``size`` is the height
-    and width of the page as it came, if known.
+    that was chosen; if a crop was rotated, ``overview`` shows it as given. ``size`` is the height
+    and width of the page as given, if known.
     """
 
     page: GrayImage

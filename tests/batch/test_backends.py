@@ -27,7 +27,7 @@ from zipocr.errors import BackendError
 JOBS = 2
 DEADLINE = 120
 wait_until = partial(waiting.wait_until, deadline=DEADLINE)
-# So short that a test need not wait, so long that no machine takes it for a hang.
+# Short enough for a test, long enough that a slow machine does not look like a hang.
 TIMEOUT = 2.5
 
 ADD_ONE = partial(chores.Each, partial(operator.add, 1))
@@ -47,7 +47,7 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 def run(
     *tasks: tuple[str, ...], jobs: int = JOBS, max_memory: int | None = None
 ) -> list[list[object]]:
-    """Let workers follow scripts; give the words, and what stands in for those that were lost."""
+    """Run scripts in workers; return their words, with placeholders for the lost ones."""
     found = ProcessBackend(jobs=jobs, timeout=TIMEOUT, max_memory=max_memory).map(
         chores.Script, tasks, lost=chores.lost
     )
@@ -64,7 +64,7 @@ def test_results_come_in_the_order_of_the_tasks(backend: Backend, tasks: int) ->
     assert list(results) == [[task + 1] for task in range(tasks)]
 
 
-def test_all_steps_of_a_task_come_together(backend: Backend) -> None:
+def test_all_steps_of_a_task_are_returned_together(backend: Backend) -> None:
     results = backend.map(
         chores.Script, [("open", "a", "b"), ("open",), ("open", "c")], lost=chores.lost
     )
@@ -79,7 +79,7 @@ def test_slow_tasks_do_not_change_the_order() -> None:
     assert list(done) == [[nap] for nap in naps]
 
 
-def test_tasks_are_taken_only_as_fast_as_results(backend: Backend) -> None:
+def test_tasks_are_consumed_only_as_fast_as_results(backend: Backend) -> None:
     taken = count()
 
     def endless() -> Iterator[int]:
@@ -92,7 +92,7 @@ def test_tasks_are_taken_only_as_fast_as_results(backend: Backend) -> None:
     assert next(taken) <= 5 + JOBS * MAX_IN_FLIGHT
 
 
-def test_the_work_is_made_once_in_each_process(backend: Backend, tmp_path: Path) -> None:
+def test_the_work_is_set_up_once_per_process(backend: Backend, tmp_path: Path) -> None:
     results = [
         result
         for (result,) in backend.map(
@@ -105,7 +105,7 @@ def test_the_work_is_made_once_in_each_process(backend: Backend, tmp_path: Path)
     assert {str(process) for process, _ in results} <= set(starts)
 
 
-def test_processes_are_others_than_this_one(tmp_path: Path) -> None:
+def test_work_runs_outside_this_process(tmp_path: Path) -> None:
     results = ProcessBackend(jobs=JOBS).map(
         partial(chores.start_counting, tmp_path), range(8), lost=chores.lost
     )
@@ -116,13 +116,13 @@ def test_nothing_is_started_without_a_task(backend: Backend) -> None:
     assert list(backend.map(chores.start_failing, [], lost=chores.lost)) == []
 
 
-def test_an_error_of_the_work_is_raised_here(backend: Backend) -> None:
+def test_an_error_in_the_work_is_raised_in_the_caller(backend: Backend) -> None:
     results = backend.map(DIVIDE_ONE, [1, 2, 0, 4], lost=chores.lost)
     with pytest.raises(ZeroDivisionError):
         list(results)
 
 
-def test_an_error_of_the_start_is_raised_here(backend: Backend) -> None:
+def test_an_error_during_startup_is_raised_in_the_caller(backend: Backend) -> None:
     with pytest.raises(LookupError, match="the start failed"):
         list(backend.map(chores.start_failing, [1, 2], lost=chores.lost))
 
@@ -138,7 +138,7 @@ def test_an_error_of_the_start_is_raised_here(backend: Backend) -> None:
         ("allocate", "OUT_OF_MEMORY"),
     ],
 )
-def test_what_ends_a_worker_costs_its_own_step_alone(calamity: str, kind: str) -> None:
+def test_a_step_that_ends_its_worker_costs_only_itself(calamity: str, kind: str) -> None:
     before, after = (
         [("open", f"b{number}") for number in range(4)],
         [("open", f"a{number}") for number in range(8)],
@@ -149,13 +149,13 @@ def test_what_ends_a_worker_costs_its_own_step_alone(calamity: str, kind: str) -
     ]
 
 
-def test_a_worker_that_something_else_kills_costs_nothing(tmp_path: Path) -> None:
-    """The second death comes where no other task can be to blame."""
+def test_a_worker_killed_from_outside_costs_nothing(tmp_path: Path) -> None:
+    """The second death comes when no other task can be to blame."""
     once = [f"kill once:{tmp_path}/{name}" for name in "xy"]
     assert run(("open", *once, "z"), ("open", "a"), jobs=1) == [[*once, "z"], ["a"]]
 
 
-def test_many_steps_may_be_lost_in_a_row() -> None:
+def test_many_steps_can_be_lost_in_a_row() -> None:
     assert run(("open", "kill", "kill", "a", "kill"), ("open", "kill"), ("open", "b"), jobs=1) == [
         [(1, "DIED"), (2, "DIED"), "a", (4, "DIED")],
         [(1, "DIED")],
@@ -164,14 +164,14 @@ def test_many_steps_may_be_lost_in_a_row() -> None:
 
 
 @pytest.mark.parametrize(("calamity", "kind"), [("kill", "DIED"), ("hang", "TIMEOUT")])
-def test_what_cannot_even_be_opened_is_tried_again_and_costs_one_step(
+def test_a_task_that_cannot_be_opened_is_retried_and_costs_one_step(
     calamity: str, kind: str
 ) -> None:
     assert run(("open", "a"), (calamity, "b", "c"), ("open", "d")) == [["a"], [(1, kind)], ["d"]]
 
 
 @pytest.mark.parametrize(("calamity", "kind"), [("kill", "DIED"), ("hang", "TIMEOUT")])
-def test_what_is_lost_among_tasks_done_together_is_done_alone_and_charged_there(
+def test_a_loss_in_a_group_of_tasks_is_retried_alone_and_charged_to_its_task(
     calamity: str, kind: str, tmp_path: Path
 ) -> None:
     once = f"{calamity} once:{tmp_path}/x"
@@ -183,7 +183,7 @@ def test_what_is_lost_among_tasks_done_together_is_done_alone_and_charged_there(
     ]
 
 
-class Stopped:
+class JumpingClock:
     """A clock that jumps ahead after some readings, as if all processes had been stopped."""
 
     def __init__(self, readings: int) -> None:
@@ -195,10 +195,10 @@ class Stopped:
 
 
 @pytest.mark.parametrize("readings", [3, 5])
-def test_time_for_which_the_processes_were_stopped_does_not_count(
+def test_time_while_the_processes_are_stopped_does_not_count(
     monkeypatch: pytest.MonkeyPatch, readings: int
 ) -> None:
-    clock = Stopped(readings)
+    clock = JumpingClock(readings)
     monkeypatch.setattr(processes, "time", SimpleNamespace(monotonic=clock.monotonic))
     start, starts = SpawnProcess.start, []
     monkeypatch.setattr(
@@ -214,7 +214,7 @@ def test_time_for_which_the_processes_were_stopped_does_not_count(
 
 
 @pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the system does not tell")
-def test_time_for_which_a_worker_waits_for_a_processor_does_not_count() -> None:
+def test_time_that_a_worker_waits_for_a_cpu_does_not_count() -> None:
     cpu = min(os.sched_getaffinity(0))
     rivals = [subprocess.Popen([sys.executable, "-c", chores.RIVAL, str(cpu)]) for _ in range(3)]
     begun = monotonic()
@@ -229,7 +229,9 @@ def test_time_for_which_a_worker_waits_for_a_processor_does_not_count() -> None:
     assert monotonic() - begun > 1.5
 
 
-def test_a_worker_that_is_slow_to_end_keeps_nobody_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_is_slow_to_exit_causes_no_busy_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     kill, wait, waits = SpawnProcess.kill, processes.wait, count()
     monkeypatch.setattr(
         SpawnProcess, "kill", lambda process: threading.Timer(1.0, kill, [process]).start()
@@ -239,15 +241,15 @@ def test_a_worker_that_is_slow_to_end_keeps_nobody_busy(monkeypatch: pytest.Monk
     assert next(waits) < 50
 
 
-def test_tasks_that_are_more_than_a_pipe_takes_are_done_all_the_same() -> None:
+def test_tasks_larger_than_a_pipe_buffer_are_done() -> None:
     words = [str(number) * 5_000 for number in range(40)]
     assert run(*(("open", word) for word in words)) == [[word] for word in words]
 
 
-def test_a_second_chance_does_not_depend_on_the_place_among_tasks_done_together(
+def test_a_retry_does_not_depend_on_the_position_in_the_group(
     tmp_path: Path,
 ) -> None:
-    # It opens badly the first time that it is alone; the other one kills both when they are
+    # The shaky one fails to open the first time it runs alone; the other kills both when they run
     # together.
     (tmp_path / "x").touch()
     shaky, killer = (f"kill once:{tmp_path}/x", "a", "b"), ("open", "kill")
@@ -256,18 +258,18 @@ def test_a_second_chance_does_not_depend_on_the_place_among_tasks_done_together(
         assert found == {shaky: ["a", "b"], killer: [(1, "DIED")]}
 
 
-def test_tasks_done_together_have_what_they_have_alone() -> None:
+def test_tasks_run_as_a_group_give_the_same_results_as_alone() -> None:
     tasks = [("open", *map(str, range(number % 4))) for number in range(100)]
     assert run(*tasks) == [list(task[1:]) for task in tasks]
 
 
-def test_a_death_before_a_step_has_begun_costs_nothing(tmp_path: Path) -> None:
+def test_a_death_before_a_step_begins_costs_nothing(tmp_path: Path) -> None:
     assert run((f"kill once:{tmp_path}/x", "a", "b"), ("open", "c")) == [["a", "b"], ["c"]]
 
 
-def test_a_death_when_a_task_is_opened_again_costs_nothing(tmp_path: Path) -> None:
+def test_a_death_while_a_task_is_reopened_costs_nothing(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
-    # Opening goes well until step 1 is given up; then it fails once.
+    # Opening succeeds until step 1 is given up; then it fails once.
     script = (f"kill once:{mark}", "kill", "b", "c")
     mark.touch()
     found = ProcessBackend(jobs=1).map(
@@ -289,7 +291,7 @@ def test_workers_that_die_before_they_begin_end_the_map(tmp_path: Path) -> None:
     assert len(list(ProcessBackend(jobs=1).map(start, [("open", "a")], lost=chores.lost))) == 1
 
 
-def test_too_little_memory_to_start_is_told_with_the_option() -> None:
+def test_too_little_memory_to_start_is_reported_with_the_option() -> None:
     with pytest.raises(BackendError, match=r"within 1024 MB .*--max-memory-per-worker"):
         list(
             ProcessBackend(jobs=1, max_memory=1 << 30).map(
@@ -312,7 +314,7 @@ def test_workers_outlive_a_map_within_a_with_block() -> None:
     assert wait_until(lambda: not is_alive(third[0][0][0]))
 
 
-def test_numerical_libraries_find_that_a_worker_has_one_thread() -> None:
+def test_workers_tell_numerical_libraries_to_use_one_thread() -> None:
     found = ProcessBackend(jobs=1).map(
         partial(chores.Each, os.getenv), ONE_THREAD, lost=chores.lost
     )
@@ -329,7 +331,7 @@ def test_an_abandoned_map_ends_its_workers() -> None:
 
 
 def start_program(*words: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
-    """Work for ever."""
+    """Start a program that works forever."""
     return waiting.running([sys.executable, "-P", chores.__file__, *words])
 
 
@@ -339,8 +341,7 @@ def start_program(*words: str) -> AbstractContextManager[subprocess.Popen[bytes]
 def test_no_worker_outlives_its_parent(
     words: tuple[str, ...], number: signal.Signals, tmp_path: Path
 ) -> None:
-    # The first task is quick and tells that all is under way; the others may be at something that
-    # never ends.
+    # The first task is quick and shows that work has begun; the others may never end.
     with start_program(
         *words[:1], *(f"{word} once:{tmp_path}/{place}" for place, word in enumerate(words[1:]))
     ) as process:
@@ -355,7 +356,7 @@ def test_no_worker_outlives_its_parent(
 
 
 @pytest.mark.posix
-def test_an_interruption_ends_all_processes_with_one_traceback() -> None:
+def test_an_interrupt_ends_all_processes_with_one_traceback() -> None:
     with start_program("a") as process:
         assert process.stdout is not None
         assert process.stdout.readline()

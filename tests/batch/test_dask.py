@@ -1,4 +1,4 @@
-"""What the Dask backend promises beyond what all backends do (see test_backends.py).
+"""What the Dask backend guarantees beyond what all backends do (see test_backends.py).
 
 Each test talks to a real cluster.
 """
@@ -27,7 +27,7 @@ pytest.importorskip("distributed")
 
 from zipocr.batch.backends import dask
 from zipocr.batch.backends.dask import DaskBackend
-from zipocr.output.run import strangeness
+from zipocr.output.run import describe_mismatch
 
 DEADLINE = 120
 wait_until = partial(waiting.wait_until, deadline=DEADLINE)
@@ -57,7 +57,7 @@ def wait_for(cluster: clusters.Cluster, workers: int) -> None:
         client.wait_for_workers(workers, timeout=DEADLINE)
 
 
-def test_what_ends_a_process_costs_its_own_step_alone(cluster: clusters.Cluster) -> None:
+def test_a_step_that_ends_its_process_costs_only_itself(cluster: clusters.Cluster) -> None:
     tasks = [("open", "a"), ("open", "x", "kill", "hang", "allocate", "y"), ("open", "b")]
     results = DaskBackend(scheduler=cluster.address, timeout=TIMEOUT, max_memory=1 << 30).map(
         chores.Script, tasks, lost=chores.lost
@@ -78,7 +78,7 @@ def test_killed_workers_cost_nothing(tmp_path: Path) -> None:
     assert found == [[nap] for nap in naps]
 
 
-def test_a_task_that_ends_one_worker_after_the_other_costs_one_result(tmp_path: Path) -> None:
+def test_a_task_that_kills_worker_after_worker_costs_one_result(tmp_path: Path) -> None:
     tasks = [("open", f"{number}") for number in range(20)]
     tasks[3] = ("open", "kill parent", "x")
     with clusters.running(tmp_path) as cluster:
@@ -90,7 +90,7 @@ def test_a_task_that_ends_one_worker_after_the_other_costs_one_result(tmp_path: 
     ]
 
 
-def test_a_scheduler_that_cannot_be_reached_is_told_within_seconds(tmp_path: Path) -> None:
+def test_an_unreachable_scheduler_is_reported_within_seconds(tmp_path: Path) -> None:
     began, output = time.monotonic(), tmp_path / "out.csv"
     done = scan(
         save_many(tmp_path / "in", 1),
@@ -111,13 +111,13 @@ def test_a_scheduler_that_cannot_be_reached_is_told_within_seconds(tmp_path: Pat
 
 
 @pytest.mark.parametrize("address", ["nonsense://x", "tcp://"])
-def test_an_address_that_is_none_is_a_backend_error(address: str) -> None:
+def test_an_invalid_address_is_a_backend_error(address: str) -> None:
     with pytest.raises(BackendError, match="cannot be reached"):
         list(DaskBackend(scheduler=address).map(chores.Script, [("open", "a")], lost=chores.lost))
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://x", "tcp://"])
-def test_a_failed_connection_leaves_nothing_that_closes_itself_later(
+def test_a_failed_connection_leaves_no_open_client(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dask, "CONNECT_SECONDS", 0.2)
@@ -127,7 +127,7 @@ def test_a_failed_connection_leaves_nothing_that_closes_itself_later(
     assert [one for one in clients if one.status != "closed"] == []
 
 
-def test_a_scheduler_without_workers_is_told(
+def test_a_scheduler_without_workers_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dask, "WORKERS_SECONDS", 0.5)
@@ -144,7 +144,7 @@ def test_a_scheduler_without_workers_is_told(
 
 
 @pytest.mark.posix
-def test_a_scheduler_that_is_lost_ends_the_run_which_can_be_gone_on_with(tmp_path: Path) -> None:
+def test_losing_the_scheduler_ends_the_run_which_can_be_resumed(tmp_path: Path) -> None:
     folder, output = save_many(tmp_path / "in", 60), tmp_path / "out.csv"
     with clusters.running(tmp_path, workers=1) as cluster:
         words = command(folder, "-o", output, "--backend", "dask", "--scheduler", cluster.address)
@@ -161,44 +161,46 @@ def test_a_scheduler_that_is_lost_ends_the_run_which_can_be_gone_on_with(tmp_pat
     assert output.read_bytes() == (tmp_path / "plain.csv").read_bytes()
 
 
-def test_a_stranger_gets_no_work_and_is_named(tmp_path: Path) -> None:
-    told: list[str] = []
-    with clusters.running(tmp_path, workers=1, strangers=1) as cluster:
+def test_a_mismatched_worker_gets_no_work_and_is_named(tmp_path: Path) -> None:
+    messages: list[str] = []
+    with clusters.running(tmp_path, workers=1, mismatched=1) as cluster:
         wait_for(cluster, 2)
-        backend = DaskBackend(scheduler=cluster.address, check=chores.strangeness, tell=told.append)
+        backend = DaskBackend(
+            scheduler=cluster.address, check=chores.describe_mismatch, tell=messages.append
+        )
         deadline = time.monotonic() + DEADLINE
-        # On a busy machine the others may have done everything before the stranger is asked.
-        while not told and time.monotonic() < deadline:
-            # What a task gives tells where it was done.
-            work = partial(chores.Each, chores.strangeness)
+        # On a busy machine the other worker may finish everything before this one is checked.
+        while not messages and time.monotonic() < deadline:
+            # A task's result shows which worker ran it.
+            work = partial(chores.Each, chores.describe_mismatch)
             assert list(backend.map(work, range(200), lost=chores.lost)) == [[""]] * 200
-    assert [line.partition(" gets no work: ")[2] for line in told] == [
+    assert [line.partition(" gets no work: ")[2] for line in messages] == [
         f"other libraries. {dask._FOREIGN}"
     ]
 
 
-def test_where_all_are_strangers_the_run_ends_and_they_are_named(
+def test_if_all_workers_are_mismatched_the_run_ends_and_names_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dask, "WORKERS_SECONDS", 0.5)
     monkeypatch.setattr(dask, "ASK_SECONDS", 0.2)
     named = r"no workers .* that can do this work \(tcp://\S+: other libraries\)"
-    with clusters.running(tmp_path, workers=0, strangers=1) as cluster:
+    with clusters.running(tmp_path, workers=0, mismatched=1) as cluster:
         wait_for(cluster, 1)
-        backend = DaskBackend(scheduler=cluster.address, check=chores.strangeness)
+        backend = DaskBackend(scheduler=cluster.address, check=chores.describe_mismatch)
         with pytest.raises(BackendError, match=named):
             list(backend.map(chores.Script, [("open", "a")], lost=chores.lost))
 
 
-def test_workers_beside_a_stranger_that_are_lost_cost_nothing(
+def test_workers_lost_alongside_a_mismatched_one_cost_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dask, "ASK_SECONDS", 0.2)
     tasks = [("open", f"{number}") for number in range(4)]
     tasks[3] = ("open", "kill parent", "x")
-    with clusters.running(tmp_path, workers=1, strangers=1) as cluster:
+    with clusters.running(tmp_path, workers=1, mismatched=1) as cluster:
         wait_for(cluster, 2)
-        backend = DaskBackend(scheduler=cluster.address, check=chores.strangeness)
+        backend = DaskBackend(scheduler=cluster.address, check=chores.describe_mismatch)
         results = list(backend.map(chores.Script, tasks, lost=chores.lost))
     words = ["DIED" if "kill parent" in task else task[1] for task in tasks]
     assert [[step[-1] for step in steps] for steps in results] == [[word] for word in words]
@@ -219,26 +221,26 @@ def test_workers_with_another_version_are_refused(
         )
 
 
-def test_a_worker_that_cannot_be_asked_is_a_stranger(
+def test_a_worker_that_cannot_be_checked_counts_as_mismatched(
     cluster: clusters.Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wait_for(cluster, 1)
     monkeypatch.setattr(dask, "WORKERS_SECONDS", 0.5)
     monkeypatch.setattr(dask, "ASK_SECONDS", 0.2)
-    check = partial(strangeness, "no such model", {})
+    check = partial(describe_mismatch, "no such model", {})
     backend = DaskBackend(scheduler=cluster.address, check=check)
     with pytest.raises(BackendError, match=r"cannot identify itself .*no such model"):
         list(backend.map(chores.Script, [("open", "a")], lost=chores.lost))
 
 
-def test_one_page_that_is_its_process_s_end_costs_one_row_on_every_backend(
+def test_a_page_that_kills_its_process_costs_one_row_on_every_backend(
     cluster: clusters.Cluster, tmp_path: Path
 ) -> None:
     folder = save_many(tmp_path / "in", 30, gray=7)
     Image.fromarray(fakes.page(ink=fakes.KILL)).save(folder / "007.png")
     pages = [Image.fromarray(fakes.page(ink=ink)) for ink in (7, fakes.KILL, 8)]
     pages[0].save(folder / "008.tif", save_all=True, append_images=pages[1:])
-    # Relative paths lead where they lead from here, not from where the workers were started.
+    # Relative paths are resolved from here, not from where the workers were started.
     done = scan(
         "in", "-o", "dask.csv", "--backend", "dask", "--scheduler", cluster.address, cwd=tmp_path
     )
@@ -248,7 +250,7 @@ def test_one_page_that_is_its_process_s_end_costs_one_row_on_every_backend(
     assert (tmp_path / "dask.csv").read_text().count(",worker_died,") == 2
 
 
-def test_a_cluster_of_its_own_gives_the_rows_of_a_serial_scan(tmp_path: Path) -> None:
+def test_a_local_cluster_gives_the_rows_of_a_serial_scan(tmp_path: Path) -> None:
     folder = save_many(tmp_path / "in", 20)
     assert (
         scan(folder, "-o", tmp_path / "dask.csv", "--backend", "dask", "--jobs", "2").returncode
@@ -260,7 +262,7 @@ def test_a_cluster_of_its_own_gives_the_rows_of_a_serial_scan(tmp_path: Path) ->
 
 @pytest.mark.posix
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_no_process_outlives_a_scan_with_a_cluster_of_its_own(
+def test_no_process_outlives_a_scan_with_a_local_cluster(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     folder, journal = save_many(tmp_path / "in", 600), tmp_path / "out.csv.journal"
@@ -277,7 +279,7 @@ def test_no_process_outlives_a_scan_with_a_cluster_of_its_own(
     assert wait_until(lambda: not group_is_alive(process.pid))
 
 
-def test_a_process_that_has_nothing_to_do_ends_and_another_takes_its_place(
+def test_an_idle_process_ends_and_is_replaced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import pickle
@@ -288,7 +290,7 @@ def test_a_process_that_has_nothing_to_do_ends_and_another_takes_its_place(
         version=dask.__version__,
         folder=os.curdir,
         start=pickle.dumps(chores.Script),
-        check=pickle.dumps(chores.strangeness),
+        check=pickle.dumps(chores.describe_mismatch),
         timeout=TIMEOUT,
         max_memory=None,
     )

@@ -1,4 +1,4 @@
-"""What becomes of files that have been read, whatever happens meanwhile."""
+"""What happens to files after they are read, even across kills and errors."""
 
 import errno
 import json
@@ -14,7 +14,7 @@ import pytest
 import waiting
 
 from zipocr.batch import hand_off as module
-from zipocr.batch.hand_off import HandOff, Orders, folder_of, run_program
+from zipocr.batch.hand_off import HandOff, HandOffConfig, folder_of, run_program
 from zipocr.batch.read_files import FileResult
 from zipocr.errors import OutputError
 from zipocr.images.listing import ImageFile, stamp_of
@@ -22,20 +22,20 @@ from zipocr.results.row import to_row, unread_row
 from zipocr.storage.journal import Journal, open_journal
 from zipocr.types import Reason
 
-# A program that appends what it was told to a file.
+# A program that appends the path and the rows it gets to a file.
 NOTE = "import os, sys; open(sys.argv[1], 'a').write(os.environ['ZIPOCR_PATH'] + sys.stdin.read())"
 
 
 class Killed(BaseException):
-    """Stands for a kill: nothing is tidied up after it."""
+    """Stands in for a kill: nothing is cleaned up after it."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Place:
-    """A folder with files to hand over, and where what was done is noted."""
+    """A folder with files to hand over, and notes of what was done."""
 
     folder: Path
-    said: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
     @property
     def notes(self) -> Path:
@@ -47,17 +47,17 @@ class Place:
         path.write_text(text)
         return ImageFile(place=str(path), name=name)
 
-    def orders(self, *, program: str = "", **how: object) -> Orders:
+    def orders(self, *, program: str = "", **how: object) -> HandOffConfig:
         words = (sys.executable, "-c", program, str(self.notes)) if program else ()
         done = None if how.pop("stays", False) else self.folder / "done"
-        return Orders(**{"done": done, "program": words, **how})  # type: ignore[arg-type]
+        return HandOffConfig(**{"done": done, "program": words, **how})  # type: ignore[arg-type]
 
     @contextmanager
-    def open(self, orders: Orders) -> Iterator[HandOff]:
+    def open(self, orders: HandOffConfig) -> Iterator[HandOff]:
         with open_journal(self.folder / "x.handoff", {}, resume=True) as journal:
-            yield HandOff(orders=orders, journal=journal, tell=self.said.append)
+            yield HandOff(orders=orders, journal=journal, tell=self.messages.append)
 
-    def hand_over(self, file: ImageFile, orders: Orders, *, status: str = "read") -> None:
+    def hand_over(self, file: ImageFile, orders: HandOffConfig, *, status: str = "read") -> None:
         with self.open(orders) as hands:
             hands.hand_over(file, stamp_of(file.place), result(file.name, status))
 
@@ -69,7 +69,7 @@ class Place:
             if path.suffix in {".png", ".part"}
         }
 
-    def told(self) -> list[str]:
+    def noted(self) -> list[str]:
         return self.notes.read_text().splitlines() if self.notes.exists() else []
 
 
@@ -93,22 +93,22 @@ def place(tmp_path: Path) -> Place:
     return Place(folder=tmp_path)
 
 
-def test_a_file_goes_to_the_folder_of_its_status_with_the_folders_that_it_was_in(
+def test_a_file_moves_to_the_folder_of_its_status_and_keeps_its_subfolders(
     place: Place,
 ) -> None:
     for name, status in (("a.png", "read"), ("b/c.png", "review"), ("d.png", "unread")):
         place.hand_over(place.save(name), place.orders(), status=status)
     assert set(place.files()) == {"done/read/a.png", "done/review/b/c.png", "done/unread/d.png"}
-    assert place.said == []
+    assert place.messages == []
 
 
-def test_a_file_whose_pages_differ_goes_to_a_person() -> None:
+def test_a_file_with_mixed_pages_goes_to_review() -> None:
     assert [folder_of(result("a.tif", *statuses)) for statuses in (
         ("read", "read"), ("unread", "unread"), ("read", "unread"), ("unread", "review"),
     )] == ["read", "unread", "review", "review"]  # fmt: skip
 
 
-def test_nothing_is_replaced_and_the_next_file_of_a_name_has_another_one(place: Place) -> None:
+def test_nothing_is_overwritten_and_the_next_file_of_the_same_name_is_renamed(place: Place) -> None:
     (place.folder / "done" / "read").mkdir(parents=True)
     (place.folder / "done" / "read" / "b.png").write_text("of others")
     place.hand_over(place.save("a.png", "1"), place.orders())
@@ -124,7 +124,7 @@ def test_nothing_is_replaced_and_the_next_file_of_a_name_has_another_one(place: 
     assert found["done/read/b.png"] == "of others"
 
 
-def test_links_leave_the_file_and_its_name_and_are_made_once(place: Place) -> None:
+def test_linking_keeps_the_file_and_its_name_and_links_once(place: Place) -> None:
     file, orders = place.save(), place.orders(is_link=True)
     for _ in range(2):
         place.hand_over(file, orders)
@@ -134,32 +134,32 @@ def test_links_leave_the_file_and_its_name_and_are_made_once(place: Place) -> No
         assert hands.row_name("a.png") == "a.png"
 
 
-def test_a_program_gets_the_rows_on_its_standard_input_and_the_path_and_no_shell(
+def test_a_program_gets_the_rows_on_stdin_and_the_path_without_a_shell(
     place: Place,
 ) -> None:
     file = place.save("$(touch x); a.png")
     orders = place.orders(program=NOTE, stays=True)
     for _ in range(2):
         place.hand_over(file, orders)
-    (told,) = place.told()
-    path, _, row = told.rpartition(file.place)
+    (note,) = place.noted()
+    path, _, row = note.rpartition(file.place)
     assert path == ""
     assert json.loads(row)["zip"] == "02108"
     assert not (place.folder / "x").exists()
 
 
-def test_a_file_stays_until_its_program_has_done_its_work(place: Place) -> None:
+def test_a_file_stays_until_its_program_succeeds(place: Place) -> None:
     file, failing = place.save(), "import sys; sys.exit(3)"
     place.hand_over(file, place.orders(program=failing))
     assert set(place.files()) == {"in/a.png"}
-    (said,) = place.said
-    assert "a.png" in said
-    assert "ended with 3; tried again at the next start" in said
+    (message,) = place.messages
+    assert "a.png" in message
+    assert "ended with 3; tried again at the next start" in message
     place.hand_over(file, place.orders(program=NOTE))
-    assert (set(place.files()), len(place.told())) == ({"done/read/a.png"}, 1)
+    assert (set(place.files()), len(place.noted())) == ({"done/read/a.png"}, 1)
 
 
-def test_a_program_that_hangs_is_stopped_with_all_it_has_started(place: Place) -> None:
+def test_a_hanging_program_is_stopped_with_its_children(place: Place) -> None:
     program = (
         "import subprocess, sys, time\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
@@ -167,19 +167,19 @@ def test_a_program_that_hangs_is_stopped_with_all_it_has_started(place: Place) -
         "time.sleep(600)\n"
     )
     place.hand_over(place.save(), place.orders(program=program, timeout=3))
-    assert "ended with no end within 3 s" in place.said[0]
+    assert "ended with no end within 3 s" in place.messages[0]
     child = int(place.notes.read_text())
     assert waiting.wait_until(lambda: not waiting.is_alive(child), deadline=20)
     assert set(place.files()) == {"in/a.png"}
 
 
-def test_a_program_that_is_missing_or_reads_nothing_ends_nothing() -> None:
+def test_a_program_that_is_missing_or_ignores_its_input_does_no_harm() -> None:
     assert "no start" in str(run_program(["/no/such"], b"x", path="a", timeout=9))
     quick = [sys.executable, "-c", ""]
     assert run_program(quick, b"x" * 10_000_000, path="a", timeout=60) == 0
 
 
-def test_a_program_that_was_at_work_at_a_kill_is_not_run_again(
+def test_a_program_that_was_running_at_a_kill_is_not_run_again(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, orders = place.save(), place.orders(program=NOTE)
@@ -192,15 +192,15 @@ def test_a_program_that_was_at_work_at_a_kill_is_not_run_again(
     assert run is module.run_program
     for _ in range(2):
         place.hand_over(file, orders)
-    assert (place.told(), set(place.files())) == ([], {"in/a.png"})
-    assert "may have done it. Look, and touch the file to hand it over again." in place.said[-1]
+    assert (place.noted(), set(place.files())) == ([], {"in/a.png"})
+    assert "may have done it. Look, and touch the file to hand it over again." in place.messages[-1]
     os.utime(file.place, (1, 1))
     place.hand_over(file, orders)
-    assert (len(place.told()), set(place.files())) == (1, {"done/read/a.png"})
+    assert (len(place.noted()), set(place.files())) == (1, {"done/read/a.png"})
 
 
 def only(note: Callable[..., None], step: str) -> Callable[..., None]:
-    """Lose all records but those of a step, as a kill does that comes first."""
+    """Drop all records but those of one step, as a kill would before they are written."""
 
     def noted(self: HandOff, name: str, stamp: str, what: str, **facts: object) -> None:
         if what == step:
@@ -209,8 +209,8 @@ def only(note: Callable[..., None], step: str) -> Callable[..., None]:
     return noted
 
 
-def killed_at(monkeypatch: pytest.MonkeyPatch, call: int, *, is_other_disk: bool) -> None:
-    """Kill before the n-th of all calls that change a file or the journal; the rest works."""
+def kill_before_call(monkeypatch: pytest.MonkeyPatch, call: int, *, is_other_disk: bool) -> None:
+    """Kill before the n-th call that changes a file or the journal."""
     left = [call]
 
     def counted(target: object, name: str) -> None:
@@ -246,7 +246,7 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, call: int, *, is_other_disk: bool
 # A killed process closes nothing.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("kind", ["move", "copy", "link"])
-def test_whenever_it_is_killed_a_file_is_handed_over_once_and_never_lost(
+def test_a_kill_at_any_point_neither_loses_a_file_nor_hands_it_over_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     ends = 0
@@ -255,7 +255,7 @@ def test_whenever_it_is_killed_a_file_is_handed_over_once_and_never_lost(
         file = place.save(text="the page")
         orders = place.orders(program=NOTE, is_link=kind == "link")
         with monkeypatch.context() as patched:
-            killed_at(patched, call, is_other_disk=kind == "copy")
+            kill_before_call(patched, call, is_other_disk=kind == "copy")
             try:
                 place.hand_over(file, orders)
                 ends += 1
@@ -266,20 +266,20 @@ def test_whenever_it_is_killed_a_file_is_handed_over_once_and_never_lost(
         for _ in range(2):
             with place.open(orders) as hands:
                 hands.hand_over(file, stamp, result("a.png", "read"))
-        assert len(place.told()) <= 1
+        assert len(place.noted()) <= 1
         kept = {path for path in place.files() if not path.endswith(".part")}
-        if place.told() and "may have done it" not in " ".join(place.said):
+        if place.noted() and "may have done it" not in " ".join(place.messages):
             own = {"in/a.png", "done/read/a.png"} if kind == "link" else {"done/read/a.png"}
-            assert kept == own, (call, place.said)
+            assert kept == own, (call, place.messages)
         else:
-            assert kept == {"in/a.png"}, (call, place.said)
-        assert ends < 2 or place.said == []
+            assert kept == {"in/a.png"}, (call, place.messages)
+        assert ends < 2 or place.messages == []
         if ends >= 2:
             return
     pytest.fail("no run went through")
 
 
-def test_a_file_that_came_under_the_name_meanwhile_stays_to_be_read(
+def test_a_new_file_that_took_the_name_meanwhile_is_left_to_be_read(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, real = place.save(text="first"), os.replace
@@ -292,11 +292,11 @@ def test_a_file_that_came_under_the_name_meanwhile_stays_to_be_read(
     monkeypatch.setattr(os, "replace", late)
     place.hand_over(file, place.orders())
     assert place.files() == {"in/a.png": "the next one"}
-    assert "another file came under its name" in place.said[0]
+    assert "another file came under its name" in place.messages[0]
 
 
 @pytest.mark.posix
-def test_a_link_stays_where_it_is_and_a_full_folder_is_told(place: Place) -> None:
+def test_a_link_stays_in_place_and_an_unusable_folder_is_reported(place: Place) -> None:
     place.save("b.png")
     (place.folder / "in" / "a.png").symlink_to("b.png")
     file = ImageFile(place=str(place.folder / "in" / "a.png"), name="a.png")
@@ -304,7 +304,7 @@ def test_a_link_stays_where_it_is_and_a_full_folder_is_told(place: Place) -> Non
     (place.folder / "done").write_text("a file")
     other = ImageFile(place=str(place.folder / "in" / "b.png"), name="b.png")
     place.hand_over(other, place.orders())
-    assert ["is a link" in place.said[0], "b.png" in place.said[1]] == [True, True]
+    assert ["is a link" in place.messages[0], "b.png" in place.messages[1]] == [True, True]
     assert set(place.files()) == {"in/a.png", "in/b.png"}
 
 
@@ -312,21 +312,21 @@ def test_a_file_that_has_changed_since_it_was_read_is_left_alone(place: Place) -
     file = place.save()
     with place.open(place.orders(program=NOTE)) as hands:
         hands.hand_over(file, "7-7", result("a.png", "read"))
-    assert (set(place.files()), place.told(), place.said) == ({"in/a.png"}, [], [])
+    assert (set(place.files()), place.noted(), place.messages) == ({"in/a.png"}, [], [])
 
 
-def test_a_disk_that_keeps_times_less_exactly_takes_files_too(
+def test_files_can_move_to_a_disk_with_less_exact_times(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = place.save(text="the page")
     with monkeypatch.context() as patched:
-        killed_at(patched, 99, is_other_disk=True)
+        kill_before_call(patched, 99, is_other_disk=True)
         patched.setattr(module.shutil, "copystat", lambda *_: None)
         place.hand_over(file, place.orders())
-    assert (place.files(), place.said) == ({"done/read/a.png": "the page"}, [])
+    assert (place.files(), place.messages) == ({"done/read/a.png": "the page"}, [])
 
 
-def test_a_full_disk_costs_no_file_and_does_not_end_the_watch(
+def test_a_full_disk_loses_no_file_and_does_not_end_the_watch(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
@@ -334,10 +334,10 @@ def test_a_full_disk_costs_no_file_and_does_not_end_the_watch(
 
     file = place.save(text="the page")
     with monkeypatch.context() as patched:
-        killed_at(patched, 99, is_other_disk=True)
+        kill_before_call(patched, 99, is_other_disk=True)
         patched.setattr(module.shutil, "copyfileobj", full)
         place.hand_over(file, place.orders())
     assert place.files() == {"in/a.png": "the page"}
-    assert "No space left on device" in place.said[0]
+    assert "No space left on device" in place.messages[0]
     place.hand_over(file, place.orders())
     assert place.files() == {"done/read/a.png": "the page"}

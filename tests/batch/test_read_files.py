@@ -23,7 +23,7 @@ from zipocr.batch.read_files import (
     BatchSettings,
     FileReader,
     FileResult,
-    joined,
+    join_results,
     read_files,
     sheet_name,
     start_reading,
@@ -85,7 +85,7 @@ def test_every_page_gets_a_row(tmp_path: Path) -> None:
     assert len(outcome.failures) == 1
 
 
-def test_a_page_without_ink_is_no_failure(tmp_path: Path) -> None:
+def test_a_page_without_ink_is_not_a_failure(tmp_path: Path) -> None:
     assert read(save(tmp_path / "white.png", fakes.page(ink=255))).failures == ()
 
 
@@ -119,7 +119,7 @@ def test_debug_pictures_are_drawn_for_pages_and_change_no_row(
     assert drawn.max() == 9
 
 
-def test_a_fault_of_the_reader_costs_one_row_that_names_it(tmp_path: Path) -> None:
+def test_an_error_in_the_reader_costs_one_row_and_is_named(tmp_path: Path) -> None:
     file = save(
         tmp_path / "x.tif", fakes.page(ink=7), fakes.page(ink=fakes.FAULT), fakes.page(ink=8)
     )
@@ -135,7 +135,9 @@ def test_a_fault_of_the_reader_costs_one_row_that_names_it(tmp_path: Path) -> No
     )
 
 
-def test_want_of_memory_costs_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_out_of_memory_costs_one_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = save(tmp_path / "x.tif", fakes.page(ink=7), fakes.page(ink=9), fakes.page(ink=8))
 
     class Greedy(fakes.FakeReader):
@@ -148,7 +150,7 @@ def test_want_of_memory_costs_one_row(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [row.reason for row in read(file).rows] == [(Reason.OUT_OF_MEMORY,)]
 
 
-def test_trouble_with_the_output_of_pictures_ends_the_batch(
+def test_failing_to_write_debug_pictures_ends_the_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -159,7 +161,7 @@ def test_trouble_with_the_output_of_pictures_ends_the_batch(
         read(save(tmp_path / "x.png", fakes.page()), debug=tmp_path / "debug")
 
 
-def test_a_file_can_be_read_from_any_page_on(tmp_path: Path) -> None:
+def test_a_file_can_be_read_starting_at_any_page(tmp_path: Path) -> None:
     file = save(tmp_path / "x.tif", *(fakes.page(ink=ink) for ink in (7, 8, 9)))
     reader, whole = (
         FileReader(reader=fakes.FakeReader(), min_confidence=0.5, max_pixels=10_000),
@@ -168,13 +170,13 @@ def test_a_file_can_be_read_from_any_page_on(tmp_path: Path) -> None:
     for first in range(1, 6):
         begun: list[None] = []
         steps = list(reader.steps(file, first=first, begin=lambda begun=begun: begun.append(None)))
-        assert joined(steps).rows == whole.rows[first - 1 :]
-        assert joined(steps).counts == whole.counts[first - 1 :]
+        assert join_results(steps).rows == whole.rows[first - 1 :]
+        assert join_results(steps).counts == whole.counts[first - 1 :]
         assert len(begun) == len(steps)
 
 
 @pytest.mark.parametrize("drawn", [False, True])
-def test_files_read_together_have_the_rows_they_have_alone(
+def test_files_read_together_give_the_same_rows_as_alone(
     drawn: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -208,10 +210,10 @@ def test_files_read_together_have_the_rows_they_have_alone(
 
 @pytest.mark.real
 @pytest.mark.parametrize("at_once", [1, 2, 5, 16])
-def test_rows_are_the_same_to_the_last_byte_however_many_pages_are_read_at_once(
+def test_rows_are_byte_identical_however_many_pages_are_read_at_once(
     at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Clear pages and doubtful ones, turned ones, and some without a ZIP."""
+    """Clear, doubtful and rotated pages, and some without a ZIP."""
     samples = Path(__file__).parents[2] / "sample_scans"
     names = [
         f"{kind}/{kind}-{number:02}.png" for kind in ("white", "kraft") for number in (1, 2, 3)
@@ -229,7 +231,7 @@ def test_rows_are_the_same_to_the_last_byte_however_many_pages_are_read_at_once(
         assert [repr(found[file.name].rows) for file in files] == [repr(one.rows) for one in alone]
 
 
-def test_a_file_that_was_done_when_its_worker_was_lost_at_another_one_has_its_rows_once(
+def test_a_file_finished_before_its_worker_died_on_another_one_has_its_rows_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("zipocr.batch.read_files.start_reading", fakes.start_moody)
@@ -252,7 +254,7 @@ def test_a_file_that_was_done_when_its_worker_was_lost_at_another_one_has_its_ro
     ]
 
 
-def test_pages_that_were_read_leave_their_memory_to_the_next_ones(
+def test_pages_are_freed_before_the_next_ones_are_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before: list[weakref.ref[GrayImage]] = []
@@ -281,7 +283,7 @@ def test_pages_that_were_read_leave_their_memory_to_the_next_ones(
         ("SECONDS_AT_ONCE", 0.0, [1] * 40),
     ],
 )
-def test_no_more_pages_are_read_at_once_than_so_many_or_than_have_so_many_pixels_or_took_so_long(
+def test_pages_read_at_once_are_limited_by_count_pixels_and_time(
     limit: str, value: float, sizes: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
@@ -330,19 +332,19 @@ def test_a_sheet_name_is_safe(name: str, page: int) -> None:
     "pair",
     [("a.png", "A.png"), ("a/b.png", "a__b.png"), ("x" * 300, "x" * 301), ("ä.png", "ö.png")],
 )
-def test_look_alikes_have_their_own_sheets(pair: tuple[str, str]) -> None:
+def test_similar_names_get_their_own_sheets(pair: tuple[str, str]) -> None:
     first, second = (sheet_name(name, 1).lower() for name in pair)
     assert first != second
 
 
-def test_a_sheet_can_be_recognized() -> None:
+def test_a_sheet_name_shows_its_file_and_page() -> None:
     assert re.fullmatch(
         r"batch__scan_7\.png-p2-[0-9a-f]{12}\.png", sheet_name("batch/scan 7.png", 2)
     )
 
 
 @pytest.mark.parametrize("backend", [SerialBackend(), ProcessBackend(jobs=2)])
-def test_outcomes_come_in_the_order_of_the_files(
+def test_results_come_in_the_order_of_the_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: Backend
 ) -> None:
     monkeypatch.setattr("zipocr.batch.read_files.start_reading", fakes.start_fake)
@@ -354,7 +356,7 @@ def test_outcomes_come_in_the_order_of_the_files(
 
 
 @pytest.mark.parametrize("backend", [SerialBackend(), ProcessBackend(jobs=1)])
-def test_a_missing_model_ends_the_batch_with_its_own_error(
+def test_a_missing_model_ends_the_batch_with_a_model_error(
     tmp_path: Path, backend: Backend
 ) -> None:
     file = save(tmp_path / "x.png", fakes.page())
@@ -371,7 +373,7 @@ def test_the_reading_process_uses_one_thread() -> None:
     assert cv2.getNumThreads() == 1
 
 
-def test_the_threshold_comes_with_the_model_unless_given() -> None:
+def test_the_threshold_comes_from_the_model_unless_given() -> None:
     arrays = load_model("mail").arrays
     for use_directory, name in ((True, "acceptance_listed"), (False, "acceptance_unlisted")):
         for error, threshold in arrays[name].tolist():
@@ -382,7 +384,7 @@ def test_the_threshold_comes_with_the_model_unless_given() -> None:
     assert start_reading(replace(SETTINGS, min_confidence=0.0)).min_confidence == 0
 
 
-def test_fewer_errors_than_the_model_promises_end_the_batch(tmp_path: Path) -> None:
+def test_a_max_error_below_what_the_model_supports_ends_the_batch(tmp_path: Path) -> None:
     settings = replace(SETTINGS, max_error=1e-6, min_confidence=None)
     with pytest.raises(ModelError, match="--max-error"):
         list(

@@ -48,7 +48,7 @@ def names(found: Watcher, now: float) -> list[str]:
     return [arrival.file.name for arrival in found.look(now)]
 
 
-def test_a_file_is_given_once_and_only_after_it_rests(tmp_path: Path) -> None:
+def test_a_file_is_reported_once_and_only_after_it_settles(tmp_path: Path) -> None:
     found = watcher(tmp_path)
     (tmp_path / "a.png").write_bytes(b"1")
     assert [names(found, now) for now in (0, 1, 1.9)] == [[], [], []]
@@ -56,7 +56,7 @@ def test_a_file_is_given_once_and_only_after_it_rests(tmp_path: Path) -> None:
     assert [names(found, now) for now in (2, 3.9, 4, 5, 99)] == [[], [], ["a.png"], [], []]
 
 
-def test_a_file_whose_size_rests_but_not_its_time_is_not_given(tmp_path: Path) -> None:
+def test_a_file_of_stable_size_but_changing_mtime_is_not_reported(tmp_path: Path) -> None:
     found = watcher(tmp_path)
     (tmp_path / "a.png").write_bytes(bytes(9))
     for now in range(5):
@@ -72,7 +72,7 @@ def test_a_file_whose_size_rests_but_not_its_time_is_not_given(tmp_path: Path) -
         max_size=8,
     )
 )
-def test_every_state_of_a_file_that_rests_is_given_exactly_once(
+def test_every_settled_state_of_a_file_is_reported_exactly_once(
     tmp_path_factory: pytest.TempPathFactory, rounds: list[list[tuple[str, int]]]
 ) -> None:
     folder = tmp_path_factory.mktemp("in")
@@ -94,7 +94,7 @@ def test_every_state_of_a_file_that_rests_is_given_exactly_once(
     assert given_already == expected
 
 
-def test_what_an_earlier_watch_has_read_is_not_given_again(tmp_path: Path) -> None:
+def test_files_read_by_an_earlier_watch_are_not_reported_again(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(b"1")
     found = watcher(tmp_path, **{"a.png": stamp_of(str(path))})
@@ -103,7 +103,7 @@ def test_what_an_earlier_watch_has_read_is_not_given_again(tmp_path: Path) -> No
     assert [names(found, now) for now in (6, 9)] == [[], ["a.png"]]
 
 
-def test_a_file_that_lacks_its_end_waits_longer_but_not_for_ever(tmp_path: Path) -> None:
+def test_a_truncated_file_waits_longer_but_not_forever(tmp_path: Path) -> None:
     found, path = watcher(tmp_path, limit=60), tmp_path / "a.png"
     whole = save(tmp_path / "whole.png").read_bytes()
     path.write_bytes(whole[:-1])
@@ -115,7 +115,7 @@ def test_a_file_that_lacks_its_end_waits_longer_but_not_for_ever(tmp_path: Path)
     assert [names(found, now) for now in (71, 72, 73)] == [[], [], ["a.png"]]
 
 
-def test_a_file_that_waits_is_looked_into_once(
+def test_a_waiting_file_is_inspected_once(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -127,7 +127,7 @@ def test_a_file_that_waits_is_looked_into_once(
     assert looks == [tmp_path / "a.png"]
 
 
-def test_a_folder_that_comes_back_brings_nothing_twice(tmp_path: Path) -> None:
+def test_a_folder_that_reappears_reports_nothing_twice(tmp_path: Path) -> None:
     share = tmp_path / "share"
     share.mkdir()
     (share / "a.png").write_bytes(b"1")
@@ -140,7 +140,7 @@ def test_a_folder_that_comes_back_brings_nothing_twice(tmp_path: Path) -> None:
     assert [names(found, now) for now in (15, 20)] == [[], []]
 
 
-def test_listing_takes_a_fifth_of_the_time_however_much_happens(
+def test_listing_takes_a_fifth_of_the_time_however_many_events_come(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -164,7 +164,7 @@ def test_listing_takes_a_fifth_of_the_time_however_much_happens(
 
 
 @pytest.mark.posix
-def test_a_link_to_nowhere_and_a_file_in_a_folder_are_given_other_files_are_not(
+def test_broken_links_and_nested_images_are_reported_but_other_files_are_not(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "deep" / "deeper").mkdir(parents=True)
@@ -177,7 +177,7 @@ def test_a_link_to_nowhere_and_a_file_in_a_folder_are_given_other_files_are_not(
 
 
 def save(path: Path, *grays: int) -> Path:
-    """Write an image with a page of each gray, at once."""
+    """Write an image atomically, with one page per gray level."""
     first, *others = (Image.fromarray(fakes.page(ink=gray)) for gray in grays or (7,))
     whole = path.with_name(f"{path.name}.new")
     kind = Image.registered_extensions()[path.suffix]
@@ -211,12 +211,12 @@ def end(process: subprocess.Popen[bytes]) -> tuple[int, str]:
     return process.returncode, talk.decode()
 
 
-def is_whole(output: Path) -> bool:
-    """Whether what is told beside it is told of this very file: it is written last."""
-    told = output.with_name(f"{output.name}.json")
+def is_complete(output: Path) -> bool:
+    """Whether the metadata, which is written last, matches this results file."""
+    metadata = output.with_name(f"{output.name}.json")
     return (
-        told.exists()
-        and json.loads(told.read_bytes())["results"]["sha256"]
+        metadata.exists()
+        and json.loads(metadata.read_bytes())["results"]["sha256"]
         == sha256(output.read_bytes()).hexdigest()
     )
 
@@ -236,10 +236,10 @@ def test_files_are_read_as_they_arrive_and_none_twice_across_restarts(tmp_path: 
         save(folder / "new" / "a.png", 2)
         assert wait_until(
             lambda: (
-                zips(output) == [("b.png", "00001"), ("new/a.png", "00002")] and is_whole(output)
+                zips(output) == [("b.png", "00001"), ("new/a.png", "00002")] and is_complete(output)
             )
         )
-        process.kill()  # which would leave behind what it was writing
+        process.kill()  # which would leave behind a half-written file
     save(folder / "c.png", 3)
     with watching(folder, output) as process:
         assert wait_until(lambda: len(zips(output)) == 3)
@@ -260,13 +260,13 @@ def test_files_are_read_as_they_arrive_and_none_twice_across_restarts(tmp_path: 
     assert zips(output) == [("new/a.png", "00002"), ("c.png", "00003"), ("b.png", "00004")]
     assert "read again, since they had changed: 1 files" in talk
     assert "read 3, to review 0, unread 0, failed 0; 3 crops, 2 of them before," in talk
-    told = json.loads((tmp_path / "out.csv.json").read_text())
-    assert (told["counts"], told["input_versions"]["superseded"]) == ({"read": 3}, 1)
+    metadata = json.loads((tmp_path / "out.csv.json").read_text())
+    assert (metadata["counts"], metadata["input_versions"]["superseded"]) == ({"read": 3}, 1)
 
 
 @pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read with a stand-in, in this process."""
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read with a fake reader, in this process."""
     monkeypatch.setattr("zipocr.batch.read_files.start_reading", fakes.start_fake)
     monkeypatch.setattr("zipocr.cli.watch.make_workers", lambda *_: nullcontext(SerialBackend()))
 
@@ -278,7 +278,7 @@ def run(
     *steps: Callable[[], object],
     words: Sequence[str | Path] = (),
 ) -> Result:
-    """Watch, take each step, look after it, and press Ctrl-C."""
+    """Start a watch, look for files after each step, and press Ctrl-C."""
     folder.mkdir(exist_ok=True)
 
     def arrivals(found: Watcher) -> Iterator[list[Arrival]]:
@@ -288,11 +288,11 @@ def run(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Watcher, "arrivals", arrivals)
-    told = [str(word) for word in ("watch", folder, "-o", output, "--settle", 0, *words)]
-    return CliRunner().invoke(main, told)
+    arguments = [str(word) for word in ("watch", folder, "-o", output, "--settle", 0, *words)]
+    return CliRunner().invoke(main, arguments)
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("in_process")
 def test_a_file_that_grows_by_pages_has_one_set_of_rows(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -306,8 +306,8 @@ def test_a_file_that_grows_by_pages_has_one_set_of_rows(
     assert "read 4, to review 0, unread 0, failed 0; 4 crops in " in result.stderr
 
 
-@pytest.mark.usefixtures("here")
-def test_a_file_that_is_replaced_is_counted_once_and_by_what_it_is_now(
+@pytest.mark.usefixtures("in_process")
+def test_a_replaced_file_is_counted_once_by_its_new_contents(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -320,8 +320,8 @@ def test_a_file_that_is_replaced_is_counted_once_and_by_what_it_is_now(
     assert "read 1, to review 0, unread 0, failed 0; 1 crop in " in result.stderr
 
 
-@pytest.mark.usefixtures("here")
-def test_what_the_journal_holds_reaches_the_results_though_nothing_new_comes(
+@pytest.mark.usefixtures("in_process")
+def test_journaled_rows_reach_the_results_even_if_no_new_file_arrives(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -331,17 +331,17 @@ def test_what_the_journal_holds_reaches_the_results_though_nothing_new_comes(
         path.unlink()
     for steps in ([], [lambda: None]):
         assert run(monkeypatch, folder, output, *steps).exit_code == 0
-        assert is_whole(output)
+        assert is_complete(output)
         assert zips(output) == [("a.png", "00001")]
 
 
-@pytest.mark.usefixtures("here")
-def test_a_watch_on_a_full_disk_leaves_what_its_journal_holds_in_the_results(
+@pytest.mark.usefixtures("in_process")
+def test_a_watch_on_a_full_disk_writes_its_journaled_rows_to_the_results(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder, output = tmp_path / "in", tmp_path / "out.csv"
-    real, left = Journal._write, [3]  # the head and two records
+    real, left = Journal._write, [3]  # the header and two records
 
     def write(journal: Journal, line: bytes, *, records: int) -> None:
         left[0] -= 1
@@ -361,7 +361,7 @@ def test_a_watch_on_a_full_disk_leaves_what_its_journal_holds_in_the_results(
 
 
 @pytest.mark.posix
-def test_a_file_that_is_still_written_waits(tmp_path: Path) -> None:
+def test_a_file_that_is_still_being_written_waits(tmp_path: Path) -> None:
     folder, output = tmp_path / "in", tmp_path / "out.csv"
     folder.mkdir()
     data = save(tmp_path / "whole.png", 5).read_bytes()
@@ -378,12 +378,12 @@ def test_a_file_that_is_still_written_waits(tmp_path: Path) -> None:
 
 
 @pytest.mark.posix
-def test_a_folder_that_tells_nothing_is_listed(tmp_path: Path) -> None:
+def test_a_folder_without_change_events_is_polled(tmp_path: Path) -> None:
     folder, output = tmp_path / "in", tmp_path / "out.csv"
     folder.mkdir()
-    # As on a network: the library hears of nothing for an hour.
-    deaf = {"WATCHFILES_FORCE_POLLING": "true", "WATCHFILES_POLL_DELAY_MS": "3600000"}
-    with watching(folder, output, "--poll", "0.5", environment=deaf) as process:
+    # As on a network share: the library gets no events for an hour.
+    no_events = {"WATCHFILES_FORCE_POLLING": "true", "WATCHFILES_POLL_DELAY_MS": "3600000"}
+    with watching(folder, output, "--poll", "0.5", environment=no_events) as process:
         assert wait_until(
             lambda: b"watching" in (process.stderr.readline() if process.stderr else b"")
         )
@@ -393,7 +393,7 @@ def test_a_folder_that_tells_nothing_is_listed(tmp_path: Path) -> None:
 
 
 @pytest.mark.posix
-def test_a_bad_file_costs_its_row_and_the_watch_goes_on(tmp_path: Path) -> None:
+def test_a_bad_file_costs_only_its_row_and_the_watch_continues(tmp_path: Path) -> None:
     folder, output = tmp_path / "in", tmp_path / "out.csv"
     folder.mkdir()
     save(folder / "a.png", fakes.KILL)
@@ -407,7 +407,7 @@ def test_a_bad_file_costs_its_row_and_the_watch_goes_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.posix
-def test_a_watch_is_not_gone_on_with_otherwise_and_two_do_not_meet(tmp_path: Path) -> None:
+def test_a_watch_refuses_other_settings_and_a_second_watch(tmp_path: Path) -> None:
     folder, output = tmp_path / "in", tmp_path / "out.csv"
     folder.mkdir()
     save(folder / "a.png")
@@ -426,7 +426,7 @@ def test_a_watch_is_not_gone_on_with_otherwise_and_two_do_not_meet(tmp_path: Pat
 
 
 @pytest.mark.posix
-def test_a_watch_reads_with_the_list_and_the_error_it_is_told_and_goes_on_only_with_these(
+def test_a_watch_uses_the_given_list_and_max_error_and_resumes_only_with_them(
     tmp_path: Path,
 ) -> None:
     folder, output, listed = tmp_path / "in", tmp_path / "out.csv", tmp_path / "list.txt"
@@ -437,8 +437,12 @@ def test_a_watch_reads_with_the_list_and_the_error_it_is_told_and_goes_on_only_w
     with watching(folder, output, *words) as process:
         assert wait_until(lambda: len(zips(output)) == 1)
         assert end(process)[0] == 0
-    told = json.loads((tmp_path / "out.csv.json").read_text())
-    assert (told["options"]["max_error"], told["directory"]["count"], told["directory_file"]) == (
+    metadata = json.loads((tmp_path / "out.csv.json").read_text())
+    assert (
+        metadata["options"]["max_error"],
+        metadata["directory"]["count"],
+        metadata["directory_file"],
+    ) == (
         0.1,
         1,
         str(listed),
@@ -456,13 +460,13 @@ def test_a_watch_reads_with_the_list_and_the_error_it_is_told_and_goes_on_only_w
 @pytest.mark.parametrize(
     ("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
 )
-def test_an_interruption_that_was_lost_is_raised_once_more_when_asked(
+def test_a_lost_interrupt_is_raised_again_when_checked_for(
     number: int, raised: type[BaseException]
 ) -> None:
     before = signal.getsignal(number)
     with graceful_shutdown() as ask:
         ask()
-        with suppress(raised):  # as Python does where it tidies up
+        with suppress(raised):  # as Python does during cleanup
             os.kill(os.getpid(), number)
             time.sleep(60)
         with pytest.raises(raised):
@@ -470,7 +474,7 @@ def test_an_interruption_that_was_lost_is_raised_once_more_when_asked(
     assert signal.getsignal(number) == before
 
 
-def test_a_watch_takes_one_way_to_choose_the_threshold(tmp_path: Path) -> None:
+def test_a_watch_accepts_only_one_way_to_set_the_threshold(tmp_path: Path) -> None:
     words = [
         "watch",
         str(tmp_path),
@@ -486,16 +490,16 @@ def test_a_watch_takes_one_way_to_choose_the_threshold(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [[], ["-o", "-"], ["-o", os.devnull]])
-def test_a_watch_needs_a_file_to_write(tmp_path: Path, words: list[str]) -> None:
+def test_a_watch_needs_an_output_file(tmp_path: Path, words: list[str]) -> None:
     assert CliRunner().invoke(main, ["watch", str(tmp_path), *words]).exit_code == 2
 
 
-# A program that appends what it was told to a file.
+# A program that appends its input to a file.
 NOTE = f"{sys.executable} -c 'import sys; open(sys.argv[1], \"a\").write(sys.stdin.read())'"
 
 
-@pytest.mark.usefixtures("here")
-def test_finished_files_are_handed_over_and_keep_apart_from_later_ones_of_their_name(
+@pytest.mark.usefixtures("in_process")
+def test_finished_files_are_handed_over_and_kept_apart_from_later_ones_of_the_same_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, output, done = tmp_path / "in", tmp_path / "out.csv", tmp_path / "done"
@@ -507,16 +511,16 @@ def test_finished_files_are_handed_over_and_keep_apart_from_later_ones_of_their_
     assert "handed over 1 file\n" in result.stderr
     names = ["scan.png", "scan~2.png", "scan~3.png"]
     assert zips(output) == list(zip(names, ["00001", "00002", "00003"], strict=True))
-    told = [json.loads(line) for line in (tmp_path / "notes").read_text().splitlines()]
-    assert [(one["file"], one["zip"]) for one in told] == zips(output)
+    rows = [json.loads(line) for line in (tmp_path / "notes").read_text().splitlines()]
+    assert [(one["file"], one["zip"]) for one in rows] == zips(output)
     assert sorted(path.name for path in (done / "read").iterdir()) == names
     assert list(folder.iterdir()) == []
     sources = sources_of(output, None)
     assert [sources.find(name) for name in names] == [done / "read" / name for name in names]
 
 
-@pytest.mark.usefixtures("here")
-def test_what_could_not_be_handed_over_is_told_and_handed_over_by_the_next_watch(
+@pytest.mark.usefixtures("in_process")
+def test_a_failed_hand_over_is_reported_and_retried_by_the_next_watch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, output, done = tmp_path / "in", tmp_path / "out.csv", tmp_path / "done"
@@ -530,8 +534,8 @@ def test_what_could_not_be_handed_over_is_told_and_handed_over_by_the_next_watch
     assert (result.exit_code, (done / "read" / "a.png").exists()) == (0, True)
 
 
-@pytest.mark.usefixtures("here")
-def test_a_watch_without_orders_leaves_no_trace_of_a_hand_over(
+@pytest.mark.usefixtures("in_process")
+def test_a_watch_without_hand_over_options_leaves_no_trace_of_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = run(
@@ -551,7 +555,7 @@ def test_a_watch_without_orders_leaves_no_trace_of_a_hand_over(
         (["--exec", "'"], "No closing quotation"),
     ],
 )
-def test_orders_that_cannot_be_followed_are_wrong_usage(
+def test_hand_over_options_that_cannot_work_are_usage_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -560,7 +564,7 @@ def test_orders_that_cannot_be_followed_are_wrong_usage(
 
 
 @pytest.mark.posix
-def test_a_kill_while_files_are_handed_over_loses_none_and_does_nothing_twice(
+def test_a_kill_during_hand_over_loses_no_file_and_does_nothing_twice(
     tmp_path: Path,
 ) -> None:
     folder, output, done = tmp_path / "in", tmp_path / "out.csv", tmp_path / "done"
@@ -580,17 +584,19 @@ def test_a_kill_while_files_are_handed_over_loses_none_and_does_nothing_twice(
         assert wait_until(lambda: placed() + len(list(folder.iterdir())) == 12)
         assert wait_until(lambda: len(zips(output)) == 12)
         _, talk = end(process)
-    told = [json.loads(line)["file"] for line in (tmp_path / "notes").read_text().splitlines()]
-    assert len(told) == len(set(told))
+    handed_over = [
+        json.loads(line)["file"] for line in (tmp_path / "notes").read_text().splitlines()
+    ]
+    assert len(handed_over) == len(set(handed_over))
     left = {path.name for path in folder.iterdir()}
     assert {path.name for path in done.rglob("*.png")} | left == {f"{n}.png" for n in range(12)}
-    # Only what a program was at work on at a kill is left to a person.
+    # Only files whose program was running at a kill are left to the user.
     assert all(f"not handed over: {name}: " in talk for name in left)
     assert len(left) <= 2
 
 
-@pytest.mark.usefixtures("here")
-def test_a_database_grows_in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("in_process")
+def test_a_database_is_updated_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, output = tmp_path / "in", tmp_path / "out.sqlite"
     run(monkeypatch, folder, output, partial(save, folder / "a.png", 1))
     with closing(sqlite3.connect(output)) as database:
@@ -600,4 +606,4 @@ def test_a_database_grows_in_its_place(tmp_path: Path, monkeypatch: pytest.Monke
         result = run(monkeypatch, folder, output, *steps)
         assert (result.exit_code, output.stat().st_ino) == (0, number)
         assert database.execute("SELECT zip FROM mine").fetchall() == [("00002",), ("00003",)]
-    assert is_whole(output)
+    assert is_complete(output)

@@ -17,7 +17,7 @@ DIGITS = np.stack([to_bitmap(write(letter).ink) for letter in "0123456789"])
 
 @given(bitmaps)
 @settings(max_examples=30)
-def test_features_are_336_finite_values_that_are_not_negative(images):
+def test_features_are_336_finite_non_negative_values(images):
     found = directions(images)
     assert (found.shape, found.dtype) == ((len(images), 336), np.float32)
     assert np.isfinite(found).all()
@@ -25,7 +25,7 @@ def test_features_are_336_finite_values_that_are_not_negative(images):
 
 
 @pytest.mark.parametrize("level", [0, 100, 255])
-def test_an_even_image_has_no_directions(level):
+def test_a_uniform_image_has_no_gradients(level):
     assert directions(np.full((2, 32, 32), level, np.uint8)) == pytest.approx(0, abs=2e-3)
 
 
@@ -33,7 +33,7 @@ def test_blank_paper_gives_exact_zeros():
     assert not directions(np.zeros((3, 32, 32), np.uint8)).any()
 
 
-def test_a_row_does_not_depend_on_the_others():
+def test_features_of_a_bitmap_do_not_depend_on_the_others():
     together = directions(DIGITS)
     order = np.random.default_rng(0).permutation(len(DIGITS))
     assert np.array_equal(directions(DIGITS[order]), together[order])
@@ -41,19 +41,19 @@ def test_a_row_does_not_depend_on_the_others():
         assert np.array_equal(directions(one[None])[0], together[place])
 
 
-def test_a_picture_turned_upside_down_has_its_directions_turned():
+def test_rotating_a_bitmap_by_180_degrees_rotates_its_directions():
     upright = directions(DIGITS).reshape(-1, 8, 7, 6)
-    turned = directions(DIGITS[:, ::-1, ::-1]).reshape(-1, 8, 7, 6)
-    assert turned == pytest.approx(np.roll(upright, 4, axis=1)[:, :, ::-1, ::-1], abs=2e-3)
+    rotated = directions(DIGITS[:, ::-1, ::-1]).reshape(-1, 8, 7, 6)
+    assert rotated == pytest.approx(np.roll(upright, 4, axis=1)[:, :, ::-1, ::-1], abs=2e-3)
 
 
-def test_a_mirrored_picture_has_its_directions_mirrored():
+def test_mirroring_a_bitmap_mirrors_its_directions():
     upright = directions(DIGITS).reshape(-1, 8, 7, 6)
     mirrored = directions(DIGITS[:, :, ::-1]).reshape(-1, 8, 7, 6)
     assert mirrored == pytest.approx(upright[:, (4 - np.arange(8)) % 8][:, :, :, ::-1], abs=2e-3)
 
 
-def test_an_edge_has_the_direction_across_it():
+def test_an_edge_has_the_direction_of_its_gradient():
     image = np.zeros((1, 32, 32), np.uint8)
     image[:, :, 16:] = 255
     planes = directions(image).reshape(8, 7, 6)
@@ -61,7 +61,7 @@ def test_an_edge_has_the_direction_across_it():
     assert planes[1:].max() < 0.05 * planes[0].max()
 
 
-def test_twice_the_contrast_doubles_the_squares():
+def test_doubling_the_contrast_doubles_the_squared_features():
     faint, dark = DIGITS // 4, DIGITS // 4 * 2
     assert directions(dark) ** 2 == pytest.approx(2 * directions(faint) ** 2, abs=1e-4)
 
@@ -81,7 +81,7 @@ def test_bitmaps_are_not_changed(images):
 
 
 @given(grids)
-def test_enlarged_grids_are_bitmaps_and_nearly_hold_their_ink(counts):
+def test_enlarged_grids_are_bitmaps_with_nearly_the_same_ink(counts):
     before = counts.copy()
     drawn = enlarge(counts)
     assert (drawn.shape, drawn.dtype) == ((len(counts), 32, 32), np.uint8)
@@ -99,15 +99,15 @@ def test_an_enlarged_grid_does_not_depend_on_the_others():
     assert np.array_equal(enlarge(counts)[3], enlarge(counts[3:4])[0])
 
 
-def test_a_digit_looks_alike_as_a_bitmap_and_enlarged_from_its_grid():
+def test_a_digit_has_similar_features_as_a_bitmap_and_as_an_enlarged_grid():
     one, other = directions(DIGITS), directions(enlarge(to_grids(DIGITS)))
     apart = np.linalg.norm(one[:, None] - other[None], axis=2)
     assert apart.argmin(axis=1).tolist() == list(range(10))
 
 
-def test_no_weight_is_so_small_that_processors_reckon_with_it_by_another_way():
+def test_no_filter_weight_is_small_enough_to_give_subnormal_numbers():
     for weights in (_BLUR, _SLOPE, _ROWS, _COLUMNS):
         assert (
             np.abs(weights[weights != 0]).min() > 1e-20
-        )  # products of two are normal numbers as well
+        )  # products of two weights are normal numbers too
         assert weights.shape[1] == BITMAP

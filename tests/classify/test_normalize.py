@@ -19,8 +19,8 @@ def glyph(letter: str, **options: float) -> InkMask:
     return ink[box.top : box.bottom, box.left : box.right]
 
 
-def unlikeness(one: np.ndarray, other: np.ndarray) -> float:
-    """Mean difference of two bitmaps as a share of their ink."""
+def dissimilarity(one: np.ndarray, other: np.ndarray) -> float:
+    """Total difference between two bitmaps as a share of their ink."""
     return float(np.abs(one.astype(float) - other).sum() / (one.astype(float) + other).sum())
 
 
@@ -49,7 +49,7 @@ def test_the_ink_is_not_changed(ink):
 
 
 @given(ink=masks)
-def test_the_layout_of_the_mask_in_memory_does_not_matter(ink):
+def test_the_memory_layout_of_the_mask_does_not_matter(ink):
     wide = np.ones((ink.shape[0] + 2, ink.shape[1] + 4), bool)
     wide[1:-1, 2:-2] = ink
     assert np.array_equal(to_bitmap(wide[1:-1, 2:-2]), to_bitmap(ink))
@@ -57,14 +57,14 @@ def test_the_layout_of_the_mask_in_memory_does_not_matter(ink):
 
 
 @pytest.mark.parametrize("letter", DIGITS)
-def test_a_digit_reaches_from_the_top_row_of_its_grid_to_the_bottom_row(letter):
+def test_a_digit_spans_its_grid_from_the_top_row_to_the_bottom_row(letter):
     grid = to_grids(to_bitmap(glyph(letter))[None])[0]
     assert grid[0].any()
     assert grid[7].any()
 
 
 @pytest.mark.parametrize("letter", DIGITS)
-def test_a_digit_stands_in_the_middle_with_empty_columns_at_both_sides(letter):
+def test_a_digit_is_centred_with_empty_columns_on_both_sides(letter):
     bitmap = to_bitmap(glyph(letter)) > 127
     occupied = np.flatnonzero(bitmap.any(axis=0))
     assert not bitmap[:, :5].any()
@@ -74,13 +74,15 @@ def test_a_digit_stands_in_the_middle_with_empty_columns_at_both_sides(letter):
 
 @pytest.mark.parametrize("letter", DIGITS.replace("1", ""))
 def test_narrow_and_wide_writing_gives_nearly_the_same_bitmap(letter):
-    assert unlikeness(to_bitmap(glyph(letter, width=26)), to_bitmap(glyph(letter, width=36))) < 0.2
+    assert (
+        dissimilarity(to_bitmap(glyph(letter, width=26)), to_bitmap(glyph(letter, width=36))) < 0.2
+    )
 
 
 @pytest.mark.parametrize("letter", DIGITS)
 def test_size_does_not_matter(letter):
     small, large = glyph(letter), glyph(letter, height=132, width=78, stroke=15)
-    assert unlikeness(to_bitmap(small), to_bitmap(large)) < 0.15
+    assert dissimilarity(to_bitmap(small), to_bitmap(large)) < 0.15
 
 
 @pytest.mark.parametrize("slant", [-0.3, 0.15, 0.4])
@@ -91,31 +93,31 @@ def test_slant_hardly_matters(letter, slant):
         to_bitmap(glyph(letter, **large)),
         to_bitmap(glyph(letter, **large, slant=slant)),
     )
-    assert unlikeness(upright, leaning) < 0.25
+    assert dissimilarity(upright, leaning) < 0.25
 
 
 @pytest.mark.parametrize("slant", [0.0, 0.3])
 @pytest.mark.parametrize("width", [3, 5, 7])
-def test_a_one_does_not_become_a_bar(width, slant):
+def test_a_one_is_not_stretched_into_a_wide_bar(width, slant):
     bitmap = to_bitmap(glyph("1", stroke=width, slant=slant))
     assert (bitmap > 127).any(axis=0).sum() <= 12
     assert (bitmap > 127).any(axis=1).sum() >= 30
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 1), (1, 2), (1, 90), (31, 1), (3, 200)])
-def test_a_dot_and_lines_have_their_ink_in_the_middle_of_the_frame(shape):
+def test_dots_and_lines_are_centred_in_the_bitmap(shape):
     bitmap = to_bitmap(np.ones(shape, bool))
     assert (bitmap[8:-8, 15:17] > 60).all()
 
 
 @pytest.mark.parametrize("letter", DIGITS)
-def test_weight_is_kept_within_what_blocks_can_tell(letter):
+def test_the_amount_of_ink_is_kept_up_to_the_resolution_of_the_grid(letter):
     bitmap = to_bitmap(glyph(letter))
     assert to_grids(bitmap[None]).sum() == pytest.approx(bitmap.sum() / 255, rel=0.03)
 
 
 @given(st.integers(0, 9999))
-def test_grids_count_the_ink_of_their_blocks(seed):
+def test_grids_count_the_ink_in_their_blocks(seed):
     bitmaps = np.random.default_rng(seed).integers(0, 2, (3, 32, 32)).astype(np.uint8) * 255
     counts = [
         [[(one[y : y + 4, x : x + 4] > 0).sum() for x in range(0, 32, 4)] for y in range(0, 32, 4)]
@@ -125,43 +127,43 @@ def test_grids_count_the_ink_of_their_blocks(seed):
 
 
 @given(arrays(np.uint8, (2, 8, 8), elements=st.integers(0, 16)))
-def test_blocks_drawn_from_grids_give_these_grids_again(grids):
+def test_grids_survive_a_round_trip_through_bitmaps(grids):
     blocks = np.rint(grids * (255 / 16)).astype(np.uint8).repeat(4, axis=1).repeat(4, axis=2)
     assert np.array_equal(to_grids(blocks), grids)
 
 
-def test_no_bitmaps_are_no_grids():
+def test_no_bitmaps_give_no_grids():
     assert to_grids(np.zeros((0, 32, 32), np.uint8)).shape == (0, 8, 8)
 
 
-def test_a_full_and_an_empty_bitmap_are_16_and_0():
+def test_full_and_empty_bitmaps_give_counts_of_16_and_0():
     assert np.unique(
         to_grids(np.stack([np.full((32, 32), 255, np.uint8), np.zeros((32, 32), np.uint8)]))
     ).tolist() == [0, 16]
 
 
-def test_different_digits_are_less_alike_than_the_same_digit_leaning():
+def test_a_slanted_digit_is_most_similar_to_the_same_digit_upright():
     bitmaps = {letter: to_bitmap(glyph(letter)) for letter in DIGITS}
     for letter in DIGITS:
         leaning = to_bitmap(glyph(letter, slant=0.2))
-        assert min(DIGITS, key=lambda other: unlikeness(leaning, bitmaps[other])) == letter
+        assert min(DIGITS, key=lambda other: dissimilarity(leaning, bitmaps[other])) == letter
 
 
-def rims(ink: InkMask) -> np.ndarray:
-    """Coverage of pixels that are all ink or none, with the pixel around them."""
+def binary_coverage(ink: InkMask) -> np.ndarray:
+    """Coverage of pixels that are all ink or none, padded by one pixel."""
     return np.pad(ink, 1).astype(np.uint8) * np.uint8(255)
 
 
 @given(ink=masks)
-def test_full_coverage_draws_what_the_ink_alone_draws(ink):
-    drawn, alone = to_bitmap(ink, rims(ink)), to_bitmap(ink)
+def test_full_coverage_gives_the_same_bitmap_as_ink_alone(ink):
+    drawn, alone = to_bitmap(ink, binary_coverage(ink)), to_bitmap(ink)
     assert np.abs(drawn.astype(int) - alone).max() <= 2
 
 
 @pytest.mark.parametrize("letter", DIGITS)
-def test_rims_beside_the_ink_make_strokes_thicker_where_they_are(letter):
+def test_partial_coverage_beside_the_ink_thickens_strokes_on_that_side(letter):
     ink = glyph(letter)
-    coverage = rims(ink)
+    coverage = binary_coverage(ink)
     beside = np.zeros_like(coverage, bool)
     beside[:, 1:] = (coverage[:, :-1] > 0) & (coverage[:, 1:] == 0)
     right = np.where(beside, 120, coverage).astype(np.uint8)
@@ -174,15 +176,15 @@ def test_rims_beside_the_ink_make_strokes_thicker_where_they_are(letter):
     assert 0 < moved < 1
 
 
-def test_coverage_tells_how_dark_ink_is_and_the_mask_where_it_is():
+def test_coverage_sets_how_dark_ink_is_and_the_mask_where_it_is():
     ink = glyph("8")
-    half = to_bitmap(ink, rims(ink) // 2).astype(int)
-    assert half == pytest.approx(to_bitmap(ink, rims(ink)) / 2, abs=2)
+    half = to_bitmap(ink, binary_coverage(ink) // 2).astype(int)
+    assert half == pytest.approx(to_bitmap(ink, binary_coverage(ink)) / 2, abs=2)
 
 
 def test_coverage_is_not_changed():
     ink = glyph("3")
-    coverage = rims(ink)
+    coverage = binary_coverage(ink)
     before = coverage.copy()
     to_bitmap(ink, coverage)
     assert np.array_equal(coverage, before)

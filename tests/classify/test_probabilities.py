@@ -27,7 +27,7 @@ def plain(weakest: float = 1.0, votes: float = 1.0, *, slope: float = 1.0, bias:
 
 
 def for_digit(digit: int) -> np.ndarray:
-    """The sign of each pair's decision that speaks for a digit; 0 where it is not concerned."""
+    """The sign of each pair's decision in favour of a digit; 0 for pairs without it."""
     return np.array(
         [0 if NON_DIGIT in pair else (pair[0] == digit) - (pair[1] == digit) for pair in PAIRS],
         np.float32,
@@ -38,21 +38,21 @@ def against_non_digit() -> np.ndarray:
     return np.array([NON_DIGIT in pair for pair in PAIRS], np.float32)
 
 
-def test_the_weights_of_a_model_are_unfolded_in_their_order():
+def test_the_weights_of_a_model_are_loaded_in_order():
     arrays = {"votes": np.array([1.5, 0.4]), "whole": np.array([2.0, -0.7])}
     assert Calibration.from_model(Model(arrays=arrays, card={})) == plain(
         1.5, 0.4, slope=2.0, bias=-0.7
     )
 
 
-def test_the_pairs_against_the_non_digit_are_those_of_each_digit_in_order():
+def test_the_pairs_against_the_non_digit_are_in_digit_order():
     assert [PAIRS[place] for place in AGAINST_NON_DIGIT] == [
         (digit, NON_DIGIT) for digit in range(10)
     ]
 
 
 @given(calibrations, decided)
-def test_scores_of_digits_are_log_probabilities(calibration, decisions):
+def test_digit_scores_are_log_probabilities(calibration, decisions):
     scores = calibration.digit_log_probabilities(decisions)
     assert scores.shape == (len(decisions), 10)
     assert scores.dtype == np.float32
@@ -60,14 +60,16 @@ def test_scores_of_digits_are_log_probabilities(calibration, decisions):
 
 
 @given(calibrations, decided, st.integers(0, 9), st.floats(0, 5))
-def test_a_digit_that_wins_by_more_is_more_probable(calibration, decisions, digit, more):
+def test_a_digit_that_wins_by_a_larger_margin_is_no_less_probable(
+    calibration, decisions, digit, more
+):
     before = calibration.digit_log_probabilities(decisions)[:, digit]
     won = (decisions + more * for_digit(digit)).astype(np.float32)
     assert (calibration.digit_log_probabilities(won)[:, digit] >= before - 1e-4).all()
 
 
 @given(calibrations, decided, st.floats(-8, 8))
-def test_which_digit_it_is_does_not_depend_on_its_being_one(calibration, decisions, more):
+def test_digit_probabilities_do_not_depend_on_the_non_digit_pairs(calibration, decisions, more):
     moved = (decisions + against_non_digit() * np.float32(more)).astype(np.float32)
     assert np.array_equal(
         calibration.digit_log_probabilities(moved), calibration.digit_log_probabilities(decisions)
@@ -75,7 +77,7 @@ def test_which_digit_it_is_does_not_depend_on_its_being_one(calibration, decisio
 
 
 @given(decided)
-def test_every_pair_of_digits_gives_away_one_vote(decisions):
+def test_every_pair_of_digits_casts_one_vote(decisions):
     _, votes = digit_votes(decisions)
     assert (votes > -1e-4).all()
     assert (votes < 9 + 1e-4).all()
@@ -83,7 +85,7 @@ def test_every_pair_of_digits_gives_away_one_vote(decisions):
 
 
 @given(decided)
-def test_the_weakest_pair_of_a_digit_is_the_one_it_loses_most_or_wins_least(decisions):
+def test_the_weakest_pair_of_a_digit_is_the_one_with_its_lowest_margin(decisions):
     weakest, _ = digit_votes(decisions)
     for digit in range(10):
         signs = for_digit(digit)
@@ -91,7 +93,7 @@ def test_the_weakest_pair_of_a_digit_is_the_one_it_loses_most_or_wins_least(deci
         assert np.array_equal(weakest[:, digit], own.min(axis=1))
 
 
-def test_votes_and_the_weakest_pair_count_by_their_weights():
+def test_votes_and_the_weakest_pair_are_weighted():
     decisions = np.zeros((1, 55), np.float32)
     decisions[0, PAIRS.index((3, 7))] = 1.0
     vote = 1 / (1 + np.exp(-4.0)) - 0.5
@@ -108,20 +110,20 @@ def test_a_digit_that_wins_all_its_pairs_is_certain(digit):
     assert np.exp(scores[digit]) > 0.99
 
 
-def test_decisions_far_out_still_give_probabilities():
+def test_extreme_decisions_give_finite_scores():
     scores = plain(20, 8).log_likelihoods(20 * (for_digit(4) - against_non_digit())[None])
     assert np.isfinite(scores).all()
 
 
 @given(calibrations, decided)
-def test_no_region_is_likelier_one_of_the_digits_than_not_to_be_impossible(calibration, decisions):
+def test_log_likelihoods_never_exceed_the_digit_log_probabilities(calibration, decisions):
     scores = calibration.log_likelihoods(decisions)
     assert (scores <= 1e-6).all()
     assert (scores <= calibration.digit_log_probabilities(decisions) + 1e-6).all()
 
 
 @pytest.mark.parametrize("digit", range(10))
-def test_that_a_region_is_a_whole_digit_has_the_odds_of_its_pair_with_the_non_digit(digit):
+def test_the_whole_digit_odds_come_from_the_pair_with_the_non_digit(digit):
     calibration = plain(slope=0.5, bias=0.25)
     decisions = np.zeros((1, 55), np.float32)
     decisions[0, PAIRS.index((digit, NON_DIGIT))] = 3.0

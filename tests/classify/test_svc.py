@@ -21,7 +21,7 @@ from zipocr.training.fit.svm import (
 
 @pytest.fixture(scope="module")
 def regions(all_digits) -> tuple[np.ndarray, np.ndarray]:
-    """Bitmaps of some digits and of halves of digits, which are none, and their classes."""
+    """Bitmaps of digits and of half digits, which are non-digits, with their classes."""
     images, labels = all_digits.images[:600] > 127, all_digits.labels[:600]
     drawn = [to_bitmap(one) for one in images]
     halves = [to_bitmap(one[:, :14] | one[:, :13:-1]) for one in images[:80]]
@@ -30,7 +30,7 @@ def regions(all_digits) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module", params=[False, True], ids=["from bitmaps", "from grids"])
 def fitted(request, regions):
-    """Some samples, scikit-learn's machine with the features it sees, and ours of the same fit."""
+    """scikit-learn's SVM, its input features, our classifier from the same fit, and bitmaps."""
     bitmaps, labels = regions
     recipe = Recipe(components=25, from_grid=request.param)
     reduction, reduced = fit_reduction(to_features(bitmaps, from_grid=request.param), recipe)
@@ -41,7 +41,7 @@ def fitted(request, regions):
     return machine, reduction.transform(to_features(held, from_grid=request.param)), ours, held
 
 
-def test_the_decisions_are_those_of_scikit_learn(fitted):
+def test_decisions_match_scikit_learn(fitted):
     machine, seen, ours, bitmaps = fitted
     expected = machine.decision_function(seen)
     assert expected.shape == (200, 55)
@@ -49,7 +49,7 @@ def test_the_decisions_are_those_of_scikit_learn(fitted):
     assert decide_all(ours, bitmaps) == pytest.approx(expected, abs=1e-3)
 
 
-def test_the_classes_are_those_of_scikit_learn(fitted):
+def test_classes_match_scikit_learn(fitted):
     machine, seen, ours, bitmaps = fitted
     won = np.zeros((len(bitmaps), CLASSES), int)
     for column, (one, other) in enumerate(PAIRS):
@@ -61,39 +61,41 @@ def test_the_classes_are_those_of_scikit_learn(fitted):
     assert np.array_equal(won.argmax(axis=1), expected)
 
 
-def test_the_features_are_those_of_scikit_learn(fitted):
+def test_features_match_scikit_learn(fitted):
     _, seen, ours, bitmaps = fitted
     assert ours.features(bitmaps, to_grids(bitmaps)) == pytest.approx(seen, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 @pytest.mark.parametrize("seed", range(3))
-def test_a_character_has_the_same_bits_whatever_is_read_beside_it(name, seed, regions):
+def test_results_of_a_character_are_bit_identical_in_any_batch(name, seed, regions):
     """In any order, and in batches of any size from one to eighty."""
     ours, rng = Classifier.from_model(load_model(name)), np.random.default_rng(seed)
     bitmaps = regions[0][-240:]
-    features, decisions = seen_by(ours, bitmaps)
+    features, decisions = features_and_decisions(ours, bitmaps)
     order, start = rng.permutation(len(bitmaps)), 0
     while start < len(order):
         some = order[start : start + int(rng.integers(1, 81))]
-        beside, decided = seen_by(ours, bitmaps[some])
+        beside, decided = features_and_decisions(ours, bitmaps[some])
         assert beside.tobytes() == features[some].tobytes()
         assert decided.tobytes() == decisions[some].tobytes()
         start += len(some)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_a_batch_of_any_size_has_the_bits_of_its_first_character_alone(name, regions):
+def test_results_of_the_first_character_are_bit_identical_at_any_batch_size(name, regions):
     ours, bitmaps = Classifier.from_model(load_model(name)), regions[0]
-    features, decisions = seen_by(ours, bitmaps[:1])
+    features, decisions = features_and_decisions(ours, bitmaps[:1])
     for size in range(1, 81):
-        beside, decided = seen_by(ours, bitmaps[:size])
+        beside, decided = features_and_decisions(ours, bitmaps[:size])
         assert (len(beside), len(decided)) == (size, size)
         assert beside[0].tobytes() == features[0].tobytes()
         assert decided[0].tobytes() == decisions[0].tobytes()
 
 
-def seen_by(classifier: Classifier, bitmaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def features_and_decisions(
+    classifier: Classifier, bitmaps: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     features = classifier.features(bitmaps, to_grids(bitmaps))
     return features, classifier.decision_function(features)
 
@@ -110,7 +112,7 @@ def test_inputs_are_not_changed(fitted):
     assert np.array_equal(grids, counted)
 
 
-def test_one_sees_the_grid_alone_and_the_other_the_bitmap_alone():
+def test_a_classifier_uses_either_the_grid_alone_or_the_bitmap_alone():
     bitmaps = np.stack([to_bitmap(write(letter).ink) for letter in "02346"])
     grids, blank = to_grids(bitmaps), np.zeros_like(bitmaps)
     shipped = Classifier.from_model(load_model("mail"))
@@ -128,7 +130,7 @@ def test_the_pairs_are_all_pairs_of_eleven_classes():
 
 
 @pytest.mark.parametrize("classes", [3, 4, 7])
-def test_coefficients_by_class_give_the_decisions_of_scikit_learn(classes):
+def test_coefficients_by_class_reproduce_the_decisions_of_scikit_learn(classes):
     rng = np.random.default_rng(classes)
     labels = np.arange(30 * classes) % classes
     points = rng.normal(size=(len(labels), 2)) + labels[:, None]

@@ -15,7 +15,7 @@ from zipocr.results.formats import read_results
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a page that is read with the confidence 0.6, to work in."""
+    """A working folder with a page that is read with confidence 0.6."""
     monkeypatch.setattr("zipocr.batch.read_files.start_reading", fakes.start_fake)
     monkeypatch.chdir(tmp_path)
     Image.fromarray(fakes.page()).save("a.png")
@@ -27,51 +27,54 @@ def invoke(*words: str, **variables: str) -> Result:
 
 
 def scan(*words: str, before: tuple[str, ...] = (), **variables: str) -> dict[str, Any]:
-    """Scan, and give what is told of it."""
+    """Scan, and return the JSON written beside the results."""
     done = invoke(*before, "scan", "a.png", "-o", "x.csv", "--force", *words, **variables)
     assert done.exit_code == 0, done.output
-    told: dict[str, Any] = json.loads(Path("x.csv.json").read_text())
-    return told
+    metadata: dict[str, Any] = json.loads(Path("x.csv.json").read_text())
+    return metadata
 
 
 def write(text: str, name: str = "zipocr.toml") -> None:
     Path(name).write_text(text)
 
 
-def test_a_file_here_the_environment_and_the_command_line_overrule_each_other_in_turn() -> None:
+def test_the_command_line_overrides_the_environment_and_that_the_local_file() -> None:
     assert scan()["options"]["min_confidence"] is None
     write("[scan]\nmin-confidence = 0.1\njobs = 1\nmodel = 'digits'\n")
-    told = scan()
-    assert told["options"]["min_confidence"] == 0.1
+    metadata = scan()
+    assert metadata["options"]["min_confidence"] == 0.1
     variables = {"ZIPOCR_SCAN_MIN_CONFIDENCE": "0.2"}
     assert scan(**variables)["options"]["min_confidence"] == 0.2
-    told = scan("--min-confidence", "0.9", **variables)
-    assert told["options"]["min_confidence"] == 0.9
+    metadata = scan("--min-confidence", "0.9", **variables)
+    assert metadata["options"]["min_confidence"] == 0.9
     assert [row.status for row in read_results(Path("x.csv"))] == ["review"]
 
 
-def test_the_results_tell_where_each_option_came_from(here: Path) -> None:
+def test_the_results_record_where_each_option_came_from(here: Path) -> None:
     write("[scan]\njobs = 1\n")
-    told = scan("--model", "digits", ZIPOCR_SCAN_MAX_PIXELS="5000000")
-    origins = told["option_origins"]
+    metadata = scan("--model", "digits", ZIPOCR_SCAN_MAX_PIXELS="5000000")
+    origins = metadata["option_origins"]
     assert {name: origins[name] for name in ("jobs", "model", "max_pixels", "timeout")} == {
         "jobs": "file",
         "model": "command line",
         "max_pixels": "environment",
         "timeout": "default",
     }
-    assert told["config_file"] == str(here / "zipocr.toml")
+    assert metadata["config_file"] == str(here / "zipocr.toml")
     Path("zipocr.toml").unlink()
     assert scan()["config_file"] is None
 
 
-def test_a_file_that_is_named_takes_the_place_of_the_one_here() -> None:
+def test_a_named_file_replaces_the_local_one() -> None:
     write("[scan]\nmin-confidence = 0.1\n")
     write("[scan]\nmin_confidence = 0.3\nrequire-listed = true\n", "other.toml")
-    told = scan(before=("--config", "other.toml"))
-    assert (told["options"]["min_confidence"], told["options"]["require_listed"]) == (0.3, True)
-    told = scan(ZIPOCR_CONFIG="other.toml")
-    assert told["options"]["min_confidence"] == 0.3
+    metadata = scan(before=("--config", "other.toml"))
+    assert (metadata["options"]["min_confidence"], metadata["options"]["require_listed"]) == (
+        0.3,
+        True,
+    )
+    metadata = scan(ZIPOCR_CONFIG="other.toml")
+    assert metadata["options"]["min_confidence"] == 0.3
     assert invoke("--config", "missing.toml", "scan", "a.png").exit_code == 2
 
 
@@ -99,38 +102,41 @@ def test_a_file_that_is_named_takes_the_place_of_the_one_here() -> None:
         ("x = " + "[" * 5000, "zipocr.toml is not TOML in UTF-8"),
     ],
 )
-def test_what_a_file_says_wrongly_is_refused_with_its_name_and_key(text: str, said: str) -> None:
+def test_an_error_in_a_file_is_refused_with_its_name_and_key(text: str, said: str) -> None:
     write(text)
     done = invoke("scan", "a.png")
     assert (done.exit_code, done.stdout) == (2, "")
     assert said in " ".join(done.stderr.split())
 
 
-def test_an_option_typed_overrules_one_of_a_file_that_contradicts_it() -> None:
+def test_a_typed_option_overrides_one_in_the_file_that_contradicts_it() -> None:
     write("[scan]\nmin-confidence = 0.9\nno-directory = true\nresume = true\n")
-    told = scan("--max-error", "0.05", "--require-listed")
-    assert told["options"]["min_confidence"] is None
-    assert (told["options"]["use_directory"], told["options"]["require_listed"]) == (True, True)
+    metadata = scan("--max-error", "0.05", "--require-listed")
+    assert metadata["options"]["min_confidence"] is None
+    assert (metadata["options"]["use_directory"], metadata["options"]["require_listed"]) == (
+        True,
+        True,
+    )
     write("[scan]\nmin-confidence = 0.9\nmax-error = 0.1\n")
     done = invoke("scan", "a.png")
     assert done.exit_code == 2
     assert "--max-error and --min-confidence both choose" in done.stderr
 
 
-def test_paths_that_are_typed_overrule_the_manifest_of_a_file() -> None:
+def test_typed_paths_override_the_manifest_in_the_file() -> None:
     write("[scan]\nmanifest = 'list.txt'\nout-dir = 'parts'\n")
     write("a.png\n", "list.txt")
     assert scan()["counts"] == {"read": 1}
 
 
-def test_other_commands_take_their_own_table() -> None:
+def test_other_commands_read_their_own_table() -> None:
     write("[scan]\njobs = 1\n[sort]\nby = 'zip5'\n")
     scan()
     done = invoke("sort", "x.csv", "--into", "sorted")
     assert "00007 1" in done.stderr
 
 
-def test_a_file_that_was_only_found_here_runs_no_program() -> None:
+def test_a_local_file_that_was_not_named_runs_no_program() -> None:
     write("[watch]\nexec = 'touch x'\n")
     done = invoke("watch", ".", "-o", "x.csv")
     assert done.exit_code == 2

@@ -1,4 +1,4 @@
-"""What ``zipocr evaluate`` promises; pages are read anew by a fake."""
+"""What ``zipocr evaluate`` guarantees; a fake rereads the pages."""
 
 import json
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ class Reader(madeup.Tracer):
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Run the command on made-up results, with labels of one's own."""
+    """Run the command on made-up results, with any labels."""
     Reader.made = []
     monkeypatch.setattr("zipocr.mail_reader.MailReader", Reader)
     monkeypatch.setattr(
@@ -105,13 +105,13 @@ def test_figures_are_printed_as_a_table(run) -> None:
     assert "That takes 299 accepted pages without an error; 221 were labelled." in done.stdout
 
 
-def test_another_error_gives_another_threshold(run) -> None:
+def test_another_max_error_gives_another_threshold(run) -> None:
     assert "--min-confidence" in run("--max-error", "0.05").stdout
     assert run("--max-error", "0").exit_code == 2
     assert run("--max-error", "nan").exit_code == 2
 
 
-def test_no_name_is_taken_for_markup(run) -> None:
+def test_no_name_is_treated_as_markup(run) -> None:
     with open_results("results.csv") as writer:
         writer.write([madeup.row("[bold]a[/].png", "02109", 0.9)])
     done = run("--by", "kind", labels="file,zip,kind\n[bold]a[/].png,02108,[red]x\n")
@@ -119,7 +119,7 @@ def test_no_name_is_taken_for_markup(run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "options", "told"),
+    ("labels", "options", "message"),
     [
         ("file\na\n", [], "no column zip"),
         ("file,zip\ncrop-000.png,108\n", [], "write 00108"),
@@ -136,11 +136,11 @@ def test_no_name_is_taken_for_markup(run) -> None:
         ),
     ],
 )
-def test_bad_labels_end_with_their_cure_and_no_report(
-    run, labels: str, options: list[str], told: str
+def test_bad_labels_are_refused_with_a_fix_and_without_a_report(
+    run, labels: str, options: list[str], message: str
 ) -> None:
     done = run(*options, "-o", "report", labels=labels)
-    assert (done.exit_code, done.stdout, told in done.stderr) == (3, "", True), done.stderr
+    assert (done.exit_code, done.stdout, message in done.stderr) == (3, "", True), done.stderr
     assert not list(Path("report").iterdir())
 
 
@@ -166,7 +166,7 @@ def test_corrections_with_an_audit_give_an_estimate_for_the_batch(run) -> None:
     assert (figures[1], figures[4]) == ("113", "0.792")
 
 
-def test_a_report_shows_how_the_worst_errors_come_about(run, tmp_path: Path) -> None:
+def test_a_report_shows_how_the_worst_errors_arose(run, tmp_path: Path) -> None:
     pytest.importorskip("jinja2")
     save(tmp_path / "crop-075.png")
     done = run("-o", "report", "--by", "group", "--no-directory", "--model", "digits")
@@ -186,7 +186,7 @@ def test_a_report_shows_how_the_worst_errors_come_about(run, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("place", ["labels/crop-075.png", "crops/crop-075.png", "crop-075.png"])
-def test_images_are_looked_for_beside_the_labels_where_one_says_and_where_they_were_scanned(
+def test_images_are_found_beside_the_labels_in_the_given_folder_or_where_scanned(
     run, tmp_path: Path, place: str
 ) -> None:
     pytest.importorskip("jinja2")
@@ -203,7 +203,7 @@ def test_without_images_no_model_is_loaded(run) -> None:
     assert Path("report/report.html").read_text().count("The image was not found") == 2
 
 
-def test_a_report_that_is_there_is_only_replaced_by_force(run) -> None:
+def test_an_existing_report_is_replaced_only_with_force(run) -> None:
     pytest.importorskip("jinja2")
     Path("report").mkdir()
     Path("report/report.json").write_text("mine")
@@ -213,7 +213,7 @@ def test_a_report_that_is_there_is_only_replaced_by_force(run) -> None:
     assert run("-o", "report", "--force").exit_code == 0
 
 
-def test_a_folder_that_cannot_be_made_is_named(run, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named(run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = run("-o", "file/report")
     assert (done.exit_code, "Cannot make the folder" in done.stderr) == (5, True)

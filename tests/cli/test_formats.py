@@ -1,4 +1,4 @@
-"""What the commands promise of the formats of results."""
+"""The result formats that the commands read and write."""
 
 import csv
 import io
@@ -38,7 +38,7 @@ def save(folder: Path) -> Path:
 
 
 @FORMATS
-def test_scan_writes_as_the_name_ends_and_tells_beside_it_what_made_it(
+def test_scan_chooses_the_format_by_suffix_and_writes_metadata_beside_it(
     tmp_path: Path, ending: str
 ) -> None:
     pytest.importorskip("pyarrow")
@@ -49,14 +49,14 @@ def test_scan_writes_as_the_name_ends_and_tells_beside_it_what_made_it(
         ("42.png", "00042"),
         ("5.png", "00005"),
     ]
-    told = json.loads((tmp_path / f"x.{ending}.json").read_text())
-    assert told["results"]["file"] == f"x.{ending}"
+    metadata = json.loads((tmp_path / f"x.{ending}.json").read_text())
+    assert metadata["results"]["file"] == f"x.{ending}"
     again = invoke("scan", tmp_path / "in", "-o", output, "--resume")
     assert "is complete already" in again.stderr
     assert invoke("scan", tmp_path / "in", "-o", output).exit_code == 5
 
 
-def test_standard_output_takes_the_format_that_is_named(tmp_path: Path) -> None:
+def test_standard_output_uses_the_named_format(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     folder = save(tmp_path / "in")
     plain = list(csv.DictReader(io.StringIO(invoke("scan", folder).stdout)))
@@ -67,7 +67,7 @@ def test_standard_output_takes_the_format_that_is_named(tmp_path: Path) -> None:
         assert [one.zip for one in read_results(tmp_path / "x")] == ["00042", "00005"]
 
 
-def test_what_tells_no_format_is_wrong_usage_before_anything_is_read(
+def test_an_unclear_format_is_a_usage_error_before_anything_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = save(tmp_path / "in")
@@ -88,7 +88,7 @@ def test_what_tells_no_format_is_wrong_usage_before_anything_is_read(
     assert "is csv by its name, and jsonl is asked for" in " ".join(done.stderr.split())
 
 
-def test_a_missing_package_is_told_before_anything_is_read(
+def test_a_missing_package_is_reported_before_anything_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("zipocr.results.formats.find_spec", lambda _: None)
@@ -99,7 +99,7 @@ def test_a_missing_package_is_told_before_anything_is_read(
 
 
 @FORMATS
-def test_every_command_takes_what_scan_writes(tmp_path: Path, ending: str) -> None:
+def test_every_command_reads_what_scan_writes(tmp_path: Path, ending: str) -> None:
     pytest.importorskip("pyarrow")
     images, results = save(tmp_path / "in"), tmp_path / f"x.{ending}"
     invoke("scan", images, "-o", results)
@@ -120,7 +120,7 @@ def test_every_command_takes_what_scan_writes(tmp_path: Path, ending: str) -> No
         assert [one.zip for one in read_results(final)] == ["00043", "00005"]
 
 
-def test_a_database_can_be_asked_with_sql(tmp_path: Path) -> None:
+def test_a_database_can_be_queried_with_sql(tmp_path: Path) -> None:
     invoke("scan", save(tmp_path / "in"), "-o", tmp_path / "x.sqlite")
     with closing(sqlite3.connect(tmp_path / "x.sqlite")) as database:
         found = database.execute("SELECT * FROM pages WHERE confidence > 0.5 ORDER BY zip")

@@ -1,4 +1,4 @@
-"""What ``zipocr inspect`` promises; reading itself is played by a fake."""
+"""What ``zipocr inspect`` guarantees; a fake does the reading."""
 
 import os
 import sys
@@ -33,7 +33,7 @@ class FakeReader:
         FakeReader.made.append(self)
 
     def trace(self, page: NDArray[np.uint8]) -> Trace:
-        """Give a trace of a page without ink."""
+        """Return the trace of a page without ink."""
         unread = Unread(reason=Reason.NO_INK)
         return Trace(page=page, ink=page < 0, candidates=(), regions=(), grids=(), reading=unread)
 
@@ -81,12 +81,12 @@ def test_a_sheet_is_written_for_every_page_and_its_path_printed(run: Run, tmp_pa
         assert sheet.shape[1] == 1240
 
 
-def test_sheets_stand_in_the_current_folder_unless_told_otherwise(run: Run, tmp_path: Path) -> None:
+def test_sheets_go_to_the_current_folder_by_default(run: Run, tmp_path: Path) -> None:
     assert run(write_image(tmp_path / "in" / "a.png")).stdout == "a-p1.zipocr.png\n"
     assert (tmp_path / "a-p1.zipocr.png").is_file()
 
 
-def test_images_of_one_name_get_a_sheet_each(run: Run, tmp_path: Path) -> None:
+def test_images_of_the_same_name_get_a_sheet_each(run: Run, tmp_path: Path) -> None:
     result = run(
         write_image(tmp_path / "x" / "a.png"),
         write_image(tmp_path / "y" / "a.png"),
@@ -155,7 +155,7 @@ def test_a_missing_path_is_a_usage_error_before_anything_is_read(run: Run, tmp_p
     assert not list(tmp_path.glob("*.zipocr.png"))
 
 
-def test_a_folder_that_cannot_be_made_is_an_output_error(run: Run, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_an_output_error(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     result = run(write_image(tmp_path / "a.png"), "-o", tmp_path / "file" / "sheets")
     assert result.exit_code == 5
@@ -185,7 +185,7 @@ def test_model_and_directory_reach_the_reader(run: Run, tmp_path: Path) -> None:
         ("2108\n", [], 3, "write 02108"),
     ],
 )
-def test_a_list_that_cannot_be_used_is_refused_before_anything_is_read(
+def test_an_unusable_list_is_refused_before_anything_is_read(
     run: Run, tmp_path: Path, content: str, words: list[str], code: int, cure: str
 ) -> None:
     (tmp_path / "list.txt").write_text(content)
@@ -196,7 +196,7 @@ def test_a_list_that_cannot_be_used_is_refused_before_anything_is_read(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="file names are Unicode there")
-def test_a_name_that_is_not_utf8_is_printed_as_rows_write_it(run: Run, tmp_path: Path) -> None:
+def test_a_non_utf8_name_is_printed_as_rows_write_it(run: Run, tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9")
     try:
         image = write_image(tmp_path / f"{name}.png")
@@ -211,7 +211,7 @@ def test_a_name_that_is_not_utf8_is_printed_as_rows_write_it(run: Run, tmp_path:
 
 @pytest.mark.real
 @pytest.mark.posix
-def test_a_file_that_hangs_or_blows_up_costs_its_sheet_alone(tmp_path: Path) -> None:
+def test_a_file_that_hangs_or_blows_up_costs_only_its_own_sheet(tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(corpus.endless_pdf())
     image = write_image(tmp_path / "b.png")
     words = ["inspect", tmp_path / "a.pdf", image, "-o", tmp_path, "--timeout", 3]

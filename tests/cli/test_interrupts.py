@@ -7,7 +7,7 @@ import sys
 from zipocr.cli.interrupts import graceful_shutdown
 
 
-def test_signals_are_heard_through_a_socket_as_windows_wants_it() -> None:
+def test_signals_arrive_through_a_socket_as_windows_requires() -> None:
     with graceful_shutdown():
         written = signal.set_wakeup_fd(-1)
         signal.set_wakeup_fd(written)
@@ -15,7 +15,7 @@ def test_signals_are_heard_through_a_socket_as_windows_wants_it() -> None:
     assert signal.set_wakeup_fd(-1) == -1
 
 
-def test_an_interruption_while_the_program_starts_is_no_traceback() -> None:
+def test_an_interrupt_during_startup_gives_no_traceback() -> None:
     program = """
 import sys
 import zipocr.__main__ as program

@@ -1,6 +1,6 @@
-"""What ``zipocr train --corrections`` promises.
+"""What ``zipocr train --corrections`` guarantees.
 
-What is learnt is a stand-in's: learning takes long, and has its own tests.
+A stand-in does the learning, which is slow and has its own tests.
 """
 
 import os
@@ -17,7 +17,7 @@ from zipocr.cli.learning import verdict
 from zipocr.errors import InputError, ModelError, OutputError
 from zipocr.models.model_file import load_model, model_digest, save_model
 from zipocr.results.corrections import Decision, SampledAs, Verdict, open_corrections
-from zipocr.training.adapt.learn import Learnt, Progress
+from zipocr.training.adapt.learn import Adaptation, Progress
 from zipocr.training.benchmark.measure import Crop
 from zipocr.training.benchmark.metrics import Change
 from zipocr.types import Model
@@ -72,7 +72,7 @@ def base(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the learner was asked; ``without`` is the change that it answers with."""
+    """The arguments the learner was given; ``without`` is the change it returns."""
     asked: dict[str, Any] = {"without": GAIN}
 
     def learn(
@@ -83,12 +83,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         seed: int,
         report: Callable[[str], None],
         progress: Progress,
-    ) -> Learnt:
+    ) -> Adaptation:
         asked.update(crops=crops, jobs=jobs, seed=seed)
         report("working on it")
         with progress(2) as advance:
             advance()
-        return Learnt(
+        return Adaptation(
             model=model,
             with_directory=NO_GAIN,
             without=asked["without"],
@@ -116,7 +116,7 @@ def words(corrections: Path, images: Path, base: Path, tmp_path: Path) -> list[s
     ]
 
 
-def test_what_was_gained_is_printed_and_the_model_names_its_base(
+def test_the_gain_is_printed_and_the_model_names_its_base(
     words: list[str | Path], base: Path, tmp_path: Path, asked
 ) -> None:
     result = invoke(*words, "--seed", "3", "--jobs", "2")
@@ -142,7 +142,7 @@ def test_what_was_gained_is_printed_and_the_model_names_its_base(
 
 
 @pytest.mark.parametrize("change", [NO_GAIN, Change(now=0.5, difference=-0.1, half_width=0.02)])
-def test_without_a_gain_the_model_is_written_unless_that_was_ruled_out(
+def test_without_a_gain_the_model_is_written_unless_only_if_better_is_given(
     words: list[str | Path], tmp_path: Path, asked, change
 ) -> None:
     asked["without"] = change
@@ -156,12 +156,14 @@ def test_without_a_gain_the_model_is_written_unless_that_was_ruled_out(
 
 
 @pytest.mark.usefixtures("asked")
-def test_a_gain_is_written_under_that_rule_too(words: list[str | Path], tmp_path: Path) -> None:
+def test_a_model_with_a_gain_is_written_with_only_if_better_too(
+    words: list[str | Path], tmp_path: Path
+) -> None:
     assert invoke(*words, "--only-if-better").exit_code == 0
     assert (tmp_path / "mine.npz").exists()
 
 
-def test_plain_labels_teach_as_corrections_do(
+def test_plain_labels_work_like_corrections(
     words: list[str | Path],
     corrections: Path,
     asked: dict[str, Any],
@@ -173,9 +175,7 @@ def test_plain_labels_teach_as_corrections_do(
 
 
 @pytest.mark.usefixtures("asked")
-def test_a_folder_that_holds_none_of_the_pages_is_refused(
-    words: list[str | Path], images: Path
-) -> None:
+def test_a_folder_with_none_of_the_pages_is_refused(words: list[str | Path], images: Path) -> None:
     (images / "a.png").unlink()
     result = invoke(*words)
     assert result.exit_code == InputError.exit_code
@@ -193,7 +193,7 @@ def test_a_folder_that_holds_none_of_the_pages_is_refused(
         ("", ["--C", "3"], "--C does not apply"),
     ],
 )
-def test_half_of_what_it_takes_and_what_belongs_to_other_jobs_is_refused(
+def test_missing_options_and_options_of_other_tasks_are_refused(
     words: list[str | Path], asked, left_out: str, added: list[str], cure: str
 ) -> None:
     pairs = [words[place : place + 2] for place in range(0, len(words), 2)]
@@ -210,7 +210,7 @@ def test_the_base_is_never_overwritten(words: list[str | Path], base: Path, aske
     assert base.read_bytes() == before
 
 
-def test_a_missing_folder_is_told_before_anything_is_read(
+def test_a_missing_folder_is_reported_before_anything_is_read(
     words: list[str | Path], tmp_path: Path, asked
 ) -> None:
     result = invoke(*words[:-1], tmp_path / "missing" / "mine.npz")

@@ -23,7 +23,7 @@ def _moody_reader(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two good pages, one in each of two files, and two bad ones."""
+    """Two good pages and two bad ones, each in its own file."""
     folder = tmp_path / "in"
     folder.mkdir()
     for name, ink in {"a.png": 7, "b\n=.png": fakes.FAULT, "d.png": 8}.items():
@@ -65,7 +65,7 @@ def test_the_log_file_holds_json_lines_and_every_warning_names_its_file(
     ]
 
 
-def test_what_ends_a_run_is_logged(folder: Path, tmp_path: Path) -> None:
+def test_the_error_that_ends_a_run_is_logged(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "o.csv").touch()
     assert (
         scan(folder, "-o", tmp_path / "o.csv", "--log-file", tmp_path / "log").exit_code
@@ -78,7 +78,7 @@ def test_what_ends_a_run_is_logged(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"), [([], 0), (["-v"], 2), (["-vv"], 4), (["-v", "--quiet"], 0)]
 )
-def test_verbose_says_more_as_it_happens(folder: Path, words: list[str], said: int) -> None:
+def test_verbose_reports_more_as_it_happens(folder: Path, words: list[str], said: int) -> None:
     lines = scan(folder, *words).stderr.splitlines()
     assert sum(", page 1: " in line for line in lines) == said
     if said:
@@ -86,7 +86,7 @@ def test_verbose_says_more_as_it_happens(folder: Path, words: list[str], said: i
         assert "WARNING: c.png, page 1: " in "\n".join(lines)
 
 
-def test_a_terminal_sees_the_log_and_the_bar(folder: Path) -> None:
+def test_a_terminal_shows_the_log_and_the_progress_bar(folder: Path) -> None:
     seen = seen_on_a_terminal(
         [sys.executable, "-P", scanner.__file__, "scan", "-v", folder], status=1
     )
@@ -102,8 +102,7 @@ def test_a_log_file_that_cannot_be_opened_is_an_output_error(folder: Path, tmp_p
 
 
 @pytest.mark.posix
-@pytest.mark.posix
-def test_a_log_to_a_pipe_that_nothing_reads_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_a_log_to_a_pipe_without_a_reader_is_refused(folder: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "log")
     result = scan(folder, "--log-file", tmp_path / "log")
     assert result.exit_code == OutputError.exit_code
@@ -117,7 +116,7 @@ def test_a_log_file_on_a_full_disk_does_not_end_the_run(folder: Path, tmp_path: 
     assert (tmp_path / "o.csv").exists()
 
 
-def test_nothing_of_a_log_stays_behind(folder: Path, tmp_path: Path) -> None:
+def test_no_log_handler_is_left_behind(folder: Path, tmp_path: Path) -> None:
     before = list(LOG.handlers)
     scan(folder, "--log-file", tmp_path / "log", "-v")
     assert before == LOG.handlers

@@ -125,10 +125,10 @@ def test_parts_can_be_merged_into_one_parquet_file(scans: Path, tmp_path: Path) 
     assert "shard" not in facts
 
 
-def test_a_second_run_makes_only_what_is_missing(scans: Path, tmp_path: Path) -> None:
+def test_a_second_run_makes_only_the_missing_parts(scans: Path, tmp_path: Path) -> None:
     scan(scans, tmp_path / "parts")
     before = contents(tmp_path / "parts")
-    for path in scans.glob("00*"):  # who read the first part again would find nothing
+    for path in scans.glob("00*"):  # reading the first part again would fail
         fakes.spoil(path)
     part(tmp_path / "parts", 2).unlink()
     done = scan(scans, tmp_path / "parts")
@@ -138,7 +138,7 @@ def test_a_second_run_makes_only_what_is_missing(scans: Path, tmp_path: Path) ->
     assert (done.exit_code, done.stderr) == (1, f"{tmp_path}/parts is complete already\n")
 
 
-def test_a_part_whose_files_have_changed_is_made_anew(scans: Path, tmp_path: Path) -> None:
+def test_a_part_whose_files_have_changed_is_remade(scans: Path, tmp_path: Path) -> None:
     scan(scans, tmp_path / "parts")
     before = contents(tmp_path / "parts")
     Image.fromarray(fakes.page(ink=99)).save(scans / "015.png")
@@ -152,7 +152,7 @@ def test_a_part_whose_files_have_changed_is_made_anew(scans: Path, tmp_path: Pat
     assert "is complete already" in scan(scans, tmp_path / "parts").stderr
 
 
-def test_a_part_tells_what_its_run_is(scans: Path, tmp_path: Path) -> None:
+def test_a_part_identifies_its_run(scans: Path, tmp_path: Path) -> None:
     scan(scans, tmp_path / "parts")
     facts = read_facts(part(tmp_path / "parts", 1))
     assert facts is not None
@@ -175,7 +175,7 @@ def test_a_part_tells_what_its_run_is(scans: Path, tmp_path: Path) -> None:
         ([], "inputs manifest sha256 was"),
     ],
 )
-def test_a_run_that_is_another_one_is_refused_and_changes_nothing(
+def test_a_different_run_is_refused_and_changes_nothing(
     scans: Path, tmp_path: Path, change: list[str], said: str
 ) -> None:
     scan(scans, tmp_path / "parts")
@@ -192,9 +192,7 @@ def test_a_run_that_is_another_one_is_refused_and_changes_nothing(
     assert invoke("merge", tmp_path / "parts", "-o", tmp_path / "merged.csv").exit_code == 0
 
 
-def test_a_part_that_is_damaged_or_none_of_the_run_s_is_refused(
-    scans: Path, tmp_path: Path
-) -> None:
+def test_a_damaged_or_foreign_part_is_refused(scans: Path, tmp_path: Path) -> None:
     parts = tmp_path / "parts"
     scan(scans, parts)
     shutil.copy(part(parts, 1), part(parts, 9))
@@ -241,7 +239,7 @@ def test_duplicate_missing_and_foreign_parts_are_not_merged(scans: Path, tmp_pat
     assert not (tmp_path / "merged.csv").exists()
 
 
-def test_an_output_of_merged_parts_is_only_replaced_when_told(scans: Path, tmp_path: Path) -> None:
+def test_a_merged_output_is_overwritten_only_with_force(scans: Path, tmp_path: Path) -> None:
     scan(scans, tmp_path / "parts")
     output = tmp_path / "merged.csv"
     output.write_text("precious")
@@ -255,7 +253,7 @@ def test_an_output_of_merged_parts_is_only_replaced_when_told(scans: Path, tmp_p
 
 
 @pytest.mark.parametrize("backend", ["auto", "processes", "dask"])
-def test_parts_are_the_same_bytes_on_every_backend(
+def test_parts_are_byte_identical_on_every_backend(
     scans: Path, tmp_path: Path, backend: str, request: pytest.FixtureRequest
 ) -> None:
     words = []
@@ -286,7 +284,7 @@ def test_parts_are_the_same_bytes_on_every_backend(
         ["000.png", "--backend", "threads"],
     ],
 )
-def test_what_contradicts_is_a_usage_error(
+def test_contradictory_or_incomplete_options_are_usage_errors(
     scans: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:
     monkeypatch.chdir(scans)
@@ -302,7 +300,7 @@ MANIFEST = ["--manifest", "list.txt", "--out-dir", "parts"]
 @pytest.mark.parametrize(
     ("package", "words"), [("pyarrow", MANIFEST), ("distributed", ["000.png", "--backend", "dask"])]
 )
-def test_what_takes_an_extra_says_how_to_install_it(
+def test_options_that_need_an_extra_say_how_to_install_it(
     scans: Path, monkeypatch: pytest.MonkeyPatch, package: str, words: list[str]
 ) -> None:
     monkeypatch.chdir(scans)
@@ -315,14 +313,14 @@ def test_what_takes_an_extra_says_how_to_install_it(
     assert "pip install 'zipocr[" in done.stderr
 
 
-def test_a_manifest_of_nothing_is_told(scans: Path, tmp_path: Path) -> None:
+def test_an_empty_manifest_gives_a_warning(scans: Path, tmp_path: Path) -> None:
     (scans / "list.txt").write_text("")
     done = scan(scans, tmp_path / "parts")
     assert (done.exit_code, list((tmp_path / "parts").iterdir())) == (0, [])
     assert "warning: no images found" in done.stderr
 
 
-def test_files_are_taken_only_as_fast_as_parts_are_written(
+def test_files_are_consumed_only_as_fast_as_parts_are_written(
     scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[ImageFile] = []
@@ -343,7 +341,7 @@ def test_files_are_taken_only_as_fast_as_parts_are_written(
     assert most == [SIZE, 2 * SIZE, COUNT]
 
 
-def test_a_manifest_that_shrinks_meanwhile_is_told(
+def test_a_manifest_that_shrinks_during_the_run_is_reported(
     scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from zipocr.images.manifest import Manifest
@@ -356,7 +354,7 @@ def test_a_manifest_that_shrinks_meanwhile_is_told(
     assert "was changed meanwhile" in done.stderr
 
 
-def test_a_part_that_an_interruption_followed_at_once_is_counted(
+def test_a_part_written_right_before_an_interrupt_is_counted(
     scans: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -406,7 +404,7 @@ def start(
 
 
 @pytest.mark.posix
-def test_a_killed_run_is_gone_on_with_and_of_two_runs_the_second_stops(tmp_path: Path) -> None:
+def test_a_killed_run_is_resumed_and_a_second_run_at_the_same_time_stops(tmp_path: Path) -> None:
     folder, parts = make_scans(tmp_path / "in", gray=fakes.SLOW, count=100), tmp_path / "parts"
     with start(folder, parts, "--jobs", "1") as process:
         until = time.monotonic() + DEADLINE
@@ -435,7 +433,7 @@ def scan_more(folder: Path, parts: Path) -> int:
     return process.returncode
 
 
-def test_a_backend_that_fails_leaves_the_parts_that_are_there(scans: Path, tmp_path: Path) -> None:
+def test_a_backend_that_fails_keeps_the_existing_parts(scans: Path, tmp_path: Path) -> None:
     pytest.importorskip("distributed")
     scan(scans, tmp_path / "parts")
     part(tmp_path / "parts", 2).unlink()
@@ -463,7 +461,7 @@ FOREIGN_FACTS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("facts", FOREIGN_FACTS)
-def test_parts_that_say_strange_things_get_a_sentence(
+def test_parts_with_invalid_metadata_get_an_error_message(
     scans: Path, tmp_path: Path, facts: dict[str, Any]
 ) -> None:
     parts = tmp_path / "parts"
@@ -477,7 +475,7 @@ def test_parts_that_say_strange_things_get_a_sentence(
     assert not (tmp_path / "merged.csv").exists()
 
 
-def test_a_gap_of_any_size_is_named(tmp_path: Path) -> None:
+def test_missing_parts_are_named_however_large_the_gap(tmp_path: Path) -> None:
     parts = tmp_path / "parts"
     parts.mkdir()
     for shard in (2, 5):

@@ -21,7 +21,7 @@ from zipocr.results.corrections import open_corrections
 from zipocr.types import Status
 
 QUICK = 20.0
-"""Seconds; on an idle machine it is less than one, but not every machine is idle."""
+"""Seconds; generous, since not every machine is idle."""
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_every_option_reaches_the_settings(
     assert seen == [(3, given)]
 
 
-def test_where_all_is_read_there_is_nothing_to_do(tmp_path: Path) -> None:
+def test_if_everything_was_read_there_is_nothing_to_review(tmp_path: Path) -> None:
     results = write_results(tmp_path / "r.csv", [row(confidence=1.0, status=Status.READ)])
     done = run(results, "--labels-out", tmp_path / "c.csv")
     assert done.exit_code == 0
@@ -86,21 +86,21 @@ def test_where_all_is_read_there_is_nothing_to_do(tmp_path: Path) -> None:
     assert not (tmp_path / "c.csv").exists()
 
 
-def test_the_file_of_another_review_is_refused(results: Path, tmp_path: Path) -> None:
+def test_a_labels_file_in_use_by_another_review_is_refused(results: Path, tmp_path: Path) -> None:
     with serving(results, tmp_path / "c.csv"):
         done = run(results, "--labels-out", tmp_path / "c.csv", "--no-browser")
     assert done.exit_code == ExitCode.OUTPUT
     assert "Another review is writing" in done.stderr
 
 
-def test_results_and_other_files_are_not_written_to(results: Path) -> None:
+def test_results_are_refused_as_the_labels_file(results: Path) -> None:
     before = results.read_bytes()
     done = run(results, "--labels-out", results)
     assert done.exit_code == ExitCode.INPUT
     assert results.read_bytes() == before
 
 
-def test_a_taken_port_is_a_usage_error(results: Path, tmp_path: Path) -> None:
+def test_a_port_in_use_is_a_usage_error(results: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = run(
             results,
@@ -114,7 +114,7 @@ def test_a_taken_port_is_a_usage_error(results: Path, tmp_path: Path) -> None:
     assert "in use" in done.stderr
 
 
-def test_a_model_asked_for_has_to_be_there_and_one_that_was_need_not(tmp_path: Path) -> None:
+def test_a_requested_model_must_exist_but_the_recorded_one_need_not(tmp_path: Path) -> None:
     with pytest.raises(ModelError):
         usable_model(str(tmp_path / "missing.npz"), "mail")
     assert usable_model("digits", "mail") == "digits"
@@ -122,7 +122,7 @@ def test_a_model_asked_for_has_to_be_there_and_one_that_was_need_not(tmp_path: P
     assert usable_model(None, str(tmp_path / "missing.npz")) == "mail"
 
 
-def test_it_starts_quickly_and_ends_with_a_summary_and_what_to_do_next(
+def test_it_starts_quickly_and_ends_with_a_summary_and_the_next_step(
     results: Path, tmp_path: Path
 ) -> None:
     labels = tmp_path / "my labels.csv"
@@ -142,7 +142,7 @@ def test_it_starts_quickly_and_ends_with_a_summary_and_what_to_do_next(
         assert corrections.last == {}
 
 
-def test_it_ends_in_order_when_told_to_terminate(results: Path, tmp_path: Path) -> None:
+def test_it_exits_cleanly_on_sigterm(results: Path, tmp_path: Path) -> None:
     with serving(results, tmp_path / "c.csv") as server:
         server.process.send_signal(signal.SIGTERM)
         _, said = server.process.communicate(timeout=DEADLINE)
@@ -150,9 +150,7 @@ def test_it_ends_in_order_when_told_to_terminate(results: Path, tmp_path: Path) 
     assert b"decided 0 of 2" in said
 
 
-def test_nothing_heavy_is_imported_before_the_address_is_there(
-    results: Path, tmp_path: Path
-) -> None:
+def test_nothing_heavy_is_imported_before_the_server_starts(results: Path, tmp_path: Path) -> None:
     program = f"""
 import sys
 import zipocr.cli.review
@@ -176,7 +174,7 @@ main(["review", {str(results)!r}, "--labels-out", {str(tmp_path / "c.csv")!r}, "
     assert done.stdout.strip() == ""
 
 
-def test_without_its_package_it_says_how_to_get_it(
+def test_without_its_package_it_says_how_to_install_it(
     results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "flask", None)

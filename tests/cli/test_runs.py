@@ -21,32 +21,32 @@ def outcome(number: int, reasons: Sequence[Reason] = (), name: str = "crop") -> 
     return FileResult.of([to_row(f"{name}-{number}.png", 1, reading, min_confidence=0.9)])
 
 
-def told(outcomes: Sequence[FileResult]) -> str:
+def summary(outcomes: Sequence[FileResult]) -> str:
     tally = Tally(skipped=0)
     for one in outcomes:
         tally.add(one)
     return "\n".join(tally.lines(seconds=1.0))
 
 
-def test_a_stack_that_was_fed_upside_down_is_told():
+def test_a_stack_that_was_fed_upside_down_is_reported():
     turned = [outcome(number, [Reason.TURNED_180]) for number in range(MIN_UPSIDE_DOWN)]
     upright = [outcome(number) for number in range(MIN_UPSIDE_DOWN)]
-    assert f"{len(turned)} of {2 * len(turned)} ZIPs were upside down" in told(turned + upright)
+    assert f"{len(turned)} of {2 * len(turned)} ZIPs were upside down" in summary(turned + upright)
 
 
-def test_fewer_crops_upside_down_are_not_worth_a_word():
+def test_fewer_upside_down_crops_are_not_reported():
     turned = [outcome(number, [Reason.TURNED_180]) for number in range(MIN_UPSIDE_DOWN)]
     upright = [outcome(number) for number in range(MIN_UPSIDE_DOWN + 1)]
-    assert "upside down" not in told(turned + upright)
-    assert "upside down" not in told(turned[1:])
+    assert "upside down" not in summary(turned + upright)
+    assert "upside down" not in summary(turned[1:])
 
 
-def test_a_file_of_that_name_is_no_reason():
+def test_a_file_named_like_the_reason_does_not_count():
     names = [outcome(number, name="turned_180") for number in range(2 * MIN_UPSIDE_DOWN)]
-    assert "upside down" not in told(names)
+    assert "upside down" not in summary(names)
 
 
-def test_a_page_that_was_upside_down_before_its_file_changed_counts_no_longer():
+def test_a_page_no_longer_counts_as_upside_down_once_its_file_has_changed():
     turned = [outcome(number, [Reason.TURNED_180]) for number in range(MIN_UPSIDE_DOWN)]
     tally = Tally(skipped=0)
     for one in turned:

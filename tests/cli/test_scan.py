@@ -55,7 +55,7 @@ def save(path: Path, height: int = 60, *, ink: int = 7) -> Path:
 
 @pytest.fixture(autouse=True)
 def _fake_reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Most promises of the command do not depend on what is read; tests marked `real` read."""
+    """Most tests do not depend on what is read; those marked `real` use the real reader."""
     if "real" not in request.keywords:
         monkeypatch.setattr("zipocr.batch.read_files.start_reading", fakes.start_fake)
 
@@ -76,7 +76,7 @@ def fail_with(error: BaseException) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("kind", ZipocrError.__subclasses__())
-def test_an_error_the_user_can_cure_is_one_line_and_its_code(kind: type[ZipocrError]) -> None:
+def test_an_error_the_user_can_fix_is_one_line_with_its_exit_code(kind: type[ZipocrError]) -> None:
     result = CliRunner().invoke(group_with(fail_with(kind("Do this."))), ["work"])
     assert (result.exit_code, result.stdout, result.stderr) == (
         kind.exit_code,
@@ -85,12 +85,12 @@ def test_an_error_the_user_can_cure_is_one_line_and_its_code(kind: type[ZipocrEr
     )
 
 
-def test_an_interruption_is_130() -> None:
+def test_an_interrupt_exits_with_130() -> None:
     result = CliRunner().invoke(group_with(fail_with(KeyboardInterrupt())), ["work"])
     assert (result.exit_code, result.stderr) == (130, "zipocr: interrupted\n")
 
 
-def test_a_bug_is_a_traceback() -> None:
+def test_a_bug_gives_a_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
         CliRunner().invoke(
             group_with(fail_with(ZeroDivisionError())), ["work"], catch_exceptions=False
@@ -108,7 +108,7 @@ def test_an_unknown_command_is_a_usage_error() -> None:
     assert invoke("scann", "x").exit_code == 2
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_is_printed() -> None:
     assert invoke("--version").output == f"zipocr, version {zipocr.__version__}\n"
 
 
@@ -131,7 +131,7 @@ finally:
     assert done.stderr.splitlines()[-1] == ""
 
 
-def test_what_begins_the_program_costs_the_processes_that_begin_with_it_nothing() -> None:
+def test_the_entry_point_imports_nothing_heavy_into_worker_processes() -> None:
     program = (
         "import sys, zipocr.__main__; "
         "print(*{'click', 'zipocr.cli', 'numpy'}.intersection(sys.modules))"
@@ -173,7 +173,7 @@ def test_every_option_reaches_the_settings(tmp_path: Path, monkeypatch: pytest.M
         verbose=2,
         log_file=tmp_path / "log",
     )
-    # What contradicts some of these.
+    # Options that contradict some of these.
     other = ScanConfig(
         max_error=0.2,
         directory=tmp_path / "list.txt",
@@ -218,7 +218,7 @@ def test_every_option_reaches_the_settings(tmp_path: Path, monkeypatch: pytest.M
     words += ["--max-memory-per-worker", "1G", "-vv", "--log-file", str(given.log_file)]
     monkeypatch.setattr(
         "zipocr.cli.scan.check_places", lambda *_: None
-    )  # not everything makes sense together
+    )  # not all of these make sense together
     invoke("scan", save(tmp_path / "x.png"), *words)
     words = [
         "--max-error",
@@ -245,7 +245,7 @@ def test_every_option_reaches_the_settings(tmp_path: Path, monkeypatch: pytest.M
     assert seen == [given, other, stdout, defaults]
 
 
-def test_a_scan_writes_rows_to_the_file_and_talk_to_stderr(tmp_path: Path) -> None:
+def test_a_scan_writes_rows_to_the_file_and_messages_to_stderr(tmp_path: Path) -> None:
     save(tmp_path / "in/a.png", 60, ink=7)
     save(tmp_path / "in/b.png", 40, ink=8)
     save(tmp_path / "in/c/d.png", ink=255)
@@ -274,7 +274,7 @@ def test_rows_go_to_standard_output_without_a_file(tmp_path: Path, words: list[s
     ]
 
 
-def test_a_file_that_cannot_be_opened_has_its_row_and_the_exit_code_tells(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_gets_a_row_and_sets_the_exit_code(tmp_path: Path) -> None:
     save(tmp_path / "in/a.png")
     (tmp_path / "in/b.png").write_text("no image")
     save(tmp_path / "in/c.png")
@@ -296,7 +296,7 @@ def test_a_page_that_is_too_large_counts_as_failed(tmp_path: Path) -> None:
     assert "(--max-pixels)" in result.stderr
 
 
-def test_a_file_whose_extra_is_not_installed_is_named_with_the_way_to_install_it(
+def test_a_file_that_needs_a_missing_extra_is_named_with_how_to_install_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a.pdf").write_bytes(corpus.written_pdf())
@@ -308,7 +308,7 @@ def test_a_file_whose_extra_is_not_installed_is_named_with_the_way_to_install_it
     assert "failed: a.pdf: PDF needs an extra: pip install 'zipocr[pdf]'" in result.stderr
 
 
-def test_a_file_that_vanishes_after_it_was_listed_has_its_row(
+def test_a_file_that_vanishes_after_listing_gets_its_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("a.png", "b.png", "c.png"):
@@ -330,7 +330,7 @@ def test_a_file_that_vanishes_after_it_was_listed_has_its_row(
     assert "failed: b.png: No such file or directory" in result.stderr
 
 
-def test_a_file_replaced_between_a_broken_run_and_its_resumption_is_read_anew(
+def test_a_file_replaced_between_an_interrupted_run_and_its_resumption_is_reread(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -349,13 +349,13 @@ def test_a_file_replaced_between_a_broken_run_and_its_resumption_is_read_anew(
         patch.setattr(FileOutput, "write", write)
         assert "3 of 4 inputs are finished" in invoke("scan", tmp_path / "in", "-o", output).stderr
     save(tmp_path / "in" / "b.png", ink=42)
-    fakes.spoil(tmp_path / "in" / "a.png")  # who read it again would find no image
+    fakes.spoil(tmp_path / "in" / "a.png")  # reading it again would fail
     result = invoke("scan", tmp_path / "in", "-o", output, "--resume")
     assert [row.zip for row in read_results(output)] == ["00000", "00042", "00002", "00003"]
     assert "read again, since they had changed: 1 files" in result.stderr
     assert "4 crops, 2 of them before, in " in result.stderr
-    told = json.loads((tmp_path / "out.csv.json").read_text())
-    assert told["input_versions"]["superseded"] == 1
+    metadata = json.loads((tmp_path / "out.csv.json").read_text())
+    assert metadata["input_versions"]["superseded"] == 1
     assert "is complete already" in invoke("scan", tmp_path / "in", "-o", output, "--resume").stderr
     save(tmp_path / "in" / "b.png", ink=43)
     result = invoke("scan", tmp_path / "in", "-o", output, "--resume")
@@ -403,7 +403,7 @@ def test_the_threshold_can_be_chosen(tmp_path: Path) -> None:
     assert ",review,low_confidence," in result.stdout
 
 
-def test_a_zip_that_is_not_listed_goes_to_review_where_it_has_to_be(
+def test_an_unlisted_zip_goes_to_review_if_it_must_be_listed(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -429,7 +429,7 @@ def test_a_zip_that_is_not_listed_goes_to_review_where_it_has_to_be(
         ["--output", "list.txt", "--directory", "list.txt"],
     ],
 )
-def test_options_that_contradict_or_say_nothing_are_usage_errors(
+def test_contradictory_or_meaningless_options_are_usage_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -441,11 +441,11 @@ def test_options_that_contradict_or_say_nothing_are_usage_errors(
 
 
 @pytest.mark.parametrize("option", ["--max-error", "--min-confidence"])
-def test_either_way_chooses_the_threshold(tmp_path: Path, option: str) -> None:
+def test_either_option_sets_the_threshold(tmp_path: Path, option: str) -> None:
     assert invoke("scan", save(tmp_path / "a.png"), option, "0.5").exit_code == 0
 
 
-def test_fewer_errors_than_the_model_promises_are_refused_before_the_output_is_touched(
+def test_a_max_error_below_what_the_model_supports_is_refused_before_the_output_is_touched(
     tmp_path: Path,
 ) -> None:
     output = tmp_path / "results.csv"
@@ -456,7 +456,7 @@ def test_fewer_errors_than_the_model_promises_are_refused_before_the_output_is_t
     assert output.read_text() == "older"
 
 
-def test_a_list_that_is_none_is_refused_before_the_output_is_touched(tmp_path: Path) -> None:
+def test_an_invalid_list_is_refused_before_the_output_is_touched(tmp_path: Path) -> None:
     output, listed = tmp_path / "results.csv", tmp_path / "list.csv"
     output.write_text("older")
     listed.write_text("zip,city\n2108,Boston\n")
@@ -473,12 +473,12 @@ def test_an_image_is_never_overwritten(tmp_path: Path, output: str) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
-def test_a_direct_input_without_a_suffix_is_never_overwritten(tmp_path: Path) -> None:
+def test_an_input_given_without_a_suffix_is_never_overwritten(tmp_path: Path) -> None:
     path = save(tmp_path / "a.png").rename(tmp_path / "scan")
     assert invoke("scan", path, "-o", path).exit_code == 2
 
 
-def test_an_output_without_a_folder_is_an_output_error(tmp_path: Path) -> None:
+def test_an_output_in_a_missing_folder_is_an_output_error(tmp_path: Path) -> None:
     result = invoke("scan", save(tmp_path / "a.png"), "-o", tmp_path / "missing" / "results.csv")
     assert result.exit_code == OutputError.exit_code
     assert result.stderr.startswith("zipocr: Cannot write")
@@ -497,7 +497,7 @@ def test_debug_pictures_are_not_scanned_the_next_time(
     assert len(list((tmp_path / "debug").iterdir())) == 1
 
 
-def test_debug_pictures_do_not_go_among_the_scans(tmp_path: Path) -> None:
+def test_debug_pictures_cannot_go_into_the_scanned_folder(tmp_path: Path) -> None:
     save(tmp_path / "a.png")
     assert invoke("scan", tmp_path, "--debug", tmp_path / "." / "").exit_code == 2
 
@@ -517,7 +517,7 @@ with interrupts.graceful_shutdown():
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_order_to_end_is_obeyed_while_a_library_hears_nothing(
+def test_a_signal_ends_the_program_while_a_library_blocks_python(
     number: signal.Signals, status: int
 ) -> None:
     with subprocess.Popen([sys.executable, "-P", "-c", IN_C], stdout=subprocess.PIPE) as process:
@@ -525,13 +525,15 @@ def test_an_order_to_end_is_obeyed_while_a_library_hears_nothing(
         assert process.stdout.readline() == b"busy\n"
         process.send_signal(number)
         try:
-            # Python hears it itself if it comes before the library is at work.
+            # Python handles the signal itself if it comes before the library is at work.
             assert process.wait(60) in {status, -number}
         finally:
             process.kill()
 
 
-def test_small_images_need_no_worker_and_what_may_hang_gets_one_with_limits(tmp_path: Path) -> None:
+def test_small_images_need_no_worker_and_files_that_may_hang_get_one_with_limits(
+    tmp_path: Path,
+) -> None:
     config = ScanConfig()
     (tmp_path / "a.pdf").write_bytes(corpus.written_pdf())
     image, pdf = (
@@ -546,15 +548,15 @@ def test_small_images_need_no_worker_and_what_may_hang_gets_one_with_limits(tmp_
     assert isinstance(choose_backend(ScanConfig(backend="serial"), [pdf], 1), SerialBackend)
 
 
-def test_the_default_limits_are_told() -> None:
-    told = {
+def test_the_default_limits_are_in_the_help() -> None:
+    helps = {
         option.name: option.help or "" for option in scan.params if isinstance(option, click.Option)
     }
-    assert f"{DEFAULT_TIMEOUT:g}" in told["timeout"]
-    assert f"{DEFAULT_MAX_MEMORY >> 30}G" in told["max_memory_per_worker"]
+    assert f"{DEFAULT_TIMEOUT:g}" in helps["timeout"]
+    assert f"{DEFAULT_MAX_MEMORY >> 30}G" in helps["max_memory_per_worker"]
 
 
-def test_a_reader_of_standard_output_may_leave(tmp_path: Path) -> None:
+def test_a_closed_pipe_on_standard_output_is_not_an_error(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
@@ -565,7 +567,7 @@ def test_a_reader_of_standard_output_may_leave(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [["scan", "in"], ["model"], ["inspect", "in/a.png", "--text"]])
-def test_a_standard_output_that_was_closed_from_the_start_is_told_and_no_success(
+def test_a_standard_output_closed_from_the_start_is_reported_as_an_error(
     tmp_path: Path, words: list[str]
 ) -> None:
     save(tmp_path / "in" / "a.png")
@@ -582,7 +584,7 @@ def test_a_standard_output_that_was_closed_from_the_start_is_told_and_no_success
     )
 
 
-def test_who_writes_to_a_file_needs_no_standard_streams(tmp_path: Path) -> None:
+def test_writing_to_a_file_needs_no_standard_streams(tmp_path: Path) -> None:
     save(tmp_path / "in" / "a.png")
     words = command("scan", "in", "-o", "results.csv")
     done = subprocess.run(
@@ -612,10 +614,10 @@ def test_names_are_the_same_whatever_the_locale(tmp_path: Path) -> None:
     ]
 
 
-def test_standard_error_may_be_closed_or_full_and_nothing_meant_for_it_gets_into_the_rows(
+def test_standard_error_can_be_closed_or_full_and_never_leaks_into_the_rows(
     tmp_path: Path,
 ) -> None:
-    """A file that is opened takes the number of a closed standard error, where decoders write."""
+    """A newly opened file may take the descriptor of a closed stderr, which decoders write to."""
     folder = tmp_path / "in"
     folder.mkdir()
     for name in ("half gray.jpg", "flipped lzw.tif", "flipped g3.tif", "half gray.png"):
@@ -657,7 +659,7 @@ def test_a_full_standard_output_is_an_output_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
-def test_a_bar_is_shown_on_a_terminal_and_not_when_quiet(tmp_path: Path) -> None:
+def test_a_progress_bar_is_shown_on_a_terminal_unless_quiet(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
     assert "reading" in seen_on_a_terminal(command("scan", tmp_path), status=1)
     assert seen_on_a_terminal(command("scan", tmp_path, "--quiet"), status=1) == ""
@@ -682,7 +684,7 @@ def test_rows_do_not_depend_on_the_number_of_processes(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
-def test_the_user_s_own_list_is_read_with_in_every_process(tmp_path: Path) -> None:
+def test_the_user_s_own_list_is_used_in_every_process(tmp_path: Path) -> None:
     pages, listed = tmp_path / "pages", tmp_path / "list.csv"
     pages.mkdir()
     for number in range(12):
@@ -742,7 +744,7 @@ def test_shipped_models_show_their_card(name: str) -> None:
     )
 
 
-def test_the_model_of_the_mail_is_shown_when_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_mail_model_is_shown_when_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     arrays = {
         "acceptance_listed": np.array([[0.01, 0.9], [0.1, 0.5]]),
         "acceptance_unlisted": np.zeros((0, 2)),
@@ -763,7 +765,7 @@ def test_the_model_of_the_mail_is_shown_when_none_is_named(monkeypatch: pytest.M
     ]
 
 
-def test_a_model_card_is_laid_out_for_people() -> None:
+def test_a_model_card_is_formatted_for_people() -> None:
     card = {"data": {"digits": 1_797, "writers": list(range(100))}, "note": "a\x1b[2Jb"}
     lines = "\n".join(card_lines(card)).splitlines()
     assert lines[:2] == ["data:", "  digits: 1797"]
@@ -773,22 +775,22 @@ def test_a_model_card_is_laid_out_for_people() -> None:
 
 
 @pytest.mark.parametrize("words", [["-h"], ["scan", "-h"], ["train", "-h"]])
-def test_help_has_a_short_name(words: list[str]) -> None:
+def test_help_has_a_short_option(words: list[str]) -> None:
     assert invoke(*words).stdout.startswith("Usage: ")
 
 
-def test_a_mistyped_command_is_refused_with_the_one_that_was_meant() -> None:
+def test_a_mistyped_command_is_refused_with_a_suggestion() -> None:
     result = invoke("scna", "x")
     assert result.exit_code == 2
     assert "No such command 'scna'. Did you mean scan?" in result.stderr
     assert "'zipocr -h' lists the commands" in invoke("xyz").stderr
 
 
-def test_the_help_of_zipocr_cuts_no_summary() -> None:
+def test_the_help_truncates_no_command_summary() -> None:
     assert "..." not in invoke("--help").stdout.partition("Commands:")[2]
 
 
-def test_one_crop_is_one_crop(tmp_path: Path) -> None:
+def test_one_crop_is_counted_in_the_singular(tmp_path: Path) -> None:
     assert "; 1 crop in " in invoke("scan", save(tmp_path / "a.png")).stderr
 
 
@@ -823,15 +825,15 @@ def test_a_file_under_two_unrelated_paths_is_named(tmp_path: Path, kind: str) ->
         (other / "z.png").symlink_to(image)
     else:
         other.symlink_to(tmp_path / "a")
-    told = invoke("scan", tmp_path / "a", other).stderr
+    warnings = invoke("scan", tmp_path / "a", other).stderr
     if kind == "link to a folder":
-        assert "a/x.png and b/x.png are the same file, and 1 more like it; each is read" in told
+        assert "a/x.png and b/x.png are the same file, and 1 more like it; each is read" in warnings
     else:
-        assert "a/x.png and b/z.png are the same file; it is read twice" in told
+        assert "a/x.png and b/z.png are the same file; it is read twice" in warnings
     assert "warning" not in invoke("scan", tmp_path / "a", other, "--quiet").stderr
 
 
-def test_to_watch_takes_an_output() -> None:
+def test_the_help_of_watch_does_not_offer_standard_output() -> None:
     assert "standard output" not in invoke("watch", "-h").stdout.partition("--settle")[0]
 
 
@@ -842,7 +844,7 @@ def test_to_watch_takes_an_output() -> None:
         (["train", "--holdout", "6", "--plot", "x.png"], "plots"),
     ],
 )
-def test_a_missing_extra_is_told_before_any_work(
+def test_a_missing_extra_is_reported_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], extra: str
 ) -> None:
     (tmp_path / "RESULTS").touch()

@@ -1,6 +1,6 @@
-"""What ``zipocr train`` promises.
+"""What ``zipocr train`` guarantees.
 
-Data are loaded and models built by stand-ins: both take long, and have their own tests.
+Stand-ins load the data and build the models: both are slow, and have their own tests.
 """
 
 import os
@@ -34,7 +34,7 @@ def invoke(*arguments: str | Path) -> Result:
 
 @pytest.fixture(scope="module")
 def digits() -> DigitSet:
-    """Digits by their grids alone: undoing their stretching takes seconds."""
+    """The digits as grids only: undoing their stretching is slow."""
     found = load_digits()
     return DigitSet(
         images=np.zeros((1797, 28, 28), np.uint8),
@@ -51,7 +51,7 @@ def _quick_digits(digits: DigitSet, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def nist(tmp_path: Path) -> Path:
-    """As much as can be dealt to writers: two digits by each of 90."""
+    """Just enough to split by writer: two digits from each of 90."""
     path = tmp_path / "nist.npz"
     images = np.random.default_rng(0).integers(0, 256, (180, 28, 28)).astype(np.uint8)
     np.savez(path, X=images, y=np.arange(180) % 10, writer=np.arange(180) // 2)
@@ -60,7 +60,7 @@ def nist(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def tuned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """What the tuning was asked; it answers that C 3 and gamma 0.5 are best."""
+    """The arguments of each tuning, which always finds C 3 and gamma 0.5 best."""
     asked: list[tuple[Any, ...]] = []
 
     def tune(*arguments: Any) -> Tuning:
@@ -75,7 +75,7 @@ def tuned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What the builder of models was asked."""
+    """The arguments of each model build."""
     asked: list[dict[str, Any]] = []
 
     def build(
@@ -115,14 +115,14 @@ def test_the_last_six_are_printed_with_predicted_beside_actual() -> None:
     assert "trained on the first 1791 digits with C 10 and gamma 0.4" in result.stderr
 
 
-def test_the_half_prints_its_accuracy_alone() -> None:
+def test_holding_out_half_prints_only_the_accuracy() -> None:
     result = invoke("--holdout", "half")
     assert re.fullmatch(r"accuracy 0\.\d{4}\n", result.stdout)
     assert float(result.stdout.split()[1]) >= 0.985
 
 
 def test_a_wrong_prediction_is_marked() -> None:
-    # So small a penalty leaves a machine that hardly learns.
+    # With so small a penalty the machine hardly learns.
     lines = invoke("--holdout", "6", "--C", "0.00001").stdout.splitlines()
     assert any(line.endswith("  wrong") for line in lines[1:7])
     assert all(
@@ -131,7 +131,7 @@ def test_a_wrong_prediction_is_marked() -> None:
 
 
 @pytest.mark.parametrize(("split", "count"), [("6", 1791), ("half", 898)])
-def test_tuning_never_sees_what_is_held_out(
+def test_tuning_never_sees_the_held_out_digits(
     tuned: list[tuple[Any, ...]], digits: DigitSet, split: str, count: int
 ) -> None:
     result = invoke("--holdout", split, "--tune")
@@ -141,9 +141,7 @@ def test_tuning_never_sees_what_is_held_out(
     assert "with C 3 and gamma 0.5" in result.stderr
 
 
-def test_tuning_never_sees_writers_that_are_set_aside(
-    tuned: list[tuple[Any, ...]], nist: Path
-) -> None:
+def test_tuning_never_sees_the_held_out_writers(tuned: list[tuple[Any, ...]], nist: Path) -> None:
     assert invoke("--data", nist, "--tune").exit_code == 0
     ((seen, _, _, recipe),) = tuned
     assert np.array_equal(seen.writers, split_writers(load_npz(nist)).train.writers)
@@ -159,7 +157,7 @@ def test_tuning_prints_the_grid_and_the_best() -> None:
     assert lines[-1] == "best C 3, gamma 0.5: 0.9900"
 
 
-def test_what_is_given_is_not_tuned(tuned: list[tuple[Any, ...]]) -> None:
+def test_values_that_are_given_are_not_tuned(tuned: list[tuple[Any, ...]]) -> None:
     assert "best C 30, gamma 0.5" in invoke("--tune", "--C", "30").stdout
     assert "best C 3, gamma 2" in invoke("--tune", "--gamma", "2").stdout
     assert [asked[1:3] for asked in tuned] == [((30.0,), GAMMA_VALUES), (C_VALUES, (2.0,))]
@@ -172,7 +170,7 @@ def test_tuning_works_on_digits() -> None:
 
 @pytest.mark.parametrize("suffix", PICTURES)
 @pytest.mark.usefixtures("tuned")
-def test_the_experiment_is_drawn_as_the_name_says(tmp_path: Path, suffix: str) -> None:
+def test_the_experiment_is_plotted_in_the_format_of_the_suffix(tmp_path: Path, suffix: str) -> None:
     pytest.importorskip("matplotlib")
     path = tmp_path / f"figure{suffix}"
     assert invoke("--holdout", "6", "--tune", "--plot", path).exit_code == 0
@@ -182,7 +180,7 @@ def test_the_experiment_is_drawn_as_the_name_says(tmp_path: Path, suffix: str) -
 
 @pytest.mark.parametrize("words", [[], ["--tune"]])
 @pytest.mark.usefixtures("tuned")
-def test_the_map_is_drawn_whether_its_best_pair_is_taken_or_not(
+def test_the_tuning_map_is_drawn_whether_or_not_its_best_pair_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:
     import zipocr.drawing.experiment_plot
@@ -202,7 +200,7 @@ def test_the_map_is_drawn_whether_its_best_pair_is_taken_or_not(
     assert ("with C 10 and gamma 0.4," in result.stderr) == (not words)
 
 
-def test_a_model_is_built_as_told_and_replaces_an_older_one(
+def test_a_model_is_built_with_the_given_options_and_replaces_an_older_one(
     tmp_path: Path, built: list[dict[str, Any]]
 ) -> None:
     path = tmp_path / "model.npz"
@@ -217,7 +215,7 @@ def test_a_model_is_built_as_told_and_replaces_an_older_one(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_digits_of_mail_and_checkpoints_are_handed_on(
+def test_mail_digits_and_checkpoints_are_passed_on(
     tmp_path: Path, nist: Path, built: list[dict[str, Any]]
 ) -> None:
     folder = tmp_path / "checkpoints"
@@ -227,7 +225,7 @@ def test_digits_of_mail_and_checkpoints_are_handed_on(
     assert (built[0]["mail"], built[0]["checkpoints"]) == (nist, folder)
 
 
-def test_a_network_is_taken_over_from_the_model_named(
+def test_a_network_is_taken_from_the_named_model(
     tmp_path: Path, nist: Path, built: list[dict[str, Any]]
 ) -> None:
     other = tmp_path / "other.npz"
@@ -239,7 +237,7 @@ def test_a_network_is_taken_over_from_the_model_named(
     assert built[0]["network"].card["data"] == "another's"
 
 
-def test_a_network_of_no_model_is_told_before_anything_is_trained(
+def test_a_missing_network_model_is_reported_before_anything_is_trained(
     tmp_path: Path, nist: Path, built: list[dict[str, Any]]
 ) -> None:
     result = invoke(
@@ -251,7 +249,7 @@ def test_a_network_of_no_model_is_told_before_anything_is_trained(
 
 
 @pytest.mark.usefixtures("tuned")
-def test_a_tuned_model_uses_the_best(
+def test_a_tuned_model_uses_the_best_values(
     tmp_path: Path, nist: Path, built: list[dict[str, Any]]
 ) -> None:
     invoke("--data", nist, "--tune", "--model-out", tmp_path / "model.npz")
@@ -260,7 +258,7 @@ def test_a_tuned_model_uses_the_best(
     assert built[0]["jobs"] >= 1
 
 
-def test_without_options_the_recipe_s_own_values_count(
+def test_without_options_the_recipe_s_own_values_are_used(
     tmp_path: Path, built: list[dict[str, Any]]
 ) -> None:
     invoke("--model-out", tmp_path / "model.npz")
@@ -299,7 +297,7 @@ def test_the_data_are_never_overwritten(nist: Path, built: list[dict[str, Any]])
 
 
 @pytest.mark.parametrize("option", ["--model-out", "--plot"])
-def test_a_missing_folder_is_told_before_anything_is_trained(
+def test_a_missing_folder_is_reported_before_anything_is_trained(
     tmp_path: Path, built: list[dict[str, Any]], option: str
 ) -> None:
     name = "model.npz" if option == "--model-out" else "figure.png"

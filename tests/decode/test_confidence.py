@@ -34,7 +34,7 @@ def candidate(text: str, score: float = 0.0, line: float = -0.1, *digits: float)
 
 @st.composite
 def strings(draw: st.DrawFn) -> list[Candidate]:
-    """Distinct strings, best first, as decoding gives them."""
+    """Distinct strings, best first, as returned by decoding."""
     spelled = draw(st.lists(texts, min_size=1, max_size=12, unique=True))
     worth = draw(st.lists(st.floats(-60, 0), min_size=len(spelled), max_size=len(spelled)))
     return [
@@ -50,7 +50,7 @@ def features(
     return found.tolist()
 
 
-def test_being_on_the_packaged_directory_is_worth_what_it_is_by_the_share_of_listed_mail():
+def test_the_prior_of_the_packaged_directory_follows_from_the_share_of_listed_mail():
     assert exp(directory_log_prior(LISTED_COUNT)) == pytest.approx(
         (0.98 / 42_789) / (0.02 / 57_211)
     )
@@ -58,12 +58,12 @@ def test_being_on_the_packaged_directory_is_worth_what_it_is_by_the_share_of_lis
 
 
 @given(st.integers(1, 100_000), st.integers(1, 100_000))
-def test_the_shorter_a_list_the_more_it_says_and_it_never_speaks_against_its_own(one, other):
+def test_a_shorter_list_has_a_larger_prior_that_is_never_negative(one, other):
     short, long = sorted((one, other))
     assert directory_log_prior(short) >= directory_log_prior(long) >= 0
 
 
-def test_a_list_of_nearly_all_strings_says_nothing():
+def test_a_list_of_nearly_all_strings_has_a_prior_of_zero():
     assert directory_log_prior(98_000) == directory_log_prior(100_000) == 0
     assert 0 <= directory_log_prior(97_999) < 0.01
 
@@ -78,12 +78,12 @@ def test_the_best_string_has_the_confidence_and_the_others_share_the_rest(candid
         assert shares[1:] == sorted(shares[1:], reverse=True)
 
 
-def test_the_rest_is_shared_by_scores():
+def test_the_rest_is_distributed_by_score():
     ranked = [candidate("00000", 5.0), candidate("00001", -1.0), candidate("00002", -1 - log(3))]
     assert distribute_probability(ranked, 0.6) == pytest.approx([0.6, 0.3, 0.1])
 
 
-def test_a_digit_has_the_probabilities_of_all_strings_that_have_it():
+def test_a_digit_has_the_total_probability_of_the_strings_that_contain_it():
     some = [candidate(text) for text in ("00000", "00001", "90001")]
     found = np.array(digit_marginals(some, [0.5, 0.3, 0.2]))
     assert found.shape == (5, 10)
@@ -93,7 +93,7 @@ def test_a_digit_has_the_probabilities_of_all_strings_that_have_it():
     assert found.sum() == pytest.approx(5)
 
 
-def test_a_digit_that_only_nine_have_has_their_probabilities_alone():
+def test_the_last_four_digits_have_the_probabilities_of_nine_digit_strings_alone():
     some = [candidate(text) for text in ("021081234", "02108", "021087234")]
     found = np.array(digit_marginals(some, [0.6, 0.3, 0.1]))
     assert found.shape == (9, 10)
@@ -109,14 +109,14 @@ def test_no_digit_is_less_probable_than_its_string(candidates, confidence):
         assert row[int(digit)] >= confidence - 1e-9
 
 
-def test_features_of_a_string_without_doubt_are_limited():
+def test_features_of_a_certain_string_are_bounded():
     found = features(candidate("02108", 0.0, 0.0, *[0.0] * 5), shape=1.0)
     assert max(found) <= MAX_ODDS
     assert found[:2] == pytest.approx([11.5, 4.0], abs=0.1)
     assert found[6:10] == [0, 0, -0.5, 0]
 
 
-def test_features_of_a_string_are_log_odds_and_what_the_classifier_says():
+def test_features_of_a_string_are_log_odds_and_classifier_scores():
     best = candidate("02108", 0.0, log(0.75), -0.1, -0.2, -0.3, -0.4, 0.0)
     rival = candidate("02188", -log(3))
     found = features(best, rival, shape=0.25)
@@ -125,7 +125,7 @@ def test_features_of_a_string_are_log_odds_and_what_the_classifier_says():
     )
 
 
-def test_the_weakest_digit_counts_beyond_its_knot():
+def test_the_weakest_digit_counts_again_beyond_its_knot():
     found = features(candidate("02108", 0.0, -0.1, -3.0, 0, 0, 0, 0))
     assert found[7:9] == [-3.0, -3.0]
 
@@ -140,34 +140,34 @@ def test_the_weakest_digit_counts_beyond_its_knot():
     ],
     ids=["no regions", "the directory's choice", "nine digits", "a second pass"],
 )
-def test_how_a_string_came_to_be_read_has_a_feature_of_its_own(place, one, other):
+def test_how_a_string_was_read_has_its_own_indicator_feature(place, one, other):
     assert (one[place], other[place]) == (0, 1)
 
 
-def test_after_a_second_pass_doubt_and_the_weakest_digit_count_apart():
+def test_a_second_pass_has_separate_features_for_log_odds_and_the_weakest_digit():
     best, rival = candidate("02108", 0.0, -0.1, -2.0, 0, 0, 0, 0), candidate("02188", -log(3))
     assert features(best, rival)[12:] == [0, 0, 0]
     assert features(best, rival, second=True)[12:] == pytest.approx([1, log(3), -2.0], abs=1e-5)
 
 
 @given(strings(), st.floats(0, 1), st.floats(-1e4, 0))
-def test_features_are_finite_whatever_was_seen(candidates, shape, line):
+def test_features_are_always_finite(candidates, shape, line):
     best = candidate("02108", 0.0, line, *[line] * 5)
     assert np.isfinite(features(best, *candidates, shape=shape)).all()
 
 
 @pytest.mark.parametrize("probability", [0.001, 0.3, 0.5, 0.9])
-def test_log_odds_of_a_logarithm_are_those_of_its_probability(probability):
+def test_log_odds_of_a_log_probability_match_its_probability(probability):
     assert log_odds_of(log(probability)) == pytest.approx(log(probability / (1 - probability)))
 
 
-def test_log_odds_of_certainty_are_finite_and_of_the_impossible_as_low_as_it_is():
+def test_log_odds_are_finite_at_certainty_and_not_clipped_near_zero_probability():
     assert 11 < log_odds_of(0.0) < MAX_ODDS
     assert log_odds_of(-400.0) == pytest.approx(-400)
 
 
 @given(st.floats(-1e3, 1e3), st.floats(-1e3, 1e3))
-def test_a_probability_stays_between_0_and_1_and_rises_with_its_features(one, other):
+def test_a_probability_stays_between_0_and_1_and_increases_with_its_features(one, other):
     model = ConfidenceModel(weights=np.array([1.0, -1.0], np.float32), bias=0.5)
     low, high = (
         model.probability(np.array([value, 0.0], np.float32)) for value in sorted((one, other))
@@ -175,13 +175,13 @@ def test_a_probability_stays_between_0_and_1_and_rises_with_its_features(one, ot
     assert 0 <= low <= high <= 1
 
 
-def test_features_count_by_their_weights_and_the_bias_alone_is_left_without():
+def test_features_are_weighted_and_only_the_bias_is_left_without_them():
     model = ConfidenceModel(weights=np.array([1.0, -2.0], np.float32), bias=log(3))
     assert model.probability(np.zeros(2, np.float32)) == pytest.approx(0.75)
     assert model.probability(np.array([log(4), log(2)], np.float32)) == pytest.approx(0.75)
 
 
-def test_reading_with_and_without_a_directory_have_their_own_weights():
+def test_reading_with_and_without_a_directory_uses_separate_weights():
     arrays = {
         "confidence_listed": np.array([1, 2, 3], np.float32),
         "confidence_unlisted": np.array([4, 5, 6], np.float32),

@@ -13,18 +13,18 @@ def test_boston_is_listed_with_its_leading_zero():
     assert "2108" not in places()
 
 
-def test_every_listed_zip_is_five_digits_as_text():
+def test_every_listed_zip_is_a_string_of_five_digits():
     assert all(len(one) == 5 and one.isascii() and one.isdigit() for one in places())
     assert sum(one.startswith("0") for one in places()) > 3000
     assert "00501" in places()
 
 
-def test_there_are_42_000_zips_and_far_from_all_strings():
+def test_more_than_42_000_zips_but_far_from_all_strings_are_listed():
     assert 42_000 < len(places()) < 60_000
     assert "00000" not in places()
 
 
-def test_the_shipped_list_is_that_of_the_package_that_it_names():
+def test_the_shipped_list_matches_the_package_it_names():
     packed = (resources.files("zipocr.models") / LISTED).read_bytes()
     assert (
         gzip.decompress(packed)
@@ -35,13 +35,13 @@ def test_the_shipped_list_is_that_of_the_package_that_it_names():
     assert gzip.decompress(packed) == gzip.decompress(listing())
 
 
-def test_zips_that_are_no_longer_active_count():
+def test_inactive_zips_are_listed_too():
     inactive = {entry["zip_code"] for entry in list_all() if not entry["active"]}
     assert inactive
     assert inactive <= places().keys()
 
 
-def test_every_place_has_a_city_and_a_state_of_two_letters():
+def test_every_place_has_a_city_and_a_two_letter_state():
     assert all(place.city.strip() for place in places().values())
     assert all(len(place.state) == 2 and place.state.isupper() for place in places().values())
 

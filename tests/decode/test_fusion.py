@@ -42,7 +42,7 @@ def rivals(draw: st.DrawFn) -> list[Candidate]:
 
 
 def table(*rows: dict[int, float]) -> np.ndarray:
-    """Log-likelihoods of regions: those of the named digits, -9 of all others."""
+    """Log-likelihoods of regions: as given for the named digits, -9 for all others."""
     found = np.full((len(rows), 10), -9, np.float32)
     for row, digits in zip(found, rows, strict=True):
         for digit, value in digits.items():
@@ -50,27 +50,27 @@ def table(*rows: dict[int, float]) -> np.ndarray:
     return found
 
 
-def test_what_is_weighed_is_the_line_the_digits_the_weakest_and_whether_regions_are_missing():
+def test_features_are_the_line_the_digits_the_weakest_digit_and_missing_regions():
     assert fusion_features(seen("02108", -2.5, -0.1, -0.2, -0.3, -1.4, 0.0)) == pytest.approx(
         (-2.5, -2.0, -1.4, 0)
     )
     assert fusion_features(seen("02108", -2.5)) == (-2.5, 0, 0, 1)
 
 
-def test_nine_digits_count_as_five_as_good():
+def test_nine_digits_score_like_five_of_the_same_quality():
     five, nine = seen("02108", 0, *[-0.4] * 5), seen("021081234", 0, *[-0.4] * 9)
     assert nine.digits_score == pytest.approx(five.digits_score) == pytest.approx(-2.0)
     assert nine.weakest == five.weakest
 
 
-def test_what_one_reader_holds_against_a_string_is_limited():
+def test_the_penalty_from_either_recognizer_is_bounded():
     worst = seen("02108", -900.0, *[-900.0] * 5)
     assert fusion_features(worst) == (-MAX_LINE, -MAX_SUM, -MAX_WEAKEST, 0)
-    # One digit alone does not take all that its string may lose.
+    # A single digit does not use up the whole penalty of its string.
     assert seen("02108", 0, -900.0, 0, 0, 0, 0).digits_score == -MAX_WEAKEST
 
 
-def test_candidates_are_scored_by_the_weights_of_the_model_and_the_best_comes_first():
+def test_candidates_are_scored_with_the_model_weights_and_sorted_best_first():
     model = Model(arrays={"fusion": np.array([2.0, 0.5, 0.25, -3.0])}, card={})
     fusion = Fusion.from_model(model)
     ranked = fusion.rank([seen("11111", -2.0), seen("22222", -1.0, -1.0, -2.0, 0, 0, 0)])
@@ -78,7 +78,7 @@ def test_candidates_are_scored_by_the_weights_of_the_model_and_the_best_comes_fi
     assert [one.score for one in ranked] == pytest.approx([-2.0 - 1.5 - 0.5, -4.0 - 3.0])
 
 
-def test_the_matrix_of_the_fit_has_the_features_that_reading_weighs():
+def test_the_training_matrix_has_the_features_used_for_ranking():
     some = [seen("11111", -2.0), seen("22222", -1.0, -1.0, -2.0, 0, 0, 0)]
     weights = np.array([0.9, 0.4, 0.7, -1.5])
     line, digits, weakest, no_regions = weights.tolist()
@@ -88,28 +88,28 @@ def test_the_matrix_of_the_fit_has_the_features_that_reading_weighs():
     assert to_matrix([]).shape == (0, 4)
 
 
-def test_equals_come_in_the_order_of_their_digits():
+def test_ties_are_ordered_by_digits():
     fusion = Fusion(line=1, digits=1, weakest=1, no_regions=1)
     some = [seen(text) for text in ("70001", "10009", "40005")]
     assert [one.text for one in fusion.rank(some)] == ["10009", "40005", "70001"]
 
 
-def test_regions_propose_what_they_spell_best_once_for_each_segmentation():
+def test_each_segmentation_proposes_its_best_string_once():
     found = table({1: -0.1}, {2: -0.1}, {3: -0.1}, {4: -0.1}, {5: -0.1}, {6: -0.1})
     strings = [(0, 1, 2, 3, 4), (1, 2, 3, 4, 5), (5, 1, 2, 3, 4), (1, 2, 3, 4, 5)]
     assert propose(strings, found) == ["12345", "23456", "62345"]
     assert propose([], np.zeros((0, 10), np.float32)) == []
 
 
-def test_regions_propose_one_second_choice_at_a_time_the_least_loss_first():
+def test_second_choices_are_proposed_one_at_a_time_in_order_of_loss():
     found = table({1: 0, 7: -3}, {2: 0}, {3: 0, 8: -1, 5: -2}, {4: 0}, {5: 0, 6: -1})
-    # Equal losses come from left to right.
+    # Equal losses are ordered from left to right.
     others = ["12845", "12346", "12545", "72345"]
     assert propose([(0, 1, 2, 3, 4)], found) == ["12345", *others]
 
 
 @pytest.mark.parametrize(("loss", "is_near"), [(MAX_LOSS - 0.25, True), (MAX_LOSS, False)])
-def test_a_second_choice_loses_less_than_the_limit_against_the_best(loss, is_near):
+def test_a_second_choice_is_proposed_only_below_the_loss_limit(loss, is_near):
     found = table({1: -1, 7: -1 - loss}, {2: -1}, {3: -1}, {4: -1}, {5: -1})
     proposed = propose([(0, 1, 2, 3, 4)], found)
     assert proposed == (["12345", "72345"] if is_near else ["12345"])
@@ -124,7 +124,7 @@ def test_each_segmentation_proposes_a_limited_number_of_strings():
     assert proposed == five * 2
 
 
-def test_a_string_takes_the_regions_of_its_length_in_which_it_fits_best():
+def test_a_string_uses_the_best_fitting_regions_of_its_length():
     found = table(*[{1: -1.0}] * 5, *[{1: -0.5}] * 5, *[{1: -0.1}] * 9)
     strings = [tuple(range(5)), tuple(range(5, 10)), tuple(range(10, 19))]
     five, nine, other = to_candidates(
@@ -141,28 +141,28 @@ def test_a_string_without_regions_of_its_length_has_none():
     assert (one.regions, one.log_likelihoods, one.weakest, one.digits_score) == ((), (), 0, 0)
 
 
-def test_each_digit_is_asked_of_its_own_region():
+def test_each_digit_is_scored_on_its_own_region():
     found = table({0: -0.1}, {2: -0.2}, {1: -0.3}, {0: -0.4}, {8: -0.5})
     (one,) = to_candidates({"02108": 0.0}, [(0, 1, 2, 3, 4)], found)
     assert one.log_likelihoods == pytest.approx([-0.1, -0.2, -0.3, -0.4, -0.5])
 
 
 @given(rivals())
-def test_shares_sum_to_one_and_are_as_the_scores_say(candidates):
+def test_posteriors_sum_to_one_and_follow_the_scores(candidates):
     shares = posterior(candidates)
     assert sum(shares) == pytest.approx(1)
     for one, share in zip(candidates, shares, strict=True):
         assert share / shares[0] == pytest.approx(exp(one.score - candidates[0].score), rel=1e-6)
 
 
-def test_shares_do_not_depend_on_what_all_scores_have_in_common():
+def test_posteriors_do_not_depend_on_a_common_offset_of_all_scores():
     for common in (0.0, -5000.0):
         some = [scored("00000", common), scored("00001", common - log(3))]
         assert posterior(some) == pytest.approx([0.75, 0.25])
 
 
 @given(rivals(), st.sets(texts), st.floats(0, 12))
-def test_the_prior_is_added_to_what_is_listed_alone(candidates, listed, weight):
+def test_the_prior_is_added_only_to_listed_strings(candidates, listed, weight):
     own = dict.fromkeys(listed | {one.text for one in candidates[::2]}, "somewhere")
     ranked = apply_prior(candidates, own, weight)
     before = {one.text: one.score for one in candidates}
@@ -173,17 +173,17 @@ def test_the_prior_is_added_to_what_is_listed_alone(candidates, listed, weight):
 
 
 @pytest.mark.parametrize(("lead", "winner"), [(3.9, "02108"), (4.1, "02188")])
-def test_a_listed_string_wins_within_the_prior_and_no_further(lead, winner):
+def test_a_listed_string_wins_only_within_the_prior(lead, winner):
     some = [scored("02188", 0.0), scored("02108", -lead)]
     assert apply_prior(some, {"02108": None}, 4.0)[0].text == winner
 
 
-def test_the_directory_looks_at_the_first_five_of_nine():
+def test_the_directory_looks_up_the_first_five_of_nine_digits():
     some = [scored("02188", -0.5), scored("021081234", -1.0)]
     assert [one.text for one in apply_prior(some, {"02108": None}, 2.0)] == ["021081234", "02188"]
 
 
 @given(rivals())
-def test_without_a_directory_scores_stay(candidates):
+def test_without_a_directory_scores_are_unchanged(candidates):
     ranked = apply_prior(candidates, {}, 4.0)
     assert sorted(ranked, key=lambda one: one.text) == sorted(candidates, key=lambda one: one.text)

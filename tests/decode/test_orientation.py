@@ -27,7 +27,7 @@ def oriented(rotation: int, confidence: float = 0.5, line: float = 0.0) -> Orien
     return Oriented(rotation=rotation, confidence=confidence, log_odds=line)
 
 
-def test_log_odds_of_a_line_are_its_features_by_their_weights_and_the_bias_which_stands_last():
+def test_log_odds_of_a_line_are_its_weighted_features_plus_the_bias_stored_last():
     fitted = np.zeros(97)
     fitted[[0, 95, 96]] = 2.0, -3.0, 0.5
     found = OrientationModel.from_model(
@@ -39,13 +39,13 @@ def test_log_odds_of_a_line_are_its_features_by_their_weights_and_the_bias_which
     assert (found.confidence_slope, found.line_slope) == (0.7, 0.2)
 
 
-def test_upside_down_is_less_likely_than_upright_and_a_quarter_turn_is_not():
+def test_upside_down_is_less_likely_than_upright_but_a_quarter_turn_is_not():
     for rotation, odds_of_upright in ((180, UPRIGHT_ODDS), (90, 1.0), (270, 1.0)):
         upright, turned = model().posterior([oriented(0), oriented(rotation)])
         assert upright / turned == pytest.approx(odds_of_upright)
 
 
-def test_confidence_and_line_count_by_their_slopes():
+def test_confidence_and_line_are_weighted_by_their_slopes():
     some = [oriented(90, 0.5, 0.0), oriented(270, 0.8, 0.0)]
     assert np.divide(*model(confidence=0.5).posterior(some)) == pytest.approx(0.5)
     some = [oriented(90, 0.5, -1.0), oriented(270, 0.5, log(4) - 1)]
@@ -61,7 +61,9 @@ def test_probabilities_of_orientations_sum_to_one(seen):
 
 
 @given(confidences, confidences, odds, odds)
-def test_the_better_an_orientation_reads_and_looks_the_likelier_it_is(one, other, line, more):
+def test_an_orientation_with_higher_confidence_and_line_odds_is_no_less_likely(
+    one, other, line, more
+):
     low, high = sorted((one, other))
     little, much = sorted((line, more))
     upright = oriented(0, 0.6, 1.0)
@@ -72,7 +74,7 @@ def test_the_better_an_orientation_reads_and_looks_the_likelier_it_is(one, other
     assert found[0] <= found[1] + 1e-12
 
 
-def test_a_page_in_one_orientation_alone_lies_so():
+def test_a_single_orientation_has_probability_one():
     assert model().posterior([oriented(0, 0.0, -90.0)]) == [1.0]
 
 
@@ -82,7 +84,7 @@ def test_the_order_of_orientations_does_not_matter():
 
 
 @pytest.mark.parametrize(("confidence", "expected"), [(0.5, 0.0), (0.75, log(3)), (0.25, -log(3))])
-def test_log_odds_are_those_of_a_probability(confidence, expected):
+def test_log_odds_match_the_probability(confidence, expected):
     assert log_odds(confidence, MIN_CONFIDENCE) == pytest.approx(expected)
 
 

@@ -1,4 +1,4 @@
-"""What the debug pictures promise, whatever font the installed OpenCV draws with."""
+"""Debug sheets, tested independently of the font of the installed OpenCV."""
 
 from dataclasses import replace
 
@@ -94,12 +94,10 @@ def count_pixels(picture: NDArray[np.uint8], colour: tuple[int, int, int]) -> in
 
 
 def count_copies(sheet: NDArray[np.uint8], picture: NDArray[np.uint8]) -> int:
-    """How often a picture stands on the sheet, pixel for pixel."""
+    """How often a picture appears on the sheet, pixel for pixel."""
     differences = cv2.matchTemplate(sheet, picture, cv2.TM_SQDIFF)
     height, width = picture.shape[:2]
-    near = np.argwhere(
-        differences < 1e-4 * differences.max()
-    )  # large sheets are compared with rounding
+    near = np.argwhere(differences < 1e-4 * differences.max())  # large sheets have rounding errors
     return sum(
         np.array_equal(sheet[top : top + height, left : left + width], picture)
         for top, left in near.tolist()
@@ -107,7 +105,7 @@ def count_copies(sheet: NDArray[np.uint8], picture: NDArray[np.uint8]) -> int:
 
 
 def holds(sheet: NDArray[np.uint8], picture: NDArray[np.uint8]) -> bool:
-    """Whether a picture stands somewhere on the sheet, pixel for pixel."""
+    """Whether a picture appears anywhere on the sheet, pixel for pixel."""
     differences = cv2.matchTemplate(sheet, picture, cv2.TM_SQDIFF)
     _, _, (left, top), _ = cv2.minMaxLoc(differences)
     return np.array_equal(
@@ -115,7 +113,7 @@ def holds(sheet: NDArray[np.uint8], picture: NDArray[np.uint8]) -> bool:
     )
 
 
-def test_a_sheet_is_a_colour_picture_of_the_promised_width() -> None:
+def test_a_sheet_is_a_colour_picture_of_fixed_width() -> None:
     sheet = draw_sheet(make_trace(), title="a.png")
     assert sheet.dtype == np.uint8
     assert sheet.shape[1:] == (WIDTH, 3)
@@ -128,7 +126,7 @@ def test_margins_stay_empty() -> None:
         assert (margin == 255).all()
 
 
-def test_a_zip_plus_four_keeps_to_the_margins_as_well() -> None:
+def test_margins_stay_empty_for_a_zip_plus4_too() -> None:
     trace = with_plus4(make_trace())
     sheet = draw_sheet(
         replace(trace, reading=replace(trace.reading, city="W" * 90, reasons=tuple(Reason)[:3])),
@@ -139,7 +137,7 @@ def test_a_zip_plus_four_keeps_to_the_margins_as_well() -> None:
         assert (margin == 255).all()
 
 
-def test_nine_digits_stand_in_two_rows_each_with_its_grid_and_colour() -> None:
+def test_nine_digits_are_drawn_in_two_rows_each_with_its_grid_and_colour() -> None:
     five, nine = (
         draw_sheet(trace, title="a.png") for trace in (make_trace(), with_plus4(make_trace()))
     )
@@ -184,7 +182,7 @@ def test_region_colours_differ() -> None:
     assert len(set(REGION_COLOURS)) == 5
 
 
-def test_a_changed_answer_changes_the_sheet() -> None:
+def test_a_changed_reading_changes_the_sheet() -> None:
     trace = make_trace()
     sheets = [
         draw_sheet(replace(trace, reading=reading), title="a.png").tobytes()
@@ -200,7 +198,7 @@ def test_a_changed_answer_changes_the_sheet() -> None:
     assert len(set(sheets)) == len(sheets)
 
 
-def test_an_unread_sheet_tells_the_reason() -> None:
+def test_the_sheet_of_an_unread_page_shows_the_reason() -> None:
     trace = make_trace()
     sheets = {draw_sheet(make_unread(trace, reason), title="a.png").tobytes() for reason in Reason}
     detailed = draw_sheet(make_unread(trace, detail="three digits " * 40), title="a.png")
@@ -293,7 +291,7 @@ def test_text_shows_five_grids_their_readings_and_the_zip() -> None:
     assert grids_as_text(make_trace()) == WIDE
 
 
-def test_text_of_a_zip_plus_four_has_four_grids_below_the_five() -> None:
+def test_text_of_a_zip_plus4_has_four_grids_below_the_five() -> None:
     lines = grids_as_text(with_plus4(make_trace())).splitlines()
     assert lines[: len(WIDE.splitlines()) - 2] == WIDE.splitlines()[:-2]
     assert len(lines) == 2 * (len(WIDE.splitlines()) - 2) + 2
@@ -303,7 +301,7 @@ def test_text_of_a_zip_plus_four_has_four_grids_below_the_five() -> None:
     ]
 
 
-def test_text_for_a_narrow_terminal_sets_grids_below_each_other() -> None:
+def test_text_for_a_narrow_terminal_wraps_the_grids() -> None:
     reasons = (Reason.DIRECTORY_CHOICE, Reason.NOT_IN_DIRECTORY)
     text = grids_as_text(
         replace(
@@ -319,7 +317,7 @@ def test_text_for_a_narrow_terminal_sets_grids_below_each_other() -> None:
 
 
 @pytest.mark.parametrize("columns", [0, 1, 16, 35, 80, 92, 300])
-def test_text_keeps_to_the_width_of_the_terminal(columns: int) -> None:
+def test_text_fits_the_width_of_the_terminal(columns: int) -> None:
     reading = replace(READING, city="", state="")
     rows = grids_as_text(replace(make_trace(), reading=reading), columns=columns).splitlines()[:-2]
     assert max(map(len, rows)) <= max(columns, 16)

@@ -1,4 +1,4 @@
-"""What the experiment's figure promises."""
+"""The figure of the experiment."""
 
 import io
 import sys
@@ -30,7 +30,7 @@ def confusion_of(actual: Any, predicted: Any) -> Any:
 
 
 def texts_of(figure: Any) -> list[str]:
-    """Every text on the figure that is drawn."""
+    """All non-empty texts on the figure."""
     import matplotlib.text
 
     return [text.get_text() for text in figure.findobj(matplotlib.text.Text) if text.get_text()]
@@ -51,7 +51,7 @@ def test_the_figure_can_be_saved_without_a_display(monkeypatch: pytest.MonkeyPat
     assert (picture[:8] == 255).all()
 
 
-def test_every_digit_bears_both_labels() -> None:
+def test_every_digit_shows_both_labels() -> None:
     texts = texts_of(
         plot_experiment(IMAGES, ACTUAL, PREDICTED, confusion_of(ACTUAL, PREDICTED), None)
     )
@@ -60,7 +60,7 @@ def test_every_digit_bears_both_labels() -> None:
     assert "Held-out digits: 5 of 6 right" in texts
 
 
-def test_the_digits_are_shown_as_they_are() -> None:
+def test_the_digits_are_shown_unmodified() -> None:
     figure = plot_experiment(IMAGES, ACTUAL, PREDICTED, confusion_of(ACTUAL, PREDICTED), None)
     shown = [np.asarray(axes.images[0].get_array()) for axes in figure.subfigs[0].axes]
     assert np.array_equal(np.stack(shown), IMAGES)
@@ -104,7 +104,7 @@ def test_any_number_of_digits_can_be_plotted(count: int) -> None:
     assert texts_of(figure).count("actual 0\npredicted 0") == min(count, 6)
 
 
-def test_nothing_counted_is_no_division_by_zero() -> None:
+def test_an_empty_confusion_matrix_causes_no_division_by_zero() -> None:
     to_pixels(plot_experiment(IMAGES, ACTUAL, PREDICTED, np.zeros((10, 10), int), None))
 
 
@@ -120,7 +120,9 @@ def test_pyplot_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     to_pixels(plot_experiment(IMAGES, ACTUAL, PREDICTED, confusion_of(ACTUAL, PREDICTED), TUNING))
 
 
-def test_a_missing_matplotlib_is_named_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_matplotlib_is_reported_with_its_install_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)

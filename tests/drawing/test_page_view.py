@@ -1,4 +1,4 @@
-"""The picture of a page in the review: its ZIP large, and the page with a frame around it."""
+"""The picture of a page in the review: its enlarged ZIP, and the page with the ZIP framed."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def page() -> np.ndarray:
     return drawn
 
 
-def test_the_zip_is_large_and_the_page_is_below_it() -> None:
+def test_the_zip_is_enlarged_with_the_page_below_it() -> None:
     picture = draw_page_view(page(), BOX)
     assert picture.shape[1] == WIDTH
     number, whole = picture[:NUMBER_HEIGHT], picture[NUMBER_HEIGHT:]
@@ -34,20 +34,20 @@ def test_a_frame_surrounds_the_zip_on_the_page() -> None:
 
 
 @pytest.mark.parametrize("rotation", [90, 180, 270])
-def test_a_turned_page_is_shown_upright(rotation: int) -> None:
+def test_a_rotated_page_is_shown_upright(rotation: int) -> None:
     upright = draw_page_view(page(), BOX)
-    turned = np.ascontiguousarray(np.rot90(page(), rotation // 90))
-    rows, columns = np.nonzero(turned == 90)
+    rotated = np.ascontiguousarray(np.rot90(page(), rotation // 90))
+    rows, columns = np.nonzero(rotated == 90)
     box = Box(
         top=int(rows.min()), left=int(columns.min()),
         bottom=int(rows.max()) + 1, right=int(columns.max()) + 1,
     )  # fmt: skip
-    shown = draw_page_view(turned, box, rotation=rotation)
+    shown = draw_page_view(rotated, box, rotation=rotation)
     assert shown.shape == upright.shape
     assert np.abs(shown.astype(int) - upright).mean() < 3
 
 
 @pytest.mark.parametrize("box", [Box(top=0, left=0, bottom=8, right=40), BOX])
-def test_a_page_of_a_few_pixels_and_one_of_many_are_drawn(box: Box) -> None:
+def test_tiny_and_large_pages_can_be_drawn(box: Box) -> None:
     small = np.full((max(box.bottom, 10), max(box.right, 45)), 200, np.uint8)
     assert draw_page_view(small, box).shape[1] == WIDTH

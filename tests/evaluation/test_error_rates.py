@@ -16,8 +16,10 @@ from zipocr.evaluation.error_rates import (
     wilson,
 )
 
-sure = st.sampled_from([0.0, 0.25, 0.5, 0.9, 1.0]) | st.floats(0, 1)
-answers = st.lists(st.tuples(sure, st.booleans(), st.integers(1, 4)), min_size=1, max_size=60)
+confidences = st.sampled_from([0.0, 0.25, 0.5, 0.9, 1.0]) | st.floats(0, 1)
+answers = st.lists(
+    st.tuples(confidences, st.booleans(), st.integers(1, 4)), min_size=1, max_size=60
+)
 
 
 def columns(found):
@@ -26,29 +28,29 @@ def columns(found):
 
 
 @given(st.integers(0, 300), st.integers(1, 300))
-def test_intervals_are_those_of_scipy(wrong, count):
+def test_intervals_match_scipy(wrong, count):
     wrong = min(wrong, count)
-    exact, near = (
+    exact, approximate = (
         binomtest(wrong, count).proportion_ci(0.95, "exact"),
         binomtest(wrong, count).proportion_ci(0.95, "wilson"),
     )
     found = exact_interval(wrong, count)
     assert (found.low, found.high) == pytest.approx((exact.low, exact.high))
     assert (wilson(wrong / count, count).low, wilson(wrong / count, count).high) == pytest.approx(
-        (near.low, near.high), abs=2e-5
+        (approximate.low, approximate.high), abs=2e-5
     )
 
 
-def test_nothing_is_known_of_nothing():
+def test_without_samples_the_interval_is_0_to_1():
     assert (exact_interval(0, 0).low, exact_interval(0, 0).high) == (0, 1)
 
 
-def test_half_widths_are_half_of_wilsons_interval():
+def test_half_width_is_half_the_wilson_interval():
     assert wilson(0.9, 100).high - wilson(0.9, 100).low == pytest.approx(2 * half_width(0.9, 100))
 
 
 @given(answers)
-def test_a_weight_is_as_many_equal_answers(found):
+def test_a_weight_of_n_equals_n_repeated_answers(found):
     confidence, right, weights = columns(found)
     times = weights.astype(int)
     repeated = np.repeat(confidence, times), np.repeat(right, times)
@@ -64,7 +66,7 @@ def test_a_weight_is_as_many_equal_answers(found):
 
 
 @given(answers, st.sampled_from([1.0, 2.5, 40.0]))
-def test_weights_that_are_all_the_same_change_no_share(found, weight):
+def test_uniform_weights_keep_the_calibration_error_and_scale_the_coverage(found, weight):
     confidence, right, _ = columns(found)
     same = np.full(len(right), weight)
     assert calibration_error(confidence, right, same) == pytest.approx(
@@ -76,7 +78,7 @@ def test_weights_that_are_all_the_same_change_no_share(found, weight):
 
 
 @given(answers)
-def test_thresholds_fall_and_accept_ever_more(found):
+def test_thresholds_decrease_while_acceptance_grows(found):
     confidence, right, _ = columns(found)
     curve = accepting(confidence, right)
     assert (np.diff(curve.threshold) < 0).all()
@@ -87,7 +89,7 @@ def test_thresholds_fall_and_accept_ever_more(found):
 
 
 @pytest.mark.parametrize("error", [0.2, 0.01, 0.001])
-def test_the_fewest_labels_that_can_promise_are_enough_and_one_less_is_not(error):
+def test_labels_needed_is_the_smallest_count_that_meets_the_bound(error):
     count = labels_needed(error)
     enough, less = upper_bound(np.zeros(2), np.array([count, count - 1.0]))
     assert enough <= error < less

@@ -1,4 +1,4 @@
-"""What the door to labels takes, what it refuses, and which row it finds for a label."""
+"""Label files: what is accepted, what is rejected, and how labels are matched to results."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def pages_of(labels: list[Label]) -> list[tuple[str, int, str, bool]]:
     return [(label.file, label.page, label.truth, label.is_whole) for label in labels]
 
 
-def test_file_and_zip_are_enough(read):
+def test_only_the_file_and_zip_columns_are_required(read):
     assert pages_of(read("file,zip\na.png,02108\nb/c.tif,\n")) == [
         ("a.png", 1, "02108", False),
         ("b/c.tif", 1, "", True),
@@ -47,24 +47,24 @@ def test_file_and_zip_are_enough(read):
         ("file,zip,plus4\na,,\n", "", True),
     ],
 )
-def test_a_zip_plus4_stands_in_one_column_or_in_two(read, text, truth, is_whole):
+def test_a_zip_plus4_may_be_in_one_column_or_two(read, text, truth, is_whole):
     assert pages_of(read(text)) == [("a", 1, truth, is_whole)]
 
 
-def test_what_spreadsheets_do_to_a_file_does_no_harm(read):
+def test_spreadsheet_artifacts_are_tolerated(read):
     text = "\ufeffFile, Page ,ZIP,kind,\r\n a.png , 2 ,02108,white,,,\r\n\r\n,,,\r\n"
     found = read(text)
     assert pages_of(found) == [("a.png", 2, "02108", False)]
     assert found[0].columns["kind"] == "white"
 
 
-def test_names_are_read_as_results_write_them(read):
+def test_file_names_use_the_same_escaping_as_in_results(read):
     name = "=1\udcff\n.png"
     assert read(f"file,zip\n{to_cell(name)},02108\n")[0].file == name
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (
             "name,zip\na,02108\n",
@@ -104,17 +104,17 @@ def test_names_are_read_as_results_write_them(read):
         (b"file,zip\na,02108\n\xff,02108\n", "line 3: this is not UTF-8"),
     ],
 )
-def test_what_is_no_label_is_refused_with_its_line_and_the_cure(read, text, told):
-    with pytest.raises(InputError, match=told.replace("(", r"\(")):
+def test_an_invalid_label_is_rejected_with_its_line_and_a_fix(read, text, message):
+    with pytest.raises(InputError, match=message.replace("(", r"\(")):
         read(text)
 
 
-def test_a_file_that_cannot_be_read_is_named(tmp_path):
+def test_an_unreadable_file_is_named_in_the_error(tmp_path):
     with pytest.raises(InputError, match=r"Cannot read .*nowhere\.csv"):
         read_labels(tmp_path / "nowhere.csv")
 
 
-def test_corrections_are_labels(read):
+def test_corrections_can_be_read_as_labels(read):
     lines = [
         f"./=a.png,1,02109,02108,corrected,doubt,{TIME}",
         f"b.tif,2,02109-1234,02109-1234,confirmed,audit,{TIME}",
@@ -136,7 +136,7 @@ def test_corrections_are_labels(read):
     group_by(found, "decision")
 
 
-def test_a_column_to_group_by_has_to_be_there(read):
+def test_the_column_to_group_by_must_exist(read):
     found = read("file,zip,kind,writer\na,02108,white,7\n")
     group_by(found, "kind")
     with pytest.raises(
@@ -145,7 +145,7 @@ def test_a_column_to_group_by_has_to_be_there(read):
         group_by(found, "stratum")
 
 
-def files(*names: str) -> list[Row]:
+def rows_of(*names: str) -> list[Row]:
     return [row(name, "02108", 0.9) for name in names]
 
 
@@ -153,7 +153,7 @@ def matched(read, labelled: list[str], there: list[str]) -> list[str]:
     return [
         row.file
         for _, row in match(
-            read("file,zip\n" + "".join(f"{name},02108\n" for name in labelled)), files(*there)
+            read("file,zip\n" + "".join(f"{name},02108\n" for name in labelled)), rows_of(*there)
         )
     ]
 
@@ -171,12 +171,12 @@ def matched(read, labelled: list[str], there: list[str]) -> list[str]:
         (["x/a.png"], ["x/a.png", "y/a.png"], ["x/a.png"]),
     ],
 )
-def test_files_match_by_base_name_and_by_path_where_that_is_shared(read, labelled, there, found):
+def test_files_match_by_base_name_or_by_path_if_the_name_is_ambiguous(read, labelled, there, found):
     assert matched(read, labelled, there) == found
 
 
 @pytest.mark.parametrize(
-    ("labelled", "there", "told"),
+    ("labelled", "there", "message"),
     [
         (["a.png"], ["x/a.png", "y/a.png"], "a.png may be any of x/a.png, y/a.png. Write its path"),
         (
@@ -198,12 +198,12 @@ def test_files_match_by_base_name_and_by_path_where_that_is_shared(read, labelle
         (["A.png"], ["a.png"], "1 of 1 labelled pages have no row"),
     ],
 )
-def test_what_cannot_be_told_is_refused_with_the_cure(read, labelled, there, told):
-    with pytest.raises(InputError, match=told):
+def test_an_ambiguous_or_missing_file_is_rejected_with_a_fix(read, labelled, there, message):
+    with pytest.raises(InputError, match=message):
         matched(read, labelled, there)
 
 
-def test_pages_of_one_file_are_kept_apart(read):
+def test_pages_of_one_file_are_matched_separately(read):
     there = [row("a.tif", "02108", 0.9, page=1), row("a.tif", "02109", 0.8, page=2)]
     found = match(read("file,zip,page\na.tif,02109,2\na.tif,02108,1\n"), there)
     assert [row.page for _, row in found] == [2, 1]
@@ -211,12 +211,12 @@ def test_pages_of_one_file_are_kept_apart(read):
         match(read("file,zip,page\na.tif,02109,3\n"), there)
 
 
-def test_results_with_a_page_twice_are_refused(read):
+def test_results_with_a_duplicate_page_are_rejected(read):
     with pytest.raises(InputError, match=r"page 1 of a\.png twice"):
         matched(read, ["a.png"], ["a.png", "a.png"])
 
 
-def test_a_case_holds_what_was_read_and_what_stands_there(read):
+def test_a_case_holds_the_reading_and_the_ground_truth(read):
     found = match(
         read("file,zip,kind\na.png,02108-1234,white\nb.png,02108,kraft\n"),
         [row("a.png", "021081234", 0.7), row("b.png", "", 0)],
@@ -243,7 +243,7 @@ AUDIT = f"a.png,1,02108,02108,confirmed,audit,{TIME}\n"
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "message"),
     [
         (
             AUDIT + f"b.png,1,02109,02108,corrected,audit,{TIME}\n",
@@ -263,24 +263,24 @@ AUDIT = f"a.png,1,02108,02108,confirmed,audit,{TIME}\n"
         ),
     ],
 )
-def test_an_audit_of_other_results_is_refused(read, lines, told):
+def test_an_audit_of_different_results_is_rejected(read, lines, message):
     there = [row("a.png", "02108", 0.9), row("b.png", "02109", 0.3)]
     with pytest.raises(
         InputError,
-        match=f"These labels were drawn from other results: {told}. Evaluate the results",
+        match=f"These labels were drawn from other results: {message}. Evaluate the results",
     ):
         to_cases(match(read(CORRECTIONS + lines), there), by=None)
 
 
-def test_in_an_audit_every_label_says_why_it_was_drawn(read):
+def test_every_label_of_an_audit_needs_a_value_in_the_drawn_column(read):
     found = read("file,zip,drawn\na.png,02108,audit\nb.png,02109,\n")
     with pytest.raises(InputError, match="line 3: the column drawn is empty"):
-        to_cases(match(found, files("a.png", "b.png")), by=None)
+        to_cases(match(found, rows_of("a.png", "b.png")), by=None)
 
 
-def test_without_an_audit_why_pages_were_drawn_means_nothing(read):
+def test_without_an_audit_the_drawn_column_may_be_empty(read):
     cases = to_cases(
-        match(read("file,zip,drawn\na.png,02108,doubt\nb.png,02109,\n"), files("a.png", "b.png")),
+        match(read("file,zip,drawn\na.png,02108,doubt\nb.png,02109,\n"), rows_of("a.png", "b.png")),
         by=None,
     )
     assert [(one.is_audit, one.is_doubt) for one in cases] == [(False, True), (False, False)]

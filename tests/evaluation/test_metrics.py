@@ -1,4 +1,4 @@
-"""What an evaluation says, against figures that another program and a direct count give."""
+"""Evaluation metrics, checked against an independent scorer and direct counts."""
 
 import madeup
 import numpy as np
@@ -11,7 +11,7 @@ from zipocr.evaluation.error_rates import RISKS, wilson
 from zipocr.evaluation.metrics import Case, Population, evaluate
 from zipocr.types import Status
 
-# Printed by an independent scorer for the very same rows and labels.
+# Output of an independent scorer for the same rows and labels.
 SCORED = {
     "a": (
         80,
@@ -77,11 +77,11 @@ def wrong(confidence: float = 0.9, **more) -> Case:
     return case(read="02109", confidence=confidence, **more)
 
 
-def test_figures_are_those_of_an_independent_scorer():
+def test_metrics_match_an_independent_scorer():
     found = evaluate(madeup.cases(), max_error=0.01)
     for name, figures in (*found.groups.items(), ("all", found.figures)):
         width = (figures.exact_interval.high - figures.exact_interval.low) / 2
-        shares = (
+        values = (
             figures.count,
             figures.exact,
             width,
@@ -91,12 +91,12 @@ def test_figures_are_those_of_an_independent_scorer():
             figures.ece,
             figures.unread,
         )
-        assert shares == pytest.approx(SCORED[name])
+        assert values == pytest.approx(SCORED[name])
     assert found.groups.keys() == {"a", "b", "c"}
     assert RISKS == (0.01, 0.001)
 
 
-def test_one_group_is_no_group():
+def test_a_single_group_is_not_reported():
     assert evaluate([right(group="a"), wrong(group="a")], max_error=0.01).groups == {}
 
 
@@ -115,13 +115,13 @@ def test_one_group_is_no_group():
         ("02108", "", True, False),
     ],
 )
-def test_all_digits_that_are_known_have_to_be_right(read, truth, is_whole, is_right):
+def test_all_known_digits_must_be_right(read, truth, is_whole, is_right):
     one = case(read, truth, is_whole=is_whole)
     assert one.is_right is is_right
     assert evaluate([one], max_error=0.01).figures.exact == is_right
 
 
-def test_digits_are_counted_place_by_place_as_far_as_both_go():
+def test_digits_are_compared_by_position_up_to_the_shorter_string():
     found = evaluate(
         [
             case("12345", "12845"),
@@ -139,7 +139,7 @@ def test_digits_are_counted_place_by_place_as_far_as_both_go():
     assert (found.confusion[8, 3], found.confusion[0, 9], np.trace(found.confusion)) == (1, 1, 12)
 
 
-def test_the_worst_errors_are_the_surest_and_none_is_unread():
+def test_the_worst_errors_are_the_most_confident_and_exclude_unread_pages():
     cases = [
         wrong(0.3, file="c"),
         wrong(0.9, file="b"),
@@ -152,7 +152,7 @@ def test_the_worst_errors_are_the_surest_and_none_is_unread():
     assert found.errors == 4
 
 
-def test_the_suggested_threshold_is_the_lowest_that_an_exact_bound_allows():
+def test_the_suggested_threshold_is_the_lowest_the_exact_bound_allows():
     cases = [right(1 - number / 1000) for number in range(400)] + [
         wrong(0.55),
         right(0.5),
@@ -161,7 +161,7 @@ def test_the_suggested_threshold_is_the_lowest_that_an_exact_bound_allows():
     found = evaluate(cases, max_error=0.012)
     point = found.suggestion.point
     assert point is not None
-    # 401 right and 1 wrong; another wrong one would be too many.
+    # 401 right and 1 wrong; a second error would be too many.
     assert point.threshold == 0.5
     assert point.wrong == pytest.approx(1 / 402)
     assert point.bound == pytest.approx(binomtest(1, 402).proportion_ci(0.9, "exact").high)
@@ -169,7 +169,7 @@ def test_the_suggested_threshold_is_the_lowest_that_an_exact_bound_allows():
     assert point.accepted == pytest.approx(402 / 403)
 
 
-def test_too_few_labels_promise_nothing_and_say_how_many_it_takes():
+def test_too_few_labels_give_no_threshold_but_the_number_needed():
     few = evaluate([right()] * 298, max_error=0.01).suggestion
     assert (few.point, few.lacks_labels, few.checked, few.needed) == (None, True, 298, 299)
     assert few.surest is not None
@@ -179,14 +179,14 @@ def test_too_few_labels_promise_nothing_and_say_how_many_it_takes():
     assert enough.point.threshold == 0.9
 
 
-def test_enough_labels_that_are_too_often_wrong_are_no_lack_of_labels():
+def test_too_many_errors_are_not_reported_as_too_few_labels():
     found = evaluate(
         [wrong(0.99), *[right()] * 400, wrong(0.8)] * 2 + [wrong(1.0)] * 9, max_error=0.01
     ).suggestion
     assert (found.point, found.lacks_labels) == (None, False)
 
 
-def test_where_nothing_was_read_there_is_nothing_to_suggest():
+def test_without_any_reading_no_threshold_is_suggested():
     found = evaluate([case("", "02108", None, status=Status.UNREAD)], max_error=0.01)
     assert (
         found.suggestion.point,
@@ -219,7 +219,7 @@ def doubts(count: int, wrong_ones: int) -> list[Case]:
     ]
 
 
-def test_an_audited_page_stands_for_those_it_was_drawn_from():
+def test_an_audited_page_represents_the_pages_it_was_sampled_from():
     found = evaluate([*audited(100, 2), *doubts(200, 80)], max_error=0.01, batch=batch(800, 200))
     # 2 % of 800 and 80 of 200 are wrong.
     assert found.figures.exact == pytest.approx(1 - (16 + 80) / 1000)
@@ -231,12 +231,12 @@ def test_an_audited_page_stands_for_those_it_was_drawn_from():
     assert (found.estimate.pages, found.estimate.undecided) == (1000, 0)
 
 
-def test_the_interval_of_a_batch_is_the_exact_one_of_its_audit_and_what_was_decided_is_known():
+def test_a_batch_interval_combines_the_exact_audit_interval_with_known_decisions():
     found = evaluate([*audited(100, 2), *doubts(200, 80)], max_error=0.01, batch=batch(800, 200))
     exact = binomtest(2, 100).proportion_ci(0.95, "exact")
     interval = found.figures.exact_interval
     assert interval.low == pytest.approx((800 * (1 - exact.high) + 120) / 1000)
-    # The audit alone would allow for less than the two errors it found.
+    # The lower bound of the audit alone would allow fewer than the two errors it found.
     assert 800 * exact.low < 2
     assert interval.high == pytest.approx((798 + 120) / 1000)
     assert (found.figures.wrong_interval.low, found.figures.wrong_interval.high) == pytest.approx(
@@ -244,28 +244,28 @@ def test_the_interval_of_a_batch_is_the_exact_one_of_its_audit_and_what_was_deci
     )
 
 
-def test_an_audit_of_all_pages_leaves_no_doubt():
+def test_an_audit_of_all_pages_leaves_no_uncertainty():
     found = evaluate([*audited(50, 5), *doubts(10, 5)], max_error=0.01, batch=batch(50, 10))
     assert found.figures.exact_interval.low == pytest.approx(50 / 60)
     assert found.figures.exact_interval.high == pytest.approx(50 / 60)
     assert found.curve.bound[-1] == pytest.approx(10 / 60)
 
 
-def test_pages_that_nobody_decided_about_widen_the_interval():
+def test_undecided_pages_widen_the_interval():
     found = evaluate([*audited(50, 0), *doubts(10, 4)], max_error=0.01, batch=batch(50, 40))
     assert found.figures.exact == pytest.approx((50 + 0.6 * 40) / 90)
     assert found.figures.exact_interval.low == pytest.approx(56 / 90)
     assert found.figures.exact_interval.high == pytest.approx(86 / 90)
 
 
-def test_an_audit_alone_tells_of_the_pages_that_were_read():
+def test_an_audit_alone_covers_only_the_pages_that_were_read():
     found = evaluate(audited(100, 1), max_error=0.01, batch=batch(1000, 500))
     assert found.estimate is not None
     assert (found.estimate.pages, found.estimate.decided) == (1000, 0)
     assert (found.figures.exact, found.figures.accepted) == (pytest.approx(0.99), 1)
 
 
-def test_doubtful_pages_alone_are_named_as_such():
+def test_an_evaluation_of_doubtful_pages_alone_is_flagged():
     assert evaluate(doubts(9, 3), max_error=0.01, batch=batch(10, 9)).is_of_doubt
     assert not evaluate(
         [*doubts(9, 3), *audited(5, 0)], max_error=0.01, batch=batch(10, 9)
@@ -273,7 +273,7 @@ def test_doubtful_pages_alone_are_named_as_such():
     assert not evaluate([right()], max_error=0.01).is_of_doubt
 
 
-def test_an_audit_promises_for_the_batch_what_its_own_number_can():
+def test_the_bound_for_a_batch_depends_on_the_size_of_its_audit():
     found = evaluate(
         [*audited(300, 0), *doubts(50, 50)], max_error=0.01, batch=batch(9000, 50)
     ).suggestion
@@ -287,7 +287,7 @@ def test_an_audit_promises_for_the_batch_what_its_own_number_can():
     assert (few.point, few.lacks_labels) == (None, True)
 
 
-def test_below_the_threshold_of_the_results_undecided_pages_count_as_wrong():
+def test_undecided_pages_below_the_threshold_of_the_results_count_as_wrong():
     decided = [right(0.5, status=Status.REVIEW, is_doubt=True)] * 30
     all_of_them = Population(
         read=np.full(1000, 0.9), doubtful=np.append(np.full(40, 0.5), np.full(10, np.nan))
@@ -305,7 +305,7 @@ def test_below_the_threshold_of_the_results_undecided_pages_count_as_wrong():
     st.integers(0, 50),
     st.integers(0, 50),
 )
-def test_estimates_lie_in_their_intervals(
+def test_estimates_lie_within_their_intervals(
     audits, audit_errors, decided, decided_errors, more_read, more_doubtful
 ):
     cases = [
@@ -321,7 +321,7 @@ def test_estimates_lie_in_their_intervals(
     assert (found.curve.bound + 1e-12 >= found.curve.wrong).all()
 
 
-def test_groups_of_a_batch_count_as_much_as_they_tell():
+def test_groups_of_a_batch_are_evaluated_on_their_own_labels():
     cases = [
         *(right(is_audit=True, group="a") for _ in range(40)),
         *(wrong(0.2, status=Status.REVIEW, group="b") for _ in range(10)),

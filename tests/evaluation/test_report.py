@@ -1,4 +1,4 @@
-"""What a report says, and that it needs nothing but itself."""
+"""Evaluation reports: what they show, and that they are self-contained."""
 
 import json
 import re
@@ -77,8 +77,8 @@ def one(read: str = "02108", *, confidence: float = 0.9, **more) -> Case:
     )
 
 
-class Reader(HTMLParser):
-    """Collects texts, attributes that would fetch something, and tags left open."""
+class PageParser(HTMLParser):
+    """Collects text, attributes that would load a resource, and unclosed tags."""
 
     def __init__(self, page: bytes) -> None:
         super().__init__()
@@ -107,13 +107,13 @@ class Reader(HTMLParser):
 
 def page_of(
     evaluation: Evaluation, *, by: str | None = "group", title: str = "results.csv", sheets=None
-) -> Reader:
-    return Reader(
+) -> PageParser:
+    return PageParser(
         to_html(evaluation, title=title, by=by, about={"labels": "labels.csv"}, sheets=sheets or {})
     )
 
 
-def test_the_page_fetches_nothing_and_is_whole(found: Evaluation) -> None:
+def test_the_page_is_complete_and_loads_no_external_resources(found: Evaluation) -> None:
     page = page_of(found)
     assert page.open == []
     assert len(page.sources) == 6
@@ -121,7 +121,7 @@ def test_the_page_fetches_nothing_and_is_whole(found: Evaluation) -> None:
     assert not {"script", "link", "iframe"} & set(page.tags)
 
 
-def test_pictures_fetch_nothing_either_and_need_no_fonts(found: Evaluation) -> None:
+def test_figures_load_no_external_resources_and_need_no_fonts(found: Evaluation) -> None:
     for figure in (curve_figure, reliability_figure, confusion_figure):
         light, dark = (to_svg(figure(found, theme)) for theme in (LIGHT, DARK))
         assert light == to_svg(figure(found, LIGHT))
@@ -133,7 +133,7 @@ def test_pictures_fetch_nothing_either_and_need_no_fonts(found: Evaluation) -> N
         assert all(source.startswith(b"data:image/png;") for source in fetched)
 
 
-def test_the_page_shows_the_figures_by_group_and_over_all(found: Evaluation) -> None:
+def test_the_page_shows_metrics_by_group_and_overall(found: Evaluation) -> None:
     text = page_of(found).text
     assert "exact 78.8\N{NO-BREAK SPACE}%" in text or "exact 78.8 %" in text
     assert "By group" in text
@@ -156,7 +156,7 @@ def test_the_worst_errors_are_shown_with_their_wrong_digits(found: Evaluation) -
     ] == [b"crop", b"sheet"]
 
 
-def test_no_name_becomes_markup_or_breaks_a_line() -> None:
+def test_names_are_escaped_and_stay_on_one_line() -> None:
     nasty = "<script>alert(1)</script>\n\udcff{{ 7 * 7 }}.png"
     wrong = [
         replace(case, file=nasty, group=nasty) if number < 9 else case
@@ -171,7 +171,7 @@ def test_no_name_becomes_markup_or_breaks_a_line() -> None:
     )
     assert b"<script" not in page
     assert b"&lt;script&gt;alert(1)&lt;/script&gt;\\x0a\\xff{{ 7 * 7 }}.png" in page
-    Reader(page)
+    PageParser(page)
 
 
 @pytest.mark.parametrize(
@@ -195,14 +195,14 @@ def test_no_name_becomes_markup_or_breaks_a_line() -> None:
         [one("021089999", is_whole=True)],
     ],
 )
-def test_any_labels_make_a_page(some: list[Case]) -> None:
+def test_any_labels_give_a_valid_page(some: list[Case]) -> None:
     evaluation = evaluate(some, max_error=0.01)
     assert page_of(evaluation, by=None).open == []
     overview_figure(evaluation)
     json.dumps(to_facts(evaluation), allow_nan=False)
 
 
-def test_facts_are_json_with_all_figures(found: Evaluation) -> None:
+def test_facts_are_json_with_all_metrics(found: Evaluation) -> None:
     facts = json.loads(json.dumps(to_facts(found), allow_nan=False))
     assert facts["all"]["exact"] == 0.7875
     assert facts["all"]["accepted_at_0.1_percent"] == 0.441667
@@ -217,7 +217,7 @@ def test_facts_are_json_with_all_figures(found: Evaluation) -> None:
     assert facts["suggestion"]["max_error"] == 0.05
 
 
-def test_an_estimate_is_called_one_and_says_from_how_many(estimated: Evaluation) -> None:
+def test_an_estimate_is_described_as_one_with_its_sample_sizes(estimated: Evaluation) -> None:
     audited, decided = estimated.estimate.audited, estimated.estimate.decided
     assert next(basis(estimated)) == (
         f"An estimate for all 5,100 pages, from {audited} audited of 5,000 that were read and "
@@ -234,12 +234,12 @@ def test_an_estimate_is_called_one_and_says_from_how_many(estimated: Evaluation)
     }
 
 
-def test_figures_of_doubtful_pages_alone_say_so() -> None:
+def test_a_report_on_doubtful_pages_alone_says_so() -> None:
     text = " ".join(basis(evaluate([one(is_doubt=True)], max_error=0.01)))
     assert "the figures describe these pages only" in text
 
 
-def test_an_audit_alone_says_that_doubtful_pages_are_left_out() -> None:
+def test_a_report_on_an_audit_alone_says_that_doubtful_pages_are_left_out() -> None:
     found = evaluate(
         [one(is_audit=True)] * 4,
         max_error=0.01,
@@ -252,7 +252,7 @@ def test_an_audit_alone_says_that_doubtful_pages_are_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("some", "told"),
+    ("some", "message"),
     [
         (
             [one()] * 299,
@@ -272,8 +272,8 @@ def test_an_audit_alone_says_that_doubtful_pages_are_left_out() -> None:
         ([one("02109")] * 400, "No threshold can promise an error rate of at most 1 %"),
     ],
 )
-def test_advice_is_what_the_labels_can_promise(some: list[Case], told: str) -> None:
-    assert told in " ".join(advice(evaluate(some, max_error=0.01).suggestion))
+def test_advice_states_what_the_labels_can_guarantee(some: list[Case], message: str) -> None:
+    assert message in " ".join(advice(evaluate(some, max_error=0.01).suggestion))
 
 
 def test_a_bound_is_never_rounded_down() -> None:
@@ -283,12 +283,12 @@ def test_a_bound_is_never_rounded_down() -> None:
     assert "2.96 %" in " ".join(advice(evaluate([one()] * 100, max_error=0.01).suggestion))
 
 
-def test_what_is_confused_most_often_comes_first() -> None:
+def test_the_most_frequent_confusion_comes_first() -> None:
     found = evaluate([one("02109")] * 3 + [one("02708")] * 5 + [one()], max_error=0.01)
     assert most_confused(found) == [(1, 7, 5), (8, 9, 3)]
 
 
-def test_the_curve_shows_the_reader_the_request_and_the_suggestion() -> None:
+def test_the_curve_shows_the_current_threshold_the_target_and_the_suggestion() -> None:
     found = evaluate(
         [one(confidence=0.9)] * 350 + [one("02109", confidence=0.3)] * 50, max_error=0.01
     )
@@ -304,13 +304,13 @@ def test_the_curve_shows_the_reader_the_request_and_the_suggestion() -> None:
     assert line.get_xydata().tolist() == [[0, 0], [0.875, 0], [1, 0.125]]
 
 
-def test_every_bin_of_the_reliability_picture_is_counted(found: Evaluation) -> None:
+def test_the_reliability_diagram_shows_the_count_of_every_bin(found: Evaluation) -> None:
     upper, lower = reliability_figure(found).axes
     assert [int(text.get_text()) for text in lower.texts] == [bin_.count for bin_ in found.bins]
     assert "ECE 0.056" in upper.get_title(loc="left")
 
 
-def test_sheets_show_the_page_that_is_meant_and_say_where_it_is_read_otherwise(tmp_path) -> None:
+def test_error_sheets_show_the_right_page_and_note_a_different_reading(tmp_path) -> None:
     done, data = cv2.imencodemulti(".tiff", [fakes.page(ink=7), fakes.page(ink=8)])
     assert done
     (tmp_path / "a.tif").write_bytes(data.tobytes())
@@ -337,7 +337,7 @@ def test_sheets_show_the_page_that_is_meant_and_say_where_it_is_read_otherwise(t
     )
 
 
-def test_a_report_is_a_page_figures_and_a_picture(found: Evaluation, tmp_path) -> None:
+def test_a_report_has_an_html_page_json_metrics_and_a_picture(found: Evaluation, tmp_path) -> None:
     check_folder(tmp_path / "new" / "report", force=False)
     write_report(tmp_path / "new" / "report", found, by="group", about=ABOUT, sheets={})
     names = {path.name for path in (tmp_path / "new" / "report").iterdir()}
@@ -346,7 +346,7 @@ def test_a_report_is_a_page_figures_and_a_picture(found: Evaluation, tmp_path) -
     assert (facts["labels"], facts["by"], facts["all"]["count"]) == (ABOUT["labels"], "group", 240)
     assert (
         "labels.csv, SHA-256 cd34"
-        in Reader((tmp_path / "new" / "report" / "report.html").read_bytes()).text
+        in PageParser((tmp_path / "new" / "report" / "report.html").read_bytes()).text
     )
     assert cv2.imdecode(
         np.fromfile(tmp_path / "new" / "report" / "report.png", np.uint8), cv2.IMREAD_COLOR
@@ -354,7 +354,7 @@ def test_a_report_is_a_page_figures_and_a_picture(found: Evaluation, tmp_path) -
 
 
 @pytest.mark.parametrize("name", ["jinja2", "matplotlib"])
-def test_what_is_not_installed_is_named_with_its_cure(
+def test_a_missing_package_is_reported_with_its_install_command(
     found: Evaluation, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     for loaded in [loaded for loaded in sys.modules if loaded.partition(".")[0] == name]:

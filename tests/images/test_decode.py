@@ -33,7 +33,7 @@ PAGE = corpus.draw_page()
 SAME_PAGE = corpus.whole_files(PAGE)
 ALIKE = corpus.lossy_files(PAGE)
 TOLERANCE = 1.5
-"""What lossy compression may change on a clean page, in gray levels on average."""
+"""The average change in gray levels that lossy compression may cause on a clean page."""
 silence_decoders()
 
 
@@ -75,8 +75,8 @@ def assert_alike(page: GrayImage, expected: GrayImage) -> None:
     assert np.abs(page.astype(int) - expected).mean() < TOLERANCE
 
 
-def test_the_white_is_0_files_say_so() -> None:
-    """Otherwise the test above would show nothing."""
+def test_the_white_is_0_files_are_tagged_so() -> None:
+    """Otherwise the test above would prove nothing."""
     for kind in ("16 bit, white is 0.tif", "g4, white is 0.tif", "white is 0.tif"):
         with Image.open(io.BytesIO(SAME_PAGE[kind])) as image:
             assert image.tag_v2[262] == 0  # type: ignore[attr-defined]
@@ -94,15 +94,15 @@ def test_half_transparent_ink_is_gray(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("gray", [255, 220])
-def test_light_ink_on_transparent_paper_is_laid_on_black(tmp_path: Path, gray: int) -> None:
+def test_light_ink_on_transparent_paper_is_composited_onto_black(tmp_path: Path, gray: int) -> None:
     pixels = np.zeros((*PAGE.shape, 4), np.uint8)
     pixels[..., :3], pixels[..., 3] = gray, 255 - PAGE
     page = read_one(tmp_path, encode(Image.fromarray(pixels, "RGBA"), "PNG"))
-    # Dark writing on light paper, as any page of light writing becomes.
+    # Dark writing on light paper, since pages of light writing are inverted.
     assert np.corrcoef(page.ravel(), PAGE.ravel())[0, 1] > 0.99
 
 
-def test_16_bit_gray_with_a_transparent_value_is_read_without_it(tmp_path: Path) -> None:
+def test_16_bit_gray_ignores_a_transparent_value(tmp_path: Path) -> None:
     image = Image.fromarray(PAGE.astype(np.uint16) * 257)
     np.testing.assert_array_equal(read_one(tmp_path, encode(image, "PNG", transparency=5)), PAGE)
 
@@ -122,7 +122,7 @@ def upright(stored: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     ("kind", "mode"),
     [("PNG", "L"), ("JPEG", "L"), ("WEBP", "RGB"), ("TIFF", "L"), ("TIFF", "1"), ("PNG", "LA")],
 )
-def test_pages_stand_upright(tmp_path: Path, kind: str, mode: str, orientation: int) -> None:
+def test_pages_are_turned_upright(tmp_path: Path, kind: str, mode: str, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x112] = orientation
     options = {"lossless": True} if kind == "WEBP" else {"quality": 95}
@@ -132,14 +132,14 @@ def test_pages_stand_upright(tmp_path: Path, kind: str, mode: str, orientation: 
     assert_alike(page, upright(PAGE, orientation))
 
 
-def test_all_pages_of_a_tiff_come_in_order(tmp_path: Path) -> None:
+def test_all_pages_of_a_tiff_are_read_in_order(tmp_path: Path) -> None:
     shapes = [(40, 64), (10, 30), (50, 20)]
     pages = read(tmp_path, tiff(*(bilevel(fakes.page(*shape, ink=INK)) for shape in shapes)))
     assert [page.shape for page in pages if not isinstance(page, Unread)] == shapes
 
 
 @pytest.mark.parametrize("kind", ["tif", "pdf", "png"])
-def test_a_file_can_be_read_from_any_page_on(tmp_path: Path, kind: str) -> None:
+def test_a_file_can_be_read_starting_at_any_page(tmp_path: Path, kind: str) -> None:
     heights = (40, 72, 50)
     data = {
         "tif": tiff(*(bilevel(fakes.page(height, 64, ink=INK)) for height in heights)),
@@ -183,7 +183,7 @@ def test_an_animation_is_one_page(tmp_path: Path, kind: str) -> None:
     np.testing.assert_array_equal(read_one(tmp_path, data), PAGE)
 
 
-NO_IMAGES = {
+NON_IMAGES = {
     "empty": b"",
     "text": b"These are words, not pixels.\n" * 20,
     "pdf": b"%PDF-1.7\n1 0 obj\n",
@@ -193,9 +193,9 @@ NO_IMAGES = {
 }
 
 
-@pytest.mark.parametrize("kind", NO_IMAGES)
-def test_what_is_no_image_gives_one_row(tmp_path: Path, kind: str) -> None:
-    assert_unread(read(tmp_path, NO_IMAGES[kind]), Reason.UNREADABLE_FILE)
+@pytest.mark.parametrize("kind", NON_IMAGES)
+def test_a_non_image_gets_one_row(tmp_path: Path, kind: str) -> None:
+    assert_unread(read(tmp_path, NON_IMAGES[kind]), Reason.UNREADABLE_FILE)
 
 
 @pytest.mark.parametrize(
@@ -213,12 +213,12 @@ def test_what_is_no_image_gives_one_row(tmp_path: Path, kind: str) -> None:
         "scan.pdf",
     ],
 )
-def test_half_a_file_gives_one_row(tmp_path: Path, kind: str) -> None:
+def test_half_a_file_gets_one_row(tmp_path: Path, kind: str) -> None:
     data = {**SAME_PAGE, **ALIKE}[kind]
     assert_unread(read(tmp_path, data[: len(data) // 2]), Reason.UNREADABLE_FILE)
 
 
-def test_a_missing_file_and_a_folder_give_one_row_each(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_get_one_row_each(tmp_path: Path) -> None:
     for path in (tmp_path / "missing.png", tmp_path):
         assert_unread(list(read_pages(path, max_pixels=LIMIT)), Reason.UNREADABLE_FILE)
 
@@ -230,14 +230,14 @@ def written_page(text: str) -> GrayImage:
 
 
 @pytest.mark.parametrize("compression", ["tiff_lzw", "packbits"])
-def test_damage_that_opencv_may_paint_over_is_found(tmp_path: Path, compression: str) -> None:
+def test_damage_that_opencv_may_hide_is_found(tmp_path: Path, compression: str) -> None:
     data = corpus.damaged_tiff(
         Image.fromarray(written_page("012")), page=0, compression=compression
     )
     assert_unread(read(tmp_path, data), Reason.UNREADABLE_FILE)
 
 
-def test_a_damaged_page_has_its_row_and_the_others_theirs(tmp_path: Path) -> None:
+def test_a_damaged_page_gets_its_row_and_the_others_are_read(tmp_path: Path) -> None:
     written = [written_page(text) for text in ("012", "345", "678")]
     data = corpus.damaged_tiff(*map(Image.fromarray, written), page=1)
     first, second, third = read(tmp_path, data)
@@ -246,13 +246,13 @@ def test_a_damaged_page_has_its_row_and_the_others_theirs(tmp_path: Path) -> Non
     np.testing.assert_array_equal(third, written[2])
 
 
-def test_a_tiff_whose_pages_run_in_a_circle_ends(tmp_path: Path) -> None:
+def test_reading_a_tiff_with_circular_pages_terminates(tmp_path: Path) -> None:
     assert len(read(tmp_path, corpus.tiff_in_a_circle(bilevel()))) == 1
 
 
 @pytest.mark.parametrize("side", [2_000, 12_000, 32_000])
 @pytest.mark.parametrize("bomb", [corpus.png_bomb, corpus.tiff_bomb])
-def test_a_bomb_is_too_large_and_never_decoded(
+def test_a_decompression_bomb_is_too_large_and_never_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: int, bomb: Callable[[int], bytes]
 ) -> None:
     data = bomb(side)
@@ -263,7 +263,7 @@ def test_a_bomb_is_too_large_and_never_decoded(
     assert "--max-pixels" in unread.detail
 
 
-def test_a_part_of_a_png_that_claims_more_than_the_file_holds_is_not_asked_for(
+def test_a_png_chunk_that_claims_more_than_the_file_holds_is_not_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = SAME_PAGE["gray.png"]
@@ -273,14 +273,14 @@ def test_a_part_of_a_png_that_claims_more_than_the_file_holds_is_not_asked_for(
     assert_unread(read(tmp_path, data[:place] + claim + data[place + 4 :]), Reason.UNREADABLE_FILE)
 
 
-def test_tiles_larger_than_their_picture_count_as_its_pixels(
+def test_tiles_larger_than_their_image_count_as_its_pixels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
     assert_unread(read(tmp_path, corpus.tile_bomb(16_000)), Reason.TOO_LARGE)
 
 
-def test_a_jpeg_of_scans_without_end_is_not_decoded(
+def test_a_jpeg_with_too_many_scans_is_not_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not isinstance(read(tmp_path, corpus.scanned_often(PAGE, 0))[0], Unread)
@@ -305,7 +305,7 @@ def test_a_page_of_a_tiff_is_decoded_as_if_it_were_the_only_one(
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_transparency_is_laid_on_white_in_bands(
+def test_transparency_is_composited_onto_white_in_bands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, orientation: int
 ) -> None:
     composite, sizes = Image.alpha_composite, []
@@ -320,7 +320,9 @@ def test_transparency_is_laid_on_white_in_bands(
 
 
 @pytest.mark.posix
-def test_small_plain_images_are_light_and_what_may_hang_or_blow_up_is_not(tmp_path: Path) -> None:
+def test_small_plain_images_are_light_and_files_that_may_hang_or_blow_up_are_not(
+    tmp_path: Path,
+) -> None:
     light = {name: data for name, data in SAME_PAGE.items() if name != "circle.tif"}
     light |= {"empty.png": b"", "text.png": b"words"}
     heavy = {
@@ -358,7 +360,7 @@ def test_a_page_that_is_too_large_does_not_hide_the_next(tmp_path: Path) -> None
 
 
 @given(st.data())
-def test_no_damage_whatever_raises_or_warns(
+def test_arbitrary_damage_never_raises_or_warns(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     files = st.sampled_from(sorted(SAME_PAGE) + sorted(ALIKE)).map({**SAME_PAGE, **ALIKE}.get)
@@ -374,7 +376,7 @@ def test_no_damage_whatever_raises_or_warns(
     )
 
 
-MARKS = [
+SIGNATURES = [
     b"",
     b"\x89PNG\r\n\x1a\n",
     b"\xff\xd8\xff",
@@ -386,17 +388,17 @@ MARKS = [
 ]
 
 
-@given(st.sampled_from([*MARKS, b"\0\0\0\x18ftypheic"]), st.binary(max_size=400))
-def test_no_bytes_whatever_raise_or_warn(
-    tmp_path_factory: pytest.TempPathFactory, mark: bytes, rest: bytes
+@given(st.sampled_from([*SIGNATURES, b"\0\0\0\x18ftypheic"]), st.binary(max_size=400))
+def test_arbitrary_bytes_never_raise_or_warn(
+    tmp_path_factory: pytest.TempPathFactory, signature: bytes, rest: bytes
 ) -> None:
-    assert_read_or_unread(tmp_path_factory, mark + rest)
+    assert_read_or_unread(tmp_path_factory, signature + rest)
 
 
 def assert_read_or_unread(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
-    """Contents alone decide, so one name does for all suffixes.
+    """Check one file name only, since contents decide and not suffixes.
 
-    A page of a TIFF takes six bytes; a PDF may claim some more.
+    A TIFF page takes at least six bytes; a PDF may claim a few pages more.
     """
     path = tmp_path_factory.getbasetemp() / "file"
     path.write_bytes(data)
@@ -411,7 +413,7 @@ def assert_read_or_unread(tmp_path_factory: pytest.TempPathFactory, data: bytes)
 
 
 @pytest.mark.parametrize("suffix", sorted(SUFFIXES))
-def test_contents_and_not_suffixes_say_what_a_file_is(tmp_path: Path, suffix: str) -> None:
+def test_contents_and_not_suffixes_decide_the_file_type(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"x{suffix}"
     for data in (
         SAME_PAGE["gray.png"],
@@ -444,7 +446,7 @@ def test_without_the_extra_a_row_says_which_one_to_install(
     assert f"pip install 'zipocr[{'pdf' if package == 'pypdfium2' else 'heif'}]'" in unread.detail
 
 
-def test_files_that_are_no_pdf_or_heic_need_neither_extra() -> None:
+def test_files_other_than_pdf_and_heic_need_neither_extra() -> None:
     program = (
         "import sys, zipocr.images.decode; print('pypdfium2' in sys.modules, 'pillow_heif' in "
         "sys.modules)"
@@ -456,9 +458,9 @@ def test_files_that_are_no_pdf_or_heic_need_neither_extra() -> None:
 
 
 def test_a_thousand_pages_of_a_tiff_take_seconds(tmp_path: Path) -> None:
-    """Not half a minute, which going to each from the first takes.
+    """Walking to each page from the first would take far longer.
 
-    Counted in time of the processor, whatever else runs.
+    Measured in CPU time, so that other programs do not matter.
     """
     small = Image.new("1", (30, 20), 1)
     data = tiff(*[small] * 1_000)
@@ -469,7 +471,7 @@ def test_a_thousand_pages_of_a_tiff_take_seconds(tmp_path: Path) -> None:
 
 @pytest.mark.posix
 @pytest.mark.parametrize("kind", ["pipe", "device", "socket", "folder"])
-def test_what_is_no_file_gives_one_row_and_is_never_waited_for(tmp_path: Path, kind: str) -> None:
+def test_a_non_file_gets_one_row_and_is_never_waited_for(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "x.png"
     {
         "pipe": os.mkfifo,
@@ -490,8 +492,8 @@ def test_a_file_that_is_too_large_is_not_read(
 
 
 @pytest.mark.posix
-def test_a_file_that_may_not_be_read_gives_one_row() -> None:
-    """As somebody else where these tests run as root, whom no permission stops."""
+def test_a_file_without_read_permission_gets_one_row() -> None:
+    """As another user if the tests run as root, whom no permission stops."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         folder.chmod(0o755)
@@ -507,7 +509,7 @@ def test_a_file_that_may_not_be_read_gives_one_row() -> None:
 
 @contextmanager
 def as_nobody() -> Iterator[None]:
-    """Give up root's rights for a while; whoever is not root has none to give up."""
+    """Drop root's rights temporarily; other users have none to drop."""
     if os.geteuid() != 0:
         yield
         return
@@ -518,14 +520,14 @@ def as_nobody() -> Iterator[None]:
         os.seteuid(0)
 
 
-def test_a_file_that_vanished_since_it_was_listed_gives_one_row(tmp_path: Path) -> None:
+def test_a_file_that_vanished_after_listing_gets_one_row(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(SAME_PAGE["gray.png"])
     (file,) = list_inputs([tmp_path]).files
     file.path.unlink()
     assert_unread(list(read_pages(file.path, max_pixels=LIMIT)), Reason.UNREADABLE_FILE)
 
 
-def test_what_the_decoders_say_of_damage_does_not_reach_standard_error(
+def test_decoder_messages_about_damage_do_not_reach_standard_error(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for kind in ("gray.png", "lzw.tif", "packbits.tif", "gray.jpg"):
@@ -533,7 +535,7 @@ def test_what_the_decoders_say_of_damage_does_not_reach_standard_error(
     assert capfd.readouterr().err == ""
 
 
-def test_pages_of_a_pdf_are_drawn_at_300_dpi_and_upright(tmp_path: Path) -> None:
+def test_pages_of_a_pdf_are_rendered_upright_at_300_dpi(tmp_path: Path) -> None:
     pages = read(
         tmp_path,
         corpus.written_pdf(pages=["/MediaBox[0 0 144 72]", "/MediaBox[0 0 144 72]/Rotate 90"]),
@@ -544,7 +546,7 @@ def test_pages_of_a_pdf_are_drawn_at_300_dpi_and_upright(tmp_path: Path) -> None
     ]
 
 
-def test_a_page_of_a_pdf_is_bounded_before_it_is_drawn(tmp_path: Path) -> None:
+def test_the_size_of_a_pdf_page_is_checked_before_it_is_rendered(tmp_path: Path) -> None:
     data = corpus.written_pdf(
         pages=["/MediaBox[0 0 144 72]", "/MediaBox[0 0 14400 14400]", "/MediaBox[0 0 72 72]"]
     )
@@ -559,14 +561,12 @@ def test_a_page_of_a_pdf_is_bounded_before_it_is_drawn(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["mask", "annotation", "font", "pattern"])
-def test_a_picture_that_a_page_does_not_show_by_itself_is_bounded_too(
-    tmp_path: Path, place: str
-) -> None:
+def test_the_size_of_an_image_used_indirectly_is_checked_too(tmp_path: Path, place: str) -> None:
     assert not isinstance(read(tmp_path, corpus.hidden_picture_pdf(place, 90))[0], Unread)
     assert_unread(read(tmp_path, corpus.hidden_picture_pdf(place, 9_000)), Reason.TOO_LARGE)
 
 
-def test_a_large_picture_costs_only_the_pages_that_show_it(tmp_path: Path) -> None:
+def test_a_large_image_costs_only_the_pages_that_show_it(tmp_path: Path) -> None:
     pages = ["/MediaBox[0 0 60 20]", "/MediaBox[0 0 60 20]/Resources<<>>"]
     large, other = read(
         tmp_path, corpus.written_pdf(pages=pages, picture="/Width 9000/Height 9000")
@@ -575,19 +575,19 @@ def test_a_large_picture_costs_only_the_pages_that_show_it(tmp_path: Path) -> No
     assert not isinstance(other, Unread)
 
 
-def test_an_encrypted_pdf_says_that_it_is(tmp_path: Path) -> None:
+def test_an_encrypted_pdf_is_reported_as_encrypted(tmp_path: Path) -> None:
     (unread,) = read(tmp_path, corpus.encrypted_pdf())
     assert_unread([unread], Reason.UNREADABLE_FILE)
     assert "encrypted" in unread.detail
 
 
-def test_a_pdf_that_claims_more_pages_than_it_has_ends(tmp_path: Path) -> None:
+def test_reading_a_pdf_that_claims_more_pages_than_it_has_terminates(tmp_path: Path) -> None:
     pages = read(tmp_path, corpus.written_pdf(count=900_000))
     assert_unread(pages[1:], *[Reason.UNREADABLE_FILE] * MAX_LOST_PAGES)
     assert not isinstance(pages[0], Unread)
 
 
-def test_names_that_are_no_utf8_are_listed_and_read(tmp_path: Path) -> None:
+def test_non_utf8_names_are_listed_and_read(tmp_path: Path) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe.png"))
     path.write_bytes(SAME_PAGE["gray.png"])
     (file,) = list_inputs([tmp_path]).files
@@ -608,7 +608,7 @@ def test_names_that_are_no_utf8_are_listed_and_read(tmp_path: Path) -> None:
         ["-c", "g4", "-8"],
     ],
 )
-def test_what_fax_machines_and_libtiff_write_is_read(tmp_path: Path, options: list[str]) -> None:
+def test_tiffs_of_fax_machines_and_libtiff_are_read(tmp_path: Path, options: list[str]) -> None:
     source, target = tmp_path / "source.tif", tmp_path / "target.tif"
     source.write_bytes(tiff(bilevel(), bilevel()))
     subprocess.run(["tiffcp", *options, source, target], check=True)
@@ -637,7 +637,9 @@ def test_a_png_with_megabytes_of_compressed_text_is_read(
 
 @pytest.mark.parametrize("bits", [2, 4])
 @pytest.mark.parametrize("photometric", [0, 1, 3])
-def test_a_tiff_of_few_bits_a_pixel_is_read(tmp_path: Path, bits: int, photometric: int) -> None:
+def test_a_tiff_with_few_bits_per_pixel_is_read(
+    tmp_path: Path, bits: int, photometric: int
+) -> None:
     page = np.where(PAGE < 128, np.uint8(0), np.uint8(255))
     page[5:9, 5:9] = 85 if bits == 2 else 119
     np.testing.assert_array_equal(
@@ -652,7 +654,7 @@ def test_a_tiff_of_few_bits_a_pixel_is_read(tmp_path: Path, bits: int, photometr
         ("x.tif", corpus.packed_tiff(PAGE, bits=4, photometric=1, samples=65_000)),
     ],
 )
-def test_hints_of_libraries_do_not_reach_standard_error(
+def test_library_messages_do_not_reach_standard_error(
     tmp_path: Path, name: str, data: bytes
 ) -> None:
     (tmp_path / name).write_bytes(data)

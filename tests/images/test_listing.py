@@ -13,7 +13,7 @@ from zipocr.images.listing import SUFFIXES, list_inputs, stamp_of
 from zipocr.results.row import row_names
 
 
-def test_files_and_folders_are_listed_in_the_order_of_bytes(tmp_path: Path) -> None:
+def test_files_and_folders_are_listed_in_byte_order(tmp_path: Path) -> None:
     names = ["b.png", "a/z.JPG", "a.tiff", "a-1.webp", "a/ä.bmp", "B.tif", "a/b/c.jpeg"]
     for name in [*names, "notes.txt", "a/results.csv", "nothing"]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ def test_names_tell_several_paths_apart(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folders and files of few names, each inside each."""
+    """Nested folders and files that share a few names."""
     top = tmp_path_factory.mktemp("tree") / "a"
     for folder in ("", "a", "b", "a/b", "b/a", "a/a", "b/a/b"):
         for name in ("1.png", "a.png", "b.png/1.png"):
@@ -74,7 +74,7 @@ PLACES = [*FOLDERS, "1.png", "a/1.png", "b/1.png", "a/b/1.png", "a/b.png"]
 
 
 @given(paths=st.lists(st.sampled_from(PLACES), min_size=1, max_size=5), is_absolute=st.booleans())
-def test_different_files_have_different_names_whatever_is_given(
+def test_different_files_have_different_names_whatever_paths_are_given(
     tree: Path,
     paths: list[str],
     is_absolute: bool,
@@ -87,7 +87,7 @@ def test_different_files_have_different_names_whatever_is_given(
     assert listed == {os.path.realpath(found) for found in given_files if found.is_file()}
 
 
-def test_a_name_is_not_taken_for_one_in_another_folder(
+def test_a_name_is_not_confused_with_one_in_another_folder(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -100,7 +100,7 @@ def test_a_name_is_not_taken_for_one_in_another_folder(
     assert [(file.name, file.place) for file in files] == [(name, name) for name in names]
 
 
-def test_very_many_paths_of_one_name_are_named_in_no_time() -> None:
+def test_many_paths_of_the_same_name_are_named_quickly() -> None:
     paths = [Path(f"{number}/x.png") for number in range(20_000)]
     began = time.process_time()
     assert row_names(paths) == [f"{number}/x.png" for number in range(20_000)]
@@ -108,7 +108,7 @@ def test_very_many_paths_of_one_name_are_named_in_no_time() -> None:
 
 
 @pytest.mark.posix
-def test_a_stamp_tells_a_file_from_its_successor(tmp_path: Path) -> None:
+def test_a_stamp_distinguishes_a_file_from_its_replacement(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     stamps = [stamp_of(str(path))]
     for text, changed in (("1", 5), ("12", 5), ("12", 6)):
@@ -136,7 +136,7 @@ def test_the_folder_of_debug_pictures_is_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.posix
-def test_what_is_called_an_image_and_is_none_is_listed_so_that_its_row_can_tell(
+def test_a_non_image_with_an_image_suffix_is_listed_so_that_it_gets_a_row(
     tmp_path: Path,
 ) -> None:
     os.mkfifo(tmp_path / "endless.png")
@@ -160,7 +160,7 @@ def test_what_is_called_an_image_and_is_none_is_listed_so_that_its_row_can_tell(
 
 
 @pytest.mark.posix
-def test_links_that_run_in_a_circle_are_not_followed(tmp_path: Path) -> None:
+def test_circular_links_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "x.png").touch()
     (tmp_path / "again").symlink_to(tmp_path, target_is_directory=True)
     assert [file.name for file in list_inputs([tmp_path]).files] == ["x.png"]

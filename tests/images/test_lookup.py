@@ -1,4 +1,4 @@
-"""Where crops are looked for, and that no name leads anywhere else."""
+"""Where crops are looked up, and that no name leads anywhere else."""
 
 import json
 import os
@@ -34,8 +34,8 @@ def save(path: Path) -> Path:
     return path
 
 
-def tell(results: Path, folder: Path, *paths: str) -> Path:
-    """Write what a scan leaves beside its results."""
+def write_origin(results: Path, folder: Path, *paths: str) -> Path:
+    """Write the metadata that a scan leaves beside its results."""
     results.with_name(results.name + ".json").write_text(
         json.dumps({"folder": str(folder), "paths": list(paths)})
     )
@@ -65,7 +65,7 @@ def test_every_row_of_a_scan_finds_its_file(
     monkeypatch.chdir(scanned)
     files = list_inputs([Path(path) for path in paths]).files
     monkeypatch.chdir(here / "work")
-    sources = sources_of(tell(here / "results.csv", scanned, *paths), None)
+    sources = sources_of(write_origin(here / "results.csv", scanned, *paths), None)
     assert files
     for file in files:
         found = sources.find(file.name)
@@ -73,7 +73,7 @@ def test_every_row_of_a_scan_finds_its_file(
         assert found.samefile(scanned / file.path)
 
 
-def test_without_a_word_beside_the_results_the_current_folder_counts(here: Path) -> None:
+def test_without_metadata_beside_the_results_the_current_folder_is_searched(here: Path) -> None:
     save(here / "work" / "a.png")
     assert sources_of(here / "results.csv", None).find("a.png") == Path("a.png")
     (here / "results.csv.json").write_text('{"zipocr": "1", "command": "apply"}')
@@ -81,10 +81,10 @@ def test_without_a_word_beside_the_results_the_current_folder_counts(here: Path)
     assert read_origin(here / "results.csv") == Origin()
 
 
-def test_a_folder_that_is_given_is_the_only_one(here: Path) -> None:
+def test_a_folder_that_is_given_is_the_only_one_searched(here: Path) -> None:
     save(here / "work" / "a.png")
     save(here / "other" / "b.png")
-    sources = sources_of(tell(here / "results.csv", here, "work"), here / "other")
+    sources = sources_of(write_origin(here / "results.csv", here, "work"), here / "other")
     assert sources.find("a.png") is None
     assert sources.find("b.png") == here / "other" / "b.png"
 
@@ -103,23 +103,23 @@ def test_a_folder_that_is_given_is_the_only_one(here: Path) -> None:
         ".",
     ],
 )
-def test_no_name_leads_out_of_its_folder(here: Path, name: str) -> None:
+def test_no_name_escapes_its_folder(here: Path, name: str) -> None:
     save(here / "a.png")
     assert safe_join(here / "work", name) in {None, here / "work"}
     assert sources_of(here / "results.csv", here / "work").find(name) is None
-    assert sources_of(tell(here / "results.csv", here, "work"), None).find(name) is None
+    assert sources_of(write_origin(here / "results.csv", here, "work"), None).find(name) is None
 
 
-def test_a_name_behind_that_of_a_path_does_not_lead_out_either(here: Path) -> None:
+def test_a_name_after_that_of_a_path_does_not_escape_either(here: Path) -> None:
     save(here / "secret.png")
     for folder in ("one", "two"):
         save(here / folder / "a.png")
-    sources = sources_of(tell(here / "results.csv", here, "one", "two"), None)
+    sources = sources_of(write_origin(here / "results.csv", here, "one", "two"), None)
     assert sources.find("one/a.png") is not None
     assert sources.find("one/../secret.png") is None
 
 
-def test_names_that_are_no_text_are_found(here: Path) -> None:
+def test_names_that_are_not_text_are_found(here: Path) -> None:
     name = os.fsdecode(b"\xff \\.png")
     try:
         save(here / "work" / name)
@@ -132,7 +132,7 @@ def test_names_that_are_no_text_are_found(here: Path) -> None:
 
 @pytest.fixture
 def linked(tmp_path: Path) -> Sources:
-    """A folder with links in it, some of which lead out."""
+    """A folder with links, some of which lead outside."""
     save(tmp_path / "in" / "a.png")
     save(tmp_path / "secret.png")
     for name, target in (
@@ -152,7 +152,7 @@ def linked(tmp_path: Path) -> Sources:
         "/etc/passwd", "/etc/../etc/passwd", "a.png\0", "\0", "a" * 5000, "missing.png", "..\\secret.png", "~/x.png", "in/a.png",
     ],
 )  # fmt: skip
-def test_no_name_and_no_link_leads_out(linked: Sources, name: str) -> None:
+def test_no_name_or_link_escapes(linked: Sources, name: str) -> None:
     assert linked.find(name) is None
     assert linked.find("a.png") is not None
 
@@ -162,7 +162,9 @@ def test_a_link_that_stays_inside_is_followed(linked: Sources, tmp_path: Path) -
 
 
 @given(st.text(st.sampled_from("./a\\\0px~ ")) | st.text())
-def test_whatever_is_found_is_below(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+def test_anything_found_is_inside_the_folder(
+    tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
     base = tmp_path_factory.getbasetemp()
     found = Sources(roots=(SearchRoot(path=base),)).find(
         name.encode("utf-8", "surrogatepass").decode(errors="surrogateescape")
@@ -182,14 +184,14 @@ def facts(**changes: object) -> dict[str, object]:
     }
 
 
-def told(tmp_path: Path, text: str) -> Origin:
+def origin_of(tmp_path: Path, text: str) -> Origin:
     (tmp_path / "r.csv.json").write_text(text)
     return read_origin(tmp_path / "r.csv")
 
 
-def test_the_origin_is_what_is_told_beside_the_results(tmp_path: Path) -> None:
-    assert told(tmp_path, json.dumps(facts())) == Origin(model="digits", max_pixels=999)
-    own = told(
+def test_the_origin_is_read_from_the_metadata_beside_the_results(tmp_path: Path) -> None:
+    assert origin_of(tmp_path, json.dumps(facts())) == Origin(model="digits", max_pixels=999)
+    own = origin_of(
         tmp_path,
         json.dumps(
             facts(
@@ -204,9 +206,9 @@ def test_the_origin_is_what_is_told_beside_the_results(tmp_path: Path) -> None:
     )
 
 
-def test_a_model_file_is_looked_for_where_the_scan_ran(tmp_path: Path) -> None:
+def test_a_model_file_is_looked_up_where_the_scan_ran(tmp_path: Path) -> None:
     (tmp_path / "mine.npz").touch()
-    assert told(
+    assert origin_of(
         tmp_path, json.dumps(facts(folder=str(tmp_path), model_name="mine.npz"))
     ).model == str(tmp_path / "mine.npz")
 
@@ -225,9 +227,7 @@ OTHER = [
 
 
 @pytest.mark.parametrize("text", [*DAMAGED, *(json.dumps(facts(**changes)) for changes in OTHER)])
-def test_what_zipocr_did_not_write_beside_results_is_refused_by_its_name(
-    tmp_path: Path, text: str
-) -> None:
+def test_foreign_metadata_beside_results_is_refused_by_name(tmp_path: Path, text: str) -> None:
     (tmp_path / "r.csv.json").write_bytes(os.fsencode(text))
     with pytest.raises(
         InputError, match=r"r\.csv\.json does not describe how the results were made .*Move it away"

@@ -44,7 +44,7 @@ def test_lines_and_csv_are_read(tmp_path: Path, text: bytes, expected: list[str]
     assert names(path) == expected
 
 
-def test_parquet_is_read_whatever_it_is_called_and_however_its_text_is_kept(tmp_path: Path) -> None:
+def test_parquet_is_read_whatever_its_name_and_text_type(tmp_path: Path) -> None:
     paths = [f"{number}.png" for number in range(12_000)]
     for kind in (pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())):
         parquet.write_table(
@@ -55,7 +55,7 @@ def test_parquet_is_read_whatever_it_is_called_and_however_its_text_is_kept(tmp_
         assert names(tmp_path / "list") == paths
 
 
-def test_relative_paths_are_meant_from_the_manifest(
+def test_relative_paths_are_relative_to_the_manifest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "lists").mkdir()
@@ -68,7 +68,7 @@ def test_relative_paths_are_meant_from_the_manifest(
     ]
 
 
-def test_what_is_no_path_is_named_with_its_place(tmp_path: Path) -> None:
+def test_an_invalid_path_is_reported_with_its_position(tmp_path: Path) -> None:
     path = tmp_path / "list"
     for text, place in (
         (b"a.png\nb\0.png\n", "Line 2"),
@@ -86,19 +86,19 @@ def test_what_is_no_path_is_named_with_its_place(tmp_path: Path) -> None:
         open_manifest(path)
 
 
-def test_parquet_without_such_a_column_is_told_with_those_it_has(tmp_path: Path) -> None:
+def test_parquet_without_a_file_column_is_refused_with_the_columns_it_has(tmp_path: Path) -> None:
     parquet.write_table(pa.table({"name": ["a.png"], "id": [1]}), tmp_path / "list")
     with pytest.raises(InputError, match="has no column 'path' or 'file', but name, id"):
         open_manifest(tmp_path / "list")
 
 
-def test_a_column_file_of_parquet_is_read_as_results_write_it(tmp_path: Path) -> None:
+def test_a_file_column_of_parquet_is_read_as_results_write_it(tmp_path: Path) -> None:
     parquet.write_table(pa.table({"file": ["./-a.png", "b.png"]}), tmp_path / "list")
     assert names(tmp_path / "list") == ["-a.png", "b.png"]
 
 
 @pytest.mark.parametrize("header", ["name,zip", "image", "filename;zip"])
-def test_a_header_that_names_no_column_of_files_is_refused(tmp_path: Path, header: str) -> None:
+def test_a_header_without_a_file_column_is_refused(tmp_path: Path, header: str) -> None:
     path = tmp_path / "list.csv"
     path.write_text(f"{header}\na.png,02108\n")
     with pytest.raises(
@@ -107,7 +107,7 @@ def test_a_header_that_names_no_column_of_files_is_refused(tmp_path: Path, heade
         open_manifest(path)
 
 
-def test_a_first_line_that_is_a_file_is_no_header(tmp_path: Path) -> None:
+def test_a_first_line_that_is_a_file_is_not_a_header(tmp_path: Path) -> None:
     (tmp_path / "scan1").touch()
     (tmp_path / "list").write_text("scan1\nb.png\n")
     assert names(tmp_path / "list") == ["scan1", "b.png"]
@@ -125,7 +125,7 @@ def test_a_manifest_that_cannot_be_opened_is_an_input_error(tmp_path: Path) -> N
         open_manifest(tmp_path)
 
 
-def test_manifests_are_known_by_what_is_in_them(tmp_path: Path) -> None:
+def test_manifests_are_identified_by_their_contents(tmp_path: Path) -> None:
     for name, text in (("a", "1.png\n"), ("b", "1.png\n"), ("c", "2.png\n")):
         (tmp_path / name).write_text(text)
     first, same, other = (open_manifest(tmp_path / name).sha256 for name in "abc")
@@ -141,12 +141,12 @@ print(sum(1 for _ in open_manifest(Path(sys.argv[1])).files()), tracemalloc.get_
 """
 
 
-def test_a_manifest_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
+def test_a_manifest_is_never_held_in_memory_as_a_whole(tmp_path: Path) -> None:
     path = tmp_path / "list.txt"
     path.write_text(
         "".join(f"{os.fspath(tmp_path)}/{number % 1000}.png\n" for number in range(160_000))
     )
-    # In a process of its own: a table that Python keeps of the names of paths grows with all that a
+    # In a separate process: Python's table of interned path names grows with every path that a
     # process has seen.
     found = subprocess.run(
         [sys.executable, "-c", _COUNT, path], capture_output=True, text=True, check=True

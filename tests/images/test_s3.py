@@ -1,4 +1,4 @@
-"""Files on S3, read from a stand-in for it on this machine."""
+"""Files on S3, read from a local stand-in."""
 
 import errno
 import os
@@ -33,7 +33,7 @@ s3fs = pytest.importorskip("s3fs")
 
 DEADLINE = 120
 QUICK = 20.0
-"""Seconds for what takes less than one where nothing else is at work."""
+"""Seconds; generous, since not every machine is idle."""
 COUNT = 12
 BUCKET = "mail"
 Serve = Callable[[objectstore.Answer], objectstore.Server]
@@ -41,7 +41,7 @@ Serve = Callable[[objectstore.Answer], objectstore.Server]
 
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Start a server and give the environment that leads to it."""
+    """Start a server and return the environment that points to it."""
     log = tmp_path_factory.mktemp("s3") / "log"
     words = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
     with (
@@ -78,7 +78,7 @@ def _address(log: Path) -> str:
 
 @pytest.fixture
 def bucket(s3: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Lead this process to the server, and fill a bucket."""
+    """Point this process at the server, and create a bucket."""
     for name, value in s3.items():
         monkeypatch.setenv(name, value)
     remote._s3.cache_clear()
@@ -99,7 +99,7 @@ def put(name: str, data: bytes) -> str:
 
 
 @pytest.mark.usefixtures("bucket")
-def test_a_file_is_fetched_as_it_is() -> None:
+def test_a_file_is_fetched_unchanged() -> None:
     for name, data in (
         ("a.png", b"some bytes"),
         ("a folder/ä #?+%.png", bytes(range(256)) * 999),
@@ -109,20 +109,20 @@ def test_a_file_is_fetched_as_it_is() -> None:
 
 
 @pytest.mark.usefixtures("bucket")
-def test_of_a_file_that_is_too_large_only_the_beginning_is_fetched() -> None:
+def test_only_the_beginning_of_a_file_that_is_too_large_is_fetched() -> None:
     assert fetch(Url(put("large", b"x" * 1000)), most=10) == b"x" * 11
 
 
 @pytest.mark.usefixtures("bucket")
 @pytest.mark.parametrize("url", [f"s3://{BUCKET}/missing.png", "s3://no-such-bucket/a.png"])
-def test_a_file_that_is_not_there_is_told_as_on_a_disk(url: str) -> None:
+def test_a_missing_file_gives_the_same_error_as_on_disk(url: str) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         fetch(Url(url), most=10)
     assert caught.value.strerror == "No such file or directory"
 
 
 @pytest.mark.usefixtures("bucket")
-def test_a_file_on_s3_is_told_from_its_successor_of_the_same_size() -> None:
+def test_a_file_on_s3_is_distinguished_from_its_replacement_of_the_same_size() -> None:
     places = [put(f"{number}.png", b"old") for number in range(3)]
     places += [f"s3://{BUCKET}/missing.png", __file__]
     files = [ImageFile(place=place, name=place) for place in places]
@@ -144,14 +144,14 @@ def test_other_urls_are_not_followed() -> None:
 
 @pytest.fixture(scope="module")
 def objects() -> Iterator[objectstore.Server]:
-    """A server that answers as it is told to."""
+    """A server whose answers can be set."""
     with objectstore.serving(objectstore.is_silent) as server:
         yield server
 
 
 @pytest.fixture
 def answer(objects: objectstore.Server, monkeypatch: pytest.MonkeyPatch) -> Serve:
-    """Lead this process to that server, and tell it what to answer."""
+    """Point this process at that server, and set its answer."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", objects.url)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
@@ -165,17 +165,15 @@ def answer(objects: objectstore.Server, monkeypatch: pytest.MonkeyPatch) -> Serv
 
 
 def ask(patience: float = DEADLINE, url: str = "s3://b/k", most: int = 100) -> bytes:
-    remote._s3(patience).connect()  # so that the time this takes is not taken from the patience
+    remote._s3(patience).connect()  # so that connecting does not use up the patience
     return fetch(Url(url, patience=patience), most=most)
 
 
-def test_an_s3_that_cannot_be_reached_ends_the_run(
-    monkeypatch: pytest.MonkeyPatch, bucket: str
-) -> None:
+def test_an_unreachable_s3_ends_the_run(monkeypatch: pytest.MonkeyPatch, bucket: str) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     s3fs.S3FileSystem.clear_instance_cache()
-    told = r"Could not connect to .*given up after 0.3 s.*the same command continues"
-    with pytest.raises(InputError, match=told):
+    message = r"Could not connect to .*given up after 0.3 s.*the same command continues"
+    with pytest.raises(InputError, match=message):
         ask(0.3, f"s3://{bucket}/a.png")
 
 
@@ -190,28 +188,28 @@ SLOW = {
 
 
 @pytest.mark.parametrize("kind", SLOW)
-def test_patience_ends_and_that_is_not_the_file_s_fault(answer, kind: str) -> None:
+def test_running_out_of_patience_is_not_blamed_on_the_file(answer, kind: str) -> None:
     answer(SLOW[kind])
     began = time.monotonic()
-    told = r"given up after 0.3 s, see --patience\).*the same command continues"
-    with pytest.raises(InputError, match=told):
+    message = r"given up after 0.3 s, see --patience\).*the same command continues"
+    with pytest.raises(InputError, match=message):
         ask(0.3)
     assert time.monotonic() - began < QUICK
 
 
 @pytest.mark.parametrize("kind", ["silent", "breaks off", "busy"])
-def test_trouble_that_passes_costs_nothing(answer, kind: str) -> None:
+def test_temporary_trouble_costs_nothing(answer, kind: str) -> None:
     server = answer(objectstore.after(1, SLOW[kind], objectstore.gives(b"data")))
     assert ask(3.0 if kind == "silent" else DEADLINE) == b"data"
     assert server.asked == 2
 
 
-def test_of_a_file_without_end_only_the_beginning_is_fetched(answer) -> None:
+def test_only_the_beginning_of_an_endless_file_is_fetched(answer) -> None:
     answer(objectstore.pours)
     assert ask(most=10**6) == bytes(10**6 + 1)
 
 
-def test_contents_are_known_by_a_tag(answer) -> None:
+def test_contents_are_identified_by_their_etag(answer) -> None:
     remote._s3(DEADLINE).connect()
     answer(objectstore.names('"a1"'))
     assert etag(Url("s3://b/k", patience=DEADLINE)) == '"a1"'
@@ -237,7 +235,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-def test_what_is_about_one_file_does_not_end_the_run(answer, refusal: tuple[int, str]) -> None:
+def test_an_error_about_one_file_does_not_end_the_run(answer, refusal: tuple[int, str]) -> None:
     server = answer(objectstore.refuses(*refusal))
     with pytest.raises(REFUSALS[refusal]) as caught:
         ask()
@@ -245,14 +243,14 @@ def test_what_is_about_one_file_does_not_end_the_run(answer, refusal: tuple[int,
     assert not str(caught.value).endswith("()")
 
 
-def test_an_archived_file_is_told_in_words(answer) -> None:
+def test_an_archived_file_is_reported_in_plain_words(answer) -> None:
     answer(objectstore.refuses(403, "InvalidObjectState"))
     with pytest.raises(OSError, match="archived") as caught:
         ask()
     assert caught.value.strerror == "archived; it must be restored before it can be read"
 
 
-def test_what_a_server_says_reaches_no_terminal_raw(answer) -> None:
+def test_messages_of_a_server_never_reach_a_terminal_raw(answer) -> None:
     answer(objectstore.refuses(400, "InvalidRequest", "a&#10;b &#155;31m" + 999 * "x"))
     with pytest.raises(OSError, match="a b") as caught:
         ask()
@@ -263,14 +261,16 @@ def test_what_a_server_says_reaches_no_terminal_raw(answer) -> None:
 @pytest.mark.parametrize(
     "url", ["s3://", "s3://b", "s3://b/", "s3:///k", "s3://a b/k", "s3://\x1b[2J/k"]
 )
-def test_a_url_that_is_no_address_is_the_file_s_own_trouble(answer, url: str) -> None:
+def test_an_invalid_url_is_an_error_of_that_file_alone(answer, url: str) -> None:
     server = answer(objectstore.gives(b"data"))
     with pytest.raises(OSError, match=r"no address of an object, which looks like s3://bucket/key"):
         ask(url=url)
     assert server.asked == 0
 
 
-def test_without_the_extra_it_is_told_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_reported_with_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "s3fs", None)
     remote._s3.cache_clear()
     with pytest.raises(InputError, match=r"pip install 'zipocr\[s3\]'"):
@@ -326,7 +326,7 @@ def test_a_manifest_of_urls_gives_the_rows_of_the_files(s3: dict[str, str], tmp_
 
 @pytest.fixture
 def waiting_scan(tmp_path: Path, answer: Serve):
-    """Scan two crops, of which the second is on a server that answers as it is told to."""
+    """Scan two crops, the second of which is on a server whose answer can be set."""
     Image.fromarray(fakes.page(ink=7)).save(tmp_path / "0.png")
     (tmp_path / "list").write_text("0.png\ns3://b/1.png\n")
     folder = tmp_path / "parts"
@@ -354,26 +354,26 @@ def test_a_server_that_does_not_answer_costs_no_page(waiting_scan, tmp_path: Pat
     assert there == replace(here, file="s3://b/1.png")
 
 
-def test_one_file_that_cannot_be_had_costs_its_row_alone(waiting_scan) -> None:
+def test_a_file_that_cannot_be_fetched_costs_only_its_row(waiting_scan) -> None:
     done = waiting_scan(objectstore.refuses(403, "InvalidObjectState"))
     assert done.returncode == 1
     assert "failed: s3://b/1.png: archived; it must be restored" in done.stderr
     assert "2 crops" in done.stderr
 
 
-def test_no_file_is_waited_for_as_long_as_a_page_may_take(tmp_path: Path) -> None:
+def test_patience_is_always_less_than_the_page_timeout(tmp_path: Path) -> None:
     (tmp_path / "list").touch()
     words = ["scan", "--manifest", tmp_path / "list", "--out-dir", tmp_path / "parts", "--patience"]
     for allowed, more in (("60", []), ("3", ["--timeout", "3"])):
         done = CliRunner().invoke(main, [*map(str, words), allowed, *more])
-        told = f"--patience must be less than --timeout, which is {allowed}."
-        assert (done.exit_code, told in done.stderr) == (2, True)
+        message = f"--patience must be less than --timeout, which is {allowed}."
+        assert (done.exit_code, message in done.stderr) == (2, True)
     assert patience_of(ScanConfig()) == 30
     assert patience_of(ScanConfig(timeout=3.0)) == 1.5
     assert patience_of(ScanConfig(timeout=3.0, patience=2.0)) == 2
 
 
-def test_what_is_waited_for_is_told_once_it_takes_long(
+def test_the_file_waited_for_is_named_once_it_takes_long(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -383,14 +383,14 @@ def test_what_is_waited_for_is_told_once_it_takes_long(
     notice = manifest.WaitNotice(config=ScanConfig())
     said: list[str] = []
 
-    def is_told() -> bool:
+    def is_reported() -> bool:
         said.append(capsys.readouterr().err)
         return any(said)
 
     def read(files: Iterator[ImageFile]) -> Iterator[ImageFile]:
         first, second = files
         yield first
-        assert wait_until(is_told, deadline=DEADLINE)
+        assert wait_until(is_reported, deadline=DEADLINE)
         yield second
 
     assert list(notice.watched(read(notice.noted(iter(files))))) == files

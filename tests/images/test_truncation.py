@@ -1,4 +1,4 @@
-"""Files that lack their end, whichever way they are written."""
+"""Truncated files of all formats."""
 
 import io
 import os
@@ -44,15 +44,15 @@ def ends(path: Path, data: bytes) -> bool:
 
 
 @pytest.mark.parametrize("kind", WHOLE)
-def test_a_whole_file_ends_where_it_should_whatever_is_behind(tmp_path: Path, kind: str) -> None:
+def test_a_whole_file_does_not_end_early_whatever_follows_it(tmp_path: Path, kind: str) -> None:
     assert not ends(tmp_path / "x", WHOLE[kind])
     assert not ends(tmp_path / "x", WHOLE[kind] + bytes(500))
 
 
 @pytest.mark.parametrize("kind", WHOLE)
-def test_a_file_that_is_cut_anywhere_ends_early(tmp_path: Path, kind: str) -> None:
+def test_a_file_cut_anywhere_ends_early(tmp_path: Path, kind: str) -> None:
     data = WHOLE[kind]
-    # A PDF may do without the line end behind its mark; Pillow fills up the last block of a TIFF.
+    # A PDF may lack the newline after its end marker; Pillow pads the last block of a TIFF.
     last = len(data) - (16 if "tiff" in kind else 1 if kind == "pdf" else 0)
     chance = random.Random(1)
     lengths = {*range(40), *range(last - 40, last), *(chance.randrange(last) for _ in range(200))}
@@ -62,7 +62,7 @@ def test_a_file_that_is_cut_anywhere_ends_early(tmp_path: Path, kind: str) -> No
 
 
 @pytest.mark.posix
-def test_an_empty_file_ends_early_and_what_is_no_such_file_never(tmp_path: Path) -> None:
+def test_an_empty_file_ends_early_but_a_non_image_never_does(tmp_path: Path) -> None:
     assert ends(tmp_path / "x", b"")
     assert not ends(tmp_path / "x", b"no image at all")
     assert not ends(tmp_path / "x", WHOLE["png"][1:])
@@ -72,7 +72,7 @@ def test_an_empty_file_ends_early_and_what_is_no_such_file_never(tmp_path: Path)
 
 
 @given(st.sampled_from(sorted(WHOLE)), st.integers(0, 400), st.binary(min_size=1, max_size=8))
-def test_damaged_files_are_told_one_way_or_the_other(
+def test_damaged_files_always_get_an_answer(
     tmp_path_factory: pytest.TempPathFactory, kind: str, place: int, damage: bytes
 ) -> None:
     data = bytearray(WHOLE[kind])
@@ -80,7 +80,7 @@ def test_damaged_files_are_told_one_way_or_the_other(
     assert ends(tmp_path_factory.mktemp("damaged") / "x", bytes(data)) in {True, False}
 
 
-def test_what_would_take_too_long_is_left_to_the_reader(tmp_path: Path) -> None:
+def test_files_that_take_too_long_to_check_are_left_to_the_reader(tmp_path: Path) -> None:
     chunks = b"\0\0\0\0tEXt\0\0\0\0" * 600_000
     began = time.process_time()
     assert not ends(tmp_path / "x", WHOLE["png"][:8] + chunks)
@@ -90,6 +90,6 @@ def test_what_would_take_too_long_is_left_to_the_reader(tmp_path: Path) -> None:
     assert time.process_time() - began < 10
 
 
-def test_pages_that_lead_in_a_circle_come_to_an_end(tmp_path: Path) -> None:
+def test_checking_circular_pages_terminates(tmp_path: Path) -> None:
     data = bytearray(b"II*\0\x08\0\0\0" + b"\0\0" + b"\x08\0\0\0")
     assert not ends(tmp_path / "x", bytes(data))

@@ -20,7 +20,7 @@ from zipocr.line.network import CLASSES
 
 
 def frames_of(rng: np.random.Generator, count: int, classes: int) -> np.ndarray:
-    """Random probabilities of the first few classes in so many frames."""
+    """Random frames in which only the first few classes are probable."""
     shares = np.zeros((count, CLASSES))
     shares[:, :classes] = rng.random((count, classes)) ** 3
     return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -54,7 +54,7 @@ def test_probabilities_are_the_sums_over_all_paths(seed, count):
 
 
 @given(seed=st.integers(0, 1000), count=st.integers(1, 5))
-def test_where_all_are_kept_the_labellings_are_those_of_all_paths(seed, count):
+def test_without_pruning_the_beam_search_finds_all_labellings(seed, count):
     frames = frames_of(np.random.default_rng(seed), count, 3)
     expected = by_all_paths(frames, 3)
     found = prefix_beam_search(frames)
@@ -66,7 +66,7 @@ def test_where_all_are_kept_the_labellings_are_those_of_all_paths(seed, count):
         assert sum(found.values()) == pytest.approx(1, abs=0.02)
 
 
-def test_labellings_stand_in_the_order_of_their_probability():
+def test_labellings_are_sorted_by_probability():
     shares = list(prefix_beam_search(frames_of(np.random.default_rng(3), 9, 8)).values())
     assert shares == sorted(shares, reverse=True)
     assert all(0 < share <= 1 for share in shares)
@@ -81,12 +81,12 @@ def spelt(text: str, gap: int) -> np.ndarray:
 
 
 @given(text=st.text("0123456789", min_size=1, max_size=9), gap=st.integers(1, 4))
-def test_digits_are_placed_where_they_are_shown(text, gap):
+def test_digits_are_aligned_to_the_frames_that_show_them(text, gap):
     (places,) = align_digits(spelt(text, gap), [text])
     assert places == pytest.approx([gap + 0.5 + (gap + 2) * place for place in range(len(text))])
 
 
-def test_strings_are_placed_together_as_they_are_alone():
+def test_strings_are_aligned_the_same_together_as_alone():
     frames = frames_of(np.random.default_rng(5), 30, 11)
     texts = ["02108", "11111", "90210"]
     together = np.stack(align_digits(frames, texts))
@@ -94,7 +94,7 @@ def test_strings_are_placed_together_as_they_are_alone():
     assert together == pytest.approx(alone)
 
 
-def test_a_string_that_needs_more_frames_than_there_are_is_impossible_and_partly_nowhere():
+def test_a_string_too_long_for_the_frames_is_impossible_and_not_fully_aligned():
     frames = frames_of(np.random.default_rng(5), 6, 11)
     assert log_probabilities([frames], ["11111"])[0][0] < -60
     assert np.isnan(align_digits(frames, ["11111"])[0]).any()
@@ -114,7 +114,7 @@ def middles(path: tuple[int, ...]) -> list[float]:
     count=st.integers(3, 6),
     text=st.sampled_from(["0", "01", "00", "10", "011", "000", "101"]),
 )
-def test_digits_are_placed_on_the_likeliest_of_all_paths(seed, count, text):
+def test_digits_are_aligned_along_the_most_likely_path(seed, count, text):
     frames = frames_of(np.random.default_rng(seed), count, 3)
     labels = tuple(int(digit) + 1 for digit in text)
     fitting = [path for path in product(range(3), repeat=count) if collapsed(path) == labels]
@@ -134,17 +134,17 @@ def test_digits_are_placed_on_the_likeliest_of_all_paths(seed, count, text):
 @pytest.mark.parametrize(
     ("text", "frames"), [("11111", 9), ("000000000", 17), ("02108", 5), ("99", 3)]
 )
-def test_digits_need_a_frame_each_and_equal_neighbours_a_blank_between(text, frames):
+def test_each_digit_needs_a_frame_and_repeated_digits_a_blank_between(text, frames):
     even = np.full((frames, CLASSES), 1 / CLASSES, np.float32)
     paths = log_probabilities([even], [text])[0][0] / np.log(CLASSES)
-    assert paths == pytest.approx(-frames)  # one path alone
+    assert paths == pytest.approx(-frames)  # only one path
     assert np.isfinite(align_digits(even, [text])).all()
     assert log_probabilities([even[1:]], [text])[0][0] < -60
     assert np.isnan(align_digits(even[1:], [text])).any()
 
 
 @given(seed=st.integers(0, 200), text=st.text("01", min_size=5, max_size=5))
-def test_the_search_and_the_sum_over_all_ways_agree_on_what_is_clear(seed, text):
+def test_beam_search_and_the_sum_over_all_paths_agree_on_clear_strings(seed, text):
     frames = (
         spelt(text, 2) + np.random.default_rng(seed).random((22, CLASSES)).astype(np.float32) * 1e-3
     )
@@ -157,7 +157,7 @@ def test_the_search_and_the_sum_over_all_ways_agree_on_what_is_clear(seed, text)
 
 
 @given(seed=st.integers(0, 100))
-def test_strings_of_any_lengths_are_as_probable_together_as_alone(seed):
+def test_strings_of_any_length_are_scored_the_same_together_as_alone(seed):
     frames = frames_of(np.random.default_rng(seed), 20, 11)
     texts = ["02108", "1", "021081234", "77", "11111", "02108"]
     assert log_probabilities([frames], texts)[0] == pytest.approx(
@@ -166,7 +166,7 @@ def test_strings_of_any_lengths_are_as_probable_together_as_alone(seed):
     assert len(log_probabilities([frames], [])[0]) == 0
 
 
-def test_readings_of_any_lengths_are_looked_through_together_as_alone():
+def test_readings_of_any_length_are_scored_the_same_together_as_alone():
     rng = np.random.default_rng(9)
     readings, texts = (
         [frames_of(rng, length, CLASSES) for length in (12, 30, 21)],
@@ -188,13 +188,11 @@ def test_frames_are_not_changed():
 
 
 @given(seed=st.integers(0, 200), text=st.text("0123456789", min_size=5, max_size=5))
-def test_frames_that_hold_hardly_anything_but_a_blank_count_as_little_together_as_one_by_one(
-    seed, text
-):
+def test_collapsing_nearly_blank_frames_keeps_log_probabilities(seed, text):
     rng = np.random.default_rng(seed)
     frames = np.maximum(spelt(text, 4) - 1e-4, rng.random((34, CLASSES)) * 5e-5).astype(np.float32)
     frames /= frames.sum(axis=1, keepdims=True)
-    # A digit that is shown nowhere must be found in such frames, one at a time.
+    # The changed digit is shown nowhere, so its paths go through single frames of this kind.
     other = text[:2] + str((int(text[2]) + 1) % 10) + text[3:]
     assert len(_collapse_blanks(frames)) < len(frames)
     alone = np.log(
@@ -206,11 +204,9 @@ def test_frames_that_hold_hardly_anything_but_a_blank_count_as_little_together_a
 
 
 @given(seed=st.integers(0, 2000), count=st.integers(1, 40), classes=st.integers(2, 11))
-def test_what_the_likeliest_frames_spell_is_aligned_as_the_viterbi_algorithm_does(
-    seed, count, classes
-):
+def test_the_greedy_string_is_aligned_as_by_the_viterbi_algorithm(seed, count, classes):
     rng = np.random.default_rng(seed)
-    # Some frames hold nothing but a blank, so that several are taken for one.
+    # Some frames hold only a blank, so that runs of them are collapsed.
     frames = frames_of(rng, count, classes)
     frames[rng.random(count) < 0.5] = np.eye(CLASSES, dtype=np.float32)[0]
     path = frames.argmax(axis=1)
@@ -221,7 +217,7 @@ def test_what_the_likeliest_frames_spell_is_aligned_as_the_viterbi_algorithm_doe
         assert found == pytest.approx(_align(frames, [text])[0])
 
 
-def test_a_string_is_aligned_alike_with_the_shortcut_and_beside_it():
+def test_the_alignment_shortcut_does_not_depend_on_other_strings():
     frames = spelt("02108", 2)
     shortcut, other = align_digits(frames, ["02108", "02188"])
     assert shortcut.tolist() == align_digits(frames, ["02108"])[0].tolist()
@@ -230,5 +226,5 @@ def test_a_string_is_aligned_alike_with_the_shortcut_and_beside_it():
     assert np.array_equal(align_digits(frames, ["02188", "02108"])[1], shortcut)
 
 
-def test_no_strings_are_aligned_to_nothing():
+def test_aligning_no_strings_gives_nothing():
     assert align_digits(spelt("02108", 2), []) == []

@@ -29,7 +29,7 @@ def strip_of(page: np.ndarray) -> LineImage:
 
 
 def page_of(ink: np.ndarray, *, paper: int = 230) -> InkPage:
-    """A page at line size on which nothing but this ink stands."""
+    """A page at line size that contains only this ink."""
     normalized = np.where(ink, 30, paper).astype(np.uint8)
     components = Components(ink)
     scaled = ScaledPage(
@@ -43,14 +43,14 @@ def page_of(ink: np.ndarray, *, paper: int = 230) -> InkPage:
 
 
 @pytest.mark.parametrize("text", ["1", "02346", "123456789"])
-def test_strips_are_of_one_height_and_of_whole_steps(text):
+def test_strips_have_a_fixed_height_and_a_whole_number_of_steps(text):
     strip = strip_of(lay(write(text).cover, 235))
     assert strip.pixels.shape[:2] == (2, LINE_HEIGHT)
     assert strip.pixels.shape[2] % PIXELS_PER_STEP == 0
     assert MIN_LENGTH <= strip.pixels.shape[2] <= MAX_LENGTH
 
 
-def test_digits_stand_in_the_middle_at_their_height():
+def test_digits_are_centred_at_the_target_height():
     strip = strip_of(lay(write("02346").cover, 235))
     rows = np.flatnonzero((strip.pixels[1] > 100).any(axis=1))
     assert rows[-1] - rows[0] + 1 == pytest.approx(DIGIT_HEIGHT, abs=2.5)
@@ -58,7 +58,7 @@ def test_digits_stand_in_the_middle_at_their_height():
 
 
 @pytest.mark.parametrize("slope", [-0.12, 0.12])
-def test_a_line_that_climbs_or_falls_is_levelled(slope):
+def test_a_sloping_line_is_levelled(slope):
     cover = write("02346", margin=HEIGHT).cover
     shift = np.rint((np.arange(cover.shape[1]) - cover.shape[1] / 2) * slope).astype(int)
     skewed = np.stack(
@@ -71,13 +71,13 @@ def test_a_line_that_climbs_or_falls_is_levelled(slope):
 
 
 @pytest.mark.parametrize("paper", [250, 200, 150])
-def test_ink_is_as_dark_on_any_paper(paper):
+def test_ink_is_equally_dark_on_any_paper(paper):
     strip = strip_of(lay(write("02346").cover, paper))
     assert strip.pixels[0][strip.pixels[1] > 250].mean() == pytest.approx(INK_DARKNESS, abs=25)
     assert np.median(strip.pixels[0]) < 12
 
 
-def test_a_strip_knows_where_it_lay_on_the_page():
+def test_a_strip_maps_back_to_its_place_on_the_page():
     page = ink_page(lay(write("02346").cover, 235))
     strip = rectify(page, page.text_height)
     rows, columns = np.nonzero(strip.pixels[1] > 200)
@@ -88,7 +88,7 @@ def test_a_strip_knows_where_it_lay_on_the_page():
 
 
 @pytest.mark.parametrize("scale", [1.0, 1 / 0.85, 0.5])
-def test_a_lower_digit_height_makes_a_larger_strip_of_the_same_place(scale):
+def test_a_smaller_digit_height_gives_a_larger_strip_of_the_same_area(scale):
     page = ink_page(lay(write("02346").cover, 235))
     strip = rectify(page, page.text_height / scale)
     rows, columns = np.nonzero(strip.pixels[1] > 127)
@@ -98,17 +98,17 @@ def test_a_lower_digit_height_makes_a_larger_strip_of_the_same_place(scale):
     assert places == pytest.approx([ink[0], ink[-1]], abs=1.5 / scale)
 
 
-def test_paper_before_and_behind_the_ink_is_alike():
+def test_margins_before_and_after_the_ink_are_equal():
     ink = np.zeros((60, 200), np.bool_)
     ink[20:40, 60:140] = True
     strip = rectify(page_of(ink), 20.0)
     columns = np.flatnonzero(strip.pixels[1].max(axis=0) > 127)
-    before, behind = columns[0], strip.pixels.shape[2] - 1 - columns[-1]
+    before, after = columns[0], strip.pixels.shape[2] - 1 - columns[-1]
     assert before == pytest.approx(MARGIN * DIGIT_HEIGHT, abs=1)
-    assert 0 <= behind - before < PIXELS_PER_STEP + 1
+    assert 0 <= after - before < PIXELS_PER_STEP + 1
 
 
-def test_pixels_that_are_ink_in_part_count_in_part():
+def test_partial_ink_coverage_is_kept():
     page = ink_page(lay(write("02346").cover, 235))
     shares = np.unique(page.coverage[page.coverage > 0])
     assert len(shares) > 10
@@ -117,7 +117,7 @@ def test_pixels_that_are_ink_in_part_count_in_part():
     )
 
 
-def test_nothing_given_is_changed():
+def test_inputs_are_not_changed():
     page = ink_page(lay(write("02346").cover, 200, noise=6))
     before = [one.copy() for one in (page.scaled.normalized, page.coverage, page.ink)]
     rectify(page, page.text_height)
@@ -127,7 +127,7 @@ def test_nothing_given_is_changed():
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 400), (400, 1), (3, 7), (90, 1000)])
 @pytest.mark.parametrize("height", [4.0, 20.0, 44.0, 300.0])
-def test_any_ink_on_any_page_is_a_strip(shape, height):
+def test_any_ink_on_any_page_gives_a_valid_strip(shape, height):
     ink = np.zeros(shape, np.bool_)
     ink[shape[0] // 2, [0, -1]] = True
     strip = rectify(page_of(ink), height)
@@ -138,14 +138,14 @@ def test_any_ink_on_any_page_is_a_strip(shape, height):
     assert np.isfinite(strip.to_page).all()
 
 
-def test_a_page_of_nothing_but_ink_is_a_strip_without_darkness():
+def test_a_page_full_of_ink_gives_a_strip_without_darkness():
     strip = rectify(page_of(np.ones((60, 90), np.bool_)), 44.0)
     assert not strip.pixels[0].any()
     assert strip.pixels[1].any()
 
 
 @pytest.mark.parametrize("slope", [-0.15, 0.0, 0.2])
-def test_the_map_brings_a_mark_of_the_strip_back_to_its_place_on_a_sloping_page(slope):
+def test_marks_on_a_strip_map_back_to_their_places_on_a_sloping_page(slope):
     ink = np.zeros((220, 420), np.bool_)
     spots = [(int(110 + slope * (column - 210)), column) for column in (40, 125, 210, 295, 380)]
     for row, column in spots:

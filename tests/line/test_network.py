@@ -26,7 +26,7 @@ from zipocr.types import Model
 
 
 def arrays(seed: int = 0, network: str = FIRST) -> dict[str, np.ndarray]:
-    """A network of random weights that keeps values of one size from layer to layer."""
+    """Random weights, scaled so that activations keep their magnitude from layer to layer."""
     rng = np.random.default_rng(seed)
     found, before = {}, INPUT_CHANNELS
     (*weights, out), (*biases, last) = (
@@ -44,10 +44,10 @@ def arrays(seed: int = 0, network: str = FIRST) -> dict[str, np.ndarray]:
     return found
 
 
-def layer_by_hand(
+def reference_layer(
     image: np.ndarray, weights: np.ndarray, bias: np.ndarray, layer: Layer
 ) -> np.ndarray:
-    """One layer by scipy's correlation and plain maxima."""
+    """One layer, computed with scipy's correlation and plain max pooling."""
     kernels = (
         weights.astype(float)
         .reshape(layer.channels, layer.rows, COLUMNS, len(image))
@@ -70,7 +70,7 @@ def strips(*widths: int) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("network", [FIRST, SECOND])
 @pytest.mark.parametrize("width", [16, 36, 112])
-def test_features_are_those_of_convolutions_by_another_hand(width, network):
+def test_features_match_a_reference_implementation(width, network):
     (pixels,) = strips(width)
     found = arrays(network=network)
     image = pixels / 255
@@ -80,11 +80,11 @@ def test_features_are_those_of_convolutions_by_another_hand(width, network):
         LAYERS[network],
         strict=False,
     ):
-        image = layer_by_hand(image, found[name], found[bias], layer)
+        image = reference_layer(image, found[name], found[bias], layer)
     channels = LAYERS[network][-1].channels
     assert image.shape == (channels, 1, width // PIXELS_PER_STEP)
     features = Network.from_arrays(found, network).features(pixels)
-    # Each step of four columns holds two frames, one behind the other.
+    # Each step of four columns holds two consecutive frames.
     half = channels // 2
     assert features[0::2] == pytest.approx(image[:half, 0].T, rel=1e-3, abs=1e-4)
     assert features[1::2] == pytest.approx(image[half:, 0].T, rel=1e-3, abs=1e-4)
@@ -106,7 +106,7 @@ def test_the_strip_is_not_changed():
     assert np.array_equal(pixels, before)
 
 
-def test_the_network_of_a_model_is_the_one_of_its_arrays():
+def test_a_network_from_a_model_equals_one_from_its_arrays():
     (pixels,) = strips(60)
     model = Model(arrays={**arrays(), "gamma": np.array(1.0)}, card={})
     found = Network.from_model(model).features(pixels)
@@ -114,14 +114,14 @@ def test_the_network_of_a_model_is_the_one_of_its_arrays():
 
 
 @pytest.mark.parametrize("name", [FIRST, SECOND])
-def test_a_pickled_network_sees_the_same_to_the_last_bit(name):
+def test_a_pickled_network_gives_bit_identical_features(name):
     (pixels,) = strips(60)
     network = Network.from_arrays(arrays(network=name), name)
     again = pickle.loads(pickle.dumps(network))
     assert np.array_equal(again.features(pixels), network.features(pixels))
 
 
-def test_what_was_read_before_and_beside_a_strip_changes_no_bit_of_it():
+def test_features_are_bit_identical_whatever_is_read_before_or_concurrently():
     lines = strips(*range(16, 176, 8))
     network = Network.from_arrays(arrays())
     alone = [Network.from_arrays(arrays()).features(line) for line in lines]
@@ -135,7 +135,7 @@ def test_what_was_read_before_and_beside_a_strip_changes_no_bit_of_it():
         assert all(map(np.array_equal, found, alone))
 
 
-# Prints what a network sees that came as a pickle, and how many threads it has started.
+# Prints a hash of an unpickled network's features and the number of threads it started.
 FRESH = """
 import hashlib, os, pickle, sys
 from pathlib import Path
@@ -151,7 +151,7 @@ print(hashlib.sha256(network.features(pixels).tobytes()).hexdigest(), threads() 
 """
 
 
-def test_another_process_sees_the_same_and_starts_no_thread_says_nothing_and_keeps_nothing(
+def test_a_new_process_gives_the_same_features_without_threads_output_or_files(
     tmp_path: Path,
 ):
     (pixels,) = strips(60)
@@ -163,9 +163,9 @@ def test_another_process_sees_the_same_and_starts_no_thread_says_nothing_and_kee
     environment = {
         name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"
     } | homes
-    words, given = [sys.executable, "-W", "error", "-c", FRESH], pickle.dumps((network, pixels))
+    command, data = [sys.executable, "-W", "error", "-c", FRESH], pickle.dumps((network, pixels))
     done = subprocess.run(
-        words, check=True, capture_output=True, env=environment, input=given, timeout=60
+        command, check=True, capture_output=True, env=environment, input=data, timeout=60
     )
     digest = hashlib.sha256(network.features(pixels).tobytes()).hexdigest()
     assert done.stdout.decode().split() == [digest, "0"]

@@ -1,4 +1,4 @@
-"""What speaks for a candidate, and what speaks most against it."""
+"""The features of a candidate, and which of them counts most against it."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def features(one: Span, layout: PageLayout, *others: Span) -> dict[str, list[flo
     return {name: found[begin : begin + GROUPS[name]] for name, begin in BEGIN.items()}
 
 
-def test_a_zip_at_the_end_of_the_last_line_is_told_from_a_number_above() -> None:
+def test_a_zip_ending_the_last_line_is_distinguished_from_a_number_above() -> None:
     layout = address()
     last, above = span(2, 2, layout), span(1, 0, layout, "99999")
     mine, its = features(last, layout, above), features(above, layout, last)
@@ -49,7 +49,7 @@ def test_a_zip_at_the_end_of_the_last_line_is_told_from_a_number_above() -> None
     assert mine["place in its block"][4] < its["place in its block"][4]
 
 
-def test_the_weakness_of_a_candidate_is_what_would_help_it_most() -> None:
+def test_the_weakness_of_a_candidate_is_the_feature_that_would_help_it_most() -> None:
     weights = np.zeros((1, FEATURES + 2), np.float32)
     weights[0, BEGIN["listing"]] = 5
     weights[0, BEGIN["spacing"]] = -1

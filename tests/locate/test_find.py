@@ -1,4 +1,4 @@
-"""Candidates of a page: what is found, what is cut out, and which way letters run."""
+"""Candidates on a page: what is found, what is cropped, and which way letters run."""
 
 import cv2
 import numpy as np
@@ -35,7 +35,7 @@ def texts(found: Located) -> set[str]:
     return {max(span.strings, key=span.strings.__getitem__) for span in found.spans}
 
 
-def test_five_digits_are_candidates_and_words_and_shorter_numbers_are_none(
+def test_five_digits_are_candidates_but_words_and_shorter_numbers_are_not(
     network: Network,
 ) -> None:
     found = located(network, page("4821 ELM STREET", "ALBANY NY 12207", "18653"))
@@ -43,12 +43,12 @@ def test_five_digits_are_candidates_and_words_and_shorter_numbers_are_none(
     assert [span.line for span in found.spans] == [1, 2]
 
 
-def test_nine_digits_and_their_first_five_are_candidates(network: Network) -> None:
+def test_nine_digits_are_a_candidate(network: Network) -> None:
     found = located(network, page("ALBANY NY 12207-4455"))
     assert "122074455" in texts(found)
 
 
-def test_a_crop_shows_one_candidate_alone_at_the_size_of_the_page(network: Network) -> None:
+def test_a_crop_shows_only_its_candidate_at_the_resolution_of_the_page(network: Network) -> None:
     scale = 3
     drawn = page("48215 ELM STREET", "ALBANY NY 12207", scale=scale)
     assert max(drawn.shape) > MAX_SIDE
@@ -64,19 +64,21 @@ def test_a_crop_shows_one_candidate_alone_at_the_size_of_the_page(network: Netwo
 
 
 @pytest.mark.parametrize("degrees", [90, 270])
-def test_letters_of_a_page_on_its_side_run_upwards(degrees: int) -> None:
+def test_letters_on_a_sideways_page_run_upwards(degrees: int) -> None:
     drawn = page("4821 ELM STREET", "ALBANY NY 12207")
     ink = find_ink(drawn)
     assert not runs_upwards(ink.components.boxes)
     assert runs_upwards(ink.rotated(degrees).components.boxes)
 
 
-def test_ink_turned_is_the_ink_of_the_turned_page() -> None:
+def test_rotated_ink_matches_the_ink_of_the_rotated_page() -> None:
     drawn = page("ALBANY NY 12207")
-    turned = find_ink(drawn).rotated(180)
-    np.testing.assert_array_equal(turned.components.ink[::-1, ::-1], find_ink(drawn).components.ink)
+    rotated = find_ink(drawn).rotated(180)
+    np.testing.assert_array_equal(
+        rotated.components.ink[::-1, ::-1], find_ink(drawn).components.ink
+    )
     again = find_ink(rotate(drawn, 180)).components.boxes
-    assert abs(len(turned.components.boxes) - len(again)) <= 1
+    assert abs(len(rotated.components.boxes) - len(again)) <= 1
 
 
 def test_a_blank_page_has_no_candidates(network: Network) -> None:
@@ -85,7 +87,7 @@ def test_a_blank_page_has_no_candidates(network: Network) -> None:
     assert len(found.pooled) in {0, 96}
 
 
-def test_a_page_full_of_numbers_is_no_mail_and_is_soon_done_with(network: Network) -> None:
+def test_a_page_full_of_numbers_gives_no_candidates(network: Network) -> None:
     drawn = np.full((1400, 2000), PAPER, np.uint8)
     for row in range(40):
         text = " ".join(str(10_007 * (row + 3) + 11 * word)[:5] for word in range(16))

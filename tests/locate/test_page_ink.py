@@ -1,4 +1,4 @@
-"""Ink of whole pages: faint and dark writing, rules, bars, pictures."""
+"""Ink on whole pages: faint and dark writing, rules, barcodes and labels."""
 
 import cv2
 import numpy as np
@@ -24,16 +24,16 @@ def letters(page: np.ndarray) -> int:
 
 
 @pytest.mark.parametrize(("gray", "paper"), [(40, 235), (175, 215), (20, 120)])
-def test_each_letter_is_found_however_dark_it_and_its_paper_are(gray: int, paper: int) -> None:
+def test_each_letter_is_found_whatever_the_shade_of_ink_and_paper(gray: int, paper: int) -> None:
     assert letters(written(gray=gray, paper=paper)) == len("ALBANYNY12207")
 
 
-def test_faint_writing_is_found_beside_black_print() -> None:
+def test_faint_writing_is_found_next_to_black_print() -> None:
     page = np.vstack([written(gray=0), written(gray=185)])
     assert letters(page) == 2 * len("ALBANYNY12207")
 
 
-def test_bare_paper_has_no_ink_however_noisy_it_is() -> None:
+def test_noisy_blank_paper_has_no_ink() -> None:
     noise = np.random.default_rng(5).normal(200, 9, (600, 900))
     assert letters(noise.clip(0, 255).astype(np.uint8)) == 0
 
@@ -45,13 +45,13 @@ def test_rules_through_and_around_writing_are_erased() -> None:
     assert letters(page) == len("ALBANYNY12207")
 
 
-def test_long_strokes_of_large_letters_are_no_rules() -> None:
+def test_long_strokes_of_large_letters_are_not_rules() -> None:
     page = written("LIE", shape=(300, 400))
     drawn = find_ink(page).components.ink
     assert drawn.sum() == pytest.approx((divide_by_paper(page) < 150).sum(), rel=0.2)
 
 
-def test_bars_of_a_barcode_are_no_letters() -> None:
+def test_bars_of_a_barcode_are_not_letters() -> None:
     page = written()
     for number in range(60):
         tall = 12 if number % 3 else 24
@@ -59,7 +59,7 @@ def test_bars_of_a_barcode_are_no_letters() -> None:
     assert letters(page) == len("ALBANYNY12207")
 
 
-def test_a_label_darker_than_its_envelope_is_paper_as_well() -> None:
+def test_a_label_darker_than_its_envelope_is_also_paper() -> None:
     page = written(paper=230)
     page[80:220, 30:850] = np.minimum(page[80:220, 30:850], 150)
     boxes = find_ink(page).components.boxes
@@ -72,13 +72,13 @@ def test_paper_is_even_after_division() -> None:
     assert np.abs(divide_by_paper(shade).astype(int) - PAPER).max() <= 20
 
 
-def test_a_large_page_is_searched_at_a_smaller_size() -> None:
+def test_a_large_page_is_searched_at_reduced_size() -> None:
     ink = find_ink(np.full((1000, 4 * MAX_SIDE), 255, np.uint8))
     assert ink.normalized.shape == (250, MAX_SIDE)
     assert ink.scale == 0.25
 
 
-def test_the_noise_of_a_black_lid_is_no_ink() -> None:
+def test_noise_on_a_black_scanner_lid_is_not_ink() -> None:
     page = np.full((500, 1100), 10, np.uint8)
     page[100:400, 100:1000] = written()
     noise = np.random.default_rng(2).integers(0, 12, page.shape)

@@ -1,4 +1,4 @@
-"""Lines of text: which letters are linked, where words end, what is gathered in."""
+"""Lines of text: which letters are linked, where words end, and how pieces are assigned."""
 
 import numpy as np
 import pytest
@@ -22,20 +22,20 @@ def boxes(*rows: list[list[int]]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.1, -0.2])
-def test_letters_beside_each_other_are_one_line_however_it_slopes(slope: float) -> None:
+def test_neighbouring_letters_form_one_line_at_any_slope(slope: float) -> None:
     (line,) = find_lines(boxes(row("MAIN STREET 12", slope=slope)))
     assert [len(word.places) for word in line.words] == [4, 6, 2]
     assert line.height == HEIGHT
     assert line.slope == pytest.approx(slope, abs=0.02)
 
 
-def test_lines_come_from_top_to_bottom() -> None:
+def test_lines_are_sorted_from_top_to_bottom() -> None:
     lines = find_lines(boxes(row("THIRD", top=180), row("FIRST", top=100), row("SECOND", top=140)))
     assert [len(line.words[0].places) for line in lines] == [5, 6, 5]
     assert [line.box.top for line in lines] == [100, 140, 180]
 
 
-def test_columns_far_apart_are_lines_of_their_own() -> None:
+def test_distant_columns_are_separate_lines() -> None:
     assert len(find_lines(boxes(row("SENDER"), row("12345", left=600)))) == 2
 
 
@@ -48,7 +48,7 @@ def test_pieces_of_a_broken_letter_belong_to_their_line() -> None:
     assert line.height == HEIGHT
 
 
-def test_letters_are_owned_by_one_line_each() -> None:
+def test_each_letter_belongs_to_at_most_one_line() -> None:
     rng = np.random.default_rng(3)
     scattered = np.column_stack(
         [rng.integers(0, 900, 200), rng.integers(0, 600, 200), rng.integers(4, 30, 200),
@@ -64,6 +64,6 @@ def test_a_page_without_ink_has_no_lines() -> None:
     assert find_lines(np.zeros((0, 5), np.int32)) == []
 
 
-def test_letters_of_a_page_on_its_side_have_their_neighbours_below() -> None:
+def test_letters_on_a_sideways_page_have_their_neighbours_below() -> None:
     upright = boxes(row("MAIN STREET"), row("ALBANY NY", top=180))
     assert count_neighbours(upright) > 2 * count_neighbours(transposed(upright))

@@ -42,7 +42,7 @@ def refusal(folder: Path, content: str | bytes) -> str:
     st.booleans(),
     st.booleans(),
 )
-def test_one_zip_a_line_is_a_list_whatever_wrote_it(
+def test_one_zip_per_line_is_a_list_whatever_program_wrote_it(
     tmp_path_factory: pytest.TempPathFactory, listed, ending, marked, headed
 ):
     text = ending.join([*(["zip"] if headed else []), *listed]) + ending
@@ -51,7 +51,7 @@ def test_one_zip_a_line_is_a_list_whatever_wrote_it(
 
 
 @given(st.dictionaries(zips, st.builds(Place, city=names, state=names), min_size=1))
-def test_columns_under_a_header_tell_city_and_state(
+def test_columns_under_a_header_give_city_and_state(
     tmp_path_factory: pytest.TempPathFactory, expected
 ):
     text = StringIO()
@@ -67,7 +67,7 @@ def test_columns_under_a_header_tell_city_and_state(
 @pytest.mark.parametrize(
     "header", ["zip,city", "ZIP,City", " zip , city ", '"zip","city"', "zip,city,,,"]
 )
-def test_a_header_is_taken_as_a_spreadsheet_writes_it(tmp_path: Path, header):
+def test_a_header_is_accepted_as_a_spreadsheet_writes_it(tmp_path: Path, header):
     found = read_directory(
         write(tmp_path, f"{header}\n02108,Boston\n94110\n 10001 , New  York ,,\n,,\n")
     )
@@ -78,24 +78,24 @@ def test_a_header_is_taken_as_a_spreadsheet_writes_it(tmp_path: Path, header):
     }
 
 
-def test_a_city_on_two_lines_of_a_cell_is_one_line(tmp_path: Path):
+def test_a_city_on_two_lines_of_a_cell_is_joined(tmp_path: Path):
     assert (
         read_directory(write(tmp_path, 'zip,city\n02108,"Boston\nMass"\n'))["02108"].city
         == "Boston Mass"
     )
 
 
-def test_the_order_of_the_lines_does_not_count(tmp_path: Path):
+def test_the_order_of_the_lines_does_not_matter(tmp_path: Path):
     assert list(read_directory(write(tmp_path, "94110\n02108\n"))) == ["02108", "94110"]
 
 
-def test_a_zip_may_stand_twice_and_the_first_line_counts(tmp_path: Path):
+def test_a_zip_may_appear_twice_and_the_first_line_wins(tmp_path: Path):
     found = read_directory(write(tmp_path, "zip,city\n02108,Boston\n02108,Beacon Hill\n"))
     assert found == {"02108": Place(city="Boston", state="")}
 
 
 @pytest.mark.parametrize(("cell", "meant"), [("1234", "01234"), ("501", "00501"), ("7", "00007")])
-def test_a_lost_leading_zero_is_refused_with_its_line(tmp_path: Path, cell, meant):
+def test_a_lost_leading_zero_is_refused_with_its_line_number(tmp_path: Path, cell, meant):
     message = refusal(tmp_path, f"zip,city\n94110,San Francisco\n\n{cell},Somewhere\n")
     assert "line 4:" in message
     assert meant in message
@@ -117,7 +117,7 @@ def test_a_lost_leading_zero_is_refused_with_its_line(tmp_path: Path, cell, mean
         '="02108"',
     ],
 )
-def test_what_is_no_zip_is_refused_with_its_line(tmp_path: Path, cell):
+def test_an_invalid_zip_is_refused_with_its_line_number(tmp_path: Path, cell):
     assert "line 2:" in refusal(tmp_path, f"94110\n{cell}\n")
 
 
@@ -129,7 +129,7 @@ def test_an_empty_list_is_refused(tmp_path: Path, content):
 
 
 @pytest.mark.parametrize("header", ["zip,state", "zip,town", "zip,city,state,country", "zip,zip"])
-def test_other_columns_are_refused(tmp_path: Path, header):
+def test_unexpected_columns_are_refused(tmp_path: Path, header):
     message = refusal(tmp_path, f"{header}\n02108,a,b,c\n")
     assert "line 1:" in message
     assert "zip,city,state" in message
@@ -138,11 +138,11 @@ def test_other_columns_are_refused(tmp_path: Path, header):
 @pytest.mark.parametrize(
     "content", ["02108,Boston\n", "zip\n02108,Boston\n", "zip,city\n02108,Boston,MA\n", ",02108\n"]
 )
-def test_columns_without_their_header_are_refused(tmp_path: Path, content):
+def test_columns_without_a_header_are_refused(tmp_path: Path, content):
     assert "header zip,city,state" in refusal(tmp_path, content)
 
 
-def test_other_encodings_are_refused_with_the_line(tmp_path: Path):
+def test_other_encodings_are_refused_with_the_line_number(tmp_path: Path):
     assert "line 2: this is not UTF-8" in refusal(
         tmp_path, "zip,city\n91702,Cañada\n".encode("cp1252")
     )
@@ -150,12 +150,12 @@ def test_other_encodings_are_refused_with_the_line(tmp_path: Path):
 
 
 @pytest.mark.parametrize("content", ['"02108', '"02108"x\n', "1" * 200_000, '"' * 200_001])
-def test_what_is_no_csv_is_refused(tmp_path: Path, content):
+def test_invalid_csv_is_refused(tmp_path: Path, content):
     assert "line 1:" in refusal(tmp_path, content)
 
 
 @pytest.mark.parametrize("name", ["missing.csv", "."])
-def test_what_cannot_be_read_is_refused(tmp_path: Path, name):
+def test_an_unreadable_path_is_refused(tmp_path: Path, name):
     with pytest.raises(InputError, match="Cannot read"):
         read_directory(tmp_path / name)
 
@@ -164,7 +164,7 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path, name):
     st.binary(max_size=60)
     | st.text(st.sampled_from('0123456789zip,city\n\r"\ufeff\0')).map(str.encode)
 )
-def test_any_bytes_are_a_list_or_refused(tmp_path_factory: pytest.TempPathFactory, content):
+def test_any_bytes_are_read_as_a_list_or_refused(tmp_path_factory: pytest.TempPathFactory, content):
     path = write(tmp_path_factory.getbasetemp(), content)
     try:
         found = read_directory(path)
@@ -175,7 +175,7 @@ def test_any_bytes_are_a_list_or_refused(tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="file names are Unicode there")
-def test_a_name_that_is_not_utf8_can_be_shown(tmp_path: Path):
+def test_a_file_name_that_is_not_utf8_can_be_shown(tmp_path: Path):
     path = tmp_path / os.fsdecode(b"\xff.csv")
     try:
         path.touch()

@@ -63,7 +63,7 @@ def saved(folder: Path, model: Model | None = None) -> Path:
 
 
 def write_npz(path: Path, **arrays: Any) -> Path:
-    """Write what `save_model` would not: the arrays of a model, with others in their place."""
+    """Write what `save_model` would not: a model with some of its arrays replaced."""
     card = np.array(json.dumps({"format": FORMAT}))
     np.savez(path, **{"passport": card, **dict(small_model().arrays), **arrays})
     return path
@@ -120,7 +120,7 @@ def test_the_same_model_gives_the_same_bytes(tmp_path: Path):
     assert again.read_bytes() == one
 
 
-def test_a_saved_model_holds_nothing_pickled(tmp_path: Path):
+def test_a_saved_model_contains_nothing_pickled(tmp_path: Path):
     with zipfile.ZipFile(saved(tmp_path)) as archive:
         for name in archive.namelist():
             array = np.lib.format.read_array(io.BytesIO(archive.read(name)), allow_pickle=False)
@@ -134,20 +134,20 @@ def test_an_array_of_objects_is_not_saved(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_model_replaces_an_older_one_whole(tmp_path: Path):
+def test_a_saved_model_completely_replaces_an_older_one(tmp_path: Path):
     path = saved(tmp_path, small_model(data="old"))
     save_model(path, small_model(data="new"))
     assert load_model(str(path)).card["data"] == "new"
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_model_that_cannot_be_written_says_so(tmp_path: Path):
+def test_a_model_that_cannot_be_written_is_an_output_error(tmp_path: Path):
     with pytest.raises(OutputError, match="model"):
         save_model(tmp_path / "missing" / "model.npz", small_model())
 
 
 @pytest.mark.parametrize("name", ["missing.npz", "mial", "no/such/folder/model.npz", ""])
-def test_a_model_that_is_not_there_is_refused_with_what_there_is(
+def test_a_missing_model_is_refused_and_the_shipped_ones_are_listed(
     name, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)
@@ -186,7 +186,7 @@ def test_a_single_array_is_refused(tmp_path: Path):
 
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.9, 0.999])
-def test_a_file_cut_short_is_refused(share, tmp_path: Path):
+def test_a_truncated_file_is_refused(share, tmp_path: Path):
     path = saved(tmp_path)
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
@@ -195,7 +195,7 @@ def test_a_file_cut_short_is_refused(share, tmp_path: Path):
 
 @given(place=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_flipped_byte_is_noticed_or_does_no_harm(tmp_path: Path, place, flip):
+def test_a_flipped_byte_is_detected_or_harmless(tmp_path: Path, place, flip):
     path = saved(tmp_path)
     model = load_model(str(path))
     data = bytearray(path.read_bytes())
@@ -224,7 +224,7 @@ LARGE = "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000000,)}"
 
 
 def with_header(path: Path, header: str) -> Path:
-    """A model one of whose arrays begins with this header, in an archive that is whole."""
+    """A model with one array that begins with this header, in an intact archive."""
     data = header.encode("latin-1", "replace")
     with zipfile.ZipFile(saved(path.parent), "a") as archive:
         archive.writestr(
@@ -242,7 +242,7 @@ def test_an_array_with_a_foreign_header_is_refused(header: str, tmp_path: Path):
 
 @given(st.text(st.sampled_from("{}()[]'\",:\\ \n\t1Lxdescr<f8|Oshape"), max_size=60))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_header_whatever_is_a_traceback(tmp_path: Path, header: str):
+def test_no_header_causes_a_traceback(tmp_path: Path, header: str):
     assert_refused(with_header(tmp_path / "model.npz", header))
 
 
@@ -260,7 +260,7 @@ def test_pickled_objects_are_refused_and_never_run(tmp_path: Path):
 
 
 def repack(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Change what a model file holds, as somebody would who knows how it is made."""
+    """Change the contents of a model file, as somebody who knows the format would."""
     with np.load(path) as found:
         members = dict(found)
     change(members)
@@ -297,11 +297,11 @@ def test_a_model_that_was_tampered_with_is_refused(
     "array",
     [np.array([np.nan]), np.array([np.inf]), np.array(["1"]), np.array([b"1"]), np.array([1j])],
 )
-def test_what_is_no_number_is_refused(tmp_path: Path, array: NDArray[Any]):
+def test_values_that_are_not_numbers_are_refused(tmp_path: Path, array: NDArray[Any]):
     assert "not numbers" in assert_refused(write_npz(tmp_path / "model.npz", gamma=array))
 
 
-def test_a_model_that_would_fill_the_memory_is_refused(tmp_path: Path):
+def test_a_model_too_large_for_memory_is_refused(tmp_path: Path):
     path = write_npz(tmp_path / "model.npz")
     with (
         zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
@@ -315,14 +315,14 @@ def test_a_model_that_would_fill_the_memory_is_refused(tmp_path: Path):
     assert path.stat().st_size < MAX_BYTES / 100
     assert "MB" in assert_refused(path)
     with zipfile.ZipFile(path, "w") as archive, archive.open("mean.npy", "w") as member:
-        # A header that promises what the file does not hold.
+        # A header that claims more than the file contains.
         np.lib.format.write_array_header_1_0(
             member, {"descr": "|u1", "fortran_order": False, "shape": (1 << 60,)}
         )
     assert_refused(path)
 
 
-def test_a_model_whose_parts_do_not_fit_is_refused_before_anything_is_read(tmp_path: Path):
+def test_a_model_whose_parts_do_not_match_is_refused_before_anything_is_read(tmp_path: Path):
     settings = BatchSettings(
         model=str(saved(tmp_path)),
         max_error=0.01,
@@ -336,7 +336,7 @@ def test_a_model_whose_parts_do_not_fit_is_refused_before_anything_is_read(tmp_p
         start_reading(settings)
 
 
-def test_the_network_a_file_may_hold_is_the_one_that_reads():
+def test_the_network_shapes_of_a_file_are_those_of_the_network_that_reads():
     shapes, before = {}, INPUT_CHANNELS
     for layer, weights, biases in zip(
         LAYERS[FIRST], array_names("weights"), array_names("biases"), strict=False
@@ -353,7 +353,7 @@ def test_the_network_a_file_may_hold_is_the_one_that_reads():
     } == NETWORK
 
 
-def test_the_network_of_a_file_reads(tmp_path: Path):
+def test_the_network_of_a_file_can_read(tmp_path: Path):
     network = Network.from_model(load_model(str(saved(tmp_path))))
     features = network.features(np.zeros((INPUT_CHANNELS, 32, 20), np.uint8))
     assert network.frames(features).shape == (10, CLASSES)
@@ -366,7 +366,7 @@ def search_arrays() -> dict[str, NDArray[Any]]:
     }
 
 
-def test_a_model_may_have_the_arrays_that_find_a_zip_on_a_page(tmp_path: Path):
+def test_a_model_may_have_the_arrays_for_finding_a_zip_on_a_page(tmp_path: Path):
     write_npz(tmp_path / "model.npz", **search_arrays())
     found = load_model(str(tmp_path / "model.npz")).arrays
     assert all(np.array_equal(found[name], array) for name, array in search_arrays().items())
@@ -374,7 +374,7 @@ def test_a_model_may_have_the_arrays_that_find_a_zip_on_a_page(tmp_path: Path):
 
 @pytest.mark.parametrize("name", sorted(SEARCH))
 @pytest.mark.parametrize("damage", ["missing", "wide", "deep", "endless"])
-def test_damaged_arrays_that_find_a_zip_are_refused(tmp_path: Path, name: str, damage: str):
+def test_damaged_arrays_for_finding_a_zip_are_refused(tmp_path: Path, name: str, damage: str):
     arrays = search_arrays()
     array = arrays.pop(name)
     if damage == "wide":
@@ -405,12 +405,12 @@ def test_a_damaged_second_network_is_refused(tmp_path: Path):
     assert f"lacks arrays of its second network, such as {name};" in assert_refused(
         write_npz(tmp_path / "model.npz", **some)
     )
-    for array, told in (
+    for array, expected in (
         (np.full_like(second[name], np.nan), "no number"),
         (second[name][:, 1:], "of another architecture"),
     ):
         message = assert_refused(write_npz(tmp_path / "model.npz", **{**second, name: array}))
-        assert told in message
+        assert expected in message
 
 
 def second_network() -> dict[str, np.ndarray]:
@@ -418,7 +418,7 @@ def second_network() -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("name", NETWORK)
-def test_a_model_that_lacks_a_part_of_its_network_is_refused(name, tmp_path: Path):
+def test_a_model_missing_part_of_its_network_is_refused(name, tmp_path: Path):
     arrays = dict(small_model().arrays)
     del arrays[name]
     card = np.array(json.dumps({"format": FORMAT}))
@@ -426,13 +426,13 @@ def test_a_model_that_lacks_a_part_of_its_network_is_refused(name, tmp_path: Pat
     assert f"lacks {name};" in assert_refused(tmp_path / "model.npz")
 
 
-def test_all_parts_of_a_fixed_shape_are_parts_that_every_model_has():
+def test_all_arrays_of_fixed_shape_are_required_in_every_model():
     assert SHAPES.keys() <= {*ARRAYS, *NETWORK}
     assert NETWORK.items() <= SHAPES.items()
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_a_part_of_another_build_is_refused_and_both_shapes_are_told(name, tmp_path: Path):
+def test_an_array_of_the_wrong_shape_is_refused_and_both_shapes_are_reported(name, tmp_path: Path):
     found = np.ones(SHAPES[name])
     for other in (found[1:], found.T[..., None], np.ones(()), found[..., :0]):
         message = assert_refused(write_npz(tmp_path / "model.npz", **{name: other}))
@@ -441,7 +441,7 @@ def test_a_part_of_another_build_is_refused_and_both_shapes_are_told(name, tmp_p
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, "1", 1j])
 @pytest.mark.parametrize("name", ["network_3_weights", "fusion", "orientation"])
-def test_a_part_of_what_is_no_number_is_refused(name, value, tmp_path: Path):
+def test_an_array_of_values_that_are_not_numbers_is_refused(name, value, tmp_path: Path):
     damaged = np.full(SHAPES[name], value)
     assert "not numbers" in assert_refused(write_npz(tmp_path / "model.npz", **{name: damaged}))
 
@@ -457,7 +457,7 @@ def test_a_missing_array_is_named(name, tmp_path: Path):
 
 @pytest.mark.parametrize("name", TABLES)
 @pytest.mark.parametrize("rows", [[], [[0.01, 1.0]], [[0.01, 0.9], [0.02, 0.9], [0.03, 0.0]]])
-def test_a_table_of_thresholds_may_have_any_number_of_rows(name, rows, tmp_path: Path):
+def test_a_threshold_table_may_have_any_number_of_rows(name, rows, tmp_path: Path):
     table = np.array(rows, np.float64).reshape(-1, 2)
     assert np.array_equal(
         load_model(str(write_npz(tmp_path / "model.npz", **{name: table}))).arrays[name], table
@@ -482,18 +482,18 @@ def test_a_table_of_thresholds_may_have_any_number_of_rows(name, rows, tmp_path:
         np.array([[0.01, 0.8], [0.02, 0.9]]),
     ],
 )
-def test_a_damaged_table_of_thresholds_is_refused(name, table, tmp_path: Path):
+def test_a_damaged_threshold_table_is_refused(name, table, tmp_path: Path):
     assert name in assert_refused(write_npz(tmp_path / "model.npz", **{name: table}))
 
 
-def test_the_digits_of_another_data_set_are_no_model(tmp_path: Path):
+def test_a_digit_data_set_is_refused_as_a_model(tmp_path: Path):
     path = tmp_path / "digits.npz"
     np.savez(path, X=np.zeros((2, 28, 28), np.uint8), y=np.zeros(2), writer=np.zeros(2))
     assert_refused(path)
 
 
 @pytest.mark.parametrize("version", [FORMAT + 1, 0, "1", None])
-def test_another_format_is_refused(version, tmp_path: Path):
+def test_another_format_version_is_refused(version, tmp_path: Path):
     path = write_npz(tmp_path / "model.npz", passport=np.array(json.dumps({"format": version})))
     assert str(FORMAT) in assert_refused(path)
 
@@ -503,12 +503,12 @@ def test_a_damaged_card_is_refused(card, tmp_path: Path):
     assert_refused(write_npz(tmp_path / "model.npz", passport=np.array(card)))
 
 
-def test_a_card_that_is_no_text_is_refused(tmp_path: Path):
+def test_a_card_that_is_not_text_is_refused(tmp_path: Path):
     assert_refused(write_npz(tmp_path / "model.npz", passport=np.arange(3)))
 
 
 @pytest.mark.real
-def test_the_shipped_model_is_of_this_program_and_says_what_it_was_made_from():
+def test_the_shipped_model_matches_this_program_and_records_how_it_was_made():
     card = load_model("mail").card
     assert card["settings"] == settings_hash()
     assert {"data", "recipe", "versions"} <= card.keys()
@@ -517,7 +517,7 @@ def test_the_shipped_model_is_of_this_program_and_says_what_it_was_made_from():
 @pytest.mark.real
 @pytest.mark.parametrize("use_directory", [True, False])
 @pytest.mark.parametrize("name", SHIPPED)
-def test_the_shipped_models_promise_what_a_scan_asks_for_by_default(name, use_directory):
+def test_the_shipped_models_can_meet_the_default_error_limit_of_a_scan(name, use_directory):
     assert (
         0
         < acceptance_threshold(

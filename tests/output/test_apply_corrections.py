@@ -1,4 +1,4 @@
-"""What becomes of rows that a person decided about, and of all others."""
+"""What happens to rows that a person decided about, and to all others."""
 
 import hashlib
 import json
@@ -73,7 +73,7 @@ def apply(tmp_path: Path, results: Path):
     return apply
 
 
-def test_a_confirmed_row_is_read_and_sure() -> None:
+def test_a_confirmed_row_counts_as_read_with_full_confidence() -> None:
     found = decided(ROWS[1], decision("confirmed", "10001"), PLACES)
     assert (found.zip, found.plus4, found.confidence, found.status) == (
         "10001",
@@ -90,14 +90,14 @@ def test_a_confirmed_row_is_read_and_sure() -> None:
     )
 
 
-def test_a_corrected_row_gets_the_right_digits_and_their_place() -> None:
+def test_a_corrected_row_gets_the_right_digits_and_their_city_and_state() -> None:
     found = decided(ROWS[1], decision("corrected", "02108-0042"), PLACES)
     assert (found.file, found.page, found.zip, found.plus4) == ("b.tif", 1, "02108", "0042")
     assert (found.reason, len(found.digit_confidences)) == ((Reason.CORRECTED_BY_PERSON,), 9)
     assert (found.city, found.state) == ("Boston", "MA")
 
 
-def test_that_a_zip_is_not_listed_is_still_said() -> None:
+def test_an_unlisted_zip_is_still_reported_as_unlisted() -> None:
     found = decided(ROWS[1], decision("corrected", "99999"), PLACES)
     assert (found.reason, found.city) == ((Reason.NOT_IN_DIRECTORY, Reason.CORRECTED_BY_PERSON), "")
     assert list(found.reason) == sorted(found.reason, key=list(Reason).index)
@@ -106,7 +106,7 @@ def test_that_a_zip_is_not_listed_is_still_said() -> None:
     )
 
 
-def test_what_is_no_zip_becomes_unread() -> None:
+def test_a_row_marked_as_not_a_zip_becomes_unread() -> None:
     found = decided(ROWS[1], decision("not_a_zip"), PLACES)
     assert (found.zip, found.confidence, found.status, found.reason) == (
         "",
@@ -116,7 +116,7 @@ def test_what_is_no_zip_becomes_unread() -> None:
     )
 
 
-def test_rows_without_a_decision_stay_as_they_are_to_the_byte(
+def test_rows_without_a_decision_are_kept_byte_for_byte(
     apply, results: Path, tmp_path: Path
 ) -> None:
     odd = (
@@ -135,7 +135,7 @@ def test_rows_without_a_decision_stay_as_they_are_to_the_byte(
     assert after[3].startswith(b"b.tif,2,10001,1235,1.0000,read,corrected_by_person,")
 
 
-def test_the_result_is_a_results_file_with_all_decisions(apply, tmp_path: Path) -> None:
+def test_the_output_is_a_results_file_with_all_decisions_applied(apply, tmp_path: Path) -> None:
     done = apply(
         line("=a.png", 1, "02108", "02108", "confirmed")
         + line("b.tif", 1, "10001", "", "not_a_zip")
@@ -150,13 +150,13 @@ def test_the_result_is_a_results_file_with_all_decisions(apply, tmp_path: Path) 
     assert format_rows([found[2], found[4]]) == format_rows([ROWS[2], ROWS[4]])
 
 
-def test_the_last_decision_about_a_page_counts(apply, tmp_path: Path, results: Path) -> None:
+def test_the_last_decision_about_a_page_wins(apply, tmp_path: Path, results: Path) -> None:
     apply(line("c.png", 1, "", "10001", "corrected") + line("c.png", 1, "", "", "undone"))
     assert (tmp_path / "final.csv").read_bytes() == results.read_bytes()
 
 
 @pytest.mark.parametrize(
-    ("corrections", "told"),
+    ("corrections", "reported"),
     [
         (
             line("e.png", 1, "02108", "02108", "confirmed"),
@@ -172,14 +172,14 @@ def test_the_last_decision_about_a_page_counts(apply, tmp_path: Path, results: P
     ],
 )
 def test_decisions_about_other_results_are_refused_and_nothing_is_written(
-    apply, tmp_path: Path, corrections: str, told: str
+    apply, tmp_path: Path, corrections: str, reported: str
 ) -> None:
     done = apply(corrections)
-    assert (done.exit_code, told in done.stderr) == (3, True), done.stderr
+    assert (done.exit_code, reported in done.stderr) == (3, True), done.stderr
     assert not (tmp_path / "final.csv").exists()
 
 
-def test_columns_that_are_none_of_corrections_are_refused(tmp_path: Path, results: Path) -> None:
+def test_unknown_columns_in_corrections_are_refused(tmp_path: Path, results: Path) -> None:
     (tmp_path / "more.csv").write_text(HEADER.replace("time", "time,who"))
     done = CliRunner().invoke(
         main, ["apply", str(results), str(tmp_path / "more.csv"), "-o", str(tmp_path / "final.csv")]
@@ -187,7 +187,7 @@ def test_columns_that_are_none_of_corrections_are_refused(tmp_path: Path, result
     assert (done.exit_code, "unknown: who" in done.stderr) == (3, True)
 
 
-def test_a_page_that_is_in_the_results_twice_is_refused(apply, results: Path) -> None:
+def test_a_page_that_appears_twice_in_the_results_is_refused(apply, results: Path) -> None:
     with results.open("a") as file:
         file.write(format_rows([ROWS[1]]))
     assert (
@@ -196,7 +196,7 @@ def test_a_page_that_is_in_the_results_twice_is_refused(apply, results: Path) ->
     )
 
 
-def test_an_output_that_is_there_is_only_replaced_by_force(apply, tmp_path: Path) -> None:
+def test_existing_output_is_replaced_only_with_force(apply, tmp_path: Path) -> None:
     (tmp_path / "final.csv").write_text("mine")
     done = apply("")
     assert (done.exit_code, "exists already. Replace it with --force" in done.stderr) == (5, True)
@@ -207,7 +207,7 @@ def test_an_output_that_is_there_is_only_replaced_by_force(apply, tmp_path: Path
     )
 
 
-def test_results_are_never_replaced_by_what_is_made_of_them(apply, results: Path) -> None:
+def test_the_input_results_are_never_replaced_by_the_output(apply, results: Path) -> None:
     before = results.read_bytes()
     done = apply("", "--force", output=results)
     assert (done.exit_code, results.read_bytes()) == (5, before)
@@ -215,7 +215,7 @@ def test_results_are_never_replaced_by_what_is_made_of_them(apply, results: Path
 
 @pytest.mark.posix
 @pytest.mark.parametrize("name", ["corrections.csv", "zips.txt", "link.csv"])
-def test_no_file_that_is_read_is_replaced_even_by_force(apply, tmp_path: Path, name: str) -> None:
+def test_no_input_file_is_replaced_even_with_force(apply, tmp_path: Path, name: str) -> None:
     (tmp_path / "zips.txt").write_text("10001\n")
     (tmp_path / "link.csv").symlink_to("corrections.csv")
     decided = line("b.tif", 1, "10001", "10001", "confirmed")
@@ -226,7 +226,9 @@ def test_no_file_that_is_read_is_replaced_even_by_force(apply, tmp_path: Path, n
 
 
 @pytest.mark.posix
-def test_the_json_beside_the_output_replaces_no_input(apply, results: Path, tmp_path: Path) -> None:
+def test_the_json_file_next_to_the_output_replaces_no_input(
+    apply, results: Path, tmp_path: Path
+) -> None:
     (tmp_path / "final.csv.json").symlink_to(results)
     before = results.read_bytes()
     done = apply("", "--force")
@@ -242,7 +244,9 @@ def test_city_and_state_come_from_the_users_own_list(apply, tmp_path: Path) -> N
     assert list(read_results(tmp_path / "final.csv"))[3].city == ""
 
 
-def test_what_made_the_new_results_stands_beside_them(apply, results: Path, tmp_path: Path) -> None:
+def test_provenance_is_written_next_to_the_new_results(
+    apply, results: Path, tmp_path: Path
+) -> None:
     results.with_name("results.csv.json").write_text(
         json.dumps({"model_name": "mail", "folder": "/in", "paths": ["x"]})
     )
@@ -250,33 +254,33 @@ def test_what_made_the_new_results_stands_beside_them(apply, results: Path, tmp_
     found = json.loads((tmp_path / "final.csv.json").read_bytes())
     assert (found["model_name"], found["folder"], found["paths"]) == ("mail", "/in", ["x"])
     assert found["applied"]["rows"] == {"untouched": 4, "corrected": 1}
-    for told, name in (
+    for reported, name in (
         (found["results"], "final.csv"),
         (found["applied"]["results"], "results.csv"),
     ):
-        assert told == {
+        assert reported == {
             "file": name,
             "sha256": hashlib.sha256((tmp_path / name).read_bytes()).hexdigest(),
         }
 
 
-def test_the_decisions_of_several_people_are_put_in_together(apply, tmp_path: Path) -> None:
+def test_decisions_from_several_people_are_applied_together(apply, tmp_path: Path) -> None:
     other = line("c.png", 1, "", "94110", "corrected")
     same = line("b.tif", 1, "10001", "10001", "confirmed")
     (tmp_path / "bob.csv").write_text(HEADER + same + other)
     done = apply(same, tmp_path / "bob.csv")
     assert done.exit_code == 0, done.stderr
     assert "confirmed 1, corrected 1" in done.stderr
-    told = json.loads((tmp_path / "final.csv.json").read_text())["applied"]["corrections"]
-    assert [one["file"] for one in told] == ["corrections.csv", "bob.csv"]
+    reported = json.loads((tmp_path / "final.csv.json").read_text())["applied"]["corrections"]
+    assert [one["file"] for one in reported] == ["corrections.csv", "bob.csv"]
 
 
-def test_pages_that_two_people_decided_differently_are_named(apply, tmp_path: Path) -> None:
+def test_conflicting_decisions_by_two_people_are_reported(apply, tmp_path: Path) -> None:
     (tmp_path / "bob.csv").write_text(HEADER + line("b.tif", 1, "10001", "", "not_a_zip"))
     done = apply(line("b.tif", 1, "10001", "10001", "confirmed"), tmp_path / "bob.csv")
-    said = " ".join(done.stderr.split())
+    message = " ".join(done.stderr.split())
     assert done.exit_code == 3
-    assert "1 page is decided differently: b.tif page 1, 10001 in " in said
-    assert "corrections.csv and no ZIP in " in said
-    assert "Remove the line that is wrong." in said
+    assert "1 page is decided differently: b.tif page 1, 10001 in " in message
+    assert "corrections.csv and no ZIP in " in message
+    assert "Remove the line that is wrong." in message
     assert not (tmp_path / "final.csv").exists()

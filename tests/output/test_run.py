@@ -25,11 +25,11 @@ from zipocr.output.run import (
     FileOutput,
     Output,
     completed,
+    describe_mismatch,
     identify,
     identify_process,
     list_digest,
     open_output,
-    strangeness,
 )
 from zipocr.results.csv_file import format_rows
 from zipocr.results.formats import read_results
@@ -50,7 +50,7 @@ SETTINGS = BatchSettings(
 
 
 def outcome(number: int) -> FileResult:
-    """Of a file with one page more than the last one; every third cannot be opened."""
+    """The result of a file with one page more than the previous one; every third is too large."""
     readings = [fakes.zip_reading(f"{number:05d}"), Unread(reason=Reason.TOO_LARGE)]
     name = f"=ä,{number}\n\udcff.png"
     pages = range(1, number + 2)
@@ -75,7 +75,7 @@ def write(
     outcomes: Sequence[FileResult] = OUTCOMES,
     **how: bool,
 ) -> list[FileResult]:
-    """Write all outcomes, or die after a number of them; return those that existed already."""
+    """Write all outcomes, or die after ``stop`` of them; return those that existed already."""
     with open_output(str(target), identity, **how) as output:
         so_far = output.survey(files)
         before = list(output.outcomes(so_far.kept()))
@@ -88,7 +88,7 @@ def write(
 
 
 def keep(output: Output, *numbers: int) -> list[int]:
-    """Put some outcomes into the journal; give their positions."""
+    """Append some outcomes to the journal; return their positions."""
     return [output.write(OUTCOMES[number], read=number, stamp="") for number in numbers]
 
 
@@ -97,7 +97,7 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "results.csv"
 
 
-def test_a_run_leaves_the_rows_and_what_made_them(target: Path) -> None:
+def test_a_run_leaves_its_rows_and_their_provenance(target: Path) -> None:
     write(target)
     assert sorted(path.name for path in target.parent.iterdir()) == [
         "results.csv",
@@ -106,7 +106,7 @@ def test_a_run_leaves_the_rows_and_what_made_them(target: Path) -> None:
     assert list(read_results(target)) == [row for one in OUTCOMES for row in one.rows]
 
 
-def test_a_run_that_does_not_end_leaves_a_journal_and_no_rows(target: Path) -> None:
+def test_an_unfinished_run_leaves_a_journal_and_no_rows(target: Path) -> None:
     write(target, stop=3)
     assert [path.name for path in target.parent.iterdir()] == ["results.csv.journal"]
     assert write(target, resume=True) == OUTCOMES[:3]
@@ -115,13 +115,13 @@ def test_a_run_that_does_not_end_leaves_a_journal_and_no_rows(target: Path) -> N
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=3))
 @settings(max_examples=40)
-def test_the_bytes_are_the_same_wherever_runs_were_cut_off(
+def test_the_output_is_identical_wherever_earlier_runs_were_cut_off(
     tmp_path_factory: pytest.TempPathFactory, cuts: list[float]
 ) -> None:
     folder = tmp_path_factory.mktemp("cut")
     target, journal = folder / "results.csv", folder / "results.csv.journal"
     for cut in cuts:
-        # All that a crash can leave: a journal that ends at any byte.
+        # All that a crash can leave behind: a journal truncated at any byte.
         write(target, stop=len(OUTCOMES), resume=True)
         data = journal.read_bytes()
         journal.write_bytes(data[: int(cut * len(data))])
@@ -132,14 +132,14 @@ def test_the_bytes_are_the_same_wherever_runs_were_cut_off(
 
 
 def saved(folder: Path) -> list[ImageFile]:
-    """An input for each outcome."""
+    """Create an input for each outcome."""
     folder.mkdir()
     for number in range(len(OUTCOMES)):
         (folder / f"{number}.png").write_text("old")
     return [ImageFile(place=str(path), name=path.name) for path in sorted(folder.iterdir())]
 
 
-def test_what_has_changed_is_read_anew_and_the_rows_keep_their_order(tmp_path: Path) -> None:
+def test_changed_inputs_are_read_again_and_the_rows_keep_their_order(tmp_path: Path) -> None:
     files, target = saved(tmp_path / "in"), tmp_path / "results.csv"
     write(target, files=files, stop=5)
     Path(files[1].place).write_text("changed")
@@ -153,16 +153,16 @@ def test_what_has_changed_is_read_anew_and_the_rows_keep_their_order(tmp_path: P
     write(target, files=files, outcomes=renewed, resume=True)
     expected = [renewed[n] if n in {1, 3, 5} else OUTCOMES[n] for n in range(6)]
     assert target.read_text().partition("\n")[2] == "".join(one.lines for one in expected)
-    told = json.loads((tmp_path / "results.csv.json").read_text())
-    assert told["input_versions"]["superseded"] == 2
-    assert told["inputs_finished_before_the_last_resume"] == 4
+    provenance = json.loads((tmp_path / "results.csv.json").read_text())
+    assert provenance["input_versions"]["superseded"] == 2
+    assert provenance["inputs_finished_before_the_last_resume"] == 4
 
 
-def test_a_file_that_keeps_its_size_or_its_time_is_another_one_all_the_same(tmp_path: Path) -> None:
+def test_a_changed_file_is_detected_even_if_its_size_or_mtime_is_the_same(tmp_path: Path) -> None:
     files, target = saved(tmp_path / "in"), tmp_path / "results.csv"
     write(target, files=files, stop=5)
     for number, text in ((1, "new"), (2, "longer")):
-        before = os.stat(files[number].place)  # noqa: PTH116 - text, as the list has it
+        before = os.stat(files[number].place)  # noqa: PTH116 - a string, as in the list
         Path(files[number].place).write_text(text)
         later = before.st_mtime_ns + (number == 1)
         os.utime(files[number].place, ns=(later, later))
@@ -170,7 +170,7 @@ def test_a_file_that_keeps_its_size_or_its_time_is_another_one_all_the_same(tmp_
         assert list(output.survey(files).unfinished()) == [1, 2, 5]
 
 
-def test_results_are_not_complete_of_inputs_that_changed_since(tmp_path: Path) -> None:
+def test_results_are_not_complete_if_inputs_have_changed_since(tmp_path: Path) -> None:
     files, target = saved(tmp_path / "in"), tmp_path / "results.csv"
     write(target, files=files)
     assert completed(str(target), IDENTITY, files) == FACTS["counts"]
@@ -179,7 +179,7 @@ def test_results_are_not_complete_of_inputs_that_changed_since(tmp_path: Path) -
         completed(str(target), IDENTITY, files)
 
 
-def test_every_length_of_a_journal_can_be_gone_on_with(tmp_path: Path) -> None:
+def test_a_journal_of_any_length_can_be_resumed(tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
     write(tmp_path / "whole" / "results.csv")
     write(tmp_path / "results.csv", stop=2)
@@ -193,7 +193,7 @@ def test_every_length_of_a_journal_can_be_gone_on_with(tmp_path: Path) -> None:
         (tmp_path / "results.csv").unlink()
 
 
-def test_what_is_there_is_not_overwritten_unless_told(target: Path) -> None:
+def test_existing_output_is_not_overwritten_without_force(target: Path) -> None:
     target.write_text("precious")
     for how in ({}, {"resume": True}):
         with pytest.raises(OutputError, match=r"exists already.*--force"):
@@ -208,7 +208,7 @@ def test_what_is_there_is_not_overwritten_unless_told(target: Path) -> None:
     assert target.read_text() != "precious"
 
 
-def test_an_output_beside_a_journal_without_records_is_not_overwritten(target: Path) -> None:
+def test_output_next_to_a_journal_without_records_is_not_overwritten(target: Path) -> None:
     write(target)
     before = target.read_bytes()
     (target.parent / "results.csv.journal").touch()
@@ -217,7 +217,7 @@ def test_an_output_beside_a_journal_without_records_is_not_overwritten(target: P
     assert target.read_bytes() == before
 
 
-def test_a_crash_between_the_rows_and_the_end_costs_nothing(
+def test_a_crash_between_writing_the_rows_and_removing_the_journal_loses_nothing(
     target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -231,7 +231,7 @@ def test_a_crash_between_the_rows_and_the_end_costs_nothing(
 
 
 @pytest.mark.posix
-def test_a_link_stays_a_link_and_its_journal_stands_beside_its_target(tmp_path: Path) -> None:
+def test_a_link_stays_a_link_and_its_journal_is_kept_next_to_the_target(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     target, link = tmp_path / "disk" / "rows.csv", tmp_path / "results.csv"
     link.symlink_to(target)
@@ -243,7 +243,7 @@ def test_a_link_stays_a_link_and_its_journal_stands_beside_its_target(tmp_path: 
 
 
 @pytest.mark.parametrize("target", ["-", os.devnull])
-def test_what_is_no_file_has_no_journal(
+def test_output_to_a_stream_or_device_has_no_journal(
     target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -256,7 +256,7 @@ def test_what_is_no_file_has_no_journal(
     assert not Path(os.devnull + ".json").exists()
 
 
-def test_a_complete_output_is_known_by_what_stands_beside_it(target: Path) -> None:
+def test_a_complete_output_is_recognized_by_its_json_file(target: Path) -> None:
     assert completed(str(target), IDENTITY, FILES) is None
     write(target, stop=2)
     assert completed(str(target), IDENTITY, FILES) is None
@@ -268,26 +268,26 @@ def test_a_complete_output_is_known_by_what_stands_beside_it(target: Path) -> No
     assert completed(str(target), IDENTITY, FILES) is None
 
 
-def test_what_made_the_rows_is_told_beside_them(target: Path) -> None:
+def test_provenance_is_written_next_to_the_rows(target: Path) -> None:
     identity = identify("scan", SETTINGS, {"timeout": None}, {"count": 6})
     write(target, identity=identity, stop=2)
     write(target, identity=identity, resume=True)
-    told = json.loads((target.parent / "results.csv.json").read_text())
-    assert told["zipocr"] == __version__
+    provenance = json.loads((target.parent / "results.csv.json").read_text())
+    assert provenance["zipocr"] == __version__
     model = Path(fakes.__file__).parents[1] / "zipocr" / "models" / "digits.npz"
-    assert told["model"]["sha256"] == sha256(model.read_bytes()).hexdigest()
-    assert told["results"]["sha256"] == sha256(target.read_bytes()).hexdigest()
+    assert provenance["model"]["sha256"] == sha256(model.read_bytes()).hexdigest()
+    assert provenance["results"]["sha256"] == sha256(target.read_bytes()).hexdigest()
     decisive = {"max_error": 0.01, "min_confidence": 0.5, "use_directory": True}
     decisive |= {"require_listed": False, "max_pixels": 10_000, "timeout": None}
-    assert (told["options"], told["directory"]) == (decisive, None)
-    assert told["counts"] == {"read": 9}
-    assert told["begun"] <= told["ended"]
-    assert told["inputs"] == {"count": 6}
-    assert told["inputs_finished_before_the_last_resume"] == 2
-    assert {"numpy", "opencv", "Pillow"} <= told["libraries"].keys()
+    assert (provenance["options"], provenance["directory"]) == (decisive, None)
+    assert provenance["counts"] == {"read": 9}
+    assert provenance["begun"] <= provenance["ended"]
+    assert provenance["inputs"] == {"count": 6}
+    assert provenance["inputs_finished_before_the_last_resume"] == 2
+    assert {"numpy", "opencv", "Pillow"} <= provenance["libraries"].keys()
 
 
-def test_every_setting_that_decides_rows_is_part_of_what_a_run_is(tmp_path: Path) -> None:
+def test_every_setting_that_affects_rows_is_part_of_the_run_identity(tmp_path: Path) -> None:
     places = {
         "02108": Place(city="Boston", state="MA"),
         "10001": Place(city="New York", state="NY"),
@@ -314,7 +314,7 @@ def test_every_setting_that_decides_rows_is_part_of_what_a_run_is(tmp_path: Path
     assert identify("scan", SETTINGS, {"timeout": 1}, {}) != own
 
 
-def test_a_list_of_zips_is_known_by_what_it_says_and_not_by_its_order() -> None:
+def test_a_list_of_zips_is_identified_by_its_contents_and_not_its_order() -> None:
     boston, york = ("02108", Place(city="Boston", state="MA")), ("10001", Place(city="", state=""))
     lists = [
         dict([boston, york]),
@@ -335,7 +335,9 @@ def test_a_list_of_zips_is_known_by_what_it_says_and_not_by_its_order() -> None:
     )
 
 
-def test_extras_that_open_files_are_part_of_what_a_run_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_extras_that_open_files_are_part_of_the_run_identity(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     libraries = identify("scan", SETTINGS, {}, {})["libraries"]
     assert libraries["pypdfium2"]
     assert libraries["pillow-heif"]
@@ -343,22 +345,22 @@ def test_extras_that_open_files_are_part_of_what_a_run_is(monkeypatch: pytest.Mo
     assert identify("scan", SETTINGS, {}, {})["libraries"]["a-library-that-nobody-has"] is None
 
 
-def test_another_process_is_told_from_this_one_by_what_differs() -> None:
+def test_differences_from_another_process_are_reported() -> None:
     own = identify_process("digits")
-    assert strangeness("digits", own) == ""
+    assert describe_mismatch("digits", own) == ""
     libraries = {**own["libraries"], "numpy": "0.1"}
-    other = strangeness("mail", {**own, "zipocr": "0.0.1", "libraries": libraries})
+    other = describe_mismatch("mail", {**own, "zipocr": "0.0.1", "libraries": libraries})
     assert other.startswith(f"zipocr was 0.0.1 and is {__version__}; model sha256 was ")
     assert other.endswith(f"; libraries numpy was 0.1 and is {own['libraries']['numpy']}")
 
 
-def test_the_kind_of_processor_is_part_of_what_a_run_is() -> None:
+def test_the_kind_of_processor_is_part_of_the_run_identity() -> None:
     kernel = identify_process("digits")["libraries"]["blas_kernel"]
     other = "Nehalem" if kernel != "Nehalem" else "Prescott"
     if not kernel or platform.machine() != "x86_64":
         pytest.skip("needs a linear algebra that chooses kernels of x86-64")
     program = (
-        "from zipocr.output.run import *; print(strangeness('digits', "
+        "from zipocr.output.run import *; print(describe_mismatch('digits', "
         f"{identify_process('digits')}))"
     )
     env = {**os.environ, "OPENBLAS_CORETYPE": other}
@@ -368,7 +370,7 @@ def test_the_kind_of_processor_is_part_of_what_a_run_is() -> None:
 
 
 @pytest.mark.parametrize("others_first", [False, True])
-def test_the_linear_algebra_of_other_packages_does_not_count(
+def test_blas_libraries_of_other_packages_are_ignored(
     monkeypatch: pytest.MonkeyPatch, others_first: bool
 ) -> None:
     site = Path(np.__file__).parents[1]
@@ -382,7 +384,7 @@ def test_the_linear_algebra_of_other_packages_does_not_count(
     assert identify_process("digits")["libraries"]["blas_kernel"] == "Haswell"
 
 
-def test_a_list_of_inputs_is_known_by_places_names_and_order() -> None:
+def test_a_list_of_inputs_is_identified_by_paths_names_and_order() -> None:
     files = [ImageFile(place=name, name=name) for name in ("a.png", "b\udcff.png")]
     lists = [
         files,
@@ -411,7 +413,7 @@ FOREIGN = {"read": 0, "stamp": "", "rows": "", "failures": []}
         {**FOREIGN, "read": "0"},
     ],
 )
-def test_a_journal_of_something_else_is_an_output_error(
+def test_a_journal_with_foreign_records_is_an_output_error(
     target: Path, record: dict[str, object]
 ) -> None:
     with open_output(str(target), IDENTITY) as output:
@@ -422,7 +424,7 @@ def test_a_journal_of_something_else_is_an_output_error(
 
 
 @pytest.mark.posix
-def test_a_foreign_file_beside_the_output_is_not_replaced(tmp_path: Path) -> None:
+def test_a_foreign_file_next_to_the_output_is_not_replaced(tmp_path: Path) -> None:
     facts = tmp_path / "results.csv.json"
     secret = tmp_path / "secret"
     secret.write_text("{}")
@@ -445,7 +447,7 @@ def test_a_foreign_file_beside_the_output_is_not_replaced(tmp_path: Path) -> Non
     assert json.loads(facts.read_text())["zipocr"]
 
 
-def test_what_zipocr_said_of_results_that_were_removed_may_be_replaced(tmp_path: Path) -> None:
+def test_the_json_file_of_removed_results_may_be_replaced(tmp_path: Path) -> None:
     write(tmp_path / "results.csv")
     (tmp_path / "results.csv").unlink()
     write(tmp_path / "results.csv")
@@ -467,7 +469,7 @@ def test_a_file_that_appears_during_the_run_is_not_replaced(tmp_path: Path, name
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results.csv", "results.csv.json"]
 
 
-def test_with_force_a_file_that_appears_is_replaced(tmp_path: Path) -> None:
+def test_a_file_that_appears_during_the_run_is_replaced_with_force(tmp_path: Path) -> None:
     with open_output(str(tmp_path / "results.csv"), IDENTITY, force=True) as output:
         kept = keep(output, 1)
         (tmp_path / "results.csv").write_text("mine")
@@ -475,7 +477,7 @@ def test_with_force_a_file_that_appears_is_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "results.csv").read_text() != "mine"
 
 
-def test_an_output_replaces_what_it_wrote_itself_and_nothing_else(tmp_path: Path) -> None:
+def test_an_output_replaces_only_what_it_wrote_itself(tmp_path: Path) -> None:
     with open_output(str(tmp_path / "results.csv"), IDENTITY) as output:
         assert isinstance(output, FileOutput)
         for number in (1, 2):
@@ -486,25 +488,25 @@ def test_an_output_replaces_what_it_wrote_itself_and_nothing_else(tmp_path: Path
     assert (tmp_path / "results.csv").read_text() == "mine"
 
 
-def test_a_journal_that_is_removed_meanwhile_costs_nothing_and_promises_nothing(
+def test_a_journal_removed_during_the_run_loses_nothing_and_promises_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with open_output(str(tmp_path / "results.csv"), IDENTITY) as output:
         kept = keep(output, 1, 2)
         (tmp_path / "results.csv.journal").unlink()
         with monkeypatch.context() as patch:
-            patch.setattr("zipocr.storage.journal.os.pread", full_disk)
+            patch.setattr("zipocr.storage.journal.os.pread", read_error)
             with pytest.raises(OutputError, match="It was removed while the run went on"):
                 output.complete(kept, {})
         output.complete(kept, {})
     assert (tmp_path / "results.csv").read_text().count("\n") == 1 + 2 + 3
 
 
-def full_disk(*_: object) -> bytes:
+def read_error(*_: object) -> bytes:
     raise OSError(errno.EIO, "Input/output error")
 
 
-def test_another_run_s_journal_is_not_removed(tmp_path: Path) -> None:
+def test_the_journal_of_another_run_is_not_removed(tmp_path: Path) -> None:
     with open_output(str(tmp_path / "results.csv"), IDENTITY) as output:
         kept = keep(output, 1)
         (tmp_path / "results.csv.journal").unlink()
@@ -514,17 +516,17 @@ def test_another_run_s_journal_is_not_removed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("x.txt", "has no known ending"), ("x", "has no known ending")]
+    ("name", "message"), [("x.txt", "has no known ending"), ("x", "has no known ending")]
 )
-def test_an_output_that_cannot_be_written_is_refused_before_anything_is_read(
-    tmp_path: Path, name: str, said: str
+def test_an_output_of_unknown_format_is_refused_before_anything_is_read(
+    tmp_path: Path, name: str, message: str
 ) -> None:
-    with pytest.raises(OutputError, match=said), open_output(str(tmp_path / name), IDENTITY):
+    with pytest.raises(OutputError, match=message), open_output(str(tmp_path / name), IDENTITY):
         pytest.fail("it was opened")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_package_is_told_before_anything_is_read(
+def test_a_missing_package_is_reported_before_anything_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("zipocr.results.formats.find_spec", lambda _: None)

@@ -1,4 +1,4 @@
-"""Where crops are put, and that nothing else is touched."""
+"""Where crops are sorted to, and that nothing else is touched."""
 
 import os
 from dataclasses import replace
@@ -22,7 +22,7 @@ UNLISTED = row("d.png", "99999", 0.9)
 
 
 class Sorter:
-    """Runs the command in a folder of its own, on images whose contents are their names."""
+    """Runs the command in its own folder, on images whose contents are their names."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -51,7 +51,7 @@ class Sorter:
         return CliRunner().invoke(main, words)
 
     def found(self) -> dict[str, str]:
-        """What lies where below the folder."""
+        """The contents of all files below the folder, by path."""
         files = (path for path in self.into.rglob("*") if path.is_file())
         return {path.relative_to(self.into).as_posix(): path.read_text() for path in sorted(files)}
 
@@ -70,7 +70,9 @@ def sorter(tmp_path: Path) -> Sorter:
         ("state", ["MA", "review", "unread", "unlisted"]),
     ],
 )
-def test_only_what_was_read_goes_by_its_zip(sorter: Sorter, by: str, folders: list[str]) -> None:
+def test_only_read_pages_are_sorted_by_their_zip(
+    sorter: Sorter, by: str, folders: list[str]
+) -> None:
     rows = [BOSTON, DOUBTFUL, UNREAD, UNLISTED]
     sorter.save(*(one.file for one in rows))
     done = sorter.run(rows, "--by", by)
@@ -80,39 +82,39 @@ def test_only_what_was_read_goes_by_its_zip(sorter: Sorter, by: str, folders: li
     }
 
 
-def test_the_command_offers_what_the_room_can_do() -> None:
+def test_the_command_offers_every_grouping() -> None:
     assert list(BY) == [by.value for by in GroupBy]
 
 
 @pytest.mark.parametrize("state", ["..", "../x", "/", "M", "", "ma", "MA/..", "."])
-def test_no_state_of_a_foreign_file_names_a_folder_elsewhere(state: str) -> None:
+def test_a_state_from_a_foreign_file_cannot_name_a_folder_elsewhere(state: str) -> None:
     assert folder_of(replace(BOSTON, state=state), GroupBy.STATE) == "unlisted"
 
 
 @pytest.mark.parametrize("digits", ["../..", "/etc", ".."])
-def test_no_zip_of_a_foreign_file_names_a_folder_elsewhere(digits: str) -> None:
+def test_a_zip_from_a_foreign_file_cannot_name_a_folder_elsewhere(digits: str) -> None:
     for by in (GroupBy.ZIP3, GroupBy.ZIP5):
         assert folder_of(replace(BOSTON, zip=digits), by) == "unread"
 
 
-def test_files_are_linked_and_take_no_room(sorter: Sorter) -> None:
+def test_files_are_hard_linked_and_take_no_space(sorter: Sorter) -> None:
     sorter.save("a.png")
     sorter.run([BOSTON])
     assert (sorter.into / "read" / "a.png").samefile(sorter.images / "a.png")
 
 
-def test_copies_are_files_of_their_own_with_the_time_of_the_first(sorter: Sorter) -> None:
+def test_copies_are_separate_files_with_the_mtime_of_the_original(sorter: Sorter) -> None:
     sorter.save("a.png")
     os.utime(sorter.images / "a.png", (1e9, 1e9))
     sorter.run([BOSTON], "--copy")
     copy = sorter.into / "read" / "a.png"
     assert not copy.samefile(sorter.images / "a.png")
     assert (copy.read_text(), copy.stat().st_mtime) == ("a.png", 1e9)
-    assert os.listdir(sorter.into / "read") == ["a.png"]  # noqa: PTH208 - nothing is left beside it
+    assert os.listdir(sorter.into / "read") == ["a.png"]  # noqa: PTH208 - nothing else is left
 
 
 @pytest.mark.posix
-def test_a_link_to_an_image_gives_the_image(sorter: Sorter) -> None:
+def test_a_symlink_to_an_image_is_resolved(sorter: Sorter) -> None:
     sorter.save("real/a.png")
     (sorter.images / "a.png").symlink_to("real/a.png")
     sorter.run([BOSTON])
@@ -120,7 +122,7 @@ def test_a_link_to_an_image_gives_the_image(sorter: Sorter) -> None:
     assert sorter.found() == {"read/a.png": "real/a.png"}
 
 
-def test_of_files_with_one_name_the_first_keeps_it(sorter: Sorter) -> None:
+def test_the_first_of_several_files_with_the_same_name_keeps_it(sorter: Sorter) -> None:
     names = ["x/a.png", "y/a.png", "y/a-2.png", "z/A.png"]
     sorter.save(*names)
     done = sorter.run([replace(BOSTON, file=name) for name in names])
@@ -137,13 +139,13 @@ def test_of_files_with_one_name_the_first_keeps_it(sorter: Sorter) -> None:
     ]
 
 
-def test_files_of_one_name_in_different_folders_keep_it(sorter: Sorter) -> None:
+def test_files_with_the_same_name_in_different_folders_keep_it(sorter: Sorter) -> None:
     sorter.save("x/a.png", "y/a.png")
     sorter.run([replace(BOSTON, file="x/a.png"), replace(DOUBTFUL, file="y/a.png")])
     assert sorter.found() == {"read/a.png": "x/a.png", "review/a.png": "y/a.png"}
 
 
-def test_a_file_of_several_pages_is_put_into_the_folder_of_each(sorter: Sorter) -> None:
+def test_a_multi_page_file_is_put_into_the_folder_of_each_page(sorter: Sorter) -> None:
     sorter.save("a.tif")
     pages = [
         replace(one, file="a.tif", page=page)
@@ -157,7 +159,7 @@ def test_a_file_of_several_pages_is_put_into_the_folder_of_each(sorter: Sorter) 
     }
 
 
-def test_what_is_missing_is_named_and_the_rest_is_sorted(sorter: Sorter) -> None:
+def test_missing_files_are_reported_and_the_rest_is_sorted(sorter: Sorter) -> None:
     sorter.save("a.png")
     done = sorter.run([BOSTON, DOUBTFUL])
     assert (done.exit_code, sorter.found()) == (1, {"read/a.png": "a.png"})
@@ -165,13 +167,13 @@ def test_what_is_missing_is_named_and_the_rest_is_sorted(sorter: Sorter) -> None
 
 
 @pytest.mark.parametrize("name", ["../secret.png", "/etc/passwd", "x/../../secret.png"])
-def test_names_in_results_lead_nowhere_else(sorter: Sorter, name: str) -> None:
+def test_names_in_results_cannot_lead_outside_the_images(sorter: Sorter, name: str) -> None:
     (sorter.folder / "secret.png").write_text("secret")
     done = sorter.run([replace(BOSTON, file=name)], "--copy")
     assert (done.exit_code, sorter.found()) == (1, {})
 
 
-def test_nothing_is_overwritten_and_nothing_done_by_half(sorter: Sorter) -> None:
+def test_nothing_is_overwritten_and_nothing_is_half_done(sorter: Sorter) -> None:
     sorter.save("a.png", "b.png")
     (sorter.into / "review").mkdir(parents=True)
     (sorter.into / "review" / "b.png").write_text("mine")
@@ -191,7 +193,7 @@ def test_sorting_again_does_no_harm(sorter: Sorter, options: list[str]) -> None:
 
 
 @pytest.mark.posix
-def test_a_link_in_the_place_of_a_folder_is_not_followed(sorter: Sorter) -> None:
+def test_a_link_in_place_of_a_folder_is_not_followed(sorter: Sorter) -> None:
     sorter.save("a.png")
     (sorter.folder / "elsewhere").mkdir()
     sorter.into.mkdir()
@@ -201,7 +203,7 @@ def test_a_link_in_the_place_of_a_folder_is_not_followed(sorter: Sorter) -> None
 
 
 @pytest.mark.posix
-def test_a_link_in_the_place_of_a_file_is_not_followed(sorter: Sorter) -> None:
+def test_a_link_in_place_of_a_file_is_not_followed(sorter: Sorter) -> None:
     sorter.save("a.png")
     (sorter.into / "read").mkdir(parents=True)
     (sorter.into / "read" / "a.png").symlink_to(sorter.folder / "target")
@@ -209,7 +211,7 @@ def test_a_link_in_the_place_of_a_file_is_not_followed(sorter: Sorter) -> None:
     assert not (sorter.folder / "target").exists()
 
 
-def test_a_dry_run_prints_and_does_nothing(sorter: Sorter) -> None:
+def test_a_dry_run_prints_the_plan_and_changes_nothing(sorter: Sorter) -> None:
     sorter.save("a.png", "b.png")
     done = sorter.run([BOSTON, DOUBTFUL], "--dry-run")
     assert done.stdout.splitlines() == [
@@ -220,7 +222,7 @@ def test_a_dry_run_prints_and_does_nothing(sorter: Sorter) -> None:
     assert not sorter.into.exists()
 
 
-def test_where_links_are_not_possible_the_cure_is_to_copy(
+def test_copying_is_suggested_where_linking_is_impossible(
     sorter: Sorter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -234,12 +236,12 @@ def test_where_links_are_not_possible_the_cure_is_to_copy(
     assert sorter.found() == {"read/a.png": "a.png"}
 
 
-def test_results_without_rows_are_sorted_at_once(sorter: Sorter) -> None:
+def test_sorting_results_without_rows_succeeds(sorter: Sorter) -> None:
     done = sorter.run([])
     assert (done.exit_code, done.stderr) == (0, "0 linked, 0 not found; nothing\n")
 
 
-def test_folders_are_named_by_every_status() -> None:
+def test_there_is_a_folder_for_every_status() -> None:
     assert {folder_of(one, GroupBy.STATUS) for one in (BOSTON, DOUBTFUL, UNREAD)} == {
         status.value for status in Status
     }
@@ -247,7 +249,7 @@ def test_folders_are_named_by_every_status() -> None:
 
 @pytest.mark.posix
 @pytest.mark.parametrize("options", [[], ["--copy"], ["--dry-run"]])
-def test_a_link_that_leads_out_of_the_images_is_not_followed(
+def test_a_link_that_leads_outside_the_images_is_not_followed(
     sorter: Sorter, options: list[str]
 ) -> None:
     secret = sorter.folder / "secret"

@@ -26,7 +26,7 @@ def with_barcode(
     size: float = 1.0,
     bars: int = 62,
 ) -> GrayImage:
-    """Print a barcode below or above a page, as high against its digits as on mail."""
+    """Print a barcode below or above a page, sized relative to its digits as on mail."""
     height, width = page.shape
     tall, short, pitch, wide = (size * height * share for share in (0.30, 0.12, 0.11, 0.045))
     room = round(1.2 * tall + abs(skew) * width)
@@ -59,7 +59,7 @@ def ink_of(page: GrayImage) -> InkMask:
 @pytest.mark.parametrize("skew", [0.0, 0.03, -0.03])
 @pytest.mark.parametrize("above", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_barcode_is_taken_off_and_the_writing_stays(
+def test_a_barcode_is_removed_and_the_writing_is_kept(
     kind: str, above: bool, skew: float, size: float
 ) -> None:
     page = lay(write("91171").cover, 220, noise=3)
@@ -68,19 +68,19 @@ def test_a_barcode_is_taken_off_and_the_writing_stays(
     bare = without_barcodes(seen, Components(ink_of(seen)))
     np.testing.assert_array_equal(seen, before)
     strip = np.full((len(seen) - len(page), page.shape[1]), 220)
-    # But for the noise of the paper.
+    # Equal except for paper noise.
     np.testing.assert_allclose(
         bare.astype(int), np.vstack([strip, page] if above else [page, strip]), atol=14
     )
 
 
 @pytest.mark.parametrize("text", ["11111", "111111111", "71117"])
-def test_ones_are_no_barcode(text: str) -> None:
+def test_ones_are_not_a_barcode(text: str) -> None:
     page = lay(write(text, width=8, gap=10).cover, 220)
     assert without_barcodes(page, Components(ink_of(page))) is page
 
 
-def test_a_row_of_few_bars_and_an_irregular_one_are_no_barcode() -> None:
+def test_a_short_or_irregular_row_of_bars_is_not_a_barcode() -> None:
     page = lay(write("02346").cover, 220)
     few = with_barcode(page, kind="postnet", bars=MIN_BARS - 1)
     assert without_barcodes(few, Components(ink_of(few))) is few
@@ -91,7 +91,7 @@ def test_a_row_of_few_bars_and_an_irregular_one_are_no_barcode() -> None:
     assert not find_bars(Components(ink)).any()
 
 
-def test_nobody_looks_for_bars_among_very_many_components() -> None:
+def test_bars_are_not_searched_for_among_too_many_components() -> None:
     ink = np.zeros((400, 400), bool)
     for row in range(0, 400, 8):
         ink[row : row + 5, ::8] = True
@@ -102,7 +102,7 @@ def test_nobody_looks_for_bars_among_very_many_components() -> None:
     assert find_bars(few).all()
 
 
-def test_a_page_without_a_barcode_is_the_very_page() -> None:
+def test_a_page_without_a_barcode_is_returned_as_is() -> None:
     page = lay(write("02346").cover, 220, noise=3)
     assert prepare(page).page is page
 
@@ -110,13 +110,13 @@ def test_a_page_without_a_barcode_is_the_very_page() -> None:
 @pytest.mark.real
 @pytest.mark.parametrize("above", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_crops_are_read_whatever_barcode_stands_on_them(kind: str, above: bool) -> None:
+def test_crops_with_any_barcode_are_still_read(kind: str, above: bool) -> None:
     assert share_read_alike("white", partial(with_barcode, kind=kind, above=above)) >= 0.85
 
 
 @pytest.mark.real
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_barcode_alone_is_no_writing(kind: str) -> None:
+def test_a_page_with_only_a_barcode_has_no_ink(kind: str) -> None:
     reading = Reader(load_model("mail")).read(
         with_barcode(np.full((80, 500), 230, np.uint8), kind=kind)
     )
@@ -125,7 +125,7 @@ def test_a_barcode_alone_is_no_writing(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_writing_alone_is_left_of_a_page_with_a_barcode(kind: str) -> None:
+def test_only_the_writing_is_left_of_a_page_with_a_barcode(kind: str) -> None:
     page = lay(write("02346").cover, 220)
     found, alone = prepare(with_barcode(page, kind=kind)), prepare(page)
     assert likeness(ink_of(found.page)[: len(page)], ink_of(page)) > 0.97

@@ -32,12 +32,12 @@ def threshold(flat):
 
 
 @pytest.mark.parametrize("paper", PAGES)
-def test_ink_is_found_on_every_paper(paper):
+def test_ink_is_found_on_every_kind_of_paper(paper):
     assert drawings.likeness(threshold(normalize_background(PAGES[paper])), WRITTEN.ink) > 0.93
 
 
 @pytest.mark.parametrize("paper", ["kraft", "shaded", "shaded from above", "folded"])
-def test_paper_does_not_move_the_ink(paper):
+def test_ink_on_tinted_or_uneven_paper_matches_that_on_white(paper):
     assert (
         drawings.likeness(
             threshold(normalize_background(PAGES[paper])),
@@ -48,14 +48,14 @@ def test_paper_does_not_move_the_ink(paper):
 
 
 @pytest.mark.parametrize("paper", PAGES)
-def test_a_flattened_page_has_white_even_paper_and_keeps_its_ink_dark(paper):
+def test_normalized_background_is_white_and_the_ink_stays_dark(paper):
     flat = normalize_background(PAGES[paper])
     bare = flat[WRITTEN.cover == 0]
     assert np.median(bare) > 235
     assert np.median(flat[WRITTEN.ink]) < np.median(bare) - 60
 
 
-def test_shading_is_gone_from_a_flattened_page():
+def test_background_normalization_removes_shading():
     bare = WRITTEN.cover == 0
     assert np.ptp(PAGES["shaded"][bare].astype(int)) > 120
     assert (
@@ -74,7 +74,7 @@ def test_the_page_is_not_changed():
     assert np.array_equal(flat, before)
 
 
-def test_a_page_out_of_the_middle_of_a_larger_array_is_read_like_its_copy():
+def test_a_view_into_a_larger_array_gives_the_same_ink_as_a_contiguous_page():
     page = PAGES["shaded"]
     wide = np.full((SHAPE[0] + 8, SHAPE[1] + 10), 77, np.uint8)
     wide[3:-5, 4:-6] = page
@@ -84,7 +84,7 @@ def test_a_page_out_of_the_middle_of_a_larger_array_is_read_like_its_copy():
 
 
 @given(shape=shapes, seed=st.integers(0, 99))
-def test_any_shape_gives_ink_of_that_shape(shape, seed):
+def test_ink_has_the_shape_of_the_page(shape, seed):
     page = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
     flat = normalize_background(page)
     assert (flat.shape, flat.dtype) == (shape, np.uint8)
@@ -93,25 +93,25 @@ def test_any_shape_gives_ink_of_that_shape(shape, seed):
 
 
 @given(shape=shapes, gray=st.integers(0, 255))
-def test_any_page_of_one_gray_is_all_ink_or_all_paper(shape, gray):
+def test_a_uniform_page_is_all_ink_or_all_paper(shape, gray):
     page = np.full(shape, gray, np.uint8)
     assert len(np.unique(threshold(normalize_background(page)))) == 1
 
 
 @pytest.mark.parametrize("paper", PAGES)
-def test_grey_up_to_the_level_is_ink(paper):
+def test_pixels_up_to_the_threshold_are_ink(paper):
     flat = normalize_background(PAGES[paper])
     level, ink = otsu(flat)
     assert np.array_equal(ink, flat <= level)
 
 
 @pytest.mark.parametrize("gray", [60, 165, 255])
-def test_an_empty_page_has_no_ink_by_the_threshold_for_the_whole_page(gray):
+def test_an_empty_page_has_no_ink_by_the_global_threshold(gray):
     assert not otsu(normalize_background(np.full((60, 200), gray, np.uint8)))[1].any()
 
 
-def test_pale_strokes_beside_dark_ones_are_darkened_and_paper_is_not():
-    """The left half of the writing is printed at a third of its strength."""
+def test_pale_strokes_next_to_dark_ones_are_darkened_but_paper_is_not():
+    """The left half of the writing is printed at a third of full strength."""
     strength = np.where(np.arange(SHAPE[1]) < SHAPE[1] // 2, 0.33, 1.0)
     page = drawings.lay(WRITTEN.cover * strength, 235, noise=3)
     pale, ink = np.s_[:, : SHAPE[1] // 2], WRITTEN.ink
@@ -122,6 +122,6 @@ def test_pale_strokes_beside_dark_ones_are_darkened_and_paper_is_not():
 
 
 @given(arrays(np.uint8, shapes))
-def test_darkening_a_page_keeps_its_shape_whatever_it_shows(page):
+def test_darkening_keeps_the_shape_of_any_page(page):
     darkened = darken_pale(page)
     assert (darkened.shape, darkened.dtype) == (page.shape, page.dtype)

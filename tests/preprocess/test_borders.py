@@ -19,24 +19,24 @@ PAPER = 180
 
 
 def framed(page: GrayImage, widths: tuple[int, int, int, int], gray: int) -> GrayImage:
-    """Put something beside the paper, so many pixels above, below, left and right of it."""
+    """Surround a page with a border of these widths: top, bottom, left, right."""
     return np.asarray(cv2.copyMakeBorder(page, *widths, cv2.BORDER_CONSTANT, value=gray), np.uint8)
 
 
-def written(**how: int) -> GrayImage:
-    return lay(write("02346", **how).cover, PAPER, noise=3)
+def written(**options: int) -> GrayImage:
+    return lay(write("02346", **options).cover, PAPER, noise=3)
 
 
 @pytest.mark.parametrize("gray", [0, 60, 110, 255])
 @pytest.mark.parametrize("side", SIDES)
-def test_what_lies_beside_the_paper_becomes_paper(side: str, gray: int) -> None:
+def test_borders_around_the_paper_become_paper(side: str, gray: int) -> None:
     page, (top, bottom, left, right) = written(), SIDES[side]
     seen = framed(page, SIDES[side], gray)
     before = seen.copy()
     bare, shortest = remove_borders(seen)
     np.testing.assert_array_equal(seen, before)
     assert shortest >= min(page.shape)
-    # But for a few pixels where it ended, the paper is what it was, and there is nothing else.
+    # Except for a few pixels along its edges, the paper is unchanged, and all else is paper too.
     inside = np.s_[
         top + BLUR : len(seen) - bottom - BLUR, left + BLUR : seen.shape[1] - right - BLUR
     ]
@@ -47,7 +47,7 @@ def test_what_lies_beside_the_paper_becomes_paper(side: str, gray: int) -> None:
 
 
 @pytest.mark.parametrize("lean", [0.05, 0.12])
-def test_a_skewed_sheet_loses_the_wedge_beside_it(lean: float) -> None:
+def test_the_wedge_beside_a_skewed_sheet_is_removed(lean: float) -> None:
     page = written()
     tall = len(page)
     seen = page.copy()
@@ -56,7 +56,7 @@ def test_a_skewed_sheet_loses_the_wedge_beside_it(lean: float) -> None:
     assert np.count_nonzero(bare < PAPER / 2) < 1.05 * np.count_nonzero(page < PAPER / 2)
 
 
-def test_a_digit_that_reaches_into_a_border_keeps_what_lies_on_the_paper() -> None:
+def test_a_digit_reaching_into_a_border_keeps_its_ink_on_the_paper() -> None:
     seen = framed(written(), SIDES["left"], 10)
     seen[60:64, 20:50] = 30
     bare, _ = remove_borders(seen)
@@ -75,14 +75,14 @@ def test_a_digit_in_a_sharp_shadow_is_kept() -> None:
 
 
 @pytest.mark.parametrize("name", ["aligned", "plain", "close", "shaded", "shadow", "bold", "even"])
-def test_a_page_that_shows_nothing_but_paper_is_the_very_page(name: str) -> None:
+def test_a_page_without_borders_is_returned_as_is(name: str) -> None:
     cover = write("02346", margin=60).cover
-    # A hand or a fold throws a soft one.
+    # A hand or a fold casts a soft shadow.
     shadow = cv2.GaussianBlur(
         np.where(np.arange(cover.shape[1]) < 70, 90.0, 230.0)[None], (0, 0), 15
     )
     page = {
-        # The paper between thick digits and the side ends straight as well.
+        # The paper between thick digits and the page edge has a straight edge as well.
         "aligned": lay(write("03689", stroke=18, gap=2, margin=12).cover, 220, ink=110),
         "plain": written(),
         "close": written(margin=0),
@@ -98,21 +98,19 @@ def test_a_page_that_shows_nothing_but_paper_is_the_very_page(name: str) -> None
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (2, 2), (3, 500), (7, 7)])
 @pytest.mark.parametrize("seed", range(3))
-def test_pages_too_small_for_a_border_are_looked_at_as_well(
-    shape: tuple[int, int], seed: int
-) -> None:
+def test_pages_too_small_for_a_border_are_handled(shape: tuple[int, int], seed: int) -> None:
     page = np.random.default_rng(seed).choice(np.array([0, 255], np.uint8), shape)
     assert remove_borders(page)[0].shape == shape
 
 
-def test_a_1_along_the_side_of_a_close_crop_is_no_border() -> None:
+def test_a_1_along_the_edge_of_a_tight_crop_is_not_a_border() -> None:
     seen = framed(written()[20:-20], (0, 0, 5, 0), 20)
     assert remove_borders(seen)[0] is not seen
     assert min(box.left for box in to_line_size(seen).components.listed) == 0
 
 
-def test_a_page_whose_ink_would_all_go_keeps_it() -> None:
-    # A lid takes the middle of the page, as paper does.
+def test_a_page_whose_ink_would_all_be_removed_keeps_it() -> None:
+    # The scanner lid covers the middle of the page and so is taken for the paper.
     seen = framed(lay(write("02346").cover, 70, ink=5), (0, 170, 0, 0), 255)
     assert remove_borders(seen)[0].min() > PAPER
     assert to_line_size(seen).text_height > 0
@@ -121,5 +119,5 @@ def test_a_page_whose_ink_would_all_go_keeps_it() -> None:
 @pytest.mark.real
 @pytest.mark.parametrize("gray", [15, 255])
 @pytest.mark.parametrize("side", SIDES)
-def test_crops_are_read_whatever_lies_beside_them(side: str, gray: int) -> None:
+def test_crops_with_any_border_are_still_read(side: str, gray: int) -> None:
     assert share_read_alike("kraft", lambda page: framed(page, SIDES[side], gray)) >= 0.85

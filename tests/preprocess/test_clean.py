@@ -18,7 +18,7 @@ from zipocr.types import InkMask
 TEXT = "02346"
 WRITTEN = write(TEXT)
 SHAPE = WRITTEN.ink.shape
-# What a rule shares with a stroke, or leaves beside one where they cross, is nobody's fault.
+# Pixels that a rule shares with a stroke, or leaves next to a crossing, are not counted.
 NEAR = cv2.dilate(WRITTEN.ink.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(bool)
 FOOT = max(box.bottom for box in WRITTEN.boxes)
 LEFT, RIGHT = WRITTEN.boxes[0].left, WRITTEN.boxes[-1].right
@@ -96,14 +96,14 @@ def kept(part: InkMask, cleaned: InkMask) -> float:
     return float((part & cleaned).sum() / part.sum())
 
 
-def test_the_edge_of_a_shadow_is_not_taken_for_high_writing():
+def test_the_edge_of_a_shadow_is_not_taken_for_tall_writing():
     edge = line((RIGHT + 12, 0), (RIGHT + 12, SHAPE[0] - 1), thickness=14)
     assert height_of(edge) == SHAPE[0]
     assert height_of(WRITTEN.ink | edge) == height_of(WRITTEN.ink)
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_rules_go_and_digits_stay(rule):
+def test_rules_are_removed_and_digits_are_kept(rule):
     cleaned = clean(WRITTEN.ink | RULES[rule])
     assert kept(RULES[rule] & ~NEAR, cleaned) < 0.05
     for digit in WRITTEN.digits:
@@ -111,18 +111,18 @@ def test_rules_go_and_digits_stay(rule):
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_rules_do_not_change_the_height_of_the_writing(rule):
+def test_rules_do_not_change_the_text_height(rule):
     assert height_of(WRITTEN.ink | RULES[rule]) == pytest.approx(HEIGHT, rel=0.25)
 
 
 @pytest.mark.parametrize("height", [24, 44, 90])
-def test_the_height_of_the_writing_is_that_of_its_digits(height):
+def test_the_text_height_is_the_digit_height(height):
     assert height_of(write("90210", height=height, width=height * 5 // 8).ink) == pytest.approx(
         height, rel=0.1
     )
 
 
-def test_specks_and_dashes_do_not_change_the_height():
+def test_specks_and_dashes_do_not_change_the_text_height():
     ink = WRITTEN.ink.copy()
     ink[5:8, 10::25] = True
     ink[40:43, 2:12] = True
@@ -130,7 +130,7 @@ def test_specks_and_dashes_do_not_change_the_height():
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1), (80, 300)])
-def test_a_blank_page_has_no_height_and_stays_blank(shape):
+def test_a_blank_page_has_no_text_height_and_stays_blank(shape):
     blank = np.zeros(shape, bool)
     assert height_of(blank) == 0
     assert not without_rules(blank, 44.0).any()
@@ -146,14 +146,14 @@ def test_digits_without_rules_are_left_alone(text):
 
 @pytest.mark.parametrize("margin", [0, 1, 3])
 @pytest.mark.parametrize("text", ["41213", "11111", "23451", "12345"])
-def test_a_one_stays_in_a_tight_crop(text, margin):
+def test_a_one_is_kept_in_a_tight_crop(text, margin):
     written = write(text, margin=margin)
     cleaned = clean(written.ink)
     for digit in written.digits:
         assert kept(digit, cleaned) > 0.9
 
 
-def test_a_one_taller_than_its_neighbours_stays_from_border_to_border():
+def test_a_one_that_spans_the_full_crop_height_is_kept():
     written = write("52323", margin=11)
     one = np.zeros_like(written.ink)
     box = written.boxes[0]
@@ -162,12 +162,12 @@ def test_a_one_taller_than_its_neighbours_stays_from_border_to_border():
     assert kept(one, clean(ink)) > 0.9
 
 
-def test_a_leaning_one_stays():
+def test_a_slanted_one_is_kept():
     written = write("21714", slant=0.25)
     assert np.array_equal(clean(written.ink), written.ink)
 
 
-def test_specks_go():
+def test_specks_are_removed():
     specks = np.zeros(SHAPE, bool)
     for row, column in ((4, 9), (10, 90), (40, 5), (SHAPE[0] - 6, 120), (SHAPE[0] - 9, 60)):
         specks[row : row + 2, column : column + 2] = True
@@ -178,7 +178,7 @@ def test_specks_go():
     assert np.array_equal(cleaned, WRITTEN.ink)
 
 
-def test_what_the_crop_cut_off_of_a_line_above_or_below_goes():
+def test_remnants_of_lines_above_and_below_are_removed():
     scraps = np.zeros(SHAPE, bool)
     scraps[:6, 30:52] = True
     scraps[-5:, 80:110] = True
@@ -194,31 +194,31 @@ def test_inputs_are_not_changed():
 
 
 @given(ink=masks, height=st.floats(1, 60))
-def test_cleaning_only_takes_ink_away(ink, height):
+def test_cleaning_only_removes_ink(ink, height):
     before = ink.copy()
-    for craft in (without_rules, without_specks):
-        found = craft(ink, height)
+    for step in (without_rules, without_specks):
+        found = step(ink, height)
         assert (found.shape, found.dtype) == (ink.shape, np.bool_)
         assert not (found & ~ink).any()
         assert np.array_equal(ink, before)
 
 
 @given(ink=masks)
-def test_the_height_is_within_the_page(ink):
+def test_the_text_height_is_within_the_page(ink):
     assert 0 <= height_of(ink) <= ink.shape[0]
     assert ink.any() or height_of(ink) == 0
 
 
 @pytest.mark.parametrize("rule", ["an underline", "a box", "a skewed underline"])
-def test_cleaning_a_mask_out_of_a_larger_array_is_the_same(rule):
+def test_cleaning_a_view_into_a_larger_array_gives_the_same_result(rule):
     ink = WRITTEN.ink | RULES[rule]
     wide = np.ones((SHAPE[0] + 4, SHAPE[1] + 6), bool)
     wide[2:-2, 3:-3] = ink
     assert np.array_equal(clean(wide[2:-2, 3:-3]), clean(ink))
 
 
-def parted(*levels: int, gap: int = 4) -> InkMask:
-    """The digits with dead scan lines through them."""
+def broken(*levels: int, gap: int = 4) -> InkMask:
+    """The digits, broken by dead scan lines."""
     ink = WRITTEN.ink.copy()
     for level in levels:
         ink[level : level + gap] = False
@@ -230,42 +230,44 @@ def components(ink: InkMask) -> int:
 
 
 @pytest.mark.parametrize("levels", [(35,), (30, 48), (28, 40, 52)])
-def test_digits_that_dead_lines_part_are_mended_and_nothing_else_is_drawn(levels: tuple[int, ...]):
-    mended = with_gaps_closed(parted(*levels), HEIGHT)
-    assert components(mended) == len(TEXT)
-    assert not (mended & ~NEAR).any()
+def test_digits_broken_by_dead_scan_lines_are_joined_and_no_other_ink_is_added(
+    levels: tuple[int, ...],
+):
+    closed = with_gaps_closed(broken(*levels), HEIGHT)
+    assert components(closed) == len(TEXT)
+    assert not (closed & ~NEAR).any()
 
 
-def test_the_height_of_parted_digits_is_that_of_whole_ones():
-    assert height_of(parted(30, 48)) == pytest.approx(height_of(WRITTEN.ink), abs=2)
+def test_broken_digits_have_the_text_height_of_whole_ones():
+    assert height_of(broken(30, 48)) == pytest.approx(height_of(WRITTEN.ink), abs=2)
 
 
-def test_loops_and_the_spaces_between_digits_stay_open():
+def test_loops_and_the_gaps_between_digits_stay_open():
     np.testing.assert_array_equal(with_gaps_closed(WRITTEN.ink, HEIGHT), WRITTEN.ink)
 
 
-def test_a_line_is_not_mended_onto_the_digits_when_their_height_is_measured():
+def test_a_rule_is_not_joined_to_the_digits_when_measuring_text_height():
     assert height_of(WRITTEN.ink | line((0, FOOT + 4), (SHAPE[1] - 1, FOOT + 4))) == pytest.approx(
         height_of(WRITTEN.ink), abs=2
     )
 
 
 @given(masks, st.floats(0, 60))
-def test_mending_only_adds_ink_and_changes_no_input(ink: InkMask, height: float):
+def test_closing_gaps_only_adds_ink_and_does_not_change_its_input(ink: InkMask, height: float):
     before = ink.copy()
-    mended = with_gaps_closed(ink, height)
-    assert (mended >= ink).all()
-    assert components(mended) <= components(ink)
+    closed = with_gaps_closed(ink, height)
+    assert (closed >= ink).all()
+    assert components(closed) <= components(ink)
     np.testing.assert_array_equal(ink, before)
 
 
-def test_what_has_too_many_components_is_no_writing(monkeypatch):
+def test_a_page_with_too_many_components_has_no_text_height(monkeypatch):
     assert height_of(WRITTEN.ink) > 0
     monkeypatch.setattr("zipocr.preprocess.text_height._MAX_COMPONENTS", len(WRITTEN.boxes) - 1)
     assert height_of(WRITTEN.ink) == 0
 
 
-def test_no_height_whatever_closes_gaps_without_bounds():
+def test_the_size_of_closed_gaps_is_bounded_at_any_text_height():
     ink = np.zeros((600, 20), bool)
     ink[:100], ink[400:] = True, True
     assert with_gaps_closed(ink, 1e6).tolist() == ink.tolist()

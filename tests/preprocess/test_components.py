@@ -10,18 +10,18 @@ from zipocr.preprocess.components import FEW, Components, label_components
 masks = arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 
 
-def same_parts(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two labellings part a mask alike, whatever their numbers."""
+def same_labelling(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two labellings agree up to renumbering."""
     pairs = set(zip(one.ravel().tolist(), other.ravel().tolist(), strict=True))
     return len(pairs) == len({first for first, _ in pairs}) == len({second for _, second in pairs})
 
 
 @given(ink=masks)
-def test_components_are_those_of_another_library(ink):
+def test_components_match_scipy(ink):
     labels, boxes = label_components(ink)
     expected, count = label(ink, np.ones((3, 3)))
     assert len(boxes) == count + 1
-    assert same_parts(labels, expected)
+    assert same_labelling(labels, expected)
     for number, (left, top, wide, tall, area) in enumerate(boxes.tolist()[1:], start=1):
         rows, columns = np.nonzero(labels == number)
         assert (left, top, left + wide, top + tall) == (
@@ -41,7 +41,7 @@ def test_a_mask_without_pixels_has_no_components(shape):
 
 
 @pytest.mark.parametrize("shape", [(601, 601), (1, 140_001)])
-def test_more_components_than_16_bits_can_number_are_told_apart(shape):
+def test_more_components_than_16_bits_can_number_are_distinguished(shape):
     ink = np.zeros(shape, np.bool_)
     ink[::2, ::2] = True
     labels, boxes = label_components(ink)
@@ -50,9 +50,9 @@ def test_more_components_than_16_bits_can_number_are_told_apart(shape):
 
 
 @given(ink=masks, data=st.data())
-def test_some_components_alone_are_what_is_left_when_the_others_are_wiped_out(ink, data):
+def test_taking_some_components_erases_the_others(ink, data):
     parts = Components(ink)
-    for _ in range(2):  # what was taken may be taken of again
+    for _ in range(2):  # a selection can be narrowed again
         labels, _ = label(parts.ink, np.ones((3, 3)))
         kept = np.array(
             data.draw(
@@ -63,7 +63,7 @@ def test_some_components_alone_are_what_is_left_when_the_others_are_wiped_out(in
         expected = np.zeros_like(ink)
         for left, top, wide, tall, _ in parts.boxes[kept].tolist():
             inside = labels[top : top + tall, left : left + wide]
-            # Of all components in a box, it is the one that touches all four sides of it.
+            # Of all components in a box, this is the one that touches all four of its sides.
             own = [
                 n
                 for n in np.unique(inside[inside > 0])
@@ -90,7 +90,7 @@ def _fills(mask: np.ndarray, top: int, left: int, wide: int, tall: int) -> bool:
     )
 
 
-def test_many_components_are_wiped_out_at_once():
+def test_many_components_are_erased_at_once():
     ink = np.zeros((20, 20 * FEW), np.bool_)
     ink[::4, ::4] = True
     parts = Components(ink)
@@ -101,13 +101,13 @@ def test_many_components_are_wiped_out_at_once():
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 5), (4, 4)])
-def test_no_ink_has_no_components(shape):
+def test_a_mask_without_ink_has_no_components(shape):
     parts = Components(np.zeros(shape, np.bool_))
     assert parts.boxes.shape == (0, 5)
     assert parts.take(np.zeros(0, bool)) is parts
 
 
-def test_each_component_has_a_mask_and_its_label_a_place_also_where_some_were_taken_away():
+def test_masks_and_label_places_are_correct_even_after_components_were_removed():
     ink = np.zeros((6, 9), bool)
     ink[1:3, 1:3] = ink[1, 4] = ink[4, 5:8] = True
     for parts in (Components(ink), Components(ink).take(np.array([True, False, True]))):

@@ -1,4 +1,4 @@
-"""What large pages are read from, and that it bounds what they cost."""
+"""Downscaling of large pages, which bounds their processing time."""
 
 import time
 
@@ -20,13 +20,13 @@ def checkerboard(side, field):
     [np.full((5_000, 7_000), 255, np.uint8), checkerboard(7_000, 16), checkerboard(2_000, 8)],
     ids=["blank", "large checkerboard", "checkerboard"],
 )
-def test_a_large_page_without_writing_is_told_at_once(page):
+def test_a_large_page_without_writing_is_rejected_quickly(page):
     began = time.process_time()
     assert prepare(page).ink is None
     assert time.process_time() - began < 3
 
 
-def test_a_large_page_is_told_from_its_reduced_image_and_others_as_they_are():
+def test_large_pages_are_reduced_and_small_ones_are_kept_as_is():
     written = write("60614", height=300, width=190, gap=100, margin=900, stroke=33)
     large = lay(written.cover, 235)
     assert large.size > MAX_PIXELS
@@ -37,6 +37,6 @@ def test_a_large_page_is_told_from_its_reduced_image_and_others_as_they_are():
     assert prepare(small).page is small
 
 
-def test_a_page_of_one_row_is_reduced_no_further():
+def test_a_page_of_one_row_is_not_reduced():
     page = np.zeros((1, MAX_PIXELS + 1), np.uint8)
     assert reduced(page) is page

@@ -12,7 +12,7 @@ TALL = 20
 
 
 def written(*lines: str, tall: int = TALL, gap: int = 12, margin: int = 15) -> InkMask:
-    """Lines of block letters, one a character; a blank leaves a gap."""
+    """Lines of solid blocks, one per character; a blank leaves a gap."""
     wide = tall // 2
     ink = np.zeros(
         (
@@ -28,26 +28,26 @@ def written(*lines: str, tall: int = TALL, gap: int = 12, margin: int = 15) -> I
     return ink
 
 
-def turned(ink: InkMask) -> InkMask:
+def rotated(ink: InkMask) -> InkMask:
     return np.ascontiguousarray(np.rot90(ink))
 
 
 @pytest.mark.parametrize(
     "lines", [("JOHN DOE", "12 ELM ST"), ("ABC", "DEF"), ("AN ADDRESS", "OF THREE", "LINES")]
 )
-def test_several_lines_are_seen_upright_and_turned(lines):
+def test_several_lines_are_detected_upright_and_rotated(lines):
     ink = written(*lines)
     assert has_several_lines(Components(ink), TALL)
-    assert has_several_lines(Components(turned(ink)), TALL)
+    assert has_several_lines(Components(rotated(ink)), TALL)
 
 
 @pytest.mark.parametrize("line", ["02108", "02108 1234", "1", "AN ENDLESS LINE OF TYPE", ""])
-def test_one_line_is_no_several_lines_upright_or_turned(line):
+def test_one_line_is_not_taken_for_several_upright_or_rotated(line):
     ink = written(line or " ")
     assert not has_several_lines(Components(ink), TALL)
-    assert not has_several_lines(Components(turned(ink)), TALL)
+    assert not has_several_lines(Components(rotated(ink)), TALL)
     assert not is_sheet(Components(ink))
-    assert not is_sheet(Components(turned(ink)))
+    assert not is_sheet(Components(rotated(ink)))
 
 
 def test_the_halves_of_broken_digits_are_one_line():
@@ -65,7 +65,7 @@ def test_a_skewed_line_is_one_line():
     assert not has_several_lines(Components(skewed), TALL)
 
 
-def test_a_stamp_does_not_hide_the_small_writing_of_an_envelope():
+def test_a_stamp_does_not_hide_the_small_writing_on_an_envelope():
     sheet = np.zeros((300, 600), np.bool_)
     address = written("JOHN DOE AND SON", "12 ELM STREET", "BOSTON MA", tall=10, gap=8, margin=0)
     sheet[150 : 150 + address.shape[0], 250 : 250 + address.shape[1]] = address
@@ -84,18 +84,18 @@ def test_ink_is_not_changed():
     assert (ink == before).all()
 
 
-def test_no_ink_is_nothing():
+def test_a_blank_page_is_neither_multi_line_nor_a_sheet():
     blank = np.zeros((40, 90), np.bool_)
     assert not has_several_lines(Components(blank), TALL)
     assert not is_sheet(Components(blank))
 
 
-def seen(image) -> bool:
+def is_multi_line(image) -> bool:
     return prepare(image).reason is Reason.SEVERAL_LINES
 
 
-def test_composed_addresses_are_seen_and_composed_zips_are_not(all_digits):
+def test_several_lines_are_detected_in_composed_addresses_but_not_in_zips(all_digits):
     addresses = Negatives(all_digits, seed=3, part="test", kinds={"address": 1, "lines": 1})
-    assert sum(seen(addresses.nth(number).image) for number in range(12)) >= 11
+    assert sum(is_multi_line(addresses.nth(number).image) for number in range(12)) >= 11
     zips = Composer(all_digits, seed=3)
-    assert not any(seen(zips.nth(number).image) for number in range(40))
+    assert not any(is_multi_line(zips.nth(number).image) for number in range(40))

@@ -14,12 +14,12 @@ from zipocr.results.cells import from_cell, to_cell
 @example("././x")
 @example("\\xff")
 @example("\\\\udc80\udc80")
-def test_a_cell_gives_its_text_back(text: str) -> None:
+def test_the_text_of_a_cell_round_trips(text: str) -> None:
     assert from_cell(to_cell(text)) == text
 
 
 @given(any_text | file_names)
-def test_a_cell_is_one_line_of_utf8_and_no_formula(text: str) -> None:
+def test_a_cell_is_one_line_of_utf8_and_never_a_formula(text: str) -> None:
     cell = to_cell(text)
     cell.encode()
     assert not re.search(r"[\x00-\x1f\x7f-\x9f]", cell)
@@ -51,5 +51,5 @@ def test_different_names_have_different_cells(one: str, other: str) -> None:
         (os.fsdecode(b"\xff.png"), "\\xff.png"),
     ],
 )
-def test_names_are_shown_plainly(name: str, cell: str) -> None:
+def test_names_stay_readable(name: str, cell: str) -> None:
     assert to_cell(name) == cell

@@ -69,12 +69,12 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "corrections.csv"
 
 
-def test_the_columns_are_those_that_others_read() -> None:
+def test_the_columns_are_those_other_programs_rely_on() -> None:
     assert COLUMNS == ("file", "page", "read_zip", "zip", "decision", "drawn", "time")
 
 
 @given(st.lists(decisions(), max_size=8), st.integers(0, 8))
-def test_the_last_decision_of_a_page_counts_and_the_undecided_are_left_out(
+def test_the_last_decision_on_a_page_wins_and_undecided_pages_are_omitted(
     tmp_path_factory: pytest.TempPathFactory, ones: list[Decision], cut: int
 ) -> None:
     path = tmp_path_factory.mktemp("corrections") / "c.csv"
@@ -92,7 +92,7 @@ def test_the_last_decision_of_a_page_counts_and_the_undecided_are_left_out(
 
 
 @given(st.data())
-def test_a_file_cut_anywhere_keeps_what_was_decided_before_and_takes_more(
+def test_a_file_truncated_anywhere_keeps_earlier_decisions_and_accepts_more(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     path = tmp_path_factory.mktemp("corrections") / "c.csv"
@@ -101,14 +101,14 @@ def test_a_file_cut_anywhere_keeps_what_was_decided_before_and_takes_more(
     whole = path.read_bytes()
     cut = data.draw(st.integers(0, len(whole)))
     path.write_bytes(whole[:cut])
-    # A line that lacks nothing but its end is whole.
+    # A line that lacks only its line ending is complete.
     kept = max(0, (whole[:cut] + b"\n" * (whole[cut : cut + 1] == b"\n")).count(b"\n") - 1)
     assert list(read_corrections(path).values()) == ones[:kept]
     write(path, *ones[kept:])
     assert path.read_bytes() == whole
 
 
-def test_every_decision_is_on_the_disk_when_it_is_taken(
+def test_every_decision_is_synced_to_disk_when_it_is_made(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[bytes] = []
@@ -130,7 +130,7 @@ def test_names_are_written_as_in_the_results(path: Path) -> None:
     assert list(read_corrections(path)) == [("=x.png", 1), ("\udcff\n.png", 1)]
 
 
-def test_what_a_spreadsheet_makes_of_the_file_is_read(path: Path) -> None:
+def test_a_file_saved_by_a_spreadsheet_can_be_read(path: Path) -> None:
     write(path, decision(), decision("b,c.png", 2))
     before = read_corrections(path)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n") + b"\r\n")
@@ -140,7 +140,7 @@ def test_what_a_spreadsheet_makes_of_the_file_is_read(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("a,1,02108,1234,corrected,doubt,", "line 3: 1234 has less than five digits.*write 01234"),
         ("a,1,2108-1234,02108,corrected,doubt,", "write 02108-1234"),
@@ -159,18 +159,20 @@ def test_what_a_spreadsheet_makes_of_the_file_is_read(path: Path) -> None:
         ('"a,1,02108,02109,corrected,doubt,', "not CSV"),
     ],
 )
-def test_a_wrong_line_is_refused_by_name_and_left_alone(path: Path, line: str, said: str) -> None:
+def test_an_invalid_line_is_refused_with_a_reason_and_left_alone(
+    path: Path, line: str, message: str
+) -> None:
     path.write_text(f"{HEADER}\nb,1,02108,02108,confirmed,doubt,{TIME}\n{line}{TIME}\n")
     before = path.read_bytes()
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         read_corrections(path)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         write(path, decision())
     assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         (b"zip\n02108\n", "missing: file, page"),
         (b"hello", "is not a file of corrections"),
@@ -179,16 +181,16 @@ def test_a_wrong_line_is_refused_by_name_and_left_alone(path: Path, line: str, s
         (b"page,file,read_zip,zip,decision,drawn,time\n", "in another order"),
     ],
 )
-def test_foreign_files_are_refused_and_left_alone(path: Path, data: bytes, said: str) -> None:
+def test_foreign_files_are_refused_and_left_alone(path: Path, data: bytes, message: str) -> None:
     path.write_bytes(data)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         read_corrections(path)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         write(path, decision())
     assert path.read_bytes() == data
 
 
-def test_the_file_of_results_is_refused(path: Path) -> None:
+def test_a_results_file_is_refused(path: Path) -> None:
     path.write_text(
         "file,page,zip,plus4,confidence,status,reason,digit_confidences,runner_up,runner_up_confidence,city,state\n"
     )
@@ -210,7 +212,7 @@ def test_any_bytes_are_read_or_refused(
         assert decision() in read_corrections(path).values()
 
 
-def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Cannot read"):
         read_corrections(tmp_path / "missing.csv")
     with pytest.raises(OutputError, match="Cannot write"):
@@ -223,7 +225,7 @@ with open_corrections(Path(sys.argv[1])):
 """
 
 
-def test_two_reviews_do_not_write_to_one_file_and_a_lock_does_not_outlive_a_killed_one(
+def test_two_reviews_cannot_share_a_file_and_a_killed_one_releases_its_lock(
     path: Path,
 ) -> None:
     with (
@@ -246,7 +248,7 @@ def _saved_in_place(path: Path) -> None:
 
 
 @pytest.mark.parametrize("save", [_saved_by_rename, _saved_in_place, Path.unlink])
-def test_no_decision_goes_to_a_file_that_is_replaced(
+def test_no_decision_is_written_after_the_file_was_replaced(
     path: Path, save: Callable[[Path], None]
 ) -> None:
     with open_corrections(path) as corrections:
@@ -262,7 +264,7 @@ def test_no_decision_goes_to_a_file_that_is_replaced(
 
 
 @pytest.mark.posix
-def test_what_cannot_be_written_whole_is_not_written_at_all(path: Path) -> None:
+def test_a_decision_that_cannot_be_written_whole_is_not_written_at_all(path: Path) -> None:
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     with open_corrections(path) as corrections:
@@ -280,7 +282,7 @@ def test_what_cannot_be_written_whole_is_not_written_at_all(path: Path) -> None:
 @pytest.mark.parametrize(
     "changes", [{"zip": "2109"}, {"zip": ""}, {"time": "now"}, {"decision": Verdict.CONFIRMED}]
 )
-def test_what_could_not_be_read_again_is_not_written(
+def test_a_decision_that_could_not_be_read_back_is_not_written(
     path: Path, changes: dict[str, object]
 ) -> None:
     with open_corrections(path) as corrections, pytest.raises(ValueError, match=r"\w"):
@@ -288,11 +290,11 @@ def test_what_could_not_be_read_again_is_not_written(
     assert path.read_text() == f"{HEADER}\n"
 
 
-def test_decisions_travel() -> None:
+def test_decisions_can_be_pickled() -> None:
     assert pickle.loads(pickle.dumps(decision())) == decision()
 
 
-def test_zips_are_told_from_other_digits() -> None:
+def test_zips_are_distinguished_from_other_digits() -> None:
     assert [
         text
         for text in ("02108", "02108-1234", "2108", "021081234", "02108-", "०२१०८")

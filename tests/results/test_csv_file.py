@@ -62,7 +62,7 @@ def test_results_are_read_back_as_they_were_written(
     assert path.read_bytes().count(b"\n") == len(expected) + 1
 
 
-def test_a_row_is_what_the_manual_says(tmp_path: Path) -> None:
+def test_a_row_is_written_as_the_manual_says(tmp_path: Path) -> None:
     reading = replace(
         fakes.zip_reading("02108", confidence=0.912349, reasons=(Reason.DIRECTORY_CHOICE,)),
         runner_up="02103",
@@ -86,7 +86,7 @@ def test_a_row_is_what_the_manual_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
-def test_results_without_boxes_are_read_and_lengthened(tmp_path: Path, ending: str) -> None:
+def test_results_without_a_box_column_are_read_and_extended(tmp_path: Path, ending: str) -> None:
     path = tmp_path / "results.csv"
     write(path, [ROW])
     newer = path.read_text()
@@ -97,7 +97,7 @@ def test_results_without_boxes_are_read_and_lengthened(tmp_path: Path, ending: s
 
 
 @pytest.mark.parametrize("box", ["1;2;3", "0;0;0;5", "5;5;9;5", "-1;0;5;5", "a;b;c;d", "1;2;3;4;5"])
-def test_what_is_no_box_is_an_input_error(tmp_path: Path, box: str) -> None:
+def test_an_invalid_box_is_an_input_error(tmp_path: Path, box: str) -> None:
     path = tmp_path / "results.csv"
     write(path, [ROW])
     header, line = path.read_text().splitlines()
@@ -124,7 +124,7 @@ def test_nine_digits_fill_two_columns_and_each_has_its_probability(tmp_path: Pat
     )
 
 
-def test_cells_from_the_directory_are_no_formulas() -> None:
+def test_cells_from_the_directory_are_never_formulas() -> None:
     (cells,) = csv.reader(
         io.StringIO(format_rows([replace(ROW, city="=HYPERLINK(1)", state="@x", runner_up="-1")]))
     )
@@ -143,13 +143,13 @@ def test_results_of_a_failed_run_do_not_replace_older_ones(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_place_that_cannot_be_written_is_known_before_the_first_row(tmp_path: Path) -> None:
+def test_an_unwritable_path_is_reported_before_the_first_row(tmp_path: Path) -> None:
     with pytest.raises(OutputError), open_results(str(tmp_path / "missing" / "results.csv")):
         pytest.fail("opened")
 
 
 @given(st.lists(rows, min_size=1, max_size=3), st.data())
-def test_a_damaged_results_file_is_refused_or_read_as_rows_that_can_be_written(
+def test_a_damaged_results_file_is_refused_or_gives_writable_rows(
     tmp_path_factory: pytest.TempPathFactory, expected: list[Row], data: st.DataObject
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "damaged.csv"
@@ -162,19 +162,19 @@ def test_a_damaged_results_file_is_refused_or_read_as_rows_that_can_be_written(
             st.binary(max_size=3) | st.sampled_from([b",", b'"', b"\n", b"\\x"])
         )
     path.write_bytes(damaged)
-    assert_refused_or_written_again(path)
+    assert_refused_or_writable(path)
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_under_the_header_are_refused_or_rows(
+def test_any_bytes_after_the_header_are_refused_or_give_writable_rows(
     tmp_path_factory: pytest.TempPathFactory, rest: bytes
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any.csv"
     path.write_bytes(",".join(COLUMNS).encode() + b"\n" + rest)
-    assert_refused_or_written_again(path)
+    assert_refused_or_writable(path)
 
 
-def assert_refused_or_written_again(path: Path) -> None:
+def assert_refused_or_writable(path: Path) -> None:
     try:
         found = list(read_results(path))
     except InputError:
@@ -186,7 +186,7 @@ def assert_refused_or_written_again(path: Path) -> None:
 
 
 @pytest.mark.parametrize("cell", ["nan", "inf", "-0.1", "1.5"])
-def test_what_is_no_probability_is_refused(tmp_path: Path, cell: str) -> None:
+def test_an_invalid_probability_is_refused(tmp_path: Path, cell: str) -> None:
     path = tmp_path / "results.csv"
     write(path, [ROW])
     path.write_text(path.read_text().replace(",0.9500,", f",{cell},"))
@@ -206,7 +206,7 @@ def test_what_is_no_probability_is_refused(tmp_path: Path, cell: str) -> None:
         ",".join(COLUMNS).encode() + b'\n"x.png,1,,,,unread,no_ink,,,,,\n',
     ],
 )
-def test_a_file_that_is_no_results_file_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_results_file_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "other.csv"
     path.write_bytes(content)
     with pytest.raises(InputError, match=re.escape(path.name)):

@@ -1,4 +1,4 @@
-"""What every format of results promises, and what each has of its own."""
+"""What every format of results promises, and what is specific to each."""
 
 import json
 import os
@@ -36,8 +36,8 @@ parquet = pytest.importorskip("pyarrow.parquet")
 
 TEXT = st.text(st.characters(exclude_categories=()), max_size=9)
 ALL = pytest.mark.parametrize("ending", [each.endings[-1] for each in FORMATS])
-# What a spreadsheet, a database or a parser might take for something else.
-NAMES_OF_FILES = [
+# Names that a spreadsheet, a database or a parser might misinterpret.
+FILE_NAMES = [
     "a.png",
     "=1+1.png",
     "ä\n,\udcff.png",
@@ -63,12 +63,12 @@ def write(path: Path, rows: Sequence[Row], **how: Any) -> Path:
     return path
 
 
-ROWS = [read(name, page=page) for page, name in enumerate(NAMES_OF_FILES, start=1)]
+ROWS = [read(name, page=page) for page, name in enumerate(FILE_NAMES, start=1)]
 ROWS.append(unread_row("b.png", 1, Reason.NO_INK))
 ROWS.append(to_row("zero.png", 1, fakes.zip_reading("00501", confidence=0), min_confidence=0.5))
 
 
-def test_the_command_line_offers_the_formats_there_are() -> None:
+def test_the_command_line_offers_every_format() -> None:
     assert RESULT_FORMATS == NAMES
 
 
@@ -90,7 +90,7 @@ def test_rows_are_read_back_as_they_were_written(
 
 
 @ALL
-def test_a_file_is_known_by_what_it_holds_whatever_it_is_called(
+def test_a_format_is_recognized_by_content_whatever_the_file_name(
     tmp_path: Path, ending: str
 ) -> None:
     path = write(tmp_path / f"x{ending}", ROWS).rename(tmp_path / "x.txt")
@@ -115,7 +115,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path, ending: str) -> None
 
 @pytest.mark.posix
 @ALL
-def test_a_pipe_and_a_folder_are_refused_in_words(tmp_path: Path, ending: str) -> None:
+def test_a_pipe_and_a_folder_get_a_readable_error(tmp_path: Path, ending: str) -> None:
     os.mkfifo(tmp_path / f"pipe{ending}")
     for name in (f"pipe{ending}", f"missing{ending}", "."):
         with pytest.raises(InputError, match="Cannot read"):
@@ -123,7 +123,7 @@ def test_a_pipe_and_a_folder_are_refused_in_words(tmp_path: Path, ending: str) -
 
 
 @pytest.mark.parametrize("ending", [".jsonl", ".parquet", ".db"])
-def test_a_damaged_file_is_an_input_error_and_gives_no_other_rows(
+def test_a_damaged_file_is_an_input_error_and_gives_no_wrong_rows(
     tmp_path: Path, ending: str
 ) -> None:
     path = write(tmp_path / f"x{ending}", ROWS)
@@ -136,14 +136,14 @@ def test_a_damaged_file_is_an_input_error_and_gives_no_other_rows(
 
 
 @pytest.mark.parametrize("target", ["x", "x.txt", "x.csv.gz", "x.xlsx", ".csv"])
-def test_an_ending_that_tells_no_format_is_refused(tmp_path: Path, target: str) -> None:
+def test_an_unknown_file_extension_is_refused(tmp_path: Path, target: str) -> None:
     with pytest.raises(OutputError, match=r"Use one of \.csv, \.jsonl,"):
         write(tmp_path / target, ROWS)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.posix
-def test_the_ending_counts_however_it_is_written_and_a_device_takes_any_format() -> None:
+def test_extensions_ignore_case_and_a_device_takes_any_format() -> None:
     assert format_of("A.JSONL").name == format_of("-", name="jsonl").name == "jsonl"
     assert format_of("/dev/null").name == format_of("-").name == "csv"
     assert format_of("/dev/null", name="sqlite").name == "sqlite"
@@ -155,8 +155,8 @@ def test_json_has_numbers_lists_and_text_where_they_belong(tmp_path: Path) -> No
     path = write(tmp_path / "x.jsonl", [read("=a.png"), unread_row("b.png", 2, Reason.NO_INK)])
     first, second = map(json.loads, path.read_text(encoding="utf-8").splitlines())
     assert list(first) == list(COLUMNS)
-    told = {name: first[name] for name in ("file", "page", "zip", "plus4", "confidence", "box")}
-    assert told == {
+    values = {name: first[name] for name in ("file", "page", "zip", "plus4", "confidence", "box")}
+    assert values == {
         "file": "./=a.png",
         "page": 1,
         "zip": "02108",
@@ -169,7 +169,7 @@ def test_json_has_numbers_lists_and_text_where_they_belong(tmp_path: Path) -> No
     assert second["reason"] == ["no_ink"]
 
 
-def test_a_database_has_numbers_and_text_and_finds_files_by_an_index(tmp_path: Path) -> None:
+def test_a_database_has_typed_columns_and_an_index_on_file_names(tmp_path: Path) -> None:
     path = write(tmp_path / "x.db", ROWS)
     with closing(sqlite3.connect(path)) as database:
         asked = "SELECT zip, typeof(zip), typeof(confidence), typeof(page) FROM pages"
@@ -180,7 +180,7 @@ def test_a_database_has_numbers_and_text_and_finds_files_by_an_index(tmp_path: P
         assert "USING INDEX pages_file" in str(plan.fetchall())
 
 
-def test_parquet_gathers_small_writes_into_groups(tmp_path: Path) -> None:
+def test_parquet_collects_small_writes_into_row_groups(tmp_path: Path) -> None:
     rows = [unread_row(f"{number}.png", 1, Reason.NO_INK) for number in range(300)]
     path = write(tmp_path / "x.parquet", rows)
     assert parquet.ParquetFile(path).num_row_groups == 1
@@ -188,7 +188,7 @@ def test_parquet_gathers_small_writes_into_groups(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", [b"[]", b"{}", b'{"file": 1}', b"{" * 99, b"x", b"\xff"])
-def test_json_of_others_is_named_with_its_line(tmp_path: Path, line: bytes) -> None:
+def test_foreign_json_is_refused_with_its_line_number(tmp_path: Path, line: bytes) -> None:
     path = write(tmp_path / "x.jsonl", ROWS[:2])
     path.write_bytes(path.read_bytes() + line + b"\n")
     with pytest.raises(InputError, match=r"x\.jsonl, line 3: "):
@@ -213,7 +213,7 @@ def test_json_of_others_is_named_with_its_line(tmp_path: Path, line: bytes) -> N
         {"other": 1},
     ],
 )
-def test_values_of_another_kind_are_refused(tmp_path: Path, changes: dict[str, object]) -> None:
+def test_invalid_values_are_refused(tmp_path: Path, changes: dict[str, object]) -> None:
     path = write(tmp_path / "x.jsonl", ROWS[:1])
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
     with pytest.raises(InputError, match=r"line 1: .*zipocr scan"):
@@ -229,7 +229,7 @@ def test_values_of_another_kind_are_refused(tmp_path: Path, changes: dict[str, o
         "SELECT x FROM r",
     ],
 )
-def test_a_database_of_others_is_refused_at_once(tmp_path: Path, made: str) -> None:
+def test_a_foreign_database_is_refused_at_once(tmp_path: Path, made: str) -> None:
     with closing(sqlite3.connect(tmp_path / "x.db")) as database:
         database.execute(made)
     with pytest.raises(InputError, match="it has no table pages with the columns file, page"):
@@ -241,7 +241,7 @@ def lines(rows: Sequence[Row]) -> list[str]:
     return [format_rows([row]) for row in rows]
 
 
-def test_a_database_is_brought_up_to_date_and_keeps_what_others_made_of_it(tmp_path: Path) -> None:
+def test_updating_a_database_keeps_views_tables_and_triggers_added_by_users(tmp_path: Path) -> None:
     path = write(tmp_path / "x.db", ROWS[:4])
     with closing(sqlite3.connect(path)) as database:
         database.execute("CREATE VIEW sure AS SELECT * FROM pages WHERE status = 'read'")
@@ -258,17 +258,17 @@ def test_a_database_is_brought_up_to_date_and_keeps_what_others_made_of_it(tmp_p
     assert list(read_results(path)) == wanted
     with closing(sqlite3.connect(path)) as database:
         seen = database.execute("SELECT file FROM seen").fetchall()
-        assert len(seen) == 2  # what did not change was not written again
+        assert len(seen) == 2  # unchanged rows were not written again
         assert database.execute("SELECT count(*) FROM sure").fetchone() == (4,)
     assert path.stat().st_ino == number
 
 
-def test_whoever_reads_a_database_sees_all_of_a_change_or_nothing(tmp_path: Path) -> None:
+def test_a_reader_of_a_database_sees_all_of_an_update_or_none_of_it(tmp_path: Path) -> None:
     path = write(tmp_path / "x.db", ROWS[:2])
     with closing(sqlite3.connect(path, isolation_level=None)) as reader:
 
         def rows() -> Any:
-            # Within the change: the other connection has not committed.
+            # During the update: the other connection has not committed.
             assert reader.execute("SELECT count(*) FROM pages").fetchone() == (2,)
             yield from lines(ROWS[2:5])
 
@@ -276,7 +276,7 @@ def test_whoever_reads_a_database_sees_all_of_a_change_or_nothing(tmp_path: Path
         assert reader.execute("SELECT count(*) FROM pages").fetchone() == (3,)
 
 
-def test_a_database_that_another_program_keeps_locked_is_an_output_error(
+def test_a_database_locked_by_another_program_is_an_output_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("zipocr.results.sqlite_file.MAX_WAIT", 0.05)
@@ -288,7 +288,7 @@ def test_a_database_that_another_program_keeps_locked_is_an_output_error(
     assert list(read_results(path)) == ROWS[:2]
 
 
-def test_a_database_is_not_replaced_while_another_program_writes_it(tmp_path: Path) -> None:
+def test_a_database_is_not_replaced_while_another_program_writes_to_it(tmp_path: Path) -> None:
     path = write(tmp_path / "x.db", ROWS[:1])
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -300,14 +300,14 @@ def test_a_database_is_not_replaced_while_another_program_writes_it(tmp_path: Pa
     assert list(read_results(path)) == ROWS
 
 
-def test_files_that_cannot_be_changed_in_place_say_so(tmp_path: Path) -> None:
+def test_files_that_cannot_be_updated_in_place_are_left_alone(tmp_path: Path) -> None:
     for ending in (".csv", ".jsonl", ".parquet"):
         path = write(tmp_path / f"x{ending}", ROWS[:1])
         assert update_results(path, lines(ROWS)) is False
     assert update_results(tmp_path / "missing.db", lines(ROWS)) is False
 
 
-def test_a_format_whose_package_is_missing_is_told_at_reading(
+def test_a_missing_package_is_reported_when_reading(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(tmp_path / "x.parquet", ROWS)
@@ -316,13 +316,13 @@ def test_a_format_whose_package_is_missing_is_told_at_reading(
         read_results(path)
 
 
-def test_formats_load_no_package_that_is_not_asked_for() -> None:
+def test_formats_import_no_package_before_it_is_needed() -> None:
     program = "import sys, zipocr.results.formats; print({'pyarrow', 'sqlite3'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, check=True)
     assert done.stdout == b"set()\n"
 
 
-def test_a_database_that_cannot_take_all_of_a_change_takes_nothing_of_it(tmp_path: Path) -> None:
+def test_a_failed_database_update_is_rolled_back(tmp_path: Path) -> None:
     path = write(tmp_path / "x.db", ROWS[:3])
     with closing(sqlite3.connect(path)) as database:
         refusal = f"BEGIN SELECT RAISE(ABORT, 'full') WHERE NEW.file = '{ROWS[3].file}'; END"

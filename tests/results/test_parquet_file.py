@@ -79,7 +79,7 @@ def test_the_same_rows_and_facts_give_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_facts_are_read_back_and_what_has_none_is_told_apart(tmp_path: Path) -> None:
+def test_facts_are_read_back_and_files_without_any_are_recognized(tmp_path: Path) -> None:
     path, facts = tmp_path / "x.parquet", {"identity": {"a": [1, None]}, "shard": 2}
     write_part(path, [], facts)
     assert {**(read_facts(path) or {}), "rows": None} == {**facts, "rows": None}
@@ -90,7 +90,7 @@ def test_facts_are_read_back_and_what_has_none_is_told_apart(tmp_path: Path) -> 
     assert read_facts(tmp_path / "missing.parquet") is None
 
 
-def test_rows_can_be_written_some_at_a_time_with_facts_at_the_end(tmp_path: Path) -> None:
+def test_rows_can_be_written_in_batches_with_facts_at_the_end(tmp_path: Path) -> None:
     rows = [unread_row(f"{number}.png", 1, Reason.NO_INK) for number in range(100)]
     path = tmp_path / "x.parquet"
     with open_results(str(path), facts={"counts": {"unread": 100}}) as file:
@@ -106,10 +106,11 @@ def test_rows_can_be_written_some_at_a_time_with_facts_at_the_end(tmp_path: Path
 def test_a_failure_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(OutputError):
         write_part(tmp_path / "no" / "x.parquet", [], {})
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("column", [("zip", ["x"]), ("reason", [["nonsense"]])])
-def test_other_rows_are_an_input_error(tmp_path: Path, column: tuple[str, list[object]]) -> None:
+def test_foreign_rows_are_an_input_error(tmp_path: Path, column: tuple[str, list[object]]) -> None:
     import pyarrow as pa
 
     path = tmp_path / "x.parquet"
@@ -126,7 +127,7 @@ def test_other_rows_are_an_input_error(tmp_path: Path, column: tuple[str, list[o
         list(read_rows(path))
 
 
-def test_a_flipped_bit_changes_no_row_silently(tmp_path: Path) -> None:
+def test_a_flipped_bit_never_changes_a_row_silently(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     rows = [read(f"{number}.png", "Boston", 1, number / 50) for number in range(40)]
     write_part(path, rows, {"shard": 1})
@@ -142,7 +143,7 @@ def test_a_flipped_bit_changes_no_row_silently(tmp_path: Path) -> None:
         assert found == rows
 
 
-def test_what_is_said_of_rows_is_believed_only_with_its_checksum(tmp_path: Path) -> None:
+def test_facts_are_trusted_only_with_a_matching_checksum(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     write_part(path, [], {"shard": 1})
     table = parquet.read_table(path)
@@ -163,7 +164,7 @@ def test_what_is_said_of_rows_is_believed_only_with_its_checksum(tmp_path: Path)
         {"runner_up": "\x1b[31m"},
     ],
 )
-def test_rows_that_zipocr_does_not_write_are_an_input_error(
+def test_rows_zipocr_would_not_write_are_an_input_error(
     tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     path = tmp_path / "x.parquet"
@@ -174,7 +175,7 @@ def test_rows_that_zipocr_does_not_write_are_an_input_error(
 
 
 @pytest.mark.posix
-def test_nulls_and_pipes_are_refused_in_words(tmp_path: Path) -> None:
+def test_nulls_and_pipes_get_a_readable_error(tmp_path: Path) -> None:
     import pyarrow as pa
 
     path = tmp_path / "x.parquet"

@@ -30,7 +30,7 @@ def test_standard_output_is_utf8_whatever_the_locale() -> None:
 
 
 @pytest.mark.posix
-def test_a_full_standard_output_is_an_output_error_told_once() -> None:
+def test_a_full_standard_output_is_an_output_error_reported_once() -> None:
     with Path("/dev/full").open("wb") as full:
         done = run(1, full.fileno())
     assert done.returncode == 1
@@ -38,7 +38,7 @@ def test_a_full_standard_output_is_an_output_error_told_once() -> None:
     assert b"Exception ignored" not in done.stderr
 
 
-def test_a_closed_standard_output_is_told_once() -> None:
+def test_a_closed_standard_output_is_reported_once() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = run(1, writing)

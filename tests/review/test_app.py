@@ -39,7 +39,7 @@ def review(tmp_path: Path, corrections: CorrectionsFile) -> Iterator[Review]:
     write_page(tmp_path / "in" / "a.png")
     write_page(tmp_path / "secret.png")
     items = line_up(ROWS)
-    looker = PreviewLoader(
+    loader = PreviewLoader(
         [item.row for item in items],
         Sources(roots=(SearchRoot(path=tmp_path / "in"),)),
         Origin(),
@@ -47,15 +47,15 @@ def review(tmp_path: Path, corrections: CorrectionsFile) -> Iterator[Review]:
     )
     yield Review(
         session=Session(items, corrections),
-        looker=looker,
+        loader=loader,
         entrance=Entrance(token=TOKEN),
         next_command="zipocr apply",
     )
-    looker.close()
+    loader.close()
 
 
 def visitor(review: Review) -> FlaskClient:
-    """The first one, with the page open."""
+    """The first visitor, with the page open."""
     client = make_app(review).test_client()
     assert get(client, "").status_code == 200
     return client
@@ -88,14 +88,14 @@ def decision(
     return {"number": number, "answer": answer, "zip": zip_, **more}
 
 
-def told(response: TestResponse) -> Any:
+def json_of(response: TestResponse) -> Any:
     return json.loads(response.data)
 
 
 @pytest.mark.parametrize(
     "address", ["", "review.css", "review.js", "state", "items/1/crop", "places/10001"]
 )
-def test_what_the_page_needs_is_there_and_says_what_browsers_may_do(
+def test_the_resources_of_the_page_are_served_with_security_headers(
     client: FlaskClient, address: str
 ) -> None:
     response = get(client, address)
@@ -108,7 +108,7 @@ def test_what_the_page_needs_is_there_and_says_what_browsers_may_do(
     assert "Access-Control-Allow-Origin" not in response.headers
 
 
-def test_the_page_loads_nothing_from_elsewhere_and_runs_nothing_inline(client: FlaskClient) -> None:
+def test_the_page_loads_nothing_external_and_runs_nothing_inline(client: FlaskClient) -> None:
     page = get(client, "").get_data(as_text=True)
     assert "//" not in page.replace("<!DOCTYPE html>", "")
     assert " style=" not in page
@@ -134,13 +134,17 @@ def test_the_page_loads_nothing_from_elsewhere_and_runs_nothing_inline(client: F
 
 @pytest.mark.parametrize("token", ["", "x", TOKEN[:-1], f"{TOKEN}x", TOKEN.upper(), "%00", "é"])
 @pytest.mark.parametrize("address", ["", "state", "items/1/crop", "review.js", "nothing"])
-def test_nobody_comes_in_without_the_token(client: FlaskClient, token: str, address: str) -> None:
+def test_requests_without_the_token_are_refused(
+    client: FlaskClient, token: str, address: str
+) -> None:
     response = client.get(f"/{token}/{address}", base_url=BASE)
     assert response.status_code == 403
     assert TOKEN not in response.get_data(as_text=True)
 
 
-def test_the_first_visitor_gets_a_cookie_and_later_ones_nothing(review: Review, path: Path) -> None:
+def test_the_first_visitor_gets_a_cookie_and_later_ones_are_refused(
+    review: Review, path: Path
+) -> None:
     served = make_app(review)
     first, later = served.test_client(), served.test_client()
     assert get(first, "state").status_code == 403
@@ -160,21 +164,21 @@ def test_the_first_visitor_gets_a_cookie_and_later_ones_nothing(review: Review, 
 
 
 @pytest.mark.parametrize("key", ["", "x", TOKEN, "é", "%00"])
-def test_a_wrong_key_opens_nothing(review: Review, client: FlaskClient, key: str) -> None:
+def test_a_wrong_cookie_is_refused(review: Review, client: FlaskClient, key: str) -> None:
     other = make_app(review).test_client()
     other.set_cookie(COOKIE, key, domain="127.0.0.1", path=f"/{TOKEN}/")
     assert get(other, "state").status_code == get(other, "").status_code == 403
     assert get(client, "state").status_code == 200
 
 
-def test_of_many_visitors_at_once_one_is_let_in(review: Review) -> None:
+def test_only_one_of_many_simultaneous_visitors_is_let_in(review: Review) -> None:
     served = make_app(review)
     with ThreadPoolExecutor(16) as pool:
         codes = list(pool.map(lambda _: get(served.test_client(), "").status_code, range(64)))
     assert sorted(codes) == [200, *[403] * 63]
 
 
-def test_the_start_of_the_server_tells_nothing(client: FlaskClient) -> None:
+def test_the_root_of_the_server_reveals_nothing(client: FlaskClient) -> None:
     assert client.get("/", base_url=BASE).status_code == 403
     assert client.get("/favicon.ico", base_url=BASE).status_code == 403
 
@@ -198,7 +202,7 @@ def test_another_host_name_is_refused_even_with_the_token(
     assert path.read_text().count("\n") == 1
 
 
-def test_localhost_is_this_machine_too(review: Review) -> None:
+def test_localhost_is_accepted_too(review: Review) -> None:
     client, base = make_app(review).test_client(), "http://localhost:8123"
     assert client.get(f"/{TOKEN}/", base_url=base).status_code == 200
     sent = {"Origin": base, "Content-Type": "application/json"}
@@ -218,14 +222,14 @@ def test_localhost_is_this_machine_too(review: Review) -> None:
     ],
 )
 @pytest.mark.parametrize("where", ["decide", "undo", "reopen"])
-def test_a_page_of_another_origin_changes_nothing(
+def test_a_request_from_another_origin_changes_nothing(
     client: FlaskClient, path: Path, origin: str, where: str
 ) -> None:
     assert post(client, where, decision(), Origin=origin).status_code == 403
     assert path.read_text().count("\n") == 1
 
 
-def test_a_form_and_another_site_change_nothing(client: FlaskClient, path: Path) -> None:
+def test_forms_and_cross_site_requests_change_nothing(client: FlaskClient, path: Path) -> None:
     assert post(client, "decide", decision(), Content_Type=FORM).status_code == 415
     assert post(client, "decide", decision(), Content_Type="text/plain").status_code == 415
     assert post(client, "decide", decision(), Sec_Fetch_Site="cross-site").status_code == 403
@@ -237,7 +241,7 @@ def test_a_form_and_another_site_change_nothing(client: FlaskClient, path: Path)
 def test_only_post_changes_anything(
     client: FlaskClient, path: Path, where: str, method: str
 ) -> None:
-    before = told(get(client, "state"))["revision"]
+    before = json_of(get(client, "state"))["revision"]
     headers = {"Origin": BASE, "Content-Type": "application/json"}
     client.open(
         f"/{TOKEN}/{where}",
@@ -246,7 +250,7 @@ def test_only_post_changes_anything(
         headers=headers,
         data=json.dumps(decision()),
     )
-    assert told(get(client, "state"))["revision"] == before
+    assert json_of(get(client, "state"))["revision"] == before
     assert path.read_text().count("\n") == 1
 
 
@@ -258,27 +262,27 @@ def test_only_post_changes_anything(
         "..%2fapp.py", "index.html", "review.html", "../app.py", "%2e%2e/app.py", "items/99999999999999999999/crop", "items/3/crop",
     ],
 )  # fmt: skip
-def test_nothing_is_served_but_pages_by_number(client: FlaskClient, address: str) -> None:
+def test_only_pages_by_number_are_served(client: FlaskClient, address: str) -> None:
     assert get(client, address).status_code in {403, 404}
 
 
-def test_a_name_that_leads_out_of_the_folder_is_not_opened(client: FlaskClient) -> None:
+def test_a_name_that_escapes_the_folder_is_not_opened(client: FlaskClient) -> None:
     response = get(client, "items/0/crop")
     assert response.mimetype == "application/json"
-    assert "no such file" in told(response)["trouble"]
+    assert "no such file" in json_of(response)["trouble"]
     assert get(client, "items/0/tiles").status_code == 404
 
 
 @pytest.mark.parametrize("zip_", ["", "1234", "abcde", "12345-67", "..%2f..", "%3Cscript%3E"])
-def test_what_is_no_zip_has_no_place(client: FlaskClient, zip_: str) -> None:
+def test_an_invalid_zip_has_no_place(client: FlaskClient, zip_: str) -> None:
     response = get(client, f"places/{zip_}")
-    assert response.status_code == 404 or told(response) is None
+    assert response.status_code == 404 or json_of(response) is None
 
 
 def test_names_are_data_never_markup(client: FlaskClient) -> None:
     response = get(client, "state")
     assert response.mimetype == "application/json"
-    assert told(response)["items"][2]["file"] == "<b>&\"'.png"
+    assert json_of(response)["items"][2]["file"] == "<b>&\"'.png"
     refused = get(client, "items/%3Cb%3E")
     assert refused.mimetype == "text/plain"
 
@@ -291,14 +295,14 @@ def test_names_are_data_never_markup(client: FlaskClient) -> None:
         decision(number=-1), decision(number=10**30), decision(zip_="1234"), decision(zip_="../x"),
     ],
 )  # fmt: skip
-def test_what_the_page_does_not_send_changes_nothing(
+def test_a_malformed_decision_changes_nothing(
     client: FlaskClient, path: Path, body: object
 ) -> None:
     assert post(client, "decide", body).status_code == 400
     assert path.read_text().count("\n") == 1
 
 
-def test_bodies_are_bounded(client: FlaskClient, path: Path) -> None:
+def test_request_bodies_are_limited(client: FlaskClient, path: Path) -> None:
     assert post(client, "decide", decision(zip_="1" * MAX_BODY_BYTES)).status_code == 413
     headers = {"Origin": BASE, "Content-Type": "application/json"}
     assert (
@@ -310,33 +314,33 @@ def test_bodies_are_bounded(client: FlaskClient, path: Path) -> None:
     assert path.read_text().count("\n") == 1
 
 
-def test_a_decision_is_in_the_file_when_it_is_answered_and_the_next_page_comes(
+def test_a_decision_is_saved_before_the_reply_and_the_next_page_follows(
     client: FlaskClient, path: Path
 ) -> None:
-    state = told(get(client, "state"))
+    state = json_of(get(client, "state"))
     assert [item["number"] for item in state["items"]] == [0, 1, 2]
     response = post(client, "decide", decision(zip_="02109-1234"))
     assert response.status_code == 200
     assert "a.png,1,02108,02109-1234,corrected,doubt," in path.read_text()
-    assert [item["number"] for item in told(response)["state"]["items"]] == [0, 2]
-    undone = post(client, "undo", {"revision": told(response)["state"]["revision"]})
-    assert [item["number"] for item in told(undone)["state"]["items"]] == [0, 1, 2]
+    assert [item["number"] for item in json_of(response)["state"]["items"]] == [0, 2]
+    undone = post(client, "undo", {"revision": json_of(response)["state"]["revision"]})
+    assert [item["number"] for item in json_of(undone)["state"]["items"]] == [0, 1, 2]
     assert "a.png,1,02108,,undone,doubt," in path.read_text()
 
 
-def test_a_page_decided_elsewhere_is_told_and_not_decided_again(
+def test_a_page_decided_elsewhere_is_reported_and_not_decided_again(
     client: FlaskClient, path: Path
 ) -> None:
     post(client, "decide", decision())
     again = post(client, "decide", decision(zip_="99999"))
     assert again.status_code == 409
-    assert "a.png, page 1, is already decided: 02108" in told(again)["said"]
-    assert [item["number"] for item in told(again)["state"]["items"]] == [0, 2]
+    assert "a.png, page 1, is already decided: 02108" in json_of(again)["said"]
+    assert [item["number"] for item in json_of(again)["state"]["items"]] == [0, 2]
     assert post(client, "undo", {"revision": 0}).status_code == 409
     assert path.read_text().count("\n") == 2
 
 
-def test_a_full_disk_is_told_and_nothing_is_decided(
+def test_a_full_disk_is_reported_and_nothing_is_decided(
     client: FlaskClient, corrections: CorrectionsFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: object) -> None:
@@ -346,27 +350,27 @@ def test_a_full_disk_is_told_and_nothing_is_decided(
     monkeypatch.setattr(corrections, "append", fail)
     response = post(client, "decide", decision())
     assert response.status_code == 507
-    assert "No space left" in told(response)["said"]
-    assert told(response)["state"]["items"][1]["number"] == 1
+    assert "No space left" in json_of(response)["said"]
+    assert json_of(response)["state"]["items"][1]["number"] == 1
 
 
-def test_skipped_pages_come_again_when_asked_for(client: FlaskClient) -> None:
+def test_skipped_pages_come_back_when_reopened(client: FlaskClient) -> None:
     for number in range(3):
         post(client, "decide", decision(number, "skip", ""))
-    assert told(get(client, "state"))["items"] == []
-    assert [item["number"] for item in told(post(client, "reopen", {}))["state"]["items"]] == [
+    assert json_of(get(client, "state"))["items"] == []
+    assert [item["number"] for item in json_of(post(client, "reopen", {}))["state"]["items"]] == [
         0,
         1,
         2,
     ]
 
 
-def test_a_page_of_an_audit_cannot_be_told_from_the_others(
+def test_an_audit_page_cannot_be_distinguished_from_the_others(
     tmp_path: Path, corrections: CorrectionsFile
 ) -> None:
     rows = [row("doubt.png", confidence=0.2), row("sure.png", confidence=0.99, status=Status.READ)]
     items = line_up(rows, audit=1)
-    looker = PreviewLoader(
+    loader = PreviewLoader(
         [item.row for item in items],
         Sources(roots=(SearchRoot(path=tmp_path),)),
         Origin(),
@@ -374,12 +378,12 @@ def test_a_page_of_an_audit_cannot_be_told_from_the_others(
     )
     review = Review(
         session=Session(items, corrections),
-        looker=looker,
+        loader=loader,
         blind=True,
         entrance=Entrance(token=TOKEN),
     )
-    shown = told(get(visitor(review), "state"))["items"]
-    looker.close()
+    shown = json_of(get(visitor(review), "state"))["items"]
+    loader.close()
     assert len(shown) == 2
     one, other = (
         {name: value for name, value in item.items() if name not in {"number", "file"}}
@@ -390,15 +394,15 @@ def test_a_page_of_an_audit_cannot_be_told_from_the_others(
     assert "0.99" not in json.dumps(shown)
 
 
-def test_tokens_are_long_and_differ(review: Review) -> None:
+def test_tokens_are_long_and_unique(review: Review) -> None:
     tokens = {
-        Review(session=review.session, looker=review.looker).entrance.token for _ in range(20)
+        Review(session=review.session, loader=review.loader).entrance.token for _ in range(20)
     }
     assert len(tokens) == 20
     assert min(map(len, tokens)) >= 32
 
 
-def test_only_this_machine_can_reach_the_port_and_one_server_has_it() -> None:
+def test_the_port_is_local_and_belongs_to_one_server() -> None:
     with bind(0) as bound:
         host, port = bound.getsockname()
         assert host == "127.0.0.1"
@@ -408,7 +412,7 @@ def test_only_this_machine_can_reach_the_port_and_one_server_has_it() -> None:
 
 @contextmanager
 def served(review: Review) -> Iterator[tuple[str, int]]:
-    """Serve at a port of this machine."""
+    """Serve on a local port."""
     bound = bind(0)
     address = bound.getsockname()
     server = serve_at(bound, make_app(review))
@@ -435,7 +439,7 @@ HALVES = [
 
 
 @pytest.mark.parametrize("half", HALVES)
-def test_silent_connections_make_room(
+def test_silent_connections_make_room_for_new_ones(
     review: Review, monkeypatch: pytest.MonkeyPatch, half: bytes
 ) -> None:
     monkeypatch.setattr(app, "MAX_CONNECTIONS", 4)
@@ -457,7 +461,7 @@ def test_a_silent_connection_is_closed(review: Review, monkeypatch: pytest.Monke
         assert silent.recv(4096) == b""
 
 
-def test_nothing_is_told_of_a_request_that_is_none(
+def test_a_malformed_request_is_not_logged(
     review: Review, caplog: pytest.LogCaptureFixture
 ) -> None:
     with served(review) as address, socket.create_connection(address, DEADLINE) as odd:

@@ -1,4 +1,4 @@
-"""The page in a browser, with keys alone."""
+"""The page in a browser, by keyboard only."""
 
 import re
 import time
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.system("chromium")
 
 MILLISECONDS = 1000 * DEADLINE
 SOON = 10.0
-"""Seconds within which 10,000 rows have to be there; on an idle machine it is less than one."""
+"""Seconds within which 10,000 rows must appear; generous, since not every machine is idle."""
 ROWS = [
     row("a.png", "02108", 0.1),
     row("b.png", "10001", 0.2),
@@ -49,7 +49,7 @@ def browser() -> Iterator[playwright.Browser]:
 
 @pytest.fixture
 def page(browser: playwright.Browser) -> Iterator[playwright.Page]:
-    """A page in a window of its own, that may talk only to the server and must not complain."""
+    """A page in its own window, which may contact only the server and must log no errors."""
     context = browser.new_context()
     context.set_default_timeout(MILLISECONDS)
     complaints: list[str] = []
@@ -82,7 +82,7 @@ def server(tmp_path: Path, labels: Path) -> Iterator[Server]:
 
 
 def at(page: playwright.Page, file: str) -> None:
-    """Wait until a page is shown, with its picture, or word why there is none."""
+    """Wait until a page is shown, with its image or the reason there is none."""
     playwright.expect(page.locator("#name")).to_have_text(file, timeout=MILLISECONDS)
     page.locator('#review[aria-busy="false"]').wait_for()
 
@@ -111,7 +111,7 @@ def open_second(page: playwright.Page, server: Server) -> None:
     at(page, "a.png")
 
 
-def test_a_whole_review_takes_nothing_but_keys(
+def test_a_whole_review_can_be_done_by_keyboard(
     page: playwright.Page, server: Server, labels: Path
 ) -> None:
     page.goto(server.address)
@@ -154,7 +154,7 @@ def test_a_whole_review_takes_nothing_but_keys(
     assert "decided 5 of 5 (1 confirmed, 3 corrected, 1 not a zip)" in server.end()
 
 
-def test_backspace_takes_back_what_was_typed(page: playwright.Page, server: Server) -> None:
+def test_backspace_deletes_what_was_typed(page: playwright.Page, server: Server) -> None:
     page.goto(server.address)
     at(page, "missing.png")
     press(page, *"12345", "Backspace")
@@ -171,7 +171,7 @@ def test_backspace_takes_back_what_was_typed(page: playwright.Page, server: Serv
     assert digits(page) == "92378"
 
 
-def test_another_reading_is_taken_by_its_key(
+def test_another_reading_is_chosen_by_its_key(
     page: playwright.Page, server: Server, labels: Path
 ) -> None:
     open_second(page, server)
@@ -184,7 +184,7 @@ def test_another_reading_is_taken_by_its_key(
     assert decided(labels)["a.png"] == "02109"
 
 
-def test_undo_goes_back_one_page_after_the_other(
+def test_undo_goes_back_one_page_at_a_time(
     page: playwright.Page, server: Server, labels: Path
 ) -> None:
     open_second(page, server)
@@ -198,7 +198,7 @@ def test_undo_goes_back_one_page_after_the_other(
     playwright.expect(page.locator("#actions .undo")).to_be_disabled()
 
 
-def test_a_page_that_is_loaded_anew_goes_on_where_it_stopped(
+def test_a_reloaded_page_continues_where_it_stopped(
     page: playwright.Page, server: Server, labels: Path
 ) -> None:
     open_second(page, server)
@@ -235,7 +235,7 @@ def test_two_tabs_decide_nothing_twice_and_lose_nothing(
     assert decided(labels) == {"missing.png": "not_a_zip", "a.png": "02108", "b.png": "10001"}
 
 
-def test_a_killed_server_loses_nothing_and_the_next_goes_on(
+def test_a_killed_server_loses_nothing_and_the_next_one_continues(
     page: playwright.Page, tmp_path: Path, labels: Path
 ) -> None:
     results = make(tmp_path)
@@ -260,7 +260,7 @@ def test_a_killed_server_loses_nothing_and_the_next_goes_on(
     assert decided(labels) == {"missing.png": "not_a_zip", "a.png": "02108", "b.png": "10001"}
 
 
-def test_ten_thousand_rows_are_there_at_once(
+def test_ten_thousand_rows_appear_quickly(
     page: playwright.Page, tmp_path: Path, labels: Path
 ) -> None:
     write_page(tmp_path / "a.png")
@@ -292,7 +292,7 @@ def test_names_are_shown_as_text(page: playwright.Page, tmp_path: Path, labels: 
         assert page.locator("img").count() == 0
 
 
-def test_an_audit_tells_no_confidence(page: playwright.Page, tmp_path: Path, labels: Path) -> None:
+def test_an_audit_shows_no_confidence(page: playwright.Page, tmp_path: Path, labels: Path) -> None:
     rows = [
         *ROWS,
         *(row(f"sure-{number}.png", confidence=0.99, status=Status.READ) for number in range(3)),
@@ -306,7 +306,7 @@ def test_an_audit_tells_no_confidence(page: playwright.Page, tmp_path: Path, lab
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 640, 320])
-def test_letters_stand_out_and_nothing_is_wider_than_the_window(
+def test_text_has_enough_contrast_and_nothing_is_wider_than_the_window(
     page: playwright.Page, server: Server, scheme: str, width: int
 ) -> None:
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
@@ -320,7 +320,7 @@ def test_letters_stand_out_and_nothing_is_wider_than_the_window(
     )
 
 
-def test_everything_can_be_reached_by_tab_and_has_a_name(
+def test_every_control_can_be_reached_by_tab_and_has_a_name(
     page: playwright.Page, server: Server
 ) -> None:
     open_second(page, server)
@@ -341,7 +341,7 @@ def test_everything_can_be_reached_by_tab_and_has_a_name(
     playwright.expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
 
 
-# Texts whose contrast to what lies behind them is less than 4.5, as WCAG asks for.
+# Texts whose contrast with their background is below 4.5, the minimum of WCAG.
 CONTRASTS = """() => {
   const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
   const light = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)

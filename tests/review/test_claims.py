@@ -1,4 +1,4 @@
-"""Several people at one results file are shown different pages."""
+"""Several people who review one results file are shown different pages."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ ITEMS = line_up([unread(f"{number}.png") for number in range(8)])
 
 
 class Clock:
-    """Tells the time that it is set to."""
+    """Shows the time that it is set to."""
 
     now = 1_000_000.0
 
@@ -45,17 +45,17 @@ def sessions(folder: Path, clock: Clock, *people: str) -> Iterator[list[Session]
         yield [Session(ITEMS, each, claims=claims(folder, who, clock)) for who, each in pairs]
 
 
-def test_two_get_different_pages_and_the_same_again(tmp_path: Path, clock: Clock) -> None:
+def test_two_reviewers_get_different_pages_and_keep_them(tmp_path: Path, clock: Clock) -> None:
     ann, bob = (claims(tmp_path, who, clock) for who in ("ann.csv", "bob.csv"))
     assert ann.take(KEYS, 3) == KEYS[:3]
     assert bob.take(KEYS, 3) == KEYS[3:6]
     assert ann.take(KEYS, 3) == KEYS[:3]
     assert ann.take(KEYS, 9) == [*KEYS[:3], *KEYS[6:]]
-    # What starts anew with the same corrections is the same person.
+    # Whoever restarts with the same corrections is the same person.
     assert claims(tmp_path, "bob.csv", clock).take(KEYS, 3) == KEYS[3:6]
 
 
-def test_a_claim_holds_for_some_minutes_and_longer_while_its_page_is_asked_for(
+def test_a_claim_expires_after_some_minutes_unless_its_page_is_asked_for_again(
     tmp_path: Path, clock: Clock
 ) -> None:
     ann, bob = (claims(tmp_path, who, clock) for who in ("ann.csv", "bob.csv"))
@@ -70,7 +70,7 @@ def test_a_claim_holds_for_some_minutes_and_longer_while_its_page_is_asked_for(
     assert ann.take(KEYS[:1], 1) == []
 
 
-def test_what_is_decided_is_held_as_long_as_its_corrections_are_there(
+def test_decided_pages_stay_claimed_as_long_as_their_corrections_exist(
     tmp_path: Path, clock: Clock
 ) -> None:
     ann, bob = (claims(tmp_path, who, clock) for who in ("ann.csv", "bob.csv"))
@@ -85,7 +85,7 @@ def test_what_is_decided_is_held_as_long_as_its_corrections_are_there(
     assert bob.take(KEYS, 2) == KEYS[:2]
 
 
-def test_no_page_is_given_to_two_who_ask_at_a_time(tmp_path: Path, clock: Clock) -> None:
+def test_no_page_is_given_to_two_who_ask_at_the_same_time(tmp_path: Path, clock: Clock) -> None:
     given: list[Key] = []
 
     def ask(who: str) -> None:
@@ -114,7 +114,7 @@ def test_a_damaged_line_claims_nothing(tmp_path: Path, clock: Clock, line: str) 
     assert claims(tmp_path, "bob.csv", clock).take(KEYS, 1) == KEYS[1:2]
 
 
-def test_where_claims_cannot_be_kept_the_review_goes_on_and_says_so(
+def test_if_claims_cannot_be_saved_the_review_continues_and_says_so(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lost = Claims(path=tmp_path / "missing" / "x.claims", labels=tmp_path / "a.csv", clock=clock)
@@ -140,7 +140,7 @@ def test_two_sessions_share_the_pages_and_no_decision_is_made_twice(
             bob.decide(1, Answer.NOT_A_ZIP, "")
         bob.decide(3, Answer.NOT_A_ZIP, "")
         bob.decide(4, Answer.SKIP, "")
-        assert ann.coming(9) == [1, 2, 4, 6, 7]  # what is skipped may be for others
+        assert ann.coming(9) == [1, 2, 4, 6, 7]  # skipped pages are open to others
         assert bob.coming(1) == [5]
         assert bob.elsewhere == {"claimed": 4, "decided": 1}
         ann.undo(ann.revision)
@@ -150,7 +150,7 @@ def test_two_sessions_share_the_pages_and_no_decision_is_made_twice(
     assert "0.png" not in (tmp_path / "bob.csv").read_text()
 
 
-def test_what_was_decided_before_there_were_claims_is_not_shown_to_others(
+def test_pages_decided_before_there_were_claims_are_not_shown_to_others(
     tmp_path: Path, clock: Clock
 ) -> None:
     with open_corrections(tmp_path / "ann.csv") as corrections:
@@ -161,7 +161,7 @@ def test_what_was_decided_before_there_were_claims_is_not_shown_to_others(
 
 def test_a_claim_names_its_page_as_results_do(tmp_path: Path, clock: Clock) -> None:
     claims(tmp_path, "ann.csv", clock).take([("=\udcff\n.png", 2)], 1)
-    told = json.loads((tmp_path / "results.csv.claims").read_text())
-    assert (told["file"], told["page"]) == ("./=\\xff\\x0a.png", 2)
+    claim = json.loads((tmp_path / "results.csv.claims").read_text())
+    assert (claim["file"], claim["page"]) == ("./=\\xff\\x0a.png", 2)
     bob = claims(tmp_path, "bob.csv", clock)
     assert bob.take([("=\udcff\n.png", 2), (row().file, 1)], 1) == [("a.png", 1)]

@@ -25,7 +25,7 @@ def test_the_least_confident_come_first_and_pages_without_a_zip_before_them() ->
     assert {item.drawn for item in line_up(rows)} == {SampledAs.DOUBT}
 
 
-def test_of_several_rows_about_a_page_the_last_counts() -> None:
+def test_the_last_of_several_rows_about_a_page_counts() -> None:
     rows = [
         row("a.png", "02108"),
         row("a.png", "02109"),
@@ -43,7 +43,7 @@ def test_nine_digits_are_shown_with_a_dash() -> None:
 
 
 @given(st.integers(0, 80), st.integers(0, 5), st.integers(0, 40))
-def test_the_sample_is_drawn_from_what_was_read_and_disturbs_no_order(
+def test_the_sample_is_drawn_from_read_pages_and_keeps_the_order_of_the_rest(
     audit: int, seed: int, doubtful: int
 ) -> None:
     items = line_up([*READ, *DOUBTFUL[:doubtful]], audit=audit, seed=seed)
@@ -63,7 +63,7 @@ def test_the_sample_is_spread_over_the_whole_order(seed: int) -> None:
     ] == [1] * 10
 
 
-def test_no_place_in_the_order_tells_the_sample() -> None:
+def test_no_position_in_the_order_reveals_the_sample() -> None:
     places = Counter(
         number % 5
         for seed in range(400)
@@ -84,7 +84,7 @@ def test_the_sample_does_not_favour_any_page() -> None:
     assert max(chosen.values()) < 3 * 300 * 6 / len(READ)
 
 
-def test_what_is_settled_does_not_come_again_until_it_is_taken_back() -> None:
+def test_a_settled_page_does_not_come_back_until_it_is_undone() -> None:
     queue = Queue(4)
     assert queue.coming(2) == [0, 1]
     queue.settle(1, Verdict.CONFIRMED)
@@ -97,7 +97,7 @@ def test_what_is_settled_does_not_come_again_until_it_is_taken_back() -> None:
     assert (queue.coming(9), queue.latest) == ([0, 1, 2, 3], None)
 
 
-def test_what_was_skipped_comes_again_only_when_asked_for() -> None:
+def test_skipped_pages_come_back_only_when_reopened() -> None:
     queue = Queue(3)
     for number, verdict in enumerate((Verdict.SKIPPED, Verdict.CORRECTED, Verdict.SKIPPED)):
         queue.settle(number, verdict)

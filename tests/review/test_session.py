@@ -35,7 +35,7 @@ def lines(path: Path) -> list[tuple[str, ...]]:
     return [tuple(line.split(",")[:6]) for line in path.read_text().splitlines()[1:]]
 
 
-def test_each_answer_becomes_the_line_it_stands_for(session: Session, path: Path) -> None:
+def test_each_answer_writes_its_line(session: Session, path: Path) -> None:
     session.decide(0, Answer.ACCEPT, "02109")
     session.decide(1, Answer.ACCEPT, "02108")
     session.decide(2, Answer.SKIP, "")
@@ -55,7 +55,7 @@ def test_the_sample_is_marked_as_such(corrections: CorrectionsFile, path: Path) 
     assert read_corrections(path)["r.png", 1].drawn is SampledAs.AUDIT
 
 
-def test_another_sitting_goes_on_where_this_one_stopped(path: Path) -> None:
+def test_a_new_session_continues_where_the_last_one_stopped(path: Path) -> None:
     with open_corrections(path) as corrections:
         session = Session(ITEMS, corrections)
         session.decide(0, Answer.SKIP, "")
@@ -83,7 +83,7 @@ def test_a_page_is_decided_once(session: Session, path: Path) -> None:
     assert len(lines(path)) == 2
 
 
-def test_of_many_at_once_one_decides(session: Session, path: Path) -> None:
+def test_only_one_of_many_simultaneous_decisions_counts(session: Session, path: Path) -> None:
     barrier, outcomes = Barrier(8), []
 
     def decide(zip_: str) -> None:
@@ -103,7 +103,7 @@ def test_of_many_at_once_one_decides(session: Session, path: Path) -> None:
     assert len(outcomes) == 1
 
 
-def test_an_old_view_takes_back_nothing(session: Session) -> None:
+def test_a_stale_view_undoes_nothing(session: Session) -> None:
     session.decide(1, Answer.ACCEPT, "02108")
     seen = session.revision
     session.decide(2, Answer.ACCEPT, "02109")
@@ -127,24 +127,24 @@ def test_an_old_view_takes_back_nothing(session: Session) -> None:
         "\uff11\uff12\uff13\uff14\uff15",
     ],
 )
-def test_what_is_no_zip_is_not_accepted(session: Session, path: Path, zip_: str) -> None:
+def test_an_invalid_zip_is_not_accepted(session: Session, path: Path, zip_: str) -> None:
     with pytest.raises(Refused, match="not a ZIP"):
         session.decide(0, Answer.ACCEPT, zip_)
     assert lines(path) == []
 
 
 @pytest.mark.parametrize("number", [-1, 4, 10**9])
-def test_there_are_no_other_pages(session: Session, number: int) -> None:
+def test_a_page_number_out_of_range_is_refused(session: Session, number: int) -> None:
     with pytest.raises(Refused, match="no such page"):
         session.decide(number, Answer.SKIP, "")
 
 
-def test_with_nothing_decided_nothing_is_taken_back(session: Session) -> None:
+def test_undo_is_refused_when_nothing_is_decided(session: Session) -> None:
     with pytest.raises(Refused, match="nothing"):
         session.undo(0)
 
 
-def test_what_cannot_be_written_is_not_decided(
+def test_a_decision_that_cannot_be_written_does_not_count(
     session: Session, corrections: CorrectionsFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: object) -> None:
@@ -167,7 +167,7 @@ def test_skipped_pages_can_be_decided_after_all(session: Session, path: Path) ->
     assert list(read_corrections(path)) == [("a.png", 1)]
 
 
-def test_the_pace_is_the_median_and_knows_pauses() -> None:
+def test_the_pace_is_the_median_and_ignores_pauses() -> None:
     now = [0.0]
     pace = Pace(clock=lambda: now[0])
     pace.look()
@@ -179,7 +179,7 @@ def test_the_pace_is_the_median_and_knows_pauses() -> None:
     assert pace.decided == 5
 
 
-def test_decisions_of_other_results_do_not_count_here(path: Path) -> None:
+def test_decisions_about_other_results_do_not_count(path: Path) -> None:
     with open_corrections(path) as corrections:
         Session(line_up([row("other.png")]), corrections).decide(0, Answer.ACCEPT, "02108")
         session = Session(ITEMS, corrections)
@@ -188,7 +188,7 @@ def test_decisions_of_other_results_do_not_count_here(path: Path) -> None:
         assert session.counts[Verdict.CONFIRMED] == 0
 
 
-def test_what_is_skipped_or_taken_back_does_not_count_as_decided(session: Session) -> None:
+def test_skipped_and_undone_pages_do_not_count_as_decided(session: Session) -> None:
     session.decide(0, Answer.ACCEPT, "02109")
     session.decide(1, Answer.SKIP, "")
     assert session.pace.decided == 1

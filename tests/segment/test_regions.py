@@ -12,8 +12,8 @@ from zipocr.segment.regions import MAX_DISTANCE, MIN_AREA, REACH, SAME_PLACE, di
 from zipocr.types import InkMask, Region
 
 
-def regions_of(*given: Any) -> tuple[Region, ...]:
-    return divide(*given, cuts=1).regions
+def regions_of(*args: Any) -> tuple[Region, ...]:
+    return divide(*args, cuts=1).regions
 
 
 def centres_of(*masks: InkMask) -> np.ndarray:
@@ -22,7 +22,7 @@ def centres_of(*masks: InkMask) -> np.ndarray:
 
 
 def drawn(region: Region, shape: tuple[int, int]) -> InkMask:
-    """The ink of a region where it lies on the page."""
+    """The ink of a region at its place on the page."""
     page, box = np.zeros(shape, bool), region.box
     page[box.top : box.bottom, box.left : box.right] = region.ink
     return page
@@ -42,7 +42,7 @@ def boxes(regions: tuple[Region, ...]) -> list[tuple[int, int, int, int]]:
 
 @pytest.mark.parametrize("margin", [0, 20, 33])
 @pytest.mark.parametrize("text", ["02346", "123456789"])
-def test_digits_apart_are_regions_of_their_own(text, margin):
+def test_separate_digits_are_separate_regions(text, margin):
     written = write(text, margin=margin)
     found = regions_of(Components(written.ink), HEIGHT, centres_of(*written.digits))
     assert [one.box for one in found] == written.boxes
@@ -51,7 +51,7 @@ def test_digits_apart_are_regions_of_their_own(text, margin):
 
 
 @pytest.mark.parametrize("text", ["03689", "00000", "71417"])
-def test_touching_digits_are_divided_and_no_ink_is_lost_or_shared(text):
+def test_touching_digits_are_split_without_losing_or_sharing_ink(text):
     written = write(text, gap=-4)
     found = regions_of(Components(written.ink), HEIGHT, centres_of(*written.digits))
     pieces = [drawn(one, written.ink.shape) for one in found]
@@ -59,7 +59,7 @@ def test_touching_digits_are_divided_and_no_ink_is_lost_or_shared(text):
     assert np.array_equal(np.sum(pieces, axis=0), written.ink)
 
 
-def test_discs_that_touch_are_divided_at_their_neck():
+def test_touching_discs_are_split_at_their_neck():
     rows, columns = np.indices((60, 100))
     discs = [(rows - 30) ** 2 + (columns - centre) ** 2 <= 225 for centre in (25, 53)]
     found = regions_of(Components(discs[0] | discs[1]), 40.0, np.array([25.0, 53.0]))
@@ -75,7 +75,7 @@ def test_a_component_under_three_centres_is_cut_into_three():
     assert boxes(found) == [(10, 10, 50, 40), (10, 40, 50, 70), (10, 70, 50, 100)]
 
 
-def test_the_pieces_of_a_broken_digit_are_one_region():
+def test_the_pieces_of_a_broken_digit_form_one_region():
     ink = blocks((10, 10, 28, 30), (31, 12, 50, 33), (10, 60, 50, 80))
     found = regions_of(Components(ink), 40.0, np.array([21.0, 70.0]))
     assert boxes(found) == [(10, 10, 50, 33), (10, 60, 50, 80)]
@@ -90,7 +90,7 @@ def test_regions_hold_only_their_own_ink_where_boxes_overlap():
 
 
 @pytest.mark.parametrize(("distance", "is_taken"), [(-1.0, True), (1.0, False)])
-def test_what_is_under_no_centre_belongs_to_the_nearest_unless_it_is_far(distance, is_taken):
+def test_a_component_under_no_centre_joins_the_nearest_unless_it_is_far(distance, is_taken):
     height = 40.0
     left = round(70 + MAX_DISTANCE * height + distance)
     ink = blocks((10, 10, 50, 30), (10, 60, 50, 80), (44, left - 2, 49, left + 2))
@@ -99,7 +99,7 @@ def test_what_is_under_no_centre_belongs_to_the_nearest_unless_it_is_far(distanc
     assert found[1].box.right == (left + 2 if is_taken else 80)
 
 
-def test_a_component_belongs_to_a_centre_that_has_no_more_ink_near():
+def test_a_digit_belongs_to_its_centre_even_if_a_smaller_mark_is_closer():
     # The mark lies closer to the centre than the digit, but is smaller.
     ink = blocks((10, 22, 50, 27), (5, 28, 8, 31))
     (found,) = regions_of(Components(ink), 40.0, np.array([29.0]))
@@ -107,7 +107,7 @@ def test_a_component_belongs_to_a_centre_that_has_no_more_ink_near():
 
 
 @pytest.mark.parametrize(("beside", "count"), [(-1, 1), (2, 0)])
-def test_a_string_one_of_whose_centres_has_no_ink_in_reach_has_no_regions(beside, count):
+def test_a_string_with_a_centre_out_of_reach_of_ink_has_no_regions(beside, count):
     ink = blocks((10, 10, 50, 30), (10, 60, 50, 80))
     reach = REACH * 40.0
     assert (
@@ -115,7 +115,7 @@ def test_a_string_one_of_whose_centres_has_no_ink_in_reach_has_no_regions(beside
     )
 
 
-def test_a_string_one_of_whose_digits_has_hardly_any_ink_has_no_regions():
+def test_a_string_with_a_digit_of_hardly_any_ink_has_no_regions():
     side = int((MIN_AREA * 40.0 * 40.0) ** 0.5)
     small, large = (
         blocks((10, 10, 50, 30), (20, 60, 20 + size, 60 + size)) for size in (side, side + 1)
@@ -125,11 +125,11 @@ def test_a_string_one_of_whose_digits_has_hardly_any_ink_has_no_regions():
     assert len(regions_of(Components(large), 40.0, centres)) == 2
 
 
-def test_no_centres_are_no_regions():
+def test_without_centres_there_are_no_regions():
     assert regions_of(Components(blocks((10, 10, 50, 30))), 40.0, np.empty(0)) == ()
 
 
-def test_regions_are_numbered_from_string_to_string():
+def test_regions_are_numbered_consecutively_across_strings():
     written = write("02346")
     centres = centres_of(*written.digits)
     found = segment(Components(written.ink), HEIGHT, [centres, centres[:2], np.empty(0)])
@@ -148,12 +148,12 @@ def test_strings_with_nearly_the_same_centres_share_their_regions(aside, are_sha
     assert len(found.regions) == (5 if are_shared else 10)
 
 
-def test_no_strings_are_no_regions():
+def test_without_strings_there_are_no_regions():
     found = segment(Components(write("02346").ink), HEIGHT, [])
     assert (found.regions, found.strings) == ((), ())
 
 
-def test_nothing_given_is_changed():
+def test_inputs_are_not_changed():
     ink, centres = write("03689", gap=-4).ink, np.array([33.0, 55, 77, 99, 121])
     before = ink.copy()
     segment(Components(ink), HEIGHT, [centres, centres + 1])
@@ -161,8 +161,8 @@ def test_nothing_given_is_changed():
     assert centres.tolist() == [33.0, 55, 77, 99, 121]
 
 
-def test_a_cut_is_looked_for_half_way_between_centres():
-    # Farther from either centre than a seam may lie from where it is wanted.
+def test_a_cut_is_searched_for_halfway_between_centres():
+    # Farther from either centre than a seam may lie from its target column.
     ink = blocks((10, 10, 50, 90))
     ink[:, 50] = False
     ink[30, 50] = True
@@ -170,7 +170,7 @@ def test_a_cut_is_looked_for_half_way_between_centres():
     assert boxes(found) == [(10, 10, 50, 50), (10, 50, 50, 90)]
 
 
-def test_digits_that_touch_are_cut_a_second_way():
+def test_touching_digits_get_an_alternative_cut():
     ink = blocks((10, 10, 50, 90))
     ink[10:48, [44, 56]] = False
     centres = np.array([30.0, 70.0])
@@ -182,7 +182,7 @@ def test_digits_that_touch_are_cut_a_second_way():
         assert np.array_equal(np.sum(pieces, axis=0), ink)
 
 
-def test_only_the_two_digits_beside_a_cut_change_with_it():
+def test_an_alternative_cut_changes_only_the_two_digits_next_to_it():
     written = write("03689", gap=-4)
     centres = centres_of(*written.digits)
     found = divide(Components(written.ink), HEIGHT, centres)
@@ -199,7 +199,7 @@ def test_only_the_two_digits_beside_a_cut_change_with_it():
     ink=arrays(np.bool_, st.tuples(st.integers(5, 30), st.integers(20, 90)), fill=st.just(True)),
     places=st.lists(st.floats(0, 90), min_size=2, max_size=5),
 )
-def test_every_region_has_ink_enough_for_a_digit_however_it_is_cut(ink, places):
+def test_every_region_has_enough_ink_for_a_digit_however_it_is_cut(ink, places):
     height = 22.0
     found = segment(Components(ink), height, [np.sort(places)])
     for region in found.regions:

@@ -13,7 +13,7 @@ components = arrays(np.bool_, st.tuples(st.integers(1, 45), st.integers(1, 45)))
 
 
 def discs(*centres: int) -> np.ndarray:
-    """Discs 30 wide whose centres lie in these columns."""
+    """Discs about 30 pixels wide, centred on these columns."""
     drawn = np.zeros((31, max(centres) + 16), np.uint8)
     for centre in centres:
         cv2.circle(drawn, (centre, 15), 15, 1, -1)
@@ -30,7 +30,7 @@ def left_of(ink: np.ndarray, seam: np.ndarray) -> np.ndarray:
 
 
 @given(ink=components, near=st.floats(-10, 55))
-def test_a_seam_leads_from_the_top_of_a_component_to_its_bottom(ink, near):
+def test_a_seam_runs_from_the_top_of_a_component_to_its_bottom(ink, near):
     seam = find_seam(ink, HEIGHT, near)
     assert seam.shape == (len(ink),)
     assert (np.abs(np.diff(seam)) <= 1).all()
@@ -45,7 +45,7 @@ def test_a_seam_leaves_enough_ink_on_both_sides_or_is_straight(ink, near):
 
 
 @given(ink=components, near=st.floats(0, 44))
-def test_a_seam_stays_near_the_wanted_column(ink, near):
+def test_a_seam_stays_near_the_target_column(ink, near):
     seam = find_seam(ink, HEIGHT, near)
     assert (np.abs(seam - near) <= REACH * HEIGHT + 1).all()
 
@@ -65,7 +65,7 @@ def test_a_clear_column_is_followed(gap):
 
 
 @pytest.mark.parametrize("slant", [0.3, -0.3])
-def test_a_slanting_gap_is_followed(slant):
+def test_a_slanted_gap_is_followed(slant):
     written = drawings.write("11", gap=-8, slant=abs(slant), margin=0)
     mirrored = slant < 0
     ink, (one, other) = written.ink, written.digits
@@ -79,23 +79,23 @@ def test_a_slanting_gap_is_followed(slant):
 
 @pytest.mark.parametrize("distance", [22, 26, 29])
 @pytest.mark.parametrize("beside", [-2, 0, 2])
-def test_the_seam_of_two_discs_goes_through_their_neck(distance, beside):
+def test_the_seam_between_two_discs_goes_through_their_neck(distance, beside):
     neck = 15 + distance / 2
     seam = find_seam(discs(15, 15 + distance), HEIGHT, neck + beside)
     assert abs(seam[15] - neck) <= 3
 
 
-def test_of_two_necks_the_one_near_the_wanted_column_is_cut():
+def test_of_two_necks_the_one_near_the_target_column_is_cut():
     ink = discs(15, 43, 71)
     assert find_seam(ink, HEIGHT, 27.0)[15] == pytest.approx(29, abs=2)
     assert find_seam(ink, HEIGHT, 59.0)[15] == pytest.approx(57, abs=2)
 
 
-def test_where_too_little_ink_is_on_either_side_the_seam_is_straight():
+def test_a_seam_is_straight_if_there_is_too_little_ink_for_two_pieces():
     assert find_seam(np.ones((3, 9), bool), HEIGHT, 4.4).tolist() == [4, 4, 4]
 
 
-def test_margins_around_a_component_only_move_its_seam():
+def test_margins_around_a_component_only_shift_its_seam():
     ink = discs(15, 43)
     seam = find_seam(ink, HEIGHT, 30.0)
     padded = find_seam(np.pad(ink, ((0, 0), (7, 12))), HEIGHT, 37.0)
@@ -103,7 +103,7 @@ def test_margins_around_a_component_only_move_its_seam():
 
 
 @given(ink=components, near=st.floats(0, 44), most=st.integers(1, 4))
-def test_of_several_seams_the_first_is_the_one_that_is_found_alone(ink, near, most):
+def test_the_first_of_several_seams_is_the_one_found_alone(ink, near, most):
     seams = find_seams(ink, HEIGHT, near, most=most)
     assert 1 <= len(seams) <= most
     assert np.array_equal(seams[0], find_seam(ink, HEIGHT, near))

@@ -19,7 +19,7 @@ from zipocr.storage.atomic import (
 )
 
 
-def test_nothing_stands_there_before_the_end(tmp_path: Path) -> None:
+def test_the_file_appears_only_when_complete(tmp_path: Path) -> None:
     path = tmp_path / "new"
     with WholeFile(path) as file:
         file.write(b"whole")
@@ -29,7 +29,7 @@ def test_nothing_stands_there_before_the_end(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_disk_has_the_contents_before_the_file_has_its_name_and_then_the_name(
+def test_contents_are_synced_before_the_rename_and_the_folder_after_it(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -55,7 +55,7 @@ def test_a_failed_block_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_stream_that_libraries_write_to_is_whole_or_not_there(tmp_path: Path) -> None:
+def test_a_stream_passed_to_libraries_is_published_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "stream"
     with written_whole(path) as stream:
         stream.write(b"-tail")
@@ -68,13 +68,13 @@ def test_a_stream_that_libraries_write_to_is_whole_or_not_there(tmp_path: Path) 
     assert path.read_bytes() == b"htail"
 
 
-def test_errors_of_the_block_are_not_taken_for_errors_of_the_file(tmp_path: Path) -> None:
+def test_errors_raised_inside_the_block_are_not_reported_as_file_errors(tmp_path: Path) -> None:
     with pytest.raises(ConnectionError), WholeFile(tmp_path / "x"):
         raise ConnectionError
 
 
 @pytest.mark.parametrize("place", ["missing/x", "."])
-def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path: Path, place: str) -> None:
+def test_an_unwritable_path_is_an_output_error(tmp_path: Path, place: str) -> None:
     with pytest.raises(OutputError, match="Cannot write"):
         write_whole(tmp_path / place, b"")
     assert list(tmp_path.iterdir()) == []
@@ -92,7 +92,7 @@ def test_permissions_and_links_are_kept(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
-def test_a_new_file_has_usual_permissions(tmp_path: Path) -> None:
+def test_a_new_file_gets_default_permissions(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
         write_whole(tmp_path / "new", b"")
@@ -101,7 +101,7 @@ def test_a_new_file_has_usual_permissions(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o640
 
 
-def test_a_device_is_written_and_not_replaced() -> None:
+def test_a_device_is_written_to_and_not_replaced() -> None:
     write_whole(Path(os.devnull), b"gone")
     assert not Path(os.devnull).is_file()
 
@@ -112,7 +112,7 @@ def test_a_full_disk_is_an_output_error() -> None:
         write_whole(Path("/dev/full"), b"x" * 100_000)
 
 
-def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_process_are_removed_by_the_next_writer(tmp_path: Path) -> None:
     path = tmp_path / "file"
     kill_at_publication(path, "replace")
     assert [left.name for left in tmp_path.iterdir()] == [_part_name(path.name)]
@@ -121,7 +121,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: Path) -
     assert path.read_bytes() == b"whole"
 
 
-def test_what_was_published_just_before_a_kill_is_not_touched_by_the_next_writer(
+def test_a_file_published_just_before_a_kill_is_not_touched_by_the_next_writer(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "file"
@@ -149,7 +149,7 @@ def kill_at_publication(path: Path, call: str, *, force: bool = True) -> None:
     assert done.returncode == -signal.SIGKILL
 
 
-def test_two_writers_of_one_file_are_told_apart(tmp_path: Path) -> None:
+def test_a_second_writer_of_the_same_file_is_refused(tmp_path: Path) -> None:
     with WholeFile(tmp_path / "x") as first:
         first.write(b"first")
         with (
@@ -161,7 +161,7 @@ def test_two_writers_of_one_file_are_told_apart(tmp_path: Path) -> None:
 
 
 @pytest.mark.posix
-def test_a_part_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+def test_a_partial_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"secret")
     (tmp_path / _part_name("x")).symlink_to(tmp_path / "secret")
     with pytest.raises(OutputError, match="Cannot write"):
@@ -182,7 +182,7 @@ def test_only_the_known_file_is_replaced_without_force(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_who_is_interrupted_as_a_file_appears_still_knows_it(
+def test_a_writer_interrupted_right_after_publishing_still_knows_its_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(_: Path) -> None:
@@ -197,7 +197,7 @@ def test_who_is_interrupted_as_a_file_appears_still_knows_it(
     write_whole(tmp_path / "x", b"2", force=False, known=known)
 
 
-def test_where_there_are_no_links_a_new_file_appears_all_the_same(
+def test_a_new_file_is_created_even_without_hard_link_support(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_link(*_: object) -> None:

@@ -35,7 +35,7 @@ json_values = st.recursive(
 
 
 def write(path: Path, *records: object, resume: bool = False, force: bool = False) -> list[object]:
-    """Add records, and give all there are."""
+    """Append records, and return all that the journal has."""
     with open_journal(path, IDENTITY, resume=resume, force=force) as journal:
         for record in records:
             journal.append({"value": record})
@@ -52,7 +52,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @given(st.lists(json_values, max_size=5), st.lists(json_values, max_size=5))
-def test_records_come_back_as_they_were_and_in_order(
+def test_records_come_back_unchanged_and_in_order(
     tmp_path_factory: pytest.TempPathFactory, first: list[object], then: list[object]
 ) -> None:
     path = tmp_path_factory.mktemp("journal") / "j"
@@ -61,7 +61,7 @@ def test_records_come_back_as_they_were_and_in_order(
 
 
 @given(st.data())
-def test_a_journal_cut_anywhere_gives_a_beginning_of_its_records(
+def test_a_journal_truncated_anywhere_yields_a_prefix_of_its_records(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     path = tmp_path_factory.mktemp("journal") / "j"
@@ -76,7 +76,7 @@ def test_a_journal_cut_anywhere_gives_a_beginning_of_its_records(
 
 
 @given(place=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
-def test_a_damaged_line_and_what_follows_is_not_believed(
+def test_a_damaged_line_and_everything_after_it_are_discarded(
     tmp_path_factory: pytest.TempPathFactory, place: float, flip: int
 ) -> None:
     path = tmp_path_factory.mktemp("journal") / "j"
@@ -95,14 +95,14 @@ def test_a_damaged_line_and_what_follows_is_not_believed(
         assert write(path, resume=True) == records[: before - 1]
 
 
-def test_lines_that_changed_their_places_are_not_believed(path: Path) -> None:
+def test_reordered_lines_are_discarded(path: Path) -> None:
     write(path, 1, 2, 3)
     head, *lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(head + lines[0] + lines[2] + lines[1])
     assert write(path, resume=True) == [1]
 
 
-def test_records_are_read_at_their_positions_in_any_order(path: Path) -> None:
+def test_records_can_be_read_by_position_in_any_order(path: Path) -> None:
     with open_journal(path, IDENTITY) as journal:
         positions = [journal.append({"value": "x" * number}) for number in range(9)]
         assert [position for position, _ in journal.records()] == positions
@@ -112,7 +112,7 @@ def test_records_are_read_at_their_positions_in_any_order(path: Path) -> None:
             list(journal.read([positions[3] + 1]))
 
 
-def test_a_journal_of_an_earlier_format_is_refused_with_its_number(path: Path) -> None:
+def test_a_journal_in_an_older_format_is_refused_and_its_format_reported(path: Path) -> None:
     write(path, 1)
     text = path.read_bytes().split(b"\t")[0].replace(b'_journal": 2', b'_journal": 1')
     before = b"%s\t%08x\n" % (text, zlib.crc32(text))
@@ -123,7 +123,7 @@ def test_a_journal_of_an_earlier_format_is_refused_with_its_number(path: Path) -
     assert write(path, 3, force=True) == [3]
 
 
-def test_a_journal_is_not_overwritten_unless_told(path: Path) -> None:
+def test_an_existing_journal_is_not_overwritten_without_force(path: Path) -> None:
     write(path, 1, 2)
     before = path.read_bytes()
     with pytest.raises(OutputError, match=r"--resume.*--force"):
@@ -138,25 +138,25 @@ def test_a_journal_without_records_is_not_kept(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("identity", "said"),
+    ("identity", "difference"),
     [
         ({**IDENTITY, "options": {"max_pixels": 99}}, "options max_pixels was 100 and is 99"),
         ({**IDENTITY, "model": {"sha256": "b2"}}, "model sha256 was a1 and is b2"),
         ({**IDENTITY, "zipocr": "2"}, "zipocr was None and is 2"),
     ],
 )
-def test_another_run_is_refused_with_what_differs(
-    path: Path, identity: dict[str, object], said: str
+def test_a_different_run_is_refused_and_the_differences_are_reported(
+    path: Path, identity: dict[str, object], difference: str
 ) -> None:
     write(path, 1)
     before = path.read_bytes()
-    with pytest.raises(OutputError, match=said), open_journal(path, identity, resume=True):
+    with pytest.raises(OutputError, match=difference), open_journal(path, identity, resume=True):
         pass
     assert path.read_bytes() == before
 
 
 @given(json_values, json_values)
-def test_differences_are_found_where_there_are_any(one: object, other: object) -> None:
+def test_differences_are_found_exactly_where_there_are_any(one: object, other: object) -> None:
     assert bool(differences({"x": one}, {"x": other}, where="")) == (one != other)
 
 
@@ -170,7 +170,7 @@ def test_differences_are_found_where_there_are_any(one: object, other: object) -
         b"{}\n" * 9,
     ],
 )
-def test_what_is_no_journal_is_left_alone(path: Path, data: bytes) -> None:
+def test_a_file_that_is_not_a_journal_is_refused_and_left_alone(path: Path, data: bytes) -> None:
     path.write_bytes(data)
     with pytest.raises(OutputError, match="not a zipocr journal"):
         write(path, 1, resume=True)
@@ -187,7 +187,7 @@ def test_any_bytes_are_read_or_refused(
         assert write(path, resume=True) == []
 
 
-def test_two_runs_on_one_journal_do_not_meet(path: Path) -> None:
+def test_a_second_run_on_the_same_journal_is_refused(path: Path) -> None:
     with open_journal(path, IDENTITY) as journal:
         journal.append({"value": 1})
         for choice in ({"resume": True}, {"force": True}, {}):
@@ -210,7 +210,7 @@ def test_a_lock_does_not_outlive_a_killed_process(path: Path) -> None:
         assert values(journal) == [1]
 
 
-def test_a_journal_removed_between_opening_and_locking_is_not_written(
+def test_a_journal_removed_between_opening_and_locking_is_opened_again(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import fcntl
@@ -229,7 +229,7 @@ def test_a_journal_removed_between_opening_and_locking_is_not_written(
     assert len(calls) == 2
 
 
-def test_a_file_system_without_locks_is_written_all_the_same(
+def test_a_journal_works_on_a_file_system_without_locks(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import errno
@@ -244,7 +244,7 @@ def test_a_file_system_without_locks_is_written_all_the_same(
 
 
 @pytest.mark.posix
-def test_what_cannot_be_written_whole_is_not_written_at_all(path: Path) -> None:
+def test_a_record_that_cannot_be_written_whole_is_not_written_at_all(path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     with open_journal(path, IDENTITY) as journal:
         journal.append({"value": "a" * 100})
@@ -259,7 +259,7 @@ def test_what_cannot_be_written_whole_is_not_written_at_all(path: Path) -> None:
 
 
 def interrupted(function: Callable[[], object], *, at: int) -> bool:
-    """Whether the journal's own code was interrupted before its instruction number ``at``."""
+    """Return whether the journal's own code was interrupted before instruction number ``at``."""
     instructions = count()
 
     def trace(frame: FrameType, event: str, _: object) -> "TraceFunction | None":
@@ -281,7 +281,7 @@ def interrupted(function: Callable[[], object], *, at: int) -> bool:
     return False
 
 
-def test_an_interruption_at_any_instruction_leaves_as_many_records_as_are_counted(
+def test_an_interrupt_at_any_instruction_keeps_the_record_count_correct(
     path: Path,
 ) -> None:
     instruction = 0
@@ -295,7 +295,7 @@ def test_an_interruption_at_any_instruction_leaves_as_many_records_as_are_counte
     assert write(path, "next", resume=True)[-2:] == [instruction, "next"]
 
 
-def test_the_disk_is_made_to_keep_records_now_and_then(
+def test_records_are_synced_to_disk_periodically(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[int] = []
@@ -308,7 +308,7 @@ def test_the_disk_is_made_to_keep_records_now_and_then(
         assert 8 <= len(synced) <= 20
 
 
-def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
+def test_an_unwritable_path_is_an_output_error(tmp_path: Path) -> None:
     with (
         pytest.raises(OutputError, match="Cannot write"),
         open_journal(tmp_path / "missing" / "j", IDENTITY),
@@ -318,7 +318,7 @@ def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> No
         pass
 
 
-def test_a_journal_changed_meanwhile_is_noticed(path: Path) -> None:
+def test_a_journal_changed_by_another_program_is_detected(path: Path) -> None:
     with open_journal(path, IDENTITY) as journal:
         journal.append({"value": 1})
         path.write_bytes(path.read_bytes()[:-1])
@@ -337,7 +337,7 @@ def test_the_folder_of_a_new_journal_is_synced_before_its_first_record(
 
 
 @pytest.mark.posix
-def test_a_pipe_is_no_journal(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_as_a_journal(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "j")
     with pytest.raises(OutputError, match="a pipe"), open_journal(tmp_path / "j", {}):
         pass

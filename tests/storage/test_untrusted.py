@@ -1,6 +1,6 @@
-"""Files that others made or changed.
+"""Files that others created or changed.
 
-Each command that reads one answers with a sentence, at once, and prints nothing of it raw.
+Each command that reads one responds at once with a readable message and prints no raw contents.
 """
 
 import json
@@ -42,7 +42,7 @@ def invoke(*arguments: str | Path) -> Result:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Results of one page, labels and corrections of it."""
+    """Results of one page, with its labels and corrections."""
     monkeypatch.chdir(tmp_path)
     save([GOOD])
     Path("labels.csv").write_text("file,zip\na.png,02108\n")
@@ -87,7 +87,7 @@ STRANGE: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("words", READERS, ids=lambda words: words[0])
 @pytest.mark.parametrize("changes", STRANGE, ids=str)
-def test_a_row_that_zipocr_does_not_write_is_refused_with_its_line(
+def test_a_row_zipocr_would_not_write_is_refused_with_its_line_number(
     folder: Path, words: list[str], changes: dict[str, Any]
 ) -> None:
     (folder / "results.csv").write_text(
@@ -102,7 +102,7 @@ def test_a_row_that_zipocr_does_not_write_is_refused_with_its_line(
     assert not (folder / "new.csv").exists()
 
 
-def test_a_zero_that_a_spreadsheet_ate_is_named_with_its_cure(folder: Path) -> None:
+def test_a_leading_zero_lost_in_a_spreadsheet_is_reported_with_the_fix(folder: Path) -> None:
     save([replace(GOOD, zip="3123")])
     assert (
         "line 2: 3123 has less than five digits. A spreadsheet has removed leading zeros: "
@@ -112,7 +112,7 @@ def test_a_zero_that_a_spreadsheet_ate_is_named_with_its_cure(folder: Path) -> N
 
 
 @pytest.mark.parametrize("text", [b"\xff,1,,,,unread,no_ink,,,,,\n", b'"a.png\n', b"a.png,1\n"])
-def test_a_line_that_is_no_row_is_named(folder: Path, text: bytes) -> None:
+def test_a_line_that_is_not_a_row_is_reported_by_number(folder: Path, text: bytes) -> None:
     (folder / "results.csv").write_bytes(",".join(COLUMNS).encode() + b"\n" + text)
     assert "results.csv, line 2: " in invoke(*READERS[0]).stderr
 
@@ -193,14 +193,14 @@ HEADERS: list[tuple[str, str, list[str]]] = [
 
 
 @pytest.mark.parametrize(("name", "text", "words"), HEADERS)
-def test_control_characters_of_files_are_not_printed_raw(
+def test_control_characters_in_files_are_not_printed_raw(
     folder: Path, name: str, text: str, words: list[str]
 ) -> None:
     (folder / name).write_text(text)
-    assert invoke(*words).output  # `invoke` checks
+    assert invoke(*words).output  # checked by `invoke`
 
 
-def test_control_characters_of_names_are_not_printed_raw(folder: Path) -> None:
+def test_control_characters_in_file_names_are_not_printed_raw(folder: Path) -> None:
     name = f"{ESC}\udcff\u202e.png"
     (folder / "in" / name).write_text("x")
     save([replace(GOOD, file=name)])
@@ -218,7 +218,7 @@ def test_control_characters_of_names_are_not_printed_raw(folder: Path) -> None:
         assert invoke(*words).output
 
 
-def test_control_characters_of_parquet_and_model_files_are_not_printed_raw(folder: Path) -> None:
+def test_control_characters_in_parquet_and_model_files_are_not_printed_raw(folder: Path) -> None:
     pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     parquet.write_table(pa.table({ESC: ["x"]}), folder / "files.parquet")
     assert r"\x1b[31m" in invoke("scan", "--manifest", "files.parquet", "--out-dir", "parts").stderr
@@ -238,7 +238,7 @@ def deep(levels: int) -> str:
     return '{"a":' * levels + "1" + "}" * levels
 
 
-def test_json_of_any_kind_is_an_object_or_a_value_error() -> None:
+def test_parsing_json_gives_an_object_or_a_value_error() -> None:
     assert parse_json(deep(MAX_DEPTH))
     for text in (
         deep(MAX_DEPTH + 1),
@@ -251,12 +251,12 @@ def test_json_of_any_kind_is_an_object_or_a_value_error() -> None:
         '{"a": ' + "9" * 5000 + "}",
         b"\xff",
     ):
-        with pytest.raises(ValueError):  # noqa: PT011 - whatever it says
+        with pytest.raises(ValueError):  # noqa: PT011 - with any message
             parse_json(text)
 
 
 @pytest.mark.parametrize("card", [deep(100_000), deep(500), "[" * 100_000, "[]", '"x"', "{}"])
-def test_a_model_card_that_is_none_gets_a_sentence(folder: Path, card: str) -> None:
+def test_an_invalid_model_card_gets_a_readable_error(folder: Path, card: str) -> None:
     save_model(folder / "model.npz", fakes.bare_model({}))
     with ZipFile(folder / "model.npz") as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
@@ -276,18 +276,18 @@ def test_only_plain_files_are_opened(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"data")
     (tmp_path / "link").symlink_to("file")
     assert read_plain(tmp_path / "file") == read_plain(tmp_path / "link") == b"data"
-    for name, said in (
+    for name, message in (
         ("pipe", "a pipe"),
         (".", "a folder"),
         ("/dev/zero", "a pipe"),
         ("missing", "No such file"),
     ):
-        with pytest.raises(OSError, match=said):
+        with pytest.raises(OSError, match=message):
             open_plain(tmp_path / name)
 
 
 @pytest.mark.parametrize("kind", [InputError, OutputError, ZipocrError])
-def test_messages_of_errors_are_printable_and_escaped_once(kind: type[ZipocrError]) -> None:
+def test_error_messages_are_printable_and_escaped_once(kind: type[ZipocrError]) -> None:
     error = kind(f"a\\b{ESC}\n\x9b\udcff\ud800\u2028")
     assert str(error) == r"a\b\x1b[31m\x0a\x9b\xff\ud800\u2028"
     assert printable(str(error)) == str(error)
@@ -315,14 +315,14 @@ def foreign_arrays() -> dict[str, Callable[[], dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("kind", foreign_arrays())
-def test_training_data_that_are_none_get_a_sentence(folder: Path, kind: str) -> None:
+def test_invalid_training_data_gets_a_readable_error(folder: Path, kind: str) -> None:
     np.savez(folder / "data.npz", **foreign_arrays()[kind]())
     done = invoke("train", "--data", "data.npz", "--tune")
     assert done.exit_code == InputError.exit_code
     assert "data.npz" in done.stderr
 
 
-def test_training_data_that_would_fill_the_memory_are_refused_unread(folder: Path) -> None:
+def test_training_data_too_large_for_memory_is_refused_without_reading_it(folder: Path) -> None:
     header = BytesIO()
     np.lib.format.write_array_header_2_0(
         header, {"descr": "|u1", "fortran_order": False, "shape": (10**9, 28, 28)}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from zipocr.batch.backends.processes import ProcessBackend
     from zipocr.images.listing import ImageFile
 
-# Up to this many small images are read faster than worker processes start.
+# Reading up to this many small images takes less time than starting worker processes.
 SERIAL_UP_TO = 12
 
 
@@ -29,14 +29,14 @@ def choose_local(
 ) -> Backend:
     """Create the backend that reads this number of files fastest.
 
-    Worker processes are used if they pay off, if a limit is asked for that a process cannot set for
-    itself, or if a file may need one.
+    Worker processes are used if they pay off, if a limit is requested that a process cannot impose
+    on itself, or if a file may need one.
 
     Parameters
     ----------
     files : iterable of ImageFile
     count : int
-        Their number.
+        Number of files.
     jobs : int
         Number of processes; 0 is one per usable core.
     timeout, max_memory : optional
@@ -53,7 +53,7 @@ def choose_local(
 def make_workers(
     most: int, *, jobs: int = 0, timeout: float | None = None, max_memory: int | None = None
 ) -> ProcessBackend:
-    """Create the backend for at most `most` processes; the rest is as for `choose_local`."""
+    """Create the backend with at most `most` processes; the rest is as for `choose_local`."""
     from zipocr.batch.backends import usable_cores
     from zipocr.batch.backends.processes import DEFAULT_TIMEOUT, ProcessBackend
 
@@ -65,7 +65,7 @@ def make_workers(
 
 
 def memory_limit(asked: int | None) -> int | None:
-    """Return the memory limit of a worker: the default only if the system supports one."""
+    """Return the memory limit of a worker; the default applies only where limits are supported."""
     from zipocr.batch.backends.processes import DEFAULT_MAX_MEMORY
 
     return asked or (DEFAULT_MAX_MEMORY if find_spec("resource") else None)

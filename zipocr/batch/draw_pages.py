@@ -1,6 +1,6 @@
-"""Drawing how the pages of files are read, through a backend.
+"""Debug sheets of the pages of files, drawn through a backend.
 
-With worker processes, a page that hangs or needs too much memory costs one sheet.
+With worker processes, a page that hangs or needs too much memory costs only its own sheet.
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from zipocr.images.listing import ImageFile
 from zipocr.types import GrayImage, Place, Trace, Unread
 
 Sheet = bytes | str | Unread
-"""A picture as PNG, a text, or why there is neither."""
+"""A PNG, a text, or the reason why there is neither."""
 
 
 class Tracer(Protocol):
@@ -28,10 +28,10 @@ class Tracer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SheetSettings:
-    """The settings of the drawing processes; plain values, to be sent to them.
+    """The settings of the drawing processes; plain values, so that they can be sent to them.
 
-    ``columns`` is the width of a text in characters, None draws pictures; the others are those of
-    `zipocr.batch.read_files.BatchSettings`.
+    ``columns`` is the width of the text in characters, or None to draw pictures; the other fields
+    are those of `zipocr.batch.read_files.BatchSettings`.
     """
 
     model: str
@@ -43,7 +43,7 @@ class SheetSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SheetDrawer:
-    """Draws a sheet for each page of files; each process makes one."""
+    """Drawer of a sheet for each page of a file; each process makes its own."""
 
     at_once: ClassVar[int] = 1
     reader: Tracer

@@ -3,10 +3,10 @@
 Each step is journaled before and after it is taken, so that the next watch knows the state of each
 file, however this one ends:
 
-- A program that was started and whose end is unknown is not run again, since it may have done its
-  work. One that failed, hung or could not be started is run again at the next start.
+- A program that was started but whose outcome is unknown is not run again, since it may have done
+  its work. One that failed, hung or could not be started is run again at the next start.
 - A file is moved by renaming it over a name reserved for it, so that it always exists somewhere
-  and never replaces another. To another disk it is copied completely before it is removed.
+  and never replaces another. Across disks it is copied completely before it is removed.
 """
 
 import filecmp
@@ -48,7 +48,7 @@ class Step(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Orders:
+class HandOffConfig:
     """What to do with finished files.
 
     Attributes
@@ -58,7 +58,7 @@ class Orders:
     is_link : bool
         Whether to link the files instead of moving them.
     program : sequence of str
-        Program to run for each, and its arguments; empty for none.
+        Program to run for each file, with its arguments; empty for none.
     timeout : float
         Time limit of the program in seconds.
     """
@@ -90,7 +90,7 @@ def folder_of(result: FileResult) -> str:
 _OVER: Mapping[str, Any] = {"step": Step.PLACED}
 
 
-class Trouble(Exception):  # noqa: N818 - told, and the watch goes on
+class HandOffError(Exception):
     """Raised if a file cannot be handed over; the message says why."""
 
 
@@ -100,10 +100,11 @@ class HandOff:
 
     Attributes
     ----------
-    orders : Orders
+    orders : HandOffConfig
         What to do.
     journal : Journal or None
-        Open; its unfinished files are continued. None if there are no orders and never were.
+        An open journal, whose unfinished files are continued; None if there are no orders and never
+        were any.
     tell : callable
         Called with a sentence about each failure.
     moved : set of str
@@ -113,7 +114,7 @@ class HandOff:
         Numbers of files handed over since the start, and of failures.
     """
 
-    orders: Orders
+    orders: HandOffConfig
     journal: Journal | None
     tell: Callable[[str], None]
     moved: set[str] = field(default_factory=set)
@@ -128,7 +129,7 @@ class HandOff:
             self._keep(record)
 
     def row_name(self, name: str) -> str:
-        """Return a row name for an arrived file that no moved file has used."""
+        """Return a row name for a new file that no moved file has used."""
         names = (numbered(name, number) for number in count(1))
         return next(own for own in names if not self._is_taken(own))
 
@@ -180,8 +181,8 @@ class HandOff:
             if self.orders.done is not None:
                 self._place(self.orders.done, file, stamp, folder_of(result))
             self.done += 1
-        except Trouble as trouble:
-            self._fail(file, str(trouble))
+        except HandOffError as problem:
+            self._fail(file, str(problem))
         except OSError as error:
             self._fail(file, f"{error.strerror or error}")
 
@@ -190,7 +191,7 @@ class HandOff:
         self.tell(f"not handed over: {to_cell(file.name)}: {why}")
 
     def _is_there(self, file: ImageFile, stamp: str) -> bool:
-        """Return whether a file is to be handed over, or was moved just before a watch ended."""
+        """Return whether a file is unchanged; record a move that a watch had no time to record."""
         if stamp_of(file.place) == stamp:
             return True
         last = self._last.get((file.name, stamp), {})
@@ -211,7 +212,7 @@ class HandOff:
     def _keep(self, record: Mapping[str, Any]) -> None:
         self._last[record["name"], record["stamp"]] = record
         name, is_placed = record["name"], record["step"] == Step.PLACED
-        if is_placed:  # there may be very many files
+        if is_placed:  # to save memory: there may be very many
             self._last[name, record["stamp"]] = _OVER
         if is_placed and not record.get("is_link"):
             self.moved.add(name)
@@ -230,7 +231,7 @@ class HandOff:
         if last.get("step") == Step.STARTED:
             program = self.orders.program[0]
             told = f"{program} was at work when a watch ended, and may have done it"
-            raise Trouble(f"{told}. Look, and touch the file to hand it over again.")
+            raise HandOffError(f"{told}. Look, and touch the file to hand it over again.")
         self._note(file.name, stamp, Step.STARTED)
         code: int | str = "stopped"
         try:
@@ -244,13 +245,13 @@ class HandOff:
             self._note(file.name, stamp, Step.ENDED, code=code)
         if code != 0:
             program = self.orders.program[0]
-            raise Trouble(f"{program} ended with {code}; tried again at the next start")
+            raise HandOffError(f"{program} ended with {code}; tried again at the next start")
 
     def _place(self, done: Path, file: ImageFile, stamp: str, folder: str) -> None:
         """Move or link a file to its folder."""
         source = Path(file.place)
         if not stat.S_ISREG(source.lstat().st_mode):
-            raise Trouble("it is a link, a pipe or a folder, and is left in place")
+            raise HandOffError("it is a link, a pipe or a folder, and is left in place")
         if self._is_copied(done, file, stamp):
             source.unlink()
             place = self._last[file.name, stamp]["place"]
@@ -288,38 +289,38 @@ class HandOff:
 
 
 def link(source: Path, target: Path, _: str) -> bool:
-    """Link a file; return False if the name has been taken meanwhile."""
+    """Link a file; return False if the name has been taken in the meantime."""
     try:
         os.link(source, target)
     except FileExistsError:
         return target.samefile(source)
     except OSError as error:
         told = f"it cannot be linked there ({error.strerror})"
-        raise Trouble(f"{told}; leave out --done-link to move files") from error
+        raise HandOffError(f"{told}; leave out --done-link to move files") from error
     sync_folder(target.parent)
     return True
 
 
 def move(source: Path, target: Path, stamp: str) -> bool:
-    """Move a file to its reserved name; return False if that has been taken meanwhile.
+    """Move a file to its reserved name; return False if that has been taken in the meantime.
 
     Raises
     ------
-    Trouble
-        If another file has replaced it meanwhile; that one stays.
+    HandOffError
+        If another file has replaced it in the meantime; that one is kept.
     """
     if not _reserve(target):
         return False
     try:
-        os.replace(source, target)  # noqa: PTH105 - the same in one word
+        os.replace(source, target)  # noqa: PTH105 - the same as Path.replace
     except OSError as error:
         if error.errno != EXDEV:
             target.unlink()
             raise
         try:
             _copy_over(source, target, stamp)
-        except OutputError as trouble:
-            raise Trouble(str(trouble)) from trouble
+        except OutputError as problem:
+            raise HandOffError(str(problem)) from problem
     else:
         if stamp_of(str(target)) != stamp:
             _put_back(target, source)
@@ -341,7 +342,7 @@ def _put_back(target: Path, source: Path) -> None:
     with suppress(FileExistsError):
         os.link(target, source)
         target.unlink()
-    raise Trouble("another file came under its name meanwhile, and will be read")
+    raise HandOffError("another file came under its name meanwhile, and will be read")
 
 
 def _copy_over(source: Path, target: Path, stamp: str) -> None:
@@ -368,18 +369,18 @@ def _has_size(path: Path, stamp: str) -> bool:
 
 def _refuse_changed(source: Path, copied: Path, stamp: str) -> None:
     if stamp_of(str(source)) != stamp or not _has_size(copied, stamp):
-        raise Trouble("it changed while it was copied, and will be read again")
+        raise HandOffError("it changed while it was copied, and will be read again")
 
 
 def run_program(program: Sequence[str], told: bytes, *, path: str, timeout: float) -> int | str:
-    """Run a program, without a shell, in a session of its own.
+    """Run a program without a shell, in its own session.
 
     Parameters
     ----------
     program : sequence of str
-        Its name and its arguments.
+        The program and its arguments.
     told : bytes
-        Its standard input.
+        The program's standard input.
     path : str
         Value of the environment variable `PATH_VARIABLE`.
     timeout : float
@@ -390,7 +391,7 @@ def run_program(program: Sequence[str], told: bytes, *, path: str, timeout: floa
     int or str
         Its exit status, or a description of why there is none.
     """
-    environment = {**os.environ, PATH_VARIABLE: os.path.abspath(path)}  # noqa: PTH100 - links stay
+    environment = {**os.environ, PATH_VARIABLE: os.path.abspath(path)}  # noqa: PTH100 - keeps links
     try:
         process = subprocess.Popen(
             list(program),

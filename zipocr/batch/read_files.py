@@ -45,8 +45,7 @@ FAILURES = frozenset(
     }
 )
 FAILED = "failed"
-"""What a page counts as if it could not be opened; other pages count by their status.
-"""
+"""Counter key for pages that could not be opened; other pages are counted by their status."""
 
 LOSSES = {
     LossKind.TIMEOUT: Reason.TIMEOUT,
@@ -54,8 +53,8 @@ LOSSES = {
     LossKind.DIED: Reason.WORKER_DIED,
 }
 _SHEET_NAME_LENGTH = 80
-# Maximum number, pixels and decoding time of pages read together: meanwhile the scheduler gets no
-# message, and would take slow files for one that hangs.
+# Maximum number, total pixels and decoding seconds of pages read together. The scheduler gets no
+# message in the meantime, and would mistake slow files for one that hangs.
 AT_ONCE, PIXELS_AT_ONCE, SECONDS_AT_ONCE = 16, 2_000_000, 0.25
 
 
@@ -74,12 +73,12 @@ class PageReader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchSettings:
-    """The settings of the reading processes; plain values, to be sent to them.
+    """The settings of the reading processes; plain values, so that they can be sent to them.
 
-    ``min_confidence`` None takes the model's threshold for ``max_error``. ``directory`` is the
-    user's own list of ZIP codes, None the packaged one. ``debug`` is the folder for debug pictures.
-    ``patience`` is the time limit for fetching a file from S3, in seconds. With ``require_listed``,
-    a ZIP that is not in the directory never counts as read.
+    If ``min_confidence`` is None, the model's threshold for ``max_error`` applies. ``directory`` is
+    the user's own list of ZIP codes, or None for the packaged one. ``debug`` is the folder for
+    debug pictures. ``patience`` is the time limit for fetching a file from S3, in seconds. With
+    ``require_listed``, a ZIP that is not in the directory never counts as read.
     """
 
     model: str
@@ -107,7 +106,7 @@ class FileResult:
 
     @classmethod
     def of(cls, rows: Iterable[Row], failures: Iterable[str] = ()) -> Self:
-        """Make the result of some rows."""
+        """Make a result from rows."""
         rows = tuple(rows)
         counts = tuple(
             FAILED if FAILURES.intersection(row.reason) else row.status.value for row in rows
@@ -122,7 +121,7 @@ class FileResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileReader:
-    """Reader of all pages of files; each process makes one."""
+    """Reader of all pages of a file; each process makes its own."""
 
     reader: PageReader
     min_confidence: float
@@ -141,10 +140,10 @@ class FileReader:
 
         Returns
         -------
-        Outcome
+        FileResult
             With at least one row.
         """
-        return joined(self.steps(file))
+        return join_results(self.steps(file))
 
     def steps(
         self, task: ImageFile, *, first: int = 1, begin: Callable[[], None] = lambda: None
@@ -162,12 +161,12 @@ class FileReader:
 
         Yields
         ------
-        Outcome
+        FileResult
             One per page.
         """
         for number, page in self._pages(task, first=first, begin=begin):
             reading = page if isinstance(page, Unread) else self._reading(task, number, page)
-            yield self._outcome(task, number, reading)
+            yield self._to_result(task, number, reading)
 
     @property
     def at_once(self) -> int:
@@ -183,11 +182,11 @@ class FileReader:
 
         Yields
         ------
-        list of int and Outcome
+        list of (int, FileResult)
             For all pages read at once, the index of the file among the tasks and the result of the
             page.
         """
-        for some in _few(self._pages_of(tasks)):
+        for some in _batches(self._pages_of(tasks)):
             known = self._read_each([page for *_, page in some if not isinstance(page, Unread)])
             outcomes = self._outcomes(tasks, some, known)
             yield from [list(outcomes)] if known else ([one] for one in outcomes)
@@ -200,7 +199,7 @@ class FileReader:
         some: Sequence[tuple[int, int, GrayImage | Unread]],
         known: Iterator[ZipReading | Unread] | None,
     ) -> Iterator[tuple[int, FileResult]]:
-        """Return the results of some pages; those not known yet are read one by one."""
+        """Yield the results of pages; those not known yet are read one by one."""
         for place, number, page in some:
             reading = (
                 page
@@ -209,7 +208,7 @@ class FileReader:
                 if known
                 else self._reading(tasks[place], number, page)
             )
-            yield place, self._outcome(tasks[place], number, reading)
+            yield place, self._to_result(tasks[place], number, reading)
 
     def _pages_of(
         self, tasks: Sequence[ImageFile]
@@ -234,7 +233,7 @@ class FileReader:
     def _read_each(self, pages: Sequence[GrayImage]) -> Iterator[ZipReading | Unread] | None:
         """Read several pages at once.
 
-        None if each must be read alone: to be drawn, or to attribute an error to one page.
+        Return None if each must be read alone: to be drawn, or to attribute an error to one page.
         """
         found = None if self.debug else _attempt(partial(self.reader.read_each, pages))
         return None if found is None or isinstance(found, Unread) else iter(found)
@@ -242,7 +241,7 @@ class FileReader:
     def _reading(self, file: ImageFile, number: int, page: GrayImage) -> ZipReading | Unread:
         return _attempt(partial(self._read, page, file.name, number))
 
-    def _outcome(self, file: ImageFile, number: int, reading: ZipReading | Unread) -> FileResult:
+    def _to_result(self, file: ImageFile, number: int, reading: ZipReading | Unread) -> FileResult:
         failures = (
             (reading.detail or reading.reason,)
             if isinstance(reading, Unread) and reading.reason in FAILURES
@@ -270,7 +269,7 @@ class FileReader:
         return trace.reading
 
 
-def _few(
+def _batches(
     pages: Iterable[tuple[int, int, GrayImage | Unread]],
 ) -> Iterator[list[tuple[int, int, GrayImage | Unread]]]:
     """Group pages to read at once."""
@@ -307,8 +306,8 @@ def _lost_page(file: ImageFile, number: int, loss: Loss) -> FileResult:
     return FileResult.of([unread_row(file.name, number, LOSSES[loss.kind])], [loss.detail])
 
 
-def joined(outcomes: Iterable[FileResult]) -> FileResult:
-    """Join results of pages."""
+def join_results(outcomes: Iterable[FileResult]) -> FileResult:
+    """Join the results of pages."""
     parts = tuple(outcomes)
     if len(parts) == 1:
         return parts[0]
@@ -348,7 +347,7 @@ def start_reading(settings: BatchSettings) -> FileReader:
     Parameters
     ----------
     settings : BatchSettings
-        What to read with.
+        Settings of the reading processes.
 
     Returns
     -------
@@ -363,7 +362,7 @@ def start_reading(settings: BatchSettings) -> FileReader:
     from zipocr.models.model_file import load_model
 
     model = load_model(settings.model)
-    threshold = least_confidence(model, settings)
+    threshold = confidence_threshold(model, settings)
     use_one_thread()
     reader = make_reader(
         model, settings.model, use_directory=settings.use_directory, directory=settings.directory
@@ -381,12 +380,12 @@ def start_reading(settings: BatchSettings) -> FileReader:
 def make_reader(
     model: Model, name: str, *, use_directory: bool, directory: Mapping[str, Place] | None
 ) -> "MailReader":
-    """Make the reader of a model that was found under a name.
+    """Make the reader for a model, given the name it was loaded by.
 
     Raises
     ------
     ModelError
-        If its parts do not fit together.
+        If the parts of the model do not fit together.
     """
     from zipocr.mail_reader import MailReader
 
@@ -400,7 +399,7 @@ def make_reader(
         raise ModelError(message) from error
 
 
-def least_confidence(model: Model, settings: BatchSettings) -> float:
+def confidence_threshold(model: Model, settings: BatchSettings) -> float:
     """Return the confidence threshold: the one given, or the model's for the error rate.
 
     Raises
@@ -420,7 +419,7 @@ def use_one_thread() -> None:
 
     The processes of a batch share the cores already, and sums split over threads may differ in the
     last digits, so that rows would depend on the machine. Only libraries already loaded can be
-    limited: import first.
+    limited, so import them first.
     """
     import cv2
     from threadpoolctl import threadpool_limits
@@ -438,15 +437,15 @@ def read_files(
     Parameters
     ----------
     files : iterable of ImageFile
-        What to read.
+        The files to read.
     settings : BatchSettings
-        What to read with.
+        Settings of the reading processes.
     backend : Backend
         The backend that distributes the work.
 
     Yields
     ------
-    Outcome
+    FileResult
         One for each file, in order, on every backend.
 
     Raises
@@ -459,7 +458,7 @@ def read_files(
         If workers cannot be started.
     """
     start: Callable[[], FileReader] = partial(start_reading, settings)
-    yield from map(joined, backend.map(start, files, lost=_lost_page))
+    yield from map(join_results, backend.map(start, files, lost=_lost_page))
 
 
 def read_stamped(
@@ -472,7 +471,7 @@ def read_stamped(
 
     Yields
     ------
-    str and Outcome
+    str and FileResult
         The stamp that the file had before it was read, which differs if the file is replaced during
         or after reading; and its result.
     """

@@ -1,6 +1,6 @@
 """New files in a folder, once they are completely written.
 
-Since some scanners pause in the middle of a file, a file that lacks the end of its format waits
+Since some scanners pause in the middle of a file, a file whose contents are incomplete waits
 longer.
 """
 
@@ -13,7 +13,7 @@ from zipocr.images.listing import ImageFile, list_inputs, stamp_of
 from zipocr.images.truncation import ends_early
 
 TICK_SECONDS = 0.5
-# Maximum share of the time spent on listing the folder.
+# Maximum share of the time spent listing the folder.
 MAX_SHARE = 0.2
 
 
@@ -45,7 +45,7 @@ class Watcher:
     known : dict
         Stamps of the files yielded already, by name.
     settle : float
-        Seconds for which size and time of a file must stay the same.
+        Seconds for which the size and modification time of a file must not change.
     settle_limit : float
         The same for an incomplete file.
     poll : float
@@ -107,7 +107,7 @@ class Watcher:
         return not waiting.ends_early or now - waiting.since >= self.settle_limit
 
     def arrivals(self) -> Generator[list[Arrival], None, None]:
-        """List the folder on notifications and at intervals, since networks send none.
+        """List the folder on notifications and at intervals, since network folders send none.
 
         Yields
         ------
@@ -127,7 +127,7 @@ class Watcher:
 
 
 def _ticks(folder: Path) -> Generator[bool, None, None]:
-    """Yield at intervals whether something has happened in the folder since."""
+    """Yield at intervals whether anything has happened in the folder."""
     from watchfiles import watch
 
     yield True
@@ -142,7 +142,7 @@ def _ticks(folder: Path) -> Generator[bool, None, None]:
         ):
             yield bool(changes)
     except OSError:
-        # The folder cannot be watched, or no longer, but it can still be listed.
+        # The folder cannot be watched, or no longer can, but it can still be listed.
         while True:
             time.sleep(TICK_SECONDS)
             yield False

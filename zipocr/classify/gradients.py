@@ -2,8 +2,8 @@
 
 Gradient direction histograms after Liu, Nakashima, Sako and Fujisawa, "Handwritten digit
 recognition: benchmarking of state-of-the-art techniques", Pattern Recognition 36 (2003): the
-gradient of the smoothed image is split linearly over eight directions, each plane of directions is
-smoothed and sampled on a coarse grid, and the square root makes the values near normal.
+gradient of the smoothed image is divided linearly among eight directions, each direction plane is
+smoothed and sampled on a coarse grid, and a square root makes the values nearly normal.
 """
 
 import cv2
@@ -18,14 +18,14 @@ SAMPLED_ROWS, SAMPLED_COLUMNS = 7, 6
 FEATURES = DIRECTIONS * SAMPLED_ROWS * SAMPLED_COLUMNS
 PLANE_SIGMA = 2.2
 IMAGE_SIGMA = 0.8
-# Cut the tails of the Gaussian, since denormal numbers are several times slower.
+# Threshold that truncates the tails of the Gaussian, since denormal numbers are slow.
 _NOTHING = 1e-12
 # Number of bitmaps whose direction planes fit into the cache.
 _IN_CACHE = 8
 
 
 def _smoothing(centres: NDArray[np.float64], sigma: float) -> Floats:
-    """Return rows of Gaussian weights of 32 pixels around each centre."""
+    """Return the Gaussian weights of 32 pixels around each centre, one row per centre."""
     weights = np.exp(-((np.arange(BITMAP) - centres[:, None]) ** 2) / (2 * sigma**2))
     weights[weights < _NOTHING] = 0
     shares: Floats = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -44,7 +44,7 @@ _COLUMNS = _smoothing(_samples(SAMPLED_COLUMNS), PLANE_SIGMA)
 
 
 def directions(bitmaps: NDArray[np.uint8]) -> Floats:
-    """Return gradient directions of bitmaps.
+    """Return the gradient direction features of bitmaps.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def _directions(bitmaps: NDArray[np.uint8]) -> Floats:
     turn = np.asarray(angle, np.float32) * np.float32(DIRECTIONS / (2 * np.pi))
     planes = np.empty((DIRECTIONS, *bitmaps.shape), np.float32)
     for direction, plane in enumerate(planes):
-        # Angle between the gradient and this direction, in steps between directions.
+        # Angle between the gradient and this direction, in units of the spacing of directions.
         np.subtract(turn, np.float32(direction), out=plane)
         np.abs(plane, out=plane)
         if direction == 0:

@@ -21,7 +21,7 @@ BOX_HEIGHT = 32
 # Limits that keep a 1 from becoming a bar: maximum widening of a character, and maximum shear.
 MAX_WIDENING = 1.5
 MAX_SHEAR = 1.0
-# The bitmap is drawn larger first, so that cells are shares of ink and not single samples.
+# Supersampling factor of the bitmap, so that cells hold shares of ink rather than single samples.
 OVERSAMPLING = 1
 
 
@@ -104,7 +104,7 @@ _AROUND = np.ones((3, 3), np.uint8)
 
 
 def draw_regions(page: InkPage, regions: Sequence[Region]) -> NDArray[np.uint8]:
-    """Normalize regions of a page: -> (E, 32, 32) uint8."""
+    """Normalize the regions of a page: E regions -> (E, 32, 32) uint8."""
     if not regions:
         return _NO_BITMAPS
     ink, coverage = (_with_margin(plane) for plane in (page.ink.view(np.uint8), page.coverage))
@@ -114,7 +114,7 @@ def draw_regions(page: InkPage, regions: Sequence[Region]) -> NDArray[np.uint8]:
 def _draw_region(
     region: Region, ink: NDArray[np.uint8], coverage: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
-    """Normalize a region with the edges of its strokes, but without its neighbours'."""
+    """Normalize a region with the soft edges of its strokes, but not those of its neighbours."""
     box = region.box
     rows, columns = slice(box.top, box.bottom + 2), slice(box.left, box.right + 2)
     own = _with_margin(region.ink.view(np.uint8))

@@ -8,13 +8,13 @@ import numpy as np
 from zipocr.classify.svc import DIGITS, NON_DIGIT, PAIRS
 from zipocr.types import Floats, Model
 
-# Steepness of the sigmoid that makes a decision value a soft vote.
+# Steepness of the sigmoid that turns a decision value into a soft vote.
 STEEPNESS = 4.0
 # The index of each digit's pair with the non-digit.
 AGAINST_NON_DIGIT = np.array(
     [place for place, (_, other) in enumerate(PAIRS) if other == NON_DIGIT]
 )
-# Each digit's nine pairs with other digits; 1 if it is the first of the pair, else -1.
+# The nine pairs of each digit with the others; 1 if it is the first of the pair, else -1.
 _PAIRS_OF = np.array(
     [
         [place for place, pair in enumerate(PAIRS) if digit in pair and NON_DIGIT not in pair]
@@ -70,7 +70,7 @@ class Calibration:
 def digit_votes(decisions: Floats) -> tuple[Floats, Floats]:
     """Return each digit's worst decision and its soft votes: (N, 55) -> two (N, 10).
 
-    The worst decision counts, since one clear defeat tells more than eight victories. Votes are 0
+    The worst decision counts, since one clear defeat says more than eight wins. Votes are 0
     to 9.
     """
     # Sum row by row, so that the order of summation and the last bit do not depend on N.

@@ -1,7 +1,7 @@
-"""The support vector classifier at reading time: plain arrays and matrix products.
+"""Support vector classifier for inference, in plain arrays and matrix products.
 
-scikit-learn trains it (see `zipocr.training`). Reading only needs the support vectors and
-coefficients, and for a few characters evaluates them ten times faster than the library.
+scikit-learn trains it (see `zipocr.training`). Reading needs only the support vectors and
+coefficients, and evaluates them faster than the library when there are few characters.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ BLOCK = 16
 class Classifier:
     """A one-against-one RBF support vector classifier of ten digits and the non-digit.
 
-    ``from_grid``: whether it only sees the 8x8 grid, or the 32x32 bitmap. ``mean`` (336,) and
+    ``from_grid``: whether its input is the 8x8 grid alone or the 32x32 bitmap. ``mean`` (336,) and
     ``projection`` (336, P) reduce the gradient features. ``support_columns`` has, for each class,
     its support vectors times 2 gamma, their squared lengths times -gamma, and ones: (P + 2, S of
     the class); ``weights`` their coefficients against every other class, (S of the class, 10);
@@ -51,7 +51,7 @@ class Classifier:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """Make the classifier from the arrays of training."""
+        """Build the classifier from the arrays produced by training."""
         support, gamma = arrays["support"].astype(np.float32), float(arrays["gamma"])
         lengths = (support * support).sum(axis=1)
         columns = np.vstack(

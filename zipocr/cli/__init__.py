@@ -78,7 +78,7 @@ class CommandGroup(click.Group):
         """Run a command.
 
         An error that the user can fix ends with one line on standard error, an interruption with
-        130.
+        exit status 130.
         """
         try:
             return super().invoke(ctx)
@@ -94,8 +94,8 @@ class CommandGroup(click.Group):
         except BrokenPipeError:
             from zipocr.results.sinks import abandon_stdout
 
-            # The reader of standard output has left, as head does. Python would complain once more
-            # at exit.
+            # The reader of standard output has gone away, as head does. Python would report it
+            # again at exit.
             abandon_stdout()
             ctx.exit(ExitCode.DONE)
 

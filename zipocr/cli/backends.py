@@ -63,14 +63,14 @@ def make_cluster(config: ScanConfig) -> DaskBackend:
     """Create the backend for a Dask cluster, whose workers must read as this process does."""
     from zipocr.batch.backends.dask import DaskBackend
     from zipocr.batch.backends.processes import DEFAULT_TIMEOUT
-    from zipocr.output.run import identify_process, strangeness
+    from zipocr.output.run import describe_mismatch, identify_process
 
     return DaskBackend(
         scheduler=config.scheduler,
         jobs=config.jobs,
         timeout=config.timeout or DEFAULT_TIMEOUT,
         max_memory=backend_choice.memory_limit(config.max_memory_per_worker),
-        check=partial(strangeness, config.model, identify_process(config.model)),
+        check=partial(describe_mismatch, config.model, identify_process(config.model)),
         tell=lambda line: tell([line], config),
     )
 

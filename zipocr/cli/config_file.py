@@ -43,7 +43,7 @@ _EXCLUSIVE = (
     ("paths", "manifest"),
     ("paths", "out_dir"),
 )
-"""Options that exclude each other: the one from the source of higher precedence wins."""
+"""Mutually exclusive options; the one from the source of higher precedence wins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

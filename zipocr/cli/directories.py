@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def own_directory(file: Path | None, *, no_directory: bool) -> Mapping[str, Place] | None:
     """Read the user's own list of ZIP codes.
 
-    None without one. Giving both options is a usage error.
+    Return None if none was given. Giving both options is a usage error.
     """
     if file is None:
         return None

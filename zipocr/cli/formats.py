@@ -9,7 +9,7 @@ import click
 
 
 def check_extra(extra: str, *packages: str, need: str) -> None:
-    """Refuse, before any work, what needs a missing package."""
+    """Fail before any work if a package of an extra is missing."""
     if any(find_spec(package) is None for package in packages):
         raise click.UsageError(f"{need} needs an extra: pip install 'zipocr[{extra}]'.")
 

@@ -1,4 +1,4 @@
-"""``zipocr inspect``: look at how pages are read."""
+"""``zipocr inspect``: show how pages are read."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _made(folder: Path) -> Path:
 
 
 def _free_path(folder: Path, stem: str, taken: set[Path]) -> Path:
-    """Return a path for a sheet that is neither an input nor a sheet of this run, and take it.
+    """Reserve a path for a sheet that is neither an input nor a sheet of this run.
 
     ``a/x.png`` and ``b/x.tif`` share a stem.
     """

@@ -1,4 +1,4 @@
-"""Ending a command by Ctrl-C or SIGTERM."""
+"""Ending a command on Ctrl-C or SIGTERM."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 1.5
 
 @contextmanager
 def graceful_shutdown() -> Iterator[Callable[[], None]]:
-    """Shut down cleanly at the first Ctrl-C or SIGTERM, at once at the second or if one is missed.
+    """Shut down cleanly on the first Ctrl-C or SIGTERM, at once on the second or if one is missed.
 
     Yields
     ------
@@ -31,9 +31,9 @@ def graceful_shutdown() -> Iterator[Callable[[], None]]:
     Raises
     ------
     KeyboardInterrupt
-        In the block, at Ctrl-C.
+        In the block, on Ctrl-C.
     SystemExit
-        In the block, at SIGTERM, with the exit status that shells use for it.
+        In the block, on SIGTERM, with the exit status that shells use for it.
     """
     heard: list[int] = []
     answered = threading.Event()

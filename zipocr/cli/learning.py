@@ -12,7 +12,7 @@ from zipocr.errors import InputError, ModelError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from zipocr.training.adapt.learn import Learnt
+    from zipocr.training.adapt.learn import Adaptation
     from zipocr.training.benchmark.measure import Crop
     from zipocr.training.benchmark.metrics import Change
 
@@ -27,7 +27,7 @@ def learn_from(
     jobs: int,
     seed: int,
 ) -> None:
-    """Adapt the model, print what that gained on held-out pages, and write it."""
+    """Adapt the model, print the gain on held-out pages, and write it."""
     from zipocr.batch.backends import usable_cores
     from zipocr.cli.runs import progress
     from zipocr.models.model_file import load_model, model_digest, save_model
@@ -69,8 +69,8 @@ def _crops(corrections: Path, images: Path) -> list[Crop]:
     return crops
 
 
-def lines_of(found: Learnt) -> Iterator[str]:
-    """Describe what was gained, and what the confidence rests on."""
+def lines_of(found: Adaptation) -> Iterator[str]:
+    """Describe what was gained, and what the confidence is based on."""
     yield (
         f"pages read exactly by models not adapted to them, of {found.pages}; difference at 95 %"
     )

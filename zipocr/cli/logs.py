@@ -54,7 +54,7 @@ class JsonLines(logging.Formatter):
 class LogFile(logging.FileHandler):
     """Handler for the log file.
 
-    If it can no longer be written, it is given up with a warning, since the results matter more.
+    If it can no longer be written, it is abandoned with a warning: the results matter more.
     """
 
     def _open(self) -> TextIOWrapper:
@@ -87,7 +87,7 @@ def console() -> Console:
 
 @contextmanager
 def logs(config: ScanConfig) -> Iterator[None]:
-    """Log as the options ask for, and finally how the command ended.
+    """Log as the options specify, and finally how the command ended.
 
     Raises
     ------

@@ -40,7 +40,7 @@ _OF_OTHER_SCANS = {"output": "--output", "format": "--format", "resume": "--resu
 
 
 def check_manifest(ctx: click.Context, paths: Sequence[Path], config: ScanConfig) -> None:
-    """Refuse options that do not go with a manifest, and a scan without inputs."""
+    """Refuse options that cannot be combined with a manifest, and a scan without inputs."""
     if config.manifest is None and config.out_dir is None:
         raise click.UsageError("Missing argument 'PATH...'.")
     if config.manifest is None or config.out_dir is None:
@@ -113,7 +113,7 @@ class WaitNotice:
         from zipocr.images.s3 import is_url
         from zipocr.results.cells import to_cell
 
-        # The queue may change meanwhile, and hold no URL any more.
+        # The queue may change in the meantime, and no longer hold a URL.
         with suppress(StopIteration, RuntimeError):
             file = next(one for one in self._expected if is_url(one.place))
             tell([f"still waiting for {to_cell(file.name)}"], self.config)
@@ -121,14 +121,14 @@ class WaitNotice:
 
 def scan_manifest(file: Path, folder: Path, config: ScanConfig) -> ExitCode:
     """Write the missing parts."""
-    from zipocr.batch.read_files import least_confidence
+    from zipocr.batch.read_files import confidence_threshold
     from zipocr.images.manifest import open_manifest
     from zipocr.models.model_file import load_model
     from zipocr.output.run import identify
     from zipocr.output.shards import open_parts
 
     settings = settings_of(config)
-    least_confidence(load_model(config.model), settings)
+    confidence_threshold(load_model(config.model), settings)
     manifest = open_manifest(file)
     inputs = {
         "manifest": {"count": manifest.count, "sha256": manifest.sha256},

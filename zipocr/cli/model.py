@@ -53,7 +53,7 @@ def card_lines(card: Mapping[str, object], *, indent: str = "") -> Iterator[str]
 
     Parameters
     ----------
-    model card : mapping
+    card : mapping
         JSON values.
     indent : str
         Prefix of each line.
@@ -61,7 +61,7 @@ def card_lines(card: Mapping[str, object], *, indent: str = "") -> Iterator[str]
     Yields
     ------
     str
-        A line, or several joined if a value is long; printable but for line ends.
+        A line, or several joined if a value is long; printable except for line ends.
     """
     for key, value in card.items():
         if isinstance(value, Mapping):

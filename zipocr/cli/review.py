@@ -122,20 +122,20 @@ def _serve(
     bound = bound_to(config.port)
     claims = Claims(path=sidecar_path(results, ".claims"), labels=config.labels_out)
     session = Session(items, corrections, claims=claims)
-    looker = PreviewLoader(
+    loader = PreviewLoader(
         [item.row for item in items], sources_of(results, config.images), origin, model
     )
     then = shlex.join(["zipocr", "apply", str(results), str(config.labels_out), "-o", "final.csv"])
-    review = Review(session=session, looker=looker, blind=config.audit > 0, next_command=then)
+    review = Review(session=session, loader=loader, blind=config.audit > 0, next_command=then)
     address = f"http://127.0.0.1:{bound.getsockname()[1]}{review.entrance.start}"
     server = serve_at(bound, make_app(review))
-    # Answering requests comes before reading ahead, so the reading thread yields this often.
+    # Answering requests has priority over reading ahead, so the reading thread yields this often.
     sys.setswitchinterval(SWITCH_SECONDS)
     for line in _others(session, claims):
         say(line)
     try:
         say(f"{len(items)} pages to review; the page is at\n{address}\nCtrl-C ends it.")
-        looker.warm_up()
+        loader.warm_up()
         if not config.no_browser:
             open_browser(address)
         server.serve_forever()
@@ -143,19 +143,19 @@ def _serve(
         pass
     finally:
         server.server_close()
-        looker.close()
+        loader.close()
         session.close()
         for line in summary(session, then):
             say(line)
 
 
 def usable_model(asked: str | None, recorded: str) -> str:
-    """Choose the model: the one asked for, else that of the results, else the default.
+    """Choose the model: the requested one, else that of the results, else the default.
 
     Raises
     ------
     ModelError
-        If the one asked for does not exist.
+        If the requested one does not exist.
     """
     from zipocr.config import ScanConfig
     from zipocr.errors import ModelError

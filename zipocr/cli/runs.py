@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from zipocr.config import ScanConfig
 
 FAILURES_NAMED = 20
-# From this share of the ZIPs, and this number, the stack was probably fed upside down.
+# If at least this share and number of ZIPs are upside down, the stack probably is.
 UPSIDE_DOWN_SHARE, MIN_UPSIDE_DOWN = 0.5, 10
 
 
@@ -49,7 +49,7 @@ def settings_of(config: ScanConfig) -> BatchSettings:
 def patience_of(config: ScanConfig) -> float:
     """Return how many seconds to wait for a file on S3: less than the page timeout.
 
-    Otherwise a service that does not answer would cost pages, as a page that hangs does.
+    Otherwise a service that does not answer would cost pages, as if they hung.
     """
     from zipocr.images.s3 import PATIENCE
 
@@ -150,7 +150,7 @@ class Tally:
             self.named.extend((name, failure) for failure in outcome.failures[:room])
 
     def take_back(self, outcome: FileResult, *, is_earlier: bool) -> None:
-        """Uncount a file's pages, since it has changed and was read again."""
+        """Subtract a file's pages, since it has changed and was read again."""
         from zipocr.results.cells import to_cell
 
         self.changed += 1

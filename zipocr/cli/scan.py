@@ -298,14 +298,14 @@ def check_places(paths: Sequence[Path], config: ScanConfig) -> None:
 
 def _scan(paths: Sequence[Path], config: ScanConfig) -> ExitCode:
     """Scan the paths, except for what an earlier run has read."""
-    from zipocr.batch.read_files import least_confidence
+    from zipocr.batch.read_files import confidence_threshold
     from zipocr.images.listing import list_inputs
     from zipocr.models.model_file import load_model
     from zipocr.output.run import completed, identify, list_digest, open_output
 
     settings = settings_of(config)
     # Refuse an unusable model, or one that cannot promise the error rate, before writing a header.
-    least_confidence(load_model(config.model), settings)
+    confidence_threshold(load_model(config.model), settings)
     listing = list_inputs(paths, exclude=config.debug)
     if len(paths) > 1:
         _warn_of_repeated(listing.files, config)

@@ -26,7 +26,7 @@ def show(text: str) -> None:
     OutputError
         If it is closed, or cannot be written.
     BrokenPipeError
-        If its reader has left.
+        If its reader has gone away.
     """
     show_as_it_is(printable_lines(text) + "\n")
 
@@ -40,7 +40,7 @@ def show_as_it_is(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """Print a message for people on standard error; failing to print is ignored."""
+    """Print a message for people on standard error; failure to print is ignored."""
     with suppress(OSError):
         click.echo(printable_lines(text), err=True)
 

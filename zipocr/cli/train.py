@@ -179,7 +179,7 @@ def train(
     corrections: Path | None,
     images: Path | None,
     base: str,
-    only_if_better: bool,  # noqa: ARG001 - read out of the context
+    only_if_better: bool,  # noqa: ARG001 - read from the context
     c: float | None,
     gamma: float | None,
     tune: bool,
@@ -334,7 +334,7 @@ def _recipe(data: str, c: float | None, gamma: float | None, seed: int) -> Recip
 
 
 def _load(data: str) -> DigitSet:
-    """Load the training data: of NIST digits, those of writers not set aside."""
+    """Load the training data; of NIST digits, only those of writers not set aside."""
     from zipocr.training.data.datasets import load_digits_set, load_npz, load_openml, split_writers
 
     if data == "digits":

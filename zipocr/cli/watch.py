@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from zipocr.batch.backends import Backend
-    from zipocr.batch.hand_off import HandOff, Orders
+    from zipocr.batch.hand_off import HandOff, HandOffConfig
     from zipocr.batch.read_files import BatchSettings, FileResult
     from zipocr.batch.watch import Arrival, Watcher
     from zipocr.output.run import FileOutput
@@ -38,7 +38,7 @@ OF_MANIFESTS = frozenset({"manifest", "out_dir", "shard_size", "patience"})
 NOT_OF_WATCH = (
     frozenset({"paths", "output", "format", "resume", "backend", "scheduler"}) | OF_MANIFESTS
 )
-# Maximum share of the time spent on rewriting the output.
+# Maximum share of the time spent rewriting the output.
 MAX_SHARE = 0.05
 
 FOLDER = click.Argument(
@@ -146,15 +146,15 @@ def watch(
         ctx.exit(_watch(folder, config, watching, orders, ask))
 
 
-def orders_of(watching: WatchConfig, folder: Path) -> Orders:
-    """Return what to do with finished files; refuse what would fail at the first one."""
-    from zipocr.batch.hand_off import Orders
+def orders_of(watching: WatchConfig, folder: Path) -> HandOffConfig:
+    """Return what to do with finished files; refuse orders that would fail at the first one."""
+    from zipocr.batch.hand_off import HandOffConfig
 
     if watching.done_link and watching.done is None:
         raise click.UsageError("--done-link needs the folder to link into, --done DIR.")
     if watching.done and watching.done.resolve().is_relative_to(folder.resolve()):
         raise click.UsageError("--done is in the folder that is watched; name another one.")
-    return Orders(
+    return HandOffConfig(
         done=watching.done,
         is_link=watching.done_link,
         program=() if watching.exec is None else _program(watching.exec),
@@ -178,16 +178,16 @@ def _watch(
     folder: Path,
     config: ScanConfig,
     timing: WatchConfig,
-    orders: Orders,
+    orders: HandOffConfig,
     ask: Callable[[], None],
 ) -> ExitCode:
     """Take over what an earlier watch has read, watch, and complete the results at the end."""
-    from zipocr.batch.read_files import least_confidence
+    from zipocr.batch.read_files import confidence_threshold
     from zipocr.models.model_file import load_model
     from zipocr.output.run import FileOutput, identify, open_output
 
     settings = settings_of(config)
-    least_confidence(load_model(config.model), settings)
+    confidence_threshold(load_model(config.model), settings)
     inputs = {"folder": to_text(folder.resolve())}
     identity = identify("watch", settings, limits_of(config), inputs)
     began = time.monotonic()
@@ -208,8 +208,8 @@ def _watch(
 
 
 @contextmanager
-def _hand_off(orders: Orders, config: ScanConfig) -> Iterator[HandOff]:
-    """Continue the hand-over of an earlier watch; a journal without a record is removed."""
+def _hand_off(orders: HandOffConfig, config: ScanConfig) -> Iterator[HandOff]:
+    """Continue the hand-over of an earlier watch; a journal without records is removed."""
     from zipocr.batch.hand_off import HandOff
     from zipocr.results.sinks import sidecar_path
     from zipocr.storage.journal import open_journal
@@ -340,7 +340,7 @@ def _read_arrivals(
     backend: Backend,
     ask: Callable[[], None],
 ) -> None:
-    """Read arriving files until stopped, which is checked now and then."""
+    """Read arriving files, checking now and then whether to stop."""
     from zipocr.batch.read_files import read_files
 
     for arrivals in watcher.arrivals():

@@ -1,1 +1,1 @@
-"""Fuses what both readers say of a string, and tells how sure it is and which way up it is."""
+"""Score fusion of both readers, with confidence and page orientation."""

@@ -1,6 +1,6 @@
-"""From which confidence a ZIP counts as read.
+"""The confidence above which a ZIP counts as read.
 
-Thresholds that come with the model, each with the share of errors it keeps to.
+The thresholds ship with the model, each with the error rate that it guarantees.
 """
 
 from zipocr.errors import ModelError
@@ -8,29 +8,29 @@ from zipocr.types import Model
 
 
 def acceptance_threshold(model: Model, max_error: float, *, use_directory: bool) -> float:
-    """Looks up the threshold for a share of errors.
+    """Look up the threshold for an error rate.
 
     Parameters
     ----------
     model : Model
-        Its tables hold a threshold for each of a few shares; they are made apart for reading with
-        and without a directory.
+        Holds separate tables, for reading with and without a directory, of thresholds for a few
+        error rates.
     max_error : float
-        Largest share of wrong ZIPs among the accepted, above 0. Between two rows of the table the
-        stricter one counts.
+        Maximum share of wrong ZIPs among those accepted, above 0. Between two rows of the table,
+        the stricter one applies.
     use_directory : bool
-        Whether a directory takes part in reading.
+        Whether a directory is used for reading.
 
     Returns
     -------
     float
-        The least confidence, 0 to 1, with four decimals as the rows show it.
+        The minimum confidence, 0 to 1, with four decimals as in the results.
 
     Raises
     ------
     ModelError
-        When the model cannot promise so little. Accepting nothing would keep the promise too, but
-        whoever reads a day's mail should not learn in the evening that all of it went to review.
+        If the model cannot guarantee so low an error rate. Accepting nothing would satisfy it too,
+        but a whole day's mail should not silently end up in review.
     """
     table = model.arrays["acceptance_listed" if use_directory else "acceptance_unlisted"]
     kept = table[table[:, 0] <= max_error]

@@ -1,4 +1,4 @@
-"""Which five digits are a ZIP, and whose: the list that ships with this package."""
+"""The packaged directory: all ZIPs and their places."""
 
 import gzip
 from collections.abc import Iterator, Mapping
@@ -11,9 +11,9 @@ LISTED = "places.csv.gz"
 
 
 class _Listed(Mapping[str, Place]):
-    """Places by their ZIPs, each made from its line when it is asked for.
+    """Places by ZIP, each parsed from its line on access.
 
-    To make all of them would take 50 ms of every start.
+    Parsing all of them would slow down every start.
     """
 
     def __init__(self, lines: Iterator[str]) -> None:
@@ -35,7 +35,7 @@ class _Listed(Mapping[str, Place]):
 
 @cache
 def places() -> Mapping[str, Place]:
-    """All listed ZIPs, active or not; `zipocr.training.assets.zip_list` made the list."""
+    """Return all listed ZIPs, active or not; see `zipocr.training.assets.zip_list`."""
     packed = (resources.files("zipocr.models") / LISTED).read_bytes()
     return _Listed(
         line for line in gzip.decompress(packed).decode().splitlines() if not line.startswith("#")

@@ -1,4 +1,4 @@
-"""Fuses what two readers say of a string: the line's network and the classifier of its regions."""
+"""Score fusion of the two readers: the line network and the classifier of regions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,21 +9,21 @@ import numpy as np
 
 from zipocr.types import ZIP_LENGTH, Floats, Model
 
-# What one reader holds against a string counts this much at most, in nats: of the network, and
-# of the classifier for five digits and for the weakest.
+# Maximum penalty by one reader, in nats: by the network, and by the classifier for five digits and
+# for the weakest digit.
 MAX_LINE, MAX_SUM, MAX_WEAKEST = 25.0, 30.0, 12.0
 FEATURES = 4
-# Strings that a segmentation proposes, and what one may lose against its best, in nats.
+# Maximum number of strings proposed by a segmentation, and maximum loss against its best, in nats.
 MAX_PROPOSED, MAX_LOSS = 6, 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A string of five or nine digits, and what was seen of it.
+    """A string of five or nine digits, and its scores.
 
-    ``line_score`` is the network's log probability of it; ``regions`` are the numbers of its
-    regions and ``log_likelihoods`` what the classifier says of its digits there, both empty where
-    the string has no regions; ``score`` is its fused log probability up to a constant.
+    ``line_score`` is the network's log probability of it; ``regions`` are the indices of its
+    regions and ``log_likelihoods`` the classifier's log-likelihoods of its digits there, both empty
+    if the string has no regions; ``score`` is its fused log probability up to a constant.
     """
 
     text: str
@@ -34,7 +34,7 @@ class Candidate:
 
     @property
     def digits_score(self) -> float:
-        """Sum of the log-likelihoods, brought to five digits so that nine are no bad five."""
+        """Sum of the log-likelihoods, scaled to five digits so that nine are not worse."""
         if not self.regions:
             return 0.0
         limited = sum(max(one, -MAX_WEAKEST) for one in self.log_likelihoods)
@@ -42,16 +42,16 @@ class Candidate:
 
     @property
     def weakest(self) -> float:
-        """Log-likelihood of the digit that fits its region least."""
+        """Log-likelihood of the digit that fits its region worst."""
         return max(min(self.log_likelihoods, default=0.0), -MAX_WEAKEST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fusion:
-    """Weights of a conditional logit over the strings that a page may bear.
+    """Weights of a conditional logit over the candidate strings of a page.
 
-    Of the network's log probability, the classifier's log-likelihoods, their minimum, and of having
-    no regions.
+    They apply to the network's log probability, the classifier's log-likelihoods, their minimum,
+    and the absence of regions.
     """
 
     line: float
@@ -61,12 +61,12 @@ class Fusion:
 
     @classmethod
     def from_model(cls, model: Model) -> Self:
-        """Unfold the arrays of a model file."""
+        """Load the weights from the arrays of a model file."""
         line, digits, weakest, no_regions = (float(value) for value in model.arrays["fusion"])
         return cls(line=line, digits=digits, weakest=weakest, no_regions=no_regions)
 
     def rank(self, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-        """Score candidates, without a directory, and sort them, best first."""
+        """Score candidates without a directory, and sort them, best first."""
         return _sorted([replace(one, score=self._score(one)) for one in candidates])
 
     def _score(self, one: Candidate) -> float:
@@ -80,24 +80,24 @@ class Fusion:
 
 
 def fusion_features(one: Candidate) -> tuple[float, float, float, float]:
-    """Return what the fusion weighs."""
+    """Return the features that the fusion weighs."""
     return max(one.line_score, -MAX_LINE), one.digits_score, one.weakest, float(not one.regions)
 
 
 def propose(strings: Sequence[tuple[int, ...]], log_likelihoods: Floats) -> list[str]:
-    """List the strings that regions spell best, with at most one second choice each.
+    """Return the strings that fit the regions best, with at most one second choice each.
 
     Parameters
     ----------
     strings : sequence of tuple of int
         The regions of each segmentation, from left to right.
     log_likelihoods : (E, 10) float32
-        What the classifier says of each region.
+        The classifier's log-likelihoods of each region.
 
     Returns
     -------
     list of str
-        At most `MAX_PROPOSED` for each segmentation, the best first.
+        At most `MAX_PROPOSED` per segmentation, best first.
     """
     ordered = (-log_likelihoods).argsort(axis=1, kind="stable").tolist()
     table = log_likelihoods.tolist()
@@ -120,16 +120,16 @@ def to_candidates(
     strings: Sequence[tuple[int, ...]],
     log_likelihoods: Floats,
 ) -> list[Candidate]:
-    """Put together what both readers say of strings.
+    """Combine both readers' scores of strings.
 
     Parameters
     ----------
     line_scores : mapping of str to float
         The network's log probability of each string.
     strings : sequence of tuple of int
-        Segmentations; a string takes the one of its length in which it fits best.
+        Segmentations; a string uses the best-fitting one of its length.
     log_likelihoods : (E, 10) float32
-        What the classifier says of each region.
+        The classifier's log-likelihoods of each region.
     """
     table = log_likelihoods.tolist()
     found = []
@@ -152,8 +152,8 @@ def to_candidates(
 
 
 def posterior(candidates: Sequence[Candidate]) -> list[float]:
-    """Return the share of each string in the sum over all."""
-    # A dozen plain numbers: arrays take several times as long.
+    """Return the posterior probability of each string: a softmax of the scores."""
+    # For a dozen numbers plain Python is faster than arrays.
     top = max(one.score for one in candidates)
     weights = [exp(one.score - top) for one in candidates]
     total = sum(weights)
@@ -167,7 +167,7 @@ def _sorted(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
 def apply_prior(
     candidates: Sequence[Candidate], listed: Mapping[str, object], weight: float
 ) -> tuple[Candidate, ...]:
-    """Add the directory's log prior to strings whose first five digits it lists; best first."""
+    """Add the directory's log prior to strings whose first five digits are listed; best first."""
     weighed = [
         replace(one, score=one.score + weight) if one.text[:ZIP_LENGTH] in listed else one
         for one in candidates

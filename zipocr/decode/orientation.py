@@ -1,4 +1,4 @@
-"""Tells which way up a page is, by how its line looks to the network and by how well it reads."""
+"""Page orientation, from the network's features of its line and the confidence of its reading."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ from zipocr.types import Floats, Model
 
 # Prior odds of upright against upside down.
 UPRIGHT_ODDS = 5.0
-# Above these log odds of upright, another orientation is out of the question.
+# Above these log odds of being upright, no other orientation is considered.
 CERTAIN = 2.0
-# A page in a quarter turn is tall, and in doubt as it is: either way is then as likely as upright.
+# Quarter turns are only tried on tall pages in doubt, where either is as likely as upright.
 LOG_PRIOR = {0: 0.0, 180: -log(UPRIGHT_ODDS), 90: 0.0, 270: 0.0}
-# A confidence counts as at least this far from 0, where nothing was read, and from 1.
+# Confidences are clipped to at least this distance from 0 (nothing was read) and 1.
 MIN_CONFIDENCE = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Oriented:
-    """What one orientation of a page shows.
+    """Evidence for one orientation of a page.
 
-    ``confidence`` is the probability that its reading is right, given that the page is meant to be
-    read so; ``log_odds`` are those of its line to be upright and not upside down.
+    ``confidence`` is the probability that its reading is right, given that this orientation is;
+    ``log_odds`` are those of its line being upright rather than upside down.
     """
 
     rotation: int
@@ -33,10 +33,10 @@ class Oriented:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OrientationModel:
-    """Logistic models of "this is the right way up".
+    """Logistic models of a page being upright.
 
-    Of one line: ``weights`` (96,) and ``bias`` on the network's features. Of several orientations
-    of a page: the slopes of the confidence's log odds and of the line's.
+    For one line: ``weights`` (96,) and ``bias`` of the network's features. For several orientations
+    of a page: the slopes of the log odds of the confidence and of the line.
     """
 
     weights: Floats
@@ -46,7 +46,7 @@ class OrientationModel:
 
     @classmethod
     def from_model(cls, model: Model) -> Self:
-        """Unfold the arrays of a model file."""
+        """Load the models from the arrays of a model file."""
         fitted = model.arrays["orientation"]
         confidence_slope, line_slope = (float(value) for value in model.arrays["rotation"])
         return cls(
@@ -57,7 +57,7 @@ class OrientationModel:
         )
 
     def log_odds(self, pooled: Floats) -> float:
-        """Log odds of upright against upside down: (96,) pooled features of a line."""
+        """Return the log odds of being upright: (96,) pooled features of a line."""
         return float((self.weights * pooled).sum()) + self.bias
 
     def posterior(self, orientations: Sequence[Oriented]) -> list[float]:

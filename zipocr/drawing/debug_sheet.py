@@ -1,8 +1,8 @@
-"""Debug pictures: one sheet of all that a reading saw, from the `Trace` that gave its row.
+"""Debug sheets: every step of a reading in one picture, from the `Trace` that gave its row.
 
-A sheet is built from blocks, small pictures stacked or set side by side on white paper; no function
+A sheet is built from blocks: small pictures, stacked or side by side on white paper. No function
 knows where on the sheet it draws. Pictures are ``(H, W, 3) uint8`` in OpenCV's order blue, green,
-red. Nothing here opens a file.
+red. This module opens no files.
 """
 
 import unicodedata
@@ -31,8 +31,8 @@ from zipocr.types import (
 Picture: TypeAlias = NDArray[np.uint8]
 Colour: TypeAlias = tuple[int, int, int]
 
-# Okabe and Ito's colours, which stay apart for colour-blind readers; ordered so that neighbours
-# differ in lightness as well. The four digits of a ZIP+4 begin anew.
+# Okabe and Ito's palette, distinct for colour-blind readers, ordered so that neighbours differ in
+# lightness, too. The four digits of a ZIP+4 start over.
 REGION_COLOURS: tuple[Colour, ...] = (
     (178, 114, 0),
     (0, 159, 230),
@@ -56,7 +56,7 @@ SMALL_PANEL_HEIGHT = 190
 LARGE_PANEL_HEIGHT = 300
 PAGE_PANEL_HEIGHT = 560
 PANEL_PADDING = 10
-# A page of a few pixels is shown as pixels, not as five screens of gray.
+# A page of a few pixels is not enlarged to fill its panel.
 MAX_ENLARGEMENT = 12.0
 CELL = 26
 MAX_THIN = 28
@@ -67,25 +67,25 @@ TEXT_COLUMNS = 5 * 16 + 4 * len(TEXT_GAP)
 
 
 def draw_sheet(trace: Trace, *, title: str) -> Picture:
-    """Draw everything one reading saw on one sheet.
+    """Draw all steps of a reading on one sheet.
 
     Parameters
     ----------
     trace : Trace
-        What `zipocr.reader.Reader.trace` kept; it is not changed.
+        The trace of a reading; not modified.
     title : str
-        The headline, such as the file's name; characters that cannot be drawn are replaced.
+        The heading, such as the file's name; characters that cannot be drawn are replaced.
 
     Returns
     -------
     Picture
-        ``(H, 1240, 3) uint8``, blue, green, red; H follows the shape of the page.
+        ``(H, 1240, 3) uint8``, blue, green, red; H depends on the shape of the page.
     """
     height, width = trace.size or trace.page.shape
     blocks = [_header(title, f"{width} x {height} px")]
     if trace.overview:
         blocks.append(draw_overview(trace.overview))
-    # Of a page without a number there is nothing to show but itself.
+    # A page without a number has nothing more to show.
     if trace.regions or not trace.overview:
         name = "Number" if trace.overview and trace.overview.sightings else "Crop"
         ink = np.where(trace.ink, 0, 255).astype(np.uint8)
@@ -129,20 +129,20 @@ def draw_grid(grid: DigitGrid, *, cell: int = CELL) -> Picture:
 
 
 def grids_as_text(trace: Trace, *, columns: int = TEXT_COLUMNS) -> str:
-    """Write the grids side by side in characters, what was read under each, and the ZIP at the end.
+    """Format the grids side by side as text, the reading below each, and the ZIP at the end.
 
     Parameters
     ----------
     trace : Trace
-        What `zipocr.reader.Reader.trace` kept; it is not changed.
+        The trace of a reading; not modified.
     columns : int
-        Width of the terminal; where all grids do not fit side by side, the rest stands below.
+        Width of the terminal; grids that do not fit side by side follow below.
 
     Returns
     -------
     str
-        Lines without a newline at the end. A cell is two characters of a ramp of 17 shades, blank
-        for paper to ``@`` for ink.
+        Lines without a trailing newline. A cell is two characters of a ramp of 17 shades, blank for
+        paper to ``@`` for ink.
     """
     reading = trace.reading
     if isinstance(reading, Unread):
@@ -160,10 +160,7 @@ def grids_as_text(trace: Trace, *, columns: int = TEXT_COLUMNS) -> str:
 
 
 def _card_lines(grid: DigitGrid, reading: DigitReading) -> list[str]:
-    """Write one digit in lines of 16 characters.
-
-    Its grid and, below, what was read and what else it may be.
-    """
+    """Format one digit as lines of 16 characters: its grid, the reading and the runner-up."""
     digit = f"{reading.digit}       {reading.probability:.4f}"
     runner_up = f"next {reading.runner_up}  {reading.runner_up_probability:.4f}"
     return [line.ljust(16) for line in [*map(_shaded, grid), "", digit, runner_up, ""]]
@@ -197,13 +194,13 @@ def _reason_and_detail(unread: Unread) -> str:
 def _header(title: str, note: str) -> Picture:
     right = _text(note, 16, QUIET)
     left = _text(_shortened(title, 24, CONTENT_WIDTH - right.shape[1] - GAP), 24, INK, strong=True)
-    # Both texts stand on one base line.
+    # Both texts share a baseline.
     line = _ends(left, _lowered(right, _base_line(24) - _base_line(16)))
     return _stack([line, _blank(1, CONTENT_WIDTH, HAIRLINE)], gap=10)
 
 
 def _panel(caption: str, picture: Picture) -> Picture:
-    """Set a picture of any size into a captioned panel of half the sheet's width."""
+    """Put a picture of any size into a captioned panel of half the sheet's width."""
     scaled = _scaled(picture, _fit(picture.shape[:2], HALF_WIDTH, SMALL_PANEL_HEIGHT))
     return _stack([_text(caption, 16, QUIET), _mounted(scaled, HALF_WIDTH)], gap=6)
 
@@ -231,7 +228,7 @@ def draw_overview(overview: Overview) -> Picture:
 
 
 def _sighting(rank: int, sighting: Sighting, colour: Colour) -> Picture:
-    """Write what a number on a page may be, and why it is not the destination's ZIP."""
+    """Describe a number on a page, and why it is less likely to be the destination's ZIP."""
     words = (
         f"{sighting.text or 'unread'}   destination {sighting.place:.4f}"
         f"   right {sighting.probability:.4f}"
@@ -272,7 +269,7 @@ def _faded(picture: Picture) -> Picture:
 def _draw_rectangle(
     picture: Picture, box: Box, colour: Colour, shape: tuple[int, ...], *, thickness: int = 2
 ) -> tuple[int, int]:
-    """Draw a box of a page of a shape into its picture; returns its top left corner."""
+    """Draw a box of a page of this shape into its picture; return the box's top left corner."""
     down, across = picture.shape[0] / shape[0], picture.shape[1] / shape[1]
     top_left = round(box.left * across), round(box.top * down)
     bottom_right = (
@@ -293,10 +290,7 @@ def _cards_block(grids: Sequence[DigitGrid], digits: Sequence[DigitReading]) -> 
 
 
 def _card(grid: DigitGrid, reading: DigitReading, colour: Colour) -> Picture:
-    """Show one digit.
-
-    Its grid in its colour, what was read, how surely, and what else it may be.
-    """
+    """Show one digit: its grid in its colour, the reading, its probability and the runner-up."""
     framed = cv2.copyMakeBorder(draw_grid(grid), 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=colour)
     words = _stack(
         [
@@ -362,7 +356,7 @@ def _zip_block(reading: ZipReading) -> Picture:
 
 
 def _digits(words: str, size: int, *, strong: bool = False) -> Picture:
-    """Draw five digits at a size, and nine smaller on a line of the same height."""
+    """Draw five digits at a size; nine are smaller, on a line of the same height."""
     smaller = size if len(words) <= ZIP_LENGTH else 3 * size // 4
     text = _text(words, smaller, INK, strong=strong)
     return _placed(
@@ -395,7 +389,7 @@ def _text(
 ) -> Picture:
     """Draw one line of text of ``size`` pixels.
 
-    The block's height depends on the size alone, so that base lines meet.
+    The block's height depends on the size alone, so that baselines align.
     """
     words = _drawable(words)
     font, scale, thickness = _font(size, strong=strong)
@@ -410,8 +404,8 @@ def _base_line(size: int) -> int:
 
 def _font(size: int, *, strong: bool) -> tuple[int, float, int]:
     font = cv2.FONT_HERSHEY_DUPLEX if strong else cv2.FONT_HERSHEY_SIMPLEX
-    # OpenCV 4 draws strokes, which look starved in large letters; OpenCV 5 draws a bolder font for
-    # 2.
+    # OpenCV 4 draws strokes, which look thin in large letters; OpenCV 5 uses a bolder font for a
+    # thickness of 2.
     return font, size / 30, 2 if strong and size > MAX_THIN else 1
 
 
@@ -421,7 +415,7 @@ def _text_width(words: str, size: int, *, strong: bool = False) -> int:
 
 
 def _drawable(words: str) -> str:
-    """Strip accents and put ``?`` for what the font lacks: OpenCV 4 draws ASCII only."""
+    """Strip accents, and replace what the font lacks by ``?``: OpenCV 4 draws ASCII only."""
     bare = "".join(
         each for each in unicodedata.normalize("NFKD", words) if not unicodedata.combining(each)
     )
@@ -429,11 +423,11 @@ def _drawable(words: str) -> str:
 
 
 def _shortened(words: str, size: int, width: int) -> str:
-    """Leave out the middle of a text that is too wide: paths differ at their ends."""
+    """Elide the middle of a text that is too wide, since paths differ at their ends."""
     words = _drawable(words)
     if _text_width(words, size, strong=True) <= width:
         return words
-    # No letter is narrower than 2 pixels: a book for a title costs no more than a line.
+    # No letter is narrower than 2 pixels, which bounds the work for a very long title.
     kept = min(len(words), width // 2)
     while kept > 0 and _text_width(_without_middle(words, kept), size, strong=True) > width:
         kept -= 1
@@ -446,7 +440,7 @@ def _without_middle(words: str, kept: int) -> str:
 
 
 def _wrapped(words: str, size: int, width: int) -> list[str]:
-    """Break a text into lines that fit, between words where that is possible."""
+    """Break a text into lines that fit, between words where possible."""
     lines = [""]
     for word in _drawable(" ".join(words.split())).split(" "):
         longer = f"{lines[-1]} {word}".strip()
@@ -465,15 +459,12 @@ def _fit(shape: tuple[int, ...], width: int, height: int) -> tuple[int, int]:
 
 
 def _scaled(picture: Picture, size: tuple[int, int]) -> Picture:
-    # Area keeps pixels square and sharp when enlarging and loses no thin stroke when shrinking.
+    # This keeps pixels square and sharp when enlarging, and thin strokes when shrinking.
     return _as_uint8(cv2.resize(picture, (size[1], size[0]), interpolation=cv2.INTER_AREA))
 
 
 def _mounted(picture: Picture, width: int) -> Picture:
-    """Centre a picture on a panel, with a hairline around it.
-
-    Pages may be as light as the panel.
-    """
+    """Centre a picture on a panel, with a hairline, since pages may be as light as the panel."""
     left = (width - picture.shape[1]) // 2
     pad = PANEL_PADDING
     panel = _placed(_blank(picture.shape[0] + 2 * pad, width, PANEL), picture, top=pad, left=left)
@@ -492,7 +483,7 @@ def _blank(height: int, width: int, colour: Colour = PAPER) -> Picture:
 
 
 def _placed(on: Picture, picture: Picture, *, top: int = 0, left: int = 0) -> Picture:
-    """Lay a picture on a larger one, which is changed and returned."""
+    """Paste a picture onto a larger one, which is modified and returned."""
     on[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
     return on
 
@@ -502,13 +493,13 @@ def _lowered(picture: Picture, by: int) -> Picture:
 
 
 def _ends(left: Picture, right: Picture) -> Picture:
-    """Set two pictures on the two ends of a line as wide as the sheet's content."""
+    """Place two pictures at the ends of a line as wide as the sheet's content."""
     line = _placed(_blank(max(left.shape[0], right.shape[0]), CONTENT_WIDTH), left)
     return _placed(line, right, left=CONTENT_WIDTH - right.shape[1])
 
 
 def _stack(pictures: Sequence[Picture], *, gap: int) -> Picture:
-    """Set pictures below each other, flush left."""
+    """Stack pictures, aligned on the left."""
     whole = _blank(
         sum(each.shape[0] for each in pictures) + gap * (len(pictures) - 1),
         max(each.shape[1] for each in pictures),
@@ -521,7 +512,7 @@ def _stack(pictures: Sequence[Picture], *, gap: int) -> Picture:
 
 
 def _beside(pictures: Sequence[Picture], *, gap: int = GAP) -> Picture:
-    """Set pictures beside each other, flush at their tops."""
+    """Place pictures side by side, aligned at the top."""
     whole = _blank(
         max(each.shape[0] for each in pictures),
         sum(each.shape[1] for each in pictures) + gap * (len(pictures) - 1),
@@ -534,5 +525,5 @@ def _beside(pictures: Sequence[Picture], *, gap: int = GAP) -> Picture:
 
 
 def _as_uint8(picture: NDArray[np.generic]) -> Picture:
-    # OpenCV's annotations say only "some array".
+    # OpenCV's annotations only say "some array".
     return picture.astype(np.uint8, copy=False)

@@ -68,7 +68,7 @@ def plot_experiment(
     Raises
     ------
     InputError
-        When matplotlib is not installed.
+        If matplotlib is not installed.
     """
     figure = new_figure(12.4, 8.6)
     grid = figure.add_gridspec(2, 1, height_ratios=[1, 2.3])
@@ -107,7 +107,7 @@ def new_figure(
     Raises
     ------
     InputError
-        When matplotlib is not installed.
+        If matplotlib is not installed.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -144,7 +144,7 @@ def _plot_digits(
         fontsize=13,
         color=INK,
     )
-    # Always six places, so that few digits are not enlarged.
+    # Always six places, so that a few digits are not enlarged.
     for place, axes in enumerate(figure.subplots(1, SHOWN)):
         if place >= shown:
             axes.set_axis_off()
@@ -160,7 +160,7 @@ def _plot_digit(axes: "Axes", image: NDArray[np.generic], actual: int, predicted
     _draw_cell_lines(axes, image.shape)
     for spine in axes.spines.values():
         spine.set(color=colour, linewidth=2)
-    # Colour is never the only sign: a wrong reading is also labelled.
+    # Colour is never the only cue: a wrong reading is also labelled.
     verdict = "" if actual == predicted else "  wrong"
     axes.set_xlabel(
         f"actual {actual}\npredicted {predicted}{verdict}",

@@ -1,4 +1,4 @@
-"""A whole page with its ZIP marked, below the ZIP at a size that people read with ease."""
+"""A whole page with its ZIP marked, below the enlarged ZIP."""
 
 import cv2
 import numpy as np
@@ -7,9 +7,9 @@ from zipocr.preprocess.resize import resized
 from zipocr.preprocess.rotate import rotate
 from zipocr.types import Box, GrayImage
 
-# Width of the picture, largest height of its two parts, and the space between these, in pixels.
+# Width of the picture, maximum height of its two parts, and the space between them, in pixels.
 WIDTH, NUMBER_HEIGHT, PAGE_HEIGHT, SPACE = 1200, 260, 700, 12
-# Paper shown around the ZIP, in heights of its box.
+# Paper shown around the ZIP, in multiples of the height of its box.
 MARGIN = 0.6
 PAPER, MARK, MARK_WIDTH = 255, 0, 4
 
@@ -22,9 +22,9 @@ def draw_page_view(page: GrayImage, box: Box, *, rotation: int = 0) -> GrayImage
     page : (H, W) uint8
         0 black to 255 white.
     box : Box
-        The ZIP's place on the page.
+        Position of the ZIP on the page.
     rotation : int
-        Degrees clockwise by which the page has to be turned to be upright: 0, 90, 180 or 270.
+        Clockwise rotation that turns the page upright, in degrees: 0, 90, 180 or 270.
 
     Returns
     -------

@@ -125,7 +125,7 @@ def calibration_error(
 ) -> float:
     """Return the expected calibration error over `ECE_BINS` bins of equal weight.
 
-    Takes (N,), (N,); equal confidences share their mean truth.
+    Takes (N,), (N,); equal confidences share their mean correctness.
     """
     if not len(confidence):
         return 0.0

@@ -1,7 +1,4 @@
-"""Labels.
-
-Reads the true ZIPs of pages from CSV or corrections, and matches them with rows of results.
-"""
+"""Labels: the true ZIPs of pages, from CSV or corrections, matched with rows of results."""
 
 import csv
 import re
@@ -21,7 +18,7 @@ from zipocr.results.corrections import COLUMNS as CORRECTIONS
 from zipocr.results.corrections import SampledAs, read_corrections
 from zipocr.results.row import Row
 from zipocr.storage.untrusted import read_text
-from zipocr.types import Status, dashed, eaten_zeros
+from zipocr.types import Status, dashed, missing_zeros_hint
 
 NEEDED = ("file", "zip")
 _ZIP = re.compile("([0-9]{5})(?:-([0-9]{4}))?")
@@ -186,7 +183,7 @@ def _truth(cell: str, plus4: str | None, where: str) -> tuple[str, bool]:
 def _no_zip(cell: str) -> str:
     """Describe why a cell is not a ZIP, and what to do."""
     cure = "Write five digits, or nine as 12345-6789; leave it empty if the page has no ZIP."
-    return eaten_zeros(cell) or f"{cell[:_SHOWN]!r} is not a ZIP. {cure}"
+    return missing_zeros_hint(cell) or f"{cell[:_SHOWN]!r} is not a ZIP. {cure}"
 
 
 def _decisions(path: Path, shown: str) -> list[Label]:
@@ -336,12 +333,12 @@ def _check_one_to_one(pairs: Sequence[tuple[Label, Row]]) -> None:
 
 
 def to_cases(pairs: Sequence[tuple[Label, Row]], *, by: str | None) -> list[Case]:
-    """Combine labels and rows to cases.
+    """Combine labels and rows into cases.
 
     Raises
     ------
     InputError
-        If pages were drawn for an audit of other results, so that they are no sample of these.
+        If pages were drawn for an audit of other results, so that they are not a sample of these.
     """
     is_audited = any(label.drawn == SampledAs.AUDIT for label, _ in pairs)
     if is_audited:

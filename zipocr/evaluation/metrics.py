@@ -67,7 +67,7 @@ class Case:
 
     @property
     def digits(self) -> list[tuple[int, int]]:
-        """Pairs of true and read digits, up to the shorter of both."""
+        """Pairs of true and read digits, up to the shorter of the two."""
         return [(int(true), int(seen)) for true, seen in zip(self.truth, self.read, strict=False)]
 
 
@@ -220,7 +220,7 @@ def evaluate(
         At least one. Their weights are set here.
     max_error : float
         The error rate to suggest a threshold for, above 0.
-    batch : Batch or None
+    batch : Population or None
         The pages that the cases were drawn from. If some cases are audits, the figures are
         estimates for the batch.
     worst : int
@@ -404,7 +404,7 @@ def _batch_bound(sample: _Sample, batch: Population, found: RiskCoverage) -> NDA
     """Return the upper bound of the error rate of a batch at each threshold.
 
     Audits above a threshold are a random sample of the pages read above it. Doubtful pages count as
-    wrong if they were decided so or not at all.
+    wrong if they were found to be wrong, or are undecided.
     """
     audit = np.array([case.is_audit for case in sample.found], np.bool_)
 

@@ -29,7 +29,7 @@ from zipocr.preprocess.polarity import normalize_polarity
 from zipocr.storage.untrusted import open_plain
 from zipocr.types import GrayImage, Reason, Unread
 
-# What it logs does not name the file; the rows do.
+# Its messages do not name the file; the rows do.
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 HEIF_BRANDS = frozenset(
@@ -121,7 +121,7 @@ def read_pages(
 
 
 def _read(path: Path) -> bytes | Unread:
-    """Read a regular file, but not endlessly, as some in /proc would be."""
+    """Read a regular file up to a maximum size, since some in /proc never end."""
     with open_plain(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > MAX_FILE_BYTES:
@@ -324,7 +324,7 @@ def _read_page(image: Image.Image, data: Buffer, *, max_pixels: int) -> GrayImag
     try:
         with warnings.catch_warnings(), _silence():
             warnings.simplefilter("ignore")
-            _refuse_swindle(image, data)
+            _reject_malicious(image, data)
             if image.format == "HEIF" or _has_alpha(image):
                 return _composite(image)
             if _has_few_bits(image):
@@ -345,8 +345,8 @@ def _sizes(image: Image.Image) -> Iterator[tuple[int, int]]:
         yield int(image.tag_v2[_TILE_WIDTH]), int(image.tag_v2.get(_TILE_LENGTH, 0))
 
 
-def _refuse_swindle(image: Image.Image, data: Buffer) -> None:
-    """Raise if a small file would stall a decoder, by false lengths or endless scans."""
+def _reject_malicious(image: Image.Image, data: Buffer) -> None:
+    """Raise if a small file would stall a decoder through false lengths or endless scans."""
     if image.format == "PNG" and _is_cut_off(data):
         message = "cut off"
         raise ValueError(message)

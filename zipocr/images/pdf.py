@@ -20,7 +20,7 @@ DPI = 300
 POINTS_PER_INCH = 72
 # PDFium has sizes in single precision and rounds up; without this, 260 pixels may become 261.
 SCALE = DPI / POINTS_PER_INCH * (1 - 1e-6)
-# A damaged file may claim a million pages, so give up after this many in a row that fail.
+# A damaged file may claim a million pages, so give up after this many consecutive failures.
 MAX_LOST_PAGES = 20
 # Its hints are for programmers and do not name the file; the rows do.
 logging.getLogger("pypdfium2").setLevel(logging.CRITICAL)
@@ -70,7 +70,7 @@ def _hidden_pictures(
 ) -> set[tuple[int, int]]:
     """Return the sizes of large pictures that no page lists.
 
-    They are masks, or belong to annotations, patterns and fonts; PDFium does not tell which page.
+    They are masks, or belong to annotations, patterns and fonts; PDFium does not say on which page.
     """
     large = {size for size in _all_sizes(data) if math.prod(size) > max_pixels}
     return large and large.difference(*(_page_sizes(pdf, number) for number in range(len(pdf))))

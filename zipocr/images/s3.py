@@ -153,13 +153,13 @@ def _answer(url: Url, ask: Ask[T]) -> T:
         raise _no_address()
     try:
         answer: T = sync(service.loop, _asked, service, bucket, key, ask, url.patience)
-    except Exception as error:  # noqa: BLE001 - what the libraries beneath raise is not documented
+    except Exception as error:  # noqa: BLE001 - the libraries raise undocumented errors
         raise _trouble(url, error) from None
     return answer
 
 
 async def _asked(service: Any, bucket: str, key: str, ask: Ask[T], patience: float) -> T:
-    """Ask until there is an answer, as long as the patience lasts."""
+    """Retry until there is an answer or patience runs out."""
     latest, pause = "no answer", FIRST_PAUSE
     try:
         async with asyncio.timeout(patience):

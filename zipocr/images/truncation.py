@@ -1,6 +1,6 @@
 """Detection of incomplete image files, such as those still being written.
 
-Only the structure that tells where a file ends is parsed. Decoders do not help, since they make up
+Only the structure that tells where a file ends is parsed. Decoders do not help, since they fill in
 what is missing.
 """
 

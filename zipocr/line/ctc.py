@@ -1,4 +1,4 @@
-"""Which strings the frames of a network spell, how probable each is, and where its digits stand."""
+"""CTC decoding: n-best strings of a network's frames, their probabilities and alignments."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,13 +12,12 @@ from zipocr.types import Floats
 BEAM = 16
 PRUNE_RATIO = 1e-6
 MIN_CLASS_PROBABILITY = 3e-4
-# Probability that no string falls below: frames of other strings are never read as quite
-# impossible.
+# Lower bound of a string's probability, so that no string is quite impossible.
 FLOOR = 1e-30
 
 
 def prefix_beam_search(frames: Floats) -> dict[tuple[int, ...], float]:
-    """The most probable labellings and their probabilities, most probable first.
+    """Return the n-best labellings and their probabilities, most probable first.
 
     Parameters
     ----------
@@ -28,15 +27,14 @@ def prefix_beam_search(frames: Floats) -> dict[tuple[int, ...], float]:
     Returns
     -------
     dict
-        From classes to probabilities, at most `BEAM`; their sum is less than 1 by what was not
-        kept.
+        From classes to probabilities, at most `BEAM`; their sum falls short of 1 by what was
+        pruned.
 
     Notes
     -----
-    Prefix beam search: a labelling's probability is the sum over all ways its classes can lie in
-    the frames (Graves et al., 2006). Where a frame holds hardly anything but a blank, what comes
-    before and what comes after has nothing to do with each other: each run of other frames is
-    searched by itself, which takes less than half of the time.
+    Prefix beam search: a labelling's probability is the sum over all its alignments with the frames
+    (Graves et al., 2006). Frames that are almost certainly blank separate independent parts, so
+    each run of other frames is searched on its own, which is faster.
     """
     active = _active(frames)
     blank = float(frames[~active, BLANK].prod(dtype=np.float64))
@@ -51,22 +49,22 @@ def prefix_beam_search(frames: Floats) -> dict[tuple[int, ...], float]:
 
 
 def _active(frames: Floats) -> NDArray[np.bool_]:
-    """Which frames may hold anything but a blank: (T,)."""
+    """Return which frames may show anything but a blank: (T,)."""
     return np.asarray((frames[:, BLANK + 1 :] >= MIN_CLASS_PROBABILITY).any(axis=1))
 
 
 def _followed(
     spelt: Mapping[tuple[int, ...], float], run: Mapping[tuple[int, ...], float]
 ) -> dict[tuple[int, ...], float]:
-    """The most probable labellings of some frames and a run that follows, a blank between them.
+    """Combine the labellings of some frames with those of the run that follows after a blank.
 
-    Most probable first.
+    Returns the most probable ones, most probable first.
     """
     joined: dict[tuple[int, ...], float] = {}
     follow = list(run.items())
     least = PRUNE_RATIO * max(spelt.values()) * follow[0][1]
     for rank, (before, share) in enumerate(spelt.items(), start=1):
-        # What comes i-th before and j-th after has i j - 1 likelier ones before it.
+        # The pair of the i-th before and the j-th after has i j - 1 likelier pairs.
         for after, more in follow[: BEAM // rank]:
             both = share * more
             if both < least:
@@ -77,16 +75,16 @@ def _followed(
 
 
 def _likeliest(spelt: Mapping[tuple[int, ...], float]) -> dict[tuple[int, ...], float]:
-    """At most `BEAM` of some labellings, most probable first, and none that is far behind."""
+    """Prune labellings to at most `BEAM`, most probable first, without those far behind."""
     least = PRUNE_RATIO * max(spelt.values())
     likely = [(-share, labels) for labels, share in spelt.items() if share >= least]
     return {labels: -share for share, labels in sorted(likely)[:BEAM]}
 
 
 def _search(run: Sequence[Sequence[float]]) -> dict[tuple[int, ...], float]:
-    """Most probable labellings of a run of frames, given the probabilities of all classes."""
-    # Each prefix with the probability of its ways that end in a blank, and of those that end in its
-    # last class.
+    """Return the most probable labellings of a run of frames, given all class probabilities."""
+    # For each prefix, the probability of its paths that end in a blank, and of those that end in
+    # its last class.
     first, *others = run
     kept: dict[tuple[int, ...], tuple[float, float]] = {(): (first[BLANK], 0.0)}
     kept |= {(label,): (0.0, share) for label, share in _active_classes(first)}
@@ -96,7 +94,7 @@ def _search(run: Sequence[Sequence[float]]) -> dict[tuple[int, ...], float]:
 
 
 def _active_classes(shares: Sequence[float]) -> list[tuple[int, float]]:
-    """The classes that a frame may show, but for the blank, each with its probability."""
+    """Return the classes that a frame may show, except the blank, each with its probability."""
     return [
         (label, share)
         for label, share in enumerate(shares[BLANK + 1 :], start=BLANK + 1)
@@ -107,9 +105,9 @@ def _active_classes(shares: Sequence[float]) -> list[tuple[int, float]]:
 def _extend(
     kept: Mapping[tuple[int, ...], tuple[float, float]], shares: Sequence[float]
 ) -> dict[tuple[int, ...], tuple[float, float]]:
-    """Prefixes as they are after one more frame.
+    """Extend prefixes by one frame.
 
-    Those that stayed, and those that a class made longer; the best of them.
+    Returns the best of the unchanged prefixes and those longer by a class.
     """
     blank_share = shares[BLANK]
     ways = {
@@ -136,11 +134,11 @@ def _extend(
 
 
 def log_probabilities(readings: Sequence[Floats], texts: Sequence[str]) -> NDArray[np.float64]:
-    """Return the log probability of each string in each reading: R (T, 12), K strings -> (R, K).
+    """Return the log probability of each string in each reading: R of (T, 12), K strings -> (R, K).
 
     Notes
     -----
-    The forward algorithm over blanks and digits in turn, for all strings of one length and all
+    Forward algorithm over alternating blanks and digits, for all strings of one length and all
     readings at once.
     """
     found = np.full((len(readings), len(texts)), np.log(FLOOR))
@@ -153,10 +151,11 @@ def log_probabilities(readings: Sequence[Floats], texts: Sequence[str]) -> NDArr
 
 
 def _collapse_blanks(frames: Floats) -> tuple[Floats, NDArray[np.float64]]:
-    """Merge runs of frames that hold hardly anything but a blank, and tell where each lies.
+    """Merge runs of frames that are almost certainly blank, and return the position of each.
 
-    (T, 12) -> (T', 12), (T',). It may show each class once, which is what is likely in so many: two
-    digits are not, nor one that lasts from a digit before them to one behind them.
+    (T, 12) -> (T', 12), (T',). A merged frame may show each class at most once, which is the only
+    likely case: neither two digits in such a run are likely, nor one that extends from a digit
+    before it to a digit after it.
     """
     active = _active(frames)
     begins = np.append(True, active[1:] | active[:-1])
@@ -168,9 +167,9 @@ def _collapse_blanks(frames: Floats) -> tuple[Floats, NDArray[np.float64]]:
 
 
 def _of_one_length(readings: Sequence[Floats]) -> NDArray[np.float64]:
-    """Readings with blanks at their ends, which no probability depends on.
+    """Pad readings to one length with blanks, which leave all probabilities unchanged.
 
-    R times (T, 12) -> (R, most T, 12).
+    R times (T, 12) -> (R, maximum T, 12).
     """
     frames = np.zeros((len(readings), max(map(len, readings)), CLASSES))
     frames[:, :, BLANK] = 1
@@ -180,17 +179,17 @@ def _of_one_length(readings: Sequence[Floats]) -> NDArray[np.float64]:
 
 
 def _states(text: str) -> NDArray[np.intp]:
-    """The classes of a string with blanks around and between: (2 N + 1,)."""
+    """Return the CTC states of a string, its classes with blanks around and between: (2 N + 1,)."""
     states = np.full(2 * len(text) + 1, BLANK, np.intp)
     states[1::2] = [int(digit) + FIRST_DIGIT for digit in text]
     return states
 
 
 def _forward(frames: NDArray[np.float64], states: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Probabilities of K sequences of states in R readings: (R, T, 12), (K, S) -> (R, K)."""
+    """Return the probabilities of K state sequences in R readings: (R, T, 12), (K, S) -> (R, K)."""
     shares = np.ascontiguousarray(frames[:, :, states].swapaxes(0, 1))
     jumps = _skip_allowed(states)
-    # Two columns of nothing before the states stand for steps from before the first.
+    # Two columns of zeros before the states, for transitions from before the first.
     reached = np.zeros((len(frames), len(states), states.shape[1] + 2))
     here, before, skipped = reached[..., 2:], reached[..., 1:-1], reached[..., :-2]
     here[..., :2] = shares[0, ..., :2]
@@ -204,9 +203,9 @@ def _forward(frames: NDArray[np.float64], states: NDArray[np.intp]) -> NDArray[n
 
 
 def _skip_allowed(states: NDArray[np.intp]) -> NDArray[np.float64]:
-    """1 where the blank before a state may be left out.
+    """Return 1 where a path may skip the blank before a state.
 
-    Before a digit that is not its predecessor again. (K, S).
+    That is before a digit that differs from its predecessor. (K, S).
     """
     jumps = np.zeros(states.shape)
     jumps[:, 3::2] = states[:, 3::2] != states[:, 1:-2:2]
@@ -214,11 +213,10 @@ def _skip_allowed(states: NDArray[np.intp]) -> NDArray[np.float64]:
 
 
 def align_digits(frames: Floats, texts: Sequence[str]) -> list[NDArray[np.float64]]:
-    """Align strings of one length to the frames that spell them.
+    """Align strings of one length with the frames (forced alignment).
 
     (T, 12), K strings of N digits -> K times (N,) frames, the middles of the digits' runs on the
-    likeliest way through the frames; for a string that more frames would be needed for, some are
-    nowhere (NaN).
+    most probable path; some are NaN if there are too few frames for a string.
     """
     spelt, middles = _best_path(frames)
     others = [text for text in texts if text != spelt]
@@ -227,9 +225,9 @@ def align_digits(frames: Floats, texts: Sequence[str]) -> list[NDArray[np.float6
 
 
 def _best_path(frames: Floats) -> tuple[str, NDArray[np.float64]]:
-    """Return what the likeliest class of each frame spells, and the middles of its digits' runs.
+    """Return the greedy decoding, and the middles of its digits' runs.
 
-    No other way through the frames is likelier, so it is that string's alignment as well.
+    No other path is more probable, so it is that string's alignment as well.
     """
     path = frames.argmax(axis=1)
     firsts = np.flatnonzero(np.append(True, path[1:] != path[:-1]))
@@ -246,7 +244,7 @@ def _align(frames: Floats, texts: Sequence[str]) -> NDArray[np.float64]:
     condensed, places = _collapse_blanks(frames)
     shares = np.log(np.maximum(condensed.astype(np.float64)[:, states], FLOOR))
     barred = np.where(_skip_allowed(states) > 0, 0.0, -np.inf)
-    # The best way to each state of each frame, with two columns of nothing before the states.
+    # Score of the best path to each state of each frame, with two empty columns before the states.
     best = np.full((len(shares), len(texts), states.shape[1] + 2), -np.inf)
     best[0, :, 2:4] = shares[0, :, :2]
     for frame in range(1, len(shares)):
@@ -264,9 +262,9 @@ def _align(frames: Floats, texts: Sequence[str]) -> NDArray[np.float64]:
 
 
 def _backtrace(best: NDArray[np.float64], barred: Sequence[float]) -> list[int]:
-    """The states on the best way through all frames.
+    """Return the states on the best path through all frames.
 
-    The scores of all ways, (T, S + 2) -> T states.
+    Takes the scores of the best paths, (T, S + 2) -> T states.
     """
     scores = best.tolist()
     last = scores[-1]

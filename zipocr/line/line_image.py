@@ -1,4 +1,4 @@
-"""Straightens a line of writing: what the network sees of a page."""
+"""Rectification of a line of writing to the network's input."""
 
 from dataclasses import dataclass
 
@@ -10,27 +10,26 @@ from zipocr.line.network import PIXELS_PER_STEP
 from zipocr.preprocess.page import InkPage
 
 LINE_HEIGHT = 32
-# Digits are brought to about this height in pixels; ascenders, and what a slope that was misjudged
-# moves, still find room.
+# Approximate digit height in pixels after scaling; leaves room for ascenders and a misjudged slope.
 DIGIT_HEIGHT = 18
 # Paper before and after the ink, in digit heights.
 MARGIN = 0.5
 MIN_LENGTH, MAX_LENGTH = 16, 448
 MAX_SLOPE = 0.25
-# How much a page is smoothed before it is resampled, in pixels of the line image.
+# Standard deviation of the smoothing before resampling, in pixels of the line image.
 SMOOTHING_SIGMA = 0.5
-# Darkness of the page's ink on average, of 255.
+# Mean darkness to which ink is normalized, 0 to 255.
 INK_DARKNESS = 200
 _GRAYS = np.arange(256, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LineImage:
-    """A straightened line.
+    """A rectified line of writing.
 
     ``pixels`` is ``(2, 32, W) uint8``, W a multiple of 4: the darkness of the page, 0 paper to 255,
-    and its cleaned ink. ``to_page`` is ``(2, 3)``, the affine map of a strip's (x, y) to the
-    page's.
+    and its cleaned ink. ``to_page`` is ``(2, 3)``, the affine map from (x, y) in the line image to
+    the page.
     """
 
     pixels: NDArray[np.uint8]
@@ -38,7 +37,7 @@ class LineImage:
 
 
 def rectify(page: InkPage, height: float) -> LineImage:
-    """Bring the line of writing on a page to one height, level and darkness.
+    """Normalize the line of writing on a page in height, slope and darkness.
 
     Parameters
     ----------
@@ -55,7 +54,7 @@ def rectify(page: InkPage, height: float) -> LineImage:
     step = height / DIGIT_HEIGHT
     length = min(max(round((wide + 2 * MARGIN * height) / step), MIN_LENGTH), MAX_LENGTH)
     slope, middle = _line(coverage)
-    # Places are the middles of pixels.
+    # Coordinates are those of pixel centres.
     left = first - MARGIN * height + (step - 1) / 2
     top = slope * left + middle - step * (LINE_HEIGHT - 1) / 2
     to_page = np.array([[step, 0, left], [slope * step, step, top]])
@@ -71,7 +70,7 @@ def rectify(page: InkPage, height: float) -> LineImage:
 
 
 def _line(inked: NDArray[np.uint8]) -> tuple[float, float]:
-    """Slope and level of the straight line through the middle of ink."""
+    """Return the slope and level of the straight line through the middle of the ink."""
     moments = cv2.moments(inked)
     spread, total = moments["mu20"], moments["m00"] or 1.0
     slope = min(max(moments["mu11"] / spread, -MAX_SLOPE), MAX_SLOPE) if spread else 0.0

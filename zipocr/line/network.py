@@ -1,12 +1,12 @@
-"""The network that reads a line: what it is made of, and how it is run.
+"""The line network: architecture and inference.
 
-Convolutions over height and length, after which each frame stands for two columns of the strip and
-says which character it shows, or that it shows none (connectionist temporal classification, Graves
-et al., 2006). The deeper layers see four columns as one, which halves their work; the last one
-tells each apart into two frames again. PyTorch trains it (see `zipocr.training.fit.network`), ONNX
-Runtime runs it.
+A fully convolutional network with one frame per two columns of the line image, each classified as a
+character or blank (connectionist temporal classification, Graves et al., 2006). The deeper layers
+work at a stride of four columns, which halves their cost; the last one splits each step into two
+frames again. It is trained with PyTorch (see `zipocr.training.fit.network`) and run with ONNX
+Runtime.
 
-A model may hold a second network, wider and deeper, which reads lines that the first one leaves in
+A model may contain a second network, wider and deeper, for lines that the first one leaves in
 doubt.
 """
 
@@ -22,25 +22,26 @@ from zipocr.line.onnx_model import Operation, to_onnx
 from zipocr.types import Floats, Model
 
 BLANK = 0
-# Classes 1 to 10 are the digits 0 to 9; then whatever is written and no digit.
+# Classes 1 to 10 are the digits 0 to 9, followed by one for any other character.
 FIRST_DIGIT = 1
 OTHER = 11
 CLASSES = 12
 INPUT_CHANNELS = 2
 PIXELS_PER_FRAME = 2
-# Features of each of the two frames that the first network's last layer makes of four columns.
+# Stride of the deeper layers, and features of each of the two frames of a step in the first
+# network.
 PIXELS_PER_STEP = 4
 FEATURES = 96
-# Every kernel is so wide.
+# Width of all kernels.
 COLUMNS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """A convolution: `channels` kernels of `rows` by `COLUMNS`, and a bias for each.
+    """A convolution with bias: `channels` kernels of `rows` by `COLUMNS`.
 
-    What is below 0 then becomes 0, and the largest of each `pool` (rows, columns) is kept. Around
-    the image are zeros: `padding` rows above and below, one column on either side.
+    It is followed by ReLU and max pooling over `pool` (rows, columns). Zero padding: `padding` rows
+    above and below, one column on either side.
     """
 
     channels: int
@@ -50,7 +51,7 @@ class Layer:
 
 
 FIRST, SECOND = "network", "second_network"
-"""What the names of a network's arrays in a model file begin with."""
+"""Prefixes of the names of a network's arrays in a model file."""
 LAYERS: Mapping[str, tuple[Layer, ...]] = {
     FIRST: (
         Layer(channels=16, padding=1, pool=(2, 2)),
@@ -73,15 +74,15 @@ LAYERS: Mapping[str, tuple[Layer, ...]] = {
         Layer(channels=2 * FEATURES * PIXELS_PER_STEP // PIXELS_PER_FRAME, rows=1),
     ),
 }
-"""From 32 rows to one; the features of each frame are `FEATURES`, or twice as many."""
+"""From 32 rows to one; each frame has `FEATURES` features, or twice as many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Network:
-    """The layers up to the features as a ``session`` of ONNX Runtime, and the last layer.
+    """The layers up to the features as an ONNX Runtime ``session``, and the output layer.
 
-    ``arrays`` are those it was made from, under the names that begin with ``name``: a session is
-    bound to its process, so a pickled network is made anew from them.
+    ``arrays`` are those it was built from, with the prefix ``name``: a session is bound to its
+    process, so unpickling rebuilds the network from them.
     """
 
     arrays: Mapping[str, NDArray[Any]]
@@ -92,18 +93,18 @@ class Network:
 
     @classmethod
     def from_model(cls, model: Model) -> Self:
-        """Take the first network of a model file."""
+        """Load the first network of a model file."""
         return cls.from_arrays(model.arrays)
 
     @classmethod
     def second_from_model(cls, model: Model) -> Self | None:
-        """Take the second network of a model file; None where it has none."""
+        """Load the second network of a model file; None if it has none."""
         arrays = arrays_of(model.arrays, SECOND)
         return cls.from_arrays(arrays, SECOND) if arrays else None
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], name: str = FIRST) -> Self:
-        """Take the arrays of the network of this name."""
+        """Build the network of this name from its arrays."""
         own = arrays_of(arrays, name)
         return cls(
             arrays=own,
@@ -114,11 +115,11 @@ class Network:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickles the arrays alone."""
+        """Pickle only the arrays."""
         return type(self).from_arrays, (self.arrays, self.name)
 
     def features(self, pixels: NDArray[np.uint8]) -> Floats:
-        """What the last layer before the classes makes of a strip.
+        """Return the features of a line image, the input of the output layer.
 
         (2, 32, W) uint8 -> (T, F), T = W / 2 frames.
         """
@@ -127,9 +128,9 @@ class Network:
         return features
 
     def frames(self, features: Floats) -> Floats:
-        """Probabilities of the classes in each frame: (T, F) -> (T, 12) float32."""
-        # A class in a row: the largest and the sums of twelve rows are found far quicker
-        # than those of many columns of twelve.
+        """Return the class probabilities of each frame: (T, F) -> (T, 12) float32."""
+        # One class per row: maximum and sum over twelve long rows are far faster than over many
+        # short ones.
         shares: Floats = self.class_weights @ features.T + self.class_biases[:, None]
         shares -= shares.max(axis=0)
         np.exp(shares, out=shares)
@@ -138,13 +139,13 @@ class Network:
 
 
 def array_names(kind: str, network: str = FIRST) -> tuple[str, ...]:
-    """The names of a network's arrays in a model file; kind is "weights" or "biases"."""
+    """Return the names of a network's arrays in a model file; kind is "weights" or "biases"."""
     places = (*range(1, len(LAYERS[network]) + 1), "out")
     return tuple(f"{network}_{place}_{kind}" for place in places)
 
 
 def array_shapes(network: str) -> dict[str, tuple[int, ...]]:
-    """The shapes of a network's arrays by their names in a model file."""
+    """Return the shapes of a network's arrays by their names in a model file."""
     layers = LAYERS[network]
     widths = [layer.channels for layer in layers]
     weights = [
@@ -158,12 +159,12 @@ def array_shapes(network: str) -> dict[str, tuple[int, ...]]:
 
 
 def arrays_of(arrays: Mapping[str, NDArray[Any]], network: str) -> dict[str, NDArray[Any]]:
-    """Those of a model's arrays that are this network's; {} if it has none."""
+    """Return the arrays of this network in a model; {} if it has none."""
     return {name: arrays[name] for name in array_shapes(network) if name in arrays}
 
 
 def _operations(arrays: Mapping[str, NDArray[Any]], network: str) -> Iterator[Operation]:
-    """The layers in terms of ONNX."""
+    """Yield the layers as ONNX operations."""
     names = zip(array_names("weights", network), array_names("biases", network), strict=True)
     for layer, (weights, biases) in zip(LAYERS[network], names, strict=False):
         around = (layer.padding, COLUMNS // 2)
@@ -179,15 +180,14 @@ def _operations(arrays: Mapping[str, NDArray[Any]], network: str) -> Iterator[Op
 
 
 def _kernels(weights: Floats, layer: Layer) -> Floats:
-    """Weights as a model file has them, (channels, rows x 3 x C), as (channels, C, rows, 3)."""
+    """Reshape weights from the model file's (channels, rows x 3 x C) to (channels, C, rows, 3)."""
     return weights.reshape(len(weights), layer.rows, COLUMNS, -1).transpose(0, 3, 1, 2)
 
 
 def _start(model: bytes) -> Any:
-    """Starts a session on one thread, so that each worker keeps to one core."""
-    # Builds of ONNX Runtime may report its use to their maker, and keep an identifier of the
-    # machine for that. They ask for this variable while they are imported; older ones, which do
-    # not, have to be told afterwards.
+    """Start a single-threaded session, so that each worker uses one core."""
+    # Builds of ONNX Runtime may send telemetry to their vendor, with a stored machine identifier.
+    # They read this variable on import; in older ones, telemetry must be disabled afterwards.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 

@@ -1,6 +1,6 @@
-"""Writes a chain of operations as an ONNX model, in the few messages of protocol buffers it takes.
+"""Serialization of a chain of operations as an ONNX model, with a minimal protobuf encoder.
 
-Messages and the numbers of their fields are those of ``onnx.proto``, which keeps them for good:
+Messages and field numbers are those of ``onnx.proto``, which never change:
 https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 """
 
@@ -11,15 +11,15 @@ from typing import TypeAlias
 from zipocr.types import Floats
 
 Field: TypeAlias = tuple[int, int | str | bytes]
-"""The number of a field and its value: a whole number, a text, or bytes such as a message."""
+"""Field number and value: an integer, a string, or bytes such as an encoded message."""
 IR_VERSION, OPERATORS = 8, 13
 FLOAT, INTS = 1, 7
-"""The types of a tensor and of an attribute."""
+"""Type codes of a tensor and of an attribute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Operation:
-    """An operator of ONNX, its attributes, and by their names the arrays it takes besides."""
+    """An ONNX operator, its attributes, and its initializers by name."""
 
     operator: str
     attributes: Mapping[str, Sequence[int]] = field(default_factory=dict)
@@ -27,10 +27,10 @@ class Operation:
 
 
 def to_onnx(operations: Sequence[Operation]) -> bytes:
-    """Return a model in which each operation takes what the one before it made.
+    """Return a model in which each operation takes the output of the previous one.
 
-    All that is (N, C, H, W) float32. What goes in is called ``"0"``, and what comes out by the
-    number of operations.
+    All tensors are (N, C, H, W) float32. The input is named ``"0"``, the output after the number of
+    operations.
     """
     nodes = [(1, _node(place, one)) for place, one in enumerate(operations)]
     arrays = [(5, _tensor(*named)) for one in operations for named in one.arrays.items()]
@@ -40,25 +40,25 @@ def to_onnx(operations: Sequence[Operation]) -> bytes:
 
 
 def _node(place: int, one: Operation) -> bytes:
-    """NodeProto."""
+    """Encode a NodeProto."""
     inputs = [(1, name) for name in (str(place), *one.arrays)]
     attributes = [(5, _ints(*named)) for named in one.attributes.items()]
     return _message(*inputs, (2, str(place + 1)), (4, one.operator), *attributes)
 
 
 def _ints(name: str, values: Sequence[int]) -> bytes:
-    """AttributeProto."""
+    """Encode an AttributeProto of integers."""
     return _message((1, name), *((8, value) for value in values), (20, INTS))
 
 
 def _tensor(name: str, values: Floats) -> bytes:
-    """TensorProto."""
+    """Encode a TensorProto."""
     sizes = [(1, size) for size in values.shape]
     return _message(*sizes, (2, FLOAT), (8, name), (9, values.astype("<f4").tobytes()))
 
 
 def _image(name: str) -> bytes:
-    """ValueInfoProto of a tensor of four axes, each of any length."""
+    """Encode a ValueInfoProto of a tensor with four axes of any length."""
     shape = _message(*[(1, b"")] * 4)
     tensor = _message((1, FLOAT), (2, shape))
     return _message((1, name), (2, _message((1, tensor))))
@@ -77,6 +77,6 @@ def _encoded(number: int, value: int | str | bytes) -> bytes:
 
 
 def _varint(value: int) -> bytes:
-    """Encode a whole number of 0 or more: seven bits a byte, the lowest first."""
+    """Encode a nonnegative integer, seven bits per byte, lowest first."""
     rest, lowest = value >> 7, value & 127
     return bytes([lowest | 128]) + _varint(rest) if rest else bytes([lowest])

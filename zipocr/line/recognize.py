@@ -1,6 +1,6 @@
-"""Reads a straightened line with the network.
+"""Recognition of line images with the network.
 
-The strings it spells, and where their digits stand on the page.
+Yields the n-best strings and the positions of their digits on the page.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,22 +17,22 @@ from zipocr.types import MAX_DIGITS, ZIP_LENGTH, Floats
 
 LENGTHS = (ZIP_LENGTH, MAX_DIGITS)
 MAX_STRINGS = 6
-# A string that is less likely than the best by this factor is not worth a look.
+# Strings less probable than the best by this factor are ignored.
 FAR_BEHIND = 0.01
-# What all other strings have at least when two readings of a line are put together.
+# Minimum probability of all other strings together when two readings of a line are merged.
 MIN_REST = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LineReading:
-    """What the network makes of a line.
+    """The network's reading of a line.
 
-    ``features`` is (T, F), what the network's last layer saw; ``frames`` is (T, 12), ``strings``
-    the most probable strings of five or nine digits with their probabilities, best first, perhaps
-    none; ``shaped`` is the probability that the line is one of such strings at all, and not of four
-    or six digits or a word. ``again`` are the frames of the line as it was seen later, each
-    (T', 12), and ``total`` the logarithm of what all strings have together then. ``known`` are the
-    log probabilities of other strings that were asked for.
+    ``features`` is (T, F), the input of the network's output layer; ``frames`` is (T, 12),
+    ``strings`` the most probable strings of five or nine digits with their probabilities, best
+    first, possibly empty; ``shaped`` is the probability that the line is such a string at all,
+    rather than four or six digits or a word. ``again`` are the frames of later passes over the
+    line, each (T', 12), and ``total`` the log of the total probability of all strings in those.
+    ``known`` caches the log probabilities of other strings.
     """
 
     strip: LineImage
@@ -46,13 +46,13 @@ class LineReading:
 
     @property
     def is_twice(self) -> bool:
-        """Whether the line was seen more than once."""
+        """Whether the line was read in more than one pass."""
         return bool(self.again)
 
     def centres(self, texts: Sequence[str]) -> list[NDArray[np.float64]]:
-        """Align strings to the line: the columns of their digits, half-way up it.
+        """Align strings with the line, and return the columns of their digits at mid-height.
 
-        (N,) for each string, in pixels of the page; empty for one that does not fit the line.
+        (N,) for each string, in pixels of the page; empty if it does not fit the line.
         """
         across, down, shift = self.strip.to_page[0]
         middle = down * (LINE_HEIGHT - 1) / 2 + shift
@@ -66,26 +66,26 @@ class LineReading:
         return [columns if np.isfinite(columns).all() else _NOWHERE for columns in found]
 
     def likeliest(self, count: int) -> list[str]:
-        """Return the likeliest strings, but none that is far less likely than the best."""
+        """Return the most probable strings, but none far less probable than the best."""
         texts = list(self.strings)[:count]
         return [text for text in texts if self.strings[text] > FAR_BEHIND * self.strings[texts[0]]]
 
     @property
     def pooled(self) -> Floats:
-        """Features of the line, averaged over the frames that show something: (96,)."""
+        """Features of the line, averaged over non-blank frames: (96,)."""
         shown = 1 - self.frames[:, :1]
         pooled: Floats = (self.features * shown).sum(axis=0) / max(float(shown.sum()), 1e-3)
         return pooled
 
     @property
     def characters(self) -> int:
-        """How many characters the likeliest classes of the frames show, of any kind."""
+        """Number of characters of any kind in the greedy decoding."""
         classes = self.frames.argmax(axis=1)
         begins = np.diff(classes, prepend=BLANK) != 0
         return int(np.count_nonzero(begins & (classes != BLANK)))
 
     def log_probabilities(self, texts: Sequence[str]) -> list[float]:
-        """Log probability of each of some strings, however improbable."""
+        """Return the log probability of each string, however improbable."""
         if all(text in self.strings for text in texts):
             return [log(max(self.strings[text], FLOOR)) for text in texts]
         if unknown := [text for text in texts if text not in self.known]:
@@ -98,9 +98,9 @@ _NOWHERE = np.empty(0)
 
 
 def merge_passes(readings: Sequence[LineReading]) -> LineReading:
-    """Merge readings of a line at several sizes, perhaps by two networks.
+    """Merge readings of a line at several sizes, possibly by two networks.
 
-    The probabilities are the geometric means of theirs; the frames are those of the first.
+    Probabilities are geometric means; the frames are those of the first reading.
     """
     line, *again = readings
     texts = sorted({text for one in readings for text in one.strings})
@@ -123,9 +123,9 @@ def _likeliest(strings: Mapping[str, float]) -> dict[str, float]:
 
 
 def read_lines(network: Network, strips: Sequence[LineImage]) -> list[LineReading]:
-    """Reads straightened lines, step by step for all of them.
+    """Read line images, one step for all of them at a time.
 
-    Each step finds its own in the processor's caches.
+    This keeps the data of each step in the processor's caches.
     """
     features = [network.features(strip.pixels) for strip in strips]
     frames = [network.frames(seen) for seen in features]
@@ -144,9 +144,9 @@ def _to_reading(strip: LineImage, features: Floats, frames: Floats) -> LineReadi
 
 
 def string_probabilities(frames: Floats) -> dict[str, float]:
-    """Probabilities of the strings of five or nine digits among all labellings of some frames.
+    """Return the probabilities of strings of five or nine digits among all labellings of frames.
 
-    (T, 12) -> the most probable strings first, perhaps none.
+    (T, 12) -> most probable strings first, possibly none.
     """
     spelt = prefix_beam_search(frames)
     total = max(sum(spelt.values()), 1e-30)

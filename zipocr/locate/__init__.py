@@ -1,1 +1,1 @@
-"""Finds the destination's ZIP on a whole page of mail: text lines, words, candidates, a choice."""
+"""Localization of the destination ZIP on a whole page: text lines, words, candidates, choice."""

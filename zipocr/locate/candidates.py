@@ -1,4 +1,4 @@
-"""Words in a row that may be a ZIP: their digits, and their place on the page."""
+"""Candidates for the ZIP: consecutive words with about as many digits."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from zipocr.types import Box, Floats
 
 # Minimum and maximum length of a ZIP in heights of its line, and its maximum number of words.
 MIN_LENGTH, MAX_LENGTH, MAX_WORDS = 1.8, 16.0, 10
-# Digits and other signs that the likeliest classes of its frames spell.
+# Number of digits, and of other characters, in the greedy decoding of its frames.
 MIN_DIGITS, MAX_DIGITS, MAX_OTHERS = 4, 10, 1
-# A string of digits is likelier than this.
+# Minimum probability of a string of digits.
 MIN_PROBABILITY = 0.02
-# Maximum number of ranges of words on a page that is mail, and of its candidates.
+# Maximum number of word ranges on a page of mail, and of its candidates.
 MAX_RANGES, MAX_SPANS = 400, 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Span:
-    """Words ``first`` to ``last`` of line number ``line``, which spell ``strings`` of digits."""
+    """Words ``first`` to ``last`` of line ``line``, read as ``strings`` of digits."""
 
     line: int
     first: int
@@ -38,10 +38,10 @@ def find_spans(
     read: Sequence[WordFrames],
     counts: Sequence[Sequence[tuple[int, int]]],
 ) -> list[Span]:
-    """Find the words in a row that may be a ZIP, the likeliest `MAX_SPANS` of a page.
+    """Find consecutive words that may be a ZIP, at most the `MAX_SPANS` most probable.
 
-    ``counts`` are by `count_signs`. A page with more than `MAX_RANGES` numbers is no mail, but a
-    list or a table: it has no candidates.
+    ``counts`` come from `count_signs`. A page with more than `MAX_RANGES` numbers is a list or a
+    table rather than mail, and has no candidates.
     """
     ranges = [
         (number, first, last)
@@ -61,7 +61,7 @@ def find_spans(
 
 
 def find_ranges(line: TextLine, counts: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Yield the first and the last of words in a row that hold about as many digits as a ZIP."""
+    """Yield the first and last of consecutive words with about as many digits as a ZIP."""
     for first in range(len(line.words)):
         digits = others = 0
         for last in range(first, min(first + MAX_WORDS, len(line.words))):
@@ -77,7 +77,7 @@ def find_ranges(line: TextLine, counts: Sequence[tuple[int, int]]) -> Iterator[t
 
 
 def count_signs(frames: Floats) -> tuple[int, int]:
-    """Count the digits and the other signs that the likeliest classes of frames spell."""
+    """Count digits and other characters in the greedy decoding of frames."""
     path = frames.argmax(axis=1)
     begins = np.append(True, path[1:] != path[:-1])
     labels = path[begins]

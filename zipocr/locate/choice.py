@@ -1,4 +1,4 @@
-"""What speaks for a candidate to be the ZIP of the destination."""
+"""Features of candidates for the destination ZIP."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from zipocr.locate.text_lines import TextLine
 from zipocr.types import ZIP_LENGTH
 
 MIN_PROBABILITY = 1e-4
-# What lies farther apart than this, in heights, counts as so far.
+# Distances are clipped to this, in line heights.
 FARTHEST = 3.0
-# Digits are so wide with the gap behind them, in heights of the line.
+# Range of the advance width of digits, in line heights.
 NARROW, WIDE = 0.45, 0.9
-# An envelope is this many heights of its lines wide or more.
+# Minimum width of an envelope, in line heights.
 ENVELOPE_WIDTH = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PageLayout:
-    """The lines of a page, their positions, and the numbers of digits and letters of each word.
+    """The lines of a page, their positions, and the counts of digits and letters of each word.
 
-    ``shape`` is that of the page, (rows, columns).
+    ``shape`` is (rows, columns) of the page.
     """
 
     lines: Sequence[TextLine]
@@ -36,7 +36,7 @@ class PageLayout:
 def span_features(
     span: Span, layout: PageLayout, others: Sequence[Span], listed: Mapping[str, object]
 ) -> list[float]:
-    """Return what speaks for a candidate to be the destination's ZIP: FEATURES numbers.
+    """Return the FEATURES features of a candidate for the destination ZIP.
 
     Parameters
     ----------
@@ -132,12 +132,12 @@ def _spacing_features(span: Span, layout: PageLayout, others: Sequence[Span]) ->
 
 
 def overlap(one: Span, other: Span) -> bool:
-    """Tell whether two candidates share words."""
+    """Return whether two candidates share words."""
     return one.line == other.line and one.first <= other.last and other.first <= one.last
 
 
 def _gaps(span: Span, line: TextLine) -> tuple[float, float]:
-    """The widest gap within a candidate, and the narrower of those on its sides, in heights."""
+    """Return the widest gap inside a candidate and the narrower one beside it, in line heights."""
     boxes = [word.box for word in line.words]
     gaps = [
         min(max(after.left - before.right, 0) / line.height, FARTHEST)

@@ -1,6 +1,6 @@
-"""Chooses among alternatives, or none of them, by what speaks for each.
+"""Choice among alternatives, or none of them, by their features.
 
-A conditional logit (McFadden, 1974) whose scores come from a small network with one hidden layer.
+A conditional logit (McFadden, 1974) with scores from a small network with one hidden layer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,14 +16,14 @@ GROUPS: Mapping[str, int] = {
     "digits": 3, "listing": 1, "words before it": 6, "words behind it": 4, "place in its block": 6,
     "place on the page": 9, "spacing": 6,
 }  # fmt: skip
-"""Features of a candidate by what they tell, and how many tell it."""
+"""Groups of a candidate's features, and the number of features in each."""
 FEATURES = sum(GROUPS.values())
-# Of a candidate as it was read.
+# Number of features of a candidate after reading.
 READING_FEATURES = 10
 
 
 def feature_slice(group: str) -> slice:
-    """Return the places of a group's features among all."""
+    """Return the slice of a group's features among all."""
     begin = 0
     for name, count in GROUPS.items():
         if name == group:
@@ -36,8 +36,8 @@ def feature_slice(group: str) -> slice:
 class ChoiceModel:
     """Scores alternatives, and "none of these" with 0.
 
-    A score is ``direct @ x + outer @ tanh(inner @ x)``, x an alternative's F features and a 1:
-    ``inner`` is (H, F + 1), ``outer`` (H,) and ``direct`` (F + 1,), all float64.
+    A score is ``direct @ x + outer @ tanh(inner @ x)``, where x is an alternative's F features and
+    a 1: ``inner`` is (H, F + 1), ``outer`` (H,) and ``direct`` (F + 1,), all float64.
     """
 
     inner: NDArray[np.float64]
@@ -46,17 +46,17 @@ class ChoiceModel:
 
     @classmethod
     def from_array(cls, packed: NDArray[np.floating]) -> Self:
-        """Unfold what `pack` folded: (H + 1, F + 2)."""
+        """Unpack the array of `pack`: (H + 1, F + 2)."""
         wide = packed.astype(np.float64)
         return cls(inner=wide[:-1, :-1], outer=wide[:-1, -1], direct=wide[-1, :-1])
 
     @classmethod
     def from_model(cls, model: Model, name: str) -> Self:
-        """Unfold an array of a model file."""
+        """Unpack the array of this name in a model file."""
         return cls.from_array(model.arrays[name])
 
     def pack(self) -> NDArray[np.float32]:
-        """Fold all weights into one array: (H + 1, F + 2)."""
+        """Pack all weights into one array: (H + 1, F + 2)."""
         hidden = np.column_stack([self.inner, self.outer])
         return np.vstack([hidden, np.append(self.direct, 0.0)]).astype(np.float32)
 
@@ -67,7 +67,7 @@ class ChoiceModel:
         return np.asarray((seen * self.direct).sum(axis=1) + (hidden * self.outer).sum(axis=1))
 
     def probabilities(self, features: Sequence[Sequence[float]]) -> list[float]:
-        """Return the probability of each alternative; what is left is that of "none"."""
+        """Return the probability of each alternative; the remainder is that of "none"."""
         if not features:
             return []
         scores = np.append(self.scores(np.asarray(features, np.float64)), 0.0)
@@ -75,7 +75,7 @@ class ChoiceModel:
         return [float(one) for one in (shares / shares.sum())[:-1]]
 
     def weakness(self, features: Sequence[float], best: Sequence[float]) -> str:
-        """Name what speaks most against an alternative beside the best one (see `GROUPS`)."""
+        """Return the group (see `GROUPS`) in which an alternative is furthest behind the best."""
         swapped = []
         for group in GROUPS:
             own = feature_slice(group)

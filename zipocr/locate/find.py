@@ -1,4 +1,4 @@
-"""From a page to the candidates for its ZIP, and the picture of each."""
+"""Localization of candidates for the ZIP on a page, and their crops."""
 
 from dataclasses import dataclass
 
@@ -15,22 +15,22 @@ from zipocr.locate.page_ink import PAPER, PageInk
 from zipocr.locate.text_lines import TextLine, count_neighbours, find_lines, transposed
 from zipocr.types import Box, Floats, GrayImage
 
-# Paper around a candidate, in heights of its line.
+# Margin around a candidate, in line heights.
 MARGIN = 0.6
-# Lines run upwards where letters have this many times as many neighbours there.
+# Lines are vertical if letters have this many times more neighbours in that direction.
 UPRIGHT_LEAD = 1.25
-# Minimum number of letters of a line that tells which way up a page is.
+# Minimum number of letters of a line used for page orientation.
 MIN_LETTERS = 3
-# Minimum number of letters of the longest line of a page of writing.
+# Minimum number of letters of the longest line on a page with writing.
 MIN_LINE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Located:
-    """A page's lines, what the network reads of them, and the candidates among their words.
+    """A page's lines, the network's output for them, and the candidates among their words.
 
-    ``pooled`` (96,) are the network's features, averaged over all lines of writing; they tell which
-    way up the page is. It was turned clockwise by ``rotation`` degrees first.
+    ``pooled`` (96,) are the network's features averaged over all lines of writing, for the page
+    orientation. The page was rotated clockwise by ``rotation`` degrees first.
     """
 
     page: GrayImage
@@ -42,12 +42,12 @@ class Located:
 
     @property
     def is_written(self) -> bool:
-        """Whether there is a line of letters, or a number, on the page."""
+        """Whether the page has a line of letters or a number."""
         letters = (sum(len(word.places) for word in line.words) for line in self.layout.lines)
         return bool(self.spans) or any(count >= MIN_LINE for count in letters)
 
     def crop(self, span: Span) -> GrayImage:
-        """Cut a candidate out of its page, without what else is written there."""
+        """Crop a candidate from its page, without other writing."""
         box = self._around(span)
         words = self.layout.lines[span.line].words[span.first : span.last + 1]
         own = {place for word in words for place in word.places}
@@ -82,7 +82,7 @@ class Located:
         return [int(place) for place in np.flatnonzero(inside)]
 
     def _paint(self, picture: NDArray[np.uint8], box: Box, place: int) -> None:
-        """Draw a component into the picture of a box."""
+        """Draw a component into the crop of a box."""
         one = self.ink.components.listed[place]
         rows = slice(max(one.top, box.top), min(one.bottom, box.bottom))
         columns = slice(max(one.left, box.left), min(one.right, box.right))
@@ -97,7 +97,7 @@ class Located:
         ] |= part.view(np.uint8)
 
     def to_page(self, box: Box) -> Box:
-        """Return a box in pixels of the page, which was searched at another scale."""
+        """Convert a box from the scale of the search to pixels of the page."""
         scale, (rows, columns) = self.ink.scale, self.page.shape
         return Box(
             top=int(box.top / scale),
@@ -108,7 +108,7 @@ class Located:
 
 
 def read_ink(network: Network, page: GrayImage, ink: PageInk, *, rotation: int = 0) -> Located:
-    """Find the candidates for the ZIP on a page, which was turned by `rotation` degrees."""
+    """Find the candidates for the ZIP on a page that was rotated by `rotation` degrees."""
     lines = find_lines(ink.components.boxes)
     read = [read_words(network, ink, line) for line in lines]
     layout = PageLayout(
@@ -128,7 +128,7 @@ def read_ink(network: Network, page: GrayImage, ink: PageInk, *, rotation: int =
 
 
 def _pool(lines: list[TextLine], read: list[WordFrames]) -> Floats:
-    """Average the network's features over all that is written."""
+    """Average the network's features over all writing."""
     total, weight = np.zeros(0, np.float32), 0.0
     for line, one in zip(lines, read, strict=True):
         if sum(len(word.places) for word in line.words) < MIN_LETTERS:
@@ -141,5 +141,5 @@ def _pool(lines: list[TextLine], read: list[WordFrames]) -> Floats:
 
 
 def runs_upwards(boxes: NDArray[np.int32]) -> bool:
-    """Tell whether a page lies on its side, by where its letters have their neighbours."""
+    """Return whether a page lies on its side, judged by the direction of letters' neighbours."""
     return count_neighbours(transposed(boxes)) > UPRIGHT_LEAD * count_neighbours(boxes)

@@ -5,16 +5,15 @@ from dataclasses import dataclass
 
 from zipocr.locate.text_lines import TextLine
 
-# Lines of a block are this far apart at most, in heights, and no higher than another by more than
-# this factor.
+# Maximum spacing of the lines of a block, in line heights, and maximum ratio of their heights.
 MAX_SPACING, MAX_RATIO = 2.6, 1.8
-# Minimum number of letters of a line of writing.
+# Minimum number of letters in a line of writing.
 MIN_LETTERS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """The block of a line, and the number of its lines above and below this one."""
+    """A line's block, and the number of lines of the block above and below it."""
 
     block: int
     above: int
@@ -41,7 +40,7 @@ def lay_out(lines: Sequence[TextLine]) -> list[Position]:
 
 
 def _last(place: int, links: Mapping[int, int]) -> tuple[int, int]:
-    """Follow links to the last place, and count the steps; no more than there are links."""
+    """Follow links to the end, and count the steps, at most as many as there are links."""
     for steps in range(len(links) + 1):
         if place not in links:
             return place, steps
@@ -54,7 +53,7 @@ def _letters(line: TextLine) -> int:
 
 
 def _drop(line: TextLine, other: TextLine) -> float:
-    """How far another line lies below, at the middle of the columns they share."""
+    """Return how far below another line is, at the middle of their common columns."""
     left = max(line.box.left, other.box.left)
     right = min(line.box.right, other.box.right)
     middle = (left + right) / 2

@@ -1,4 +1,4 @@
-"""Lets the network read the words of a line, so that any words in a row can be looked up."""
+"""Network frames of each word of a line, so that any consecutive words can be looked up."""
 
 from dataclasses import dataclass
 
@@ -12,26 +12,27 @@ from zipocr.locate.page_ink import PAPER, PageInk
 from zipocr.locate.text_lines import TextLine, Word
 from zipocr.types import Floats
 
-# Paper before and after a word, in heights of its line.
+# Margin before and after a word, in line heights.
 MARGIN = 0.3
-# A word as high as its line but for these factors has a height and a middle of its own.
+# A word whose height is within these factors of its line's is normalized by its own height and
+# middle.
 MIN_SHARE, MAX_SHARE = 0.75, 1.35
 MAX_SLOPE = 0.3
-# Maximum length of a word, in heights.
+# Maximum length of a word, in line heights.
 MAX_LENGTH = 40.0
 _GRAYS = np.arange(256, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class WordFrames:
-    """What the network makes of each word of a line: (T, 12) frames and (T, 96) features."""
+    """The network's output for each word of a line: (T, 12) frames and (T, 96) features."""
 
     frames: tuple[Floats, ...]
     features: tuple[Floats, ...]
 
 
 def read_words(network: Network, ink: PageInk, line: TextLine) -> WordFrames:
-    """Let the network read the words of a line, all in one go."""
+    """Run the network on all words of a line at once."""
     images = [word_image(ink, line, word) for word in line.words]
     features = network.features(np.concatenate(images, axis=2))
     ends = np.cumsum([image.shape[2] // PIXELS_PER_FRAME for image in images])[:-1]
@@ -42,7 +43,7 @@ def read_words(network: Network, ink: PageInk, line: TextLine) -> WordFrames:
 
 
 def word_image(ink: PageInk, line: TextLine, word: Word) -> NDArray[np.uint8]:
-    """Level a word and bring it to the network's size: (2, 32, W) uint8, darkness and ink."""
+    """Deskew a word and scale it to the network's input: (2, 32, W) uint8, darkness and ink."""
     box, slope = word.box, min(max(line.slope, -MAX_SLOPE), MAX_SLOPE)
     middle = (box.left + box.right) / 2
     height, level = line.height, line.level + line.slope * middle
@@ -66,7 +67,7 @@ def word_image(ink: PageInk, line: TextLine, word: Word) -> NDArray[np.uint8]:
 
 
 def _planes(ink: PageInk, word: Word) -> tuple[int, int, NDArray[np.uint8], NDArray[np.uint8]]:
-    """Cut a word out of its page without its neighbours: top, left, darkness and coverage."""
+    """Crop a word from its page without its neighbours: top, left, darkness and coverage."""
     margin = 2
     box, labels = word.box, ink.components
     shape = box.height + 2 * margin, box.width + 2 * margin

@@ -1,4 +1,4 @@
-"""Separates ink from paper on a whole page, and takes off what is no writing."""
+"""Binarization of a whole page, and removal of what is not writing."""
 
 from dataclasses import dataclass, replace
 
@@ -12,29 +12,29 @@ from zipocr.preprocess.resize import resized
 from zipocr.preprocess.rotate import rotate
 from zipocr.types import GrayImage, InkMask
 
-# Pages are looked at with at most this many pixels on their longer side.
+# Pages are reduced to at most this many pixels on the longer side.
 MAX_SIDE = 2000
-# Paper is estimated at this scale, as what is lighter than anything narrower than this disc, both
-# in pixels.
+# The paper is estimated on a page reduced by this factor, by a grey closing with a disc of this
+# diameter in pixels.
 SHRINK, DISC = 8, 15
 PAPER = 250
-# What is darker than this share of light paper, which this share of the page is darker than, is the
-# lid of a scanner or a table.
+# Anything darker than this share of the paper's brightness, a quantile of the page, is a scanner
+# lid or a table.
 MIN_PAPER, PAPER_RANK = 0.3, 0.9
-# Ink is darker than its paper by this share of the darkest ink near by, and by this many
-# deviations of the paper, and grey levels.
+# Minimum contrast of ink: as a share of the darkest ink nearby, in standard deviations of the
+# paper, and in grey levels.
 MIN_SHARE, MIN_DEVIATIONS, MIN_GRAY = 0.4, 5.0, 20.0
-# The darkest ink is looked for in squares with sides of this many pixels, and around these.
+# Side in pixels of the squares in which, and around which, the darkest ink is sought.
 NEAR = 8
-# Minimum length of a rule, as a share of the page's longer side and in heights of letters (this
+# Minimum length of a rule, as a share of the page's longer side and in letter heights (this
 # quantile of the components' heights), and its maximum thickness in pixels.
 RULE_LENGTH, RULE_HEIGHTS, LETTER_RANK, RULE_THICKNESS = 0.04, 3.0, 0.8, 7
 # Bars of a barcode fill their box; letters and digits do not.
 MIN_SOLID = 0.75
-# What is smaller than this is a speck, in pixels; what is larger than this share of the page's
-# longer side is a picture or a frame.
+# Components smaller than this, in pixels, are specks; those larger than this share of the page's
+# longer side are pictures or frames.
 MIN_SIDE, MIN_AREA, MAX_SHARE = 3, 6, 0.2
-# Of more components the smallest are left out: such a page is a pattern or a picture.
+# Maximum number of components, the largest first; pages with more are patterns or pictures.
 MAX_COMPONENTS = 2000
 
 
@@ -42,7 +42,7 @@ MAX_COMPONENTS = 2000
 class PageInk:
     """A page reduced by ``scale`` (at most 1), and the components that may be writing.
 
-    ``normalized`` is the page divided by its paper, which is near `PAPER`.
+    ``normalized`` is the page divided by its paper, with paper near `PAPER`.
     """
 
     normalized: GrayImage
@@ -50,13 +50,13 @@ class PageInk:
     scale: float
 
     def rotated(self, degrees: int) -> "PageInk":
-        """Return the ink of the page turned clockwise by a multiple of 90 degrees."""
+        """Return the ink of the page rotated clockwise by a multiple of 90 degrees."""
         ink = Components(rotate(self.components.ink, degrees))
         return replace(self, normalized=rotate(self.normalized, degrees), components=ink)
 
 
 def find_ink(page: GrayImage) -> PageInk:
-    """Find what may be writing on a page.
+    """Find the components of a page that may be writing.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def find_ink(page: GrayImage) -> PageInk:
 
 
 def divide_by_paper(page: GrayImage) -> GrayImage:
-    """Divide a page by its local paper, so that labels, shadows and tables become an even white.
+    """Divide a page by its local background, so that labels, shadows and tables become even white.
 
     (H, W) uint8 -> (H, W) uint8, paper near `PAPER`.
     """
@@ -93,7 +93,7 @@ def divide_by_paper(page: GrayImage) -> GrayImage:
 def threshold_locally(normalized: GrayImage) -> InkMask:
     """Binarize by the darkest ink near each pixel, after Bernsen (1986): (H, W) bool.
 
-    Faint writing is found beside black print; the noise of the paper is not.
+    Finds faint writing beside black print, but not the noise of the paper.
     """
     height, width = normalized.shape
     sample = normalized[::4, ::4]
@@ -111,7 +111,7 @@ def threshold_locally(normalized: GrayImage) -> InkMask:
 
 
 def without_specks(components: Components) -> Components:
-    """Leave out specks, and of too many components the smallest."""
+    """Drop specks and, if there are too many components, the smallest."""
     boxes = components.boxes
     kept = (boxes[:, 2:4].max(axis=1) >= MIN_SIDE) & (boxes[:, 4] >= MIN_AREA)
     if np.count_nonzero(kept) > MAX_COMPONENTS:
@@ -121,14 +121,14 @@ def without_specks(components: Components) -> Components:
 
 
 def without_rules(components: Components) -> Components:
-    """Erase long straight lines, across and upright; strokes that cross them are joined again."""
+    """Erase long horizontal and vertical lines, and rejoin the strokes that cross them."""
     boxes = components.boxes
     if not len(boxes):
         return components
     letters = float(np.quantile(boxes[:, 3], LETTER_RANK))
     length = round(max(RULE_LENGTH * max(components.ink.shape), RULE_HEIGHTS * letters))
     long = boxes[:, 2:4].max(axis=1) >= length
-    # What is so thin as a whole is a rule, and nothing else.
+    # A component that is this thin overall is nothing but a rule.
     thin = long & (boxes[:, 2:4].min(axis=1) <= RULE_THICKNESS)
     kept = components.take(~thin)
     if (long & ~thin).any():
@@ -143,7 +143,7 @@ def without_rules(components: Components) -> Components:
 
 
 def _without_lines(drawn: NDArray[np.uint8], kernel: tuple[int, int]) -> NDArray[np.uint8]:
-    """Erase thin lines as long as a kernel of (rows, columns), one of which is 1."""
+    """Erase thin lines at least as long as a kernel of (rows, columns), one of which is 1."""
     lines = cv2.morphologyEx(drawn, cv2.MORPH_OPEN, np.ones(kernel, np.uint8))
     if not cv2.countNonZero(lines):
         return drawn
@@ -157,7 +157,7 @@ def _without_lines(drawn: NDArray[np.uint8], kernel: tuple[int, int]) -> NDArray
 
 
 def writing(components: Components) -> Components:
-    """Keep what may be writing: no bars, frames or pictures."""
+    """Keep components that may be writing: no bars, frames or pictures."""
     boxes = components.boxes
     wide, tall, area = boxes[:, 2], boxes[:, 3], boxes[:, 4]
     kept = np.maximum(wide, tall) <= MAX_SHARE * max(components.ink.shape)

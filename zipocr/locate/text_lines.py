@@ -1,4 +1,4 @@
-"""Links components into lines of text, and divides these into words."""
+"""Text lines: components linked into lines and divided into words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,25 +8,25 @@ from numpy.typing import NDArray
 
 from zipocr.types import Box
 
-# Letters are at least this high, in pixels, and as a share of the page's longer side.
+# Minimum height of letters in pixels.
 MIN_LETTER = 6
-# Two letters of a line share this much of the lower one's rows, lie at most this far apart in
-# heights of the higher one, and neither is higher than the other by more than this factor.
+# Neighbouring letters of a line: minimum shared part of the lower one's rows, maximum gap in
+# heights of the higher one, and maximum ratio of their heights.
 SHARED_ROWS, MAX_GAP, MAX_RATIO = 0.4, 2.2, 2.6
-# A line has letters of this height: the share of them that are lower.
+# Quantile of the letter heights that is the height of a line.
 HEIGHT_RANK = 0.7
-# What is lower than this, in heights of its line, is a mark: a dot, a comma, a dash.
+# Components lower than this, in line heights, are marks: dots, commas, dashes.
 MARK = 0.45
-# A piece of a broken letter is at most so high, so far from the middle of its line, and so far
-# beside its first or last letter, in heights of the line.
+# Pieces of broken letters: maximum height, distance from the middle of the line, and distance
+# beside its first or last letter, in line heights.
 MAX_PIECE, MAX_OFFSET, MAX_ASIDE = 1.3, 0.45, 1.0
-# Words are this far apart, in heights.
+# Minimum gap between words, in line heights.
 WORD_GAP = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Word:
-    """Components that are close together: their ``places`` and the ``box`` around them."""
+    """Neighbouring components: their indices ``places``, and the ``box`` around them."""
 
     places: tuple[int, ...]
     box: Box
@@ -36,8 +36,7 @@ class Word:
 class TextLine:
     """A line of text: its words from left to right.
 
-    Its ``height`` is that of capitals and digits in pixels; its middle has the row
-    ``level + slope * x``.
+    ``height`` is that of capitals and digits in pixels; its middle is at row ``level + slope * x``.
     """
 
     words: tuple[Word, ...]
@@ -67,9 +66,9 @@ def find_lines(boxes: NDArray[np.int32]) -> list[TextLine]:
 def _gathered(
     boxes: NDArray[np.int32], linked: Sequence[NDArray[np.intp]]
 ) -> list[NDArray[np.intp]]:
-    """Add the pieces of broken letters to their lines, those of the most ink first.
+    """Add the pieces of broken letters to their lines, lines with the most ink first.
 
-    They are what lies between a line's letters, or beside the last one, and is no higher.
+    Pieces lie between a line's letters or beside the outermost ones, and are no higher.
     """
     owner = np.full(len(boxes), -1)
     order = sorted(range(len(linked)), key=lambda place: -int(boxes[linked[place], 4].sum()))
@@ -83,7 +82,7 @@ def _gathered(
 
 
 def _belongs(boxes: NDArray[np.int32], own: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Tell which components lie on a line of some letters, (N,), and near enough to these."""
+    """Return which components lie on the line of some letters and near enough to these: (N,)."""
     height = typical_height(own[:, 3])
     slope, level = _middle(own, height)
     x, y = boxes[:, 0] + boxes[:, 2] / 2, boxes[:, 1] + boxes[:, 3] / 2
@@ -97,7 +96,7 @@ def _belongs(boxes: NDArray[np.int32], own: NDArray[np.int32]) -> NDArray[np.boo
 
 
 def count_neighbours(boxes: NDArray[np.int32]) -> int:
-    """Count the letters that have a neighbour near by on the right: (N, 5) boxes."""
+    """Count the letters with a neighbour nearby on the right: (N, 5) boxes."""
     letters = boxes[boxes[:, 3] >= MIN_LETTER]
     return len(_links(letters)[0]) if len(letters) else 0
 
@@ -108,10 +107,10 @@ def transposed(boxes: NDArray[np.int32]) -> NDArray[np.int32]:
 
 
 def _linked(boxes: NDArray[np.int32]) -> NDArray[np.intp]:
-    """Number the line of each letter: (N,)."""
+    """Return the line number of each letter: (N,)."""
     first, following = _links(boxes)
     lines = list(range(len(boxes)))
-    # From right to left: a letter is on the line of the one that it is linked to.
+    # From right to left: a letter belongs to the line of the letter that it is linked to.
     order = np.argsort(-(2 * boxes[first, 0] + boxes[first, 2]))
     for one, other in zip(first[order].tolist(), following[order].tolist(), strict=True):
         lines[one] = lines[other]
@@ -119,7 +118,7 @@ def _linked(boxes: NDArray[np.int32]) -> NDArray[np.intp]:
 
 
 def _links(boxes: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Link each letter to the nearest on its right that it is the nearest to on the left."""
+    """Link letters that are each other's nearest neighbours, left and right."""
     left, top, wide, tall = boxes[:, :4].T.astype(np.float32)
     right, bottom = left + wide, top + tall
     middle = left + wide / 2
@@ -132,7 +131,7 @@ def _links(boxes: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.intp]
         & (gap <= MAX_GAP * high)
         & (high <= MAX_RATIO * low)
     )
-    # The nearest neighbour on the right; one that is higher or lower lies farther away.
+    # The nearest neighbour on the right; vertical offset adds to the distance.
     apart = np.abs((top + bottom)[:, None] - (top + bottom)) / 2
     distance = np.where(fits, np.maximum(gap, 0) + apart, np.inf)
     following = distance.argmin(axis=1)
@@ -158,13 +157,13 @@ def _to_line(boxes: NDArray[np.int32], places: NDArray[np.intp]) -> TextLine:
 
 
 def typical_height(heights: NDArray[np.int32]) -> float:
-    """Height of capitals and digits among the heights of letters and marks."""
+    """Return the height of capitals and digits, given the heights of letters and marks."""
     letters = heights[heights >= MARK * heights.max()]
     return float(np.quantile(letters, HEIGHT_RANK))
 
 
 def _middle(boxes: NDArray[np.int32], height: float) -> tuple[float, float]:
-    """Slope and level of the line through the middles of letters of about one height."""
+    """Return the slope and level of the line through the middles of letters of about a height."""
     letters = boxes[boxes[:, 3] >= MARK * height]
     x = letters[:, 0] + letters[:, 2] / 2
     y = letters[:, 1] + letters[:, 3] / 2
@@ -176,7 +175,7 @@ def _middle(boxes: NDArray[np.int32], height: float) -> tuple[float, float]:
 
 
 def _words(boxes: NDArray[np.int32], places: NDArray[np.intp], height: float) -> list[Word]:
-    """Divide a line into words at its gaps."""
+    """Split a line into words at its gaps."""
     words: list[list[int]] = []
     reached = -np.inf
     for place in places.tolist():

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from zipocr.errors import InputError, printable
 from zipocr.storage.untrusted import read_text
-from zipocr.types import Place, eaten_zeros
+from zipocr.types import Place, missing_zeros_hint
 
 HEADER = ("zip", "city", "state")
 _SHOWN = 20  # characters of a bad cell shown in an error
@@ -95,7 +95,7 @@ def _entry(cells: list[str], columns: int, where: str) -> tuple[str, Place]:
         raise InputError(f"{message} Columns need the header zip,city,state on the first line.")
     listed, city, state = (*cells, "", "")[: len(HEADER)]
     if re.fullmatch("[0-9]{1,4}", listed):
-        raise InputError(f"{where}: {eaten_zeros(listed)}")
+        raise InputError(f"{where}: {missing_zeros_hint(listed)}")
     if not re.fullmatch("[0-9]{5}", listed):
         cure = "Give one ZIP a line, or columns under the header zip,city,state."
         raise InputError(f"{where}: {listed[:_SHOWN]!r} is not a ZIP of five digits. {cure}")

@@ -27,8 +27,7 @@ FORMAT = 2
 _SHOWN = 40  # characters of a bad value shown in an error
 DIGEST = "sha256"
 MAX_BYTES = 1 << 28
-"""Maximum size of an unpacked member, since a small file can unpack to a huge one.
-"""
+"""Maximum size of an unpacked member, since a small file can unpack to a huge one."""
 ARRAYS = (
     "from_grid", "mean", "projection", "support", "support_counts", "dual", "intercepts", "gamma",
     "votes", "whole", "fusion", "orientation", "rotation",
@@ -124,7 +123,7 @@ def unpack(path: Path, *, most: int) -> dict[str, NDArray[Any]]:
             return _unpacked(members, most)
     except FileNotFoundError:
         raise
-    except Exception as error:  # noqa: BLE001 - foreign bytes raise more than is documented
+    except Exception as error:  # noqa: BLE001 - untrusted bytes raise undocumented errors
         raise ValueError(_told(error)) from None
 
 
@@ -185,7 +184,7 @@ def _trouble(card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str
 
 
 def _trouble_of_second(arrays: Mapping[str, NDArray[Any]]) -> str:
-    """What is wrong with a model's second network; empty where nothing is, or where it has none."""
+    """Describe what is wrong with a model's second network; empty if nothing is or it has none."""
     second = arrays_of(arrays, SECOND)
     if not second:
         return ""
@@ -198,7 +197,7 @@ def _trouble_of_second(arrays: Mapping[str, NDArray[Any]]) -> str:
 
 
 def _trouble_of_search(arrays: Mapping[str, NDArray[Any]]) -> str:
-    """What is wrong with the arrays that find a ZIP on a page; empty where there are none."""
+    """Describe what is wrong with the arrays that find a ZIP on a page; empty if there are none."""
     found = {name: arrays[name] for name in SEARCH if name in arrays}
     if not found:
         return ""

@@ -34,7 +34,7 @@ _REASONS = {
 
 
 def decided(row: Row, decision: Decision, places: Mapping[str, Place]) -> Row:
-    """Return a row with a person's decision.
+    """Return a row with a person's decision applied.
 
     Its probabilities are 1; those of the reader are in the old results. The reason for a ZIP that
     is not in the directory is kept.
@@ -74,8 +74,8 @@ def check(results: Path, decisions: Decisions) -> None:
     Raises
     ------
     InputError
-        If the results cannot be read, lack a decided page or have it twice, or have another ZIP for
-        it than the decision.
+        If the results cannot be read, lack a decided page or contain it twice, or have a different
+        ZIP for it than the decision.
     """
     seen: Counter[tuple[str, int]] = Counter()
     for _, row in read_lines(results):
@@ -125,14 +125,14 @@ def apply(
     places : mapping of str to Place
         The directory for city and state; may be empty.
     inputs : sequence of Path
-        The files of decisions and directory, which are never overwritten, like the results.
+        The files of decisions and directory; like the results, they are never overwritten.
     force : bool
         Replace an existing file.
 
     Returns
     -------
     Counter
-        Number of rows by verdict, ``untouched`` for the others.
+        Number of rows by verdict; the others count as ``untouched``.
 
     Raises
     ------

@@ -75,15 +75,15 @@ class Progress:
         return sum(1 for _ in self.kept())
 
     def kept(self) -> Iterator[int]:
-        """Return the positions of finished inputs, in input order."""
+        """Yield the positions of finished inputs, in input order."""
         return (position for position in self.positions if position >= 0)
 
     def unfinished(self) -> Iterator[int]:
-        """Return the indices of the inputs to be read."""
+        """Yield the indices of the inputs to be read."""
         return (number for number, position in enumerate(self.positions) if position < 0)
 
     def rest(self) -> Iterator[ImageFile]:
-        """Return the inputs to be read."""
+        """Yield the inputs to be read."""
         return (self.files[number] for number in self.unfinished())
 
 
@@ -137,7 +137,7 @@ class FileOutput:
     identity : mapping
         The identity of the run.
     journal : Journal
-        Open.
+        An open journal.
     force : bool
         Replace any file. Otherwise only a file that exists now, or was written by this output, is
         replaced.
@@ -282,7 +282,7 @@ def open_output(
     identity : mapping
         The identity of the run; see `identify`.
     name : str, optional
-        Name of the format, if the target does not tell it.
+        Name of the format, if the target's name does not determine it.
     resume : bool
         Continue from the journal of an earlier run, if there is one.
     force : bool
@@ -296,10 +296,10 @@ def open_output(
     Raises
     ------
     OutputError
-        If an existing file may not be replaced, the journal is of another run, or something cannot
-        be written.
+        If an existing file may not be replaced, the journal belongs to another run, or something
+        cannot be written.
     BrokenPipeError
-        If the reader of standard output has left.
+        If the reader of standard output has gone away.
     """
     path = Path(os.path.realpath(target))
     # Fail now rather than at the end.
@@ -328,7 +328,7 @@ def refuse_foreign_facts(target: Path, *, force: bool) -> None:
 
 
 def own_version(target: Path) -> Version | None:
-    """Return the version of the JSON about these results, or about earlier ones of this name.
+    """Return the version of the JSON about these results, or about earlier ones with this name.
 
     None if there is no such file, or it is about something else.
     """
@@ -366,7 +366,7 @@ def completed(
     ------
     OutputError
         If it was completed by a run with another identity (the message says what differs), or
-        inputs were replaced since.
+        inputs have been replaced since.
     """
     path = Path(os.path.realpath(target))
     if not path.is_file() or sidecar_path(path, ".journal").exists():
@@ -463,7 +463,7 @@ def identify(
 
 
 def identify_process(model: str) -> dict[str, Any]:
-    """Return what rows depend on in a reading process, which must be equal in all of a run.
+    """Return what rows depend on in a process; it must be equal in all processes of a run.
 
     Raises
     ------
@@ -483,7 +483,7 @@ def identify_process(model: str) -> dict[str, Any]:
     }
 
 
-def strangeness(model: str, wanted: Metadata) -> str:
+def describe_mismatch(model: str, wanted: Metadata) -> str:
     """Describe how this process differs from another's `identify_process`; empty if equal."""
     return "; ".join(differences(wanted, identify_process(model)))
 
@@ -491,8 +491,8 @@ def strangeness(model: str, wanted: Metadata) -> str:
 def _blas_kernel() -> str | None:
     """Return the kernel that NumPy's linear algebra uses on this processor.
 
-    Other kernels add in another order. Other packages may have loaded linear algebra of their own,
-    whose kernels differ, in any order.
+    Kernels differ in the order of summation. Other packages may have loaded their own libraries for
+    linear algebra, with other kernels and in any order.
     """
     import numpy as np
     from threadpoolctl import threadpool_info
@@ -503,7 +503,7 @@ def _blas_kernel() -> str | None:
         for library in threadpool_info()
         if library.get("architecture")
     }
-    # Wheels bring their libraries beside the package, or inside it.
+    # Wheels ship their libraries beside the package, or inside it.
     places = {home, home.with_name(f"{home.name}.libs")}
     own = {path: kernel for path, kernel in found.items() if places.intersection(path.parents)}
     return ", ".join(sorted({*(own or found).values()})) or None

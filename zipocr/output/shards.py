@@ -119,7 +119,7 @@ def shards_of(manifest: Manifest, size: int) -> int:
 
 
 def shards(manifest: Manifest, size: int) -> Iterator[tuple[int, Iterator[ImageFile]]]:
-    """Split a manifest into shards. Unread inputs of a shard are skipped.
+    """Split a manifest into shards. Inputs of a shard that are not consumed are skipped.
 
     Raises
     ------
@@ -185,8 +185,8 @@ def open_parts(
     Raises
     ------
     OutputError
-        If the folder cannot be written, another run is using it, or it has a Parquet file that is
-        not a part of this run.
+        If the folder cannot be written, another run is using it, or it contains a Parquet file that
+        is not a part of this run.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -306,7 +306,7 @@ class Merger:
         """Write all rows to one file, atomically, and count them.
 
         An existing file is only replaced with ``force``. ``name`` is that of the format, if the
-        target does not tell it.
+        target's name does not determine it.
 
         Raises
         ------
@@ -330,7 +330,7 @@ def find_parts(folder: Path) -> Merger:
     Raises
     ------
     InputError
-        If a part is missing, duplicate, of another run or invalid; the message names it.
+        If a part is missing, duplicate, from another run or invalid; the message names it.
     """
     found: dict[int, tuple[Path, PartFacts]] = {}
     for path in _parquet_files(folder):

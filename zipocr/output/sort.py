@@ -30,7 +30,7 @@ _NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOSYS, errn
 
 
 class GroupBy(StrEnum):
-    """Criteria to make folders by."""
+    """Criteria for folders."""
 
     STATUS = "status"
     ZIP3 = "zip3"
@@ -79,7 +79,7 @@ def plan(rows: Sequence[Row], sources: Sources, *, by: GroupBy) -> Plan:
     """Decide the target of each page's file.
 
     A file with several pages is put into the folder of each page, with the page number in its name.
-    Of files with the same name in one folder the first keeps it, and the next get -2, -3 and so on;
+    Of files with the same name in one folder the first keeps it, and the others get -2, -3, etc.;
     names that differ only in case count as equal.
 
     Parameters
@@ -87,7 +87,7 @@ def plan(rows: Sequence[Row], sources: Sources, *, by: GroupBy) -> Plan:
     rows : sequence of Row
     sources : Sources
         Where to find the files.
-    by : By
+    by : GroupBy
         The criterion of the folders.
     """
     pages = Counter(row.file for row in rows)
@@ -163,7 +163,7 @@ def link_or_copy(entry: Entry, into: Path, *, copy: bool) -> bool:
     ----------
     entry : Entry
     into : Path
-        The folder of all folders; created if needed.
+        The parent of all folders; created if needed.
     copy : bool
         Copy the file instead of linking it.
 
@@ -185,7 +185,7 @@ def link_or_copy(entry: Entry, into: Path, *, copy: bool) -> bool:
         if copy:
             _copy(entry.source, target)
         else:
-            # If the name is a link, its target: some systems would link the link.
+            # Resolved, since some systems would link to a symbolic link itself.
             os.link(entry.source.resolve(), target)
     except OSError as error:
         cure = "Sort into another folder."
@@ -201,7 +201,7 @@ def link_or_copy(entry: Entry, into: Path, *, copy: bool) -> bool:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file atomically, unless the name has been taken meanwhile."""
+    """Copy a file atomically, unless the name has been taken in the meantime."""
     with open_plain(source) as found, WholeFile(target, force=False) as file:
         shutil.copyfileobj(found, file)
     shutil.copystat(source, target)

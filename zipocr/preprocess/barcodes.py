@@ -15,14 +15,14 @@ from zipocr.types import GrayImage
 # Minimum bar height in pixels, maximum width / height, minimum number of bars (a ZIP+4 has at most
 # nine 1s).
 MIN_HEIGHT, MAX_ASPECT, MIN_BARS = 3, 0.7, 12
-# Neighbouring bars: tolerance of their width (or one pixel), maximum distance in widths, minimum
-# shared part of the lower one's rows.
+# Neighbouring bars: tolerance of the width (at least one pixel), maximum distance in widths,
+# minimum shared part of the lower one's rows.
 UNLIKE, FARTHEST, SHARED = 0.5, 6.0, 0.4
-# Minimum share of distances equal to the median, and their tolerance (or one pixel).
+# Minimum share of distances equal to the median, and their tolerance (at least one pixel).
 REGULAR, UNEVEN = 0.7, 0.3
-# With more components, barcodes are not searched for.
+# Maximum number of components for the detection of barcodes.
 MAX_BOXES = 1_000
-# Margin around a bar in pixels, which is not paper either.
+# Margin around a bar in pixels that is not paper either.
 BLUR = 3
 
 
@@ -95,7 +95,7 @@ def _is_near(bar: ComponentBox, other: ComponentBox) -> bool:
 
 
 def _follows(bar: ComponentBox, other: ComponentBox) -> bool:
-    """Return whether a near bar is beside this one and alike."""
+    """Return whether a near bar is beside this one and of similar size."""
     shared = min(bar.bottom, other.bottom) - max(bar.top, other.top)
     return abs(bar.wide - other.wide) <= max(1, UNLIKE * bar.wide) and shared >= SHARED * min(
         bar.tall, other.tall

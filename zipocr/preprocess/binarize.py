@@ -10,13 +10,13 @@ BACKGROUND_SHRINK = 4
 # Minimum contrast of ink, in standard deviations of the paper and in grey levels.
 MIN_CONTRAST = 4.3
 MIN_GRAY = 10.0
-# Where pale strokes are darkened, this percentile of the page is its darkest ink, and what is less
-# dark than this share of it is paper.
+# Darkening of pale strokes: the percentile of the page that is its darkest ink, and the share of
+# its darkness below which pixels are paper.
 DARKEST_PERCENTILE, MIN_DARKNESS = 1, 0.04
 
 
 def normalize_background(page: GrayImage) -> GrayImage:
-    """Divide a page by its background, so that shading and kraft become an even white.
+    """Divide a page by its background, so that shading and kraft paper become even white.
 
     Parameters
     ----------
@@ -30,8 +30,8 @@ def normalize_background(page: GrayImage) -> GrayImage:
 
     Notes
     -----
-    The background is a grey closing of the page, wide enough to remove strokes, smoothed; after a
-    median against white specks.
+    The background is a smoothed grey closing of the page, wide enough to remove strokes, after a
+    median filter against white specks.
     """
     height, width = page.shape
     small_size = (max(1, width // BACKGROUND_SHRINK), max(1, height // BACKGROUND_SHRINK))

@@ -19,8 +19,8 @@ PAPER_RANK = 0.75
 MIN_DIFFERENCE, MIN_PAPER = 0.2, 0.4
 # Minimum share of a side, minimum depth in pixels, and maximum share of the page.
 MIN_LENGTH, MIN_DEPTH, MAX_DEPTH = 0.9, 3, 0.6
-# Touching writing makes a border deeper for less than this share of the side; this share of the
-# rest is within this distance of a straight line.
+# Maximum share of the side where touching writing makes a border deeper; minimum share of the rest
+# that is within a distance in pixels of a straight line.
 BUMP, STRAIGHT, AWAY = 0.125, 0.8, 2
 # Blur of the edge in pixels on either side, within which this share of the difference must be.
 BLUR, SHARP = 3, 0.5
@@ -29,7 +29,7 @@ DARKEST = 0.3
 
 
 def remove_borders(page: GrayImage) -> tuple[GrayImage, int]:
-    """Paint the borders of a crop in the brightness of the paper next to them.
+    """Fill the borders of a crop with the brightness of the paper next to them.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def _around(
 
 
 def _fill(bare: GrayImage, page: GrayImage, depths: NDArray[np.intp]) -> None:
-    """Paint a border of a page in the brightness of its paper, in a copy."""
+    """Fill a border with the brightness of its paper, in the copy ``bare``."""
     inside, outside = map(np.median, _around(page, depths))
     rows = np.arange(len(page))[:, None]
     if DARKEST * outside < inside < outside:

@@ -1,6 +1,6 @@
 """Connected components of ink.
 
-Labelled by OpenCV, once, and in 16 bits if possible, which takes a third of the time.
+Labelled by OpenCV, once, and in 16 bits if possible, which is faster.
 """
 
 from functools import cached_property
@@ -95,7 +95,7 @@ class Components:
     def listed(self) -> list[ComponentBox]:
         """The boxes as plain numbers.
 
-        For a few components these are three times faster than arrays.
+        They are faster than arrays for few components.
         """
         return [ComponentBox(*box) for box in self.boxes.tolist()]
 

@@ -1,4 +1,4 @@
-"""Prepares a page for reading: brings it to line size and separates its writing from paper."""
+"""Preparation of a page for reading: scaling to line size, and binarization."""
 
 from dataclasses import dataclass, replace
 
@@ -19,28 +19,28 @@ from zipocr.preprocess.text_height import estimate_text_height
 from zipocr.preprocess.text_lines import MIN_PIXELS, has_several_lines, is_sheet
 from zipocr.types import GrayImage, InkMask, Reason
 
-# Digits are brought to about this height in pixels, unless they are near enough already.
+# Target digit height in pixels, and the range of heights that are left unscaled.
 TEXT_HEIGHT = 22
 MIN_TEXT_HEIGHT, MAX_TEXT_HEIGHT = 17, 31
-# Smoothing before the threshold, in pixels, and when a page seems to have no ink.
+# Smoothing before the threshold in pixels, by default and if a page seems to have no ink.
 SMOOTHING, BLANK_SMOOTHING = 0.5, 0.8
 MAX_ENLARGEMENT = 4.0
-# What would be enlarged to more pixels than this is dust on a large page.
+# Maximum number of pixels after enlargement; beyond this, the ink is dust on a large page.
 MAX_ENLARGED_PIXELS = 8_000_000
-# Digits lower than this on the halved page are looked for on the whole one.
+# Minimum digit height on the halved page; lower digits are sought at full resolution.
 MIN_HALVED_HEIGHT = 7.0
-# A border is longer than this, in digit heights: a 1 may stand at the side of a tight crop.
+# Minimum length of a border in digit heights, since a tight crop may have a 1 at its side.
 MIN_BORDER = 1.3
 _GRAYS = np.arange(256, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScaledPage:
-    """A page at some size, and its ink as the threshold has it.
+    """A scaled page, and its ink by the threshold.
 
-    ``normalized`` is the page divided by its paper; ``threshold`` is the grey up to which that is
-    ink; ``text_height`` is the digit height in pixels, 0 without ink; ``is_multi_line`` says that
-    the page, as it came, is a sheet of small writing.
+    ``normalized`` is the page divided by its paper; ``threshold`` is its maximum grey level of ink;
+    ``text_height`` is the digit height in pixels, 0 without ink; ``is_multi_line`` says whether the
+    original page is a sheet of small writing.
     """
 
     page: GrayImage
@@ -56,7 +56,7 @@ class InkPage:
     """A page at line size, its cleaned writing, and the digit height in pixels.
 
     ``coverage`` is (H, W) uint8, the share of each pixel that is ink, 0 to 255; ``paper`` is the
-    grey of the paper, and ``contrast`` how much darker ink is than that.
+    grey level of the paper, and ``contrast`` its difference from that of ink.
     """
 
     scaled: ScaledPage
@@ -72,7 +72,7 @@ class InkPage:
         return self.components.ink
 
     def rotated_180(self) -> "InkPage":
-        """Return the writing upside down."""
+        """Return the writing rotated by 180 degrees."""
         scaled = self.scaled
         page, normalized = (rotate(one, 180) for one in (scaled.page, scaled.normalized))
         drawn, ink = (
@@ -85,9 +85,9 @@ class InkPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PreparedPage:
-    """A page without barcodes, and its writing at line size; None without ink.
+    """A page without barcodes, and its writing at line size, None without ink.
 
-    ``reason`` says why there is nothing to read, None where there is.
+    ``reason`` is why there is nothing to read, or None.
     """
 
     page: GrayImage
@@ -95,7 +95,7 @@ class PreparedPage:
     reason: Reason | None
 
     def rotated_180(self) -> "PreparedPage":
-        """Return the page upside down: its writing is found alike either way."""
+        """Return the page rotated by 180 degrees; its writing need not be found again."""
         ink = self.ink.rotated_180() if self.ink else None
         return replace(self, page=rotate(self.page, 180), ink=ink)
 
@@ -112,16 +112,16 @@ def prepare(page: GrayImage) -> PreparedPage:
 
 
 def _reason(scaled: ScaledPage, ink: InkPage | None) -> Reason | None:
-    """Tell why there is nothing to read: no ink, or more than the one line of a ZIP."""
+    """Return why there is nothing to read: no ink, or more than the single line of a ZIP."""
     if scaled.is_multi_line or (ink and has_several_lines(ink.components, ink.text_height)):
         return Reason.SEVERAL_LINES
     return None if ink else Reason.NO_INK
 
 
 def to_line_size(page: GrayImage) -> ScaledPage:
-    """Scale a page so that its digits are about `TEXT_HEIGHT` high; one near that stays as it is.
+    """Scale a page to digits about `TEXT_HEIGHT` high, unless they are near that already.
 
-    What half of the page shows is found there, which is quicker.
+    Uses the page at half resolution where that suffices, which is faster.
     """
     scaled = _threshold(downsample_by_two(page), SMOOTHING)
     if 0 < scaled.text_height < MIN_HALVED_HEIGHT:
@@ -132,12 +132,12 @@ def to_line_size(page: GrayImage) -> ScaledPage:
 
 
 def _fit(page: GrayImage, scaled: ScaledPage) -> ScaledPage:
-    """Keep a scaled page whose digits are about as high as wanted, or scale it anew."""
+    """Keep a scaled page if its digits are about as high as wanted, else rescale it."""
     if scaled.text_height == 0:
         return scaled
     scaled_by = scaled.page.shape[0] / page.shape[0]
     if is_sheet(scaled.components, MIN_PIXELS * scaled_by):
-        # Noise that the halving has smoothed may look like writing there.
+        # At half resolution, smoothed noise may look like writing.
         whole = _threshold(page, BLANK_SMOOTHING)
         return replace(whole, is_multi_line=whole.text_height > 0)
     if MIN_TEXT_HEIGHT <= scaled.text_height <= MAX_TEXT_HEIGHT:
@@ -154,9 +154,9 @@ def _without_ink(scaled: ScaledPage) -> ScaledPage:
 
 
 def _threshold(page: GrayImage, smoothing: float) -> ScaledPage:
-    """Separate ink from paper, without the borders of the scan.
+    """Binarize a page, without the borders of the scan.
 
-    These are kept if no ink is left without them, or if a digit is as long as the shortest.
+    They are kept if no ink is left without them, or if the shortest may be a digit.
     """
     bare, shortest = remove_borders(page)
     scaled = _binarize(page, bare, smoothing)
@@ -184,7 +184,7 @@ def _binarize(page: GrayImage, bare: GrayImage, smoothing: float) -> ScaledPage:
 
 
 def extract_ink(scaled: ScaledPage) -> InkPage | None:
-    """Separate writing from rules and dirt, and bridge its gaps; None if none is left."""
+    """Separate writing from rules and dirt, and bridge its gaps; None if nothing is left."""
     if scaled.text_height == 0 or scaled.is_multi_line:
         return None
     height = scaled.text_height
@@ -196,12 +196,12 @@ def extract_ink(scaled: ScaledPage) -> InkPage | None:
 
 
 def to_ink_page(scaled: ScaledPage, components: Components, height: float) -> InkPage:
-    """Measure how dark the writing is, and how much of each pixel it covers."""
+    """Measure the contrast of the writing, and its coverage of each pixel."""
     drawn = components.ink.view(np.uint8)
     sample = scaled.normalized[::3, ::3].ravel()
     paper = float(np.partition(sample, len(sample) // 2)[len(sample) // 2])
     contrast = max(paper - cv2.mean(scaled.normalized, mask=drawn)[0], 1.0)
-    # Half of a pixel at the threshold is ink.
+    # A pixel at the threshold is half covered by ink.
     shares = (scaled.threshold + 0.5 - _GRAYS) * 255 / contrast + 127.5
     covered = cv2.LUT(scaled.normalized, shares.clip(0, 255).astype(np.uint8))
     around = cv2.dilate(drawn, np.ones((3, 3), np.uint8))

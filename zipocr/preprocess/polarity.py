@@ -12,10 +12,10 @@ from zipocr.types import GrayImage
 MIN_PAPER = 0.55
 MIN_BORDER = 0.7
 MAX_FILLED = 0.5
-# A label is at least this high and wide, as a share of the page's shorter side, and fills this much
-# of its rectangle, with at least this many letters on it.
+# Minimum height and width of a label, as a share of the page's shorter side, minimum filling of its
+# rectangle, and minimum number of letters on it.
 MIN_LABEL, MIN_SOLID, MIN_LETTERS = 0.2, 0.65, 12
-# With a smaller share of dark pixels, these cannot be the paper.
+# Minimum share of dark pixels if these are the paper.
 MIN_DARK = 0.35
 
 
@@ -56,7 +56,7 @@ def is_light_on_dark(page: GrayImage) -> bool:
 
 
 def _holds_label(light: NDArray[np.uint8]) -> bool:
-    """Tell whether something light is solid but for writing on it, as a label on brown paper is."""
+    """Return whether a light component is solid except for writing, like a label on brown paper."""
     boxes = label_components(light)[1][1:]
     wide, tall, area = boxes[:, 2], boxes[:, 3], boxes[:, 4]
     large = np.minimum(wide, tall) >= MIN_LABEL * min(light.shape)

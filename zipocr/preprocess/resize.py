@@ -34,7 +34,7 @@ def reduced(page: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def resized(page: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
-    """Resize a page by a factor, by area averaging or, if it is enlarged, bicubic interpolation.
+    """Resize a page by a factor, with area averaging or, to enlarge it, bicubic interpolation.
 
     (H, W) uint8 -> (h, w) uint8, at least one pixel each way.
     """

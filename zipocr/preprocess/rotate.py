@@ -1,4 +1,4 @@
-"""Rotation of pages by multiples of 90 degrees, and where their boxes come from."""
+"""Rotation of pages by multiples of 90 degrees, and the inverse for boxes."""
 
 from typing import TypeVar
 
@@ -16,10 +16,10 @@ def rotate(page: NDArray[Pixel], degrees: int) -> NDArray[Pixel]:
 
 
 def turn_back(box: Box, rotation: int, shape: tuple[int, ...]) -> Box:
-    """Map a box of a rotated page to the page as it came.
+    """Map a box of a rotated page back to the original page.
 
-    ``rotation`` is by how many degrees clockwise the page was rotated, ``shape`` its rows and
-    columns before that.
+    ``rotation`` is the page's rotation in degrees clockwise, ``shape`` its rows and columns before
+    that.
     """
     rows, columns = shape
     if rotation == 180:

@@ -45,7 +45,7 @@ def remove_rules(parts: Components, height: float) -> Components:
         if _could_hold_line(left, wide, height, least)
         else ink
     )
-    # An upright line may be a 1: it must end at the border or at another line, or be far too long.
+    # A vertical line may be a 1, so it must end at the border or another line, or be far too long.
     upright = across
     if _could_hold_line(top, tall, height, least_upright):
         turned = _transposed(across)
@@ -173,8 +173,8 @@ def _level(
 ) -> NDArray[np.float64]:
     """Fit a polynomial to the pixels of a line: (N,) columns, (N,) rows -> (length,) rows.
 
-    Strokes along the line pull a least-squares fit off, so it is repeated on the nearer half.
-    Solves the normal equations, since `Polynomial.fit` takes ten times as long.
+    Strokes along the line bias a least-squares fit, so it is repeated on the nearer half. Solves
+    the normal equations, since `Polynomial.fit` is much slower.
     """
     powers = np.linspace(-1, 1, length) ** np.arange(degree + 1)[:, None]
     of_each = powers[:, x]

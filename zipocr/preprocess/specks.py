@@ -1,4 +1,4 @@
-"""Removal of specks and of the cut-off neighbours of a line."""
+"""Removal of specks and of cut-off neighbouring lines."""
 
 from itertools import compress
 
@@ -26,7 +26,8 @@ def remove_specks(parts: Components, height: float) -> Components:
     """
     keep = [not _is_speck(box, parts.ink.shape, height) for box in parts.listed]
     if sum(keep) > MAX_COMPONENTS:
-        # Noise or a photograph: a ZIP is among the largest components, and this bounds the cost.
+        # Noise or a photograph: the digits are among the largest components, and this bounds the
+        # cost.
         least = sorted(box.area for box in compress(parts.listed, keep))[-MAX_COMPONENTS]
         keep = [kept and box.area >= least for box, kept in zip(parts.listed, keep, strict=True)]
     return parts.take(np.array(keep, bool))

@@ -53,8 +53,8 @@ def has_several_lines(parts: Components, height: float) -> bool:
 def is_sheet(parts: Components, least: float = MIN_PIXELS) -> bool:
     """Return whether a page has lines of small text, as a whole envelope has.
 
-    Letters are at least `least` pixels high. To be called before scaling the page, since a stamp on
-    it would count as digits and the text as dirt.
+    Letters are at least `least` pixels high. Call this before scaling the page, since a stamp on it
+    would count as digits and the text as dirt.
     """
     if len(parts.boxes) < MIN_LETTERS:
         return False  # most pages end here, before the computation

@@ -1,12 +1,12 @@
 r"""Text as cells of a CSV file.
 
-Every text can be told from every other, fits on one line of valid UTF-8, and is not taken for a
-formula by a spreadsheet:
+Every text stays distinct from every other, fits on one line of valid UTF-8, and is not mistaken for
+a formula by a spreadsheet:
 
 - Bytes of a file name that are not UTF-8, and control characters, become ``\xNN``; other surrogates
   ``\uNNNN``; a backslash is doubled.
 - A text that begins with ``=``, ``+``, ``-``, ``@`` (also in their full-width forms), a tab, a line
-  end or ``./`` gets ``./`` in front.
+  end or ``./`` is prefixed with ``./``.
 
 `from_cell` is the exact inverse of `to_cell`.
 """
@@ -21,7 +21,7 @@ _FIRST_UNDECODED = 0x80
 
 
 def to_cell(text: str) -> str:
-    r"""Write a text as a cell; see the module's description.
+    r"""Format a text as a cell; see the module's description.
 
     Examples
     --------
@@ -35,7 +35,7 @@ def to_cell(text: str) -> str:
 
 
 def from_cell(cell: str) -> str:
-    """Read the text that `to_cell` wrote.
+    """Restore the text that `to_cell` formatted.
 
     Examples
     --------

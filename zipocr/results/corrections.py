@@ -19,11 +19,11 @@ from zipocr.results.cells import from_cell, to_cell
 from zipocr.storage.atomic import sync_folder
 from zipocr.storage.locks import is_in_place, take
 from zipocr.storage.untrusted import read_plain
-from zipocr.types import eaten_zeros
+from zipocr.types import missing_zeros_hint
 
 _ZIP = re.compile("[0-9]{5}(-[0-9]{4})?")
 _TIME = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+]00:00)")
-_MARK = b"\xef\xbb\xbf"  # some spreadsheets write it before UTF-8
+_MARK = b"\xef\xbb\xbf"  # byte order mark, which some spreadsheets write
 _SHOWN = 40
 _NAMED = 5  # conflicts listed in an error
 
@@ -242,7 +242,7 @@ def _trouble(decision: Decision) -> str:
     for text in (decision.read_zip, decision.zip):
         if text and not is_zip(text):
             return (
-                eaten_zeros(text)
+                missing_zeros_hint(text)
                 or f"{text[:_SHOWN]!r} is not a ZIP: write five digits, or nine as 12345-6789."
             )
     if decision.page < 1 or not _TIME.fullmatch(decision.time):

@@ -71,7 +71,7 @@ class CsvWriter:
 
 @contextmanager
 def open_writer(sink: Sink, *, header: str, facts: Mapping[str, Any]) -> Iterator[LineWriter]:  # noqa: ARG001
-    """Write the header, and return a writer of rows."""
+    """Write the header, and yield a writer of rows."""
     yield CsvWriter(sink, header)
 
 

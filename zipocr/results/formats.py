@@ -55,7 +55,7 @@ class Format:
     module : str
         Name of its `Codec`.
     magic : bytes
-        First bytes of its files; empty if they tell nothing.
+        First bytes of its files; empty if they are not distinctive.
     is_text : bool
         Whether it is readable on a terminal.
     package : str
@@ -168,7 +168,7 @@ def open_results(
         A file, which appears or is replaced when the block ends without an error; or ``-`` for
         standard output.
     name : str, optional
-        Name of the format, if the target does not tell it.
+        Name of the format, if the target's name does not determine it.
     force, known
         Which existing files may be replaced; see `zipocr.storage.atomic.WholeFile`.
     header : str
@@ -186,7 +186,7 @@ def open_results(
     OutputError
         If the rows cannot be written.
     BrokenPipeError
-        If the reader of standard output has left.
+        If the reader of standard output has gone away.
     """
     chosen = usable_format(target, name=name)
     with _open_sink(target, chosen, force=force, known=known) as sink:

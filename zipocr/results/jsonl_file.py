@@ -39,7 +39,7 @@ class JsonLinesWriter:
 
 @contextmanager
 def open_writer(sink: Sink, *, header: str, facts: Mapping[str, Any]) -> Iterator[LineWriter]:  # noqa: ARG001
-    """Return a writer of rows as JSON lines."""
+    """Yield a writer of rows as JSON lines."""
     yield JsonLinesWriter(sink)
 
 

@@ -90,7 +90,7 @@ class RowDigest:
             raise ValueError("its rows were changed")
 
     def facts(self) -> dict[str, object]:
-        """Return both as facts."""
+        """Return the number and the checksum as facts."""
         return {"count": self.count, "sha256": self._sha256.hexdigest()}
 
 
@@ -161,7 +161,7 @@ def read_facts(path: Path) -> dict[str, Any] | None:
     try:
         with open_plain(path) as plain, parquet.ParquetFile(plain) as file:
             return _checked_facts(file)
-    except Exception:  # noqa: BLE001 - foreign bytes: pyarrow raises more than it says
+    except Exception:  # noqa: BLE001 - untrusted bytes: pyarrow raises undocumented errors
         return None
 
 

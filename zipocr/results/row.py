@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 
-from zipocr.types import Box, Reason, Status, Unread, ZipReading, eaten_zeros
+from zipocr.types import Box, Reason, Status, Unread, ZipReading, missing_zeros_hint
 
 _ZIP, _PLUS4, _RUNNER_UP = (
     re.compile("[0-9]{5}"),
@@ -180,11 +180,11 @@ def _trouble(row: Row) -> str:
     if row.page < 1:
         return "pages count from 1"
     if row.zip and not _ZIP.fullmatch(row.zip):
-        return eaten_zeros(row.zip) or f"{row.zip[:_SHOWN]!r} is not a ZIP of five digits"
+        return missing_zeros_hint(row.zip) or f"{row.zip[:_SHOWN]!r} is not a ZIP of five digits"
     if row.plus4 and not (row.zip and _PLUS4.fullmatch(row.plus4)):
         return f"{row.plus4[:_SHOWN]!r} in the column plus4 is not the four digits after a ZIP"
     if row.runner_up and not _RUNNER_UP.fullmatch(row.runner_up):
-        return eaten_zeros(row.runner_up) or f"{row.runner_up[:_SHOWN]!r} is not a ZIP"
+        return missing_zeros_hint(row.runner_up) or f"{row.runner_up[:_SHOWN]!r} is not a ZIP"
     if bool(row.zip) == (row.status is Status.UNREAD) or bool(row.zip) == (row.confidence is None):
         return "a ZIP goes with a confidence and the status read or review, and none with unread"
     return ""

@@ -55,7 +55,7 @@ def standard_output() -> Iterator[TextIO]:
     OutputError
         If it was closed when the program started, or cannot be written.
     BrokenPipeError
-        If its reader has left.
+        If its reader has gone away.
     """
     if sys.stdout is None:
         raise OutputError(

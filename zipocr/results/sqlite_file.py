@@ -1,7 +1,7 @@
 """Results as an SQLite database: a table ``pages`` with the columns of the CSV.
 
 Lists are JSON. An existing database can be updated in one transaction, so that a concurrent reader
-sees all of the change or nothing; other tables and views stay.
+sees all of the change or nothing; other tables and views are kept.
 """
 
 import csv
@@ -208,7 +208,7 @@ def _to_row(record: dict[str, Any], *, shown: str) -> Row:
 
 
 def _parse(text: object) -> object:
-    """Parse a list; ValueError if it is nested too deep."""
+    """Parse a list; raise ValueError if it is nested too deeply."""
     try:
         return json.loads(text) if isinstance(text, str) else text
     except RecursionError:

@@ -118,7 +118,7 @@ class Review:
     ----------
     session : Session
         Decisions, and what comes next.
-    looker : PreviewLoader
+    loader : PreviewLoader
         Loader of pages, by their number in the session.
     blind : bool
         Whether to hide what distinguishes pages of the audit: confidence, and that it is low.
@@ -129,7 +129,7 @@ class Review:
     """
 
     session: Session
-    looker: PreviewLoader
+    loader: PreviewLoader
     blind: bool = False
     next_command: str = ""
     entrance: Entrance = field(default_factory=Entrance)
@@ -214,7 +214,7 @@ class Pages:
     def __init__(self, review: Review) -> None:
         self._review = review
         self._session = review.session
-        self._looker = review.looker
+        self._loader = review.loader
 
     def file(self, name: str = "") -> Response:
         """Return the page, its style or its script."""
@@ -229,7 +229,7 @@ class Pages:
 
     def crop(self, number: int) -> Response:
         """Return a page as PNG, or the reason why it cannot be shown."""
-        crop = self._looker.crop(self._known(number))
+        crop = self._loader.crop(self._known(number))
         return (
             _json({"trouble": crop})
             if isinstance(crop, str)
@@ -238,7 +238,7 @@ class Pages:
 
     def look(self, number: int) -> Response:
         """Return the details of reading a page again."""
-        look = self._looker.look(self._known(number))
+        look = self._loader.look(self._known(number))
         strings = [[text, None if self._review.blind else share] for text, share in look.strings]
         shapes = [asdict(shape) for shape in look.shapes]
         return _json(
@@ -253,7 +253,7 @@ class Pages:
 
     def tiles(self, number: int) -> Response:
         """Return the digits of a page as PNG."""
-        look = self._looker.look(self._known(number))
+        look = self._loader.look(self._known(number))
         return (
             Response(look.tiles, mimetype="image/png")
             if look.tiles
@@ -262,7 +262,7 @@ class Pages:
 
     def place(self, zip_: str) -> Response:
         """Return the city and state of a ZIP."""
-        place = self._looker.place(zip_) if is_zip(zip_) else None
+        place = self._loader.place(zip_) if is_zip(zip_) else None
         return _json({"city": place.city, "state": place.state} if place else None)
 
     def decide(self) -> Response:
@@ -302,7 +302,7 @@ class Pages:
 
     def _state(self) -> dict[str, Any]:
         coming = self._session.coming(READ_AHEAD)
-        self._looker.prefetch(coming)
+        self._loader.prefetch(coming)
         elsewhere = self._session.elsewhere
         return {
             "revision": self._session.revision,
@@ -341,7 +341,7 @@ def _body(**kinds: type) -> dict[str, Any]:
     """Parse a request: JSON with exactly these names and types."""
     try:
         body = request.get_json()
-    except RecursionError:  # some thousand nested brackets suffice
+    except RecursionError:  # a few thousand nested brackets suffice
         body = None
     if not isinstance(body, dict) or {name: type(value) for name, value in body.items()} != kinds:
         abort(HTTPStatus.BAD_REQUEST, "That is not what is sent here.")
@@ -375,7 +375,7 @@ class _Server(ThreadedWSGIServer):
             if is_full:
                 del self._open[oldest]
         if is_full:
-            with suppress(OSError):  # it may have been closed meanwhile
+            with suppress(OSError):  # it may already be closed
                 oldest.shutdown(socket.SHUT_RDWR)
         super().process_request(request, client_address)
 

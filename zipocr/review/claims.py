@@ -90,7 +90,7 @@ class Claims:
         return claim.until > self.clock()
 
     def _is_there(self, labels: str) -> bool:
-        """Return whether corrections exist, checked once for each reading of the file."""
+        """Return whether corrections exist, checked once per reading of the file."""
         if labels not in self._there:
             self._there[labels] = Path(from_cell(labels)).exists()
         return self._there[labels]

@@ -33,11 +33,10 @@ MAX_SIDE = 2400
 TILE = 128
 PADDING = 6
 FAINT = 0.25
-"""Margin around a digit."""
+"""Darkness of the ink around a digit, relative to its own."""
 BLACK = 225
 MIN_CONTRAST = 32
-"""Minimum contrast that is stretched; with less, the paper's grain would show.
-"""
+"""Minimum contrast that is stretched; with less, the paper's grain would show."""
 KEPT = 24
 PATIENCE = 20.0
 """Seconds to wait for the digits of a page before showing it without them."""
@@ -48,7 +47,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """The box of a digit, as shares of the page's width and height."""
+    """The box of a digit, as fractions of the page's width and height."""
 
     left: float
     top: float
@@ -82,7 +81,7 @@ class Preview:
 
 
 class LruCache(Generic[Key, Value]):
-    """A cache of the values used last, each computed once by the first thread that asks."""
+    """A cache of the most recent values, each computed once by the first thread that asks."""
 
     def __init__(self, make: Callable[[Key], Value], *, most: int) -> None:
         self._make = make
@@ -128,7 +127,7 @@ class BackgroundThread:
             future, task = waiting
             try:
                 future.set_result(task())
-            except Exception as error:  # noqa: BLE001 - who asks for the result gets it
+            except Exception as error:  # noqa: BLE001 - raised by the future
                 future.set_exception(error)
 
 
@@ -287,7 +286,7 @@ def _to_preview(trace: Trace) -> Preview:
     if isinstance(trace.reading, Unread):
         return Preview()
     height, width = trace.page.shape
-    # A page that was searched is shown otherwise than its number was read.
+    # A searched page is shown whole, but its regions are those of the ZIP's crop.
     boxes = [] if trace.overview else [region.box for region in trace.regions]
     return Preview(
         zip=trace.reading.zip + trace.reading.plus4,

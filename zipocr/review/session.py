@@ -27,11 +27,11 @@ class Answer(StrEnum):
     SKIP = "skip"
 
 
-class Conflict(Exception):  # noqa: N818 - no error: two pages of one review
+class Conflict(Exception):  # noqa: N818 - not an error: two tabs of one review
     """Raised if another browser page was quicker; the message says what it did."""
 
 
-class Refused(Exception):  # noqa: N818 - the person is told, nothing broke
+class Refused(Exception):  # noqa: N818 - shown to the person; nothing failed
     """Raised for an invalid answer; the message says why."""
 
 
@@ -239,12 +239,12 @@ class Session:
             self._claims.release([item.key])
 
     def _elsewhere(self, number: int) -> str:
-        """Raise for a page that another reviewer has decided."""
+        """Describe the conflict for a page that another reviewer has decided."""
         row = self.items[number].row
         return f"{row.file}, page {row.page}, went to another reviewer meanwhile."
 
     def _already(self, number: int) -> str:
-        """Raise for a page that is decided already."""
+        """Describe the conflict for a page that is decided already."""
         item = self.items[number]
         decided = self._corrections.last[item.key]
         said = {Verdict.NOT_A_ZIP: "not a ZIP", Verdict.SKIPPED: "skipped"}.get(

@@ -1,1 +1,1 @@
-"""Cuts a line of writing into regions that could be digits."""
+"""Segmentation of a line of writing into regions that may be digits."""

@@ -1,7 +1,7 @@
-"""Divides the ink of a line among the digits of a string, given the columns of their centres.
+"""Division of a line's ink among the digits of a string, given the columns of their centres.
 
-Components that lie under one centre are one digit or a part of it; those that lie under several
-are cut along the cheapest seams between the centres.
+Components at one centre are one digit or a part of it; those at several are cut along the cheapest
+seams between the centres.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,24 +15,24 @@ from zipocr.segment.seams import find_seams
 from zipocr.types import Box, InkMask, Region
 
 # All lengths in digit heights, areas in their squares.
-# A component belongs to a centre if none has more ink this near to it.
+# A component owns a centre if it has the most ink within this distance.
 REACH = 0.25
-# What is under no centre belongs to the nearest one, unless that is farther than this.
+# Components at no centre belong to the nearest one within this distance.
 MAX_DISTANCE = 0.7
-# Ink of less than this is no digit.
+# Minimum area of ink of a digit.
 MIN_AREA = 0.02
-# Strings whose centres differ by less than this share their regions.
+# Strings share their regions if their centres differ by less than this.
 SAME_PLACE = 0.12
-# Cuts that are tried between two digits that touch.
+# Number of cuts to try between two touching digits.
 CUTS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Segmentation:
-    """The regions of a page, and those of each string that it may bear.
+    """The regions of a page, and those of each candidate string.
 
-    ``strings`` has the numbers of a string's regions from left to right, several times where digits
-    that touch may be cut in several ways; they are empty where one of its digits has no ink.
+    ``strings`` has the indices of a string's regions from left to right, with several variants if
+    touching digits may be cut in several ways; none if a digit has no ink.
     """
 
     regions: tuple[Region, ...]
@@ -41,9 +41,9 @@ class Segmentation:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Division:
-    """The regions of one string, from left to right, and of two of its digits cut otherwise.
+    """The regions of one string from left to right, and alternative cuts of pairs of its digits.
 
-    Each of ``recuts`` has the regions of two digits that touch, by their places.
+    Each of ``recuts`` has the regions of two touching digits, by their positions.
     """
 
     regions: tuple[Region, ...] = ()
@@ -53,7 +53,7 @@ class Division:
 def segment(
     components: Components, height: float, centres: Sequence[NDArray[np.float64]]
 ) -> Segmentation:
-    """Find the regions of the digits of several strings.
+    """Find the regions of the digits of candidate strings.
 
     Parameters
     ----------
@@ -62,12 +62,13 @@ def segment(
     height : float
         Digit height in pixels.
     centres : sequence of (N,) float64
-        The columns of each string's digits, rising; none of a string that does not fit the line.
+        The columns of each string's digits, ascending; empty for a string that does not fit the
+        line.
 
     Returns
     -------
     Segmentation
-        Strings in the order of `centres`; those with nearly the same centres are one.
+        Strings in the order of `centres`; those with nearly equal centres are merged.
     """
     regions: list[Region] = []
     known: list[NDArray[np.float64]] = []
@@ -90,7 +91,7 @@ def segment(
 def _is_known(
     known: Sequence[NDArray[np.float64]], columns: NDArray[np.float64], slack: float
 ) -> bool:
-    """Tell whether one of the strings has nearly the same centres."""
+    """Return whether one of the known strings has nearly the same centres."""
     return any(
         len(others) == len(columns) and (np.abs(others - columns) < slack).all() for others in known
     )
@@ -99,7 +100,7 @@ def _is_known(
 def divide(
     components: Components, height: float, centres: NDArray[np.float64], *, cuts: int = CUTS
 ) -> Division:
-    """Divide ink among digits.
+    """Divide the ink of a line among digits.
 
     Parameters
     ----------
@@ -108,14 +109,14 @@ def divide(
     height : float
         Digit height in pixels.
     centres : (N,) float64
-        The columns of the digits, rising.
+        The columns of the digits, ascending.
     cuts : int
-        How many cuts to try between two digits that touch.
+        Number of cuts to try between two touching digits.
 
     Returns
     -------
     Division
-        A region for each centre, or none at all where a centre has no ink.
+        A region for each centre, or none at all if a centre has no ink.
     """
     owners = _owners(components, centres, REACH * height)
     if owners is None or not len(centres):
@@ -138,7 +139,7 @@ def divide(
 
 
 def _are_digits(regions: Iterable[Region], height: float) -> bool:
-    """Tell whether all regions have ink enough for a digit."""
+    """Return whether all regions have enough ink for a digit."""
     return all(np.count_nonzero(one.ink) >= MIN_AREA * height * height for one in regions)
 
 
@@ -148,7 +149,7 @@ def _digits_of(
     owned: NDArray[np.bool_],
     farthest: float,
 ) -> list[int]:
-    """Return the places of the digits that a component belongs to: under it, or the nearest."""
+    """Return the indices of a component's digits: those whose centres it owns, or the nearest."""
     own = np.flatnonzero(owned)
     if not len(own):
         away = np.abs(centres - (box.left + box.right) / 2)
@@ -160,7 +161,7 @@ def _digits_of(
 def _owners(
     components: Components, centres: NDArray[np.float64], reach: float
 ) -> NDArray[np.intp] | None:
-    """Return the component with the most ink near each centre; None if one has no ink near it."""
+    """Return the component with the most ink near each centre; None if a centre has no ink."""
     first = components.window[1].start
     owners = np.empty(len(centres), np.intp)
     for place, centre in enumerate(centres - first):
@@ -178,7 +179,7 @@ def _owners(
 def _cut(
     ink: InkMask, box: ComponentBox, height: float, centres: NDArray[np.float64], cuts: int
 ) -> Division:
-    """Cut a component along the cheapest seam between each two of its centres, and along others."""
+    """Cut a component along the cheapest seams between adjacent centres, and along alternatives."""
     if len(centres) == 1:
         whole = Box(top=box.top, left=box.left, bottom=box.bottom, right=box.right)
         return Division(regions=(Region(box=whole, ink=ink),))
@@ -200,7 +201,7 @@ def _cut(
 def _seams(
     ink: InkMask, height: float, middles: NDArray[np.float64], cuts: int
 ) -> Iterator[list[NDArray[np.intp]]]:
-    """Find the seams near each column, in what is right of the seams before it."""
+    """Find the seams near each column, in the ink to the right of the previous seams."""
     for middle in middles:
         found = find_seams(ink, height, middle, most=cuts)
         yield found
@@ -210,7 +211,7 @@ def _seams(
 def _between(
     ink: InkMask, box: ComponentBox, seams: Sequence[NDArray[np.intp]], place: int
 ) -> Region:
-    """Return the ink right of all seams before a place, and left of the seam there."""
+    """Return the ink right of all seams before an index, and left of the seam there."""
     columns = np.arange(ink.shape[1])
     for seam in seams[:place]:
         ink = ink & (columns >= seam[:, None])
@@ -220,7 +221,7 @@ def _between(
 
 
 def _region(ink: InkMask, top: int, left: int) -> Region:
-    """Return the ink of a mask whose first pixel lies at (top, left), cropped to its box."""
+    """Return the ink of a mask with its origin at (top, left), cropped to its box."""
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     if not len(rows):
         return Region(box=Box(top=top, left=left, bottom=top, right=left), ink=ink[:0, :0])
@@ -230,7 +231,7 @@ def _region(ink: InkMask, top: int, left: int) -> Region:
 
 
 def _joined(pieces: Mapping[tuple[int, int], Region], digit: int) -> Region:
-    """Return one region of all pieces of a digit; keys are a digit and its component."""
+    """Join all pieces of a digit into one region; keys are digit and component."""
     own = [one for (owner, _), one in pieces.items() if owner == digit]
     own = [one for one in own if one.ink.size] or own[:1]
     if len(own) == 1:

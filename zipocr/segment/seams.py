@@ -1,21 +1,21 @@
-"""Seams, the cheapest ways from the top of a component to its bottom, at which digits part."""
+"""Seams: minimum-cost paths from top to bottom of a component, to separate touching digits."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.types import Floats, InkMask
 
-# How far from the wanted column a seam may stray, in digit heights.
+# Maximum distance of a seam from the wanted column, in digit heights.
 REACH = 0.4
-# Cost of a step aside, and of a whole seam for each column that it is away from where it is wanted
-# on average; to cross a pixel of ink costs 1.
+# Cost of a sideways step, and of a whole seam per column of mean distance from where it is wanted;
+# crossing a pixel of ink costs 1.
 STEP_ASIDE = 0.35
 DISTANCE = 2.4
-# Another seam pays for each row in which it is as near as this to one that was found, in digit
-# heights, and this much for all rows.
+# Further seams pay for each row in which they are within this distance of a previous one, in digit
+# heights; and the cost of all rows.
 BESIDE = 0.12
 SURCHARGE = 6.0
-# Ink on either side of a cut, in squared digit heights.
+# Minimum ink on either side of a cut, in squared digit heights.
 MIN_PIECE = 0.03
 
 
@@ -29,15 +29,15 @@ def find_seams(ink: InkMask, height: float, near: float, *, most: int) -> list[N
     height : float
         Digit height in pixels.
     near : float
-        Column near which the seams are wanted.
+        Column near which to find seams.
     most : int
-        How many seams to find at most.
+        Maximum number of seams.
 
     Returns
     -------
     list of (h,) int
-        In each row the first column to the right of the seam, the cheapest seam first, one or more.
-        It is straight down where no seam leaves enough ink on both sides.
+        One or more seams, cheapest first: in each row, the first column to the right of the seam. A
+        straight vertical one if no seam leaves enough ink on both sides.
 
     Notes
     -----
@@ -61,7 +61,7 @@ def find_seams(ink: InkMask, height: float, near: float, *, most: int) -> list[N
 
 
 def _prices(ink: InkMask, window: NDArray[np.intp], near: float) -> Floats:
-    """Return the cost of each pixel in some columns of a component: (h, columns)."""
+    """Return the cost of each pixel in a window of columns: (h, columns)."""
     rows, columns = ink.shape
     beside = np.abs(window - near) * (DISTANCE / rows)
     prices = np.tile(beside.astype(np.float32), (rows, 1))
@@ -71,9 +71,9 @@ def _prices(ink: InkMask, window: NDArray[np.intp], near: float) -> Floats:
 
 
 def _cheapest(prices: Floats) -> NDArray[np.intp]:
-    """Find the cheapest way from the top row to the bottom row: the column in each, (h,)."""
+    """Return the cheapest path from the top row to the bottom row: the column in each, (h,)."""
     rows, width = prices.shape
-    # A wall on both sides.
+    # Infinite cost on both sides.
     totals = np.full((rows, width + 2), 1e9, np.float32)
     totals[0, 1:-1] = prices[0]
     aside = np.empty(width + 2, np.float32)
@@ -87,7 +87,7 @@ def _cheapest(prices: Floats) -> NDArray[np.intp]:
 
 
 def _trace_back(totals: Floats) -> NDArray[np.intp]:
-    """Follow the cheapest way upwards from its cheapest end."""
+    """Follow the cheapest path upwards from its end."""
     column = int(totals[-1].argmin())
     columns = [column]
     for before in totals[-2::-1].tolist():

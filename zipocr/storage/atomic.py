@@ -14,8 +14,7 @@ from zipocr.errors import OutputError, printable
 from zipocr.storage.locks import create
 
 Version = tuple[int, int, int, int]
-"""The identity of a file's version: device, inode, size and modification time.
-"""
+"""The identity of a file's version: device, inode, size and modification time."""
 
 
 def version_of(path: Path) -> Version | None:

@@ -1,7 +1,7 @@
 r"""Journals of finished work, from which another run can resume.
 
 A journal is a text file. Each line is JSON, a tab, and a CRC of the JSON and the line's position in
-bytes. The first line has the identity of the run, the others a record each. If a line is cut off,
+bytes. The first line has the identity of the run, each other line a record. If a line is cut off,
 damaged or moved, it is detected, and everything from there on is discarded.
 """
 
@@ -167,7 +167,7 @@ class Journal:
 
     def remove(self) -> None:
         """Remove the file at the end of a run."""
-        if os.name == "nt":  # if an open file cannot be removed
+        if os.name == "nt":  # where an open file cannot be removed
             self._file.close()
             self._path.unlink(missing_ok=True)
         elif is_in_place(self._file, self._path):
@@ -188,7 +188,7 @@ class Journal:
         self._file.close()
 
     def _write(self, line: bytes, *, records: int) -> None:
-        """Append and count a line, or leave all unchanged, even if interrupted."""
+        """Append and count a line, or leave everything unchanged, even if interrupted."""
         before = self.finished, self._end
         rest = memoryview(line)
         try:

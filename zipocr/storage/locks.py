@@ -87,7 +87,7 @@ def _remove_left(path: Path) -> bool:
     with left:
         if not _lock(left):
             return False
-        if os.name == "nt":  # if an open file cannot be removed
+        if os.name == "nt":  # where an open file cannot be removed
             left.close()
             path.unlink(missing_ok=True)
         elif is_in_place(left, path):

@@ -1,7 +1,7 @@
 """Reading of untrusted files.
 
-Only regular files are opened, since a pipe or device could block forever. JSON parsing has one kind
-of error, also for nesting too deep for recursive functions.
+Only regular files are opened, since a pipe or device could block forever. JSON parsing raises one
+kind of error, including for nesting too deep for recursive functions.
 """
 
 import errno
@@ -15,7 +15,7 @@ from typing import Any
 from zipocr.errors import InputError, printable
 
 MAX_DEPTH = 64
-"""Maximum nesting of JSON; zipocr writes less than ten levels."""
+"""Maximum nesting of JSON; zipocr writes fewer than ten levels."""
 
 
 def check_plain(status: os.stat_result) -> None:
@@ -84,7 +84,7 @@ def parse_json(text: str | bytes) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If it is not one, or is nested more than `MAX_DEPTH` deep.
+        If it is not one, or is nested more than `MAX_DEPTH` levels deep.
     """
     try:
         found = json.loads(text)

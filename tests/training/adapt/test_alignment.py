@@ -10,7 +10,7 @@ from zipocr.classify.svc import NON_DIGIT
 from zipocr.errors import InputError
 from zipocr.evaluation.labels import Label
 from zipocr.segment.regions import divide
-from zipocr.training.adapt.alignment import NON_DIGITS, align, study, to_crops
+from zipocr.training.adapt.alignment import NON_DIGITS, align, align_pages, to_crops
 from zipocr.training.benchmark.measure import judges
 from zipocr.training.fit.region_samples import owners_of, true_centres
 from zipocr.training.synthesis.compose import Composer
@@ -103,21 +103,21 @@ def test_pages_are_read_in_their_order_and_missing_ones_are_told(tmp_path: Path,
     labels += [label("0.png", "02108", page=2), label("gone.png", "02108")]
     steps: list[None] = []
     crops = to_crops(labels, tmp_path)
-    lessons = study(judging, crops, jobs=1, advance=lambda: steps.append(None))
+    aligned = align_pages(judging, crops, jobs=1, advance=lambda: steps.append(None))
     assert len(steps) == len(crops)
-    assert [lesson is None for lesson in lessons] == [False, True, False, True]
-    for lesson, (composed, attempt) in zip((lessons[0], lessons[2]), seen, strict=False):
+    assert [one is None for one in aligned] == [False, True, False, True]
+    for one, (composed, attempt) in zip((aligned[0], aligned[2]), seen, strict=False):
         expected = align(judging[0].line_reader, attempt, composed.text)
-        assert lesson is not None
-        assert lesson.samples is not None
+        assert one is not None
+        assert one.samples is not None
         assert expected is not None
         assert attempt.line is not None
-        assert lesson.text == composed.text
-        assert np.array_equal(lesson.samples.bitmaps, expected.bitmaps)
-        assert np.array_equal(lesson.features, attempt.line.features)
+        assert one.text == composed.text
+        assert np.array_equal(one.samples.bitmaps, expected.bitmaps)
+        assert np.array_equal(one.features, attempt.line.features)
         readings = [judge.line_reader.read(composed.image) for judge in judging]
         confidences = [round(reading.confidence, 4) for reading in readings]
-        assert [answer.confidence for answer in lesson.answers] == confidences
+        assert [answer.confidence for answer in one.answers] == confidences
 
 
 @pytest.mark.posix

@@ -12,9 +12,9 @@ from zipocr.line.ctc import prefix_beam_search  # noqa: E402
 from zipocr.line.network import PIXELS_PER_STEP, SECOND, Network, array_shapes  # noqa: E402
 from zipocr.training.fit.line_samples import Line, to_labels  # noqa: E402
 from zipocr.training.fit.network import (  # noqa: E402
-    Course,
     Learner,
-    Trained,
+    TrainableNetwork,
+    TrainingPlan,
     augment_line,
     fit_network,
     grow,
@@ -34,7 +34,7 @@ def line(rng: np.random.Generator, text: str) -> Line:
 
 def test_normalization_is_folded_into_the_weights():
     torch.manual_seed(0)
-    trained = Trained()
+    trained = TrainableNetwork()
     with torch.no_grad():
         trained(
             torch.rand(8, 2, 32, 40)
@@ -57,7 +57,7 @@ def test_a_network_learns_what_is_easy(monkeypatch):
     lines = [line(rng, "".join(map(str, rng.integers(0, 10, 3)))) for _ in range(120)]
     told: list[str] = []
     network = Network.from_arrays(
-        fit_network(lines, Course(epochs=14), seed=0, jobs=1, report=told.append)
+        fit_network(lines, TrainingPlan(epochs=14), seed=0, jobs=1, report=told.append)
     )
     assert len(told) == 14
     right = sum(
@@ -74,9 +74,9 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been_interrupted(tmp_path
     lines = [line(rng, "".join(map(str, rng.integers(0, 10, 3)))) for _ in range(40)]
 
     def fit(report, checkpoint):
-        course = Course(epochs=3)
+        plan = TrainingPlan(epochs=3)
         return fit_network(
-            lines, course, seed=0, jobs=1, report=report, checkpoint=tmp_path / checkpoint
+            lines, plan, seed=0, jobs=1, report=report, checkpoint=tmp_path / checkpoint
         )
 
     def interrupt(told):
@@ -96,8 +96,8 @@ def test_a_network_that_is_taken_over_reads_as_it_did_while_it_learns():
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
     lines = [line(rng, "".join(map(str, rng.integers(0, 10, 3)))) for _ in range(60)]
-    arrays = to_arrays(Learner(len(lines), Course(epochs=1), 0).network)
-    network = Trained().train()
+    arrays = to_arrays(Learner(len(lines), TrainingPlan(epochs=1), 0).network)
+    network = TrainableNetwork().train()
     take_over(network, arrays, lines)
     network.drop.p = 0.0
     pixels = torch.from_numpy(np.stack([one.pixels for one in lines]).astype(np.float32) / 255)
@@ -109,7 +109,7 @@ def test_a_network_that_is_taken_over_reads_as_it_did_while_it_learns():
 def test_the_second_network_says_the_same_as_the_first_before_it_learns_on():
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    arrays = to_arrays(Trained())
+    arrays = to_arrays(TrainableNetwork())
     wide = grow(arrays, seed=3)
     assert {name: wide[name].shape for name in wide} == array_shapes(SECOND)
     narrow, wider = Network.from_arrays(arrays), Network.from_arrays(wide, SECOND)
@@ -124,10 +124,10 @@ def test_the_second_network_learns_on(monkeypatch):
     monkeypatch.setattr("zipocr.training.fit.network.BATCH", 8)
     rng = np.random.default_rng(0)
     lines = [line(rng, "".join(map(str, rng.integers(0, 10, 3)))) for _ in range(16)]
-    start = grow(to_arrays(Trained()), seed=0)
-    course = Course(epochs=1)
+    start = grow(to_arrays(TrainableNetwork()), seed=0)
+    plan = TrainingPlan(epochs=1)
     found = fit_network(
-        lines, course, seed=0, jobs=1, report=lambda _: None, network=SECOND, start=start
+        lines, plan, seed=0, jobs=1, report=lambda _: None, network=SECOND, start=start
     )
     assert {name: found[name].shape for name in found} == {
         name: start[name].shape for name in start

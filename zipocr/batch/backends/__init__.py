@@ -41,7 +41,7 @@ class Work(Protocol[TaskT_contra, StepT_co]):
     def steps(
         self, task: TaskT_contra, *, first: int, begin: Callable[[], None]
     ) -> Iterator[StepT_co]:
-        """Yield the results of a task's steps from step ``first`` on, the first of all being 1.
+        """Yield the results of a task's steps from step ``first`` on, counting from 1.
 
         ``begin`` is called before each step, once the step is known to exist.
         """
@@ -69,7 +69,7 @@ class Backend(Protocol):
 
         ``start`` is called once in each worker process, when there is a task for it. Yields the
         results of each task's steps in the order of the tasks, which are consumed only as fast as
-        the results. If a backend survives the loss of a step, ``lost(task, step, loss)`` makes the
+        the results. If a backend survives the loss of a step, ``lost(task, step, loss)`` makes a
         replacement for its result; the task's other steps are done as usual.
         """
 

@@ -1,8 +1,8 @@
 """The backend for a Dask cluster: an existing one, or a temporary one on this machine.
 
 Each thread of a Dask worker has a child process that does the tasks, with the code of the process
-backend. So a step that hangs, dies or needs too much memory costs what it costs there, and never
-the Dask worker, which others may share. Scheduler and workers only pass on opaque bytes.
+backend. So a step that hangs, dies or needs too much memory costs the same as there, and never the
+Dask worker, which others may share. Scheduler and workers only pass on opaque bytes.
 
 Dask runs any code sent to its scheduler: without TLS, anyone who can reach the cluster can run
 programs on it.
@@ -37,7 +37,7 @@ from zipocr.errors import BackendError
 SHARD = 16
 SHARDS_UNDER_WAY = 6
 CONNECT_SECONDS = 10.0
-# Seconds that a cluster may be without a worker.
+# Seconds for which a cluster may be without a worker.
 WORKERS_SECONDS = 60.0
 # Seconds between checks of the number of workers.
 ASK_SECONDS = 2.0
@@ -91,16 +91,16 @@ class _Refusal:
     why: str
 
 
-class _StrangerError(BackendError):
+class _MismatchError(BackendError):
     """Raised for a process with a different installation; the message says what differs."""
 
 
-def _as_it_is() -> str:
+def _unchanged() -> str:
     """Accept every worker."""
     return ""
 
 
-def _unheard(_: str) -> None:
+def _ignore_message(_: str) -> None:
     """Ignore a message."""
 
 
@@ -132,8 +132,8 @@ class DaskBackend:
         jobs: int = 0,
         timeout: float = DEFAULT_TIMEOUT,
         max_memory: int | None = None,
-        check: Callable[[], str] = _as_it_is,
-        tell: Callable[[str], None] = _unheard,
+        check: Callable[[], str] = _unchanged,
+        tell: Callable[[str], None] = _ignore_message,
     ) -> None:
         self.scheduler = scheduler
         self.jobs = jobs
@@ -209,7 +209,7 @@ class DaskBackend:
 
         Workers that it starts later inherit that.
         """
-        # If this has to start first, Python lets interrupts through again.
+        # Starting it inside the block would let interrupts through again.
         resource_tracker.ensure_running()
         with interrupts_held_back():
             cluster = distributed.LocalCluster(
@@ -247,8 +247,8 @@ class _Map(Generic[TaskT, StepT]):
     client: "distributed.Client"
     job: _Job
     lost: Callable[[TaskT, int, Loss], StepT]
-    tell: Callable[[str], None] = _unheard
-    strangers: dict[str, str] = field(default_factory=dict)
+    tell: Callable[[str], None] = _ignore_message
+    mismatched: dict[str, str] = field(default_factory=dict)
     under_way: deque[_Shard[TaskT, StepT]] = field(default_factory=deque)
     job_there: "distributed.Future[Any] | None" = None
     threads: int = 0
@@ -256,7 +256,7 @@ class _Map(Generic[TaskT, StepT]):
 
     def run(self, tasks: Iterator[TaskT]) -> Iterator[list[StepT]]:
         """Do all tasks."""
-        # As the result of a task, it is recomputed if it is lost.
+        # Submitted as a task, the job is recomputed if a worker loses it.
         self.job_there = self.client.submit(
             _same, self.job, key=f"zipocr-{self.job.number}", pure=False
         )
@@ -289,8 +289,8 @@ class _Map(Generic[TaskT, StepT]):
         key = f"zipocr-{self.job.number}-{uuid4().hex}"
         if workers is None:
             return self.client.submit(do_shard, self.job_there, sealed, key=key, pure=False)
-        # If all of them are lost, results included, Dask would wait for exactly these workers; any
-        # other worker refuses at once.
+        # If all of these workers are lost with their results, Dask would wait for them to return;
+        # any other worker refuses at once.
         return self.client.submit(
             do_shard,
             self.job_there,
@@ -308,15 +308,15 @@ class _Map(Generic[TaskT, StepT]):
 
     def _choose(self) -> frozenset[str] | None:
         """Return the workers that may do a shard: any, until one has refused."""
-        if self.strangers and not self._friends():
+        if self.mismatched and not self._usable_workers():
             self._ask()
-        return self._friends() if self.strangers else None
+        return self._usable_workers() if self.mismatched else None
 
-    def _friends(self) -> frozenset[str]:
-        return frozenset(self.client.nthreads()) - self.strangers.keys()
+    def _usable_workers(self) -> frozenset[str]:
+        return frozenset(self.client.nthreads()) - self.mismatched.keys()
 
     def _ask(self) -> None:
-        """Count the cluster's threads for this work; wait if there are none."""
+        """Count the cluster's threads for this work; wait while there are none."""
         until = monotonic() + WORKERS_SECONDS
         while not (threads := self._count_threads()):
             if monotonic() > until:
@@ -327,26 +327,26 @@ class _Map(Generic[TaskT, StepT]):
 
     def _count_threads(self) -> int:
         counts = self.client.nthreads().items()
-        return sum(count for address, count in counts if address not in self.strangers)
+        return sum(count for address, count in counts if address not in self.mismatched)
 
     def _no_workers(self) -> str:
         """Make the error for a cluster without usable workers."""
         where = self.client.scheduler_info()["address"]
         waited = f"The Dask scheduler {where} has had no workers for {WORKERS_SECONDS:g} s"
-        if not self.strangers:
+        if not self.mismatched:
             return f"{waited}. Start some with 'dask worker {where}'."
-        told = "; ".join(f"{address}: {why}" for address, why in self.strangers.items())
+        told = "; ".join(f"{address}: {why}" for address, why in self.mismatched.items())
         return f"{waited} that can do this work ({told}). {_FOREIGN}"
 
     def _await(self, shard: _Shard[TaskT, StepT]) -> None:
-        """Wait for a shard while there are workers."""
+        """Wait for a shard as long as there are workers."""
         while not (shard.given_up or shard.future.done()):
             try:
                 shard.future.exception(timeout=ASK_SECONDS)
             except TimeoutError:
                 self._ask()
-                if shard.workers is not None and not shard.workers & self._friends():
-                    # Dask would wait for exactly these workers to return.
+                if shard.workers is not None and not shard.workers & self._usable_workers():
+                    # Dask would wait for these workers to return.
                     shard.given_up, shard.moved = shard.moved, True
                     self._send_on(shard)
 
@@ -365,8 +365,8 @@ class _Map(Generic[TaskT, StepT]):
 
     def _pass_on(self, shard: _Shard[TaskT, StepT], refusal: _Refusal) -> None:
         """Resubmit a shard to workers other than the one that refused it."""
-        if refusal.address not in self.strangers:
-            self.strangers[refusal.address] = refusal.why
+        if refusal.address not in self.mismatched:
+            self.mismatched[refusal.address] = refusal.why
             self.tell(f"The Dask worker {refusal.address} gets no work: {refusal.why}. {_FOREIGN}")
         self._send_on(shard)
 
@@ -399,7 +399,7 @@ class _Map(Generic[TaskT, StepT]):
 
 
 def _killed_workers(shard: _Shard[Any, Any]) -> bool:
-    """Return whether Dask has given up a shard because workers died of it.
+    """Return whether Dask has given up a shard because it killed workers.
 
     Any other error is raised.
     """
@@ -448,7 +448,7 @@ class _ThreadWorker:
     idle: threading.Timer | None = None
 
     def work(self, start: "_Start", tasks: Sequence[bytes]) -> list[list[bytes | Loss]]:
-        """Do tasks; the process is kept for the next ones, until it has been idle for long."""
+        """Do tasks; the process is kept for the next ones, until it has been idle for some time."""
         with self.lock:
             if self.idle:
                 self.idle.cancel()
@@ -479,12 +479,12 @@ def do_shard(job: _Job, tasks: Sequence[bytes]) -> list[list[bytes | Loss]] | _R
         For each task its pickled results and losses; or why this worker cannot do this job.
     """
     try:
-        return _own_hand(job).work(_Start(job=job), tasks)
-    except _StrangerError as stranger:
-        return _Refusal(address=distributed.get_worker().address, why=str(stranger))
+        return _thread_worker(job).work(_Start(job=job), tasks)
+    except _MismatchError as mismatch:
+        return _Refusal(address=distributed.get_worker().address, why=str(mismatch))
 
 
-def _own_hand(job: _Job) -> _ThreadWorker:
+def _thread_worker(job: _Job) -> _ThreadWorker:
     # Dask's nannies make workers daemons, for which Python forbids children. These children end
     # with their parent in any case.
     current_process().daemon = False
@@ -511,19 +511,19 @@ class _Start:
     job: _Job
 
     def __call__(self) -> Work[bytes, bytes | Loss]:
-        """Start in the folder of the map, if it exists here."""
+        """Start the work in the client's folder, if it exists here."""
         with suppress(OSError):
             os.chdir(self.job.folder)
-        if why := self._strangeness():
-            raise _StrangerError(why)
+        if why := self._mismatch():
+            raise _MismatchError(why)
         return _PickledWork(work=pickle.loads(self.job.start)())
 
-    def _strangeness(self) -> str:
+    def _mismatch(self) -> str:
         if self.job.version != __version__:
             return f"it has zipocr {__version__}, and this is {self.job.version}"
         try:
             return str(pickle.loads(self.job.check)())
-        except Exception as error:  # noqa: BLE001 - what cannot even be asked is of the wrong type
+        except Exception as error:  # noqa: BLE001 - a check that fails counts as a difference
             return f"it cannot identify itself ({error!r})"
 
 
@@ -535,16 +535,16 @@ class _PickledWork:
 
     @property
     def at_once(self) -> int:
-        """The same as for the inner work."""
+        """Maximum number of tasks to do together, as for the inner work."""
         return self.work.at_once
 
     def steps(
         self, task: bytes, *, first: int, begin: Callable[[], None]
     ) -> Iterator[bytes | Loss]:
-        """Do the same as the inner work."""
+        """Yield what the inner work yields, with pickled results."""
         yield from map(pickle.dumps, self.work.steps(pickle.loads(task), first=first, begin=begin))
 
     def together(self, tasks: Sequence[bytes]) -> Iterator[Sequence[tuple[int, bytes | Loss]]]:
-        """Do the same as the inner work."""
+        """Yield what the inner work yields, with pickled results."""
         for some in self.work.together([pickle.loads(task) for task in tasks]):
             yield [(place, pickle.dumps(result)) for place, result in some]

@@ -2,8 +2,8 @@
 
 A worker process sends each result as soon as it has it, and records in shared memory what it has
 begun, so that the step at which a worker was lost is known. If it was doing several tasks together,
-they are redone one by one to find out. Pools of other libraries know at best the task: a scan of a
-hundred pages would be lost with one of them.
+they are redone one by one to find out. Process pools of other libraries know the task at best: one
+bad page would lose a scan of a hundred.
 """
 
 import atexit
@@ -27,8 +27,8 @@ from zipocr.errors import BackendError
 
 DEFAULT_TIMEOUT = 60.0
 DEFAULT_MAX_MEMORY = 2 << 30
-# Tasks queued per worker, including the current ones, so that none waits for this process; fewer
-# near the end, so that workers finish together.
+# Tasks queued per worker, including the current ones, so that no worker waits for this process;
+# fewer near the end, so that workers finish together.
 PREFETCH, PREFETCH_LAST = 32, 3
 # Maximum size of a worker's queue in bytes. Beyond the capacity of a pipe, 8 kB on some systems,
 # both ends could deadlock.
@@ -38,7 +38,7 @@ MAX_IN_FLIGHT = 96
 STARTS = 3
 START_SECONDS = 120.0
 GRACE_SECONDS = 1.0
-# The clock is read at least once a second, and this often within a timeout.
+# The clock is read at least once a second, and at least this often within a timeout.
 TICK_SECONDS, TICKS = 1.0, 10
 _FOREVER = float("inf")
 
@@ -48,7 +48,7 @@ class _Clock:
     """A clock that stops while this process is stopped, as by Ctrl-Z.
 
     The workers are stopped then, too. It must be read every ``tick`` seconds; longer intervals
-    count as that.
+    count as one tick.
     """
 
     tick: float
@@ -90,9 +90,9 @@ class _Worker(Generic[TaskT, StepT]):
 
     process: SpawnProcess
     connection: Connection
-    marks: Progress
+    progress: Progress
     heard: float
-    errands: deque[_Job[TaskT, StepT]] = field(default_factory=deque)
+    queue: deque[_Job[TaskT, StepT]] = field(default_factory=deque)
     ready: bool = False
     ended: int = 0
     steps: int = 0
@@ -103,15 +103,15 @@ class _Worker(Generic[TaskT, StepT]):
 
     @property
     def load(self) -> int:
-        """The size of its tasks in bytes."""
-        return sum(errand.size for errand in self.errands)
+        """Size of its tasks in bytes."""
+        return sum(job.size for job in self.queue)
 
     def waits_since(self) -> float:
-        """The time since which it has been at the same step.
+        """Return the time since which it has been at the same step.
 
         Infinity if it has nothing to do or is being ended.
         """
-        return self.heard if not self.killed and (self.errands or not self.ready) else _FOREVER
+        return self.heard if not self.killed and (self.queue or not self.ready) else _FOREVER
 
     def begin_wait(self, now: float) -> None:
         """Start to count the time of its next step."""
@@ -125,26 +125,26 @@ class _Worker(Generic[TaskT, StepT]):
         """
         return max(0.0, _run_delay(self.process.pid) - self.delay)
 
-    def take(self, errand: _Job[TaskT, StepT], now: float) -> bytes:
+    def take(self, job: _Job[TaskT, StepT], now: float) -> bytes:
         """Assign one more job; return the message to send."""
-        if not self.errands:
+        if not self.queue:
             self.begin_wait(now)
-        self.errands.append(errand)
-        message = dumps((errand.task, len(errand.results) + 1, errand.alone))
-        errand.size = len(message)
+        self.queue.append(job)
+        message = dumps((job.task, len(job.results) + 1, job.alone))
+        job.size = len(message)
         return message
 
-    def end_errands(self, ended: int) -> None:
+    def finish_jobs(self, ended: int) -> None:
         """Record the total number of jobs that it has ended."""
         while self.ended < ended:
-            self.errands.popleft().done = True
+            self.queue.popleft().done = True
             self.ended += 1
 
 
 class ProcessBackend:
-    """Run work in ``jobs`` spawned processes: OpenCV can hang after a fork.
+    """Backend that works in ``jobs`` spawned processes, since OpenCV can hang after a fork.
 
-    The processes live as long as a map, or in a ``with`` block from map to map with the same
+    The processes live as long as a map; in a ``with`` block they are reused by maps with the same
     ``start``.
 
     Parameters
@@ -195,8 +195,9 @@ class ProcessBackend:
             results.
         lost : callable
             Makes the result of a step whose process hung or died. Tasks done together are redone
-            alone. A step is tried twice, unless it takes too long or too much memory; then it costs
-            one result. If it had not begun, this ends its task, since what follows is unknown.
+            one by one. A step is tried twice, unless it takes too long or needs too much memory;
+            then it costs one result. If it had not begun, its task ends there, since it is unknown
+            what follows.
 
         Yields
         ------
@@ -226,15 +227,15 @@ class ProcessBackend:
     def _launch(self, start: bytes) -> _Worker[Any, Any]:
         """Start a worker that ends with this process, even if that is killed."""
         if not self._workers:
-            # If a map is still open when Python exits, multiprocessing would ask the children to
-            # end, which they leave to this process.
+            # If a map is still open when Python exits, multiprocessing would send SIGTERM to the
+            # children, which ignore it.
             atexit.register(self._dismiss)
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         try:
-            marks = context.RawValue(Progress)
+            progress = context.RawValue(Progress)
             process = context.Process(
-                target=serve, args=(theirs, marks, start, self.max_memory), daemon=True
+                target=serve, args=(theirs, progress, start, self.max_memory), daemon=True
             )
             with interrupts_held_back():
                 process.start()
@@ -246,7 +247,7 @@ class ProcessBackend:
             raise BackendError(message) from error
         finally:
             theirs.close()
-        return _Worker(process=process, connection=ours, marks=marks, heard=self._clock.now())
+        return _Worker(process=process, connection=ours, progress=progress, heard=self._clock.now())
 
     def _dismiss(self) -> None:
         """End all workers: idle ones gracefully, the others by force."""
@@ -278,9 +279,9 @@ class _Scheduler(Generic[TaskT, StepT]):
         under_way: deque[_Job[TaskT, StepT]] = deque()
         while True:
             for task in islice(tasks, jobs * MAX_IN_FLIGHT - len(under_way)):
-                errand: _Job[TaskT, StepT] = _Job(task=task)
-                under_way.append(errand)
-                self.waiting.append(errand)
+                job: _Job[TaskT, StepT] = _Job(task=task)
+                under_way.append(job)
+                self.waiting.append(job)
             if not under_way:
                 return
             self._hand_out(jobs)
@@ -291,7 +292,7 @@ class _Scheduler(Generic[TaskT, StepT]):
     def _hand_out(self, jobs: int) -> None:
         """Deal jobs to all workers in turn, so that each has equally many."""
         while len(self.workers) < jobs and len(self.waiting) > sum(
-            not worker.errands for worker in self.workers
+            not worker.queue for worker in self.workers
         ):
             self.workers.append(self.launch())
         messages: list[list[bytes]] = [[] for _ in self.workers]
@@ -300,10 +301,10 @@ class _Scheduler(Generic[TaskT, StepT]):
             PREFETCH if jobs == 1 or len(self.waiting) > PREFETCH * jobs else PREFETCH_LAST
         ):
             for worker, message in zip(self.workers, messages, strict=True):
-                if self.waiting and len(worker.errands) == held and worker.load < MAX_SENT:
+                if self.waiting and len(worker.queue) == held and worker.load < MAX_SENT:
                     message.append(worker.take(self.waiting.popleft(), now))
         for worker, message in zip(self.workers, messages, strict=True):
-            # A worker that has just died is noticed on reading from it; its jobs come back then.
+            # The death of a worker is noticed on reading from it; its jobs are then taken back.
             with suppress(OSError):
                 if message:
                     worker.connection.send_bytes(b"".join(message))
@@ -323,7 +324,7 @@ class _Scheduler(Generic[TaskT, StepT]):
                 worker.process.kill()
                 worker.killed = True
                 if worker.ready:
-                    worker.overdue = worker.marks.ended, worker.steps
+                    worker.overdue = worker.progress.ended, worker.steps
 
     def _due(self, worker: _Worker[TaskT, StepT]) -> float:
         """Return the time at which a worker will have taken too long for its step."""
@@ -339,17 +340,17 @@ class _Scheduler(Generic[TaskT, StepT]):
             try:
                 words = worker.connection.recv()
             except (EOFError, OSError):
-                self._reap(worker)
+                self._handle_death(worker)
                 return
-            self._hear(worker, *words)
+            self._handle_message(worker, *words)
             # `poll` fails on Windows if the other end is gone; reading then reports it.
             speaks = bool(wait([worker.connection], 0))
 
-    def _hear(
+    def _handle_message(
         self, worker: _Worker[TaskT, StepT], message: Message, value: Any, ended: int
     ) -> None:
         worker.begin_wait(self.clock.now())
-        worker.end_errands(ended)
+        worker.finish_jobs(ended)
         match message:
             case Message.READY:
                 worker.ready = True
@@ -358,24 +359,24 @@ class _Scheduler(Generic[TaskT, StepT]):
                 raise value
             case Message.STEPS:
                 for place, result in value:
-                    worker.end_errands(ended + place)
+                    worker.finish_jobs(ended + place)
                     worker.steps += 1
-                    worker.errands[0].results.append(result)
-                    worker.errands[0].retried = False
+                    worker.queue[0].results.append(result)
+                    worker.queue[0].retried = False
 
-    def _reap(self, worker: _Worker[TaskT, StepT]) -> None:
+    def _handle_death(self, worker: _Worker[TaskT, StepT]) -> None:
         """Handle the loss of a worker: settle its current step, take back its other jobs."""
         self.workers.remove(worker)
         worker.connection.close()
         worker.process.join()
-        worker.end_errands(worker.marks.ended)
+        worker.finish_jobs(worker.progress.ended)
         if not worker.ready:
             self._count_failed_start(worker)
-        elif worker.errands:
-            self._blame(worker, worker.errands[0])
-        back = [errand for errand in worker.errands if not errand.done]
-        for errand in back:
-            errand.alone = True
+        elif worker.queue:
+            self._settle_loss(worker, worker.queue[0])
+        back = [job for job in worker.queue if not job.done]
+        for job in back:
+            job.alone = True
         self.waiting.extendleft(reversed(back))
 
     def _count_failed_start(self, worker: _Worker[TaskT, StepT]) -> None:
@@ -386,34 +387,34 @@ class _Scheduler(Generic[TaskT, StepT]):
             message = f"A worker process {end} before it could begin, {STARTS} times. {cure}"
             raise BackendError(message)
 
-    def _blame(self, worker: _Worker[TaskT, StepT], errand: _Job[TaskT, StepT]) -> None:
+    def _settle_loss(self, worker: _Worker[TaskT, StepT], job: _Job[TaskT, StepT]) -> None:
         """Record the loss of the worker's current step, if that step is to blame."""
-        begun = worker.marks.begun > worker.steps
-        if not begun and not errand.alone:
+        begun = worker.progress.begun > worker.steps
+        if not begun and not job.alone:
             # Perhaps all its steps were done already, and the worker was at another task.
-            errand.results.clear()
+            job.results.clear()
             return
         if worker.overdue and worker.overdue != (worker.ended, worker.steps):
             return
         is_costly = worker.overdue or worker.process.exitcode == NO_MEMORY
-        if not errand.retried and not (begun and is_costly):
+        if not job.retried and not (begun and is_costly):
             # Perhaps something else killed it.
-            errand.retried = True
+            job.retried = True
             return
         loss = (
             Loss(kind=LossKind.TIMEOUT, detail=f"not read within {self.timeout:g} s (--timeout)")
             if worker.overdue
             else _loss(worker.process)
         )
-        errand.results.append(self.lost(errand.task, len(errand.results) + 1, loss))
-        errand.done = not begun
-        errand.retried = False
+        job.results.append(self.lost(job.task, len(job.results) + 1, loss))
+        job.done = not begun
+        job.retried = False
 
 
 def _run_delay(process: int | None) -> float:
     """Return the seconds that a process has been ready to run without a processor to run on.
 
-    0 where the system does not tell.
+    0 if the system does not report it.
     """
     try:
         return int(Path(f"/proc/{process}/schedstat").read_bytes().split()[1]) / 1e9

@@ -16,7 +16,7 @@ class SerialBackend:
         start: Callable[[], Work[TaskT, StepT]],
         tasks: Iterable[TaskT],
         *,
-        lost: Callable[[TaskT, int, Loss], StepT],  # noqa: ARG002 - as every backend
+        lost: Callable[[TaskT, int, Loss], StepT],  # noqa: ARG002 - common interface
     ) -> Iterator[list[StepT]]:
         """Do the work that ``start`` makes on each task.
 

@@ -25,7 +25,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """Environment of a worker: starting NumPy's threads would double its start-up time."""
 
 _PR_SET_PDEATHSIG = 1
-# The parent has closed the connection.
+# Errors that mean that the parent has closed the connection.
 _HUNG_UP = (EOFError, BrokenPipeError, ConnectionResetError)
 
 
@@ -54,7 +54,7 @@ class Progress(ctypes.Structure):
 
 
 def serve(
-    connection: Connection, marks: Progress, start: bytes, max_memory: int | None
+    connection: Connection, progress: Progress, start: bytes, max_memory: int | None
 ) -> NoReturn:
     """Process tasks until the other end of the connection closes.
 
@@ -63,25 +63,26 @@ def serve(
     connection : Connection
         Receives tasks as pickled ``(task, first step, whether to do it alone)``, one or more per
         message; sends ``(message, value, tasks ended before)``.
-    marks : Marks
+    progress : Progress
         Shared with the parent, which reads it if this process dies.
     start : bytes
-        Pickled, so that its imports count against the memory limit and their errors are reported.
+        Factory for the work, pickled so that its imports count against the memory limit and their
+        errors are reported.
     max_memory : int or None
         Memory limit of this process in bytes.
     """
-    _live_no_longer_than_the_parent()
+    _exit_with_parent()
     os.environ.update(ONE_THREAD)
     with suppress(*_HUNG_UP):
         try:
             work = _start(start, max_memory)
             connection.send((Message.READY, None, 0))
-            _do_all(work, connection, marks)
+            _do_all(work, connection, progress)
         except _HUNG_UP:
             raise
         except MemoryError:
             os._exit(NO_MEMORY)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the parent's
+        except Exception as error:  # noqa: BLE001 - reported to the parent
             _report(connection, error)
     os._exit(0)
 
@@ -103,14 +104,14 @@ def _start(start: bytes, max_memory: int | None) -> Work[Any, Any]:
         raise BackendError(message) from None
 
 
-def _do_all(work: Work[Any, Any], connection: Connection, marks: Progress) -> None:
+def _do_all(work: Work[Any, Any], connection: Connection, progress: Progress) -> None:
     done = 0
 
     def begin() -> None:
-        marks.begun = done + 1
+        progress.begun = done + 1
 
     for tasks, first in _coming(connection, work.at_once):
-        ended = marks.ended
+        ended = progress.ended
         results = (
             work.together(tasks)
             if len(tasks) > 1
@@ -118,11 +119,11 @@ def _do_all(work: Work[Any, Any], connection: Connection, marks: Progress) -> No
         )
         for some in results:
             connection.send((Message.STEPS, some, ended))
-            marks.ended = ended + some[-1][0]
+            progress.ended = ended + some[-1][0]
             done += len(some)
-        marks.ended = ended + len(tasks)
+        progress.ended = ended + len(tasks)
         # The next step may hang.
-        connection.send((Message.ENDED, None, marks.ended))
+        connection.send((Message.ENDED, None, progress.ended))
 
 
 def _coming(connection: Connection, at_once: int) -> Iterator[tuple[list[Any], int]]:
@@ -172,7 +173,7 @@ def _limit_memory(size: int) -> None:
     )
 
 
-def _live_no_longer_than_the_parent() -> None:
+def _exit_with_parent() -> None:
     """Leave signals to the parent, and end when the parent ends, even if it is killed."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):

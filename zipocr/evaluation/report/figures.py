@@ -28,7 +28,7 @@ TENTHS = np.linspace(0, 1, 6)
 class Theme:
     """Colours of a figure.
 
-    ``good`` and ``bad`` are distinct for colour-blind readers, and never the only sign.
+    ``good`` and ``bad`` are distinct for colour-blind readers, and colour is never the only cue.
     """
 
     paper: str

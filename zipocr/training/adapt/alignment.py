@@ -1,4 +1,4 @@
-"""Alignment of labelled pages: which regions are which digits."""
+"""Alignment of labelled pages: assignment of regions to digits."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -29,8 +29,8 @@ from zipocr.training.fit.region_samples import (
 from zipocr.types import ZIP_LENGTH, Floats, Region, Unread
 
 FOREIGN = 255
-# Maximum cost of a digit in nats when aligning the known ZIP, however sure the model is of another
-# one.
+# Maximum cost of a digit in nats when aligning the known ZIP, however confident the model is of
+# another digit.
 MAX_DISBELIEF = 4.0
 # Maximum mean cost per digit in nats; pages above it were segmented wrongly or mislabelled, and are
 # skipped.
@@ -40,8 +40,8 @@ NON_DIGITS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Lesson:
-    """What was learnt from a labelled page: both answers, and its regions, None if uncertain.
+class AlignedPage:
+    """Training data from a labelled page: both answers, and its regions, None if uncertain.
 
     ``features`` is the input of the network's last layer for the line, (T, F), or None. ``text`` is
     the true text.
@@ -56,12 +56,12 @@ class Lesson:
 def to_crops(labels: Iterable[Label], folder: Path) -> list[Crop]:
     """Return the pages with a ZIP, by file and page.
 
-    ``kind`` is the file, whose pages are probably by one writer.
+    ``kind`` is the file, since its pages are probably by one writer.
 
     Raises
     ------
     InputError
-        If a name, or a link on its way, leads out of the folder.
+        If a name, or a link in its path, leads out of the folder.
     """
     return [
         Crop(
@@ -86,9 +86,9 @@ def _within(folder: Path, file: str) -> Path:
     return path
 
 
-def study(
+def align_pages(
     judging: Judges, crops: Sequence[Crop], *, jobs: int, advance: Callable[[], None] = lambda: None
-) -> list[Lesson | None]:
+) -> list[AlignedPage | None]:
     """Read pages in order, and align their texts with their regions.
 
     Yields None for a page that cannot be opened; ``advance`` is called after each.
@@ -99,12 +99,12 @@ def study(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Study:
-    """Work that reads and aligns a crop."""
+    """Task that reads and aligns a crop."""
 
     judging: Judges
     crops: Sequence[Crop]
 
-    def __call__(self, number: int) -> Lesson | None:
+    def __call__(self, number: int) -> AlignedPage | None:
         crop = self.crops[number]
         pages = read_pages(crop.path, max_pixels=MAX_PIXELS, first=crop.page)
         page = next(pages, None)
@@ -114,7 +114,7 @@ class _Study:
         attempts = [judge.line_reader.attempt(page) for judge in self.judging]
         listed, unlisted = map(Judge.judge, self.judging, attempts, (crop.truth, crop.truth))
         line = attempts[0].line
-        return Lesson(
+        return AlignedPage(
             answers=(listed, unlisted),
             samples=align(self.judging[0].line_reader, attempts[0], text),
             features=line.features if line else None,
@@ -129,7 +129,7 @@ def align(reader: Reader, attempt: Attempt, text: str) -> Samples | None:
     ----------
     reader : Reader
     attempt : Attempt
-        The page as it was read.
+        The reading of the page.
     text : str
         Five digits or nine.
 
@@ -146,7 +146,7 @@ def align(reader: Reader, attempt: Attempt, text: str) -> Samples | None:
     likelihoods = reader.classify(draw_regions(page, regions))
     best = likelihoods.max(axis=1)
     own = likelihoods[np.arange(len(text)), [int(digit) for digit in text]]
-    # The model tells digits from non-digits well; which digit it is may be wrong.
+    # The model separates digits from non-digits well, but may confuse digits with each other.
     if np.maximum(own, best - MAX_DISBELIEF).sum() < -PLAUSIBLE * len(text):
         return None
     digits = to_samples(page, regions, [int(digit) for digit in text])

@@ -1,8 +1,8 @@
 """Adaptation to labelled pages, with cross-validation.
 
 The pages are divided into folds. Each fold is read by a model adapted to all others, so every page
-is read once before and once after, by models that never saw it. The final model is adapted to all
-folds.
+is read once before and once after adaptation, by models that never saw it. The final model is
+adapted to all folds.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ from zipocr import __version__
 from zipocr.classify.probabilities import Calibration
 from zipocr.classify.svc import NON_DIGIT, Classifier
 from zipocr.errors import InputError
-from zipocr.training.adapt.alignment import Lesson, study
+from zipocr.training.adapt.alignment import AlignedPage, align_pages
 from zipocr.training.adapt.network_adaptation import LineAdaptationSet, best_pull, with_lines
 from zipocr.training.adapt.recalibrate import recalibrated
 from zipocr.training.adapt.svm_adaptation import (
@@ -37,8 +37,8 @@ FOLDS = 5
 MIN_PAGES = 20
 # Candidate penalties C of a new sample, relative to that of the base model.
 WEIGHTS = (0.01, 0.03, 0.1, 0.3)
-# Rehearsal set against forgetting: this many support vectors of the base, weighted by GUARDED,
-# since they are harder than average data.
+# Rehearsal set against forgetting: number of support vectors of the base, and their weight, since
+# they are harder than average data.
 GUARDS = 2000
 GUARDED = 0.5
 WAYS = ("listed", "unlisted")
@@ -52,12 +52,12 @@ def _unseen(_: int) -> AbstractContextManager[Callable[[], None]]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Learnt:
+class Adaptation:
     """An adapted model, and its cross-validated gain.
 
     ``with_directory`` and ``without`` are the changes of exact accuracy. ``pages`` is the number of
-    pages read, ``taught`` of those on which the known ZIP was found. ``notes`` describe what
-    confidence and thresholds are based on.
+    pages read, ``taught`` the number of those on which the known ZIP was found. ``notes`` describe
+    what confidence and thresholds are based on.
     """
 
     model: Model
@@ -85,26 +85,27 @@ def learn(
     seed: int,
     report: Report,
     progress: Progress = _unseen,
-) -> Learnt:
+) -> Adaptation:
     """Adapt a model to pages whose ZIP is known.
 
     Parameters
     ----------
     base : Model
     crops : sequence of Crop
-        Pages with a ZIP; ``kind`` of their truth is their file, whose pages stay in one fold.
+        Pages with a ZIP; ``kind`` of their truth is their file, and pages of one file stay in one
+        fold.
     jobs : int
         Number of processes; does not affect the model.
     seed : int
         Random seed of the folds.
     report : callable
-        Called with a line about each phase.
+        Called with a progress line for each phase.
     progress : callable
         Starts a progress display.
 
     Returns
     -------
-    Learnt
+    Adaptation
 
     Raises
     ------
@@ -112,11 +113,11 @@ def learn(
         If there are too few pages to adapt to and measure on.
     """
     known = _read_lessons(base, crops, jobs=jobs, report=report, progress=progress)
-    lessons, folds = (
-        [lesson for _, lesson in known],
+    aligned, folds = (
+        [one for _, one in known],
         deal([one.truth.kind for one, _ in known], seed),
     )
-    samples, lines = _to_samples(base, lessons), _to_lines(lessons)
+    samples, lines = _to_samples(base, aligned), _to_lines(aligned)
     report(f"learning {len(samples)} regions, without each of {FOLDS} parts in turn")
     with progress(FOLDS) as advance:
         work = _Trial(arrays=base.arrays, samples=samples, folds=folds)
@@ -127,14 +128,14 @@ def learn(
     weight = WEIGHTS[int(models.losses.sum(axis=0).argmin())]
     arrays = _fit_all(models, weight)
     certain, notes = recalibrated(arrays, dict(zip(WAYS, after, strict=True)))
-    before = [[lesson.answers[way] for lesson in lessons] for way in range(len(WAYS))]
+    before = [[one.answers[way] for one in aligned] for way in range(len(WAYS))]
     with_directory, without = (change(now, then) for now, then in zip(after, before, strict=True))
-    return Learnt(
+    return Adaptation(
         model=Model(arrays={**arrays, **certain}, card=base.card),
         with_directory=with_directory,
         without=without,
         pages=len(known),
-        taught=_count_taught(lessons),
+        taught=_count_taught(aligned),
         weight=weight,
         notes=notes,
     )
@@ -142,15 +143,13 @@ def learn(
 
 def _read_lessons(
     base: Model, crops: Sequence[Crop], *, jobs: int, report: Report, progress: Progress
-) -> list[tuple[Crop, Lesson]]:
-    """Read and align the pages that can be opened; refuse too few to learn from."""
+) -> list[tuple[Crop, AlignedPage]]:
+    """Read and align the pages that can be opened; raise an error if there are too few."""
     report(f"reading {len(crops)} pages")
     with progress(len(crops)) as advance:
-        lessons = study(judges(base), crops, jobs=jobs, advance=advance)
-    known = [
-        (crop, lesson) for crop, lesson in zip(crops, lessons, strict=True) if lesson is not None
-    ]
-    taught = _count_taught([lesson for _, lesson in known])
+        aligned = align_pages(judges(base), crops, jobs=jobs, advance=advance)
+    known = [(crop, one) for crop, one in zip(crops, aligned, strict=True) if one is not None]
+    taught = _count_taught([one for _, one in known])
     report(
         f"{len(crops) - len(known)} pages cannot be opened; on {len(known) - taught} the known "
         "ZIP was not found in the ink"
@@ -164,13 +163,13 @@ def _read_lessons(
     return known
 
 
-def _count_taught(lessons: Sequence[Lesson]) -> int:
+def _count_taught(aligned: Sequence[AlignedPage]) -> int:
     """Count the pages that could be aligned."""
-    return sum(lesson.samples is not None for lesson in lessons)
+    return sum(one.samples is not None for one in aligned)
 
 
 def _fit_all(models: "_HeldOutModels", weight: float) -> dict[str, NDArray[Any]]:
-    """Adapt the base to all pages: the arrays of the final model."""
+    """Adapt the base to all pages, and return the arrays of the final model."""
     base, samples, lines = models.base.arrays, models.samples, models.lines
     (added,) = learn_pairs(samples, float(base["gamma"]), _bounds(base, (weight,)))
     arrays = with_adaptation(base, samples, added)
@@ -179,7 +178,7 @@ def _fit_all(models: "_HeldOutModels", weight: float) -> dict[str, NDArray[Any]]
     return arrays
 
 
-def card_of(found: Learnt, *, base: str, digest: str) -> Model:
+def card_of(found: Adaptation, *, base: str, digest: str) -> Model:
     """Return the model with a card that describes its base and its gain."""
     old = dict(found.model.card)
     measured = {
@@ -220,18 +219,14 @@ def deal(files: Sequence[str], seed: int) -> NDArray[np.intp]:
     return parts[places]
 
 
-def _to_samples(base: Model, lessons: Sequence[Lesson]) -> AdaptationSet:
-    taught = [
-        (page, lesson.samples) for page, lesson in enumerate(lessons) if lesson.samples is not None
-    ]
+def _to_samples(base: Model, aligned: Sequence[AlignedPage]) -> AdaptationSet:
+    taught = [(page, one.samples) for page, one in enumerate(aligned) if one.samples is not None]
     owners = np.concatenate([np.full(len(samples), page) for page, samples in taught])
     return to_adaptation_set(base.arrays, join([samples for _, samples in taught]), owners)
 
 
-def _to_lines(lessons: Sequence[Lesson]) -> LineAdaptationSet:
-    return LineAdaptationSet.of(
-        [lesson.features for lesson in lessons], [lesson.text for lesson in lessons]
-    )
+def _to_lines(aligned: Sequence[AlignedPage]) -> LineAdaptationSet:
+    return LineAdaptationSet.of([one.features for one in aligned], [one.text for one in aligned])
 
 
 def _bounds(arrays: Mapping[str, NDArray[Any]], weights: Sequence[float]) -> list[float]:
@@ -251,7 +246,7 @@ class _Tried:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Trial:
-    """Work that fits all folds but one at every weight, and scores it on the rest."""
+    """Task that fits all folds but one at every weight, and scores the fit on the other one."""
 
     arrays: Mapping[str, NDArray[Any]]
     samples: AdaptationSet
@@ -283,7 +278,7 @@ class _Trial:
 def rehearsal_set(arrays: Mapping[str, NDArray[Any]]) -> AdaptationSet:
     """Return an even selection of the base's support vectors of digits.
 
-    They are the hardest of its training data, and all that is known of it.
+    They are the hardest of its training data, and the only part still known.
     """
     labels = np.repeat(np.arange(len(arrays["support_counts"])), arrays["support_counts"]).astype(
         np.uint8

@@ -27,7 +27,7 @@ MIN_WEIGHT = 1e-4
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AdaptationSet:
-    """Samples in the form that a classifier sees.
+    """Samples as input to a classifier.
 
     (N, P) features, (N,) classes, (N, 55) decision values, and (N,) indices of their pages.
     """

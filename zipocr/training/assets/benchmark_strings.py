@@ -2,8 +2,8 @@
 
 Run as ``python -m zipocr.training.assets.benchmark_strings DATA OUT``; DATA is an ``.npz`` of NIST
 digits or the word ``openml``. Strings are drawn like training strings, including extremes, but from
-unmodified digits. Each digit is used once, and none that is on the sample scans. Drawing is seeded,
-every kind has a fixed quota, and nothing is selected by how well it is read.
+unmodified digits. Each digit is used at most once, and none is on the sample scans. Drawing is
+seeded, every kind has a fixed quota, and nothing is selected by how well it is read.
 """
 
 import csv
@@ -33,9 +33,9 @@ QUOTAS: Mapping[str, int] = {
     "skewed": 12, "slanted": 12, "close": 12, "broken": 12, "split": 12, "faint": 12, "blurred": 12, "mixed": 12, "plus4": 12,
     "touching": 40, "printed": 40,
 }  # fmt: skip
-"""Number of strings of each kind; the same mixture is composed on the fly to measure on."""
+"""Number of strings of each kind; the same mixture is composed on the fly for measurements."""
 MAIL_UNLISTED = (1 - P_LISTED) / (1 - LISTED_COUNT / 100_000)
-"""Share of strings of five random digits, so that as many ZIPs are unlisted as on mail.
+"""Share of strings of five random digits, so that as many ZIPs as on mail are unlisted.
 """
 GRAYS = 24
 """Number of gray levels; without the noise of the lowest bits, files are a third as large.

@@ -1,8 +1,8 @@
-"""Maker of ``sample_scans``: labelled crops and whole pages by writers that no model has seen.
+"""Generator of ``sample_scans``: labelled crops and whole pages by writers unseen in training.
 
 Run as ``python -m zipocr.training.assets.sample_scans DATA OUT``; DATA is an ``.npz`` of NIST
-digits or the word ``openml``. The draw is seeded, every kind has a fixed quota, and nothing is
-picked by how well it is read. The same data make the same files, byte for byte.
+digits or the word ``openml``. Drawing is seeded, every kind has a fixed quota, and nothing is
+selected by how well it is read. The same data yield identical files.
 """
 
 import csv
@@ -42,27 +42,27 @@ QUOTAS: Mapping[str, int] = {
     "white": 12, "kraft": 12, "shaded": 10, "ruled": 8, "noisy": 10, "skewed": 10, "slanted": 10, "touching": 10, "broken": 8, "faint": 8,
     "printed": 8,
 }  # fmt: skip
-"""Crops of each kind, fixed before any was made."""
+"""Number of crops of each kind, fixed in advance."""
 NO_ZIP: Sequence[tuple[str, str]] = (
     ("blank", "kraft"), ("blank", "noisy"), ("word", "white"), ("word", "kraft"), ("four", "white"), ("six", "ruled"),
 )  # fmt: skip
-"""Kind and paper of the pages without a ZIP."""
+"""Kinds and papers of the pages without a ZIP."""
 PLUS4 = 6
-"""Crops with a ZIP+4.
+"""Number of crops with a ZIP+4.
 
-They are composed last, so that all others stay as they were before there were any.
+They are composed last, so that all others stay as they were.
 """
 STACK = ("white", "ruled", "skewed", "four", "touching", "printed")
-"""Pages of the multi-page TIFF; one of them holds no ZIP."""
+"""Pages of the multi-page TIFF; one of them has no ZIP."""
 PAGES: Sequence[tuple[str, bool]] = (
     ("hand_envelope", True), ("printed_envelope", True), ("hand_block", True), ("printed_block", True), ("hand_line", True),
     ("printed_line", True), ("window", True), ("parcel_label", True), ("low_quality", True), ("hand_envelope", False), ("printed_envelope", False),
     ("hand_envelope", True), ("printed_envelope", True), ("hand_block", True), ("printed_block", True), ("hand_line", True), ("printed_line", True),
     ("hand_envelope", True), ("printed_envelope", True),
 )  # fmt: skip
-"""Kind of each whole page, block and line, and whether it has a ZIP."""
+"""Kind of each whole page, address block and line, and whether it has a ZIP."""
 MAX_PAGE_BYTES = 150_000
-"""A page whose file is larger makes way for the next of its kind, so that the folder stays small."""
+"""Maximum size of a page's file; larger ones are replaced by the next of their kind."""
 ODD_NAME = "names/lettre reçue à Nîmes (nº 1).png"
 _JPEG_KINDS = frozenset({"shaded", "skewed"})
 _SEED = 1963
@@ -90,9 +90,9 @@ LIBRARIES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleFile:
-    """One file to write.
+    """A file to write.
 
-    Its posix path under the folder, its bytes, and the five or nine digits of each page, or none.
+    Its POSIX path in the folder, its bytes, and the five or nine digits of each page, or none.
     """
 
     name: str
@@ -101,13 +101,13 @@ class SampleFile:
 
 
 def sample_files(test: DigitSet, faces: Sequence[Typeface]) -> Iterator[SampleFile]:
-    """Compose all sample files from digits of test writers and from typefaces of the test part."""
+    """Compose all sample files from digits of test writers and typefaces of the test part."""
     yield from _files(_Maker(test, faces))
     yield from page_files(test)
 
 
 def page_files(test: DigitSet) -> Iterator[SampleFile]:
-    """Compose the whole pages, blocks and lines from digits of test writers."""
+    """Compose whole pages, address blocks and lines from digits of test writers."""
     for number, (kind, has_zip) in enumerate(PAGES, start=1):
         composer = PageComposer(
             test, seed=_SEED + number, part="test", kinds={kind: 1.0}, without_zip=1.0 - has_zip
@@ -121,9 +121,9 @@ def page_files(test: DigitSet) -> Iterator[SampleFile]:
 
 
 def sample_rows(test: DigitSet, faces: Sequence[Typeface]) -> NDArray[np.int_]:
-    """Rows of the digits on the crops among the samples, sorted.
+    """Return the rows of the digits used on sample crops, sorted.
 
-    The samples are composed to find out.
+    Composes the samples to find them.
     """
     maker = _Maker(test, faces)
     for _ in _files(maker):
@@ -185,7 +185,7 @@ def write_samples(files: Iterator[SampleFile], folder: Path) -> None:
 
 
 class _Maker:
-    """Composes sample pages one after another.
+    """Composer of sample pages in order.
 
     The n-th page takes the n-th ZIP and its own seed. ``rows`` are the digits used so far.
     """
@@ -227,9 +227,9 @@ class _Maker:
 
 
 def _scene(rng: Rng, kind: str, *, bilevel: bool) -> Scene:
-    """A scene of a kind as mail has it.
+    """Draw a scene of a kind as found on mail.
 
-    The training's extremes (hairlines, tight crops, digits run into one another) are left out.
+    The extremes of training (hairlines, tight crops, merged digits) are left out.
     """
     scene = draw_scene(rng, kind)
     hand, pen, scan = scene.hand, scene.pen, scene.scan
@@ -260,10 +260,10 @@ def _scene(rng: Rng, kind: str, *, bilevel: bool) -> Scene:
 
 
 def encoded(pages: Sequence[GrayImage], suffix: str, *, quality: int = 82) -> bytes:
-    """Encode pages as a file of a suffix; ``quality`` is that of a ``jpg``.
+    """Encode pages in the format of a suffix; ``quality`` is for ``jpg``.
 
-    ``png``, ``webp`` (lossless) and ``jpg`` hold one page, ``tif`` all, two-level and packed as a
-    fax (G4).
+    ``png``, ``webp`` (lossless) and ``jpg`` hold one page, ``tif`` holds all, bilevel with fax
+    compression (G4).
     """
     if suffix == "jpg":
         return cv2.imencode(".jpg", pages[0], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
@@ -280,7 +280,7 @@ def encoded(pages: Sequence[GrayImage], suffix: str, *, quality: int = 82) -> by
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, where they are missing."""
+    """Create a folder and any missing parents."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -289,7 +289,7 @@ def make_folder(folder: Path) -> None:
 
 
 def _readme(rows: Sequence[tuple[str, int, str, str]]) -> str:
-    """What the folder holds, how it was made, and whose digits these are."""
+    """Return the README of the folder: contents, origin and licence."""
     plus4 = sum(bool(more) for _, _, _, more in rows)
     names = (table["test"] for table in (HANDWRITING, MONOSPACED, PROPORTIONAL))
     letters = ", ".join(name.replace("-", " ").title() for part in names for name in part)
@@ -332,7 +332,7 @@ typefaces Caladea (Apache 2.0), Manrope (OFL 1.1) and Computer Modern (as it com
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Make the samples from ``DATA`` in the folder ``OUT``; returns the exit code."""
+    """Write the samples from ``DATA`` to the folder ``OUT``; return the exit code."""
     if len(arguments) != 2:
         sys.stderr.write(
             "usage: python -m zipocr.training.assets.sample_scans DATA.npz|openml OUT\n"

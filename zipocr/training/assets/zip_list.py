@@ -1,7 +1,6 @@
 """Generator of the shipped list of ZIP codes, ``zipocr/models/places.csv.gz``.
 
-The list has ZIP, city and state from the package ``zipcodes``, which itself would take longer to
-load than reading a dozen pages.
+The list has ZIP, city and state from the package ``zipcodes``, which is itself too slow to load.
 """
 
 import gzip

@@ -1,4 +1,4 @@
-"""Ablation: a reader without one of its parts, to measure what that part is worth."""
+"""Ablation: a reader without one of its parts, to measure the contribution of that part."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -51,16 +51,16 @@ class AblatedReader(Reader):
         return self.read_prepared([self._clean(prepare(page)) for page in pages])
 
     def needs_second_pass(self, fused: Fused) -> bool:
-        """Return whether the network is to read a line twice."""
+        """Return whether the network should read a line twice."""
         return self._without != "second pass" and super().needs_second_pass(fused)
 
     def versions(self, upright: Attempt) -> Iterator[GrayImage]:
-        """Yield a page in negative and with its gaps closed."""
+        """Yield the negative of a page, and the page with its gaps closed."""
         if self._without != "other versions":
             yield from super().versions(upright)
 
     def may_be_upside_down(self, upright: Attempt) -> bool:
-        """Return whether a page is to be read upside down, too."""
+        """Return whether a page should be read upside down, too."""
         return self._without != "other orientations" and super().may_be_upside_down(upright)
 
     def quarter_turns(self, upright: Attempt) -> Iterator[Attempt]:

@@ -1,4 +1,4 @@
-"""Measure the shipped models, and write the results into the manual.
+"""Measurement of the shipped models, and update of the manual.
 
 Run as ``python -m zipocr.training.benchmark.accuracy ROOT LABELS.csv... [--digits DATA]``, where
 ROOT is a checkout. Each LABELS.csv (file, zip; optionally page, plus4, and stratum or kind to group
@@ -53,13 +53,13 @@ STRINGS = {"mail": 3000, "digits": 400}
 FROZEN = "strings"
 """Folder of the strings in the repository."""
 LABELLED_PAGES = "envelopes"
-"""Folder of whole pages, whose kinds the manual shows."""
+"""Folder of whole pages, reported by kind in the manual."""
 PAGES = 400
-"""Whole pages composed on the fly."""
+"""Number of whole pages composed on the fly."""
 TURNED = ("sample_scans", FROZEN, "dev", "kinds", "cheques")
 """Folders of crops that are also read rotated."""
 FLOOR_STEPS = {"mail": 1, "digits": 4}
-"""The accuracy floor is tested on every N-th crop, to be quick."""
+"""Step between the crops in the test of the accuracy floor, to keep it fast."""
 _SEED = 4711
 
 
@@ -77,7 +77,7 @@ def measure(labels: Sequence[Path], *, jobs: int) -> list[Measured]:
 
 
 def ablation(labels: Sequence[Path], measured: Sequence[Measured], *, jobs: int) -> list[str]:
-    """Run the ablation on the largest set: lines of Markdown."""
+    """Run the ablation on the largest set; return lines of Markdown."""
     sets = {
         path.parent.name: [crop for crop in load_labels(path) if crop.truth.zip] for path in labels
     }
@@ -117,7 +117,7 @@ def strings(test: DigitSet, *, jobs: int) -> list[str]:
 
 
 def pages(test: DigitSet, measured: Sequence[Measured], *, jobs: int) -> list[str]:
-    """Tabulate composed pages of the test writers, and labelled ones: lines in Markdown."""
+    """Tabulate composed pages of the test writers and labelled pages; return lines of Markdown."""
     _say(f"reading {PAGES} composed pages")
     kinds = {kind: weight for kind, weight in PAGE_QUOTAS.items() if kind not in NO_MAIL}
     composer = PageComposer(test, seed=_SEED, part="test", kinds=kinds, without_zip=0.0)
@@ -131,7 +131,7 @@ def pages(test: DigitSet, measured: Sequence[Measured], *, jobs: int) -> list[st
 
 
 def without_zip(test: DigitSet, *, jobs: int) -> list[str]:
-    """Read composed pages without a ZIP: lines of Markdown."""
+    """Read composed pages without a ZIP; return lines of Markdown."""
     _say("reading pages without a ZIP")
     judge = judges(load_model(BEST))[0]
     tallies = [
@@ -143,7 +143,7 @@ def without_zip(test: DigitSet, *, jobs: int) -> list[str]:
 
 
 def sideways(labels: Sequence[Path], *, jobs: int) -> list[str]:
-    """Read rotated crops: lines of Markdown."""
+    """Read rotated crops; return lines of Markdown."""
     _say("reading turned crops")
     judge = judges(load_model(BEST))[0]
     sets = [path for path in labels if path.parent.name in TURNED]

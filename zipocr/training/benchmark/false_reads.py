@@ -45,7 +45,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 Source: TypeAlias = Negatives | PageComposer
 FLOOR_EACH = 4
 FLOOR_KINDS = ("one", "two", "three", "four", "six", "seven")
-"""Number of pages of each kind in the test of the floor, to be quick."""
+"""Number and kinds of pages in the test of the floor, few to keep it fast."""
 _SEED = 8128
 
 
@@ -86,7 +86,7 @@ def count_false_reads(
 
 
 def count_false_pages(judge: Judge, test: DigitSet, *, each: int = EACH, jobs: int) -> list[Tally]:
-    """Read pages of mail of each kind that have no ZIP of a destination, as above."""
+    """Read pages of mail of each kind without a destination ZIP, as above."""
     sources = {
         kind: PageComposer(test, seed=_SEED + place, part="test", kinds={kind: 1}, without_zip=1.0)
         for place, kind in enumerate(PAGE_QUOTAS)
@@ -107,7 +107,7 @@ def _count(judge: Judge, sources: Mapping[str, Source], *, each: int, jobs: int)
 def floor(judge: Judge, digits: DigitSet, *, jobs: int) -> float:
     """Return the floor of a model for the test.
 
-    It is the share of false reads on few pages, with digits that need no download (Digits).
+    It is the share of false reads on a few pages, with digits that need no download (Digits).
     """
     return round(
         together(
@@ -119,7 +119,7 @@ def floor(judge: Judge, digits: DigitSet, *, jobs: int) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _ReadNegative:
-    """Work that reads one page: ``each`` pages from every source in turn."""
+    """Task that reads one page: ``each`` pages from every source in turn."""
 
     reader: MailReader | Reader
     least: float

@@ -1,6 +1,6 @@
 """Figures of the manual: measured by make targets, stored as JSON, and inserted into chapters.
 
-A chapter has a place for each section, from ``<!-- name -->`` to ``<!-- end -->``.
+A chapter has a placeholder for each section, from ``<!-- name -->`` to ``<!-- end -->``.
 """
 
 import json
@@ -49,14 +49,14 @@ def documents(root: Path) -> list[Path]:
 
 
 def renewed(text: str, figures: Mapping[str, Sequence[Block]]) -> str:
-    """Insert all figures into their places in a text."""
+    """Insert all figures into their placeholders in a text."""
     for name, blocks in figures.items():
         text = put(text, name, render(blocks))
     return text
 
 
 def put(text: str, name: str, lines: Iterable[str]) -> str:
-    """Insert lines into the place of a section."""
+    """Insert lines into the placeholder of a section."""
     content = "\n".join(lines) + "\n"
     pattern = _PLACE.format(re.escape(name))
     return re.sub(pattern, lambda place: place[1] + content + place[2], text, flags=re.DOTALL)

@@ -27,7 +27,7 @@ from zipocr.types import ZIP_LENGTH, GrayImage, Model, Unread
 
 MAX_PIXELS = 100_000_000
 GROUPS = ("stratum", "kind")
-"""Columns of the labels to group by; the first that exists."""
+"""Columns of the labels to group by; the first existing one is used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +67,13 @@ class Judge:
 
     @property
     def line_reader(self) -> Reader:
-        """What reads a page as one line."""
+        """Reader of a page as one line."""
         return self.reader.reader if isinstance(self.reader, MailReader) else self.reader
 
     def read(self, page: GrayImage, truth: Truth) -> Answer:
-        """Read a page with a ZIP, as in production.
+        """Read a page with a ZIP as in production.
 
-        The reader may rotate it, or search it.
+        The reader may rotate or search it.
         """
         return self.judge(self.reader.attempt(page), truth)
 
@@ -124,7 +124,7 @@ def default_threshold(model: Model, *, use_directory: bool) -> float:
 
 
 def load_labels(path: Path) -> list[Crop]:
-    """Load the labelled pages of a CSV; files are beside it."""
+    """Load the labelled pages of a CSV; their files are beside it."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     group = next((name for name in GROUPS if rows and name in rows[0]), "")
@@ -153,7 +153,7 @@ def read_crops(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _ReadCrop:
-    """Work that reads a crop."""
+    """Task that reads a crop."""
 
     judging: Judges
     crops: Sequence[Crop]
@@ -178,7 +178,7 @@ class _ReadCrop:
 class Recall:
     """Whether each digit of a string has a region of its own.
 
-    ``at_centres``: if the ink is divided at the true centres; ``as_read``: among the regions that
+    ``at_centres``: when the ink is divided at the true centres; ``as_read``: among the regions that
     the reader classified.
     """
 
@@ -198,7 +198,7 @@ def read_strings(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _ReadString:
-    """Work that reads a composed string."""
+    """Task that reads a composed string."""
 
     judging: Judges
     composer: Composer
@@ -215,7 +215,7 @@ class _ReadString:
 
 
 def read_composed_pages(judging: Judges, composer: PageComposer, count: int, *, jobs: int) -> Pair:
-    """Read the first pages of a composer; the five digits of a ZIP count."""
+    """Read the first pages of a composer; only the five digits of a ZIP count."""
     return _unzipped(
         map_strings(_ReadPage(judging=judging, composer=composer), range(count), jobs=jobs)
     )
@@ -223,7 +223,7 @@ def read_composed_pages(judging: Judges, composer: PageComposer, count: int, *, 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _ReadPage:
-    """Reads one composed page."""
+    """Task that reads one composed page."""
 
     judging: Judges
     composer: PageComposer
@@ -240,7 +240,7 @@ def _unzipped(answers: Sequence[tuple[Answer, Answer]]) -> Pair:
 
 
 def recall(attempt: Attempt, composed: Composed) -> Recall:
-    """Search whole regions of all digits of a string."""
+    """Check whether all digits of a string have whole regions."""
     page, owners, fused = attempt.prepared.ink, owners_of(composed), attempt.fused
     count = len(composed.text)
     centres = true_centres(page, owners, count) if page else None

@@ -43,7 +43,7 @@ def read_turned(judge: Judge, crops: Sequence[Crop], *, jobs: int) -> list[Turne
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _ReadTurned:
-    """Work that reads a crop at one of the turns."""
+    """Task that reads a crop at one of the turns."""
 
     reader: MailReader | Reader
     least: float

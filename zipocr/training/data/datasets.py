@@ -2,7 +2,7 @@
 
 Two sources: scikit-learn's Digits (UCI optdigits, 1,797 digits, writers unknown) and 48,077 NIST
 digits of MNIST's training half, whose 431 writers are known from QMNIST (CC BY-SA 3.0). Splits are
-by writer, since a split of a writer's digits would overestimate accuracy.
+by writer, since writers in more than one part would inflate accuracy.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ GLYPH_SIZE = 28
 MAX_BYTES = 1 << 31
 """Maximum size of unpacked arrays, enough for 2.7 million digits.
 """
-# about the number of digits per writer; blocks keep most of a writer's digits together
+# Approximate number of digits per writer: blocks keep most of a writer's digits together.
 DIGITS_BLOCK = 130
 INK_HEIGHT = 20  # the longer side of digits in MNIST
 _BLOCK, _ROUNDS = (
@@ -149,7 +149,7 @@ def unstretch(rng: np.random.Generator, grid: NDArray[np.uint8], label: int) -> 
 
 
 def sharpened(grid: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Sharpen a grid into a nearly two-level picture: (8, 8), 0 to 16 -> (80, 80) float32, 0 to 1.
+    """Sharpen a grid into a nearly bilevel image: (8, 8), 0 to 16 -> (80, 80) float32, 0 to 1.
 
     Its 8x8 blocks have as much ink as the grid's cells.
 

@@ -3,7 +3,7 @@
 Most groups of five are one ZIP by one writer.
 
 They are the USPS digits of LeCun et al. (1989), as distributed with "The Elements of Statistical
-Learning": 16x16 pixels, filled by the longer side of the ink.
+Learning": 16x16 pixels, spanned by the longer side of the ink.
 """
 
 from pathlib import Path

@@ -1,8 +1,8 @@
-"""Fits how sure a reader may be, on composed strings of writers that trained nothing.
+"""Calibration of confidence and acceptance thresholds on composed strings of held-out writers.
 
-Mail is another world than any that strings are composed of. So there are several domains, of which
-the first is the largest. It proves the thresholds, and none of the others may disprove them: they
-are those of the worst domain.
+Mail differs from any single source of composed strings, so there are several domains. The first and
+largest must prove the thresholds, and none of the others may disprove them: thresholds are those of
+the worst domain.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,25 +27,25 @@ from zipocr.training.synthesis.negatives import Negatives
 from zipocr.types import ZIP_LENGTH, Floats, Model
 
 CONFIDENCE_STRENGTH = 0.05
-# For each string of the confidence, 1 / FUSED more fit the fusion, and 1 / NEGATIVE pages without a
-# ZIP are read; those pages count as this share of all.
+# For each string that the confidence is fitted to, another 1 / FUSED strings for the fusion and 1 /
+# NEGATIVE pages without a ZIP are read; those pages have this total weight.
 FUSED, NEGATIVE = 2, 3
 WITHOUT_ZIP = 0.08
-# Of each other domain 1 / OTHER as many strings are read as of the first. In the fit of the
-# confidence all strings of a domain count by this share of those of the first.
+# Every other domain has 1 / OTHER as many strings as the first, and this total weight relative to
+# the first in the fit of the confidence.
 OTHER, OTHER_WEIGHT = 4, 0.15
-# The shares of wrong ZIPs among the accepted that a model has thresholds for.
+# Error rates among accepted ZIPs for which a model has thresholds.
 ERRORS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2)
-# A threshold is not chosen on strings that the confidence was fitted to: in turn, each of so many
-# parts of the writers is held out.
+# Number of folds of writers for cross-fitting: thresholds are not chosen on strings that the
+# confidence was fitted to.
 FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScoredReading:
-    """A composed string as a reader reads it: its features, and whether its best string is right.
+    """The reading of a composed string: its features, and whether its best string is right.
 
-    ``truth`` is what was written, and ``writer`` who wrote it.
+    ``truth`` is the true text, and ``writer`` its writer.
     """
 
     features: Floats
@@ -56,7 +56,7 @@ class ScoredReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Score:
-    """Reads one string of a composer with each of some readers."""
+    """Task that reads one string of a composer with each reader."""
 
     readers: Sequence[Reader]
     composer: Composer | Negatives
@@ -82,7 +82,7 @@ def score_strings(
 ) -> list[tuple[ScoredReading, ...]]:
     """Read composed strings with and without the directory.
 
-    Those without a reading are left out.
+    Strings without a reading are left out.
     """
     readers = [Reader(model, use_directory=use_directory) for use_directory in (True, False)]
     found = map_strings(_Score(readers=readers, composer=composer), numbers, jobs=jobs)
@@ -90,9 +90,9 @@ def score_strings(
 
 
 def mail_weights(readings: Sequence[ScoredReading]) -> NDArray[np.float64]:
-    """Weights that make unlisted strings as rare as they are on mail.
+    """Return weights that make unlisted strings as rare as on mail.
 
-    (N,), sum N. Composed strings hold many more of them.
+    (N,), with sum N. Unlisted strings are far more frequent among composed ones.
     """
     listed = np.array([one.truth[:ZIP_LENGTH] in places() for one in readings])
     share = np.where(
@@ -106,10 +106,10 @@ def fit_confidence(
     weights: NDArray[np.float64],
     without: Sequence[ScoredReading] = (),
 ) -> Floats:
-    """Slopes and bias of the logistic model of a right ZIP: (F + 1,) float32.
+    """Fit slopes and bias of the logistic model of a right ZIP: (F + 1,) float32.
 
-    ``weights`` (N,) say how much each string counts; pages `without` a ZIP count together as
-    `WITHOUT_ZIP` of all strings do.
+    ``weights`` (N,) are sample weights; pages `without` a ZIP have a total weight of `WITHOUT_ZIP`
+    relative to that of all strings.
     """
     seen = np.stack([one.features for one in (*readings, *without)])
     right = np.array([one.is_right for one in readings] + [False] * len(without))
@@ -138,7 +138,7 @@ def cross_fitted(
 ) -> NDArray[np.float64]:
     """Probabilities of being right: (N,).
 
-    Each from a confidence that was fitted to the strings of other writers.
+    Each comes from a model fitted to the strings of other writers.
     """
     writers = np.array([one.writer for one in readings])
     found = np.empty(len(readings))
@@ -151,11 +151,11 @@ def cross_fitted(
 
 
 def like_mail(strings: Sequence[ScoredReading]) -> NDArray[np.intp]:
-    """Places of a sample that is listed as often as mail is.
+    """Return the indices of a sample with as many listed strings as on mail.
 
-    All listed strings, and the right number of others, evenly taken.
+    All listed strings, and the right number of others, evenly spaced.
 
-    An exact bound counts strings and cannot weigh them.
+    An exact bound counts strings and cannot weight them.
     """
     listed = np.array([one.truth[:ZIP_LENGTH] in places() for one in strings])
     others = np.flatnonzero(~listed)
@@ -167,9 +167,9 @@ def like_mail(strings: Sequence[ScoredReading]) -> NDArray[np.intp]:
 def acceptance_table(
     confidence: NDArray[np.float64], right: NDArray[np.bool_], *, proven: bool = True
 ) -> NDArray[np.float64]:
-    """The lowest threshold that keeps to each of `ERRORS`, as far as so many strings can tell.
+    """Return the lowest threshold for each error rate in `ERRORS`, by a confidence bound.
 
-    Confidences count as the CSV shows them, in steps of 0.0001; equal ones are accepted together or
+    Confidences are rounded as in the CSV, in steps of 0.0001; equal ones are accepted together or
     not at all.
 
     Parameters
@@ -178,15 +178,15 @@ def acceptance_table(
         From `cross_fitted`: 0 to 1.
     right : (N,) bool
     proven : bool
-        Whether strings have to prove that an error is kept to, by the upper bound of the share of
-        wrong ones, or only must not disprove it, by the lower bound.
+        Whether the strings must prove an error rate, by the upper bound of the share of wrong ones,
+        or merely not disprove it, by the lower bound.
 
     Returns
     -------
     (T, 2) float64
-        Rows of an error and the least confidence above which the bound is at or below it, the
-        stricter rows first. An error that these strings are too few or too often wrong for has no
-        row.
+        Rows of an error rate and the minimum confidence at which the bound does not exceed it,
+        stricter rows first. Error rates for which there are too few strings or too many errors have
+        no row.
     """
     found = accepting(np.round(confidence, 4), right)
     shares = (
@@ -201,7 +201,7 @@ def acceptance_table(
 
 
 def strictest(tables: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """The highest threshold that any table has for each error that all of them have: (T, 2)."""
+    """Return the highest threshold of any table for each error rate that all have: (T, 2)."""
     known = [dict(table.tolist()) for table in tables]
     rows = [
         (error, max(table[error] for table in known))
@@ -213,13 +213,13 @@ def strictest(tables: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Domain:
-    """Strings of one world as the readers read them: (with the directory, without it) each."""
+    """Readings of the strings of one domain: (with the directory, without it) each."""
 
     name: str
     pairs: Sequence[tuple[ScoredReading, ...]]
 
     def way(self, place: int) -> list[ScoredReading]:
-        """The readings with the directory, 0, or without it, 1."""
+        """Return the readings with the directory, 0, or without it, 1."""
         return [pair[place] for pair in self.pairs]
 
 
@@ -231,28 +231,28 @@ def calibrate(
     *,
     jobs: int,
 ) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
-    """Fit the fusion's weights, both confidence models and their tables of thresholds.
+    """Fit the fusion weights, both confidence models and their threshold tables.
 
     Parameters
     ----------
     fitted : mapping
-        Arrays of a classifier, its calibration and its networks.
+        Arrays of a classifier, its calibration and the networks.
     composers : mapping of str to Composer
-        Strings of writers and machines that these never saw, by the name of their domain.
+        Strings of writers and machines that these never saw, by domain name.
     negatives : Negatives
-        The same for pages without a ZIP. They teach the confidence, and the tables leave them out:
-        those promise for mail.
+        Pages without a ZIP, likewise. They are used for the confidence, but not for the tables,
+        whose guarantees are for mail.
     count : int
-        Strings of the first domain to fit the confidence to.
+        Number of strings of the first domain to fit the confidence to.
     jobs : int
-        Processes.
+        Number of processes.
 
     Returns
     -------
     arrays : dict
         For the model file.
     facts : dict
-        The strings there were, and the share of them read right with and without the directory.
+        Number of strings, and the shares of them read right with and without the directory.
     """
     unfitted = np.zeros(FEATURES + 1, np.float32)
     arrays: dict[str, NDArray[Any]] = {"fusion": START, **NO_ORIENTATION}
@@ -284,14 +284,14 @@ def calibrate(
 
 
 def _beyond(count: int) -> range:
-    """Numbers of the strings that the fusion is fitted to: the confidence sees none of them."""
+    """Return the numbers of the strings for the fusion, disjoint from those for the confidence."""
     return range(count, count + count // FUSED)
 
 
 def _fit_way(
     domains: Sequence[Domain], without: Sequence[ScoredReading], way: str
 ) -> dict[str, NDArray[Any]]:
-    """Fit the confidence and the thresholds of reading with the directory, or without it."""
+    """Fit the confidence and the thresholds for reading with or without the directory."""
     listed = way == "listed"
     each = [one.way(0 if listed else 1) for one in domains]
     readings = [reading for own in each for reading in own]
@@ -315,7 +315,7 @@ def _fit_way(
 
 
 def _weights(readings: Sequence[ScoredReading], *, listed: bool) -> NDArray[np.float64]:
-    """Weights of a domain's strings, 1 on average."""
+    """Return the weights of a domain's strings, 1 on average."""
     return mail_weights(readings) if listed else np.ones(len(readings))
 
 

@@ -1,4 +1,4 @@
-"""Fits conditional logits.
+"""Fitting of conditional logits.
 
 McFadden, "Conditional logit analysis of qualitative choice behavior" (1974).
 """
@@ -12,13 +12,13 @@ from scipy.optimize import minimize
 
 from zipocr.locate.choice_model import ChoiceModel
 
-# Size of the first weights, and the smallest spread that a feature is divided by.
+# Standard deviation of the initial weights, and lower bound of the one that features are scaled by.
 FIRST, MIN_SPREAD = 0.3, 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Choice:
-    """Alternatives, (K, F) features, and the place of the right one; K where none is right."""
+    """Alternatives, (K, F) features, and the index of the right one; K if none is right."""
 
     features: NDArray[np.float64]
     right: int
@@ -27,17 +27,17 @@ class Choice:
 def fit_choice_model(
     choices: Sequence[Choice], *, hidden: int, ridge: float, seed: int
 ) -> ChoiceModel:
-    """Fit the scores of alternatives, among which "none of these" has 0, by least log loss.
+    """Fit the scores of alternatives, with 0 for "none of these", by minimizing the log loss.
 
     Parameters
     ----------
     choices : sequence of Choice
     hidden : int
-        Units of the hidden layer.
+        Number of hidden units.
     ridge : float
-        Pull of all weights but that of the constant to 0, on standardized features.
+        L2 regularization of all weights except the bias, on standardized features.
     seed : int
-        Of the first weights.
+        Seed of the initial weights.
     """
     rows = np.concatenate([one.features for one in choices])
     mean, spread = rows.mean(axis=0), np.maximum(rows.std(axis=0), MIN_SPREAD)
@@ -88,6 +88,6 @@ def _unpacked(
 def _unscaled(
     weights: NDArray[np.float64], mean: NDArray[np.float64], spread: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Fold the scaling of features into weights: (N, F + 1)."""
+    """Fold the scaling of features into the weights: (N, F + 1)."""
     slopes = weights[:, :-1] / spread
     return np.column_stack([slopes, weights[:, -1] - slopes @ mean])

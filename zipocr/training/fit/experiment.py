@@ -1,9 +1,9 @@
 """Experiments with isolated digits.
 
-Train on some, predict others, and find the C and gamma that do it best.
+Hold-out predictions, and a grid search for C and gamma.
 
-A region of a scan is never seen here: the figures compare with what is published on Digits and NIST
-digits, and say nothing of whole ZIPs.
+No regions of scans are involved: the figures are comparable to published ones on Digits and NIST
+digits, and say nothing about whole ZIPs.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,24 +26,23 @@ from zipocr.types import Floats
 
 Holdout: TypeAlias = Literal["6", "half"]
 LAST = 6
-# How many moved copies of each digit are learnt. Cross-validated on the first half of Digits: 20 of
-# 898 wrong with 6, 22 with none.
+# Number of augmented copies of each training digit, chosen by cross-validation on the first half of
+# Digits.
 COPIES = 6
 C_VALUES = (0.3, 1.0, 3.0, 10.0, 30.0)
 GAMMA_VALUES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
 FOLDS = 5
-# So many digits rank the pairs of C and gamma in a minute; the time grows with the square of their
-# number.
+# Maximum number of digits for the grid search, since its time grows quadratically.
 TUNED_ON = 5000
-# NIST digits are brought to about the size of strokes on a scan, where a pixel less or more no
-# longer shows.
+# Enlargement of NIST digits to about the size of strokes on a scan, where single pixels do not
+# matter.
 ENLARGEMENT = 3
 INKED = 110
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Experiment:
-    """Held-out digits and what they were read as.
+    """Held-out digits and their predicted classes.
 
     ``images`` is ``(M, 8, 8) uint8``, 0 paper to 16 ink; ``actual`` and ``predicted`` are ``(M,)
     uint8``, 0 to 9.
@@ -55,21 +54,21 @@ class Experiment:
 
     @property
     def confusion(self) -> NDArray[np.int64]:
-        """Counts of these predictions: (10, 10), row: actual, column: predicted."""
+        """Return the confusion matrix: (10, 10), row: actual, column: predicted."""
         counts: NDArray[np.int64] = confusion_matrix(self.actual, self.predicted, labels=range(10))
         return counts
 
     @property
     def accuracy(self) -> float:
-        """Share of the held-out digits read right."""
+        """Share of the held-out digits predicted right."""
         return float((self.actual == self.predicted).mean())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tuning:
-    """The cross-validated accuracy of every pair of C and gamma that was tried.
+    """The cross-validated accuracy of every tried pair of C and gamma.
 
-    ``c_values`` is ``(A,)`` and ``gamma_values`` ``(B,)``, both rising, gamma in the units of
+    ``c_values`` is ``(A,)`` and ``gamma_values`` ``(B,)``, both ascending, gamma in the units of
     `Recipe`; ``accuracy`` is ``(A, B)``, 0 to 1.
     """
 
@@ -79,18 +78,18 @@ class Tuning:
 
     @property
     def best(self) -> tuple[float, float]:
-        """C and gamma of the highest accuracy.
+        """Return C and gamma with the highest accuracy.
 
-        Of equals the smallest C, then the smallest gamma, which is the smoothest machine.
+        Ties are resolved by the smallest C, then the smallest gamma, the smoothest model.
         """
         row, column = np.unravel_index(int(self.accuracy.argmax()), self.accuracy.shape)
         return float(self.c_values[row]), float(self.gamma_values[column])
 
 
 def split_in_order(digits: DigitSet, split: Holdout) -> tuple[DigitSet, DigitSet]:
-    """Digits to train on and digits to predict.
+    """Return digits to train on and digits to predict.
 
-    All but the last six and those six, or the first half and the second, in their order.
+    All but the last six and those six, or the first and the second half, in their order.
     """
     first = len(digits) - LAST if split == "6" else len(digits) // 2
     numbers = np.arange(len(digits))
@@ -98,18 +97,18 @@ def split_in_order(digits: DigitSet, split: Holdout) -> tuple[DigitSet, DigitSet
 
 
 def holdout(digits: DigitSet, split: Holdout, recipe: Recipe) -> Experiment:
-    """Train on the first digits and predict the last, each from its 8x8 grid alone.
+    """Train on the first digits and predict the last, each only from its 8x8 grid.
 
-    Those that train are taken as they are and in `COPIES` that are moved a little.
+    Training digits are used unmodified and in `COPIES` slightly distorted copies.
 
     Parameters
     ----------
     digits : DigitSet
-        Digits that come as grids, in their original order.
+        Digits with grids, in their original order.
     split : {"6", "half"}
-        How many are predicted: the last six, or the second half.
+        The digits to predict: the last six, or the second half.
     recipe : Recipe
-        Settings of the classifier, which knows ten classes here: among isolated digits there is no
+        Settings of the classifier, which has ten classes here, since isolated digits include no
         non-digit.
 
     Returns
@@ -140,10 +139,11 @@ def tune(
     Parameters
     ----------
     digits : DigitSet
-        Digits to train on; nothing else is seen, so that what is held out stays out. Of more than
-        `TUNED_ON`, so many are drawn by the recipe's seed, from all writers alike.
+        Digits to train on; nothing else is used, so that held-out digits remain unseen. If there
+        are more than `TUNED_ON`, a sample of that size over all writers is drawn with the recipe's
+        seed.
     c_values, gamma_values : sequence of float
-        What to try, in any order.
+        Values to try, in any order.
     recipe : Recipe
         All other settings.
 
@@ -154,7 +154,7 @@ def tune(
     Raises
     ------
     InputError
-        When all digits are by one writer.
+        If all digits are by one writer.
     """
     digits = _drawn(digits, recipe.seed)
     features = _features(digits, recipe)
@@ -170,12 +170,12 @@ def tune(
 
 
 def folds(digits: DigitSet) -> Iterator[NDArray[np.bool_]]:
-    """Deal the writers to at most `FOLDS` folds.
+    """Divide the writers into at most `FOLDS` folds.
 
-    Yields for each (N,) bool, True for the digits it holds out.
+    Yields a mask of held-out digits for each, (N,) bool.
 
-    The blocks of Digits are not shuffled: a writer whose digits reach over the end of a block is
-    split only where two folds meet.
+    The blocks of Digits are not shuffled, so that a writer whose digits extend over two blocks is
+    split only at a boundary of folds.
     """
     names, places = np.unique(digits.writers, return_inverse=True)
     count = min(FOLDS, len(names))
@@ -193,7 +193,7 @@ def folds(digits: DigitSet) -> Iterator[NDArray[np.bool_]]:
 
 
 def isolated_bitmaps(digits: DigitSet) -> NDArray[np.uint8]:
-    """Draw isolated digits as a region of a scan is drawn.
+    """Draw isolated digits like regions of a scan.
 
     Parameters
     ----------
@@ -202,8 +202,8 @@ def isolated_bitmaps(digits: DigitSet) -> NDArray[np.uint8]:
     Returns
     -------
     (N, 32, 32) uint8
-        0 paper to 255 ink. Digits that come as grids are drawn in blocks whose counts give these
-        grids exactly.
+        0 paper to 255 ink. Digits with grids are drawn as blocks whose counts reproduce the grids
+        exactly.
     """
     if len(digits.grids):
         levels: NDArray[np.uint8] = np.rint(digits.grids * (255 / BLOCK**2)).astype(np.uint8)
@@ -237,9 +237,9 @@ def _drawn(digits: DigitSet, seed: int) -> DigitSet:
 def _count_right(
     features: Floats, labels: NDArray[np.uint8], held: NDArray[np.bool_], recipes: Sequence[Recipe]
 ) -> NDArray[np.int64]:
-    """Digits of a fold that each recipe reads right.
+    """Count the digits of a fold that each recipe predicts right.
 
-    (R,). The projection is fitted once, it depends on neither C nor gamma.
+    (R,). The projection is fitted once, since it depends on neither C nor gamma.
     """
     reduction, train = fit_reduction(features[~held], recipes[0])
     test = reduction.transform(features[held])

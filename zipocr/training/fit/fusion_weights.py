@@ -1,4 +1,4 @@
-"""Fits the weights by which both readers' scores of a string are fused."""
+"""Fitting of the weights for the fusion of both readers' scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from zipocr.training.fit.region_samples import map_strings
 from zipocr.training.synthesis.compose import Composer
 from zipocr.types import Model
 
-# Weights to read with before any are fitted.
+# Initial weights for reading before any are fitted.
 START = np.array([0.7, 0.1, 0.2, 0.0])
-# Pull of the weights to 0.
+# L2 regularization of the weights.
 RIDGE = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FusionSample:
-    """The strings that a page may bear: (K, FEATURES) features, and the place of the right one."""
+    """The candidate strings of a page: (K, FEATURES) features, and the index of the right one."""
 
     features: NDArray[np.float64]
     right: int
@@ -30,7 +30,7 @@ class FusionSample:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Collect:
-    """Reads one string of a composer."""
+    """Task that reads one string of a composer."""
 
     reader: Reader
     composer: Composer
@@ -48,13 +48,13 @@ class _Collect:
 def collect(
     model: Model, composer: Composer, numbers: Sequence[int], *, jobs: int
 ) -> list[FusionSample]:
-    """Read composed strings without a directory; those that were not considered are left out."""
+    """Read composed strings without a directory, and omit those whose truth was not considered."""
     work = _Collect(reader=Reader(model, use_directory=False), composer=composer)
     return [one for one in map_strings(work, numbers, jobs=jobs) if one is not None]
 
 
 def fit_fusion(samples: Sequence[FusionSample]) -> NDArray[np.float64]:
-    """Fit a conditional logit: the weights, (FEATURES,), with the least log loss.
+    """Fit a conditional logit: the weights, (FEATURES,), with minimum log loss.
 
     McFadden, "Conditional logit analysis of qualitative choice behavior" (1974).
     """

@@ -1,6 +1,6 @@
-"""Straightened lines to train a network on.
+"""Line images to train a network on.
 
-Composed strings, other numbers, words and what is no writing, each with what it spells.
+Composed strings, other numbers, words and non-text, each with its transcription.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,10 +21,9 @@ from zipocr.training.synthesis.foreign_hands import AmountComposer, ForeignCompo
 from zipocr.training.synthesis.negatives import COUNTS, QUOTAS, WORDLESS, Negatives
 from zipocr.training.synthesis.typefaces import typefaces
 
-# Seed of the chance that deals numbers to the sources.
+# Seed of the random assignment of line numbers to sources.
 _DEAL = 99
-# Shares of lines that hold no ZIP, that are written in the hands of Digits, and in those of other
-# countries.
+# Shares of lines without a ZIP, in the hands of Digits, and in the hands of other countries.
 WITHOUT_ZIP = 0.12
 OF_DIGITS = 0.06
 FOREIGN = 0.15
@@ -32,23 +31,23 @@ EUROPEAN = 0.35
 STRENGTH = 0.5
 FEW_KINDS: Mapping[str, float] = {**HANDWRITTEN_QUOTAS, "plus4": 6.0}
 KINDS: Mapping[str, float] = {**FEW_KINDS, "printed": 9.0}
-# Of pages without a ZIP those of one line, or none, of which it is known what they spell.
+# Kinds of pages without a ZIP that have several lines or no known transcription, and are left out.
 _UNKNOWN = ("rows", "lines", "address", "envelope", "crossed_out")
 OTHER_KINDS: Mapping[str, float] = {
     kind: weight for kind, weight in QUOTAS.items() if kind not in _UNKNOWN
 }
-# Where digits are few, none of them in type, and each written more differently from time to time.
+# With few digits: no printed ones, and stronger augmentation of glyphs.
 OTHER_FEW_KINDS: Mapping[str, float] = {
     kind: QUOTAS[kind] for kind in (*COUNTS, *WORDLESS, "blank") if kind not in _UNKNOWN
 }
 FEW_STRENGTH = 1.0
-# Shares of the lines of a network that has learnt from those above: hands of US mail, amounts, and
-# type as cheap and worn machines print it.
+# Shares of lines for a network already trained on those above: hands of US mail, amounts, and type
+# of cheap and worn printers.
 OF_MAIL, AMOUNTS, MACHINES = 0.15, 0.20, 0.22
 OF_MAIL_EUROPEAN = 0.1
-# The share of amounts for a network that has learnt from all of these: they are misread most often.
+# Share of amounts for a network trained on all of these, since amounts are misread most often.
 MORE_AMOUNTS = 0.32
-# Touching digits are where lines are misread most often.
+# More touching digits, since they cause most misread lines.
 WIDE_KINDS: Mapping[str, float] = {
     **KINDS, "touching": 40.0, "close": 10.0, "far_cells": 5.0, "hard_shadow": 4.0,
     "vignette": 3.0, "crowded": 6.0, "tailed": 6.0, "small_hand": 5.0,
@@ -58,15 +57,15 @@ MACHINE_KINDS: Mapping[str, float] = {
     "printed_shadow": 2, "printed_tail": 2,
 }  # fmt: skip
 OTHER_WIDE_KINDS: Mapping[str, float] = {**OTHER_KINDS, "town_line": 18.0}
-# Numbers of lines that share a file.
+# Number of lines per file.
 PIECE = 8000
-# A line teaches nothing if its height was misjudged by more than this factor.
+# Lines whose height was misjudged by more than this factor are left out.
 MAX_MISJUDGED = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Line:
-    """A strip, ``(2, 32, W) uint8``, and the classes that it spells, ``(N,) uint8``."""
+    """A line image, ``(2, 32, W) uint8``, and its labels, ``(N,) uint8``."""
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.uint8]
@@ -74,14 +73,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LineComposer:
-    """Makes lines by number; the n-th is the same in every process.
+    """Composer of lines by number; the n-th is the same in every process.
 
-    ``nth`` gives None where a page showed no ink.
+    ``nth`` returns None if a page showed no ink.
 
-    Where there are no ``extra`` digits the lines know ``digits`` alone: none in type, and none
-    drawn. With ``is_wide`` fewer are composed of NIST digits: more are machines' type, amounts
-    (``amounts`` is their share), and written by the hands of ``mail``, where there are some.
-    ``scale`` enlarges the digits of all lines, for a network that sees them so.
+    Without ``extra`` digits, lines are composed of ``digits`` alone: no type, and no drawn digits.
+    With ``is_wide``, fewer lines are of NIST digits, and more are machine type, amounts
+    (``amounts`` is their share), and digits of ``mail`` if given. ``scale`` enlarges the digits of
+    all lines, for a network with that input scale.
     """
 
     digits: DigitSet
@@ -94,7 +93,7 @@ class LineComposer:
     _sources: tuple[tuple[float, Composer | Negatives], ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Set up what lines are drawn from."""
+        """Set up the sources of lines."""
         object.__setattr__(self, "_sources", self._all_sources())
 
     def _all_sources(self) -> tuple[tuple[float, Composer | Negatives], ...]:
@@ -180,11 +179,11 @@ class LineComposer:
         )  # fmt: skip
 
     def holds_zip(self, number: int) -> bool:
-        """Whether the line of a number shows a ZIP."""
+        """Return whether the line with this number has a ZIP."""
         return self._chance(number) >= WITHOUT_ZIP
 
     def nth(self, number: int) -> Line | None:
-        """The line of a number."""
+        """Return the line with this number."""
         composed = self._source(self._chance(number)).nth(number)
         page = prepare(composed.image).ink
         if page is None or is_misjudged(composed, page):
@@ -204,7 +203,7 @@ class LineComposer:
 
 
 def is_misjudged(composed: Composed, page: InkPage) -> bool:
-    """Whether the digits of a line were taken for much higher or lower than they are."""
+    """Return whether the digit height of a line was badly misjudged."""
     owners = composed.owners
     places = [place for place in np.unique(owners).tolist() if 0 < place < LIGATURE]
     if not places:
@@ -216,9 +215,9 @@ def is_misjudged(composed: Composed, page: InkPage) -> bool:
 
 
 def to_labels(text: str) -> NDArray[np.uint8]:
-    """The classes of a text.
+    """Return the labels of a text.
 
-    Its digits, and one and the same for all letters; other signs count as paper.
+    One class per digit, and the same one for all letters; other characters count as background.
     """
     return np.array(
         [FIRST_DIGIT + int(one) if one.isdigit() else OTHER for one in text if one.isalnum()],
@@ -229,10 +228,10 @@ def to_labels(text: str) -> NDArray[np.uint8]:
 def gather_lines(
     composer: LineComposer, numbers: Iterable[int], *, jobs: int, folder: Path | None = None
 ) -> list[Line]:
-    """Lines of a composer.
+    """Compose lines, or load those already stored.
 
-    Those with a ZIP, then the others; the same for any number of processes. A ``folder`` keeps
-    them, `PIECE` numbers in a file; those that it has already are not made again.
+    Lines with a ZIP come first; the result does not depend on the number of processes. A ``folder``
+    caches them, `PIECE` numbers per file.
     """
     if folder is None:
         numbers = sorted(numbers, key=lambda number: not composer.holds_zip(number))

@@ -1,4 +1,4 @@
-"""What a model card says of the data and the recipe a model was made by."""
+"""Contents of a model card: training data, recipe and versions."""
 
 import platform
 from importlib.metadata import version
@@ -14,7 +14,7 @@ LIBRARIES = ("numpy", "opencv-python-headless", "Pillow", "scikit-learn", "scipy
 
 
 def about_nist(nist: DigitSet, train: DigitSet) -> dict[str, Any]:
-    """Say where the NIST digits come from, and how their writers are split."""
+    """Describe the origin of the NIST digits, and the split of their writers."""
     split = WriterSplit()
     return {
         "source": "NIST digits of MNIST's training half by 431 known writers (QMNIST),"
@@ -32,7 +32,7 @@ def about_nist(nist: DigitSet, train: DigitSet) -> dict[str, Any]:
 
 
 def about_mail(train: DigitSet, held_out: DigitSet) -> dict[str, Any]:
-    """Say where the digits of US mail come from, and how many are held out."""
+    """Describe the origin of the digits of US mail, and how many are held out."""
     return {
         "source": "ZIP code digits of LeCun et al. (1990), as The Elements of Statistical Learning"
         " hands them out; they train the second network",
@@ -48,13 +48,13 @@ def about_recipe(recipe: Recipe) -> dict[str, Any]:
 
 
 def about_versions() -> dict[str, Any]:
-    """Return the versions of Python, of zipocr and of the libraries a model depends on."""
+    """Return the versions of Python, zipocr and the libraries that a model depends on."""
     own = {"python": platform.python_version(), "zipocr": __version__}
     return {"versions": {name: version(name) for name in LIBRARIES} | own}
 
 
 def about_digits() -> str:
-    """Say where Digits come from."""
+    """Describe the origin of Digits."""
     return (
         "scikit-learn's Digits: 1,797 digits of the test part of UCI optdigits, writers unknown, in"
         " contiguous blocks"

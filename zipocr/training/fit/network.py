@@ -1,6 +1,6 @@
-"""Trains the network that reads whole lines.
+"""Training of the line network.
 
-Needs PyTorch, which nothing else does: ``pip install '.[network]'``.
+The only module that needs PyTorch: ``pip install '.[network]'``.
 """
 
 import json
@@ -41,20 +41,20 @@ WARMING = 0.1
 DECAY = 1e-2
 MAX_STEP = 5.0
 DROPOUT = 0.1
-# Lines of about one length share a batch; how much about, in pixels.
+# Jitter, in pixels, of the lengths by which lines are sorted into batches.
 LENGTH_JITTER = 24.0
-# Lines that a network which is taken over is measured on, about.
+# Approximate number of lines for the batch statistics of a network that is taken over.
 SAMPLE = 500
-# The layers of the first network that those of the second one grow from; None is a new one.
+# For each layer of the second network, the layer of the first one that it grows from; None is new.
 GROWN_FROM = (0, 1, 2, 3, None, 4, None, None, None, 5)
 Rng = np.random.Generator
 Report = Callable[[str], None]
 
 
-class Trained(nn.Module):
-    """The network of `zipocr.line.network` while it learns.
+class TrainableNetwork(nn.Module):
+    """The network of `zipocr.line.network` in training.
 
-    With normalized batches, which are folded into the weights in the end.
+    It has batch normalization, which is folded into the weights at the end.
     """
 
     def __init__(self, name: str = FIRST) -> None:
@@ -78,9 +78,9 @@ class Trained(nn.Module):
 
 
 def _knows_bfloat16() -> bool:
-    """Whether this processor may reckon in bfloat16 itself.
+    """Return whether this processor supports bfloat16 natively.
 
-    One that does not takes nine times as long so, instead of less than half.
+    Without native support, bfloat16 is slower than float32 instead of faster.
     """
     return torch.backends.cpu.get_cpu_capability() == "AVX512"
 
@@ -97,15 +97,15 @@ def _stage(channels: int, layer: Layer) -> nn.Sequential:
 
 
 def _activated(sums: Tensor, layer: Layer) -> Tensor:
-    """Apply the layer's max pooling, then ReLU, which has fewer values to compare that way."""
+    """Apply the layer's max pooling, then ReLU, which has fewer values to process in that order."""
     if layer.pool != (1, 1):
         sums = functional.max_pool2d(sums, layer.pool)
     return functional.relu(sums)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
-    """How long a network learns: the rounds over all lines, and the highest learning rate."""
+class TrainingPlan:
+    """Training schedule: epochs over all lines, and maximum learning rate."""
 
     epochs: int
     rate: float = RATE
@@ -113,7 +113,7 @@ class Course:
 
 def fit_network(
     lines: Sequence[Line],
-    course: Course,
+    plan: TrainingPlan,
     *,
     seed: int,
     jobs: int,
@@ -122,26 +122,26 @@ def fit_network(
     start: Mapping[str, NDArray[Any]] = MappingProxyType({}),
     checkpoint: Path | None = None,
 ) -> dict[str, NDArray[Any]]:
-    """Trains a network.
+    """Train a network.
 
     Parameters
     ----------
     lines : sequence of Line
-        In every round each is augmented otherwise.
-    course : Course
+        Training lines, augmented anew in every epoch.
+    plan : TrainingPlan
     seed : int
     jobs : int
-        Threads. Sums are split among them, so that another number gives another network in the last
-        digits, and then in more.
+        Number of threads. Sums are split among them, so the network depends on this number through
+        rounding errors.
     report : callable
-        Told how it goes.
+        Called with progress lines.
     network : str
         Name of the network in a model file, `FIRST` or `SECOND`.
     start : mapping, optional
-        Its arrays, from which it learns on; without them a new one begins.
+        Arrays to start from; by default the weights are initialized at random.
     checkpoint : Path, optional
-        File that keeps what was learnt after each round. If it exists, training goes on from it,
-        and ends as if it had not been interrupted.
+        Checkpoint file, written after each epoch. If it exists, training resumes from it, with the
+        same result as without an interruption.
 
     Returns
     -------
@@ -150,42 +150,41 @@ def fit_network(
 
     Notes
     -----
-    AdamW, the learning rate rising and falling once (Smith and Topin, 2018), the loss that of
-    connectionist temporal classification. In channels last, and in bfloat16 where the processor
-    knows it, which lets it see two and a half times as many lines a second.
+    AdamW with a one-cycle learning-rate schedule (Smith and Topin, 2018) and the CTC loss. For
+    speed, tensors are in channels-last format, and in bfloat16 where the processor supports it.
     """
     torch.manual_seed(seed)
     torch.set_num_threads(jobs)
-    learner = Learner(len(lines), course, seed, network)
+    learner = Learner(len(lines), plan, seed, network)
     if start:
         take_over(learner.network, start, lines[:: -(-len(lines) // SAMPLE)])
     if checkpoint is not None and checkpoint.exists():
         learner.restore(checkpoint)
-    while learner.epoch < course.epochs:
-        loss = learner.see(lines)
-        report(f"epoch {learner.epoch} of {course.epochs}: {loss:.4f} nats a line")
+    while learner.epoch < plan.epochs:
+        loss = learner.train_epoch(lines)
+        report(f"epoch {learner.epoch} of {plan.epochs}: {loss:.4f} nats a line")
         if checkpoint is not None:
             learner.save(checkpoint)
     return to_arrays(learner.network.eval())
 
 
 class Learner:
-    """A network in training, with all that a later process needs to go on."""
+    """A network in training, with all state needed to resume it."""
 
-    def __init__(self, count: int, course: Course, seed: int, network: str = FIRST) -> None:
-        self.network = Trained(network).to(memory_format=torch.channels_last).train()
+    def __init__(self, count: int, plan: TrainingPlan, seed: int, network: str = FIRST) -> None:
+        self.network = TrainableNetwork(network).to(memory_format=torch.channels_last).train()
         self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=course.rate, weight_decay=DECAY
+            self.network.parameters(), lr=plan.rate, weight_decay=DECAY
         )
-        steps = course.epochs * -(-count // BATCH)
+        steps = plan.epochs * -(-count // BATCH)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, course.rate, total_steps=steps + 1, pct_start=WARMING
+            self.optimizer, plan.rate, total_steps=steps + 1, pct_start=WARMING
         )
         self.rng = np.random.default_rng(seed)
         self.epoch = 0
 
-    def see(self, lines: Sequence[Line]) -> float:
-        """Learn from all lines once; returns the mean loss."""
+    def train_epoch(self, lines: Sequence[Line]) -> float:
+        """Train for one epoch over all lines; return the mean loss."""
         total = 0.0
         for batch in _batches(lines, self.rng):
             augmented = [(augment_line(self.rng, line.pixels), line.labels) for line in batch]
@@ -200,7 +199,7 @@ class Learner:
         return total / len(lines)
 
     def save(self, path: Path) -> None:
-        """Write down the state after a round."""
+        """Save the state after an epoch."""
         state = {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -213,7 +212,7 @@ class Learner:
             torch.save(state, file)
 
     def restore(self, path: Path) -> None:
-        """Go on from what was saved."""
+        """Restore a saved state."""
         state = torch.load(path, weights_only=True)
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -223,11 +222,13 @@ class Learner:
         self.rng.bit_generator.state = json.loads(state["numpy"])
 
 
-def take_over(network: Trained, arrays: Mapping[str, NDArray[Any]], sample: Sequence[Line]) -> None:
-    """Give a network the weights of a model file.
+def take_over(
+    network: TrainableNetwork, arrays: Mapping[str, NDArray[Any]], sample: Sequence[Line]
+) -> None:
+    """Initialize a network with the weights of a model file.
 
-    Normalization is folded into these. So that batches like the ``sample`` pass through as they
-    do in the model, each layer's is set to undo what it would change.
+    Normalization is folded into these, so each layer's batch normalization is set to the identity
+    for the statistics of the ``sample``.
     """
     pixels = _padded([line.pixels for line in sample])
     layers, all_names = LAYERS[network.name], _names_of(network.name)
@@ -251,7 +252,7 @@ def take_over(network: Trained, arrays: Mapping[str, NDArray[Any]], sample: Sequ
 
 
 def _names_of(network: str) -> list[tuple[str, str]]:
-    """The names of the weights and of the biases of each layer, the classes last."""
+    """Return the names of the weights and biases of each layer, the output layer last."""
     weights, biases = (array_names(kind, network) for kind in ("weights", "biases"))
     return list(zip(weights, biases, strict=True))
 
@@ -259,8 +260,8 @@ def _names_of(network: str) -> list[tuple[str, str]]:
 def grow(first: Mapping[str, NDArray[Any]], *, seed: int) -> dict[str, NDArray[Any]]:
     """Grow the second network from the first, wider and deeper, with the same output.
 
-    Every channel is duplicated, and the weights that it had are shared between both copies. New
-    layers are identities (Net2Net, Chen et al., 2016).
+    Every channel is duplicated, and its outgoing weights are shared between both copies. New layers
+    are identities (Net2Net, Chen et al., 2016).
     """
     rng, shapes = np.random.default_rng(seed), array_shapes(SECOND)
     grown: dict[str, NDArray[Any]] = {}
@@ -276,20 +277,21 @@ def grow(first: Mapping[str, NDArray[Any]], *, seed: int) -> dict[str, NDArray[A
 def _doubled(
     rng: Rng, first: Mapping[str, NDArray[Any]], layer: int
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Weights and biases of a layer of the first network, channels duplicated; -1 is the output."""
+    """Return weights and biases of a layer of the first network, channels doubled; -1: output."""
     names = _names_of(FIRST)
     weights, biases = (first[name].astype(np.float32) for name in names[layer])
     if layer < 0:
         return _shared(rng, weights, len(weights.T)), biases
     if layer:
         weights = _shared(rng, weights, len(first[names[layer - 1][1]]))
-    # The channels of the last layer are two frames, each of which has its own twice.
+    # The channels of the last layer are those of two frames, each of which is duplicated
+    # separately.
     parts = PIXELS_PER_STEP // PIXELS_PER_FRAME if layer == len(names) - 2 else 1
     return _twice(weights, parts), _twice(biases, parts)
 
 
 def _identity(channels: int, inputs: int) -> Floats:
-    """Weights of an identity layer: (channels, rows x COLUMNS x channels)."""
+    """Return the weights of an identity layer: (channels, rows x COLUMNS x channels)."""
     places = inputs // channels
     weights = np.zeros((channels, places, channels), np.float32)
     weights[:, places // 2] = np.eye(channels, dtype=np.float32)
@@ -303,7 +305,7 @@ def _twice(values: Floats, parts: int) -> Floats:
 
 
 def _shared(rng: Rng, weights: Floats, channels: int) -> Floats:
-    """Weights of a layer whose channels come twice: (N, K x C) -> (N, K x 2 C).
+    """Return the weights of a layer with duplicated inputs: (N, K x C) -> (N, K x 2 C).
 
     Random unequal shares let the copies learn different features.
     """
@@ -324,7 +326,7 @@ def _batches(lines: Sequence[Line], rng: Rng) -> Iterator[list[Line]]:
 
 
 def _padded(lines: Sequence[NDArray[Any]]) -> Tensor:
-    """Lines (2, 32, W) as a batch of one length, darkness from 0 to 1."""
+    """Pad lines (2, 32, W) to a batch of one length, with darkness from 0 to 1."""
     steps = -(-max(pixels.shape[2] for pixels in lines) // PIXELS_PER_STEP)
     shape = (len(lines), INPUT_CHANNELS, LINE_HEIGHT, steps * PIXELS_PER_STEP)
     padded = np.zeros(shape, np.float32)
@@ -334,7 +336,7 @@ def _padded(lines: Sequence[NDArray[Any]]) -> Tensor:
     return darkness.contiguous(memory_format=torch.channels_last)
 
 
-def _loss(network: Trained, batch: Sequence[tuple[Floats, NDArray[np.uint8]]]) -> Tensor:
+def _loss(network: TrainableNetwork, batch: Sequence[tuple[Floats, NDArray[np.uint8]]]) -> Tensor:
     darkness = _padded([pixels for pixels, _ in batch])
     shares = functional.log_softmax(network(darkness), 2)
     frames = torch.tensor([pixels.shape[2] // PIXELS_PER_FRAME for pixels, _ in batch])
@@ -347,7 +349,7 @@ def _loss(network: Trained, batch: Sequence[tuple[Floats, NDArray[np.uint8]]]) -
 
 
 def augment_line(rng: Rng, pixels: NDArray[np.uint8]) -> Floats:
-    """Lean, stretch, blur and roughen a line, or blank a plane: (2, 32, W) -> (2, 32, W')."""
+    """Shear, stretch, blur or add noise to a line, or blank a plane: (2, 32, W) -> (2, 32, W')."""
     if rng.random() < 0.8:
         pixels = _warped(rng, pixels)
     darkness, ink = pixels.astype(np.float32)
@@ -366,7 +368,7 @@ def augment_line(rng: Rng, pixels: NDArray[np.uint8]) -> Floats:
 
 
 def _warped(rng: Rng, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Sheared, stretched, moved up or down and tilted."""
+    """Shear, stretch, shift vertically and tilt a line."""
     height, width = pixels.shape[1:]
     shear, tilt, shift = (
         float(rng.normal(0, 0.12)),
@@ -391,8 +393,8 @@ def _warped(rng: Rng, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     )
 
 
-def to_arrays(network: Trained) -> dict[str, NDArray[Any]]:
-    """Arrays of the model file: each layer's normalization is folded into its weights."""
+def to_arrays(network: TrainableNetwork) -> dict[str, NDArray[Any]]:
+    """Return the arrays of the model file, with batch normalization folded into the weights."""
     weights, biases = [], []
     for stage in network.layers:
         convolution, norm = stage.children()

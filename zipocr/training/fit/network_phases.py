@@ -1,4 +1,4 @@
-"""Trains the networks of a model that read whole lines, phase by phase, or takes them over."""
+"""Training of a model's line networks in phases, or reuse of another model's."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,18 +23,18 @@ from zipocr.training.fit.line_samples import (
 from zipocr.training.fit.svm import Recipe
 from zipocr.types import Model
 
-# Seed of the composition of lines, and how far those of other kinds of lines are apart.
+# Seed of the composition of lines, and the offset between the seeds of different kinds of lines.
 LINE_SEED, PHASE_SEED = 4711, 100_000
 Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
-    """One phase of a network's training: lines, how often it sees them, the highest learning rate.
+    """One phase of a network's training: number of lines, epochs and maximum learning rate.
 
-    ``wide`` are as many more lines, with more of mail, amounts and machines' type among them,
-    ``amounts`` the share of amounts, and ``scale`` is by how much digits are larger than the first
-    network sees them. No phase sees lines of an earlier one.
+    ``wide`` is the number of additional lines with more of mail, amounts and machine type,
+    ``amounts`` the share of amounts, and ``scale`` the enlargement of digits relative to the first
+    network's input. No phase reuses lines of an earlier one.
     """
 
     lines: int = 0
@@ -45,10 +45,9 @@ class Phase:
     amounts: float = AMOUNTS
 
 
-# Half as many lines, seen 18 times, made a network too sure of itself on cheques and on pages
-# upside down.
+# Fewer lines and more epochs make the network overconfident on cheques and upside-down pages.
 PHASES = (Phase(lines=288_000, epochs=6, rate=3e-3),)
-# After wide lines alone a network reads print better and hands worse than the first one.
+# TrainableNetwork on wide lines alone, the network would read print better but handwriting worse.
 SECOND_PHASES = (
     Phase(lines=96_000, wide=96_000, epochs=6, rate=2e-3, scale=SECOND_PASS_SCALE),
     Phase(
@@ -56,14 +55,14 @@ SECOND_PHASES = (
         amounts=MORE_AMOUNTS,
     ),
 )  # fmt: skip
-# Where digits are few, so is what can be learnt of them.
+# Few digits support only little training.
 FEW_PHASES = (Phase(lines=12_000, epochs=8, rate=3e-3),)
 
 
 def take_or_train(
     network: Model | None, train: Callable[..., dict[str, NDArray[Any]]], *, second: bool
 ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Take over a model's networks or train them; returns what to say of each as well."""
+    """Take over a model's networks or train them; return also a description of each."""
     if network:
         own, card = taken_networks(network), network.card["data"]
         about = {name: card[name] for name in ("network", "second network") if name in card}
@@ -87,19 +86,19 @@ def train_network(
     mail: DigitSet | None = None,
     checkpoints: Path | None = None,
 ) -> dict[str, NDArray[Any]]:
-    """Train the network that reads whole lines, on lines composed from digits that train.
+    """Train a line network on lines composed of training digits.
 
-    Without ``extra`` digits, from these alone, in fewer lines. From the arrays of a ``first``
-    network it makes a second one, wider and deeper. A folder of ``checkpoints`` keeps the lines and
-    what was learnt of them, so that an interrupted training goes on.
+    Without ``extra`` digits, there are fewer lines, composed of these alone. Given the arrays of a
+    ``first`` network, it trains a second one, wider and deeper. A folder of ``checkpoints`` keeps
+    lines and training states, so that an interrupted training can resume.
 
     Raises
     ------
     InputError
-        When PyTorch is not installed.
+        If PyTorch is not installed.
     """
     try:
-        from zipocr.training.fit.network import Course, fit_network, grow
+        from zipocr.training.fit.network import TrainingPlan, fit_network, grow
     except ModuleNotFoundError as error:
         message = (
             f"A network is trained with PyTorch ({error}): pip install 'zipocr[network]', or take"
@@ -117,7 +116,7 @@ def train_network(
         name = f"network-{_digest(source, phases[: number + 1], first)}.pt"
         arrays = fit_network(
             lines,
-            Course(epochs=phase.epochs, rate=phase.rate),
+            TrainingPlan(epochs=phase.epochs, rate=phase.rate),
             seed=recipe.seed + number,
             jobs=jobs,
             report=report,
@@ -135,7 +134,7 @@ def _compose_lines(
     jobs: int,
     checkpoints: Path | None,
 ) -> list[Line]:
-    """Compose the lines of the last phase, the wide ones first; a folder keeps them."""
+    """Compose the lines of the last phase, the wide ones first, cached in a folder."""
     *earlier, phase = phases
     hands = replace(source, scale=phase.scale)
     seed = LINE_SEED + PHASE_SEED + recipe.seed
@@ -154,7 +153,7 @@ def _digest(
     phases: Sequence[Phase] = (),
     first: Mapping[str, NDArray[Any]] = MappingProxyType({}),
 ) -> str:
-    """Name files after all that lines or a network depend on, but for the code."""
+    """Return a digest, for file names, of all that lines or a network depend on except the code."""
     settings = (phases, composer.seed, composer.is_wide, composer.scale, composer.amounts)
     digest = sha256(repr(settings).encode())
     for digits in (composer.digits, composer.extra, composer.mail):
@@ -166,12 +165,12 @@ def _digest(
 
 
 def taken_networks(model: Model) -> dict[str, NDArray[Any]]:
-    """The arrays of a model's network, and of its second one if it has one.
+    """Return the arrays of a model's network, and of its second one if it has one.
 
     Raises
     ------
     InputError
-        When it has none.
+        If it has none.
     """
     first = arrays_of(model.arrays, FIRST)
     if len(first) < len(array_shapes(FIRST)):
@@ -183,7 +182,7 @@ def taken_networks(model: Model) -> dict[str, NDArray[Any]]:
 
 
 def about_phases(phases: Sequence[Phase]) -> str:
-    """Say what a network was trained on."""
+    """Describe what a network was trained on."""
     rounds = ", then ".join(
         f"{phase.epochs} rounds on {phase.lines + phase.wide} lines" for phase in phases
     )

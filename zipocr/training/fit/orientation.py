@@ -1,4 +1,4 @@
-"""Fits the models that tell which way up a page is, on composed strings read both ways."""
+"""Fitting of the orientation models, on composed strings read upright and upside down."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,18 +19,18 @@ from zipocr.training.fit.svm import fit_logistic
 from zipocr.training.synthesis.compose import Composer
 from zipocr.types import Floats, Model
 
-# The arrays before they are fitted: every page is certain to be upright.
+# Arrays before fitting: every page counts as upright.
 NO_ORIENTATION: Mapping[str, NDArray[Any]] = {
     "orientation": np.append(np.zeros(FEATURES, np.float32), np.float32(CERTAIN)),
     "rotation": np.zeros(2),
 }
-# Inverse strength of the regularization of the line's model.
+# Inverse regularization strength of the line model.
 LINE_STRENGTH = 0.03
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BothWays:
-    """A page as it is and upside down: (2, 96) pooled features, and (2,) confidences."""
+    """A page upright and upside down: (2, 96) pooled features, and (2,) confidences."""
 
     pooled: Floats
     confidence: NDArray[np.float64]
@@ -38,7 +38,7 @@ class BothWays:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _ReadBothWays:
-    """Reads one string of a composer as it is and upside down."""
+    """Task that reads one string of a composer upright and upside down."""
 
     reader: Reader
     composer: Composer
@@ -63,20 +63,20 @@ def fit_orientation(
     *,
     jobs: int,
 ) -> dict[str, NDArray[Any]]:
-    """Fit what tells upright pages from those that are upside down.
+    """Fit the models that distinguish upright from upside-down pages.
 
     Parameters
     ----------
     arrays : mapping
-        All other arrays of a model.
+        All other arrays of the model.
     lines : sequence of Composer
-        Each composes strings to fit the line's model to.
+        Composers of strings to fit the line model to.
     strings : Composer
-        Strings of other writers to weigh it against the confidence.
+        Strings of other writers, to weight the line model against the confidence.
     count : int
-        Strings of each composer.
+        Number of strings of each composer.
     jobs : int
-        Processes.
+        Number of processes.
 
     Returns
     -------
@@ -94,13 +94,13 @@ def fit_orientation(
 def read_both_ways(
     model: Model, composer: Composer, numbers: Sequence[int], *, jobs: int
 ) -> list[BothWays]:
-    """Read composed strings as they are and upside down; those without ink are left out."""
+    """Read composed strings upright and upside down, omitting those without ink."""
     work = _ReadBothWays(reader=Reader(model, use_directory=False), composer=composer)
     return [one for one in map_strings(work, numbers, jobs=jobs) if one is not None]
 
 
 def fit_line_orientation(pages: Sequence[BothWays]) -> NDArray[np.float32]:
-    """Fit weights and bias of the log odds of a line to be upright: (97,)."""
+    """Fit weights and bias of the log odds of a line being upright: (97,)."""
     seen = np.concatenate([page.pooled for page in pages])
     upright = np.tile([True, False], len(pages))
     weights, bias = fit_logistic(seen, upright, strength=LINE_STRENGTH)
@@ -108,7 +108,7 @@ def fit_line_orientation(pages: Sequence[BothWays]) -> NDArray[np.float32]:
 
 
 def fit_rotation(pages: Sequence[BothWays], line: OrientationModel) -> NDArray[np.float64]:
-    """Fit the slopes of confidence and line: (2,), from the differences between both ways."""
+    """Fit the slopes of confidence and line, (2,), to the differences between both orientations."""
     rows = [
         (
             log_odds(page.confidence[0], MIN_CONFIDENCE)

@@ -1,6 +1,6 @@
-"""Fits how a page's ZIP is chosen among its candidates, on composed pages of held-out writers.
+"""Fitting of the choice among a page's candidates, on composed pages of held-out writers.
 
-As a program it adds what it fits to a model file:
+As a program, it adds the fitted arrays to a model file:
 ``python -m zipocr.training.fit.page_choice DATA MODEL``.
 """
 
@@ -31,19 +31,20 @@ from zipocr.training.synthesis.pages.compose import ComposedPage, PageComposer
 from zipocr.training.synthesis.typefaces import typefaces
 from zipocr.types import Box, Floats, Model, Unread
 
-# Composed pages for the choice of candidates, and others for the choice among their readings.
+# Number of composed pages for the choice of candidates, and of others for the choice among
+# readings.
 PAGES, READINGS = 4000, 1600
 SEED = 7100
 HIDDEN, RIDGE = 16, 3e-3
-# How well a candidate covers the ZIP: to be the right one, and to be one of its parts.
+# Minimum coverage of the ZIP by a candidate: as the right one, and as a part of it.
 MIN_FIT, MIN_OVERLAP = 0.5, 0.3
-# Every n-th page is no mail.
+# Every n-th page is not mail.
 EACH_OTHER = 7
 ORIENTATION_STRENGTH = 0.1
 
 
 def without_choice(model: Model) -> Model:
-    """Return a model with weights to begin with: nothing is chosen."""
+    """Return a model with initial weights, which choose nothing."""
     nothing = {name: np.zeros([one or 1 for one in shape]) for name, shape in SEARCH.items()}
     card = {name: value for name, value in model.card.items() if name != SEARCH_CARD}
     return replace(model, arrays={**model.arrays, **nothing}, card=card)
@@ -51,13 +52,13 @@ def without_choice(model: Model) -> Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pages:
-    """Composed pages of mail, and among them other numbers, words and drawings without a ZIP."""
+    """Composed pages of mail, mixed with other numbers, words and drawings without a ZIP."""
 
     mail: PageComposer
     others: Negatives
 
     def nth(self, number: int) -> ComposedPage:
-        """The page of a number."""
+        """Return the page with this number."""
         if number % EACH_OTHER:
             return self.mail.nth(number)
         image = self.others.nth(number).image
@@ -93,7 +94,7 @@ class _Locate:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Read:
-    """Reads the likeliest candidates of a page with a directory, and without one."""
+    """Task that reads the likeliest candidates of a page with and without a directory."""
 
     readers: tuple[MailReader, MailReader]
     composer: Pages
@@ -112,18 +113,18 @@ def _choice_of(page: ComposedPage, reader: MailReader, located: Located) -> Choi
 
 
 def to_choice(features: Sequence[Sequence[float]], right: int | None, count: int) -> Choice:
-    """Put together the alternatives of a page, none of which may be right."""
+    """Build the choice among a page's alternatives, of which possibly none is right."""
     rows = np.array(features, np.float64).reshape(-1, count)
     return Choice(features=rows, right=len(rows) if right is None else right)
 
 
 def locate_upright(reader: MailReader, page: ComposedPage) -> Located:
-    """Find the candidates of a composed page, turned as it is meant to be read."""
+    """Find the candidates of a composed page, rotated upright."""
     return reader.locate(page.image, find_ink(page.image), page.rotation)
 
 
 def right_span(page: ComposedPage, located: Located) -> int | None:
-    """Return the candidate that covers the ZIP best and nothing else, however it is read."""
+    """Return the candidate that covers the ZIP best and nothing else, regardless of its reading."""
     if page.box is None:
         return None
     fits = [
@@ -148,7 +149,7 @@ def right_reading(page: ComposedPage, search: Search) -> int | None:
 
 
 def is_there(page: ComposedPage, located: Located, span: Span) -> bool:
-    """Tell whether a candidate covers the ZIP, with or without its last four digits."""
+    """Return whether a candidate covers the ZIP, with or without its last four digits."""
     if page.box is None:
         return False
     box = _place(page, located, span)
@@ -160,7 +161,7 @@ def _place(page: ComposedPage, located: Located, span: Span) -> Box:
 
 
 def intersection_over_union(one: Box, other: Box) -> float:
-    """Return the area that two boxes share, as a share of what they cover together."""
+    """Return the intersection over union of two boxes."""
     rows = min(one.bottom, other.bottom) - max(one.top, other.top)
     columns = min(one.right, other.right) - max(one.left, other.left)
     shared = max(rows, 0) * max(columns, 0)
@@ -170,7 +171,7 @@ def intersection_over_union(one: Box, other: Box) -> float:
 def fit_page_choice(
     model: Model, composer: Pages, count: int, readings: int, *, jobs: int
 ) -> dict[str, NDArray[np.float32]]:
-    """Fit the choice of candidates, the choice of their readings, and which way up a page is."""
+    """Fit the choice of candidates, the choice among readings, and the page orientation."""
     start = without_choice(model)
     locating = _Locate(reader=MailReader(start), composer=composer)
     samples = map_strings(locating, range(count), jobs=jobs)
@@ -192,7 +193,7 @@ def fit_page_choice(
 
 
 def without_listing(choice: Choice) -> Choice:
-    """Return the alternatives of a page as they are without a directory."""
+    """Return the alternatives of a page without the features of a directory."""
     features = choice.features.copy()
     features[:, feature_slice("listing")] = 0
     return replace(choice, features=features)
@@ -204,7 +205,7 @@ def _fit(choices: Sequence[Choice]) -> NDArray[np.float32]:
 
 
 def fit_page_orientation(samples: Sequence[PageSample]) -> Floats:
-    """Fit a logistic model of "the right way up": weights and bias, (97,)."""
+    """Fit a logistic model of an upright page: weights and bias, (97,)."""
     pairs = [one for one in samples if len(one.pooled) and len(one.upside_down)]
     seen = np.array([row for one in pairs for row in (one.pooled, one.upside_down)])
     truth = np.tile([True, False], len(pairs))
@@ -213,7 +214,7 @@ def fit_page_orientation(samples: Sequence[PageSample]) -> Floats:
 
 
 def main(data: str, path: str) -> None:
-    """Add to a model file what is needed to read whole pages."""
+    """Add the arrays for reading whole pages to a model file."""
     nist = load_openml() if data == "openml" else load_npz(Path(data))
     writers = split_writers(nist).calibrate
     pages = Pages(

@@ -1,8 +1,8 @@
-"""The recipe both shipped models are made by, and what goes into each.
+"""Recipes of the two shipped models.
 
-Three groups of writers never mix: those the classifier learns from, those the odds of being a digit
-and the confidence are fitted on, and those kept for the sample scans and tests. Digits has too few
-writers for three groups: there, one half is held out, and the model learns from all in the end.
+Three groups of writers never mix: those for training, those for calibrating digit probabilities and
+confidence, and those for sample scans and tests. Digits has too few writers for three groups: half
+of them are held out for calibration, and the final model is trained on all.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,16 +51,16 @@ from zipocr.types import Model
 
 EUROPEAN = 0.3
 PRINTED = 8.0
-# How often Digits are written for the model of NIST digits: their hands are European.
+# Repetitions of Digits in the NIST model, for their European hands.
 EXTRA_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Amounts:
-    """Composed strings that each step sees.
+class SampleCounts:
+    """Number of composed strings for each step.
 
-    ``rounds`` are how often each training digit is written; ``non_digits`` are learnt from each
-    string.
+    ``rounds`` is the number of uses of each training digit; ``non_digits`` is the number of
+    non-digits per string.
     """
 
     rounds: int
@@ -72,11 +72,11 @@ class Amounts:
     orientation: int
 
 
-# The domain that confidence is fitted to most of all. Three in ten of its strings are any five
-# digits, so the directory misleads more than on mail.
+# The main domain for fitting the confidence. Many of its strings are random digits, so the
+# directory misleads more often than on mail.
 HELD_OUT = "composed strings of held-out writers"
-AMOUNTS = {
-    False: Amounts(
+SAMPLE_COUNTS = {
+    False: SampleCounts(
         rounds=1,
         non_digits=1,
         printed=900,
@@ -85,7 +85,7 @@ AMOUNTS = {
         confidence=5000,
         orientation=2000,
     ),
-    True: Amounts(
+    True: SampleCounts(
         rounds=6, non_digits=5, printed=0, foreign=0, lattice=800, confidence=4000, orientation=2000
     ),
 }
@@ -93,9 +93,9 @@ AMOUNTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Fold:
-    """Digits that train, and digits of other writers that scores and confidence are fitted on.
+    """Training digits, and digits of other writers for calibrating scores and confidence.
 
-    ``mail`` are digits of US mail that trained nothing, if there are any.
+    ``mail`` are held-out digits of US mail, if any.
     """
 
     train: DigitSet
@@ -115,27 +115,28 @@ def build_model(
     mail: Path | None = None,
     checkpoints: Path | None = None,
 ) -> Model:
-    """Builds a whole model.
+    """Build a complete model.
 
     Parameters
     ----------
     data : str
         ``digits``, ``openml`` or the path of an ``.npz`` of NIST digits.
     recipe : Recipe
-        With ``from_grid`` the classifier sees the 8x8 grid alone.
+        With ``from_grid``, the classifier's input is the 8x8 grid alone.
     jobs : int
-        Processes; the model does not depend on it.
+        Number of processes; does not affect the model.
     report : callable
-        Told what is being done, in a line each.
+        Called with a progress line for each step.
     network : Model, optional
-        A model whose networks are taken over. Without one, a model gets networks of its own, which
-        takes PyTorch: hours for NIST digits on two cores, a quarter of one for Digits.
+        A model whose networks are taken over. Without one, new networks are trained, which needs
+        PyTorch and, for NIST digits, many hours.
     second : bool
-        Train the second network anew where the first is taken over.
+        Train the second network anew when the first is taken over.
     mail : Path, optional
-        An ``.npz`` of digits of US mail, in their order; all but the last envelopes train.
+        An ``.npz`` of digits of US mail, in their order; all but the last envelopes are for
+        training.
     checkpoints : Path, optional
-        A folder that keeps what a network has learnt, so that an interrupted training goes on.
+        A folder for checkpoints of the networks, so that an interrupted training can resume.
 
     Returns
     -------
@@ -166,7 +167,7 @@ def _build_from_nist(
     mail: Path | None,
     checkpoints: Path | None,
 ) -> Model:
-    """Build a model from NIST digits, Digits, typefaces and perhaps digits of US mail."""
+    """Build a model from NIST digits, Digits, typefaces and, optionally, digits of US mail."""
     nist = load_openml() if data == "openml" else load_npz(Path(data))
     split = split_writers(nist)
     extra = load_digits_set()
@@ -197,7 +198,7 @@ def _build_from_nist(
 def _build_from_digits(
     recipe: Recipe, jobs: int, report: Report, *, checkpoints: Path | None
 ) -> Model:
-    """Build a model from Digits alone; one half of these is held out for a network of its own."""
+    """Build a model from Digits alone; half of them are held out for a network of its own."""
     digits, recipe = load_digits_set(), replace(recipe, from_grid=True)
     fold = _halves(digits)
     networks = [
@@ -218,20 +219,20 @@ def _build_from_digits(
 
 
 def with_search(model: Model, network: Model) -> Model:
-    """Give a model what finds the ZIP on a page from the model whose networks it has, if any."""
+    """Copy the arrays for the search of pages, if any, from the model with the same networks."""
     found = {name: network.arrays[name] for name in SEARCH if name in network.arrays}
     card = {name: network.card[name] for name in (SEARCH_CARD,) if name in network.card}
     return replace(model, arrays={**model.arrays, **found}, card={**model.card, **card})
 
 
 def with_accuracy(model: Model, measured_on: str, share: float) -> Model:
-    """The model with one more figure in its model card."""
+    """Return the model with another accuracy in its model card."""
     accuracy = {**model.card["accuracy"], measured_on: round(share, 4)}
     return replace(model, card={**model.card, "accuracy": accuracy})
 
 
 def _halves(digits: DigitSet) -> Fold:
-    """One half of Digits, in their order, is held out, so that no writer is on both sides."""
+    """Hold out one half of Digits, in their order, so that no writer is in both."""
     first, _ = np.array_split(np.unique(digits.writers), 2)
     held = np.isin(digits.writers, first)
     return Fold(train=digits.take(~held), lattice=digits.take(held), confidence=digits.take(held))
@@ -247,19 +248,19 @@ def _build(
     jobs: int,
     report: Report,
 ) -> Model:
-    """Fits everything.
+    """Fit all parts of a model.
 
-    The first network belongs to the fold, and the last to the model, which learns from all digits
-    in the end.
+    The first network belongs to the fold, and the last to the final model, which is trained on all
+    digits.
     """
-    amounts = AMOUNTS[recipe.from_grid]
+    counts = SAMPLE_COUNTS[recipe.from_grid]
     report("learning digits and non-digits")
     samples = _learnable(
-        fold.train, fold.train if recipe.from_grid else extra, amounts, recipe, jobs
+        fold.train, fold.train if recipe.from_grid else extra, counts, recipe, jobs
     )
     fitted = fit_classifier(samples, recipe)
     report("calibrating the classifier")
-    calibrated = _fit_calibration(fitted, fold, recipe, amounts, jobs)
+    calibrated = _fit_calibration(fitted, fold, recipe, counts, jobs)
     report("fitting the confidence")
     composer = _composer(fold.confidence, recipe, seed=_seed(recipe, 300), part="calibrate")
     readers = {**fitted, **calibrated, **networks[0]}
@@ -267,20 +268,20 @@ def _build(
         readers,
         {HELD_OUT: composer, **_other_domains(fold, recipe)},
         Negatives(fold.confidence, seed=_seed(recipe, 400), part="train", european=EUROPEAN),
-        amounts.confidence,
+        counts.confidence,
         jobs=jobs,
     )
     report("telling which way up a page is")
     oriented = fit_orientation(
         {**readers, **certain},
-        _oriented_lines(fold.lattice, recipe, amounts),
+        _oriented_lines(fold.lattice, recipe, counts),
         composer,
-        amounts.orientation,
+        counts.orientation,
         jobs=jobs,
     )
     if everything is not fold.train:
         report("learning from all digits")
-        fitted = fit_classifier(_learnable(everything, everything, amounts, recipe, jobs), recipe)
+        fitted = fit_classifier(_learnable(everything, everything, counts, recipe, jobs), recipe)
     return Model(
         arrays={**fitted, **calibrated, **networks[-1], **certain, **oriented},
         card=_card(recipe, about, facts, vectors=len(fitted["support"])),
@@ -288,11 +289,11 @@ def _build(
 
 
 def _fit_calibration(
-    fitted: Mapping[str, NDArray[Any]], fold: Fold, recipe: Recipe, amounts: Amounts, jobs: int
+    fitted: Mapping[str, NDArray[Any]], fold: Fold, recipe: Recipe, counts: SampleCounts, jobs: int
 ) -> dict[str, NDArray[Any]]:
-    """Fit the classifier's probabilities on regions of strings by writers it did not learn from."""
+    """Calibrate the classifier's probabilities on regions of strings by held-out writers."""
     held = gather(
-        _composer(fold.lattice, recipe, seed=_seed(recipe, 200)), amounts.lattice, jobs=jobs
+        _composer(fold.lattice, recipe, seed=_seed(recipe, 200)), counts.lattice, jobs=jobs
     )
     decisions = decide_all(Classifier.from_arrays(fitted), held.bitmaps)
     return fit_calibration(decisions, held.labels)
@@ -301,7 +302,7 @@ def _fit_calibration(
 def _card(
     recipe: Recipe, about: Mapping[str, Any], facts: Mapping[str, Any], *, vectors: int
 ) -> dict[str, Any]:
-    """The model card; of the facts, accuracies have a section of their own."""
+    """Return the model card; accuracies among the facts get a section of their own."""
     accuracy = {name: fact for name, fact in facts.items() if ", read " in name}
     return {
         "data": about,
@@ -315,7 +316,7 @@ def _card(
 
 
 def _seed(recipe: Recipe, purpose: int) -> int:
-    """Seed of the composed strings for one purpose; no two purposes share one."""
+    """Return the seed of composed strings for a purpose; no two purposes share one."""
     return 1000 * recipe.seed + purpose
 
 
@@ -328,7 +329,7 @@ def _composer(
     printed: float = PRINTED,
     part: Part = "train",
 ) -> Composer:
-    """Strings of a set's writers; also printed ones, unless the model is to know Digits alone."""
+    """Return a composer of a set's writers, with printed strings unless the model is for Digits."""
     faces = () if recipe.from_grid or not printed else typefaces(part)
     kinds = {**HANDWRITTEN_QUOTAS, "printed": printed} if faces else HANDWRITTEN_QUOTAS
     return Composer(
@@ -337,7 +338,7 @@ def _composer(
 
 
 def _other_domains(fold: Fold, recipe: Recipe) -> dict[str, Composer]:
-    """Strings of other worlds than the writers' of NIST, which trained nothing either."""
+    """Return held-out strings from other domains than NIST writers."""
     if recipe.from_grid:
         return {}
     faces = typefaces("calibrate")
@@ -354,12 +355,12 @@ def _other_domains(fold: Fold, recipe: Recipe) -> dict[str, Composer]:
     return domains
 
 
-def _oriented_lines(digits: DigitSet, recipe: Recipe, amounts: Amounts) -> list[Composer]:
-    """Strings that show which way up digits are, by hand, in foreign hands, and in type."""
+def _oriented_lines(digits: DigitSet, recipe: Recipe, counts: SampleCounts) -> list[Composer]:
+    """Return strings for page orientation: handwritten, in foreign hands, and in type."""
     lines = [_composer(digits, recipe, seed=_seed(recipe, 500), printed=0)]
-    if amounts.foreign:
+    if counts.foreign:
         lines.append(ForeignComposer(digits, seed=_seed(recipe, 501)))
-    if amounts.printed:
+    if counts.printed:
         faces = typefaces("train")
         seed = _seed(recipe, 502)
         lines.append(Composer(digits, seed=seed, kinds={"printed": 1}, faces=faces))
@@ -367,36 +368,36 @@ def _oriented_lines(digits: DigitSet, recipe: Recipe, amounts: Amounts) -> list[
 
 
 def _learnable(
-    digits: DigitSet, extra: DigitSet, amounts: Amounts, recipe: Recipe, jobs: int
+    digits: DigitSet, extra: DigitSet, counts: SampleCounts, recipe: Recipe, jobs: int
 ) -> Samples:
-    """What the classifier learns from.
+    """Collect the training samples of the classifier.
 
-    Regions of composed strings, printed ones, and isolated Digits as they are.
+    Regions of composed strings, printed digits, and unmodified isolated Digits.
     """
     handwritten = _composer(digits, recipe, seed=_seed(recipe, 100), each_once=True, printed=0)
     parts = [
         gather(
             handwritten,
-            handwritten.round_length * amounts.rounds,
+            handwritten.round_length * counts.rounds,
             jobs=jobs,
-            non_digits=amounts.non_digits,
+            non_digits=counts.non_digits,
         )
     ]
-    if amounts.foreign:
+    if counts.foreign:
         parts.append(
             gather(
                 ForeignComposer(digits, seed=_seed(recipe, 103)),
-                amounts.foreign,
+                counts.foreign,
                 jobs=jobs,
-                non_digits=amounts.non_digits,
+                non_digits=counts.non_digits,
             )
         )
-    if amounts.printed:
+    if counts.printed:
         faces = typefaces("train")
         printed = Composer(
             printed_digits(faces), seed=_seed(recipe, 101), kinds={"printed": 1}, faces=faces
         )
-        parts.append(gather(printed, amounts.printed, jobs=jobs))
+        parts.append(gather(printed, counts.printed, jobs=jobs))
         composed = Composer(extra, seed=_seed(recipe, 102), each_once=True)
         parts.append(gather(composed, EXTRA_ROUNDS * composed.round_length, jobs=jobs))
     isolated = Samples(bitmaps=isolated_bitmaps(extra), labels=extra.labels)
@@ -404,9 +405,9 @@ def _learnable(
 
 
 def digit_accuracy(model: Model, digits: DigitSet) -> float:
-    """Share of isolated digits read right when only digits are in question.
+    """Return the accuracy on isolated digits among the ten digit classes.
 
-    The non-digit has no say.
+    The non-digit is ignored.
     """
     decisions = decide_all(Classifier.from_model(model), isolated_bitmaps(digits))
     return float(

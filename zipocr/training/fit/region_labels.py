@@ -1,4 +1,4 @@
-"""Labels the regions of a composed string: which are whole digits, and which are none."""
+"""Labels of the regions of a composed string: whole digits and non-digits."""
 
 from collections.abc import Sequence
 
@@ -8,12 +8,11 @@ from numpy.typing import NDArray
 
 from zipocr.types import MAX_DIGITS, InkMask, Region
 
-# A digit covers nearly all of one glyph and hardly anything else; what is clearly less, or clearly
-# more, is none; the rest teaches nothing.
+# A digit covers nearly all of one glyph and hardly anything else; clearly less or clearly more is a
+# non-digit; anything between is left unlabelled.
 WHOLE, PURE = 0.85, 0.15
 PARTIAL, MIXED = 0.7, 0.28
-# Thin binarizations lose the rims of strokes, which is no loss; losing more than this share of a
-# glyph is.
+# Minimum share of a glyph that survives binarization; losing just the rims of strokes does no harm.
 SEEN = 0.6
 NO_DIGIT, UNCLEAR = -1, -2
 
@@ -29,13 +28,13 @@ def label_regions(
     ink : (h, w) bool
         All ink of the page at the size of the regions.
     owners : (H, W) uint8
-        The owner of each pixel of the original page: 1 to 9 the digits' places, 255 foreign,
-        anything else none.
+        The owner of each pixel of the original page: 1 to 9 for digits by position, 255 for foreign
+        ink, anything else for none.
 
     Returns
     -------
     (E,) int8
-        0 to 8 the place of the digit a region is, `NO_DIGIT`, or `UNCLEAR`.
+        The position of a region's digit, 0 to 8, `NO_DIGIT`, or `UNCLEAR`.
     """
     height, width = ink.shape
     scaled = cv2.resize(owners, (width, height), interpolation=cv2.INTER_NEAREST).astype(
@@ -60,7 +59,7 @@ def label_regions(
 
 
 def _inked_by(region: Region, owners: NDArray[np.uint8]) -> list[int]:
-    """Pixels of a region by owner: up to nine digits, then foreign ink."""
+    """Count the pixels of a region by owner: up to nine digits, then foreign ink."""
     box = region.box
     counts = np.bincount(
         owners[box.top : box.bottom, box.left : box.right][region.ink], minlength=256

@@ -1,4 +1,4 @@
-"""Collects labelled regions of composed strings, divided as the reader divides them."""
+"""Labelled regions of composed strings, divided as by the reader."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -20,30 +20,30 @@ from zipocr.training.synthesis.compose import LIGATURE, Composed, Composer
 from zipocr.types import Region
 
 T = TypeVar("T")
-# Non-digits of each string, at most.
+# Maximum number of non-digits per string.
 NON_DIGITS = 4
-# How far the network misplaces a digit, in digit heights.
+# Standard deviation of the network's digit positions, in digit heights.
 JITTER = 0.06
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Samples:
-    """Regions and what they are: (N, 32, 32) uint8, (N,) uint8 class (10 is the non-digit)."""
+    """Regions and their classes: (N, 32, 32) uint8, (N,) uint8 (10 is the non-digit)."""
 
     bitmaps: NDArray[np.uint8]
     labels: NDArray[np.uint8]
 
     def __len__(self) -> int:
-        """Count the regions."""
+        """Return the number of regions."""
         return len(self.labels)
 
     def take(self, chosen: NDArray[np.bool_]) -> "Samples":
-        """Return the regions that a mask chooses."""
+        """Return the regions selected by a mask."""
         return Samples(bitmaps=self.bitmaps[chosen], labels=self.labels[chosen])
 
 
 def to_samples(page: InkPage | None, regions: Sequence[Region], labels: Sequence[int]) -> Samples:
-    """Normalize regions whose classes are known."""
+    """Normalize labelled regions."""
     return Samples(
         bitmaps=draw_regions(page, regions) if page else np.zeros((0, 32, 32), np.uint8),
         labels=np.array(labels, np.uint8),
@@ -51,7 +51,7 @@ def to_samples(page: InkPage | None, regions: Sequence[Region], labels: Sequence
 
 
 def join(parts: Sequence[Samples]) -> Samples:
-    """Return all samples in order."""
+    """Concatenate samples in order."""
     return Samples(
         bitmaps=np.concatenate([part.bitmaps for part in parts]),
         labels=np.concatenate([part.labels for part in parts]),
@@ -66,7 +66,7 @@ def gather(composer: Composer, count: int, *, jobs: int, non_digits: int = NON_D
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Collect:
-    """Collects the regions of one string."""
+    """Task that collects the regions of one string."""
 
     composer: Composer
     non_digits: int
@@ -110,7 +110,7 @@ def true_centres(
 def non_digit_regions(
     page: InkPage, centres: NDArray[np.float64], owners: NDArray[np.uint8]
 ) -> list[Region]:
-    """Find regions that are a part of a digit or more than one: those of wrong strings."""
+    """Find regions that are a part of a digit or more than one, by dividing at wrong centres."""
     regions = [
         region
         for wrong in wrong_centres(centres)
@@ -121,7 +121,7 @@ def non_digit_regions(
 
 
 def wrong_centres(centres: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
-    """Yield centres with a digit left out, with one too many, and half a digit astray."""
+    """Yield centres with a digit missing, with an extra one, and shifted by half a digit."""
     between = (centres[1:] + centres[:-1]) / 2
     for place in range(len(centres)):
         yield np.delete(centres, place)
@@ -131,7 +131,7 @@ def wrong_centres(centres: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]
 
 
 def owners_of(composed: Composed) -> NDArray[np.uint8]:
-    """Return the owner of each pixel of ink; what two digits share has none."""
+    """Return the owner of each pixel of ink; pixels shared by two digits have none."""
     return np.where(composed.shared, np.uint8(LIGATURE), composed.owners)
 
 
@@ -150,7 +150,7 @@ def _do(number: int) -> object:
 
 
 def _ignore() -> None:
-    """Not everybody watches."""
+    """Ignore progress."""
 
 
 def map_strings(
@@ -160,11 +160,11 @@ def map_strings(
     jobs: int,
     advance: Callable[[], None] = _ignore,
 ) -> list[T]:
-    """Apply work to numbers, in order, in several processes; ``advance`` is called after each."""
+    """Apply a task to numbers, in order, in several processes; ``advance`` is called after each."""
     numbers = list(numbers)
     if jobs == 1:
         return _counted(map(work, numbers), advance)
-    # A few long pieces of work are dealt out one by one.
+    # If there are few numbers, hand them out one by one.
     at_once = min(16, 1 + len(numbers) // (4 * jobs))
     with ProcessPoolExecutor(
         jobs, mp_context=get_context("spawn"), initializer=_start, initargs=(work,)

@@ -1,4 +1,4 @@
-"""Fits the classifier of regions and the calibration of its decisions."""
+"""Fitting of the region classifier and the calibration of its decisions."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -39,7 +39,7 @@ class Recipe:
 
 
 def to_features(bitmaps: NDArray[np.uint8], *, from_grid: bool) -> Floats:
-    """Gradient directions: (N, 32, 32) uint8 -> (N, 336) float32."""
+    """Return gradient direction features: (N, 32, 32) uint8 -> (N, 336) float32."""
     parts = [bitmaps[start : start + CHUNK] for start in range(0, len(bitmaps), CHUNK)]
     return np.concatenate(
         [directions(enlarge(to_grids(part)) if from_grid else part) for part in parts]
@@ -47,14 +47,14 @@ def to_features(bitmaps: NDArray[np.uint8], *, from_grid: bool) -> Floats:
 
 
 def fit_classifier(samples: Samples, recipe: Recipe) -> dict[str, NDArray[Any]]:
-    """Fit projection and SVC to samples in which all eleven classes occur: arrays of a model."""
+    """Fit projection and SVC to samples of all eleven classes, and return the model's arrays."""
     seen = to_features(samples.bitmaps, from_grid=recipe.from_grid)
     reduction, reduced = fit_reduction(seen, recipe)
     return to_arrays(reduction, fit_machine(reduced, samples.labels, recipe), recipe)
 
 
 def to_arrays(reduction: PCA, machine: SVC, recipe: Recipe) -> dict[str, NDArray[Any]]:
-    """A fitted projection and SVC as the arrays of a model file."""
+    """Convert a fitted projection and SVC to the arrays of a model file."""
     return {
         "from_grid": np.array(recipe.from_grid),
         "mean": reduction.mean_.astype(np.float32),
@@ -68,36 +68,36 @@ def to_arrays(reduction: PCA, machine: SVC, recipe: Recipe) -> dict[str, NDArray
 
 
 def fit_reduction(features: Floats, recipe: Recipe) -> tuple[PCA, Floats]:
-    """Fits the projection to (N, 336) features.
+    """Fit the projection to (N, 336) features.
 
-    Returns it and what it makes of them: (N, P) float32.
+    Returns it and the projected features: (N, P) float32.
     """
-    # On a busy machine threads spend their time waiting for each other.
+    # Threads that wait for each other are slow on a busy machine.
     with threadpool_limits(1, user_api="blas"):
         reduction = PCA(
             recipe.components, random_state=recipe.seed, svd_solver="covariance_eigh"
         ).fit(features)
         reduced = reduction.transform(features)
-    # Half precision halves the file; the machine is fitted to what reading will see.
+    # Half precision halves the file; the SVC is fitted to the features that reading will compute.
     return reduction, reduced.astype(np.float16).astype(np.float32)
 
 
 def fit_machine(reduced: Floats, labels: NDArray[np.uint8], recipe: Recipe) -> SVC:
-    """Fits the SVC to (N, P) projected features and (N,) labels of any number of classes."""
+    """Fit the SVC to (N, P) projected features and (N,) labels of any number of classes."""
     gamma = recipe.gamma / (reduced.shape[1] * float(reduced.var()))
     return SVC(C=recipe.C, gamma=gamma, cache_size=4000).fit(reduced, labels)
 
 
 def decide_all(classifier: Classifier, bitmaps: NDArray[np.uint8]) -> Floats:
-    """Decisions for many bitmaps: (N, 32, 32) -> (N, 55)."""
+    """Return the decision values of many bitmaps: (N, 32, 32) -> (N, 55)."""
     return classifier.decision_function(classifier.features(bitmaps, to_grids(bitmaps)))
 
 
 def fit_calibration(decisions: Floats, labels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
     """Fit the calibration of a classifier to its decisions on held-out regions.
 
-    (N, 55), (N,) -> arrays of a model: the weights of what pairs say of digits, and slope and bias
-    of the log odds of a whole digit.
+    (N, 55), (N,) -> arrays of a model: the weights of pairwise decisions for digits, and slope and
+    bias of the log odds of a whole digit.
     """
     is_digit = labels != NON_DIGIT
     votes = _fit_votes(decisions[is_digit], labels[is_digit])
@@ -111,7 +111,7 @@ def fit_calibration(decisions: Floats, labels: NDArray[np.uint8]) -> dict[str, N
 
 
 def _fit_votes(decisions: Floats, labels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Find the two weights with the least log loss."""
+    """Find the two weights with minimum log loss."""
     weakest, votes = (part.astype(np.float64) for part in digit_votes(decisions))
 
     def loss(point: NDArray[np.float64]) -> float:
@@ -130,14 +130,14 @@ def fit_logistic(
     strength: float,
     weights: NDArray[np.float64] | None = None,
 ) -> tuple[Floats, float]:
-    """Logistic regression on standardized columns, its scaling folded into slopes and bias."""
+    """Fit a logistic regression on standardized columns, with scaling folded into the result."""
     if truth.all() or not truth.any():
-        # Nothing to tell apart: as sure as that many of a kind allow.
+        # Only one class: as confident as the number of samples allows.
         return np.zeros(seen.shape[1], np.float32), float(
             np.log((truth.sum() + 0.5) / ((~truth).sum() + 0.5))
         )
     pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000))
-    # Sums that are split over threads differ in their last digits, and with them the model.
+    # Sums split over threads differ in the last digits, and so would the model.
     with threadpool_limits(1, user_api="blas"):
         pipeline.fit(seen, truth, logisticregression__sample_weight=weights)
     scaler, logistic = pipeline[0], pipeline[1]

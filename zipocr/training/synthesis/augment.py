@@ -1,4 +1,4 @@
-"""One glyph as its writer might have written it another time, or as other countries write it."""
+"""Augmentation of glyphs: variation within a writer, and shapes of other countries."""
 
 import cv2
 import numpy as np
@@ -8,20 +8,20 @@ from zipocr.training.synthesis.scene_parameters import Rng
 from zipocr.training.synthesis.skeletons import draw_path
 
 _INKED = 127
-_MIN_ROWS = 8  # rows of a glyph under which nothing is drawn onto it
+_MIN_ROWS = 8  # minimum rows of a glyph for drawing onto it
 Glyph = NDArray[np.uint8]
 
 
 def augment_glyph(
     rng: Rng, glyph: Glyph, label: int, *, strength: float = 1.0, european: float = 0.0
 ) -> Glyph:
-    """Shear, turn, widen, thicken and bend a glyph a little.
+    """Shear, rotate, widen, thicken and bend a glyph slightly.
 
     The glyph is (28, 28) uint8, 0 paper to 255 ink; a ``strength`` of 0 changes nothing.
 
-    ``european`` is the probability that the hand is European or Latin American: such a hand flags
-    and foots its 1, bars its 7, and sometimes links its 0 to the next digit, opens its 4 and
-    mirrors its 9 (`SHAPES`).
+    ``european`` is the probability of a European or Latin American hand: it adds a flag and a foot
+    to the 1 and a bar to the 7, and sometimes links the 0 to the next digit, opens the 4 and
+    mirrors the 9 (`SHAPES`).
     """
     if european and label in SHAPES and rng.random() < european:
         share, shape = SHAPES[label]
@@ -33,7 +33,7 @@ def augment_glyph(
 
 
 def _bent(rng: Rng, glyph: Glyph, strength: float) -> Glyph:
-    """An affine and an elastic change in one resampling."""
+    """Apply an affine and an elastic distortion in one resampling."""
     size = glyph.shape[0]
     turn, lean, wide = rng.normal(0, [0.05, 0.08, 0.07]) * strength
     y, x = np.mgrid[0:size, 0:size].astype(np.float32) - (size - 1) / 2
@@ -54,9 +54,9 @@ def _bent(rng: Rng, glyph: Glyph, strength: float) -> Glyph:
 
 
 def _weighted(rng: Rng, glyph: Glyph, strength: float) -> Glyph:
-    """Thicker or thinner by up to half a pixel.
+    """Make a glyph thicker or thinner by up to half a pixel.
 
-    A blend of the glyph with its dilation or erosion.
+    Blends the glyph with its dilation or erosion.
     """
     share = float(np.clip(rng.normal(0, 0.3), -0.6, 0.6)) * strength
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
@@ -65,9 +65,9 @@ def _weighted(rng: Rng, glyph: Glyph, strength: float) -> Glyph:
 
 
 def moved_bitmap(rng: Rng, bitmap: Glyph) -> Glyph:
-    """Turn, shear, stretch and shift a normalized character, (32, 32) uint8.
+    """Rotate, shear, stretch and shift a normalized character, (32, 32) uint8.
 
-    As far as one writer's digits of a kind differ.
+    The distortions are within the variation of one writer's digits.
     """
     turn, lean = rng.normal(0, [0.105, 0.12])
     wide, tall = np.exp(rng.normal(0, 0.09, 2))
@@ -108,7 +108,7 @@ def flag_and_foot(rng: Rng, glyph: Glyph) -> Glyph:
 
 
 def bar(rng: Rng, glyph: Glyph) -> Glyph:
-    """Draw a bar through the stem of a 7, level or rising, about half way down."""
+    """Draw a level or rising bar through the stem of a 7, about half-way down."""
     ink = glyph > _INKED
     rows = np.flatnonzero(ink.any(axis=1))
     if len(rows) < _MIN_ROWS:
@@ -129,7 +129,7 @@ def bar(rng: Rng, glyph: Glyph) -> Glyph:
 
 
 def link(rng: Rng, glyph: Glyph) -> Glyph:
-    """Draw the stroke that leaves a 0 at its top towards the next digit."""
+    """Draw the stroke from the top of a 0 towards the next digit."""
     rows = np.flatnonzero((glyph > _INKED).any(axis=1))
     if len(rows) < _MIN_ROWS:
         return glyph
@@ -153,9 +153,9 @@ def link(rng: Rng, glyph: Glyph) -> Glyph:
 
 
 def open_four(rng: Rng, glyph: Glyph) -> Glyph:
-    """Draw another 4 of the glyph's height and pen.
+    """Draw an open 4 with the glyph's height and stroke width.
 
-    Down, across, and a short stem through the right of the bar.
+    A stroke down and across, and a short stem through the right of the bar.
     """
     rows = np.flatnonzero((glyph > _INKED).any(axis=1))
     if len(rows) < _MIN_ROWS:
@@ -181,12 +181,12 @@ def open_four(rng: Rng, glyph: Glyph) -> Glyph:
 
 
 def mirror(_rng: Rng, glyph: Glyph) -> Glyph:
-    """Turn a 9 over, so that its stem stands at the left."""
+    """Mirror a 9, so that its stem is at the left."""
     return np.ascontiguousarray(glyph[:, ::-1])
 
 
-# By digit: the share of such hands that write it so, and how. 1 and 7 are what these hands are
-# known by.
+# By digit: the share of such hands that use this shape, and the shape. All of them use those of 1
+# and 7.
 SHAPES = {
     0: (0.35, link),
     1: (1.0, flag_and_foot),
@@ -197,9 +197,9 @@ SHAPES = {
 
 
 def _stem(glyph: Glyph) -> tuple[tuple[float, float], tuple[float, float], float] | None:
-    """Top and foot ``(x, y)`` of a 1's stem and its width.
+    """Return top and foot ``(x, y)`` of a 1's stem, and its width.
 
-    None where the 1 is no plain stroke but has a flag or foot already.
+    None if the 1 is not a plain stroke but already has a flag or foot.
     """
     ink = glyph > _INKED
     rows = np.flatnonzero(ink.any(axis=1))
@@ -217,12 +217,12 @@ def _stem(glyph: Glyph) -> tuple[tuple[float, float], tuple[float, float], float
 
 
 def stroke_width(glyph: Glyph) -> float:
-    """Mean width of the strokes: twice the ink's area by its outline."""
+    """Return the mean stroke width: twice the area of the ink divided by its perimeter."""
     ink = (glyph > _INKED).astype(np.uint8)
     outline = int(ink.sum()) - int(cv2.erode(ink, np.ones((3, 3), np.uint8)).sum())
     return 2.0 * float(ink.sum()) / max(outline, 1)
 
 
 def _widened(glyph: Glyph) -> Glyph:
-    """A copy with room at the sides for what is drawn on."""
+    """Return a copy with room at the sides for drawing."""
     return np.pad(glyph, ((0, 0), (8, 8)))

@@ -1,7 +1,6 @@
 """Composed scans.
 
-Five or nine digits of one writer on a piece of mail, with a map that knows whose ink every pixel
-is.
+Five or nine digits of one writer on a piece of mail, with a map of the owner of each pixel's ink.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,9 +39,9 @@ from zipocr.training.synthesis.typefaces import LETTER_SIZE, Typeface, render_wo
 from zipocr.types import PLUS4_LENGTH, ZIP_LENGTH, Box, GrayImage
 
 FOREIGN = 255
-"""Owner of ink that belongs to no digit: lines, boxes, specks, letters, separators."""
+"""Owner of ink of no digit: lines, boxes, specks, letters, separators."""
 LIGATURE = 254
-"""Owner of a stroke that joins two digits: it belongs to neither, and neither is spoilt by it."""
+"""Owner of a stroke that joins two digits: it belongs to neither, and spoils neither."""
 HANDWRITTEN_QUOTAS: Mapping[str, float] = {
     "plain": 6, "white": 4, "kraft": 5, "shaded": 5, "shadow": 3, "noisy": 6, "ruled": 3,
     "underlined": 6, "boxed": 5, "celled": 4,
@@ -53,10 +52,10 @@ HANDWRITTEN_QUOTAS: Mapping[str, float] = {
 }  # fmt: skip
 """Weights of the kinds for handwritten training strings.
 
-Touching digits are the reader's bottleneck and come most often.
+Touching digits are the reader's bottleneck and thus the most frequent.
 """
 NEGATIVE_KINDS: Mapping[str, int] = {"blank": 0, "word": 0, "four": 4, "six": 6}
-"""Kinds without a ZIP, and how many digits each shows."""
+"""Kinds without a ZIP, and the number of digits of each."""
 _WORDS = (
     "Avenue", "Boulevard", "Return", "Sender", "Fragile", "Street", "Priority", "Airmail",
     "Photos", "Please", "forward", "Dallas",
@@ -82,13 +81,13 @@ _NEGATIVE_SCENES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Composed:
-    """A composed crop and the truth about it.
+    """A composed crop and its ground truth.
 
-    ``image`` is ``(H, W) uint8``, 0 black to 255 white. ``owners`` is ``(H, W) uint8``: 0 where no
-    ink was meant, 1 to 5 (or to the number of glyphs) the place of the digit whose ink it is,
-    `FOREIGN` or `LIGATURE`; where digits cross, the later owns. ``shared`` is ``(H, W) bool``: more
-    than one owner. ``text`` is the ZIP (with ZIP+4 all nine digits), empty where there is none.
-    ``letters`` is what stands on a page without a ZIP, where that is one line.
+    ``image`` is ``(H, W) uint8``, 0 black to 255 white. ``owners`` is ``(H, W) uint8``: 0 for no
+    ink, 1 to 5 (or to the number of glyphs) for digits by position, `FOREIGN` or `LIGATURE`; where
+    digits cross, the later one is the owner. ``shared`` is ``(H, W) bool``: more than one owner.
+    ``text`` is the ZIP (all nine digits of a ZIP+4), empty if there is none. ``letters`` is the
+    text of a page without a ZIP if that is a single line.
     """
 
     image: GrayImage
@@ -102,9 +101,9 @@ class Composed:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Drawing:
-    """Ink on a transparent sheet.
+    """Ink on a transparent layer.
 
-    How much of it (0 to 1), and whose; ``owners`` and ``shared`` as in `Composed`.
+    Its coverage (0 to 1) and owners; ``owners`` and ``shared`` as in `Composed`.
     """
 
     cover: Coverage
@@ -113,12 +112,12 @@ class Drawing:
 
     @classmethod
     def foreign(cls, cover: Coverage) -> "Drawing":
-        """Ink that belongs to no digit."""
+        """Make a drawing of ink that belongs to no digit."""
         owners = np.where(cover > INKED, np.uint8(FOREIGN), np.uint8(0))
         return cls(cover=cover, owners=owners, shared=np.zeros(cover.shape, np.bool_))
 
     def under(self, cover: Coverage, owner: int) -> "Drawing":
-        """With more ink of the same pen, which owns only what nobody owned."""
+        """Return the drawing with more ink of the same pen, which owns only unowned pixels."""
         added = cover > INKED
         owners = np.where(added & (self.owners == 0), np.uint8(owner), self.owners)
         return Drawing(
@@ -128,16 +127,16 @@ class Drawing:
         )
 
     def claimed(self, cover: Coverage) -> "Drawing":
-        """With foreign ink entered in the map of owners, but not drawn: it is of another colour."""
+        """Return the drawing with foreign ink of another colour: in the owners, but not drawn."""
         return replace(self.under(cover, FOREIGN), cover=self.cover)
 
     def redrawn(self, cover: Coverage) -> "Drawing":
-        """With the ink that a printer made of it; of what is left everybody keeps their own."""
+        """Return the drawing with its ink as printed, and owners kept for the remaining ink."""
         there = cover > INKED
         return Drawing(cover=cover, owners=self.owners * there, shared=self.shared & there)
 
     def erased(self, kept: Coverage) -> "Drawing":
-        """With only the share ``kept`` (0 to 1) of the ink left."""
+        """Return the drawing with only the share ``kept`` (0 to 1) of its ink."""
         there = kept > INKED
         return Drawing(
             cover=self.cover * kept, owners=self.owners * there, shared=self.shared & there
@@ -157,8 +156,8 @@ def compose(
 
     The kinds are those of `zipocr.training.synthesis.scene_parameters.KINDS`.
 
-    A glyph's full height is 20 of its pixels as in MNIST, or its own height where the scene is
-    printed. ``scene`` may be given instead of drawn.
+    A glyph's full height is 20 of its pixels as in MNIST, or its own height if the scene is
+    printed. ``scene`` is drawn at random if not given.
     """
     scene = scene or draw_scene(rng, kind)
     covers, owners = write(rng, glyphs, scene.hand, scene.pen)
@@ -168,9 +167,9 @@ def compose(
 def compose_printed(
     rng: Rng, face: Typeface, text: str, *, kind: str = "printed", scene: Scene | None = None
 ) -> Composed:
-    """Compose a crop with a number in type, nine digits as a ZIP+4.
+    """Compose a crop with a printed number; nine digits are a ZIP+4.
 
-    The typeface stands for the writer.
+    The typeface counts as the writer.
     """
     scene = scene or draw_scene(rng, kind)
     if len(text) > ZIP_LENGTH:
@@ -194,7 +193,7 @@ def compose_negative(
 ) -> Composed:
     """Compose a crop without a ZIP (`NEGATIVE_KINDS`).
 
-    Bare paper, a word in type, or four or six digits of one writer.
+    Blank paper, a printed word, or four or six digits of one writer.
     """
     scene = scene or draw_scene(rng, str(rng.choice(_NEGATIVE_SCENES)))
     if kind == "blank":
@@ -216,9 +215,9 @@ def compose_negative(
 
 
 def draw_rows(rng: Rng, kind: str, digits: DigitSet) -> NDArray[np.int_]:
-    """Rows of one writer's digits, as many as a crop of a kind without a ZIP shows.
+    """Draw rows of one writer's digits, as many as a kind without a ZIP has.
 
-    None, four or six.
+    That is none, four or six.
     """
     writer = int(rng.choice(np.unique(digits.writers)))
     return rng.permutation(np.flatnonzero(digits.writers == writer))[: NEGATIVE_KINDS[kind]]
@@ -234,7 +233,7 @@ def set_page(
     writer: int,
     kind: str,
 ) -> Composed:
-    """Set what was written on its paper and scan it."""
+    """Put drawn characters on paper and scan the page."""
     pieces, shape, digits = _frame(set_side_by_side(rng, covers, scene.hand), owners, scene)
     drawing = _join(rng, _ink(pieces, owners, shape), pieces, scene)
     return finish(rng, drawing, digits, scene, text=text, writer=writer, kind=kind)
@@ -243,9 +242,9 @@ def set_page(
 def finish(
     rng: Rng, drawing: Drawing, digits: Box, scene: Scene, *, text: str, writer: int, kind: str
 ) -> Composed:
-    """Spoil a drawing of a page's shape as the scene's pen does, and set it on paper.
+    """Degrade a drawing of the page's shape like the scene's pen, and put it on paper.
 
-    Rules are printed around ``digits``, and all that is scanned.
+    Rules are printed around ``digits``, and the result is scanned.
     """
     height, shape = scene.hand.height, drawing.cover.shape
     drawing = _spoil(rng, drawing, scene.pen, height)
@@ -295,9 +294,9 @@ def write(
 def _frame(
     pieces: Sequence[Piece], owners: Sequence[int], scene: Scene
 ) -> tuple[list[Piece], tuple[int, int], Box]:
-    """Move the pieces into a crop with the scene's margins.
+    """Place the pieces in a crop with the scene's margins.
 
-    Also its shape, and the box of the digits or of their cells.
+    Returns also its shape, and the box of the digits or of their cells.
     """
     height = scene.hand.height
     if not pieces:
@@ -335,7 +334,7 @@ def _frame(
         right=max(piece.left + piece.cover.shape[1] for piece in digits),
     )
     if scene.hand.pitch:
-        # A separator between digits stands in a cell of its own.
+        # A separator between digits has its own cell.
         cells = max(
             (place for place, owner in enumerate(owners, start=1) if owner != FOREIGN),
             default=len(pieces),
@@ -347,7 +346,7 @@ def _frame(
 
 
 def _ink(pieces: Sequence[Piece], owners: Sequence[int], shape: tuple[int, int]) -> Drawing:
-    """All pieces on one sheet; parts outside of it are cut off, as a crop cuts them."""
+    """Draw all pieces on one layer; parts outside are cut off, as in a crop."""
     cover, owner, shared = (
         np.zeros(shape, np.float32),
         np.zeros(shape, np.uint8),
@@ -368,7 +367,7 @@ def _ink(pieces: Sequence[Piece], owners: Sequence[int], shape: tuple[int, int])
 
 
 def _join(rng: Rng, drawing: Drawing, pieces: Sequence[Piece], scene: Scene) -> Drawing:
-    """Draw the ligatures: strokes that the pen did not lift for, from one digit to the next."""
+    """Draw ligatures, where the pen was not lifted between two digits."""
     height = scene.hand.height
     for place in rng.permutation(max(0, len(pieces) - 1))[: scene.hand.ligatures]:
         level = float(rng.choice([rng.uniform(0.05, 0.35), rng.uniform(0.7, 0.95)]))
@@ -385,7 +384,7 @@ def _join(rng: Rng, drawing: Drawing, pieces: Sequence[Piece], scene: Scene) -> 
 
 
 def _edge_point(piece: Piece, level: float, *, rightmost: bool) -> tuple[float, float]:
-    """The outermost ink ``(x, y)`` of a piece near a level, 0 its top to 1 its bottom."""
+    """Return the outermost ink ``(x, y)`` of a piece near a level, from 0, top, to 1, bottom."""
     row = round(level * (piece.cover.shape[0] - 1))
     first = max(0, row - 3)
     band = piece.cover[first : row + 4] > INKED
@@ -395,7 +394,7 @@ def _edge_point(piece: Piece, level: float, *, rightmost: bool) -> tuple[float, 
 
 
 def _spoil(rng: Rng, drawing: Drawing, pen: Pen, height: float) -> Drawing:
-    """Erase gaps where the pen skipped, scratches, and patches where the ink did not take."""
+    """Erase gaps where the pen skipped, scratches, and patches without ink."""
     if pen.wear:
         drawing = drawing.redrawn(wear_off(rng, drawing.cover, pen.wear, height))
     if not (pen.breaks or pen.splits or pen.streaks or pen.dropout):
@@ -439,7 +438,7 @@ def _spoil(rng: Rng, drawing: Drawing, pen: Pen, height: float) -> Drawing:
 
 
 def _zoomed(composed: Composed, zoom: float) -> Composed:
-    """Enlarged after scanning, as a fax or a preview is; the maps follow."""
+    """Enlarge a scanned crop like a fax or a preview, together with its maps."""
     if zoom == 1:
         return composed
     size = (round(composed.image.shape[1] * zoom), round(composed.image.shape[0] * zoom))
@@ -457,14 +456,14 @@ def _zoomed(composed: Composed, zoom: float) -> Composed:
 
 @lru_cache(maxsize=1)
 def listed_zips() -> tuple[str, ...]:
-    """All ZIPs of the directory, sorted."""
+    """Return all ZIPs of the directory, sorted."""
     return tuple(sorted(places()))
 
 
 def draw_zip(rng: Rng, zips: Sequence[str] = (), *, unlisted: float) -> str:
-    """Draw a ZIP of a list, or, with a probability of ``unlisted``, any five digits.
+    """Draw a ZIP from a list or, with a probability of ``unlisted``, any five digits.
 
-    The list is the directory where none is given.
+    The list is the directory by default.
     """
     if rng.random() < unlisted:
         return any_digits(rng, ZIP_LENGTH)
@@ -473,26 +472,26 @@ def draw_zip(rng: Rng, zips: Sequence[str] = (), *, unlisted: float) -> str:
 
 
 def any_digits(rng: Rng, count: int) -> str:
-    """Draw digits at random, all equally likely."""
+    """Draw digits uniformly at random."""
     return "".join(map(str, rng.integers(0, 10, count)))
 
 
 class Composer:
-    """Makes strings by number: the n-th is the same in every process, whatever was made before it.
+    """Composer of strings by number: the n-th is the same in every process and order.
 
     ``european`` is the share of strings whose 1 gets a flag and whose 7 gets a bar, ``strength``
-    that of the augmentation of glyphs. ``each_once`` walks through every writer's digits in a
-    shuffled order, so that all glyphs are used equally often; the strings are then what the digits
-    happen to spell. Else strings are ZIPs (``zips``, or the directory) and, a share of
-    ``unlisted``, any five digits, so that training knows both. ``faces`` are the typefaces of
-    strings of the kind ``printed``, which have a quota only where it is asked for.
+    that of the augmentation of glyphs. ``each_once`` iterates over every writer's digits in
+    shuffled order, for uniform use of glyphs; the strings are then random. Otherwise strings are
+    ZIPs (``zips``, or the directory) and, with a share of ``unlisted``, any five digits, so that
+    training has both. ``faces`` are the typefaces of strings of the kind ``printed``, which have no
+    quota by default.
     """
 
     unlisted: ClassVar[float] = 0.3
     printed_plus4: ClassVar[float] = 0.25
-    """Share of printed ZIPs that are ZIP+4: who prints addresses knows them."""
+    """Share of ZIP+4 among printed ZIPs, since printed addresses often include it."""
     machine_faces: ClassVar[float] = 0.45
-    """Share of machines' type that is drawn by chance; the rest is printed in typefaces."""
+    """Share of machine type with randomly drawn glyphs; the rest is printed in typefaces."""
 
     def __init__(
         self,
@@ -522,7 +521,7 @@ class Composer:
         self._counts = np.array([[len(rows) for rows in by_label] for by_label in self._rows])
 
     def nth(self, number: int) -> Composed:
-        """The string of this number."""
+        """Return the string with this number."""
         rng = np.random.default_rng((self.seed, number))
         kind = draw_kind(rng, self.kinds)
         if kind in PRINTED_KINDS:
@@ -542,13 +541,13 @@ class Composer:
         return compose(rng, glyphs, kind, "".join(map(str, labels)), writer=writer)
 
     def _face(self, rng: Rng, kind: str) -> Typeface:
-        """A typeface, or, where a machine may print it, one that is drawn by chance."""
+        """Draw a typeface or, for kinds printed by machines, generate one at random."""
         if kind != "printed" and rng.random() < self.machine_faces:
             return draw_face(rng)
         return self.faces[int(rng.integers(len(self.faces)))]
 
     def _drawn(self, rng: Rng, more: int) -> NDArray[np.int_]:
-        """Rows of digits that spell a drawn ZIP and ``more`` digits."""
+        """Draw rows of digits that spell a ZIP and ``more`` digits."""
         while True:
             rows = self.spell(
                 rng, draw_zip(rng, self.zips, unlisted=self.unlisted) + any_digits(rng, more)
@@ -557,9 +556,9 @@ class Composer:
                 return rows
 
     def spell(self, rng: Rng, text: str) -> NDArray[np.int_]:
-        """Rows of one writer's digits that spell a text, no digit twice where there are enough.
+        """Draw rows of one writer's digits that spell a text, without repetition if possible.
 
-        None where nobody wrote all of them.
+        Returns no rows if no writer has all of them.
         """
         labels = [int(letter) for letter in text]
         able = np.flatnonzero((self._counts[:, labels] > 0).all(axis=1))
@@ -575,12 +574,12 @@ class Composer:
         )
 
     def _dealt(self, number: int, more: int = 0) -> NDArray[np.int_]:
-        """Rows of five digits of one writer.
+        """Return rows of five digits of one writer.
 
-        Each round deals every digit once, but for up to four of a writer that are left over.
+        Each round uses every digit once, except for up to four left over per writer.
 
-        The ``more`` digits of a ZIP+4 are the writer's next ones in the data, which does not cost
-        them their own turn.
+        The ``more`` digits of a ZIP+4 are the writer's next ones in the data, and still get their
+        own turn.
         """
         turn, place = divmod(number, self.round_length)
         hand: NDArray[np.int_] = deal_hands(self._by_row, self.seed, turn)[place]
@@ -594,13 +593,13 @@ class Composer:
 
     @property
     def round_length(self) -> int:
-        """How many strings use all digits once."""
+        """Number of strings that use all digits once."""
         return int((self._counts.sum(axis=1) // ZIP_LENGTH).sum())
 
 
 @lru_cache(maxsize=4)
 def deal_hands(writers: bytes, seed: int, turn: int) -> NDArray[np.int_]:
-    """Deal each writer's digits into hands of five and shuffle these.
+    """Group each writer's digits by five, and shuffle the groups.
 
     ``(S, 5)`` row numbers; ``writers`` is int32 as bytes.
     """
@@ -621,9 +620,9 @@ def composed_strings(
     kinds: Mapping[str, float] = HANDWRITTEN_QUOTAS,
     zips: Sequence[str] = (),
 ) -> Iterator[Composed]:
-    """The first ``count`` strings of a plain `Composer`.
+    """Yield the first ``count`` strings of a plain `Composer`.
 
-    Use the class for its options and to share the work between processes.
+    Use the class for more options and for multiprocessing.
     """
     composer = Composer(digits, seed=seed, kinds=kinds, zips=zips)
     return (composer.nth(number) for number in range(count))

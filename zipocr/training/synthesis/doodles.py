@@ -1,8 +1,8 @@
-"""Ink and patterns that are no writing at all: doodles, signatures, textures.
+"""Ink and patterns that are not writing: doodles, signatures, textures.
 
-What is drawn for training is not drawn for measuring.
+Training and measurements use different generators.
 
-Every generator draws on a canvas ``(H, W)`` with a stroke so many pixels wide.
+Every generator draws on a canvas ``(H, W)`` with a stroke width in pixels.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ Generator: TypeAlias = Callable[[Rng, Shape, float], Coverage]
 
 
 def _middle(rng: Rng, shape: Shape) -> tuple[float, float, float]:
-    """Centre (x, y) and radius of something that fits."""
+    """Draw the centre (x, y) and radius of a shape that fits."""
     height, width = shape
     return (
         float(rng.uniform(0.25, 0.75)) * width,
@@ -50,7 +50,7 @@ def _spirals(rng: Rng, shape: Shape, width: float) -> Coverage:
 
 
 def _curves(rng: Rng, shape: Shape, width: float) -> Coverage:
-    """Smooth ways through a few random points."""
+    """Draw smooth curves through a few random points."""
     paths = []
     for _ in range(int(rng.integers(1, 4))):
         points = rng.uniform(0.1, 0.9, (int(rng.integers(4, 9)), 2)) * np.array(shape[::-1])
@@ -60,7 +60,7 @@ def _curves(rng: Rng, shape: Shape, width: float) -> Coverage:
 
 
 def _scribble(rng: Rng, shape: Shape, width: float) -> Coverage:
-    """Back and forth, as one tries a pen."""
+    """Draw back and forth, like trying out a pen."""
     count = int(rng.integers(8, 30))
     x = (
         np.linspace(rng.uniform(0.05, 0.3), rng.uniform(0.6, 0.95), count) * shape[1]
@@ -71,7 +71,7 @@ def _scribble(rng: Rng, shape: Shape, width: float) -> Coverage:
 
 
 def _loops(rng: Rng, shape: Shape, width: float) -> Coverage:
-    """A row of loops that lean, as children practise them."""
+    """Draw a row of slanted loops, as in handwriting practice."""
     turn = np.linspace(0, 2 * np.pi * rng.uniform(3, 9), 300)
     radius = rng.uniform(0.15, 0.35) * shape[0]
     along = rng.uniform(0.1, 0.2) * shape[1] + turn / turn[-1] * 0.65 * shape[1]
@@ -134,7 +134,7 @@ def _faces(rng: Rng, shape: Shape, width: float) -> Coverage:
 
 
 def _looping_signature(rng: Rng, shape: Shape, width: float) -> Coverage:
-    """Loops that grow smaller to the right, and a flourish below."""
+    """Draw loops that get smaller to the right, and a flourish below."""
     turn = np.linspace(0, 2 * np.pi * rng.uniform(4, 10), 400)
     size = (
         rng.uniform(0.2, 0.4)
@@ -151,7 +151,7 @@ def _looping_signature(rng: Rng, shape: Shape, width: float) -> Coverage:
 
 
 def _wavy_signature(rng: Rng, shape: Shape, width: float) -> Coverage:
-    """A wave of several frequencies, with the pen lifted here and there, after one tall stroke."""
+    """Draw one tall stroke, then a wave of several frequencies with gaps."""
     along = np.linspace(0, 1, 300)
     waves = sum(
         rng.uniform(0.3, 1) * np.sin(2 * np.pi * rng.uniform(3, 14) * along + rng.uniform(0, 6))
@@ -165,7 +165,7 @@ def _wavy_signature(rng: Rng, shape: Shape, width: float) -> Coverage:
 
 
 def _zigzag_strike(rng: Rng, shape: Shape, width: float) -> Coverage:
-    """What crosses writing out: a dense zigzag over it."""
+    """Draw a dense zigzag that crosses out writing."""
     count = int(rng.integers(12, 24))
     x = np.linspace(0.02, 0.98, count) * shape[1]
     y = (0.5 + np.where(np.arange(count) % 2, -1, 1) * rng.uniform(0.2, 0.5, count)) * shape[0]
@@ -173,7 +173,7 @@ def _zigzag_strike(rng: Rng, shape: Shape, width: float) -> Coverage:
 
 
 def _hatched_strike(rng: Rng, shape: Shape, width: float) -> Coverage:
-    """What crosses writing out: a large X and several lines through it."""
+    """Draw a large X and several lines that cross out writing."""
     corners = np.array([[0.03, 0.05], [0.97, 0.95]]) * np.array(shape[::-1])
     paths = [corners, np.column_stack([corners[:, 0], corners[::-1, 1]])]
     for _ in range(int(rng.integers(3, 6))):
@@ -183,7 +183,7 @@ def _hatched_strike(rng: Rng, shape: Shape, width: float) -> Coverage:
 
 
 def _plane(rng: Rng, shape: Shape) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Coordinates in a frame turned by any angle."""
+    """Return coordinates in a frame rotated by a random angle."""
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
     turn = float(rng.uniform(0, np.pi))
     return np.cos(turn) * x + np.sin(turn) * y, -np.sin(turn) * x + np.cos(turn) * y
@@ -204,7 +204,7 @@ def _checks(rng: Rng, shape: Shape, width: float) -> Coverage:
 
 
 def _weave(rng: Rng, shape: Shape, width: float) -> Coverage:
-    """Threads over and under each other."""
+    """Draw interwoven threads."""
     along, across = _plane(rng, shape)
     pitch = float(rng.uniform(3, 7)) * width
     over = (along // pitch + across // pitch) % 2 == 0
@@ -247,7 +247,7 @@ def _herringbone(rng: Rng, shape: Shape, width: float) -> Coverage:
 
 
 def _blots(rng: Rng, shape: Shape, width: float) -> Coverage:
-    """Noise of one grain, cut at a level."""
+    """Draw thresholded noise of one scale."""
     field = cv2.GaussianBlur(
         rng.standard_normal(shape, np.float32), (0, 0), float(rng.uniform(0.6, 2.5)) * width
     )
@@ -255,7 +255,7 @@ def _blots(rng: Rng, shape: Shape, width: float) -> Coverage:
 
 
 def _clouds(rng: Rng, shape: Shape, width: float) -> Coverage:
-    """Noise of several grains, cut softly at a level."""
+    """Draw softly thresholded noise of several scales."""
     field = sum(
         smooth_chance(rng, shape, grain * width) / (1 + place)
         for place, grain in enumerate((1.5, 4, 12))
@@ -265,7 +265,7 @@ def _clouds(rng: Rng, shape: Shape, width: float) -> Coverage:
 
 
 def _ramp(rng: Rng, shape: Shape, _width: float) -> Coverage:
-    """A straight gradient, smooth or in steps."""
+    """Draw a linear gradient, smooth or stepped."""
     along, _ = _plane(rng, shape)
     ramp = (along - along.min()) / max(1.0, float(np.ptp(along)))
     steps = int(rng.integers(3, 12))
@@ -273,7 +273,7 @@ def _ramp(rng: Rng, shape: Shape, _width: float) -> Coverage:
 
 
 def _glow(rng: Rng, shape: Shape, _width: float) -> Coverage:
-    """A gradient around a point, or bands of one."""
+    """Draw a radial gradient, or bands of one."""
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
     away = np.hypot(
         (x - rng.uniform(0, 1) * shape[1]) / shape[1], (y - rng.uniform(0, 1) * shape[0]) / shape[0]
@@ -298,10 +298,10 @@ GENERATORS: Mapping[str, Mapping[Part, tuple[Generator, ...]]] = {
     "noise": {"train": (_blots,), "test": (_clouds,)},
     "gradient": {"train": (_ramp,), "test": (_glow,)},
 }
-"""By kind; ``strike`` is what crosses writing out."""
+"""Generators by kind; ``strike`` crosses out writing."""
 
 
 def draw_doodle(rng: Rng, kind: str, part: Part, shape: Shape, width: float) -> Coverage:
-    """Draw something of a kind on a canvas: ``(H, W) float32``, 0 paper to 1 ink."""
+    """Draw a doodle of a kind on a canvas: ``(H, W) float32``, 0 paper to 1 ink."""
     generators = GENERATORS[kind][part]
     return generators[int(rng.integers(len(generators)))](rng, shape, width)

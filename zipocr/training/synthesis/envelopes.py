@@ -1,4 +1,4 @@
-"""Strings as written on envelopes: the digits of one ZIP, by one hand, in their order."""
+"""Strings as written on envelopes: the digits of one ZIP by one hand, in order."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ KINDS: Mapping[str, float] = {
 
 
 class EnvelopeComposer(Composer):
-    """Makes strings by number, envelope after envelope and again from the first one.
+    """Composer of strings by number, cycling through the envelopes.
 
     ``digits`` are those of US mail, whose writers are envelopes (`zipocr.training.data.us_mail`).
     """
@@ -24,5 +24,5 @@ class EnvelopeComposer(Composer):
         self._envelopes = np.unique(digits.writers)
 
     def _dealt(self, number: int, more: int = 0) -> NDArray[np.int_]:  # noqa: ARG002
-        """Rows of all digits of an envelope."""
+        """Return the rows of all digits of an envelope."""
         return np.flatnonzero(self.digits.writers == self._envelopes[number % len(self._envelopes)])

@@ -1,6 +1,6 @@
 """Composed strings in the hands of other countries.
 
-Amounts as on cheques, some or all of their digits drawn from skeletons.
+Amounts as on cheques, with some or all digits drawn from skeletons.
 """
 
 from collections.abc import Mapping
@@ -24,29 +24,28 @@ KINDS: Mapping[str, float] = {
     "separated": 12.0,
     "plus4": 0.0,
 }
-# Of the strings so many are round, as amounts are; and so many are drawn from skeletons alone, the
-# others half.
+# Share of round amounts, and share of strings drawn entirely from skeletons; half of the digits of
+# the others are.
 ROUND = 0.4
 ALL_DRAWN = 0.4
-# Of amounts, those whose digits are near each other, whose sign is that of thousands, and whose
-# zeros are written in one go.
+# Shares of amounts with closely spaced digits, with a thousands separator, and with zeros written
+# in one stroke.
 NEAR, THOUSANDS, CHAINED = 0.5, 0.8, 0.5
-# Of amounts, those that begin with a larger digit, and by what factor at most.
+# Share of amounts with a larger first digit, and its maximum factor.
 LARGE_INITIAL, MAX_INITIAL = 0.25, 1.7
 
 
 class ForeignComposer(Composer):
-    """Makes strings by number.
+    """Composer of strings by number.
 
-    The digits that are not drawn from a skeleton are one writer's, with the shapes of other
-    countries.
+    Digits not drawn from a skeleton are by one writer, augmented to the shapes of other countries.
     """
 
     def __init__(self, digits: DigitSet, *, seed: int) -> None:
         super().__init__(digits, seed=seed, kinds=KINDS)
 
     def nth(self, number: int) -> Composed:
-        """The string of this number."""
+        """Return the string with this number."""
         rng = np.random.default_rng((self.seed, number))
         kind = draw_kind(rng, self.kinds)
         rows = self.spell(rng, draw_amount(rng))
@@ -57,7 +56,7 @@ class ForeignComposer(Composer):
         )
 
     def glyphs(self, rng: Rng, rows: NDArray[np.int_], habit: HandStyle) -> list[NDArray[np.uint8]]:
-        """Digits in a hand's shapes, or as the writer wrote them."""
+        """Return digits in the shapes of a hand, or those of the writer."""
         is_drawn = rng.random(10) < (1.0 if rng.random() < ALL_DRAWN else 0.5)
         return [
             habit.draw(rng, int(label))
@@ -69,18 +68,18 @@ class ForeignComposer(Composer):
         ]
 
     def spelt(self, rows: NDArray[np.int_]) -> str:
-        """What rows of digits spell."""
+        """Return the text that rows of digits spell."""
         return "".join(map(str, self.digits.labels[rows]))
 
 
 class AmountComposer(ForeignComposer):
-    """Makes amounts as cheques have them: thousands apart, digits near each other, zeros in chains.
+    """Composer of amounts as on cheques: separated thousands, close digits, chained zeros.
 
-    A chain is one glyph of several digits: these strings are for readers of whole lines.
+    A chain is one glyph of several digits, so these strings are only for whole-line readers.
     """
 
     def nth(self, number: int) -> Composed:
-        """The string of this number."""
+        """Return the string with this number."""
         rng = np.random.default_rng((self.seed, number))
         kind = draw_kind(rng, self.kinds)
         rows = self.spell(rng, draw_amount(rng))
@@ -97,7 +96,7 @@ class AmountComposer(ForeignComposer):
 
 
 def _near(rng: Rng, scene: Scene) -> Scene:
-    """Digits near each other, a sign between them after the second, small ones left small."""
+    """Move digits together, with a separator after the second, and keep small ones small."""
     hand = replace(
         scene.hand,
         separator_after=2 if rng.random() < THOUSANDS else 0,
@@ -116,7 +115,7 @@ def _enlarged(glyph: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
 
 
 def draw_amount(rng: Rng) -> str:
-    """Five digits; of those that are round the last one to four are zeros."""
+    """Draw five digits; the last one to four of round amounts are zeros."""
     text = "".join(map(str, rng.integers(0, 10, ZIP_LENGTH)))
     zeros = int(rng.integers(1, ZIP_LENGTH)) if rng.random() < ROUND else 0
     return text[: ZIP_LENGTH - zeros] + "0" * zeros

@@ -1,4 +1,4 @@
-"""Digits as machines draw them: OCR-A and OCR-B, needle printers, seven segments."""
+"""Machine-printed digits: OCR-A and OCR-B, dot-matrix printers, seven-segment displays."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -18,10 +18,10 @@ from zipocr.training.synthesis.typefaces import (
 )
 
 Glyph = NDArray[np.uint8]
-# Shares of slashed zeros, and of zeros without a mark on a grid of five by seven pins.
+# Shares of slashed zeros, and of unmarked zeros on a grid of five by seven pins.
 SLASHED_ZEROS, BARE_ZEROS = 0.3, 0.5
 _BARE_ZERO, _SLASH = "01110 10001 10001 10001 10001 10001 01110", " / 4,96 56,4"
-# Strokes as in `skeletons`: points "x,y" in hundredths of a height, strokes parted by "/".
+# Strokes as in `skeletons`: points "x,y" in hundredths of a height, strokes separated by "/".
 OCR_A = (
     "10,0 50,0 60,15 60,85 50,100 10,100 0,85 0,15 10,0",
     "10,0 32,0 32,100 / 5,100 60,100 60,72",
@@ -46,7 +46,7 @@ OCR_B = (
     "25,0 8,10 8,32 25,46 44,62 46,86 25,100 4,86 6,62 25,46 42,32 42,10 25,0",
     "16,100 40,58 47,30 36,4 18,2 4,20 8,44 24,52 42,38",
 )
-# Segments a to g of a display: from and to, in hundredths of a height; and those of each digit.
+# Start and end of segments a to g of a display, in hundredths of a height; and segments by digit.
 _SEGMENTS = {
     "a": "4,0 46,0", "b": "50,4 50,46", "c": "50,54 50,96", "d": "4,100 46,100",
     "e": "0,54 0,96", "f": "0,4 0,46", "g": "4,50 46,50",
@@ -56,7 +56,7 @@ _UNIT = 20  # pixels from pin to pin
 
 
 def draw_face(rng: Rng) -> Typeface:
-    """Draw a typeface by chance; all of its digits come from one machine."""
+    """Draw a random typeface; all of its digits come from one machine."""
     makers = (
         partial(_stroked, strokes=OCR_A, is_smooth=False),
         partial(_stroked, strokes=OCR_B, is_smooth=True),
@@ -70,7 +70,7 @@ def draw_face(rng: Rng) -> Typeface:
 
 
 def _stroked(rng: Rng, strokes: Sequence[str], *, is_smooth: bool) -> tuple[Glyph, ...]:
-    """Strokes of one width and proportion."""
+    """Draw stroked digits of one width and proportion."""
     width, aspect = float(rng.uniform(0.08, 0.2)), float(rng.uniform(0.8, 1.25))
     if rng.random() < SLASHED_ZEROS:
         strokes = (strokes[0] + _SLASH, *strokes[1:])
@@ -84,7 +84,7 @@ def _displayed(rng: Rng) -> tuple[Glyph, ...]:
 
 
 def _plotted(strokes: str, width: float, aspect: float, *, is_smooth: bool) -> Glyph:
-    """A digit of `DIGIT_HEIGHT` rows, cut to the width of its ink."""
+    """Draw a digit of `DIGIT_HEIGHT` rows, cropped to the width of its ink."""
     thick = max(2, round(width * DIGIT_HEIGHT))
     inner = DIGIT_HEIGHT - thick
     canvas = np.zeros((DIGIT_HEIGHT, 2 * DIGIT_HEIGHT), np.uint8)
@@ -101,9 +101,9 @@ def _plotted(strokes: str, width: float, aspect: float, *, is_smooth: bool) -> G
 
 
 def _dotted(rng: Rng) -> tuple[Glyph, ...]:
-    """Dots of one size, parted or run together, on the grid of one printer.
+    """Draw digits of equal dots, separate or merged, on the grid of one printer.
 
-    Some pins print pale.
+    Some pins print faintly.
     """
     grids = _pin_grids(rng)
     radius = float(rng.uniform(0.3, 0.62))

@@ -1,9 +1,9 @@
 """Composed pages without a ZIP, by number as a `Composer` makes strings.
 
-They show other numbers, words, addresses, doodles, photographs, bare paper.
+They show other numbers, words, addresses, doodles, photographs, or blank paper.
 
-What a model trains on and what it is measured on are kept apart by ``part``: words, typefaces,
-doodles, textures and photographs are others, and the caller gives digits of other writers.
+Training and measurements are separated by ``part``, with different words, typefaces, doodles,
+textures and photographs; the caller provides digits of different writers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -61,7 +61,7 @@ COUNTS: Mapping[str, tuple[int, ...]] = {
     "one": (1,), "two": (2,), "three": (3,), "four": (4,), "six": (6,), "seven": (7,),
     "eight": (8,), "many": (10, 11, 12, 13, 14),
 }  # fmt: skip
-"""How many digits a number of each kind has; ``printed_`` before it, in type."""
+"""Number of digits of each kind of number; kinds with the prefix ``printed_`` are in type."""
 QUOTAS: Mapping[str, float] = {
     **dict.fromkeys(COUNTS, 3.0), "four": 6.0, "six": 8.0,
     **dict.fromkeys((f"printed_{kind}" for kind in COUNTS), 1.0),
@@ -87,7 +87,7 @@ WORDLESS = (
     "specks",
     "photo",
 )
-"""Kinds without any digit: whatever ink is on them is none."""
+"""Kinds without any digits in their ink."""
 PHOTOGRAPHS: Mapping[Part, tuple[tuple[str, str], ...]] = {
     "train": (("sklearn", "datasets/images/china.jpg"),),
     "test": (
@@ -102,21 +102,21 @@ _PAPERS = (
     "jpeg", "lowres", "blurred",
 )  # fmt: skip
 _HANDS = {kind: weight for kind, weight in HANDWRITTEN_QUOTAS.items() if kind != "plus4"}
-_FILLING = ("texture", "noise", "gradient")  # half of these reach the edges of the page
+_FILLING = ("texture", "noise", "gradient")  # half of these extend to the edges of the page
 _MAX_PIXELS = 10_000_000
-_CAPITAL = 0.7  # height of digits and capitals in a typeface's size
+_CAPITAL = 0.7  # height of digits and capitals relative to the type size
 Maker: TypeAlias = Callable[["Negatives", Rng, str], Composed]
 
 
 class Negatives:
-    """Makes pages without a ZIP by number.
+    """Composer of pages without a ZIP by number.
 
-    The n-th is the same in every process, whatever was made before it.
+    The n-th is the same in every process and order.
 
-    ``digits`` are those of the part's writers; ``faces`` the typefaces of numbers in type, by
-    default the part's. ``kinds`` weighs the kinds (`QUOTAS`). ``strength`` and ``european`` are
-    those of `Composer`. Of a page's ``owners`` digits have their places, so that nobody takes them
-    for none, and all else is foreign; ``text`` is empty.
+    ``digits`` are those of the part's writers; ``faces`` are the typefaces of printed numbers, by
+    default the part's. ``kinds`` are the weights of the kinds (`QUOTAS`). ``strength`` and
+    ``european`` are as in `Composer`. In a page's ``owners``, digits have their positions, so that
+    they do not become non-digits, and all else is foreign; ``text`` is empty.
     """
 
     def __init__(
@@ -136,15 +136,15 @@ class Negatives:
         self.strength, self.european = strength, european
 
     def nth(self, number: int) -> Composed:
-        """The page of this number."""
+        """Return the page with this number."""
         rng = np.random.default_rng((self.seed, number))
         kind = draw_kind(rng, self.kinds)
         return MAKERS[kind](self, rng, kind)
 
     def glyphs(self, rng: Rng, count: int) -> tuple[list[NDArray[np.uint8]], str, int]:
-        """So many digits of one writer, what they spell, and who it is.
+        """Draw ``count`` digits of one writer; return them, their text, and the writer.
 
-        More than there are of one come again.
+        Digits repeat if the writer has too few.
         """
         writer = int(rng.choice(np.unique(self.digits.writers)))
         rows = np.resize(rng.permutation(np.flatnonzero(self.digits.writers == writer)), count)
@@ -162,7 +162,7 @@ class Negatives:
         return drawn, "".join(map(str, self.digits.labels[rows])), writer
 
     def face(self, rng: Rng) -> Typeface:
-        """One of the typefaces."""
+        """Draw one of the typefaces."""
         return self.faces[int(rng.integers(len(self.faces)))]
 
 
@@ -202,7 +202,7 @@ def _text(own: Negatives, rng: Rng, kind: str) -> Composed:
 
 
 def _town_line(own: Negatives, rng: Rng, kind: str) -> Composed:
-    """A ZIP in type beside its town."""
+    """Compose a printed ZIP beside its town."""
     text = draw_town_line(rng, own.part, draw_zip(rng, unlisted=0.3))
     return replace(_typed(own, rng, [text], kind), letters=text)
 
@@ -219,7 +219,7 @@ def _typed(own: Negatives, rng: Rng, lines: Sequence[str], kind: str) -> Compose
 
 
 def _numbered_word(own: Negatives, rng: Rng, kind: str) -> Composed:
-    """A house number by hand, and its street, or the other way round."""
+    """Compose a handwritten house number and its street, in either order."""
     scene = draw_scene(rng, draw_kind(rng, _HANDS))
     scene = replace(
         scene,
@@ -242,7 +242,7 @@ def _numbered_word(own: Negatives, rng: Rng, kind: str) -> Composed:
 
 
 def _crossed_out(own: Negatives, rng: Rng, kind: str) -> Composed:
-    """Four to seven digits that somebody took back."""
+    """Compose four to seven crossed-out digits."""
     scene = _scene(rng)
     written, writer = _row(own, rng, scene, int(rng.integers(4, 8)))
     strike = draw_doodle(
@@ -252,7 +252,7 @@ def _crossed_out(own: Negatives, rng: Rng, kind: str) -> Composed:
 
 
 def _rows(own: Negatives, rng: Rng, kind: str) -> Composed:
-    """Two or three rows of handwritten digits, none of five or nine."""
+    """Compose two or three rows of handwritten digits, none with five or nine."""
     scene = _scene(rng)
     counts = rng.choice([3, 4, 6, 7], int(rng.integers(2, 4))).tolist()
     rows = [
@@ -267,7 +267,7 @@ def _rows(own: Negatives, rng: Rng, kind: str) -> Composed:
 def _row(
     own: Negatives, rng: Rng, scene: Scene, count: int, *, first: int = 1
 ) -> tuple[Drawing, int]:
-    """Digits of one writer on a level line, numbered from ``first``; and who it is."""
+    """Draw digits on a level line, numbered from ``first``, and return also their writer."""
     glyphs, _, writer = own.glyphs(rng, count)
     covers = [draw_strokes(rng, glyph, scene.hand, scene.pen) for glyph in glyphs]
     gap = max(2, round(scene.hand.height * max(scene.hand.spacing, scene.hand.min_gap)))
@@ -282,7 +282,7 @@ def _row(
 
 
 def _envelope(own: Negatives, rng: Rng, kind: str) -> Composed:
-    """A whole envelope: an address, a sender in small type, a stamp, all on one large page."""
+    """Compose a whole envelope: an address, a sender in small type, and a stamp on a large page."""
     scene = _scene(rng)
     size = float(rng.uniform(14, 24))
     scene = replace(
@@ -323,9 +323,9 @@ def _stamp(own: Negatives, rng: Rng, size: float) -> Coverage:
 
 
 def _lay(page: Coverage, piece: Coverage, down: float, along: float) -> None:
-    """Lay a piece on a page, its corner at these shares of height and width.
+    """Paste a piece onto a page, with its corner at these shares of height and width.
 
-    What does not fit is cut off.
+    Parts outside are cut off.
     """
     top, left = round(down * page.shape[0]), round(along * page.shape[1])
     seen = piece[: page.shape[0] - top, : page.shape[1] - left]
@@ -334,7 +334,7 @@ def _lay(page: Coverage, piece: Coverage, down: float, along: float) -> None:
 
 
 def _doodle(own: Negatives, rng: Rng, kind: str) -> Composed:
-    """Something drawn, on a canvas as large as a ZIP and its margins, or somewhat less long."""
+    """Compose a doodle on a canvas as large as a ZIP and its margins, or somewhat shorter."""
     scene = _scene(rng)
     height = scene.hand.height
     shape = (
@@ -362,7 +362,7 @@ def _blank(_own: Negatives, rng: Rng, kind: str) -> Composed:
 
 
 def _photo(own: Negatives, rng: Rng, kind: str) -> Composed:
-    """A window of a photograph, at another size and contrast, scanned like any page."""
+    """Compose a random crop of a photograph, rescaled in size and contrast, and scanned."""
     photograph = photographs(own.part)[int(rng.integers(len(PHOTOGRAPHS[own.part])))]
     tall = int(rng.integers(60, 240))
     wide = min(int(tall * rng.uniform(1, 5)), photograph.shape[1])
@@ -396,7 +396,7 @@ def _scene(rng: Rng) -> Scene:
 
 
 def _framed(rng: Rng, drawing: Drawing, scene: Scene, kind: str, *, writer: int = -1) -> Composed:
-    """With the scene's margins around it."""
+    """Add the scene's margins to a drawing, and finish it."""
     up, after, down, before = (
         max(0, round(margin * scene.hand.height)) for margin in scene.margins
     )
@@ -412,11 +412,11 @@ def _framed(rng: Rng, drawing: Drawing, scene: Scene, kind: str, *, writer: int 
 
 
 def typeset(rng: Rng, lines: Sequence[str], part: Part, scene: Scene) -> Drawing:
-    """Set lines in one of the part's typefaces, left-aligned.
+    """Typeset lines in one of the part's typefaces, left-aligned.
 
-    Their capitals are as high as the scene's digits, and they are tilted as these.
+    Capitals are as high as the scene's digits, and the lines have the same tilt.
 
-    Digits own their ink by their place on the whole block, all else is foreign.
+    Digits own their ink by their position in the whole block, all else is foreign.
     """
     files = font_files(part)
     font = open_font(
@@ -431,7 +431,7 @@ def typeset(rng: Rng, lines: Sequence[str], part: Part, scene: Scene) -> Drawing
 
 
 def _set_line(font: ImageFont.FreeTypeFont, text: str, first: int) -> Drawing:
-    """One line as high as its typeface's lines are; its digits are numbered from ``first``."""
+    """Typeset one line at full line height, with digits numbered from ``first``."""
     margin = round(0.2 * font.size)
     page = Image.new("L", (round(font.getlength(text)) + 2 * margin, round(1.35 * font.size)))
     ImageDraw.Draw(page).text(
@@ -448,9 +448,9 @@ def _set_line(font: ImageFont.FreeTypeFont, text: str, first: int) -> Drawing:
 
 
 def stacked(rows: Sequence[Drawing], gap: int) -> Drawing:
-    """One below the other, left-aligned, with a gap between them, in pixels.
+    """Stack drawings, left-aligned, with a gap in pixels.
 
-    A negative one lets them overlap.
+    A negative gap makes them overlap.
     """
     tops = np.cumsum([0, *(row.cover.shape[0] + gap for row in rows[:-1])])
     shape = (int(tops[-1]) + rows[-1].cover.shape[0], max(row.cover.shape[1] for row in rows))
@@ -463,7 +463,7 @@ def stacked(rows: Sequence[Drawing], gap: int) -> Drawing:
 
 
 def _tilted(drawing: Drawing, angle: float) -> Drawing:
-    """Turned by so many degrees about its middle, as much larger as that takes."""
+    """Rotate a drawing by degrees about its centre, on an enlarged canvas."""
     height, width = drawing.cover.shape
     more = round(abs(np.sin(np.deg2rad(angle))) * width / 2) + 1
     size = (width, height + 2 * more)
@@ -480,7 +480,7 @@ def _tilted(drawing: Drawing, angle: float) -> Drawing:
 
 @lru_cache(maxsize=2)
 def photographs(part: Part) -> tuple[GrayImage, ...]:
-    """The gray photographs of a part, out of packages that are there anyway."""
+    """Return the gray photographs of a part, from packages that are installed anyway."""
     found = []
     for package, name in PHOTOGRAPHS[part]:
         spec = find_spec(package)
@@ -513,4 +513,4 @@ MAKERS: Mapping[str, Maker] = {
     "specks": _blank,
     "photo": _photo,
 }
-"""What makes each kind."""
+"""Functions that compose each kind."""

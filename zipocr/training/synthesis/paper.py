@@ -1,4 +1,4 @@
-"""Paper, ink on it, and what the scanner makes of both."""
+"""Paper, ink on it, and scanning."""
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ _UNSEEN_BLUR = 0.3
 
 
 def smooth_chance(rng: Rng, shape: tuple[int, int], pitch: float) -> Plane:
-    """Noise of unit spread that changes slowly, over about ``pitch`` pixels: ``(H, W) float32``."""
+    """Draw smooth noise of unit variance on a scale of ``pitch`` pixels: ``(H, W) float32``."""
     small = (max(2, round(shape[0] / pitch) + 2), max(2, round(shape[1] / pitch) + 2))
     return np.asarray(
         cv2.resize(
@@ -23,7 +23,7 @@ def smooth_chance(rng: Rng, shape: tuple[int, int], pitch: float) -> Plane:
 
 
 def draw_paper(rng: Rng, shape: tuple[int, int], paper: Paper, height: float) -> Plane:
-    """Empty paper ``(H, W) float32`` in gray levels.
+    """Draw blank paper, ``(H, W) float32`` in gray levels.
 
     ``height`` is that of a digit in pixels, the scale of everything printed.
     """
@@ -45,7 +45,7 @@ def draw_paper(rng: Rng, shape: tuple[int, int], paper: Paper, height: float) ->
 
 
 def _slope(rng: Rng, shape: tuple[int, int]) -> Plane:
-    """0 to 1 in a random direction, bent."""
+    """Draw a curved gradient in a random direction, 0 to 1."""
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
     angle = rng.uniform(0, 2 * np.pi)
     ramp = np.cos(angle) * x / shape[1] + np.sin(angle) * y / shape[0]
@@ -54,7 +54,7 @@ def _slope(rng: Rng, shape: tuple[int, int]) -> Plane:
 
 
 def _shadow(rng: Rng, shape: tuple[int, int], edge: float) -> Plane:
-    """The edge of something that lay on the paper: a step along a line, 0 to 1."""
+    """Draw the shadow edge of an object on the paper: a step along a line, 0 to 1."""
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
     angle = rng.uniform(0, 2 * np.pi)
     soft = edge or float(rng.uniform(1.5, 0.25 * shape[0]))
@@ -65,7 +65,7 @@ def _shadow(rng: Rng, shape: tuple[int, int], edge: float) -> Plane:
 
 
 def _vignette(rng: Rng, shape: tuple[int, int]) -> Plane:
-    """Light that fades from a centre outwards, 0 to 1."""
+    """Draw light that fades from a centre outwards, 0 to 1."""
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
     down, across = rng.uniform(0.2, 0.8) * shape[0], rng.uniform(0.2, 0.8) * shape[1]
     away = np.hypot((y - down) / shape[0], (x - across) / shape[1])
@@ -73,9 +73,9 @@ def _vignette(rng: Rng, shape: tuple[int, int]) -> Plane:
 
 
 def _pattern(rng: Rng, shape: tuple[int, int], name: str, height: float) -> Plane:
-    """Security print, 0 to 1.
+    """Draw security print, 0 to 1.
 
-    Families of fine lines, straight or waving, as on cheques, or a screen of dots.
+    Families of fine lines, straight or wavy, as on cheques, or a halftone screen.
     """
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
     pitch = height * float(rng.uniform(0.07, 0.22)) + 2
@@ -121,9 +121,9 @@ def lay_ink(rng: Rng, sheet: Plane, cover: Plane, pen: Pen, height: float) -> Pl
 
 
 def scan_page(rng: Rng, sheet: Plane, scan: Scan) -> GrayImage:
-    """Blur, noise, two levels, JPEG.
+    """Scan a page: blur, noise, binarization, JPEG.
 
-    A sheet in gray levels as it comes out of a scanner, ``(H, W) uint8``.
+    A sheet in gray levels -> its scan, ``(H, W) uint8``.
     """
     if scan.blur > _UNSEEN_BLUR:
         sheet = np.asarray(cv2.GaussianBlur(sheet, (0, 0), scan.blur), np.float32)

@@ -1,4 +1,4 @@
-"""What worn and cheap printers make of type: gaps, pale regions, coarse dots, shifted rows."""
+"""Degradation of type by worn and cheap printers: gaps, pale areas, coarse dots, shifted rows."""
 
 from collections.abc import Callable, Mapping
 
@@ -12,12 +12,12 @@ Coverage = NDArray[np.float32]
 
 
 def wear_off(rng: Rng, cover: Coverage, name: str, height: float) -> Coverage:
-    """Return type as a printer of this name (`WEAR`) leaves it: (H, W) cover, 0 to 1."""
+    """Degrade type like a printer of this name (`WEAR`): (H, W) coverage, 0 to 1."""
     return WEAR[name](rng, cover, height)
 
 
 def _thermal(rng: Rng, cover: Coverage, height: float) -> Coverage:
-    """Coarse dots of a heated line, some of which stay cold, and paper that pales in patches."""
+    """Simulate thermal print: coarse dots, cold heating elements, and patches of faded paper."""
     if rng.random() < 0.6:
         cover = _coarse(rng, cover, height)
     if rng.random() < 0.7:
@@ -26,7 +26,7 @@ def _thermal(rng: Rng, cover: Coverage, height: float) -> Coverage:
 
 
 def _coarse(rng: Rng, cover: Coverage, height: float) -> Coverage:
-    """As a head of few dots an inch prints it."""
+    """Print at a low resolution."""
     rows = float(rng.uniform(13, 26))
     scale = min(1.0, rows / height)
     size = tuple(max(2, round(side * scale)) for side in cover.shape[::-1])
@@ -37,7 +37,7 @@ def _coarse(rng: Rng, cover: Coverage, height: float) -> Coverage:
 
 
 def _hairlines(rng: Rng, shape: tuple[int, ...], height: float) -> Coverage:
-    """Lines across the paper, level or upright, that stay white or pale: 1 where ink is kept."""
+    """Draw horizontal or vertical lines that stay white or pale: 1 where ink is kept."""
     axis = int(rng.random() < 0.35)
     kept = np.ones(shape[axis], np.float32)
     every = height * float(rng.uniform(0.12, 0.6)) * (1 + axis)
@@ -50,7 +50,7 @@ def _hairlines(rng: Rng, shape: tuple[int, ...], height: float) -> Coverage:
 
 
 def _patches(rng: Rng, shape: tuple[int, ...], height: float, depth: float) -> Coverage:
-    """Regions that took less ink, in soft transitions: 1 where ink is kept."""
+    """Draw soft-edged areas with less ink: 1 where ink is kept."""
     pitch = height * float(rng.uniform(0.15, 0.9))
     small = (max(2, round(shape[0] / pitch) + 1), max(2, round(shape[1] / pitch) + 1))
     field = cv2.resize(rng.random(small, np.float32), shape[::-1], interpolation=cv2.INTER_CUBIC)
@@ -60,7 +60,7 @@ def _patches(rng: Rng, shape: tuple[int, ...], height: float, depth: float) -> C
 
 
 def _ink_jet(rng: Rng, cover: Coverage, height: float) -> Coverage:
-    """Ragged edges, drops beside them, swaths that do not meet, clogged nozzles."""
+    """Simulate inkjet print: ragged edges, satellite drops, misaligned swaths, clogged nozzles."""
     reach = max(1.0, 0.03 * height)
     cover = _ragged(rng, cover, reach)
     if rng.random() < 0.5:
@@ -79,7 +79,7 @@ def _ragged(rng: Rng, cover: Coverage, reach: float) -> Coverage:
 
 
 def _shifted(rng: Rng, cover: Coverage, height: float) -> Coverage:
-    """One swath of the head lies beside the other."""
+    """Misalign one swath of the print head."""
     row = int(rng.integers(0, cover.shape[0]))
     moved = cover.copy()
     moved[row:] = np.roll(cover[row:], round(float(rng.normal(0, 0.035)) * height), axis=1)
@@ -87,7 +87,7 @@ def _shifted(rng: Rng, cover: Coverage, height: float) -> Coverage:
 
 
 def _worn(rng: Rng, cover: Coverage, height: float) -> Coverage:
-    """A dry ribbon or a worn plate: fine holes, pale patches, one side stronger than the other."""
+    """Simulate a dry ribbon or worn plate: pinholes, pale patches, one side stronger."""
     grain = cv2.GaussianBlur(
         rng.random(cover.shape, np.float32), (0, 0), float(rng.uniform(0.6, 1.4))
     )
@@ -102,4 +102,4 @@ WEAR: Mapping[str, Callable[[Rng, Coverage, float], Coverage]] = {
     "ink_jet": _ink_jet,
     "worn": _worn,
 }
-"""How each kind of printer wears type off."""
+"""Degradation by kind of printer."""

@@ -1,6 +1,6 @@
-"""Ink that is no digit.
+"""Foreign ink.
 
-Printed rules and boxes, separators, specks, stray strokes and what is left of the neighbours.
+Printed rules and boxes, separators, specks, stray strokes and cut-off neighbours.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ _SHIFT = 4  # OpenCV's fixed point: coordinates in sixteenths of a pixel
 class Sketch:
     """A canvas for anti-aliased lines, ``(H, W) uint8`` 0 to 255.
 
-    Drawing is all that it is for, so it changes when called.
+    Its drawing methods modify it in place.
     """
 
     def __init__(self, shape: tuple[int, int]) -> None:
@@ -30,7 +30,7 @@ class Sketch:
     def path(self, points: NDArray[np.float64], width: float) -> None:
         """Draw a path through ``points (N, 2)`` of ``(x, y)``.
 
-        Widths under a pixel come out paler, as they do in a scan.
+        Widths under a pixel appear paler, as in a scan.
         """
         fixed = np.round(points * 2**_SHIFT).astype(np.int32)[:, None]
         cv2.polylines(
@@ -58,14 +58,14 @@ class Sketch:
 
     @property
     def cover(self) -> Coverage:
-        """What was drawn, 0 to 1."""
+        """Return the drawn coverage, 0 to 1."""
         return np.asarray(self.canvas, np.float32) / np.float32(255)
 
 
 class Ruler:
-    """Draws level and upright lines, turned by the marks' angle.
+    """Drawer of horizontal and vertical lines, rotated by the angle of the marks.
 
-    They turn about the left end of the digits' box.
+    The centre of rotation is the left end of the digits' box.
     """
 
     def __init__(
@@ -83,12 +83,12 @@ class Ruler:
         self.foot = digits.bottom + height * (0.25 - 0.35 * marks.rule_touch)
 
     def level(self, y: float, left: float, right: float) -> None:
-        """Draw a level line."""
+        """Draw a horizontal line."""
         ends = [(x, y + self.slope * (x - self.digits.left)) for x in (left, right)]
         self.sketch.path(np.array(ends), self.marks.rule_width)
 
     def upright(self, x: float, top: float, bottom: float) -> None:
-        """Draw an upright line."""
+        """Draw a vertical line."""
         drop = self.slope * (x - self.digits.left)
         ends = [(x - self.slope * (y - self.digits.top), y + drop) for y in (top, bottom)]
         self.sketch.path(np.array(ends), self.marks.rule_width)
@@ -147,9 +147,9 @@ def _box(rng: Rng, ruler: Ruler) -> None:
 
 
 def _cell_edges(rng: Rng, ruler: Ruler) -> tuple[float, float, NDArray[np.float64]]:
-    """Top, bottom, and the uprights.
+    """Return top, bottom, and positions of the vertical edges.
 
-    Cells as wide as the pitch and somewhat higher than the digits.
+    Cells are as wide as the pitch and somewhat higher than the digits.
     """
     pads = rng.uniform(0.0, 0.35, 2) * ruler.height
     count = max(1, round((ruler.digits.right - ruler.digits.left) / ruler.pitch))
@@ -206,9 +206,9 @@ def draw_rule(
 
 
 def draw_separator(rng: Rng, name: str, height: float, width: float) -> Coverage:
-    """A dot, comma, dash, apostrophe or double dash, its lowest row on the baseline.
+    """Draw a dot, comma, dash, apostrophe or double dash, its lowest row on the baseline.
 
-    ``width`` of the stroke in pixels.
+    ``width`` is the stroke width in pixels.
     """
     size = (max(4, round(0.75 * height)), max(4, round(0.7 * height)))
     sketch, foot = Sketch(size), size[0] - 1 - 0.5 * width
@@ -290,7 +290,7 @@ def draw_ligature(
     width: float,
     shape: tuple[int, int],
 ) -> Coverage:
-    """A curved stroke from one ``(x, y)`` to another that sags by ``sag`` pixels in its middle."""
+    """Draw a curved stroke between two points ``(x, y)`` that sags by ``sag`` pixels."""
     sketch, t = Sketch(shape), np.linspace(0, 1, 9)[:, None]
     points = np.array(start) * (1 - t) + np.array(end) * t + np.array([0.0, sag]) * 4 * t * (1 - t)
     sketch.path(points, width)

@@ -1,9 +1,10 @@
-"""What one composed scan looks like, drawn by chance.
+"""Random parameters of the appearance of a composed scan.
 
-The hand, the pen, the paper, printed marks and the scanner.
+They describe the hand, the pen, the paper, printed marks and the scanner.
 
 A kind (`KINDS`) forces the trait it is named after; everything else is drawn from the same broad
-base, so that no trait comes only with one background. Lengths without a unit are in digit heights.
+distribution, so that no trait is tied to one background. Lengths without a unit are in digit
+heights.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -17,14 +18,14 @@ Rng: TypeAlias = np.random.Generator
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hand:
-    """How the digits stand.
+    """Geometry of the digits.
 
     ``height`` is in pixels, angles are in degrees, ``aspect`` is a factor on the glyph's width.
 
-    ``level`` is 1 where all digits of a string are brought to one height and 0 where they keep the
-    size they came with. ``contacts`` says how many of the gaps are closed until ink touches,
-    ``ligatures`` how many are bridged by a stroke. ``pitch``, where it is not 0, puts digits into
-    cells of one width; ``separator_after`` is the number of digits before the separator, 0 for any.
+    ``level`` is 1 if all digits of a string are scaled to one height and 0 if they keep their
+    original size. ``contacts`` is the number of gaps closed until ink touches, ``ligatures`` the
+    number bridged by a stroke. ``pitch``, if not 0, puts digits into cells of one width;
+    ``separator_after`` is the number of digits before the separator, 0 for any.
     """
 
     height: float
@@ -51,16 +52,15 @@ class Hand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pen:
-    """What draws.
+    """The writing instrument.
 
-    ``gray`` is 0 to 255; ``thin`` 0 (strokes as they came) to 1 (a hairline along their ridge).
+    ``gray`` is 0 to 255; ``thin`` is 0 (original strokes) to 1 (a hairline along their ridge).
 
     ``edge`` is the width of a stroke's edge in pixels; ``weight`` is added to the threshold:
-    negative is bolder. ``texture`` 0 to 1 is the share of the ink that comes and goes, ``streaks``
-    the number of scratches a ball pen leaves, ``breaks`` the number of gaps erased from the
-    strokes, ``splits`` that of gaps long enough to part a digit, mostly across as a scanner's dead
-    line or a fold does. ``wear`` names what a printer leaves of the ink (see
-    `zipocr.training.synthesis.print_wear`).
+    negative is bolder. ``texture`` 0 to 1 is the share of ink that varies, ``streaks`` the number
+    of ballpoint scratches, ``breaks`` the number of gaps erased from the strokes, ``splits`` the
+    number of gaps long enough to split a digit, mostly horizontal like a scanner's dead line or a
+    fold. ``wear`` names the degradation by a printer (see `zipocr.training.synthesis.print_wear`).
     """
 
     gray: float
@@ -78,10 +78,11 @@ class Pen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paper:
-    """``gray`` of the paper, ``grain`` of its fibres, and what darkens it.
+    """The ``gray`` level of the paper, the ``grain`` of its fibres, and its darkening.
 
-    ``shade`` and ``shadow`` change slowly, a ``pattern`` quickly. ``shadow_edge`` is the width in
-    pixels of the shadow's edge, 0 for any soft one; a ``vignette`` darkens towards the corners.
+    ``shade`` and ``shadow`` vary slowly, a ``pattern`` quickly. ``shadow_edge`` is the width in
+    pixels of the shadow's edge, 0 for a random soft one; a ``vignette`` darkens towards the
+    corners.
     """
 
     gray: float
@@ -98,8 +99,8 @@ class Paper:
 class Marks:
     """Foreign ink.
 
-    ``rule`` names printed lines (see `zipocr.training.synthesis.rules_and_clutter`), the rest
-    counts specks, strokes and cut-off neighbours.
+    ``rule`` names printed lines (see `zipocr.training.synthesis.rules_and_clutter`), the rest are
+    counts of specks, strokes and cut-off neighbours.
     """
 
     rule: str = ""
@@ -114,9 +115,10 @@ class Marks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """What scanner and file do.
+    """Effects of scanner and file.
 
-    Blur (pixels), noise (gray levels), salt (share of pixels), JPEG quality (0 none), levels, zoom.
+    Blur (pixels), noise (gray levels), salt (share of pixels), JPEG quality (0: none), levels,
+    zoom.
     """
 
     blur: float = 0.0
@@ -129,7 +131,7 @@ class Scan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """All that is decided about one composed crop before a pixel is drawn.
+    """All parameters of one composed crop.
 
     ``margins`` are top, right, bottom, left.
     """
@@ -143,7 +145,7 @@ class Scene:
 
 
 def draw_scene(rng: Rng, kind: str) -> Scene:
-    """Draw a scene of one kind; ``mixed`` lays two or three kinds over one another."""
+    """Draw a scene of a kind; ``mixed`` combines two or three kinds."""
     scene = _base(rng)
     if kind != "mixed":
         return KINDS[kind](rng, scene)
@@ -153,7 +155,7 @@ def draw_scene(rng: Rng, kind: str) -> Scene:
 
 
 def check_kinds(kinds: Iterable[str], known: Iterable[str]) -> None:
-    """Refuse kinds of pages that are not known, with a ValueError."""
+    """Raise a ValueError for unknown kinds of pages."""
     unknown = set(kinds) - set(known)
     if unknown:
         message = f"there are no pages of the kind {', '.join(sorted(unknown))}"
@@ -410,7 +412,7 @@ def _blurred(rng: Rng, scene: Scene) -> Scene:
 
 
 def with_dash(rng: Rng, scene: Scene) -> Scene:
-    """The scene with the dash of a ZIP+4, which some leave out."""
+    """Add the dash of a ZIP+4, which some writers omit."""
     separator = str(rng.choice(["-", ""], p=[0.85, 0.15]))
     return replace(scene, hand=replace(scene.hand, separator=separator, separator_after=5))
 
@@ -421,9 +423,9 @@ def _plus4(rng: Rng, scene: Scene) -> Scene:
 
 
 def _printed(rng: Rng, scene: Scene) -> Scene:
-    """Type stands level, at one size and pitch.
+    """Make type level, of one size and pitch.
 
-    More often than not on one of the other kinds' papers.
+    Mostly on the paper of another kind.
     """
     if rng.random() < 0.6:
         scene = KINDS[str(rng.choice(_PAPERS))](rng, scene)
@@ -443,7 +445,7 @@ def _printed(rng: Rng, scene: Scene) -> Scene:
 
 
 def _far_cells(rng: Rng, scene: Scene) -> Scene:
-    """Small digits in large cells."""
+    """Put small digits into large cells."""
     scene = _celled(rng, scene)
     hand = replace(
         scene.hand,
@@ -455,7 +457,7 @@ def _far_cells(rng: Rng, scene: Scene) -> Scene:
 
 
 def _machine(rng: Rng, scene: Scene, wear: str = "") -> Scene:
-    """Type of any weight and width, of which a printer leaves this or that."""
+    """Set type of any weight and width, degraded by a printer."""
     scene = _printed(rng, scene)
     height = float(rng.uniform(14, 60))
     hand = replace(scene.hand, aspect=float(np.exp(rng.normal(-0.05, 0.2))), height=height)
@@ -470,7 +472,7 @@ def _thermal(rng: Rng, scene: Scene) -> Scene:
 
 
 def _tiny(rng: Rng, scene: Scene) -> Scene:
-    """Type of 6 to 11 pixels, as faxes and previews have it, from time to time enlarged."""
+    """Set type of 6 to 11 pixels as in faxes and previews, sometimes enlarged."""
     scene = _machine(rng, scene)
     hand = replace(
         scene.hand, height=float(rng.uniform(6, 11)), aspect=float(rng.uniform(0.8, 1.2))
@@ -497,7 +499,7 @@ def _tiny(rng: Rng, scene: Scene) -> Scene:
 
 
 def _hard_shadow(rng: Rng, scene: Scene) -> Scene:
-    """The sharp edge of a shadow across the digits."""
+    """Add the sharp edge of a shadow across the digits."""
     depth, edge = float(rng.uniform(40, 140)), float(rng.uniform(0.2, 2.5))
     paper = replace(scene.paper, shadow=depth, shadow_edge=edge)
     gray = float(rng.uniform(0, max(10.0, 0.7 * (scene.paper.gray - depth))))
@@ -505,13 +507,13 @@ def _hard_shadow(rng: Rng, scene: Scene) -> Scene:
 
 
 def _vignette(rng: Rng, scene: Scene) -> Scene:
-    """Corners that a lens or a lamp leaves dark."""
+    """Darken the corners like a lens or lamp."""
     paper = replace(scene.paper, vignette=float(rng.uniform(50, 160)))
     return replace(scene, paper=paper, pen=replace(scene.pen, gray=float(rng.uniform(0, 70))))
 
 
 def _crowded(rng: Rng, scene: Scene) -> Scene:
-    """What hangs down from the line above, and what rises from the one below."""
+    """Add parts of the lines above and below."""
     top, right, bottom, left = scene.margins
     margins = (min(top, 0.3), right, min(bottom, 0.3), left)
     marks = replace(scene.marks, neighbours=int(rng.integers(2, 6)))
@@ -519,20 +521,20 @@ def _crowded(rng: Rng, scene: Scene) -> Scene:
 
 
 def _tailed(rng: Rng, scene: Scene) -> Scene:
-    """A full stop, a comma or a dash behind the last digit."""
+    """Add a full stop, a comma or a dash after the last digit."""
     tail = str(rng.choice([".", ",", "-", ",-"], p=[0.35, 0.3, 0.3, 0.05]))
     return replace(scene, hand=replace(scene.hand, tail=tail))
 
 
 def _small_hand(rng: Rng, scene: Scene) -> Scene:
-    """Writing of a few pixels, as on forms scanned coarsely."""
+    """Make writing a few pixels high, as on forms scanned at low resolution."""
     pen = replace(scene.pen, thin=scene.pen.thin * 0.5, edge=1.0, weight=min(0.0, scene.pen.weight))
     hand = replace(scene.hand, height=float(rng.uniform(9, 18)))
     return replace(scene, hand=hand, pen=replace(pen, gray=min(pen.gray, 100.0), streaks=0))
 
 
 def _bold(rng: Rng, scene: Scene) -> Scene:
-    """Fat type that nearly fills its crop."""
+    """Set bold type that nearly fills its crop."""
     scene = _machine(rng, scene)
     hand = replace(scene.hand, height=float(rng.uniform(16, 60)))
     pen = replace(scene.pen, weight=float(rng.uniform(-0.4, -0.1)))

@@ -1,8 +1,8 @@
-"""Digits drawn from their strokes, in shapes that schools of Europe and Latin America teach.
+"""Digits drawn from stroke skeletons, in shapes taught in Europe and Latin America.
 
-Forms filled in elsewhere hold few of them: the looped 2, the 4 that is an h, the 1 whose upstroke
-is as long as its stem, the 9 like a P, small zeros in a chain. Each shape is strokes through a few
-points; what varies from hand to hand and from one time to the next moves them.
+They are rare in digits collected elsewhere: the looped 2, the 4 like an h, the 1 with an upstroke
+as long as its stem, the 9 like a P, small zeros in a chain. Each shape is a set of strokes through
+a few points, which vary between hands and within a hand.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,14 @@ from zipocr.training.data.datasets import INK_HEIGHT
 from zipocr.training.synthesis.scene_parameters import Rng
 
 Glyph = NDArray[np.uint8]
-# How far the points of a shape move, in heights: from hand to hand, and from one time to the next.
+# Displacement of the points of a shape, in heights: between hands, and within a hand.
 OF_HAND, OF_TIME = 0.04, 0.025
-# Zeros are often smaller than what stands before them.
+# Zeros are often smaller than the digits before them.
 SMALL_ZEROS, MIN_ZERO = 0.5, 0.45
-# Chains of zeros that end in a stroke to the right.
+# Share of chains of zeros that end in a stroke to the right.
 LAST_STROKE = 0.25
 _STEPS = 6  # samples of a curve between two points
-_ROOM = 6  # pixels around the points, for the width of strokes
+_ROOM = 6  # margin in pixels around the points, for the width of strokes
 
 SHAPES: Mapping[int, Sequence[str]] = {
     0: (
@@ -175,15 +175,14 @@ SHAPES: Mapping[int, Sequence[str]] = {
         "0,90 10,60 4,16 30,0 48,18 34,44 12,44",
     ),
 }
-"""By digit, the ways to write it: points "x,y" in hundredths of a height, strokes parted by "/"."""
+"""Shapes by digit: points "x,y" in hundredths of a height, strokes separated by "/"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class HandStyle:
-    """How one hand draws.
+    """The style of one hand.
 
-    A shape for each digit with its points moved, the width of its strokes, and how wide its digits
-    are.
+    A shape with displaced points for each digit, the stroke width, and the width of digits.
     """
 
     shapes: Mapping[int, tuple[NDArray[np.float64], ...]]
@@ -193,7 +192,7 @@ class HandStyle:
 
     @classmethod
     def drawn(cls, rng: Rng) -> Self:
-        """One by chance."""
+        """Draw a random style."""
         shapes = {}
         for digit, known in SHAPES.items():
             shape = known[int(rng.integers(len(known)))]
@@ -207,7 +206,7 @@ class HandStyle:
         )
 
     def draw(self, rng: Rng, digit: int) -> Glyph:
-        """A digit as this hand draws it this time.
+        """Draw a digit with the variation within this hand.
 
         (h, w) uint8, 0 paper to 255 ink, a full height being `INK_HEIGHT` pixels.
         """
@@ -221,7 +220,7 @@ class HandStyle:
         return self._inked(rng, strokes)
 
     def draw_zeros(self, rng: Rng, count: int) -> Glyph:
-        """Draw zeros in a chain, without lifting the pen: (h, w) uint8."""
+        """Draw a chain of zeros without lifting the pen: (h, w) uint8."""
         rise, height = float(rng.normal(0, 0.05)), INK_HEIGHT * self.zero
         half = 0.3 * self.aspect * np.exp(rng.normal(0, 0.2))
         step = 2 * half + float(rng.uniform(-0.05, 0.5))
@@ -255,7 +254,7 @@ class HandStyle:
 
 
 def _strokes(shape: str) -> list[NDArray[np.float64]]:
-    """The points of each stroke, (N, 2)."""
+    """Return the points of each stroke, (N, 2)."""
     return [
         np.array([[int(value) / 100 for value in point.split(",")] for point in stroke.split()])
         for stroke in shape.split("/")
@@ -265,7 +264,7 @@ def _strokes(shape: str) -> list[NDArray[np.float64]]:
 def _moved(
     rng: Rng, strokes: Sequence[NDArray[np.float64]], reach: float
 ) -> tuple[NDArray[np.float64], ...]:
-    """With every point moved; where strokes meet they still do."""
+    """Displace every point at random, but keep strokes joined where they meet."""
     places = sorted({(float(x), float(y)) for stroke in strokes for x, y in stroke})
     moves = dict(zip(places, rng.normal(0, reach, (len(places), 2)), strict=True))
     return tuple(
@@ -275,7 +274,7 @@ def _moved(
 
 
 def smooth_curve(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A smooth curve through points (Catmull and Rom, 1974): (N, 2) -> (M, 2)."""
+    """Return a smooth curve through points (Catmull and Rom, 1974): (N, 2) -> (M, 2)."""
     if len(points) < 3:
         return points
     around = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
@@ -294,7 +293,7 @@ def smooth_curve(points: NDArray[np.float64]) -> NDArray[np.float64]:
 def draw_path(
     canvas: Glyph, points: NDArray[np.float64] | Sequence[tuple[float, float]], width: float
 ) -> None:
-    """Draw a soft line through N points (x, y) onto the caller's own canvas, brightest wins."""
+    """Draw a soft line through N points (x, y) onto a canvas in place; the brightest value wins."""
     sketch = np.zeros((canvas.shape[0] * 4, canvas.shape[1] * 4), np.uint8)
     fixed = np.round((np.asarray(points) + 0.5) * 4 * 16).astype(np.int32)[:, None]
     cv2.polylines(sketch, [fixed], False, 255, max(1, round(width * 4)), cv2.LINE_AA, 4)

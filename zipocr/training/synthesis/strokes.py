@@ -1,4 +1,4 @@
-"""From a small glyph to pen strokes at the size of a scan, and several of them set side by side."""
+"""Rendering of small glyphs as pen strokes at scan size, and their placement side by side."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,19 +12,18 @@ from zipocr.training.synthesis.scene_parameters import Hand, Pen, Rng
 
 Coverage = NDArray[np.float32]
 """``(H, W) float32``, 0 bare paper to 1 full ink."""
-_FAINTEST = 60  # a glyph's pixels below this are the rim of its strokes
-_THRESHOLD = 0.42  # a little under one half: enlarging and smoothing pale thin strokes
-INKED = 0.5  # cover from which a pixel counts as ink
-_RIM = 0.05  # cover below which a pixel is as good as paper
+_FAINTEST = 60  # pixels of a glyph below this are the rim of its strokes
+_THRESHOLD = 0.42  # slightly under one half, since enlarging and smoothing make thin strokes paler
+INKED = 0.5  # minimum coverage of an ink pixel
+_RIM = 0.05  # coverage below which a pixel counts as paper
 _VOID = -(10**6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Piece:
-    """One drawn character.
+    """A drawn character.
 
-    Its ``cover`` and where its top left corner lies; negative positions are possible until all are
-    placed.
+    Its ``cover`` and the position of its top left corner, possibly negative until all are placed.
     """
 
     cover: Coverage
@@ -37,14 +36,14 @@ def draw_strokes(
 ) -> Coverage:
     """Draw a glyph as strokes about ``hand.height`` high.
 
-    ``glyph`` is ``(h, w) uint8``, 0 to 255 ink; ``size`` of its pixels make a height.
+    ``glyph`` is ``(h, w) uint8``, 0 to 255 ink; ``size`` of its pixels are one height.
 
     The glyph is enlarged smoothly and thresholded at the final size, so that edges are as sharp as
-    a pen's and not as blurred as an enlargement.
+    a pen's rather than blurred.
     """
     if (
         size > 2 * hand.height
-    ):  # shrink by averaging first: sampling so large a glyph would lose strokes
+    ):  # shrink by averaging first, since sampling a large glyph would lose strokes
         shrink = 2 * hand.height / size
         glyph = np.asarray(
             cv2.resize(glyph, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA), np.uint8
@@ -75,9 +74,7 @@ def draw_strokes(
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=-1.0,
     )
-    bare = 0.55 / (
-        _THRESHOLD + pen.weight
-    )  # less steep, and paper without ink would come out tinted
+    bare = 0.55 / (_THRESHOLD + pen.weight)  # a lower steepness would tint blank paper
     steepness = max(bare, scale * zoom * 1.7 / pen.edge)
     return _trimmed(np.asarray(np.clip(warped * steepness + 0.5, 0, 1), np.float32))
 
@@ -97,7 +94,7 @@ def _cropped(glyph: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _ridge_field(glyph: NDArray[np.float32], zoom: float, pen: Pen) -> NDArray[np.float32]:
     """Enlarge, smooth and subtract the threshold.
 
-    Positive inside the stroke; ``pen.thin`` narrows it towards its ridge.
+    The result is positive inside strokes; ``pen.thin`` narrows them towards their ridges.
     """
     large = cv2.resize(glyph, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
     large = np.asarray(cv2.GaussianBlur(large, (0, 0), 0.55 * zoom), np.float32)
@@ -113,9 +110,9 @@ def _ridge_field(glyph: NDArray[np.float32], zoom: float, pen: Pen) -> NDArray[n
 def _placement(
     shape: tuple[int, ...], scale: float, hand: Hand, angle: float, stretch: float
 ) -> tuple[NDArray[np.float64], tuple[int, int]]:
-    """The matrix that scales, shears and turns a field into its own tight frame.
+    """Return the matrix that scales, shears and rotates a field into a tight frame.
 
-    Also that frame's (width, height).
+    Returns also the frame's (width, height).
     """
     turn, lean = np.deg2rad(angle), np.tan(np.deg2rad(hand.slant))
     rotate = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
@@ -143,7 +140,7 @@ def _trimmed(cover: Coverage) -> Coverage:
 def set_side_by_side(rng: Rng, covers: Sequence[Coverage], hand: Hand) -> list[Piece]:
     """Place characters along the baseline.
 
-    Spaced by their frames, never nearer than the smallest gap, touching where the hand says so.
+    They are spaced by their frames, no closer than the minimum gap, or touching as set by the hand.
     """
     if not covers:
         return []
@@ -172,9 +169,9 @@ def set_side_by_side(rng: Rng, covers: Sequence[Coverage], hand: Hand) -> list[P
 
 
 def _left_by_frame(rng: Rng, cover: Coverage, right: int, place: int, hand: Hand) -> int:
-    """Where the left edge belongs by the frames alone.
+    """Return the left edge according to the frames alone.
 
-    Into its cell, or a drawn gap behind the frames so far.
+    In its cell, or a random gap after the frames so far.
     """
     gap = float(rng.normal(hand.spacing, hand.spacing_jitter)) * hand.height
     if hand.pitch:
@@ -184,28 +181,28 @@ def _left_by_frame(rng: Rng, cover: Coverage, right: int, place: int, hand: Hand
 
 
 def _left_touching(rng: Rng, front: NDArray[np.int_], cover: Coverage, top: int, hand: Hand) -> int:
-    """Where the left edge lies when the inks just touch and then overlap a little.
+    """Return the left edge at which the ink just touches, with a slight overlap.
 
-    A narrow digit never vanishes in its neighbour.
+    A narrow digit never disappears in its neighbour.
     """
     meeting = _meeting(front[top : top + cover.shape[0]], cover)
-    if meeting < _VOID // 2:  # no row holds ink of both: nothing to touch
+    if meeting < _VOID // 2:  # no row has ink of both, so they cannot touch
         return int(front.max()) + 1
     deepest = min(hand.overlap * hand.height, 0.2 * cover.shape[1])
     return meeting + 1 - max(1, round(float(deepest * rng.uniform(0.3, 1))))
 
 
 def _left_clear(front: NDArray[np.int_], cover: Coverage, top: int, gap: int) -> int:
-    """Where the left edge lies when the inks keep a gap, in pixels, in all directions."""
+    """Return the left edge at which the ink keeps a gap, in pixels, in all directions."""
     dilated = cv2.dilate(front.astype(np.float32)[:, None], np.ones((2 * gap + 1, 1), np.uint8))
     wide = np.asarray(dilated, np.float32)[:, 0].astype(np.int_)
     return _meeting(wide[top : top + cover.shape[0]], cover) + gap + 1
 
 
 def _meeting(beside: NDArray[np.int_], cover: Coverage) -> int:
-    """The left edge at which a cover's ink reaches the front in one row at least.
+    """Return the left edge at which a cover's ink reaches the front in at least one row.
 
-    Far left where no row holds both.
+    Far left if no row has both.
     """
     ink = cover > INKED
     first = np.where(ink.any(axis=1), ink.argmax(axis=1), -_VOID)
@@ -213,9 +210,9 @@ def _meeting(beside: NDArray[np.int_], cover: Coverage) -> int:
 
 
 def _advance(front: NDArray[np.int_], cover: Coverage, top: int, left: int) -> None:
-    """Move the front of ink to the right of a placed character (the caller's own array.
+    """Advance the front of ink past a placed character, in place.
 
-    The only state of the placing).
+    The front is the only state of the placement.
     """
     ink = cover > INKED
     last = np.where(ink.any(axis=1), left + ink.shape[1] - 1 - ink[:, ::-1].argmax(axis=1), _VOID)

@@ -1,10 +1,10 @@
-"""Printed digits: real typefaces out of pip packages, and two machine scripts drawn here.
+"""Printed digits: typefaces from pip packages, and two machine scripts drawn here.
 
-Some families belong to the test part alone, so that printed test strings show type that training
-never saw, and some to calibration alone. No font is part of this package: the files come with
-matplotlib (DejaVu, STIX, Computer, Modern) and with the ``font-*`` packages (OFL 1.1 or Apache
-2.0), see the ``train`` extra. OpenCV's own fonts are left out: they are other fonts in version 5
-than in version 4, and nothing made from them could be made again.
+Some families belong only to the test part, so that printed test strings use type unseen in
+training, and some only to calibration. No font is part of this package: the files come with
+matplotlib (DejaVu, STIX, Computer Modern) and with the ``font-*`` packages (OFL 1.1 or Apache 2.0),
+see the ``train`` extra. OpenCV's own fonts are not used, since they differ between versions 4 and
+5, which would make results irreproducible.
 """
 
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ from zipocr.training.data.datasets import GLYPH_SIZE, INK_HEIGHT, DigitSet
 Part: TypeAlias = Literal["train", "calibrate", "test"]
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 LETTER_SIZE = 64
-DIGIT_HEIGHT = 72  # rows of a rendered digit: enough to be drawn at any height without steps
-_INKED, _DOTTED = 127, 105  # gray from which a pixel is ink, and from which a coarse one gets a dot
-# "Writers" of printed digits start here: a typeface writes everything the same way.
+DIGIT_HEIGHT = 72  # rows of a rendered digit, enough to scale it to any height without jagged edges
+_INKED, _DOTTED = 127, 105  # minimum gray of an ink pixel, and of a coarse pixel with a dot
+# First "writer" numbers of printed digits: each typeface counts as a writer.
 _FIRST_WRITERS: dict[Part, int] = {"train": 1_000_000, "calibrate": 1_000_500, "test": 1_001_000}
 _FOLDERS = {"matplotlib": "mpl-data/fonts/ttf"}
 
@@ -81,7 +81,7 @@ FIVE_BY_SEVEN = (
     "01110 10001 10001 01110 10001 10001 01110",
     "01110 10001 10001 01111 00001 00010 01100",
 )  # fmt: skip
-# Strokes of an OCR-A-like script on a grid 4 wide and 6 high: points "xy", strokes divided by a
+# Strokes of an OCR-A-like script on a grid 4 wide and 6 high: points "xy", strokes separated by a
 # slash.
 _ANGULAR = (
     "10 30 41 45 36 16 05 01 10", "10 20 26 / 06 46 45", "00 40 43 03 06 46",
@@ -95,8 +95,8 @@ _ANGULAR = (
 class Typeface:
     """Ten rendered digits: ``glyphs[d]`` is ``(72, w_d) uint8``, 0 paper to 255 ink.
 
-    ``pitch`` is the advance from digit to digit in digit heights; ``writer`` numbers the typefaces
-    as if they were writers, far above all NIST writers.
+    ``pitch`` is the advance width in digit heights; ``writer`` is the typeface's writer number, far
+    above all NIST writers.
     """
 
     name: str
@@ -107,7 +107,7 @@ class Typeface:
 
 @lru_cache(maxsize=3)
 def typefaces(part: Part) -> tuple[Typeface, ...]:
-    """All typefaces of a part, always in the same order; no family belongs to two."""
+    """Return all typefaces of a part, always in the same order; no family belongs to two."""
     first = _FIRST_WRITERS[part]
     drawn: list[tuple[str, tuple[NDArray[np.uint8], ...], float]] = []
     for package, names in _FILES[part].items():
@@ -124,7 +124,7 @@ def typefaces(part: Part) -> tuple[Typeface, ...]:
 
 
 def printed_digits(faces: Sequence[Typeface]) -> DigitSet:
-    """One 28x28 image of each digit of each typeface, sized as in MNIST.
+    """Return a 28x28 image of each digit of each typeface, sized as in MNIST.
 
     The longer side is 20 pixels.
     """
@@ -138,7 +138,7 @@ def printed_digits(faces: Sequence[Typeface]) -> DigitSet:
 
 @lru_cache(maxsize=4)
 def _alphabets(part: Part) -> tuple[dict[str, NDArray[np.uint8]], ...]:
-    """The letters of matplotlib's typefaces of a part, all on the level of their line."""
+    """Return the letters of matplotlib's typefaces of a part, aligned on their baseline."""
     fonts = [
         ImageFont.truetype(_font_path("matplotlib", name), LETTER_SIZE)
         for name in _FILES[part]["matplotlib"]
@@ -147,7 +147,7 @@ def _alphabets(part: Part) -> tuple[dict[str, NDArray[np.uint8]], ...]:
 
 
 def render_word(rng: np.random.Generator, word: str, part: Part = "train") -> NDArray[np.uint8]:
-    """A word of `LETTERS` in one of matplotlib's typefaces.
+    """Render a word of `LETTERS` in one of matplotlib's typefaces.
 
     ``(h, w) uint8``, 0 paper to 255 ink, trimmed.
     """
@@ -160,7 +160,7 @@ def render_word(rng: np.random.Generator, word: str, part: Part = "train") -> ND
 
 
 def font_files(part: Part) -> tuple[Path, ...]:
-    """The font files of a part's typefaces, for texts."""
+    """Return the font files of a part's typefaces, for text."""
     return tuple(
         _font_path(package, name) for package, names in _FILES[part].items() for name in names
     )
@@ -168,7 +168,7 @@ def font_files(part: Part) -> tuple[Path, ...]:
 
 @lru_cache(maxsize=1024)
 def open_font(path: Path, size: int) -> ImageFont.FreeTypeFont:
-    """A typeface at a size in pixels."""
+    """Open a font at a size in pixels."""
     return ImageFont.truetype(path, size)
 
 
@@ -183,7 +183,7 @@ def _font_path(package: str, name: str) -> Path:
 
 
 def _typeset(font: ImageFont.FreeTypeFont, text: str) -> NDArray[np.uint8]:
-    """A line of text, trimmed at the sides alone, so that its letters keep their level."""
+    """Render a line of text, trimmed only at the sides, so that letters keep their baseline."""
     left, _, right, _ = font.getbbox(text)
     page = Image.new("L", (max(1, round(right - left)), round(font.size * 1.5)))
     ImageDraw.Draw(page).text((-left, round(font.size * 0.2)), text, fill=255, font=font)
@@ -198,13 +198,13 @@ def _outlines(path: Path) -> tuple[tuple[NDArray[np.uint8], ...], float]:
 
 
 def _level(glyphs: Sequence[NDArray[np.uint8]]) -> tuple[int, int]:
-    """First row with ink in any glyph, and the row after the last."""
+    """Return the first row with ink in any glyph, and the row after the last."""
     inked = np.flatnonzero(np.max([glyph.max(axis=1) for glyph in glyphs], axis=0) > _INKED)
     return int(inked[0]), int(inked[-1]) + 1
 
 
 def _scaled(glyphs: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], ...]:
-    """All brought to `DIGIT_HEIGHT` rows, widths in proportion."""
+    """Scale glyphs to `DIGIT_HEIGHT` rows, with widths in proportion."""
     factor = DIGIT_HEIGHT / glyphs[0].shape[0]
     sizes = [(max(2, round(glyph.shape[1] * factor)), DIGIT_HEIGHT) for glyph in glyphs]
     shrunk = (
@@ -220,7 +220,7 @@ def _trimmed(glyph: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _dots(pins: int, source: str) -> tuple[tuple[NDArray[np.uint8], ...], float]:
-    """Digits as a needle printer makes them.
+    """Draw digits like a dot-matrix printer.
 
     Round dots on a grid ``pins`` high, from the 5x7 letters or from a typeface made coarse.
     """
@@ -237,7 +237,7 @@ def _dots(pins: int, source: str) -> tuple[tuple[NDArray[np.uint8], ...], float]
 
 
 def dot_grid(glyph: NDArray[np.uint8], pins: int) -> NDArray[np.uint8]:
-    """The pins that print a glyph: ``(pins, w) uint8``, 1 where one strikes."""
+    """Return the pins that print a glyph: ``(pins, w) uint8``, 1 where a pin strikes."""
     small = cv2.resize(
         glyph,
         (max(1, round(glyph.shape[1] * pins / glyph.shape[0])), pins),

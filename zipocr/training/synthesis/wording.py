@@ -1,8 +1,8 @@
-"""What stands on mail besides ZIPs: names, streets, dates, telephone numbers, foreign postcodes.
+"""Text on mail besides ZIPs: names, streets, dates, telephone numbers, foreign postcodes.
 
-Training has other words than measuring.
+Training and measurements use different words.
 
-No text holds five digits, or nine, in one piece: nobody could say that it is no ZIP.
+No text has five or nine consecutive digits, which would be indistinguishable from a ZIP.
 """
 
 import re
@@ -55,13 +55,13 @@ _FIXED: Mapping[Part, Mapping[str, tuple[str, ...]]] = {
 
 
 def fixed_words(part: Part, kind: str) -> tuple[str, ...]:
-    """Words of a part: ``street``, ``state``, ``given``, ``mail`` or ``month``."""
+    """Return the words of a part: ``street``, ``state``, ``given``, ``mail`` or ``month``."""
     return _FIXED[part][kind]
 
 
 @lru_cache(maxsize=2)
 def town_words(part: Part) -> tuple[str, ...]:
-    """Words of three letters or more in the names of American towns, sorted; two in three train."""
+    """Return words of three or more letters in US town names, sorted; two thirds for training."""
     words = {
         word for place in places().values() for word in re.findall("[A-Za-z]{3,12}", place.city)
     }
@@ -73,18 +73,18 @@ def town_words(part: Part) -> tuple[str, ...]:
 
 
 def one_of(rng: Rng, words: tuple[str, ...]) -> str:
-    """Any of them."""
+    """Draw one of the words."""
     return words[int(rng.integers(len(words)))]
 
 
 def number_text(rng: Rng, *counts: int) -> str:
-    """A number of one of so many digits that does not begin with 0."""
+    """Draw a number without a leading 0, with one of the given counts of digits."""
     count = int(rng.choice(counts))
     return str(rng.integers(1, 10)) + "".join(map(str, rng.integers(0, 10, count - 1)))
 
 
 def holds_zip(text: str) -> bool:
-    """Whether some digits in one piece could be a ZIP, or a ZIP+4 with its dash."""
+    """Return whether consecutive digits could be a ZIP, or a ZIP+4 with its dash."""
     return any(
         len(run.replace("-", "")) in {ZIP_LENGTH, MAX_DIGITS}
         for run in re.findall(r"\d[\d-]*", text)
@@ -142,9 +142,9 @@ def _price(rng: Rng, part: Part) -> str:
 
 
 def _postcode(rng: Rng, part: Part) -> str:
-    """A postcode of another country.
+    """Draw a foreign postcode.
 
-    Letters and digits, or four digits or six beside a town's name.
+    Letters and digits, or four or six digits beside a town's name.
     """
     first, second, third = (chr(65 + int(letter)) for letter in rng.integers(0, 26, 3))
     if part == "train":
@@ -184,7 +184,7 @@ TEXTS: Mapping[str, Callable[[Rng, Part], str]] = {
 
 
 def draw_text(rng: Rng, kind: str, part: Part) -> str:
-    """A line of a kind without a ZIP."""
+    """Draw a line of a kind without a ZIP."""
     while True:
         text = TEXTS[kind](rng, part)
         if not holds_zip(text):
@@ -192,7 +192,7 @@ def draw_text(rng: Rng, kind: str, part: Part) -> str:
 
 
 def draw_town_line(rng: Rng, part: Part, zip_code: str) -> str:
-    """The last line of an address, or a ZIP before its town."""
+    """Draw the last line of an address, or a ZIP before its town."""
     if rng.random() < 0.3:
         return f"{zip_code} {_word(rng, part)}"
     town = _town(rng, part)
@@ -200,7 +200,7 @@ def draw_town_line(rng: Rng, part: Part, zip_code: str) -> str:
 
 
 def draw_lines(rng: Rng, part: Part) -> list[str]:
-    """Two or three lines without a digit."""
+    """Draw two or three lines without digits."""
     return [
         (draw_name, _town, _words)[int(rng.integers(3))](rng, part)
         for _ in range(int(rng.integers(2, 4)))
@@ -208,7 +208,7 @@ def draw_lines(rng: Rng, part: Part) -> list[str]:
 
 
 def draw_address(rng: Rng, part: Part) -> list[str]:
-    """Name, street or box, and town, as on an envelope whose ZIP was forgotten."""
+    """Draw name, street or box, and town, as on an envelope without a ZIP."""
     line = draw_text(rng, "street" if rng.random() < 0.75 else "box", part)
     lines = [draw_name(rng, part), line, _town(rng, part)]
     return [text.upper() for text in lines] if rng.random() < 0.3 else lines

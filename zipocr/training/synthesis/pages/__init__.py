@@ -1,1 +1,1 @@
-"""Composition of whole mail pages: envelopes, address blocks, last lines, labels, and no mail."""
+"""Composition of whole pages: envelopes, address blocks, last lines, labels, and non-mail."""

@@ -1,4 +1,4 @@
-"""Wording of addresses and of the text around them, with the place of the destination's ZIP."""
+"""Text of addresses and their surroundings, with the position of the destination ZIP."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +38,7 @@ _FRENCH_TOWNS: Mapping[Part, tuple[str, ...]] = {
         "86 Poitiers Cedex", "64 Pau", "62 Calais", "78 Versailles", "93 Saint Denis",
     ),
 }  # fmt: skip
-"""Towns and the first two digits of their codes."""
+"""Towns and the first two digits of their postcodes."""
 _FRENCH_WAYS: Mapping[Part, tuple[str, ...]] = {
     "train": ("rue de", "avenue de", "place", "impasse"),
     "test": ("boulevard de", "chemin", "quai de", "allee"),
@@ -91,10 +91,10 @@ _CASES: Mapping[str, Callable[[str], str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A line of text; ``zip_at`` is the range of the destination's ZIP in it.
+    """A line of text; ``zip_at`` is the range of the destination ZIP in it.
 
-    The two are equal where the line has none. ``is_plus4`` marks the four digits behind the ZIP
-    where they have a line of their own.
+    Its bounds are equal if the line has none. ``is_plus4`` marks the ZIP+4 add-on if it has its own
+    line.
     """
 
     text: str
@@ -102,7 +102,7 @@ class Line:
     is_plus4: bool = False
 
     def without_zip(self) -> "Line":
-        """The line with its ZIP left out."""
+        """Return the line without its ZIP."""
         start, end = self.zip_at
         if start == end:
             return self
@@ -112,9 +112,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Lines of a destination; ``zip`` and ``plus4`` are empty where it has no ZIP.
+    """Lines of a destination; ``zip`` and ``plus4`` are empty if it has no ZIP.
 
-    ``is_redacted`` says that its ZIP is blacked out, so that it has none.
+    ``is_redacted``: whether its ZIP is blacked out, so that it has none.
     """
 
     lines: tuple[Line, ...]
@@ -123,23 +123,23 @@ class Address:
     is_redacted: bool = False
 
     def without_zip(self) -> "Address":
-        """The address as somebody writes it who does not know the ZIP."""
+        """Return the address as written without knowing the ZIP."""
         kept = [line.without_zip() for line in self.lines if not line.is_plus4]
         return Address(lines=tuple(line for line in kept if line.text), zip="", plus4="")
 
     def redacted(self) -> "Address":
-        """The address with its ZIP blacked out."""
+        """Return the address with its ZIP blacked out."""
         kept = tuple(line for line in self.lines if not line.is_plus4)
         return Address(lines=kept, zip="", plus4="", is_redacted=True)
 
     def last_line(self) -> "Address":
-        """Only the lines with the ZIP."""
+        """Return only the lines with the ZIP."""
         kept = [line for line in self.lines if line.zip_at[0] < line.zip_at[1] or line.is_plus4]
         return replace(self, lines=tuple(kept))
 
 
 def draw_destination(rng: Rng, part: Part, *, after: float = 0.2) -> Address:
-    """Draw an address with its ZIP; ``after`` is the share with a line behind the ZIP."""
+    """Draw an address with its ZIP; ``after`` is the share with a line after the ZIP."""
     if rng.random() < 0.06:
         first, _, town = one_of(rng, _FRENCH_TOWNS[part]).partition(" ")
         zip_code, plus4 = f"{first}{rng.integers(0, 10)}{one_of(rng, ('00', '10', '50', '07'))}", ""
@@ -158,7 +158,7 @@ def draw_destination(rng: Rng, part: Part, *, after: float = 0.2) -> Address:
 
 
 def withhold_zip(rng: Rng, part: Part, address: Address) -> Address:
-    """Take its ZIP from an address: left out, blacked out, too short, or another country's code."""
+    """Remove the ZIP of an address: omitted, blacked out, truncated, or a foreign postcode."""
     dice = rng.random()
     if dice < 0.6:
         return address.without_zip()
@@ -176,7 +176,7 @@ def withhold_zip(rng: Rng, part: Part, address: Address) -> Address:
 
 
 def draw_sender(rng: Rng, part: Part) -> list[str]:
-    """Draw a return address; most have a ZIP, which is not the destination's."""
+    """Draw a return address; most have a ZIP, different from the destination's."""
     zip_code = _draw_known_zip(rng, part)
     plus4 = any_digits(rng, PLUS4_LENGTH) if rng.random() < 0.25 else ""
     last = [line.text for line in _last_lines(rng, part, zip_code, plus4)]
@@ -188,12 +188,12 @@ def draw_sender(rng: Rng, part: Part) -> list[str]:
 
 
 def draw_presort(rng: Rng, part: Part) -> str:
-    """Draw a line of a mailer's codes, as printed above an address."""
+    """Draw a line of mailer codes, as printed above an address."""
     return _filled(rng, part, one_of(rng, _PRESORT[part]))
 
 
 def draw_street(rng: Rng, part: Part) -> str:
-    """Draw a street with its number of one to five digits, or a box."""
+    """Draw a street with a house number of one to five digits, or a PO box."""
     if rng.random() < 0.22:
         return one_of(rng, _BOXES[part]).format(n=number_text(rng, 2, 3, 4, 5, 5, 6))
     number = number_text(rng, 1, 2, 3, 3, 4, 4, 4, 5, 5)
@@ -210,7 +210,7 @@ def _unit(rng: Rng, part: Part) -> str:
 
 
 def _upper_lines(rng: Rng, part: Part) -> list[str]:
-    """The lines above the town: name, perhaps a firm and a desk, street."""
+    """Draw the lines above the town: name, optionally firm and department, street."""
     lines = [draw_name(rng, part)]
     if rng.random() < 0.25:
         lines.append(f"{one_of(rng, town_words(part))} {one_of(rng, _FIRMS[part])}")
@@ -223,7 +223,7 @@ def _upper_lines(rng: Rng, part: Part) -> list[str]:
 
 
 def _filled(rng: Rng, part: Part, form: str) -> str:
-    """Fill the names and numbers into a form."""
+    """Fill names and numbers into a template."""
     return form.format(
         name=draw_name(rng, part),
         phone=draw_text(rng, "phone", part),
@@ -241,7 +241,7 @@ def _french_street(rng: Rng, part: Part) -> str:
 
 @lru_cache(maxsize=2)
 def _part_zips(part: Part) -> tuple[str, ...]:
-    """ZIPs of the directory in the towns of a part, sorted; two towns in three train."""
+    """Return the ZIPs in the towns of a part, sorted; two thirds of all towns are for training."""
     known = places()
     return tuple(
         one
@@ -255,7 +255,7 @@ def _draw_known_zip(rng: Rng, part: Part) -> str:
 
 
 def _town(rng: Rng, part: Part, zip_code: str) -> tuple[str, str]:
-    """City and state of a ZIP, or others where it has none or somebody errs."""
+    """Return city and state of a ZIP, or others if it has none or by mistake."""
     known = places()
     if zip_code not in known or rng.random() < 0.04:
         return one_of(rng, town_words(part)), one_of(rng, fixed_words(part, "state"))
@@ -263,7 +263,7 @@ def _town(rng: Rng, part: Part, zip_code: str) -> tuple[str, str]:
 
 
 def _last_lines(rng: Rng, part: Part, zip_code: str, plus4: str) -> list[Line]:
-    """The town's line or lines, ZIP and four more digits in one of many orders."""
+    """Draw the last line or lines: town, ZIP and add-on in one of many orders."""
     city, state = _town(rng, part, zip_code)
     state = _STATES.get(state, state) if rng.random() < 0.12 else state
     dash = str(rng.choice(["-", "-", "-", "-", " - ", " "]))
@@ -291,11 +291,11 @@ def _line(before: str, zip_code: str) -> Line:
 
 
 def _leading(rng: Rng, zip_code: str, town: str) -> Line:
-    """A ZIP before its town."""
+    """Draw a ZIP before its town."""
     gap = str(rng.choice([" ", " ", "  ", ", "]))
     return Line(text=zip_code + gap + town, zip_at=(0, len(zip_code)))
 
 
 def plain(lines: Sequence[str]) -> tuple[Line, ...]:
-    """Lines without the destination's ZIP."""
+    """Return lines without a destination ZIP."""
     return tuple(Line(text=text) for text in lines)

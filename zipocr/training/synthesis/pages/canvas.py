@@ -1,4 +1,4 @@
-"""The sheet that a page is drawn on, and the writing that is laid on it."""
+"""Canvas of a page, and writing to lay on it."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from zipocr.training.synthesis.strokes import Coverage
 from zipocr.types import GrayImage
 
-_SEEN = 0.4  # cover from which ink belongs to the outline
+_SEEN = 0.4  # minimum coverage of ink inside the outline
 Outline: TypeAlias = NDArray[np.float64]
-"""``(N, 2)``, corners ``(x, y)`` of the convex hull of a ZIP's ink, in pixels."""
+"""``(N, 2)``, vertices ``(x, y)`` of the convex hull of a ZIP's ink, in pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Writing:
-    """Lines of text as ink on a transparent sheet; ``zip_outline`` is that of the ZIP, if any.
+    """Lines of text as ink on a transparent layer; ``zip_outline`` is that of the ZIP, if any.
 
-    ``height`` is that of its capitals in pixels.
+    ``height`` is the height of its capitals in pixels.
     """
 
     cover: Coverage
@@ -27,7 +27,7 @@ class Writing:
     height: float
 
     def resized(self, along: float, down: float) -> "Writing":
-        """The writing stretched by two factors."""
+        """Return the writing scaled by a factor for each axis."""
         mode = cv2.INTER_AREA if min(along, down) < 1 else cv2.INTER_LINEAR
         cover = np.asarray(
             cv2.resize(self.cover, None, fx=along, fy=down, interpolation=mode), np.float32
@@ -36,12 +36,12 @@ class Writing:
         return Writing(cover=cover, zip_outline=outline, height=self.height * down)
 
     def fitted(self, height: float, width: float) -> "Writing":
-        """The writing made small enough for a space."""
+        """Return the writing reduced to fit into a space."""
         factor = min(height / self.cover.shape[0], width / self.cover.shape[1])
         return self if factor >= 1 else self.resized(factor, factor)
 
     def redacted(self) -> "Writing":
-        """The writing with a bar of ink over its ZIP."""
+        """Return the writing with a bar of ink over its ZIP."""
         if self.zip_outline is None:
             return self
         bar, reach = self.cover.copy(), 0.15 * self.height
@@ -52,7 +52,7 @@ class Writing:
 
 
 def ink_outline(cover: Coverage, top: int = 0, left: int = 0) -> Outline | None:
-    """The convex hull of the ink on a sheet whose corner lies at ``top`` and ``left``."""
+    """Return the convex hull of the ink on a layer with its corner at ``top`` and ``left``."""
     ys, xs = np.nonzero(cover > _SEEN)
     if not len(xs):
         return None
@@ -61,17 +61,17 @@ def ink_outline(cover: Coverage, top: int = 0, left: int = 0) -> Outline | None:
 
 
 def joined_outline(first: Outline | None, second: Outline | None) -> Outline | None:
-    """Corners of both, where there are any."""
+    """Return the vertices of both outlines, as far as they exist."""
     if first is None or second is None:
         return second if first is None else first
     return np.concatenate([first, second])
 
 
 class Canvas:
-    """A sheet in gray levels to draw on, ``(H, W) uint8``; drawing changes it.
+    """A mutable sheet in gray levels to draw on, ``(H, W) uint8``.
 
-    ``paper`` is its gray, ``zip_outline`` is where the destination's ZIP lies on it, None before it
-    is laid, and ``level`` a gray between that of the last address and of the paper under it.
+    ``paper`` is its gray level, ``zip_outline`` is the outline of the destination ZIP, None until
+    that is laid, and ``level`` is a gray level between the last address and the paper under it.
     """
 
     def __init__(self, shape: tuple[int, int], gray: float) -> None:
@@ -91,7 +91,7 @@ class Canvas:
         return int(self.image.shape[1])
 
     def ink(self, cover: Coverage, top: float, left: float, gray: float) -> None:
-        """Draw ink of a gray; what does not fit is cut off, and nothing gets lighter."""
+        """Draw ink of a gray level; parts outside are cut off, and nothing gets lighter."""
         row, column = round(top), round(left)
         rows = slice(max(0, -row), max(0, self.height - row))
         seen = cover[rows, max(0, -column) : max(0, self.width - column)]
@@ -103,7 +103,7 @@ class Canvas:
         window[...] = darker.astype(np.uint8)
 
     def lay(self, writing: Writing, top: float, left: float, gray: float) -> None:
-        """Lay writing on the sheet, its corner at ``top`` and ``left``."""
+        """Lay writing on the sheet with its corner at ``top`` and ``left``."""
         self.ink(writing.cover, top, left, gray)
         self.level = 0.5 * (self.paper + gray)
         if writing.zip_outline is not None:
@@ -111,7 +111,7 @@ class Canvas:
             self.zip_outline = joined_outline(self.zip_outline, moved)
 
     def paste(self, label: "Canvas", top: float, left: float, angle: float) -> None:
-        """Paste a smaller sheet, turned by some degrees about its middle."""
+        """Paste a smaller sheet, rotated by ``angle`` degrees about its centre."""
         middle = (label.width / 2, label.height / 2)
         matrix = cv2.getRotationMatrix2D(middle, angle, 1.0)
         more = np.abs(np.sin(np.deg2rad(angle))) * np.array([label.height, label.width]) / 2 + 1
@@ -135,12 +135,12 @@ class Canvas:
         np.copyto(window, seen, where=kept)
 
     def invert(self) -> None:
-        """Make it light on dark."""
+        """Invert the sheet to light on dark."""
         self.image = np.asarray(255 - self.image, np.uint8)
         self.paper, self.level = 255 - self.paper, 255 - self.level
 
     def extended(self, above: int, below: int) -> "Canvas":
-        """The sheet with more rows of paper above and below."""
+        """Return the sheet with more rows of paper above and below."""
         longer = Canvas((above + self.height + below, self.width), self.paper)
         longer.image[above : above + self.height] = self.image
         longer.level = self.level

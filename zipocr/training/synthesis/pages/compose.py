@@ -1,4 +1,4 @@
-"""Composed mail pages by number, with the truth about their ZIP."""
+"""Composed pages by number, with ground truth for their ZIP."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -35,18 +35,17 @@ PAGE_QUOTAS: Mapping[str, float] = {
 }  # fmt: skip
 """Weights of all kinds."""
 
-_WEARS = ("", "needles", "needles", *WEAR)  # what bad printers leave
+_WEARS = ("", "needles", "needles", *WEAR)  # degradation by bad printers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ComposedPage:
-    """A composed page and the truth about it.
+    """A composed page and its ground truth.
 
-    ``image`` is ``(H, W) uint8``, 0 black to 255 white. ``zip`` is empty where the page has no
-    destination's ZIP, ``plus4`` where that has no four digits behind it. ``box`` is that of the
-    ZIP in the image, with the four digits behind it where they are on the same line.
-    ``rotation`` is by how many degrees clockwise the page has to be turned to be upright: 0, 90,
-    180 or 270.
+    ``image`` is ``(H, W) uint8``, 0 black to 255 white. ``zip`` is empty if the page has no
+    destination ZIP, ``plus4`` if that has no add-on. ``box`` is the bounding box of the ZIP in the
+    image, including the add-on if that is on the same line. ``rotation`` is the clockwise rotation
+    in degrees that makes the page upright: 0, 90, 180 or 270.
     """
 
     image: GrayImage
@@ -58,11 +57,11 @@ class ComposedPage:
 
 
 class PageComposer:
-    """Makes pages by number: the n-th is the same in every process, whatever was made before it.
+    """Composer of pages by number: the n-th is the same in every process and order.
 
-    ``digits`` are those of the part's writers, one of whom writes all digits of a page by hand.
-    ``kinds`` weighs the kinds (`PAGE_QUOTAS`); of the pages that are mail a share of
-    ``without_zip`` has no destination's ZIP.
+    ``digits`` are those of the part's writers; all handwritten digits of a page are by one writer.
+    ``kinds`` are the weights of the kinds (`PAGE_QUOTAS`); a share ``without_zip`` of the pages of
+    mail has no destination ZIP.
     """
 
     def __init__(
@@ -79,7 +78,7 @@ class PageComposer:
         self._writers = DigitsOfWriters(digits)
 
     def nth(self, number: int) -> ComposedPage:
-        """The page of this number."""
+        """Return the page with this number."""
         rng = np.random.default_rng((self.seed, number))
         kind = draw_kind(rng, self.kinds)
         has_zip = kind not in NO_MAIL and rng.random() >= self.without_zip
@@ -107,7 +106,7 @@ class PageComposer:
 
 
 def _seen(rng: Rng, canvas: Canvas, layout: str, scanning: Scanning) -> View:
-    """Cut out, on a scanner or on a table, upright or skewed; no camera has two levels."""
+    """Capture a page: cropped, on a scanner or on a table, upright or skewed."""
     skew = float(rng.choice([0, rng.normal(0, 1.2), rng.uniform(-5, 5), rng.uniform(-15, 15)],
                             p=[0.3, 0.4, 0.2, 0.1]))  # fmt: skip
     if layout in CUT_OUT:
@@ -121,7 +120,7 @@ def _seen(rng: Rng, canvas: Canvas, layout: str, scanning: Scanning) -> View:
 
 
 def _turned_box(view: View, turns: int) -> Box | None:
-    """Return the box of the ZIP after quarter turns to the left; None without one."""
+    """Return the box of the ZIP after quarter turns to the left; None if there is no ZIP."""
     if view.zip_outline is None:
         return None
     shape = view.image.shape

@@ -1,4 +1,4 @@
-"""Layouts of what another program cut out of a page: address blocks and last lines."""
+"""Layouts of parts cropped from a page by other programs: address blocks and last lines."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from zipocr.training.synthesis.wording import draw_name, draw_text, one_of
 
 
 def printed_block(desk: Desk) -> Canvas:
-    """A printed address."""
+    """Compose a printed address."""
     rng, lines = desk.rng, desk.address.lines
     if rng.random() < 0.12:
         lines = (*plain([draw_presort(rng, desk.part)]), *lines)
@@ -30,7 +30,7 @@ def printed_block(desk: Desk) -> Canvas:
 
 
 def printed_line(desk: Desk) -> Canvas:
-    """The last line of a printed address."""
+    """Compose the last line of a printed address."""
     rng, lines = desk.rng, _last_line(desk)
     paper = desk.paper()
     block = desk.printed(lines, capital_height(rng, lines, low=14, high=60), monospaced=0.3)
@@ -38,7 +38,7 @@ def printed_line(desk: Desk) -> Canvas:
 
 
 def hand_block(desk: Desk) -> Canvas:
-    """An address by hand."""
+    """Compose a handwritten address."""
     rng, lines = desk.rng, desk.address.lines
     paper = desk.paper()
     penman = desk.penman(capital_height(rng, lines, low=24, high=80))
@@ -53,7 +53,7 @@ def hand_block(desk: Desk) -> Canvas:
 
 
 def hand_line(desk: Desk) -> Canvas:
-    """The last line of an address by hand."""
+    """Compose the last line of a handwritten address."""
     rng, lines = desk.rng, _last_line(desk)
     paper = desk.paper()
     penman = desk.penman(capital_height(rng, lines, low=24, high=80))
@@ -67,7 +67,7 @@ def hand_line(desk: Desk) -> Canvas:
 
 
 def _last_line(desk: Desk) -> tuple[Line, ...]:
-    """The line with the ZIP; where the page has none, its town or another line."""
+    """Return the line with the ZIP or, if there is none, the town's or another line."""
     rng, part, address = desk.rng, desk.part, desk.address
     if address.zip or address.is_redacted:
         return address.last_line().lines
@@ -78,7 +78,7 @@ def _last_line(desk: Desk) -> tuple[Line, ...]:
 
 
 def _add_neighbours(desk: Desk, page: Canvas, height: float) -> None:
-    """What the cut left of a stamp, a postmark or other lines, at the edges above and below."""
+    """Add remains of a stamp, a postmark or other lines at the upper and lower edges."""
     rng = desk.rng
     if rng.random() > 0.2:
         return

@@ -1,4 +1,4 @@
-"""What layouts share: chance, paper and ink, the writing of the destination, rows of fields."""
+"""Common parts of layouts: randomness, paper and ink, the destination's text, rows of fields."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,9 +30,9 @@ _FIELDS: Mapping[Part, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """What a layout draws from: chance, the part, the writers, the destination.
+    """The inputs of a layout: random generator, part, writers, destination.
 
-    ``wear`` names what a bad printer leaves of print, empty for a good one.
+    ``wear`` names the degradation by a bad printer, empty for a good one.
     """
 
     rng: Rng
@@ -42,18 +42,18 @@ class Desk:
     wear: str = ""
 
     def paper(self) -> float:
-        """Gray of some paper: white, toned, coloured, kraft."""
+        """Draw the gray level of paper: white, toned, coloured, kraft."""
         low, high = _PAPERS[int(self.rng.choice(4, p=[0.42, 0.28, 0.15, 0.15]))]
         return float(self.rng.uniform(low, high))
 
     def ink(self, paper: float) -> float:
-        """Gray of ink that can be seen on a paper, now and then just so."""
+        """Draw the gray level of ink visible on a paper, sometimes barely."""
         if self.rng.random() < 0.08:
             return paper - float(self.rng.uniform(40, 65))
         return float(self.rng.uniform(0, max(10.0, min(110.0, paper - 75))))
 
     def printed(self, lines: Sequence[Line], height: float, *, monospaced: float = 0.2) -> Writing:
-        """Lines in print."""
+        """Return printed lines."""
         rng = self.rng
         writing = set_lines(
             rng,
@@ -66,23 +66,23 @@ class Desk:
         return self.finished(worn(rng, writing, self.wear) if self.wear else writing)
 
     def penman(self, height: float) -> Penman:
-        """Somebody who can write the destination by hand."""
+        """Draw a penman with all digits of the destination."""
         needed = self.address.zip + self.address.plus4
         return Penman(self.rng, self.writers, self.part, height=height, needed=needed)
 
     def written(self, penman: Penman, lines: Sequence[Line]) -> Writing:
-        """Lines by hand, each somewhat to the right of the one before, or not."""
+        """Return handwritten lines, sometimes each indented further than the one before."""
         rng = self.rng
         indent = float(rng.choice([0, 0, rng.uniform(0.2, 1.6)]))
         leading = float(rng.uniform(1.6, 2.8))
         return self.finished(penman.write(lines, leading=leading, indent=indent))
 
     def finished(self, writing: Writing) -> Writing:
-        """The writing, its ZIP blacked out where the destination says so."""
+        """Return the writing, its ZIP blacked out if the destination is redacted."""
         return writing.redacted() if self.address.is_redacted else writing
 
     def field_row(self, height: float, *, count: int = 2) -> Writing:
-        """Fields of a label or form beside each other, up to a number."""
+        """Return up to ``count`` fields of a label or form side by side."""
         rng, part = self.rng, self.part
         texts = [
             one_of(rng, _FIELDS[part]).format(
@@ -100,7 +100,7 @@ class Desk:
 
 
 def capital_height(rng: Rng, lines: Sequence[Line], *, low: float, high: float) -> float:
-    """Height of capitals that makes the longest line 450 to 1,250 pixels long, within limits."""
+    """Draw a height of capitals, within limits, for a longest line of 450 to 1,250 pixels."""
     letters = max(len(line.text) for line in lines)
     return float(np.clip(rng.uniform(450, 1250) / (0.85 * max(letters, 6)), low, high))
 
@@ -108,7 +108,7 @@ def capital_height(rng: Rng, lines: Sequence[Line], *, low: float, high: float) 
 def framed(
     rng: Rng, block: Writing, paper: float, ink: float, *, sides: tuple[float, float]
 ) -> Canvas:
-    """A sheet with a block, and margins around it in heights of its text."""
+    """Return a sheet with a block, and margins around it in text heights."""
     top, right, bottom, left = rng.uniform(*sides, 4) * block.height + 3
     rows, columns = block.cover.shape
     page = Canvas((round(top + rows + bottom), round(left + columns + right)), paper)
@@ -117,7 +117,7 @@ def framed(
 
 
 def with_bar_code(rng: Rng, page: Canvas) -> Canvas:
-    """The sheet with separate bars above or below what is on it."""
+    """Return the sheet with a barcode of separate bars above or below its content."""
     width = page.width * float(rng.uniform(0.45, 1.0))
     code = furniture.bar_code(rng, max(width, 160))
     rows, left = code.shape[0] + 8, page.width * float(rng.uniform(0, 0.12))
@@ -131,7 +131,7 @@ def with_bar_code(rng: Rng, page: Canvas) -> Canvas:
 
 
 def draw_rules(rng: Rng, page: Canvas, pitch: float) -> None:
-    """Rule a sheet with level lines at a distance in pixels."""
+    """Rule a sheet with horizontal lines, ``pitch`` pixels apart."""
     line, gray = np.ones((int(rng.integers(1, 4)), page.width), np.float32), rng.uniform(80, 190)
     for top in np.arange(float(rng.uniform(0, pitch)), page.height, pitch):
         page.ink(line, float(top), 0, float(gray))

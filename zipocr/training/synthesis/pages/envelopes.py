@@ -1,4 +1,4 @@
-"""Layouts of whole envelopes: printed, by hand, with a window or a label; and of postcards."""
+"""Layouts of whole envelopes (printed, handwritten, with a window or a label) and postcards."""
 
 from collections.abc import Mapping
 
@@ -19,7 +19,7 @@ _NOTES: Mapping[Part, tuple[str, ...]] = {
 
 
 def printed_envelope(desk: Desk) -> Canvas:
-    """An envelope with a printed address."""
+    """Compose an envelope with a printed address."""
     page, ink = _envelope(desk)
     if not _is_bare(desk):
         block = desk.printed(desk.address.lines, float(desk.rng.uniform(15, 34)))
@@ -30,7 +30,7 @@ def printed_envelope(desk: Desk) -> Canvas:
 
 
 def hand_envelope(desk: Desk) -> Canvas:
-    """An envelope or a postcard with an address by hand."""
+    """Compose an envelope or a postcard with a handwritten address."""
     rng = desk.rng
     penman = desk.penman(float(rng.uniform(26, 58)))
     if rng.random() < 0.15:
@@ -45,7 +45,7 @@ def hand_envelope(desk: Desk) -> Canvas:
 
 
 def window(desk: Desk) -> Canvas:
-    """An envelope with a window or a pasted label for the address."""
+    """Compose an envelope with a window or a pasted label for the address."""
     rng = desk.rng
     page, _ = _envelope(desk)
     if _is_bare(desk):
@@ -67,12 +67,12 @@ def window(desk: Desk) -> Canvas:
 
 
 def _is_bare(desk: Desk) -> bool:
-    """Whether a destination without a ZIP is left out altogether."""
+    """Draw whether a destination without a ZIP is left out altogether."""
     return not desk.address.zip and desk.rng.random() < 0.15
 
 
 def _envelope(desk: Desk, penman: Penman | None = None) -> tuple[Canvas, float]:
-    """An envelope with all but its destination; also the gray of the ink."""
+    """Compose an envelope except its destination; return also the gray level of the ink."""
     rng = desk.rng
     width = round(float(rng.uniform(1500, 2600)))
     height = round(float(np.clip(width * rng.uniform(0.42, 0.76), 700, 1300)))
@@ -93,7 +93,7 @@ def _envelope(desk: Desk, penman: Penman | None = None) -> tuple[Canvas, float]:
 
 
 def _add_sender(desk: Desk, page: Canvas, ink: float, penman: Penman | None) -> None:
-    """A return address, at the top left as a rule."""
+    """Add a return address, usually at the top left."""
     rng = desk.rng
     lines = plain(draw_sender(rng, desk.part))
     if penman is not None and rng.random() < 0.7:
@@ -106,7 +106,7 @@ def _add_sender(desk: Desk, page: Canvas, ink: float, penman: Penman | None) -> 
 
 
 def _add_note(desk: Desk, page: Canvas, ink: float) -> None:
-    """Words in capitals for the post office or the addressee."""
+    """Add words in capitals for the post office or the addressee."""
     rng = desk.rng
     words = plain([one_of(rng, _NOTES[desk.part])])
     note = desk.printed(words, float(rng.uniform(14, 26)))
@@ -115,7 +115,7 @@ def _add_note(desk: Desk, page: Canvas, ink: float) -> None:
 
 
 def _add_reply_marks(rng: Rng, page: Canvas) -> None:
-    """Upright bars at the top and level ones at the right, as business replies have them."""
+    """Add vertical bars at the top and horizontal ones at the right, as on business reply mail."""
     bar = np.ones((round(page.height * 0.1), max(3, page.width // 250)), np.float32)
     left = page.width * float(rng.uniform(0.55, 0.7))
     for place in (0, 1, 4, 7, 8):
@@ -126,7 +126,7 @@ def _add_reply_marks(rng: Rng, page: Canvas) -> None:
 
 
 def _add_postage(desk: Desk, page: Canvas) -> None:
-    """Stamps with a postmark, or an imprint, at the top right."""
+    """Add stamps with a postmark, or an imprint, at the top right."""
     rng, part = desk.rng, desk.part
     right, top = page.width * float(rng.uniform(0.93, 0.99)), page.height * rng.uniform(0.02, 0.06)
     if rng.random() < 0.4:
@@ -145,7 +145,7 @@ def _add_postage(desk: Desk, page: Canvas) -> None:
 
 
 def _place(rng: Rng, page: Canvas, rows: int, columns: int) -> tuple[float, float]:
-    """Top and left of a destination: where it belongs, or anywhere below the postage."""
+    """Draw top and left of a destination: the usual position, or anywhere below the postage."""
     free = (max(8, page.height - rows), max(8, page.width - columns))
     if rng.random() < 0.75:
         down, along = rng.uniform(0.42, 0.95), rng.uniform(0.3, 0.9)
@@ -157,7 +157,7 @@ def _place(rng: Rng, page: Canvas, rows: int, columns: int) -> tuple[float, floa
 def _lay_destination(
     desk: Desk, page: Canvas, block: Writing, ink: float, *, is_ruled: bool = False
 ) -> tuple[Writing, tuple[float, float]]:
-    """Lay a destination's block on an envelope; also it as it was laid, its top and its left."""
+    """Lay a destination's block on an envelope; return the block as laid, and its top and left."""
     rng = desk.rng
     block = block.fitted(page.height * 0.5, page.width * 0.6)
     rows, columns = block.cover.shape
@@ -174,7 +174,7 @@ def _lay_destination(
 def _add_codes(
     desk: Desk, page: Canvas, block: Writing, place: tuple[float, float], ink: float
 ) -> None:
-    """Bars or a mailer's codes right above or below the address."""
+    """Add a barcode or mailer codes right above or below the address."""
     rng = desk.rng
     top, left = place
     if rng.random() < 0.35:
@@ -188,7 +188,7 @@ def _add_codes(
 
 
 def _postcard(desk: Desk, penman: Penman) -> Canvas:
-    """A message at the left, the address at the right, a line between them."""
+    """Compose a postcard: message at the left, address at the right, a line between."""
     rng, part = desk.rng, desk.part
     width = round(float(rng.uniform(1100, 1500)))
     height = round(width * float(rng.uniform(0.62, 0.72)))

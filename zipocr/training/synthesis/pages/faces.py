@@ -1,6 +1,6 @@
-"""Typefaces of whole pages: handwriting and type, other ones for training than for measuring.
+"""Typefaces of whole pages: handwriting and type, separate for training and measurements.
 
-Handwriting comes as npm packages (OFL 1.1) that ``make fonts`` installs, type from there and from
+Handwriting comes from npm packages (OFL 1.1), installed by ``make fonts``; type from these and from
 `zipocr.training.synthesis.typefaces`.
 """
 
@@ -30,44 +30,44 @@ CURSIVE = frozenset({
     "la-belle-aurore", "kristi", "square-peg", "over-the-rainbow", "zeyada", "bad-script",
     "licorice", "dawning-of-a-new-day",
 })  # fmt: skip
-"""Handwriting in which words are never in capitals."""
+"""Handwriting typefaces not used for words in capitals."""
 MONOSPACED: Mapping[Part, tuple[str, ...]] = {
     "train": ("courier-prime", "ibm-plex-mono"),
     "test": ("overpass-mono",),
 }
-"""Names of typefaces whose characters are all equally wide."""
+"""Names of monospaced typefaces."""
 PROPORTIONAL: Mapping[Part, tuple[str, ...]] = {
     "train": ("lato", "pt-serif", "archivo-narrow"),
     "test": ("open-sans", "libre-baskerville"),
 }
-"""Names of more typefaces for print."""
-_UNUSED = "DejaVu"  # pages in these faces are for measuring alone
+"""Names of additional typefaces for print."""
+_UNUSED = "DejaVu"  # reserved for pages for measurements
 _FOLDER = "handwriting"
 _PLACES = (Path(sys.prefix), Path(__file__).resolve().parents[4] / ".venv")
 
 
 @lru_cache(maxsize=2)
 def handwriting_files(part: Part) -> tuple[Path, ...]:
-    """The font files of a part's handwriting."""
+    """Return the font files of a part's handwriting."""
     return tuple(_installed(name, weight=400) for name in HANDWRITING[part])
 
 
 @lru_cache(maxsize=2)
 def monospaced_files(part: Part) -> tuple[Path, ...]:
-    """The font files of a part's typewriters and line printers."""
+    """Return the font files of a part's typewriters and line printers."""
     return tuple(_installed(name, weight) for name in MONOSPACED[part] for weight in (400, 700))
 
 
 @lru_cache(maxsize=2)
 def print_files(part: Part) -> tuple[Path, ...]:
-    """The font files of a part's print."""
+    """Return the font files of a part's print."""
     shared = tuple(path for path in font_files(part) if _UNUSED not in path.name)
     names = PROPORTIONAL[part]
     return shared + tuple(_installed(name, weight) for name in names for weight in (400, 700))
 
 
 def _installed(name: str, weight: int) -> Path:
-    """The file of a typeface with its Latin letters.
+    """Return the Latin font file of a typeface.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Marks on mail besides addresses: stamps, postmarks, bar codes, frames, imprints."""
+"""Marks on mail besides addresses: stamps, postmarks, barcodes, frames, imprints."""
 
 import cv2
 import numpy as np
@@ -16,9 +16,9 @@ _BARS = {"imb": 65, "planet": 62, "postnet": 62, "postnet5": 32}
 
 
 def bar_code(rng: Rng, width: float) -> Coverage:
-    """Separate bars under or above an address, about ``width`` pixels long.
+    """Draw a barcode of separate bars, as near addresses, about ``width`` pixels long.
 
-    Four heights as in the intelligent mail bar code, or two as in POSTNET and PLANET.
+    It has four heights as in the Intelligent Mail barcode, or two as in POSTNET and PLANET.
     """
     name = str(rng.choice(list(_BARS), p=[0.7, 0.1, 0.1, 0.1]))
     count = _BARS[name]
@@ -38,7 +38,7 @@ def bar_code(rng: Rng, width: float) -> Coverage:
 
 
 def solid_bar_code(rng: Rng, height: float, width: float) -> Coverage:
-    """A bar code of upright bars of many widths, as on parcels."""
+    """Draw a barcode of vertical bars of many widths, as on parcels."""
     module = max(2, round(width / 180))
     widths = rng.choice([1, 1, 1, 2, 2, 3, 4], 140) * module
     ends = np.cumsum(widths)
@@ -49,7 +49,7 @@ def solid_bar_code(rng: Rng, height: float, width: float) -> Coverage:
 
 
 def matrix_code(rng: Rng, side: float) -> Coverage:
-    """A square code of dark and light cells."""
+    """Draw a square matrix code of dark and light cells."""
     cells = int(rng.integers(18, 34))
     grid = (rng.random((cells, cells)) < 0.5).astype(np.float32)
     grid[:, 0] = grid[-1] = 1
@@ -57,7 +57,7 @@ def matrix_code(rng: Rng, side: float) -> Coverage:
 
 
 def frame(shape: tuple[int, int], width: float) -> Coverage:
-    """A rectangle along the edges of a sheet."""
+    """Draw a rectangle along the edges of a sheet."""
     sketch = Sketch(shape)
     low, right, inset = shape[0] - 1.0 - width, shape[1] - 1.0 - width, width
     corners = [[inset, inset], [right, inset], [right, low], [inset, low], [inset, inset]]
@@ -66,7 +66,7 @@ def frame(shape: tuple[int, int], width: float) -> Coverage:
 
 
 def draw_stamp(rng: Rng, part: Part, size: float) -> Canvas:
-    """A stamp about ``size`` pixels wide: a picture, a value, sometimes a number."""
+    """Draw a stamp about ``size`` pixels wide: a picture, a value, sometimes a number."""
     shape = (round(size * float(rng.uniform(0.8, 1.35))), round(size))
     stamp = Canvas(shape, float(rng.uniform(205, 250)))
     inner = (shape[0] - shape[0] // 6, shape[1] - shape[1] // 6)
@@ -83,7 +83,7 @@ def draw_stamp(rng: Rng, part: Part, size: float) -> Canvas:
 
 
 def postmark(rng: Rng, part: Part, size: float) -> Coverage:
-    """A round postmark ``size`` pixels high with a town and a date, and waves beside it."""
+    """Draw a round postmark ``size`` pixels high with a town and a date, and waves beside it."""
     waves = size * float(rng.uniform(1.2, 2.4)) if rng.random() < 0.75 else 0.0
     sketch = Sketch((round(size * 1.1), round(size * 1.1 + waves)))
     middle, width = size * 0.55, max(1.5, size * 0.018)
@@ -108,14 +108,14 @@ def postmark(rng: Rng, part: Part, size: float) -> Coverage:
 
 
 def worn_away(rng: Rng, cover: Coverage) -> Coverage:
-    """Ink of a rubber stamp that took unevenly."""
+    """Return the uneven ink of a rubber stamp."""
     coarse = rng.random((cover.shape[0] // 12 + 2, cover.shape[1] // 12 + 2), np.float32)
     large = cv2.resize(coarse, cover.shape[::-1], interpolation=cv2.INTER_LINEAR)
     return np.asarray(cover * np.clip(large * float(rng.uniform(0.9, 2)), 0, 1), np.float32)
 
 
 def draw_imprint(rng: Rng, part: Part, height: float) -> Canvas:
-    """A frame with the words of a permit or of a franking machine, numbers among them."""
+    """Draw a framed permit or franking imprint with words and numbers."""
     town = one_of(rng, town_words(part)).upper()
     permit, date = f"PERMIT NO {number_text(rng, 2, 3, 4, 5)}", draw_text(rng, "date", part)
     value, code = f"$ {rng.integers(0, 9)}.{rng.integers(10, 99)}", number_text(rng, 7, 8)

@@ -1,4 +1,4 @@
-"""Lines by hand: letters out of a handwriting typeface, digits by one writer of a set of digits."""
+"""Handwritten lines: letters from a handwriting typeface, digits by one writer."""
 
 import re
 from collections.abc import Sequence
@@ -31,15 +31,15 @@ _HANDS = {
     "plain": 6, "slanted": 3, "touching": 4, "close": 3, "broken": 1, "split": 1, "faint": 0.5,
     "blurred": 0.5,
 }  # fmt: skip
-"""Weights of the kinds of hands, as composed crops have them."""
-_LETTER_SIZE = 60  # height of capitals that words are rendered at
-_WIDEST_STROKE = 6.5  # at that height; wider ones would fill the eyes of small letters
-_CELLED = 0.06  # share of pages whose ZIP is written in printed boxes
+"""Weights of the kinds of hands, as in composed crops."""
+_LETTER_SIZE = 60  # height of capitals for rendering words
+_WIDEST_STROKE = 6.5  # at that height; wider ones would fill the counters of small letters
+_CELLED = 0.06  # share of pages with the ZIP in printed boxes
 _RUNS = re.compile(r"\d+|[^\d\s]+|\s+")
 
 
 class DigitsOfWriters:
-    """Digits by writer, so that one page is by one writer."""
+    """Digits by writer, so that all digits of a page are by one writer."""
 
     def __init__(self, digits: DigitSet) -> None:
         self.digits = digits
@@ -48,7 +48,7 @@ class DigitsOfWriters:
         self._rows = np.split(order, starts[1:])
 
     def draw_writer(self, rng: Rng, text: str) -> list[NDArray[np.int_]]:
-        """Rows of each digit by a writer who wrote all the digits of a text."""
+        """Draw a writer with all digits of a text, and return the rows of each digit."""
         wanted = sorted({int(letter) for letter in text})
         for place in rng.permutation(len(self._rows)):
             rows = self._rows[place]
@@ -60,10 +60,10 @@ class DigitsOfWriters:
 
 
 class Penman:
-    """Somebody who writes a page: one typeface for letters, one writer's digits, one pen.
+    """The hand of a page: one typeface for letters, one writer's digits, one pen.
 
-    ``height`` is that of capitals in pixels; ``needed`` are digits that have to be the writer's,
-    others may come from the typeface.
+    ``height`` is the height of capitals in pixels; ``needed`` are digits that must be the writer's,
+    while others may come from the typeface.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class Penman:
             right += float(rng.uniform(0.04, 0.16)) * self.height
 
     def _drawn(self, text: str, *, is_zip: bool) -> list[Piece]:
-        """A run of digits or of anything else but blanks, the baseline at row 0."""
+        """Draw a run of digits or of other non-blank characters, with the baseline at row 0."""
         if self._has(text):
             return self._digits(text, cell=self._cell if is_zip else 0.0)
         return self._letters(text.title() if self._is_cursive and text.isupper() else text)
@@ -142,7 +142,7 @@ class Penman:
         return text.isdigit() and all(len(self.rows[int(digit)]) for digit in text)
 
     def _digits(self, text: str, *, cell: float) -> list[Piece]:
-        """Digits of the writer, the baseline at row 0; ``cell`` is a box's width or 0."""
+        """Draw digits of the writer, with the baseline at row 0; ``cell`` is a box's width or 0."""
         rng, hand = self.rng, replace(self._digits_hand, pitch=cell)
         rows = [int(rng.choice(self.rows[int(digit)])) for digit in text]
         glyphs = [
@@ -160,13 +160,13 @@ class Penman:
         ]
 
     def _stroke_of_digits(self) -> float:
-        """Width of the writer's strokes at the size at which words are rendered."""
+        """Width of the writer's strokes at the size for rendering words."""
         rows = [int(rows[0]) for rows in self.rows if len(rows)][:4]
         widths = [stroke_width(self.digits.images[row]) for row in rows]
         return float(np.median(widths)) * _LETTER_SIZE / INK_HEIGHT
 
     def _letters(self, text: str) -> list[Piece]:
-        """A word, the baseline at row 0."""
+        """Draw a word with the baseline at row 0."""
         glyph, below = _rendered(self.face, text)
         glyph = _thickened(glyph, self._stroke)
         cover = draw_strokes(self.rng, glyph, self._letters_hand, self.pen, size=_LETTER_SIZE)
@@ -178,7 +178,7 @@ def _moved(piece: Piece, down: float, along: float) -> Piece:
 
 
 def _cells(count: int, wide: float, height: float) -> Piece:
-    """A row of boxes around digits whose baseline is row 0; their width is in heights."""
+    """Draw a row of boxes around digits with the baseline at row 0; widths are in heights."""
     rows, columns = round(1.45 * height), round(wide * height * count)
     cover = np.zeros((rows, columns), np.float32)
     for place in range(count):
@@ -188,7 +188,7 @@ def _cells(count: int, wide: float, height: float) -> Piece:
 
 
 def _rendered(face: Path, text: str) -> tuple[NDArray[np.uint8], float]:
-    """A word ``(h, w) uint8`` trimmed to its ink, and the share of its rows below the baseline."""
+    """Render a trimmed word, ``(h, w) uint8``; return also the share of rows below the baseline."""
     font = open_font(face, round(_LETTER_SIZE / capital_share(face)))
     left, top, right, bottom = font.getbbox(text, anchor="ls")
     size = (max(1, round(right - left)), max(1, round(bottom - top)))
@@ -198,7 +198,7 @@ def _rendered(face: Path, text: str) -> tuple[NDArray[np.uint8], float]:
 
 
 def _thickened(glyph: NDArray[np.uint8], width: float) -> NDArray[np.uint8]:
-    """A word with strokes about as wide as that, where they were narrower."""
+    """Thicken the strokes of a word to about ``width`` if they are narrower."""
     more = round(width - stroke_width(glyph))
     if more < 1:
         return glyph
@@ -207,7 +207,7 @@ def _thickened(glyph: NDArray[np.uint8], width: float) -> NDArray[np.uint8]:
 
 
 def _joined(pieces: Sequence[Piece], marked: Sequence[bool], height: float) -> Writing:
-    """All pieces on one sheet."""
+    """Draw all pieces on one layer."""
     top, left = min(piece.top for piece in pieces), min(piece.left for piece in pieces)
     bottom = max(piece.top + piece.cover.shape[0] for piece in pieces)
     right = max(piece.left + piece.cover.shape[1] for piece in pieces)

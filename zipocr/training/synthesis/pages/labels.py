@@ -1,4 +1,4 @@
-"""Layout of parcel labels: sender, destination, codes, and numbers that are no ZIP."""
+"""Layout of parcel labels: sender, destination, codes, and numbers other than ZIPs."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,7 +18,7 @@ _MONOSPACED = 0.45
 
 
 def parcel_label(desk: Desk) -> Canvas:
-    """A label with its rows in the usual order, or in any."""
+    """Compose a label with its rows in the usual or a random order."""
     rng = desk.rng
     width = round(float(rng.uniform(800, 1500)))
     page = Canvas((round(width * float(rng.uniform(0.6, 1.5))), width), rng.uniform(190, 255))
@@ -36,7 +36,7 @@ def parcel_label(desk: Desk) -> Canvas:
 
 
 def _rows(desk: Desk, size: float) -> list[Writing]:
-    """Sender, destination and fields."""
+    """Return the rows: sender, destination and fields."""
     rng, part = desk.rng, desk.part
     sender = plain(draw_sender(rng, part))
     lines = desk.address.lines
@@ -55,7 +55,7 @@ def _rows(desk: Desk, size: float) -> list[Writing]:
 
 
 def _stacked(desk: Desk, page: Canvas, rows: Sequence[Writing], ink: float) -> tuple[Canvas, float]:
-    """The sheet with rows below one another, longer where it has to be; also where they end."""
+    """Stack rows on the sheet, extended as needed; return also where they end."""
     rng, height, width = desk.rng, page.height, page.width
     top, gap = height * 0.03, height * float(rng.uniform(0.01, 0.03))
     is_lined = rng.random() < 0.7
@@ -72,7 +72,7 @@ def _stacked(desk: Desk, page: Canvas, rows: Sequence[Writing], ink: float) -> t
 
 
 def _with_code(desk: Desk, page: Canvas, top: float, ink: float) -> Canvas:
-    """The label with a bar code below all, or a square one at the right."""
+    """Return the label with a barcode below, or a matrix code at the right."""
     rng, width = desk.rng, page.width
     if rng.random() < 0.7:
         code = furniture.solid_bar_code(rng, width * 0.12, width * float(rng.uniform(0.5, 0.85)))

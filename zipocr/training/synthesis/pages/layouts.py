@@ -1,4 +1,4 @@
-"""The kinds of pages, and what lays out each."""
+"""The kinds of pages and their layouts."""
 
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
@@ -14,14 +14,14 @@ CUT_OUT: Mapping[str, Layout] = {
     "hand_block": cutouts.hand_block,
     "hand_line": cutouts.hand_line,
 }
-"""Kinds that are a part of a piece of mail."""
+"""Kinds that are part of a mail piece."""
 WHOLE: Mapping[str, Layout] = {
     "printed_envelope": envelopes.printed_envelope,
     "window": envelopes.window,
     "parcel_label": labels.parcel_label,
     "hand_envelope": envelopes.hand_envelope,
 }
-"""Kinds that are a whole piece of mail, which may lie on a table."""
+"""Kinds that are a whole mail piece, which may lie on a table."""
 NO_MAIL: Mapping[str, Layout] = {
     "text_page": no_mail.text_page,
     "form": no_mail.form,
@@ -29,8 +29,8 @@ NO_MAIL: Mapping[str, Layout] = {
     "receipt": no_mail.receipt,
     "photograph": no_mail.photograph,
 }
-"""Kinds that are no mail and never have a ZIP."""
+"""Kinds that are not mail and never have a ZIP."""
 LAYOUTS: Mapping[str, Layout] = {**CUT_OUT, **WHOLE, **NO_MAIL}
-"""All kinds but ``low_quality``, which is any of mail, badly printed or scanned."""
+"""All kinds except ``low_quality``, which is any mail, badly printed or scanned."""
 BY_HAND = tuple(kind for kind in LAYOUTS if kind.startswith("hand_"))
-"""Kinds that are written by hand."""
+"""Handwritten kinds."""

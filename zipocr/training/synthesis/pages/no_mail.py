@@ -1,4 +1,4 @@
-"""Layouts of pages that are no mail: running text, forms, notes, receipts, pictures."""
+"""Layouts of pages that are not mail: running text, forms, notes, receipts, pictures."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ from zipocr.training.synthesis.wording import draw_text, number_text, one_of, to
 
 
 def text_page(desk: Desk) -> Canvas:
-    """A page of running text, with a number here and there."""
+    """Compose a page of running text, with a few numbers."""
     rng = desk.rng
     page = _sheet(desk)
     ink, size = float(rng.uniform(0, 90)), float(rng.uniform(12, 24))
@@ -32,7 +32,7 @@ def text_page(desk: Desk) -> Canvas:
 
 
 def form(desk: Desk) -> Canvas:
-    """A form with names of fields, boxes, and what somebody wrote into them."""
+    """Compose a form with field names, boxes and entries."""
     rng = desk.rng
     page = _sheet(desk)
     ink, size = float(rng.uniform(0, 100)), float(rng.uniform(13, 22))
@@ -53,7 +53,7 @@ def form(desk: Desk) -> Canvas:
 
 
 def notes(desk: Desk) -> Canvas:
-    """Notes by hand, with numbers in them, on ruled paper or not."""
+    """Compose handwritten notes with numbers, on ruled or plain paper."""
     rng = desk.rng
     paper = desk.paper()
     penman = desk.penman(float(rng.uniform(26, 50)))
@@ -68,7 +68,7 @@ def notes(desk: Desk) -> Canvas:
 
 
 def receipt(desk: Desk) -> Canvas:
-    """A receipt: goods, prices, numbers, in one narrow column of type of one width."""
+    """Compose a receipt: goods, prices, numbers, in one narrow column of monospaced type."""
     rng, part = desk.rng, desk.part
     width = int(rng.integers(24, 40))
     lines = [one_of(rng, town_words(part)).upper().center(width), draw_text(rng, "date", part)]
@@ -85,7 +85,7 @@ def receipt(desk: Desk) -> Canvas:
 
 
 def photograph(desk: Desk) -> Canvas:
-    """A picture of anything but mail."""
+    """Compose a picture of anything but mail."""
     rng, part = desk.rng, desk.part
     shape = (round(rng.uniform(500, 1300)), round(rng.uniform(700, 1900)))
     page = Canvas(shape, float(rng.uniform(80, 250)))
@@ -122,10 +122,10 @@ def _text_word(rng: Rng, words: tuple[str, ...]) -> str:
 
 
 def _entry(desk: Desk) -> Sequence[Line]:
-    """What somebody writes down: words, a number, or both."""
+    """Draw an entry: words, a number, or both."""
     rng, part = desk.rng, desk.part
     number, word = number_text(rng, 1, 2, 3, 5, 5, 6, 7), one_of(rng, town_words(part))
-    count = number_text(rng, 1, 2, 3, 4, 6)  # with five digits it would be the end of an address
+    count = number_text(rng, 1, 2, 3, 4, 6)  # five digits would look like the end of an address
     kind = str(rng.choice(["phone", "date", "price", "words"]))
     texts = (number, word, f"{word} {count}", f"{count} {word}", draw_text(rng, kind, part))
     return plain([one_of(rng, texts)])

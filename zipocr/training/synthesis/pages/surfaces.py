@@ -1,4 +1,4 @@
-"""From a sheet to a scan: paper, skew, a dark table under a tilted camera, what the file loses."""
+"""From a sheet to a scan: paper, skew, a tilted camera over a dark table, compression losses."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,17 +12,17 @@ from zipocr.training.synthesis.scene_parameters import Rng
 from zipocr.types import Box, GrayImage
 
 _TILE = (2048, 3072)
-_SPREAD = 32.0  # gray levels of the tiles' standard deviation
-_FINE = 0.08  # share of cameras of twelve megapixels or nearly as many
+_SPREAD = 32.0  # standard deviation of the tiles in gray levels
+_FINE = 0.08  # share of cameras with about twelve megapixels
 _GRAINS = (0.0, 1.2, 3.5)  # blur of each tile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class View:
-    """A sheet as a scanner or a camera sees it.
+    """A sheet as captured by a scanner or camera.
 
-    ``zip_outline`` has moved with it; ``level`` is a gray between that of the address and of its
-    paper.
+    ``zip_outline`` is transformed accordingly; ``level`` is a gray level between the address and
+    its paper.
     """
 
     image: GrayImage
@@ -32,9 +32,9 @@ class View:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scanning:
-    """How a page gets into a file.
+    """Parameters of scanning a page to a file.
 
-    ``resolution`` is a factor on its pixels; a ``jpeg`` of 0 is none.
+    ``resolution`` is a factor on its size in pixels; a ``jpeg`` quality of 0 means no JPEG.
     """
 
     grain: float
@@ -47,7 +47,7 @@ class Scanning:
 
 
 def draw_scanning(rng: Rng) -> Scanning:
-    """How an office scanner does it, at its best or less so."""
+    """Draw the parameters of an office scanner, good or mediocre."""
     is_rough, is_shaded, is_soft, is_jpeg = (rng.random(4) < (0.5, 0.4, 0.5, 0.5)).tolist()
     return Scanning(
         grain=float(rng.uniform(0, 5)) if is_rough else 0.0,
@@ -59,7 +59,7 @@ def draw_scanning(rng: Rng) -> Scanning:
 
 
 def draw_low_quality(rng: Rng) -> Scanning:
-    """Coarse, pressed hard, or of two levels."""
+    """Draw poor parameters: low resolution, strong compression, or bilevel."""
     plain = draw_scanning(rng)
     dice = rng.random()
     return Scanning(
@@ -74,7 +74,7 @@ def draw_low_quality(rng: Rng) -> Scanning:
 
 
 def as_cropped(canvas: Canvas, *, angle: float) -> View:
-    """The sheet filling the image, turned a little; what comes into view is paper."""
+    """View the sheet filling the image, slightly rotated; uncovered corners are paper."""
     height, width = canvas.image.shape
     reach = abs(np.sin(np.deg2rad(angle)))
     size = (round(width + reach * height), round(height + reach * width))
@@ -85,7 +85,7 @@ def as_cropped(canvas: Canvas, *, angle: float) -> View:
 
 
 def on_scanner(rng: Rng, canvas: Canvas, *, angle: float) -> View:
-    """The whole sheet, turned a little, before a dark or a light lid."""
+    """View the whole sheet, slightly rotated, in front of a dark or light lid."""
     height, width = canvas.image.shape
     reach = abs(np.sin(np.deg2rad(angle)))
     more = rng.uniform(0.0, 0.06, 2) * width + 4
@@ -100,7 +100,7 @@ def on_scanner(rng: Rng, canvas: Canvas, *, angle: float) -> View:
 
 
 def on_table(rng: Rng, canvas: Canvas, *, angle: float) -> View:
-    """A photograph of the sheet on a table, dark as a rule, by a camera that is not upright."""
+    """Photograph the sheet on a table, usually dark, with a tilted camera."""
     height, width = canvas.image.shape
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
     turn = np.deg2rad(angle)
@@ -121,7 +121,7 @@ def on_table(rng: Rng, canvas: Canvas, *, angle: float) -> View:
 
 
 def _table(rng: Rng, shape: tuple[int, int], gray: float) -> GrayImage:
-    """Cloth, stone, or the grain of wood."""
+    """Draw the surface of a table: cloth, stone, or wood grain."""
     if rng.random() < 0.5:
         table = np.full(shape, round(gray), np.uint8)
         return _grained(rng, table, float(rng.uniform(2, 16)), int(rng.integers(1, 3)))
@@ -138,7 +138,7 @@ def _warped(
     ground: GrayImage | None,
     edge: float,
 ) -> View:
-    """The sheet through a matrix, on a ground or on one gray."""
+    """Warp the sheet by a matrix, onto a background image or a uniform gray."""
     if ground is canvas.image:
         return View(image=canvas.image, zip_outline=canvas.zip_outline, level=canvas.level)
     if ground is None:
@@ -157,7 +157,7 @@ def _warped(
 
 
 def scanned(rng: Rng, view: View, scanning: Scanning) -> View:
-    """The image as it is after paper, light, lens, sensor and file."""
+    """Apply the effects of paper, light, lens, sensor and file to an image."""
     image, outline, factor = view.image, view.zip_outline, scanning.resolution
     if scanning.grain:
         image = _grained(rng, image, scanning.grain, int(rng.integers(1, 3)))
@@ -180,7 +180,7 @@ def scanned(rng: Rng, view: View, scanning: Scanning) -> View:
 
 
 def bounding_box(outline: Outline, shape: tuple[int, ...]) -> Box:
-    """The smallest box around an outline, within an image."""
+    """Return the bounding box of an outline, clipped to the image."""
     low, high = np.floor(outline.min(axis=0)), np.ceil(outline.max(axis=0)) + 1
     return Box(
         top=max(0, int(low[1])),
@@ -192,7 +192,7 @@ def bounding_box(outline: Outline, shape: tuple[int, ...]) -> Box:
 
 @lru_cache(maxsize=3)
 def _tile(kind: int) -> NDArray[np.uint8]:
-    """Noise around 128 with a standard deviation of `_SPREAD`."""
+    """Return a tile of noise around 128 with a standard deviation of `_SPREAD`."""
     noise = np.random.default_rng(kind).standard_normal(_TILE, np.float32)
     if _GRAINS[kind]:
         noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), _GRAINS[kind]), np.float32)
@@ -200,7 +200,7 @@ def _tile(kind: int) -> NDArray[np.uint8]:
 
 
 def _grained(rng: Rng, image: GrayImage, spread: float, kind: int) -> GrayImage:
-    """Add noise of a spread in gray levels; large images get a tile of it again and again."""
+    """Add noise with a standard deviation in gray levels; large images get repeated tiles."""
     tile = _tile(kind)
     times = [-(-side // whole) for side, whole in zip(image.shape, _TILE, strict=True)]
     wide = tile if times == [1, 1] else np.tile(tile, times)
@@ -214,7 +214,7 @@ def _grained(rng: Rng, image: GrayImage, spread: float, kind: int) -> GrayImage:
 
 
 def _shaded(rng: Rng, image: GrayImage, depth: float) -> GrayImage:
-    """Darken it slowly from place to place, by up to a share of its light."""
+    """Darken an image smoothly, by up to a share of its brightness."""
     coarse = 1 - depth * rng.random((int(rng.integers(2, 4)), int(rng.integers(2, 5))))
     light = cv2.resize((coarse * 255).astype(np.uint8), image.shape[::-1])
     return np.asarray(cv2.multiply(image, light, scale=1 / 255), np.uint8)

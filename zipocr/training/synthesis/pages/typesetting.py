@@ -1,4 +1,4 @@
-"""Lines of print: typefaces, typewriters, needle printers, and what worn printers leave."""
+"""Printed lines: typefaces, typewriters, dot-matrix printers, and wear of printers."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +18,7 @@ from zipocr.training.synthesis.strokes import Coverage
 from zipocr.training.synthesis.typefaces import open_font
 from zipocr.training.synthesis.wording import Part
 
-_MEASURED = 200  # size at which the height of a typeface's capitals is measured
+_MEASURED = 200  # type size for measuring the height of capitals
 
 
 def draw_print_face(rng: Rng, part: Part, *, monospaced: float = 0.2) -> Path:
@@ -36,7 +36,7 @@ def set_lines(
     leading: float = 1.9,
     is_centred: bool = False,
 ) -> Writing:
-    """Set lines with capitals of a height in pixels; ``leading`` in such heights."""
+    """Typeset lines with capitals of a height in pixels; ``leading`` is in such heights."""
     font = open_font(face, max(6, round(height / capital_share(face))))
     widths = [font.getlength(line.text) for line in lines]
     margin = round(0.4 * font.size)
@@ -57,7 +57,7 @@ def set_lines(
 
 @lru_cache(maxsize=256)
 def capital_share(face: Path) -> float:
-    """Height of a typeface's capitals in its size."""
+    """Return the height of a typeface's capitals relative to its size."""
     _, top, _, bottom = open_font(face, _MEASURED).getbbox("HEN", anchor="ls")
     return float(bottom - top) / _MEASURED
 
@@ -79,14 +79,14 @@ def _zip_outline(
 
 
 def worn(rng: Rng, writing: Writing, name: str) -> Writing:
-    """Print as a needle printer (``needles``) or a printer of `WEAR` leaves it."""
+    """Degrade print like a dot-matrix printer (``needles``) or a printer of `WEAR`."""
     if name in WEAR:
         return replace(writing, cover=wear_off(rng, writing.cover, name, writing.height))
     return replace(writing, cover=_needles(rng, writing.cover, writing.height))
 
 
 def _needles(rng: Rng, cover: Coverage, height: float) -> Coverage:
-    """Print of round dots on a coarse grid, seven or more to a capital's height."""
+    """Print as round dots on a coarse grid, seven or more per height of a capital."""
     pitch = height / float(rng.choice([7, 8, 9, 11, 12]))
     size = tuple(max(2, round(side / pitch)) for side in cover.shape[::-1])
     pins = cv2.resize(cover, size, interpolation=cv2.INTER_AREA) > rng.uniform(0.3, 0.45)
