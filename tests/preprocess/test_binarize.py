@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from zipocr.preprocess.binarize import darken_pale, normalize_background, otsu
+from zipocr.preprocess.binarize import MAX_GAP, close_gaps, darken_pale, normalize_background, otsu
 
 TEXT = "02346"
 WRITTEN = drawings.write(TEXT)
@@ -125,3 +125,16 @@ def test_pale_strokes_next_to_dark_ones_are_darkened_but_paper_is_not():
 def test_darkening_keeps_the_shape_of_any_page(page):
     darkened = darken_pale(page)
     assert (darkened.shape, darkened.dtype) == (page.shape, page.dtype)
+
+
+@pytest.mark.parametrize(("scale", "shrunk"), [(1, 1), (4, 2)])
+def test_gaps_between_dots_are_closed_on_a_reduced_page_if_they_are_wide(scale, shrunk):
+    dots = np.full((40, 120), 255, np.uint8)
+    for row in range(5):
+        dots[16:21, 10 + row : 110 : 7] = 0
+    page = np.kron(dots, np.ones((scale, scale), np.uint8))
+    closed = close_gaps(page, 8.0 * scale)
+    assert closed.shape == (page.shape[0] // shrunk, page.shape[1] // shrunk)
+    assert 8.0 * scale / shrunk <= MAX_GAP
+    middle = closed[closed.shape[0] * 18 // 40, closed.shape[1] // 6 : closed.shape[1] * 5 // 6]
+    assert middle.max() < 128

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 
+from zipocr.preprocess.resize import downsample_by_two
 from zipocr.types import GrayImage, InkMask
 
 # The background is estimated on a page reduced by this factor, which is faster and suffices.
@@ -13,6 +14,9 @@ MIN_GRAY = 10.0
 # Darkening of pale strokes: the percentile of the page that is its darkest ink, and the share of
 # its darkness below which pixels are paper.
 DARKEST_PERCENTILE, MIN_DARKNESS = 1, 0.04
+
+# Maximum width of gaps that are closed, in pixels.
+MAX_GAP = 16.0
 
 
 def normalize_background(page: GrayImage) -> GrayImage:
@@ -58,8 +62,11 @@ def close_gaps(page: GrayImage, width: float) -> GrayImage:
 
     Returns
     -------
-    (H, W) uint8
+    (h, w) uint8
+        Halved until the gaps are at most `MAX_GAP` pixels wide: the time grows with their width.
     """
+    while width > MAX_GAP and min(page.shape) > 1:
+        page, width = downsample_by_two(page), width / 2
     side = max(3, int(width) | 1)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     closed = cv2.morphologyEx(page, cv2.MORPH_OPEN, disc, borderType=cv2.BORDER_REPLICATE)
