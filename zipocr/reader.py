@@ -70,15 +70,17 @@ class SecondPass:
     """When and how a line is read a second time.
 
     ``below``: if the fused probability of the best string is lower. ``scales``: enlargements of its
-    digits, one pass each.
+    digits, one after the other as long as the merged reading is in doubt. ``weight``: share of the
+    first pass in the merged reading.
     """
 
     below: float
     scales: tuple[float, ...]
+    weight: float
 
 
-BY_SAME_NETWORK = SecondPass(below=0.9, scales=(SECOND_PASS_SCALE,))
-BY_SECOND_NETWORK = SecondPass(below=0.95, scales=(SECOND_PASS_SCALE, 1 / 0.78))
+BY_SAME_NETWORK = SecondPass(below=0.9, scales=(SECOND_PASS_SCALE,), weight=0.5)
+BY_SECOND_NETWORK = SecondPass(below=0.95, scales=(SECOND_PASS_SCALE, 1 / 0.78), weight=0.2)
 
 
 class Reader:
@@ -173,13 +175,25 @@ class Reader:
         """Read the line of each page with the network."""
         return read_lines(self.network, [rectify(page, page.text_height) for page in pages])
 
-    def read_lines_again(self, pages: Sequence[InkPage]) -> list[tuple[LineReading, ...]]:
-        """Read the line of each page with the second network, at larger scales."""
-        by_scale = [
-            read_lines(self._second, [rectify(page, page.text_height / scale) for page in pages])
-            for scale in self.second_pass.scales
-        ]
-        return list(zip(*by_scale, strict=True))
+    def read_lines_again(
+        self, pages: Sequence[InkPage], lines: Sequence[LineReading]
+    ) -> list[LineReading]:
+        """Read the line of each page with the second network, at larger scales, and merge."""
+        merged = list(lines)
+        others: list[list[LineReading]] = [[] for _ in lines]
+        for number, scale in enumerate(self.second_pass.scales):
+            doubtful = [
+                place
+                for place, one in enumerate(merged)
+                if not number or one.best_probability < self.second_pass.below
+            ]
+            strips = [rectify(pages[place], pages[place].text_height / scale) for place in doubtful]
+            for place, other in zip(doubtful, read_lines(self._second, strips), strict=True):
+                others[place].append(other)
+                merged[place] = merge_passes(
+                    lines[place], others[place], weight=self.second_pass.weight
+                )
+        return merged
 
     def fuse_each(
         self, pages: Sequence[InkPage], lines: Sequence[LineReading]
@@ -188,10 +202,7 @@ class Reader:
         fused = [self.fuse(one) for one in self.classify_each(pages, lines)]
         doubtful = [place for place, one in enumerate(fused) if one and self.needs_second_pass(one)]
         again = [pages[place] for place in doubtful]
-        second = [
-            merge_passes((lines[place], *more))
-            for place, more in zip(doubtful, self.read_lines_again(again), strict=True)
-        ]
+        second = self.read_lines_again(again, [lines[place] for place in doubtful])
         for place, one in zip(doubtful, self.classify_each(again, second), strict=True):
             fused[place] = self.fuse(one)
         return fused

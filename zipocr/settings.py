@@ -107,6 +107,7 @@ SEARCH_SETTINGS: Mapping[str, object] = {
     "choice.features": (tuple(choice_model.GROUPS.items()), choice_model.READING_FEATURES),
     "choice.limits": (
         choice.MIN_PROBABILITY, choice.FARTHEST, choice.NARROW, choice.WIDE, choice.ENVELOPE_WIDTH,
+        choice.LONG_NUMBER,
     ),
 }  # fmt: skip
 """Settings that the search of whole pages depends on, besides `SETTINGS`."""

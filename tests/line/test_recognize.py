@@ -169,7 +169,7 @@ def test_merged_readings_have_the_geometric_mean_of_all_probabilities():
         return reading_of(showing(*digits("02"), third, *digits("08")))
 
     one, other = doubtful(0.9), doubtful(0.2)
-    both = merge_passes([one, other])
+    both = merge_passes(one, [other], weight=0.5)
     shares = np.sqrt([0.9 * 0.2, 0.1 * 0.8])
     assert (one.is_twice, both.is_twice) == (False, True)
     assert list(both.strings.values()) == pytest.approx(shares / shares.sum(), rel=1e-3)
@@ -181,7 +181,13 @@ def test_merged_readings_have_the_geometric_mean_of_all_probabilities():
         np.log(both.strings["02108"]), abs=1e-3
     )
     assert (one.known, other.known) == ({}, {})
-    three = merge_passes([one, other, other])
-    shares = np.cbrt([0.9 * 0.2 * 0.2, 0.1 * 0.8 * 0.8])
-    assert sorted(three.strings.values()) == pytest.approx(sorted(shares / shares.sum()), rel=1e-3)
-    assert list(three.strings) == ["02708", "02108"]
+    for trusting in (
+        merge_passes(one, [other], weight=1 / 3),
+        merge_passes(one, [other, other], weight=1 / 3),
+    ):
+        shares = np.cbrt([0.9 * 0.2 * 0.2, 0.1 * 0.8 * 0.8])
+        assert sorted(trusting.strings.values()) == pytest.approx(
+            sorted(shares / shares.sum()), rel=1e-3
+        )
+        assert list(trusting.strings) == ["02708", "02108"]
+        assert trusting.best_probability == max(trusting.strings.values())

@@ -49,6 +49,23 @@ def test_a_zip_ending_the_last_line_is_distinguished_from_a_number_above() -> No
     assert mine["place in its block"][4] < its["place in its block"][4]
 
 
+def test_neighbouring_lines_and_the_writing_of_the_page_are_described() -> None:
+    layout = address()
+    mine = features(span(2, 2, layout), layout)
+    assert mine["neighbouring lines"][:4] == [pytest.approx(6 / 12), pytest.approx(2 / 6), 1.0, 1.0]
+    assert mine["neighbouring lines"][4:] == [0.0, 0.0, 0.0, 0.0]
+    above = features(span(1, 0, layout), layout)
+    assert above["neighbouring lines"][4:] == [
+        pytest.approx(8 / 12),
+        pytest.approx(5 / 6),
+        0.0,
+        0.0,
+    ]
+    assert mine["page's writing"] == [
+        pytest.approx(np.log(4) / 3), pytest.approx(np.log(2) / 3), pytest.approx(7 / 28)
+    ]  # fmt: skip
+
+
 def test_the_weakness_of_a_candidate_is_the_feature_that_would_help_it_most() -> None:
     weights = np.zeros((1, FEATURES + 2), np.float32)
     weights[0, BEGIN["listing"]] = 5

@@ -31,8 +31,8 @@ class LineReading:
     ``strings`` the most probable strings of five or nine digits with their probabilities, best
     first, possibly empty; ``shaped`` is the probability that the line is such a string at all,
     rather than four or six digits or a word. ``again`` are the frames of later passes over the
-    line, each (T', 12), and ``total`` the log of the total probability of all strings in those.
-    ``known`` caches the log probabilities of other strings.
+    line, each (T', 12), ``weight`` is the share of the first one, and ``total`` the log of the
+    total probability of all strings. ``known`` caches the log probabilities of other strings.
     """
 
     strip: LineImage
@@ -41,6 +41,7 @@ class LineReading:
     strings: Mapping[str, float]
     shaped: float
     again: tuple[Floats, ...] = ()
+    weight: float = 1.0
     total: float = 0.0
     known: dict[str, float] = field(default_factory=dict)
 
@@ -48,6 +49,11 @@ class LineReading:
     def is_twice(self) -> bool:
         """Whether the line was read in more than one pass."""
         return bool(self.again)
+
+    @property
+    def best_probability(self) -> float:
+        """Probability of the best string, 0 if there is none."""
+        return next(iter(self.strings.values()), 0.0)
 
     def centres(self, texts: Sequence[str]) -> list[NDArray[np.float64]]:
         """Align strings with the line, and return the columns of their digits at mid-height.
@@ -89,32 +95,44 @@ class LineReading:
         if all(text in self.strings for text in texts):
             return [log(max(self.strings[text], FLOOR)) for text in texts]
         if unknown := [text for text in texts if text not in self.known]:
-            found = log_probabilities([self.frames, *self.again], unknown).mean(axis=0) - self.total
+            found = self.mean_log_probabilities(unknown) - self.total
             self.known.update(zip(unknown, found.tolist(), strict=True))
         return [self.known[text] for text in texts]
+
+    def mean_log_probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Return the weighted mean over all passes of each string's log probability."""
+        return self.mean(log_probabilities([self.frames, *self.again], texts))
+
+    def mean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the weighted mean of a value of each pass: (P, ...) -> (...)."""
+        if not self.again:
+            return np.asarray(values[0])
+        return np.asarray(self.weight * values[0] + (1 - self.weight) * values[1:].mean(axis=0))
 
 
 _NOWHERE = np.empty(0)
 
 
-def merge_passes(readings: Sequence[LineReading]) -> LineReading:
-    """Merge readings of a line at several sizes, possibly by two networks.
+def merge_passes(
+    first: LineReading, others: Sequence[LineReading], *, weight: float
+) -> LineReading:
+    """Merge passes over a line at several sizes, possibly by two networks.
 
-    Probabilities are geometric means; the frames are those of the first reading.
+    Probabilities are weighted geometric means, ``weight`` being the share of the first pass, 0 to
+    1; the others share the rest. The frames are those of the first pass.
     """
-    line, *again = readings
-    texts = sorted({text for one in readings for text in one.strings})
-    scores = log_probabilities([one.frames for one in readings], texts).mean(axis=0)
-    others = np.mean([np.log(max(1 - sum(one.strings.values()), MIN_REST)) for one in readings])
-    total = float(np.logaddexp.reduce([*scores, others]))
+    both = replace(first, again=tuple(one.frames for one in others), weight=weight, known={})
+    passes = (first, *others)
+    texts = sorted({text for one in passes for text in one.strings})
+    scores = both.mean_log_probabilities(texts)
+    rests = [log(max(1 - sum(one.strings.values()), MIN_REST)) for one in passes]
+    total = float(np.logaddexp.reduce([*scores, both.mean(np.array(rests))]))
     strings = dict(zip(texts, np.exp(scores - total).tolist(), strict=True))
     return replace(
-        line,
+        both,
         strings=_likeliest(strings),
-        shaped=sum(one.shaped for one in readings) / len(readings),
-        again=tuple(one.frames for one in again),
+        shaped=float(both.mean(np.array([one.shaped for one in passes]))),
         total=total,
-        known={},
     )
 
 

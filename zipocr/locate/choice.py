@@ -18,6 +18,8 @@ FARTHEST = 3.0
 NARROW, WIDE = 0.45, 0.9
 # Minimum width of an envelope, in line heights.
 ENVELOPE_WIDTH = 60.0
+# Minimum digits of a number that may be mistaken for a ZIP.
+LONG_NUMBER = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,9 +54,11 @@ def span_features(
         sum(share for text, share in span.strings.items() if text[:ZIP_LENGTH] in listed),
         *_words_before(span, layout),
         *_words_behind(span, layout),
+        *_neighbouring_lines(span, layout),
         *_block_features(span, layout, others),
         *_page_features(span, layout, others),
         *_spacing_features(span, layout, others),
+        *_writing_features(layout),
     ]
 
 
@@ -79,6 +83,21 @@ def _words_behind(span: Span, layout: PageLayout) -> list[float]:
     digits, letters = (sum(one[kind] for one in words) for kind in (0, 1))
     return [
         float(not words), min(len(words), 3) / 3, min(letters, 12) / 12, min(digits, 6) / 6,
+    ]  # fmt: skip
+
+
+def _neighbouring_lines(span: Span, layout: PageLayout) -> list[float]:
+    at = layout.positions[span.line]
+    return [*_line_features(at.previous, layout), *_line_features(at.following, layout)]
+
+
+def _line_features(line: int | None, layout: PageLayout) -> list[float]:
+    words = [] if line is None else [one for one in layout.counts[line] if sum(one)]
+    digits, letters = (sum(one[kind] for one in words) for kind in (0, 1))
+    last = words[-1] if words else (0, 0)
+    return [
+        min(letters, 12) / 12, min(digits, 6) / 6,
+        float(sum(last) == 2), float(last[1] >= last[0] and bool(words)),
     ]  # fmt: skip
 
 
@@ -128,6 +147,15 @@ def _spacing_features(span: Span, layout: PageLayout, others: Sequence[Span]) ->
     lead = span.shaped - max((one.shaped for one in rivals), default=0.0)
     return [
         max(width - WIDE, 0.0), max(NARROW - width, 0.0), inner, outer, float(bool(rivals)), lead,
+    ]  # fmt: skip
+
+
+def _writing_features(layout: PageLayout) -> list[float]:
+    words = [one for counts in layout.counts for one in counts if sum(one)]
+    digits, letters = (sum(one[kind] for one in words) for kind in (0, 1))
+    numbers = sum(one[0] >= LONG_NUMBER and one[0] > one[1] for one in words)
+    return [
+        log(1 + len(layout.lines)) / 3, log(1 + numbers) / 3, digits / max(digits + letters, 1),
     ]  # fmt: skip
 
 

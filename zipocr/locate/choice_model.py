@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from zipocr.types import Model
 
 GROUPS: Mapping[str, int] = {
-    "digits": 3, "listing": 1, "words before it": 6, "words behind it": 4, "place in its block": 6,
-    "place on the page": 9, "spacing": 6,
+    "digits": 3, "listing": 1, "words before it": 6, "words behind it": 4, "neighbouring lines": 8,
+    "place in its block": 6, "place on the page": 9, "spacing": 6, "page's writing": 3,
 }  # fmt: skip
 """Groups of a candidate's features, and the number of features in each."""
 FEATURES = sum(GROUPS.values())

@@ -13,11 +13,16 @@ MIN_LETTERS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """A line's block, and the number of lines of the block above and below it."""
+    """A line's block, and the number of lines of the block above and below it.
+
+    ``previous`` and ``following`` are the nearest of these lines, if there are any.
+    """
 
     block: int
     above: int
     below: int
+    previous: int | None
+    following: int | None
 
 
 def lay_out(lines: Sequence[TextLine]) -> list[Position]:
@@ -35,7 +40,15 @@ def lay_out(lines: Sequence[TextLine]) -> list[Position]:
     for place in range(len(lines)):
         block, above = _last(place, preceding)
         _, below_it = _last(place, following)
-        positions.append(Position(block=block, above=above, below=below_it))
+        positions.append(
+            Position(
+                block=block,
+                above=above,
+                below=below_it,
+                previous=preceding.get(place),
+                following=following.get(place),
+            )
+        )
     return positions
 
 

@@ -33,7 +33,7 @@ from zipocr.types import Box, Floats, Model, Unread
 
 # Number of composed pages for the choice of candidates, and of others for the choice among
 # readings.
-PAGES, READINGS = 4000, 1600
+PAGES, READINGS = 4000, 2400
 SEED = 7100
 HIDDEN, RIDGE = 16, 3e-3
 # Minimum coverage of the ZIP by a candidate: as the right one, and as a part of it.
