@@ -142,7 +142,7 @@ def test_a_journal_without_records_is_not_kept(path: Path) -> None:
     [
         ({**IDENTITY, "options": {"max_pixels": 99}}, "options max_pixels was 100 and is 99"),
         ({**IDENTITY, "model": {"sha256": "b2"}}, "model sha256 was a1 and is b2"),
-        ({**IDENTITY, "zipocr": "2"}, "zipocr was None and is 2"),
+        ({**IDENTITY, "zipocr": "2"}, "zipocr was absent and is 2"),
     ],
 )
 def test_a_different_run_is_refused_and_the_differences_are_reported(

@@ -285,6 +285,16 @@ def open_journal(
         journal.close()
 
 
+class _Absent:
+    """Placeholder for what is only in one of two mappings; equal to itself alone."""
+
+    def __str__(self) -> str:
+        return "absent"
+
+
+_ABSENT = _Absent()
+
+
 def differences(then: Json, now: Json, *, where: str = "") -> list[str]:
     """List the differences between two nested mappings.
 
@@ -292,6 +302,8 @@ def differences(then: Json, now: Json, *, where: str = "") -> list[str]:
     --------
     >>> differences({"model": {"sha256": "a1"}, "jobs": 1}, {"model": {"sha256": "b2"}, "jobs": 1})
     ['model sha256 was a1 and is b2']
+    >>> differences({}, {"timeout": None})
+    ['timeout was absent and is None']
     """
     if not (isinstance(then, Mapping) and isinstance(now, Mapping)):
         return [] if then == now else [f"{where} was {_brief(then)} and is {_brief(now)}"]
@@ -299,7 +311,9 @@ def differences(then: Json, now: Json, *, where: str = "") -> list[str]:
     return [
         line
         for key in keys
-        for line in differences(then.get(key), now.get(key), where=f"{where} {key}".strip())
+        for line in differences(
+            then.get(key, _ABSENT), now.get(key, _ABSENT), where=f"{where} {key}".strip()
+        )
     ]
 
 
