@@ -24,6 +24,7 @@ from pathlib import Path
 import corpus
 import cv2
 import numpy as np
+import soak
 import waiting
 from PIL import Image
 
@@ -90,8 +91,8 @@ def kill(_rng: np.random.Generator, _scan: Scan, process: subprocess.Popen[bytes
 
 def kill_worker(rng: np.random.Generator, _scan: Scan, process: subprocess.Popen[bytes]) -> None:
     """Kill one of its workers."""
-    if workers := workers_of(process.pid):
-        with suppress(ProcessLookupError):
+    with suppress(OSError):
+        if workers := waiting.workers_of(process.pid):
             os.kill(workers[int(rng.integers(len(workers)))], signal.SIGKILL)
 
 
@@ -131,19 +132,6 @@ FAULTS: Mapping[str, Fault] = {
     "killed, journal cut": tear_journal,
 }
 NO_ROOM = "no room for files"
-
-
-def workers_of(process: int) -> list[int]:
-    """List the workers of a scan."""
-    try:
-        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-        return [
-            int(child)
-            for child in children
-            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
-        ]
-    except OSError:
-        return []
 
 
 def play_round(
@@ -341,9 +329,7 @@ def measure_page(path: Path) -> tuple[float, float]:
             reader.read(page)
     seconds = time.process_time() - begun
     # `getrusage` may report the peak of the process that started this one.
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
-    return seconds, int(kilobytes) / 1024
+    return seconds, soak.memory(os.getpid(), "VmHWM")
 
 
 def page_lines(measured: Sequence[tuple[str, str, float, float]], side: int) -> Iterator[str]:

@@ -15,6 +15,7 @@ from itertools import cycle, islice, pairwise
 from pathlib import Path
 
 from PIL import Image
+from waiting import workers_of
 
 from zipocr.results.formats import read_results
 
@@ -71,18 +72,13 @@ def memory(process: int, kind: str = "VmRSS") -> float:
 def levels(parent: int, kind: str = "VmRSS") -> Levels:
     """Return the memory of a process and of its workers."""
     try:
-        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-        workers = [
-            child
-            for child in children
-            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
-        ]
+        workers = workers_of(parent)
     except OSError:
         return {}
     return {
         "parent": memory(parent, kind),
         **{
-            f"worker {number}": memory(int(worker), kind)
+            f"worker {number}": memory(worker, kind)
             for number, worker in enumerate(workers, start=1)
         },
     }

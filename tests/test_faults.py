@@ -25,7 +25,7 @@ import pytest
 import scanner
 import waiting
 from PIL import Image
-from waiting import group_is_alive
+from waiting import group_is_alive, workers_of
 
 from zipocr.errors import BackendError, OutputError
 from zipocr.types import GrayImage
@@ -66,16 +66,6 @@ def save_many(folder: Path, gray: int = fakes.SLOW, *, count: int = MANY) -> Pat
 
 def lines_in(path: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
-
-
-def workers_of(process: int) -> list[int]:
-    """List the worker processes of a scan, the newest last, without Python's own helper."""
-    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    return [
-        int(child)
-        for child in children
-        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
-    ]
 
 
 def rows_of(path: Path) -> list[tuple[str, int, str]]:

@@ -83,6 +83,19 @@ def held_elsewhere(opening: str, path: Path) -> Iterator[None]:
             process.kill()
 
 
+def workers_of(process: int) -> list[int]:
+    """List the worker processes of a scan, the newest last, without Python's own helper.
+
+    OSError if the scan has ended.
+    """
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [
+        int(child)
+        for child in children
+        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
+
+
 def is_alive(process: int) -> bool:
     """Return whether there still is a process with this ID."""
     return _answers(os.kill, process)

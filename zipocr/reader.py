@@ -181,18 +181,19 @@ class Reader:
         """Read the line of each page with the second network, at larger scales, and merge."""
         merged = list(lines)
         others: list[list[LineReading]] = [[] for _ in lines]
-        for number, scale in enumerate(self.second_pass.scales):
-            doubtful = [
-                place
-                for place, one in enumerate(merged)
-                if not number or one.best_probability < self.second_pass.below
-            ]
+        doubtful = list(range(len(lines)))
+        for scale in self.second_pass.scales:
             strips = [rectify(pages[place], pages[place].text_height / scale) for place in doubtful]
             for place, other in zip(doubtful, read_lines(self._second, strips), strict=True):
                 others[place].append(other)
                 merged[place] = merge_passes(
                     lines[place], others[place], weight=self.second_pass.weight
                 )
+            doubtful = [
+                place
+                for place in doubtful
+                if merged[place].best_probability < self.second_pass.below
+            ]
         return merged
 
     def fuse_each(

@@ -27,7 +27,7 @@ NOTE = "import os, sys; open(sys.argv[1], 'a').write(os.environ['ZIPOCR_PATH'] +
 
 
 class Killed(BaseException):
-    """Stands in for a kill: nothing is cleaned up after it."""
+    """Simulates a kill: no cleanup follows."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -260,7 +260,7 @@ def test_pickled_objects_are_refused_and_never_run(tmp_path: Path):
 
 
 def repack(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Change the contents of a model file, as somebody who knows the format would."""
+    """Change the contents of a model file, keeping its format valid."""
     with np.load(path) as found:
         members = dict(found)
     change(members)

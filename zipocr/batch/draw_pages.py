@@ -6,24 +6,17 @@ With worker processes, a page that hangs or needs too much memory costs only its
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from zipocr.batch.backends import Backend, Loss
-from zipocr.batch.read_files import LOSSES, make_reader, use_one_thread
+from zipocr.batch.read_files import LOSSES, PageReader, make_reader, use_one_thread
 from zipocr.images.decode import read_pages
 from zipocr.images.encode import encode_png
 from zipocr.images.listing import ImageFile
-from zipocr.types import GrayImage, Place, Trace, Unread
+from zipocr.types import GrayImage, Place, Unread
 
 Sheet = bytes | str | Unread
 """A PNG, a text, or the reason why there is neither."""
-
-
-class Tracer(Protocol):
-    """The interface of a reader whose pages are drawn."""
-
-    def trace(self, page: GrayImage) -> Trace:
-        """Read a page and return every step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +39,7 @@ class SheetDrawer:
     """Drawer of a sheet for each page of a file; each process makes its own."""
 
     at_once: ClassVar[int] = 1
-    reader: Tracer
+    reader: PageReader
     max_pixels: int
     columns: int | None
 

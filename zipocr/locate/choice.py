@@ -70,7 +70,7 @@ def _digit_features(span: Span) -> list[float]:
 
 def _words_before(span: Span, layout: PageLayout) -> list[float]:
     words = [one for one in layout.counts[span.line][: span.first] if sum(one)]
-    digits, letters = (sum(one[kind] for one in words) for kind in (0, 1))
+    digits, letters = _totals(words)
     last = words[-1] if words else (0, 0)
     return [
         float(not words), min(len(words), 4) / 4, min(letters, 12) / 12, min(digits, 6) / 6,
@@ -80,10 +80,15 @@ def _words_before(span: Span, layout: PageLayout) -> list[float]:
 
 def _words_behind(span: Span, layout: PageLayout) -> list[float]:
     words = [one for one in layout.counts[span.line][span.last + 1 :] if sum(one)]
-    digits, letters = (sum(one[kind] for one in words) for kind in (0, 1))
+    digits, letters = _totals(words)
     return [
         float(not words), min(len(words), 3) / 3, min(letters, 12) / 12, min(digits, 6) / 6,
     ]  # fmt: skip
+
+
+def _totals(words: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Return the numbers of digits and of letters of some words."""
+    return sum(digits for digits, _ in words), sum(letters for _, letters in words)
 
 
 def _neighbouring_lines(span: Span, layout: PageLayout) -> list[float]:
@@ -93,7 +98,7 @@ def _neighbouring_lines(span: Span, layout: PageLayout) -> list[float]:
 
 def _line_features(line: int | None, layout: PageLayout) -> list[float]:
     words = [] if line is None else [one for one in layout.counts[line] if sum(one)]
-    digits, letters = (sum(one[kind] for one in words) for kind in (0, 1))
+    digits, letters = _totals(words)
     last = words[-1] if words else (0, 0)
     return [
         min(letters, 12) / 12, min(digits, 6) / 6,
@@ -152,7 +157,7 @@ def _spacing_features(span: Span, layout: PageLayout, others: Sequence[Span]) ->
 
 def _writing_features(layout: PageLayout) -> list[float]:
     words = [one for counts in layout.counts for one in counts if sum(one)]
-    digits, letters = (sum(one[kind] for one in words) for kind in (0, 1))
+    digits, letters = _totals(words)
     numbers = sum(one[0] >= LONG_NUMBER and one[0] > one[1] for one in words)
     return [
         log(1 + len(layout.lines)) / 3, log(1 + numbers) / 3, digits / max(digits + letters, 1),

@@ -118,12 +118,14 @@ class _Worker(Generic[TaskT, StepT]):
         self.heard = now
         self.delay = _run_delay(self.process.pid)
 
-    def starved(self) -> float:
-        """Return the seconds for which it has waited for a processor since it was last heard from.
+    def excuse_starvation(self) -> None:
+        """Do not count the time for which it has waited for a processor since then.
 
-        They do not count: a page is not at fault if the machine is busy.
+        A page is not at fault if the machine is busy.
         """
-        return max(0.0, _run_delay(self.process.pid) - self.delay)
+        delay = _run_delay(self.process.pid)
+        self.heard += max(0.0, delay - self.delay)
+        self.delay = delay
 
     def take(self, job: _Job[TaskT, StepT], now: float) -> bytes:
         """Assign one more job; return the message to send."""
@@ -319,7 +321,7 @@ class _Scheduler(Generic[TaskT, StepT]):
         for worker in tuple(self.workers):
             if worker.connection in speaking:
                 self._drain(worker)
-            elif now >= self._due(worker):
+            elif self._is_overdue(worker, now):
                 # Its last messages are read first, then its end.
                 worker.process.kill()
                 worker.killed = True
@@ -328,10 +330,14 @@ class _Scheduler(Generic[TaskT, StepT]):
 
     def _due(self, worker: _Worker[TaskT, StepT]) -> float:
         """Return the time at which a worker will have taken too long for its step."""
-        if (since := worker.waits_since()) == _FOREVER:
-            return since
         allowed = self.timeout if worker.ready else max(self.timeout, START_SECONDS)
-        return since + allowed + worker.starved()
+        return worker.waits_since() + allowed
+
+    def _is_overdue(self, worker: _Worker[TaskT, StepT], now: float) -> bool:
+        """Return whether a worker has taken too long for its step, starvation aside."""
+        if now >= self._due(worker):
+            worker.excuse_starvation()
+        return now >= self._due(worker)
 
     def _drain(self, worker: _Worker[TaskT, StepT]) -> None:
         """Read all messages of a worker."""

@@ -112,24 +112,20 @@ def learn(
     InputError
         If there are too few pages to adapt to and measure on.
     """
-    known = _read_lessons(base, crops, jobs=jobs, report=report, progress=progress)
-    aligned, folds = (
-        [one for _, one in known],
-        deal([one.truth.kind for one, _ in known], seed),
-    )
+    known = _align_crops(base, crops, jobs=jobs, report=report, progress=progress)
+    pages, aligned = [crop for crop, _ in known], [one for _, one in known]
+    folds = deal([crop.truth.kind for crop in pages], seed)
     samples, lines = _to_samples(base, aligned), _to_lines(aligned)
     report(f"learning {len(samples)} regions, without each of {FOLDS} parts in turn")
     with progress(FOLDS) as advance:
         work = _Trial(arrays=base.arrays, samples=samples, folds=folds)
         trials = map_strings(work, range(FOLDS), jobs=jobs, advance=advance)
     models = _HeldOutModels(base=base, samples=samples, lines=lines, folds=folds, trials=trials)
-    pages = [crop for crop, _ in known]
     after = models.read(pages, jobs=jobs, report=report, progress=progress)
     weight = WEIGHTS[int(models.losses.sum(axis=0).argmin())]
     arrays = _fit_all(models, weight)
     certain, notes = recalibrated(arrays, dict(zip(WAYS, after, strict=True)))
-    before = [[one.answers[way] for one in aligned] for way in range(len(WAYS))]
-    with_directory, without = (change(now, then) for now, then in zip(after, before, strict=True))
+    with_directory, without = _changes(aligned, after)
     return Adaptation(
         model=Model(arrays={**arrays, **certain}, card=base.card),
         with_directory=with_directory,
@@ -141,7 +137,7 @@ def learn(
     )
 
 
-def _read_lessons(
+def _align_crops(
     base: Model, crops: Sequence[Crop], *, jobs: int, report: Report, progress: Progress
 ) -> list[tuple[Crop, AlignedPage]]:
     """Read and align the pages that can be opened; raise an error if there are too few."""
@@ -161,6 +157,15 @@ def _read_lessons(
         )
         raise InputError(message)
     return known
+
+
+def _changes(
+    aligned: Sequence[AlignedPage], after: Sequence[Sequence[Answer]]
+) -> tuple[Change, Change]:
+    """Compare the answers before and after, with and without a directory."""
+    before = ([one.answers[way] for one in aligned] for way in range(len(WAYS)))
+    with_directory, without = (change(now, then) for now, then in zip(after, before, strict=True))
+    return with_directory, without
 
 
 def _count_taught(aligned: Sequence[AlignedPage]) -> int:

@@ -153,7 +153,7 @@ def _digest(
     phases: Sequence[Phase] = (),
     first: Mapping[str, NDArray[Any]] = MappingProxyType({}),
 ) -> str:
-    """Return a digest, for file names, of all that lines or a network depend on except the code."""
+    """Return a digest of all inputs of lines or of a network, for file names."""
     settings = (phases, composer.seed, composer.is_wide, composer.scale, composer.amounts)
     digest = sha256(repr(settings).encode())
     for digits in (composer.digits, composer.extra, composer.mail):
