@@ -164,8 +164,8 @@ def test_the_first_visitor_gets_a_cookie_and_later_ones_are_refused(
 
 
 @pytest.mark.parametrize("key", ["", "x", TOKEN, "é", "%00"])
-def test_a_wrong_cookie_is_refused(review: Review, client: FlaskClient, key: str) -> None:
-    other = make_app(review).test_client()
+def test_a_wrong_cookie_is_refused(client: FlaskClient, key: str) -> None:
+    other = client.application.test_client()
     other.set_cookie(COOKIE, key, domain="127.0.0.1", path=f"/{TOKEN}/")
     assert get(other, "state").status_code == get(other, "").status_code == 403
     assert get(client, "state").status_code == 200

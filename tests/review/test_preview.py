@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Timer
 
 import numpy as np
 import pytest
@@ -212,6 +213,17 @@ def test_a_worker_runs_tasks_in_order_and_survives_an_error() -> None:
     with pytest.raises(ZeroDivisionError):
         fault.result(timeout=60)
     worker.close()
+
+
+def test_closing_waits_for_the_task_being_done_and_drops_the_rest() -> None:
+    worker, begun, may_end = BackgroundThread(), Event(), Event()
+    doing = worker.submit(lambda: (begun.set(), may_end.wait()))
+    pending = worker.submit(lambda: None)
+    begun.wait()
+    Timer(0.05, may_end.set).start()
+    worker.close()
+    assert doing.done()
+    assert not pending.done()
 
 
 def test_the_program_exits_even_if_a_worker_is_busy() -> None:

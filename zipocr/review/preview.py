@@ -40,6 +40,8 @@ MIN_CONTRAST = 32
 KEPT = 24
 PATIENCE = 20.0
 """Seconds to wait for the digits of a page before showing it without them."""
+LAST_TASK_SECONDS = 2.0
+"""Seconds to wait for the task being done when the review ends."""
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -109,7 +111,8 @@ class BackgroundThread:
     def __init__(self) -> None:
         self._tasks: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
         self._closed = False
-        Thread(target=self._work, name="zipocr-look", daemon=True).start()
+        self._thread = Thread(target=self._work, name="zipocr-look", daemon=True)
+        self._thread.start()
 
     def submit(self, task: Callable[[], Value]) -> Future[Value]:
         """Queue a task."""
@@ -118,9 +121,10 @@ class BackgroundThread:
         return future
 
     def close(self) -> None:
-        """Start no further task."""
+        """Start no further task, and wait a little for the one being done."""
         self._closed = True
         self._tasks.put(None)
+        self._thread.join(LAST_TASK_SECONDS)
 
     def _work(self) -> None:
         while (waiting := self._tasks.get()) is not None and not self._closed:

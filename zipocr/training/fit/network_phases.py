@@ -47,7 +47,7 @@ class Phase:
 
 # Fewer lines and more epochs make the network overconfident on cheques and upside-down pages.
 PHASES = (Phase(lines=288_000, epochs=6, rate=3e-3),)
-# TrainableNetwork on wide lines alone, the network would read print better but handwriting worse.
+# Trained on wide lines alone, the network would read print better but handwriting worse.
 SECOND_PHASES = (
     Phase(lines=96_000, wide=96_000, epochs=6, rate=2e-3, scale=SECOND_PASS_SCALE),
     Phase(
