@@ -22,7 +22,7 @@ from zipocr.locate import (
     text_lines,
 )
 from zipocr.preprocess import binarize as threshold
-from zipocr.preprocess import gaps, rules, specks, text_height
+from zipocr.preprocess import circles, gaps, rules, specks, text_height
 from zipocr.preprocess import page as prepare
 from zipocr.segment import regions, seams
 
@@ -44,8 +44,12 @@ SETTINGS: Mapping[str, object] = {
     "page.max_enlargement": prepare.MAX_ENLARGEMENT,
     "specks.size": (specks.SPECK, text_height.MIN_HEIGHT, text_height.MIN_AREA),
     "specks.max_components": specks.MAX_COMPONENTS,
+    "circles.size": (circles.MIN_WIDTH, circles.MIN_HEIGHT, circles.MAX_INK, circles.ENCLOSED),
+    "circles.inside": (circles.MIN_INSIDE, circles.MIN_INSIDE_HEIGHT),
+    "circles.line": (circles.MAX_GAP, circles.MAX_LINE),
     "rules.length": (rules.RULE_RUN, rules.RULE_LENGTH, rules.BAR_LENGTH, rules.BORDER_LENGTH),
     "rules.stroke": (rules.MAX_STROKE, rules.RULE_THICKNESS, rules.STRAIGHTNESS),
+    "rules.bars": (rules.BAR_RUN, rules.BAR_THICKNESS, rules.MAX_CROSSED),
     "rules.fit": (rules.MIN_SUPPORT, rules.FITS, rules.TANGENT),
     "gaps.mended": gaps.MENDED_GAP,
     "line_image.height": (strip.LINE_HEIGHT, strip.DIGIT_HEIGHT),

@@ -74,6 +74,7 @@ RULES = {
     "an underline": line((0, FOOT + 6), (SHAPE[1] - 1, FOOT + 6)),
     "a short underline": line((LEFT - 4, FOOT + 5), (RIGHT + 4, FOOT + 5)),
     "a thick underline": line((LEFT - 4, FOOT + 6), (RIGHT + 4, FOOT + 6), 4),
+    "two underlines that have run together": line((0, FOOT + 14), (SHAPE[1] - 1, FOOT + 14), 14),
     "an underline that touches": line((0, FOOT), (SHAPE[1] - 1, FOOT)),
     "a skewed underline": skewed(FOOT + 14, 3),
     "an underline skewed the other way": skewed(FOOT + 3, -2),

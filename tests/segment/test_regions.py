@@ -59,6 +59,19 @@ def test_touching_digits_are_split_without_losing_or_sharing_ink(text):
     assert np.array_equal(np.sum(pieces, axis=0), written.ink)
 
 
+def test_ink_above_and_below_all_digits_belongs_to_none():
+    digits = blocks((20, 10, 40, 20), (20, 40, 40, 50))
+    captions = blocks((5, 8, 12, 30), (45, 40, 50, 60))
+    found = regions_of(Components(digits | captions), 20.0, np.array([15.0, 45.0]))
+    assert boxes(found) == [(20, 10, 40, 20), (20, 40, 40, 50)]
+
+
+def test_a_piece_above_its_digit_is_kept_if_another_digit_reaches_as_high():
+    ink = blocks((25, 10, 40, 20), (15, 10, 20, 22), (12, 40, 40, 50))
+    found = regions_of(Components(ink), 20.0, np.array([15.0, 45.0]))
+    assert boxes(found) == [(15, 10, 40, 22), (12, 40, 40, 50)]
+
+
 def test_touching_discs_are_split_at_their_neck():
     rows, columns = np.indices((60, 100))
     discs = [(rows - 30) ** 2 + (columns - centre) ** 2 <= 225 for centre in (25, 53)]
@@ -101,7 +114,7 @@ def test_a_component_under_no_centre_joins_the_nearest_unless_it_is_far(distance
 
 def test_a_digit_belongs_to_its_centre_even_if_a_smaller_mark_is_closer():
     # The mark lies closer to the centre than the digit, but is smaller.
-    ink = blocks((10, 22, 50, 27), (5, 28, 8, 31))
+    ink = blocks((10, 22, 50, 27), (12, 28, 15, 31))
     (found,) = regions_of(Components(ink), 40.0, np.array([29.0]))
     assert (found.box.left, found.box.right) == (22, 31)
 

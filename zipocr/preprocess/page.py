@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from zipocr.preprocess.barcodes import find_bars, without_barcodes
 from zipocr.preprocess.binarize import has_ink, normalize_background, otsu
 from zipocr.preprocess.borders import remove_borders
+from zipocr.preprocess.circles import remove_circles
 from zipocr.preprocess.components import Components
 from zipocr.preprocess.gaps import bridge_gaps
 from zipocr.preprocess.resize import downsample_by_two, reduced, resized
@@ -188,7 +189,7 @@ def extract_ink(scaled: ScaledPage) -> InkPage | None:
     if scaled.text_height == 0 or scaled.is_multi_line:
         return None
     height = scaled.text_height
-    bare = remove_rules(scaled.components, height)
+    bare = remove_rules(remove_circles(scaled.components, height), height)
     if bare is not scaled.components:
         height = estimate_text_height(bare) or height
     clean = bridge_gaps(remove_specks(bare, height), height)

@@ -18,6 +18,9 @@ STRAIGHTNESS = 0.04
 MIN_SUPPORT = 0.7
 FITS = 5
 TANGENT = 0.3
+# A line at least this long may be a bar up to this thick, such as two underlines that have run
+# together, unless strokes enter a larger share of its columns.
+BAR_RUN, BAR_THICKNESS, MAX_CROSSED = 3.0, 0.5, 0.4
 
 
 def remove_rules(parts: Components, height: float) -> Components:
@@ -152,19 +155,24 @@ def _erase_line(ink: InkMask, line: InkMask, height: float) -> None:
     first, last = int(columns.min()), int(columns.max())
     columns -= first
     length = last - first + 1
+    is_long = length >= BAR_RUN * height
     level = _level(columns, rows, length, 2 if length > 8 * height else 1)
     away = np.abs(level[columns] - rows)
     on_line = away <= max(1.5, STRAIGHTNESS * height)
-    thickness = np.bincount(columns[away <= RULE_THICKNESS * height], minlength=length)
+    reach = BAR_THICKNESS / 2 if is_long else RULE_THICKNESS
+    thickness = np.bincount(columns[away <= reach * height], minlength=length)
     thick = float(np.median(thickness[thickness > 0])) if thickness.any() else 0.0
     support = np.count_nonzero(np.bincount(columns[on_line])) / length
-    if support < MIN_SUPPORT or thick > max(3.0, RULE_THICKNESS * height):
+    is_thick = thick > max(3.0, RULE_THICKNESS * height)
+    if support < MIN_SUPPORT or (is_thick and not is_long):
         return
     top = np.floor(level - thick / 2 - 0.5).astype(int)
     bottom = np.ceil(level + thick / 2 + 0.5).astype(int)
     rows_near = slice(max(0, int(top.min())), max(0, int(bottom.max()) + 1))
     every = np.arange(len(ink))[rows_near, None]
     crossed = _crossed(ink[:, first : last + 1], top, bottom, height)
+    if is_thick and crossed.mean() > MAX_CROSSED:
+        return
     ink[rows_near, first : last + 1] &= (every < top) | (every > bottom) | crossed
 
 

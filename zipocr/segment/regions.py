@@ -123,7 +123,11 @@ def divide(
         return Division()
     pieces: dict[tuple[int, int], Region] = {}
     recuts: list[dict[tuple[int, int], Region]] = []
+    top = min(components.listed[place].top for place in owners)
+    bottom = max(components.listed[place].bottom for place in owners)
     for place, box in enumerate(components.listed):
+        if box.bottom <= top or box.top >= bottom:
+            continue
         own = _digits_of(box, centres, owners == place, MAX_DISTANCE * height)
         if not own:
             continue
