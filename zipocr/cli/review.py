@@ -143,10 +143,11 @@ def _serve(
         pass
     finally:
         server.server_close()
-        loader.close()
         session.close()
         for line in summary(session, then):
             say(line)
+        # Last, since it may wait, and a second Ctrl-C ends the process at once.
+        loader.close()
 
 
 def usable_model(asked: str | None, recorded: str) -> str:

@@ -167,7 +167,7 @@ class PreviewLoader:
         self._worker.submit(lambda: (self._reader, self._places))
 
     def close(self) -> None:
-        """Drop pending tasks."""
+        """Drop pending tasks, and wait a little for the one being done."""
         self._worker.close()
 
     def crop(self, number: int) -> bytes | str:
