@@ -43,16 +43,15 @@ def remove_circles(parts: Components, height: float) -> Components:
 
 def _large(boxes: NDArray[np.int32], height: float) -> list[int]:
     """Return the large, thin components with digits inside their boxes, of (N, 5) boxes."""
-    left, top, wide, tall, area = boxes.T
-    right, bottom = left + wide, top + tall
+    low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:4]
+    _, _, wide, tall, area = boxes.T
     large = (wide >= MIN_WIDTH * height) & (tall >= MIN_HEIGHT * height)
     large &= area <= MAX_INK * wide * tall
     digits = tall >= MIN_INSIDE_HEIGHT * height
     found = []
     for place in np.flatnonzero(large).tolist():
-        inside = digits & (left > left[place]) & (right < right[place])
-        inside &= (top > top[place]) & (bottom < bottom[place])
-        if np.count_nonzero(inside) >= MIN_INSIDE:
+        inside = ((low > low[place]) & (high < high[place])).all(axis=1)
+        if np.count_nonzero(inside & digits) >= MIN_INSIDE:
             found.append(place)
     return found
 
