@@ -88,7 +88,7 @@ model: .venv/with-train .venv/handwriting/installed ## Retrain the shipped model
 	$(BIN)/python -m pip install --quiet '.[network]'
 	$(BIN)/zipocr train --data digits --checkpoints .venv/checkpoints --model-out zipocr/models/digits.npz
 	$(BIN)/zipocr train --data $(DATA) $(MAIL:%=--mail-digits %) --checkpoints .venv/checkpoints --model-out zipocr/models/mail.npz
-	$(BIN)/python -m zipocr.training.fit.page_choice $(DATA) zipocr/models/mail.npz
+	$(BIN)/python -m zipocr.training.fit.page_choice $(DATA) zipocr/models/mail.npz .venv/checkpoints
 
 accuracy: .venv/with-train .venv/handwriting/installed ## Measure the models and write the manual's results (BENCH=folders with labels.csv)
 	$(BIN)/python -m zipocr.training.benchmark.accuracy . sample_scans/labels.csv tests/strings/labels.csv $(wildcard $(BENCH:=/labels.csv)) --digits $(DATA)

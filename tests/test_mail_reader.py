@@ -157,3 +157,52 @@ def test_a_number_of_the_wrong_length_is_not_a_zip_even_if_five_digits_are_set_a
     write(page, (digits,), 40, 80, 2.0)
     reading = reader.read(page)
     assert isinstance(reading, Unread) or reading.box is None
+
+
+def with_unclear_end(town: str) -> np.ndarray:
+    """An envelope whose ZIP ends in a 7 with half a bar, which may be a 1."""
+    page = envelope((*DESTINATION[:2], town))
+    left = 820 + cv2.getTextSize(town, cv2.FONT_HERSHEY_DUPLEX, 1.1, 2)[0][0] + 2
+    foot = 500 + round(44 * 1.1 * 2)
+    cv2.putText(page, "7", (left, foot), cv2.FONT_HERSHEY_DUPLEX, 1.1, 40, 2, cv2.LINE_AA)
+    page[foot - 32 : foot - 16, left - 2 : left + 10] = 235
+    return page
+
+
+@pytest.mark.parametrize(
+    ("town", "expected", "is_decided_by_town"),
+    [("CENTRALIA WA 9853", "98531", False), ("COSMOPOLIS WA 9853", "98537", True)],
+)
+def test_the_town_decides_what_digits_leave_open(
+    reader: MailReader, town: str, expected: str, is_decided_by_town: bool
+) -> None:
+    reading = read(reader, with_unclear_end(town))
+    assert reading.zip == expected
+    assert (Reason.TOWN_CHOICE in reading.reasons) == is_decided_by_town
+    assert Reason.SEVERAL_CANDIDATES not in reading.reasons
+
+
+def test_a_town_confirms_its_zip_and_another_one_casts_doubt_on_it(reader: MailReader) -> None:
+    own, other = (
+        read(reader, envelope((*DESTINATION[:2], f"{town} 12207"))).confidence
+        for town in ("ALBANY NY", "DENVER CO")
+    )
+    assert own > 0.98
+    assert other < 0.9
+
+
+def test_the_town_is_not_read_without_a_directory() -> None:
+    reader = MailReader(load_model("mail"), use_directory=False)
+    attempt = reader.attempt(with_unclear_end("COSMOPOLIS WA 9853"))
+    assert attempt.search is not None
+    assert not any(one.is_alternative or any(one.town) for one in attempt.search.candidates)
+
+
+def test_a_zip_of_the_town_that_neither_reader_proposes_is_considered(
+    reader: MailReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zipocr.attempt.MAX_ALTERNATIVES", 1)
+    attempt = reader.attempt(envelope((*DESTINATION[:2], "COSMOPOLIS WA 98531")))
+    assert attempt.search is not None
+    texts = [one.zip for one in attempt.search.candidates if one.is_alternative]
+    assert "98537" in texts

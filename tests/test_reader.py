@@ -14,7 +14,7 @@ from zipocr.decode.directory import places
 from zipocr.decode.fusion import posterior
 from zipocr.errors import ModelError
 from zipocr.line.line_image import LineImage
-from zipocr.line.network import BLANK, CLASSES, FIRST_DIGIT, SECOND, array_shapes
+from zipocr.line.network import BLANK, CLASSES, FIRST_DIGIT, SECOND, THIRD, array_shapes
 from zipocr.line.recognize import LineReading
 from zipocr.models.model_file import load_model
 from zipocr.preprocess.page import prepare
@@ -269,6 +269,20 @@ def test_a_doubtful_line_is_read_twice_and_a_clear_one_once(plain_reader, page):
     doubt = posterior(first.ranked)[0] < plain_reader.second_pass.below
     (fused,) = plain_reader.fuse_each([prepared.ink], [line])
     assert plain_reader.needs_second_pass(first) == doubt == fused.classified.line.is_twice
+
+
+def test_a_third_network_reads_the_largest_digits():
+    """The larger ones give the same output for every frame, the third one a digit."""
+    model = load_model("digits")
+    shapes = array_shapes(SECOND) | array_shapes(THIRD)
+    arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    arrays["third_network_out_biases"][FIRST_DIGIT] = 2.0
+    reader = Reader(replace(model, arrays={**model.arrays, **arrays}), use_directory=False)
+    ink = prepare(PAGES["written"]).ink
+    (again,) = reader.read_lines_again([ink], reader.read_lines([ink]))
+    larger, largest = again.again
+    assert larger == pytest.approx(1 / CLASSES)
+    assert largest[:, FIRST_DIGIT] == pytest.approx(np.exp(2) / (np.exp(2) + CLASSES - 1))
 
 
 def test_a_second_network_reads_larger_digits_until_the_line_is_certain(monkeypatch):

@@ -1,6 +1,6 @@
 """Intermediate results of reading a page."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +12,9 @@ from zipocr.line.recognize import LineReading
 from zipocr.preprocess.page import InkPage, PreparedPage
 from zipocr.segment.regions import Segmentation
 from zipocr.types import ZIP_LENGTH, DigitReading, Floats, Place, Reason, Unread, ZipReading, dashed
+
+# Minimum probability of another string of a number, and maximum number of such strings.
+MIN_ALTERNATIVE, MAX_ALTERNATIVES = 1e-4, 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,6 +69,33 @@ class Attempt:
         if isinstance(self.reading, Unread):
             return self
         return replace(self, reading=self.reading.weighed(probability))
+
+
+def alternatives(
+    attempt: Attempt, listed: Mapping[str, Place], asked: Collection[str] = ()
+) -> Iterator[Attempt]:
+    """Yield an attempt, and the same one with other strings that have other ZIPs.
+
+    These are the strings ``asked`` for, and then the most probable ones.
+    """
+    yield attempt
+    fused, reading = attempt.fused, attempt.reading
+    if fused is None or isinstance(reading, Unread):
+        return
+    shares = distribute_probability(fused.ranked, reading.confidence)
+    seen = {reading.zip}
+    order = sorted(range(len(shares)), key=lambda place: fused.ranked[place].text not in asked)
+    for place in order:
+        text, share = fused.ranked[place].text, shares[place]
+        if text[:ZIP_LENGTH] in seen or (share < MIN_ALTERNATIVE and text not in asked):
+            continue
+        seen.add(text[:ZIP_LENGTH])
+        others = fused.ranked[:place] + fused.ranked[place + 1 :]
+        other = replace(fused, ranked=(fused.ranked[place], *others))
+        other_reading = to_reading(other, share, listed, rotation=attempt.rotation)
+        yield replace(attempt, fused=other, reading=other_reading)
+        if len(seen) > MAX_ALTERNATIVES:
+            return
 
 
 def to_reading(

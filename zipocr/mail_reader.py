@@ -1,13 +1,14 @@
 """Reader of mail: tight crops as they are, and the destination ZIP of larger pages.
 
 page -> text lines -> words -> candidates -> choice of the likeliest -> pipeline of `zipocr.reader`
-for each -> choice among their readings, or none.
+for each -> the town beside it -> choice among their readings, or none.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import exp
 
-from zipocr.attempt import Attempt
+from zipocr.attempt import Attempt, alternatives
 from zipocr.decode.confidence import log_odds
 from zipocr.errors import ModelError
 from zipocr.locate.candidates import Span
@@ -15,6 +16,7 @@ from zipocr.locate.choice import overlap, span_features
 from zipocr.locate.choice_model import ChoiceModel
 from zipocr.locate.find import Located, read_ink, runs_upwards
 from zipocr.locate.page_ink import PageInk, find_ink
+from zipocr.locate.towns import MIN_TOWN_GAIN, TownReader, start_network
 from zipocr.page_attempt import (
     Candidate,
     PageAttempt,
@@ -72,6 +74,7 @@ class MailReader:
             self._spans = ChoiceModel.from_model(model, f"span_choice_{way}")
             self._readings = ChoiceModel.from_model(model, f"reading_choice_{way}")
             self._orientation = model.arrays["page_orientation"]
+            self._letters = start_network(model)
 
     def read(self, page: GrayImage) -> ZipReading | Unread:
         """Read the ZIP of a page: (H, W) uint8 -> its reading, or the reason there is none."""
@@ -96,7 +99,7 @@ class MailReader:
         """Return the candidates considered on a searched page, most probable first."""
         if attempt.search is None:
             return []
-        located, ranked = attempt.search.located, attempt.search.ranked
+        located, ranked = attempt.search.located, attempt.search.distinct
         seen = [self.span_features(located, one.span) for one, _ in ranked]
         return [
             Sighting(
@@ -185,15 +188,50 @@ class MailReader:
         order = sorted(range(len(spans)), key=lambda place: -chances[place])[:READ]
         crops = [prepare(located.crop(spans[place])) for place in order]
         attempts = self.reader.read_upright(crops)
+        towns = TownReader(network=self._letters, located=located)
         candidates = [
-            Candidate(span=spans[place], choice=chances[place], attempt=attempt)
+            Candidate(
+                span=spans[place],
+                choice=chances[place],
+                attempt=one,
+                town=tuple(towns.features(spans[place], self._place(one))),
+                is_alternative=number > 0,
+            )
             for place, attempt in zip(order, attempts, strict=True)
+            for number, one in enumerate(self._readings_of(attempt, spans[place], towns))
         ]
         seen = [self.reading_features(one, candidates) for one in candidates]
         probabilities = [chance * share for share in self._readings.probabilities(seen)]
         return Search(
             located=located, candidates=tuple(candidates), probabilities=tuple(probabilities)
         )
+
+    def _readings_of(self, attempt: Attempt, span: Span, towns: TownReader) -> list[Attempt]:
+        """Return the reading of a candidate and, with a directory, its alternatives.
+
+        If another town than its own is beside it, ZIPs of that town count that differ in one digit.
+        """
+        fused, reading, listed = attempt.fused, attempt.reading, self.reader.listed
+        if fused is None or isinstance(reading, Unread) or not listed:
+            return [attempt]
+        near = [one for one in one_digit_apart(reading.zip) if one in listed]
+        own, *gains = towns.gains(span, [listed.get(one) for one in (reading.zip, *near)])
+        asked = [
+            other + reading.plus4
+            for other, gain in zip(near, gains, strict=True)
+            if gain >= MIN_TOWN_GAIN > own
+        ]
+        if asked:
+            more = self.reader.fuse(fused.classified, asked)
+            if more and more.best.text == fused.best.text:
+                attempt = replace(attempt, fused=more)
+        return list(alternatives(attempt, listed, asked))
+
+    def _place(self, attempt: Attempt) -> Place | None:
+        """Return the place of a reading in the directory; None if there is none."""
+        if isinstance(attempt.reading, Unread):
+            return None
+        return self.reader.listed.get(attempt.reading.zip)
 
     def span_features(self, located: Located, span: Span) -> list[float]:
         """Return the features of a candidate before reading."""
@@ -203,10 +241,15 @@ class MailReader:
         """Return the features of a candidate after reading: READING_FEATURES numbers."""
         reading = one.attempt.reading
         chance = log_odds(one.choice, MIN_PROBABILITY)
-        rivals = [other for other in others if other is not one and overlap(other.span, one.span)]
+        rivals = [
+            other
+            for other in others
+            if other.span is not one.span and overlap(other.span, one.span)
+        ]
         agree = float(any(other.zip == one.zip for other in rivals))
         if isinstance(reading, Unread):
-            return [1.0, chance, log_odds(0.0, MIN_PROBABILITY), *[0.0] * 5, bool(rivals), agree]
+            unsure = log_odds(0.0, MIN_PROBABILITY)
+            return [1.0, chance, unsure, *[0.0] * 5, bool(rivals), agree, 0.0, *one.town]
         text = reading.zip + reading.plus4
         sure = log_odds(reading.confidence, MIN_PROBABILITY)
         return [
@@ -215,8 +258,16 @@ class MailReader:
             float(Reason.NOT_IN_DIRECTORY in reading.reasons),
             float(Reason.DIRECTORY_CHOICE in reading.reasons),
             float(bool(reading.plus4)),
-            float(bool(rivals)), agree,
+            float(bool(rivals)), agree, float(one.is_alternative), *one.town,
         ]  # fmt: skip
+
+
+def one_digit_apart(text: str) -> Iterator[str]:
+    """Yield all strings of digits that differ from this one in one digit."""
+    for place, digit in enumerate(text):
+        for other in "0123456789":
+            if other != digit:
+                yield text[:place] + other + text[place + 1 :]
 
 
 def _is_sheet(ink: PageInk) -> bool:

@@ -31,11 +31,17 @@ MIN_BESIDE = 2.5
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Candidate:
-    """A candidate of a page, its probability among all, and its reading."""
+    """A candidate of a page, its probability among all, and one reading of it.
+
+    ``town`` are features of the town beside it (`zipocr.locate.towns`). An ``is_alternative``
+    reading is not the most probable one by its digits alone.
+    """
 
     span: Span
     choice: float
     attempt: Attempt
+    town: tuple[float, ...]
+    is_alternative: bool = False
 
     @property
     def zip(self) -> str:
@@ -52,7 +58,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Search:
-    """The candidates of a page after reading, and the probability that each is the right ZIP."""
+    """The readings of a page's candidates, and the probability that each is the right ZIP."""
 
     located: Located
     candidates: tuple[Candidate, ...]
@@ -96,6 +102,14 @@ class Search:
             for one, _ in ordered
         ]
 
+    @property
+    def distinct(self) -> list[tuple[Candidate, float]]:
+        """Return `ranked` with only the best reading of each number."""
+        found: dict[Span, tuple[Candidate, float]] = {}
+        for one, probability in self.ranked:
+            found.setdefault(one.span, (one, probability))
+        return list(found.values())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PageAttempt:
@@ -119,11 +133,14 @@ def to_reading(search: Search, shape: tuple[int, ...]) -> ZipReading | None:
     """Return the reading of the best candidate on a page of (rows, columns); None if unlikely."""
     if not search.ranked or search.ranked[0][1] < MIN_CONFIDENCE:
         return None
-    (best, probability), *others = search.ranked
+    (best, probability), *others = search.distinct
     reading = best.attempt.reading
     if isinstance(reading, Unread):
         return None
     reasons = list(reading.reasons)
+    if best.is_alternative:
+        remaining = (one for one in reasons if one is not Reason.DIRECTORY_CHOICE)
+        reasons = [Reason.TOWN_CHOICE, *remaining]
     if any(share >= MIN_RIVAL and other.zip != reading.zip for other, share in others):
         reasons.append(Reason.SEVERAL_CANDIDATES)
     rotation = search.located.rotation
@@ -131,7 +148,7 @@ def to_reading(search: Search, shape: tuple[int, ...]) -> ZipReading | None:
         reasons.append(Reason(f"turned_{rotation}"))
     box = turn_back(search.located.to_page(best.span.box), rotation, shape)
     return replace(
-        reading.weighed(min(probability / reading.confidence, 1.0)),
+        reading.judged(min(probability, 1.0)),
         reasons=tuple(reasons),
         rotation=rotation,
         box=box,

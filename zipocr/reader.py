@@ -6,6 +6,7 @@ page -> ink -> line image -> network -> n-best strings and the centres of their 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,8 +48,8 @@ from zipocr.types import (
 
 # Number of the network's n-best strings that are aligned with the line, to divide its ink.
 ALIGNED = 3
-# Enlargement of digits in the second pass.
-SECOND_PASS_SCALE = 1 / 0.85
+# Enlargement of digits in the second and third pass.
+SECOND_PASS_SCALE, THIRD_PASS_SCALE = 1 / 0.85, 1 / 0.78
 # A page read with less confidence is retried in negative if much of it is dark, and in both quarter
 # turns if it is tall.
 RETRY_BELOW = 0.8
@@ -67,11 +68,11 @@ MIN_ROTATED_CONFIDENCE = 0.9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecondPass:
-    """When and how a line is read a second time.
+    """When and how a line is read again.
 
     ``below``: if the fused probability of the best string is lower. ``scales``: enlargements of its
-    digits, one after the other as long as the merged reading is in doubt. ``weight``: share of the
-    first pass in the merged reading.
+    digits, one after the other as long as the merged reading is in doubt, each for the next of the
+    larger networks, or the last one. ``weight``: share of the first pass in the merged reading.
     """
 
     below: float
@@ -80,7 +81,9 @@ class SecondPass:
 
 
 BY_SAME_NETWORK = SecondPass(below=0.9, scales=(SECOND_PASS_SCALE,), weight=0.5)
-BY_SECOND_NETWORK = SecondPass(below=0.95, scales=(SECOND_PASS_SCALE, 1 / 0.78), weight=0.2)
+BY_LARGER_NETWORKS = SecondPass(
+    below=0.95, scales=(SECOND_PASS_SCALE, THIRD_PASS_SCALE), weight=0.2
+)
 
 
 class Reader:
@@ -112,9 +115,9 @@ class Reader:
             message = "The model was made for other settings of segmentation and features"
             raise ModelError(f"{message}; make it anew with 'zipocr train'")
         self.network = Network.from_model(model)
-        second = Network.second_from_model(model)
-        self._second = second or self.network
-        self.second_pass = BY_SECOND_NETWORK if second else BY_SAME_NETWORK
+        larger = Network.larger_from_model(model)
+        self._larger = larger or [self.network]
+        self.second_pass = BY_LARGER_NETWORKS if larger else BY_SAME_NETWORK
         self._classifier = Classifier.from_model(model)
         self._calibration = Calibration.from_model(model)
         self._fusion = Fusion.from_model(model)
@@ -178,13 +181,14 @@ class Reader:
     def read_lines_again(
         self, pages: Sequence[InkPage], lines: Sequence[LineReading]
     ) -> list[LineReading]:
-        """Read the line of each page with the second network, at larger scales, and merge."""
+        """Read the line of each page with the larger networks, at larger scales, and merge."""
         merged = list(lines)
         others: list[list[LineReading]] = [[] for _ in lines]
         doubtful = list(range(len(lines)))
-        for scale in self.second_pass.scales:
+        networks = chain(self._larger, repeat(self._larger[-1]))
+        for scale, network in zip(self.second_pass.scales, networks, strict=False):
             strips = [rectify(pages[place], pages[place].text_height / scale) for place in doubtful]
-            for place, other in zip(doubtful, read_lines(self._second, strips), strict=True):
+            for place, other in zip(doubtful, read_lines(network, strips), strict=True):
                 others[place].append(other)
                 merged[place] = merge_passes(
                     lines[place], others[place], weight=self.second_pass.weight
@@ -244,10 +248,14 @@ class Reader:
         features = self._classifier.features(bitmaps, to_grids(bitmaps))
         return self._calibration.log_likelihoods(self._classifier.decision_function(features))
 
-    def fuse(self, one: Classified) -> Fused | None:
-        """Fuse both readers' scores of each string, and apply the directory prior."""
+    def fuse(self, one: Classified, more: Sequence[str] = ()) -> Fused | None:
+        """Fuse both readers' scores of each string, and apply the directory prior.
+
+        The strings are the likeliest ones of each reader, and ``more``.
+        """
         strings = [regions for regions in one.segmentation.strings if regions]
-        texts = list(dict.fromkeys([*one.line.strings, *propose(strings, one.log_likelihoods)]))
+        proposed = propose(strings, one.log_likelihoods)
+        texts = list(dict.fromkeys([*one.line.strings, *proposed, *more]))
         if not texts:
             return None
         line_scores = dict(zip(texts, one.line.log_probabilities(texts), strict=True))

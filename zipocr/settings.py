@@ -7,6 +7,7 @@ constant or module is renamed.
 from collections.abc import Mapping
 from hashlib import sha256
 
+from zipocr import attempt
 from zipocr.classify import gradients as features
 from zipocr.classify import normalize, svc
 from zipocr.classify import probabilities as scores
@@ -20,6 +21,7 @@ from zipocr.locate import (
     line_frames,
     page_ink,
     text_lines,
+    towns,
 )
 from zipocr.preprocess import binarize as threshold
 from zipocr.preprocess import circles, gaps, rules, specks, text_height
@@ -112,6 +114,16 @@ SEARCH_SETTINGS: Mapping[str, object] = {
     "choice.limits": (
         choice.MIN_PROBABILITY, choice.FARTHEST, choice.NARROW, choice.WIDE, choice.ENVELOPE_WIDTH,
         choice.LONG_NUMBER,
+    ),
+    "towns.words": (
+        towns.MAX_SHIFT, towns.MAX_RATIO, towns.MAX_GAP, towns.MAX_LENGTH, towns.MIN_BEFORE,
+        towns.MIN_PITCH, towns.MAX_PITCH,
+    ),
+    "towns.limits": (
+        towns.LEAST, towns.LETTER, towns.MAX_LOSS, towns.MIN_GAIN, towns.MAX_GAIN,
+    ),
+    "towns.strings": (
+        attempt.MIN_ALTERNATIVE, attempt.MAX_ALTERNATIVES, towns.MIN_TOWN_GAIN,
     ),
 }  # fmt: skip
 """Settings that the search of whole pages depends on, besides `SETTINGS`."""

@@ -61,6 +61,7 @@ class Reason(StrEnum):
 
     LOW_CONFIDENCE = "low_confidence"
     DIRECTORY_CHOICE = "directory_choice"
+    TOWN_CHOICE = "town_choice"
     NOT_IN_DIRECTORY = "not_in_directory"
     TURNED_90 = "turned_90"
     TURNED_180 = "turned_180"
@@ -191,6 +192,29 @@ class ZipReading:
             self,
             confidence=self.confidence * probability,
             runner_up_confidence=self.runner_up_confidence * probability,
+            digits=tuple(digits),
+        )
+
+    def judged(self, confidence: float) -> "ZipReading":
+        """Return the reading with another confidence, by evidence from outside the number.
+
+        What is left for other digits and strings changes in the same proportion.
+        """
+        if confidence <= self.confidence:
+            return self.weighed(confidence / max(self.confidence, 1e-9))
+        left = (1 - confidence) / max(1 - self.confidence, 1e-9)
+        digits = [
+            replace(
+                one,
+                probability=1 - (1 - one.probability) * left,
+                runner_up_probability=one.runner_up_probability * left,
+            )
+            for one in self.digits
+        ]
+        return replace(
+            self,
+            confidence=confidence,
+            runner_up_confidence=self.runner_up_confidence * left,
             digits=tuple(digits),
         )
 

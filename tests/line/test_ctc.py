@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from zipocr.line.ctc import (
     BEAM,
     _align,
-    _collapse_blanks,
     _forward,
     _states,
     align_digits,
+    collapse_blanks,
     log_probabilities,
     prefix_beam_search,
 )
@@ -194,7 +194,7 @@ def test_collapsing_nearly_blank_frames_keeps_log_probabilities(seed, text):
     frames /= frames.sum(axis=1, keepdims=True)
     # The changed digit is shown nowhere, so its paths go through single frames of this kind.
     other = text[:2] + str((int(text[2]) + 1) % 10) + text[3:]
-    assert len(_collapse_blanks(frames)) < len(frames)
+    assert len(collapse_blanks(frames)) < len(frames)
     alone = np.log(
         _forward(
             frames[None].astype(np.float64), np.stack([_states(one) for one in (text, other)])

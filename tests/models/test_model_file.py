@@ -23,8 +23,11 @@ from zipocr.line.network import (
     FIRST,
     INPUT_CHANNELS,
     LAYERS,
+    SECOND,
+    THIRD,
     Network,
     array_names,
+    array_shapes,
 )
 from zipocr.models.model_file import (
     ARRAYS,
@@ -32,7 +35,6 @@ from zipocr.models.model_file import (
     MAX_BYTES,
     NETWORK,
     SEARCH,
-    SECOND_NETWORK,
     SHAPES,
     SHIPPED,
     TABLES,
@@ -388,33 +390,36 @@ def test_damaged_arrays_for_finding_a_zip_are_refused(tmp_path: Path, name: str,
         load_model(str(tmp_path / "model.npz"))
 
 
-def test_a_model_may_have_a_second_network(tmp_path: Path):
-    model = load_model(str(saved(tmp_path)))
-    assert Network.second_from_model(model) is None
-    write_npz(tmp_path / "model.npz", **second_network())
-    network = Network.second_from_model(load_model(str(tmp_path / "model.npz")))
-    features = network.features(np.zeros((INPUT_CHANNELS, 32, 20), np.uint8))
-    assert features.shape == (10, 2 * FEATURES)
-    assert network.frames(features).shape == (10, CLASSES)
+def test_a_model_may_have_larger_networks(tmp_path: Path):
+    assert Network.larger_from_model(load_model(str(saved(tmp_path)))) == []
+    write_npz(tmp_path / "model.npz", **arrays_named(SECOND), **arrays_named(THIRD))
+    networks = Network.larger_from_model(load_model(str(tmp_path / "model.npz")))
+    assert [network.name for network in networks] == [SECOND, THIRD]
+    for network in networks:
+        features = network.features(np.zeros((INPUT_CHANNELS, 32, 20), np.uint8))
+        assert features.shape == (10, 2 * FEATURES)
+        assert network.frames(features).shape == (10, CLASSES)
 
 
-def test_a_damaged_second_network_is_refused(tmp_path: Path):
-    second = second_network()
-    name = "second_network_3_weights"
-    some = {one: array for one, array in second.items() if one != name}
-    assert f"lacks arrays of its second network, such as {name};" in assert_refused(
+@pytest.mark.parametrize("network", [SECOND, THIRD])
+def test_a_damaged_larger_network_is_refused(tmp_path: Path, network: str):
+    own = arrays_named(network)
+    name = f"{network}_3_weights"
+    some = {one: array for one, array in own.items() if one != name}
+    title = network.replace("_", " ")
+    assert f"lacks arrays of its {title}, such as {name};" in assert_refused(
         write_npz(tmp_path / "model.npz", **some)
     )
     for array, expected in (
-        (np.full_like(second[name], np.nan), "no number"),
-        (second[name][:, 1:], "of another architecture"),
+        (np.full_like(own[name], np.nan), "no number"),
+        (own[name][:, 1:], f"{title} of another architecture"),
     ):
-        message = assert_refused(write_npz(tmp_path / "model.npz", **{**second, name: array}))
+        message = assert_refused(write_npz(tmp_path / "model.npz", **{**own, name: array}))
         assert expected in message
 
 
-def second_network() -> dict[str, np.ndarray]:
-    return {name: np.ones(shape, np.float32) for name, shape in SECOND_NETWORK.items()}
+def arrays_named(network: str) -> dict[str, np.ndarray]:
+    return {name: np.ones(shape, np.float32) for name, shape in array_shapes(network).items()}
 
 
 @pytest.mark.parametrize("name", NETWORK)

@@ -142,7 +142,7 @@ def log_probabilities(readings: Sequence[Floats], texts: Sequence[str]) -> NDArr
     readings at once.
     """
     found = np.full((len(readings), len(texts)), np.log(FLOOR))
-    frames = _of_one_length([_collapse_blanks(reading)[0] for reading in readings])
+    frames = _of_one_length([collapse_blanks(reading)[0] for reading in readings])
     for length in {len(text) for text in texts}:
         places = [place for place, text in enumerate(texts) if len(text) == length]
         states = np.stack([_states(texts[place]) for place in places])
@@ -150,7 +150,7 @@ def log_probabilities(readings: Sequence[Floats], texts: Sequence[str]) -> NDArr
     return found
 
 
-def _collapse_blanks(frames: Floats) -> tuple[Floats, NDArray[np.float64]]:
+def collapse_blanks(frames: Floats) -> tuple[Floats, NDArray[np.float64]]:
     """Merge runs of frames that are almost certainly blank, and return the position of each.
 
     (T, 12) -> (T', 12), (T',). A merged frame may show each class at most once, which is the only
@@ -241,7 +241,7 @@ def _best_path(frames: Floats) -> tuple[str, NDArray[np.float64]]:
 def _align(frames: Floats, texts: Sequence[str]) -> NDArray[np.float64]:
     """Align strings by the Viterbi algorithm: (T, 12), K strings of N digits -> (K, N)."""
     states = np.stack([_states(text) for text in texts])
-    condensed, places = _collapse_blanks(frames)
+    condensed, places = collapse_blanks(frames)
     shares = np.log(np.maximum(condensed.astype(np.float64)[:, states], FLOOR))
     barred = np.where(_skip_allowed(states) > 0, 0.0, -np.inf)
     # Score of the best path to each state of each frame, with two empty columns before the states.

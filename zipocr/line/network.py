@@ -6,8 +6,8 @@ work at a stride of four columns, which halves their cost; the last one splits e
 frames again. It is trained with PyTorch (see `zipocr.training.fit.network`) and run with ONNX
 Runtime.
 
-A model may contain a second network, wider and deeper, for lines that the first one leaves in
-doubt.
+A model may contain a second and a third network, wider and deeper, for lines that the first one
+leaves in doubt, and a network that reads the letters of a page's towns.
 """
 
 import os
@@ -26,6 +26,9 @@ BLANK = 0
 FIRST_DIGIT = 1
 OTHER = 11
 CLASSES = 12
+# Classes 1 to 26 of the network of letters are A to Z in either case, followed by one for digits.
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+DIGIT = len(ALPHABET) + 1
 INPUT_CHANNELS = 2
 PIXELS_PER_FRAME = 2
 # Stride of the deeper layers, and features of each of the two frames of a step in the first
@@ -50,8 +53,23 @@ class Layer:
     pool: tuple[int, int] = (1, 1)
 
 
-FIRST, SECOND = "network", "second_network"
+FIRST, SECOND, THIRD = "network", "second_network", "third_network"
+LETTERS = "letter_network"
 """Prefixes of the names of a network's arrays in a model file."""
+OUTPUTS: Mapping[str, int] = {**dict.fromkeys((FIRST, SECOND, THIRD), CLASSES), LETTERS: DIGIT + 1}
+"""Number of classes of each network."""
+_WIDE = (
+    Layer(channels=32, padding=1, pool=(2, 2)),
+    Layer(channels=64, padding=1, pool=(2, 2)),
+    Layer(channels=128, padding=1, pool=(2, 1)),
+    Layer(channels=192, padding=1),
+    Layer(channels=192, padding=1, pool=(2, 1)),
+    Layer(channels=256, rows=2),
+    Layer(channels=256, rows=1),
+    Layer(channels=256, rows=1),
+    Layer(channels=256, rows=1),
+    Layer(channels=2 * FEATURES * PIXELS_PER_STEP // PIXELS_PER_FRAME, rows=1),
+)
 LAYERS: Mapping[str, tuple[Layer, ...]] = {
     FIRST: (
         Layer(channels=16, padding=1, pool=(2, 2)),
@@ -61,17 +79,17 @@ LAYERS: Mapping[str, tuple[Layer, ...]] = {
         Layer(channels=128, rows=2),
         Layer(channels=FEATURES * PIXELS_PER_STEP // PIXELS_PER_FRAME, rows=1),
     ),
-    SECOND: (
-        Layer(channels=32, padding=1, pool=(2, 2)),
-        Layer(channels=64, padding=1, pool=(2, 2)),
+    SECOND: _WIDE,
+    THIRD: _WIDE,
+    LETTERS: (
+        Layer(channels=24, padding=1, pool=(2, 2)),
+        Layer(channels=48, padding=1, pool=(2, 2)),
+        Layer(channels=96, padding=1, pool=(2, 1)),
         Layer(channels=128, padding=1, pool=(2, 1)),
-        Layer(channels=192, padding=1),
-        Layer(channels=192, padding=1, pool=(2, 1)),
-        Layer(channels=256, rows=2),
-        Layer(channels=256, rows=1),
-        Layer(channels=256, rows=1),
-        Layer(channels=256, rows=1),
-        Layer(channels=2 * FEATURES * PIXELS_PER_STEP // PIXELS_PER_FRAME, rows=1),
+        Layer(channels=160, rows=2),
+        Layer(channels=160, rows=1),
+        Layer(channels=160, rows=1),
+        Layer(channels=FEATURES * PIXELS_PER_STEP // PIXELS_PER_FRAME, rows=1),
     ),
 }
 """From 32 rows to one; each frame has `FEATURES` features, or twice as many."""
@@ -97,10 +115,10 @@ class Network:
         return cls.from_arrays(model.arrays)
 
     @classmethod
-    def second_from_model(cls, model: Model) -> Self | None:
-        """Load the second network of a model file; None if it has none."""
-        arrays = arrays_of(model.arrays, SECOND)
-        return cls.from_arrays(arrays, SECOND) if arrays else None
+    def larger_from_model(cls, model: Model) -> list[Self]:
+        """Load the second and the third network of a model file, as far as it has them."""
+        found = {name: arrays_of(model.arrays, name) for name in (SECOND, THIRD)}
+        return [cls.from_arrays(arrays, name) for name, arrays in found.items() if arrays]
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], name: str = FIRST) -> Self:
@@ -128,7 +146,7 @@ class Network:
         return features
 
     def frames(self, features: Floats) -> Floats:
-        """Return the class probabilities of each frame: (T, F) -> (T, 12) float32."""
+        """Return the class probabilities of each frame: (T, F) -> (T, C) float32."""
         # One class per row: maximum and sum over twelve long rows are far faster than over many
         # short ones.
         shares: Floats = self.class_weights @ features.T + self.class_biases[:, None]
@@ -153,7 +171,8 @@ def array_shapes(network: str) -> dict[str, tuple[int, ...]]:
         for layer, before in zip(layers, (INPUT_CHANNELS, *widths), strict=False)
     ]
     features = widths[-1] * PIXELS_PER_FRAME // PIXELS_PER_STEP
-    shapes = (*weights, (CLASSES, features)), ((one,) for one in (*widths, CLASSES))
+    classes = OUTPUTS[network]
+    shapes = (*weights, (classes, features)), ((one,) for one in (*widths, classes))
     names = array_names("weights", network), array_names("biases", network)
     return {name: shape for pair in map(zip, names, shapes) for name, shape in pair}
 

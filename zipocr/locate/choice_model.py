@@ -18,8 +18,8 @@ GROUPS: Mapping[str, int] = {
 }  # fmt: skip
 """Groups of a candidate's features, and the number of features in each."""
 FEATURES = sum(GROUPS.values())
-# Number of features of a candidate after reading.
-READING_FEATURES = 10
+# Number of features of a candidate after reading: of the number, and of the town beside it.
+READING_FEATURES = 11 + 5
 
 
 def feature_slice(group: str) -> slice:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.errors import ModelError
-from zipocr.line.network import FIRST, SECOND, array_shapes, arrays_of
+from zipocr.line.network import FIRST, LETTERS, SECOND, THIRD, array_shapes, arrays_of
 from zipocr.locate.choice_model import FEATURES, READING_FEATURES
 from zipocr.storage.atomic import write_whole
 from zipocr.storage.untrusted import open_plain, parse_json, read_plain
@@ -34,11 +34,8 @@ ARRAYS = (
     "confidence_listed", "confidence_unlisted", "acceptance_listed", "acceptance_unlisted",
 )  # fmt: skip
 TABLES = ("acceptance_listed", "acceptance_unlisted")
-NETWORK, SECOND_NETWORK = array_shapes(FIRST), array_shapes(SECOND)
-"""Shapes of the arrays of both networks (`zipocr.line.network.LAYERS`).
-
-A model may lack the second one.
-"""
+NETWORK = array_shapes(FIRST)
+"""Shapes of the arrays of the first network; a model may lack the larger ones."""
 SHAPES = {
     **NETWORK,
     "votes": (2,),
@@ -57,6 +54,7 @@ SEARCH: Mapping[str, tuple[int | None, ...]] = {
     "reading_choice_listed": (None, READING_FEATURES + 2),
     "reading_choice_unlisted": (None, READING_FEATURES + 2),
     "page_orientation": (97,),
+    **array_shapes(LETTERS),
 }  # fmt: skip
 """Arrays that find the ZIP on a page, and their shapes; a model may lack them all."""
 
@@ -177,23 +175,25 @@ def _trouble(card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str
     if unlike:
         shapes = f"{unlike[0]} is {arrays[unlike[0]].shape} and not {SHAPES[unlike[0]]}"
         return f"has arrays of another architecture: {shapes}"
-    if trouble := _trouble_of_second(arrays) or _trouble_of_search(arrays):
+    larger = (_trouble_of_larger(arrays, name) for name in (SECOND, THIRD))
+    if trouble := next(filter(None, larger), "") or _trouble_of_search(arrays):
         return trouble
     digest = _digest(card, arrays)
     return "was changed after it was made" if card.get(DIGEST, digest) != digest else ""
 
 
-def _trouble_of_second(arrays: Mapping[str, NDArray[Any]]) -> str:
-    """Describe what is wrong with a model's second network; empty if nothing is or it has none."""
-    second = arrays_of(arrays, SECOND)
-    if not second:
+def _trouble_of_larger(arrays: Mapping[str, NDArray[Any]], network: str) -> str:
+    """Describe what is wrong with a model's larger network; empty if nothing is or it has none."""
+    found, shapes = arrays_of(arrays, network), array_shapes(network)
+    if not found:
         return ""
-    if missing := SECOND_NETWORK.keys() - second.keys():
-        return f"lacks arrays of its second network, such as {min(missing)}"
-    if not all(map(_is_finite, second.values())):
+    name = network.replace("_", " ")
+    if missing := shapes.keys() - found.keys():
+        return f"lacks arrays of its {name}, such as {min(missing)}"
+    if not all(map(_is_finite, found.values())):
         return "holds what is no number"
-    fits = all(value.shape == SECOND_NETWORK[name] for name, value in second.items())
-    return "" if fits else "has a second network of another architecture"
+    fits = all(value.shape == shapes[name] for name, value in found.items())
+    return "" if fits else f"has a {name} of another architecture"
 
 
 def _trouble_of_search(arrays: Mapping[str, NDArray[Any]]) -> str:
@@ -206,7 +206,8 @@ def _trouble_of_search(arrays: Mapping[str, NDArray[Any]]) -> str:
     if not all(map(_is_finite, found.values())):
         return "holds what is no number"
     fits = all(
-        value.ndim == len(SEARCH[name]) and value.shape[-1] == SEARCH[name][-1]
+        value.ndim == len(SEARCH[name])
+        and all(size in (None, own) for size, own in zip(SEARCH[name], value.shape, strict=True))
         for name, value in found.items()
     )
     return "" if fits else "has parts of another build that find the ZIP on a page"

@@ -5,6 +5,7 @@ from zipocr.types import Reason
 WHY = {
     Reason.LOW_CONFIDENCE: "The confidence is below the threshold.",
     Reason.DIRECTORY_CHOICE: "The list of ZIP codes decided; another reading looked better.",
+    Reason.TOWN_CHOICE: "The town written beside the ZIP decided; its digits looked like another.",
     Reason.NOT_IN_DIRECTORY: "This ZIP is not listed.",
     Reason.TURNED_90: "It was rotated for reading.",
     Reason.TURNED_180: "It was rotated upside down for reading.",

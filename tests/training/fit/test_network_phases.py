@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from zipocr.errors import InputError
-from zipocr.line.network import Network
-from zipocr.models.model_file import NETWORK, SECOND_NETWORK
+from zipocr.line.network import FIRST, SECOND, THIRD, Network, array_shapes
+from zipocr.models.model_file import NETWORK
 from zipocr.training.fit import network_phases
 from zipocr.training.fit.svm import Recipe
 from zipocr.types import Model
@@ -27,10 +27,12 @@ def test_a_network_is_taken_over_as_it_is_and_nothing_else_of_the_model():
     )
 
 
-def test_a_second_network_is_taken_over_too():
-    second = {name: np.zeros(shape) for name, shape in SECOND_NETWORK.items()}
-    taken = network_phases.taken_networks(Model(arrays={**ARRAYS, **second}, card={}))
-    assert taken.keys() == {*NETWORK, *SECOND_NETWORK}
+@pytest.mark.parametrize("names", [(SECOND,), (SECOND, THIRD)])
+def test_larger_networks_are_taken_over_too(names):
+    shapes = {key: shape for name in names for key, shape in array_shapes(name).items()}
+    larger = {key: np.zeros(shape) for key, shape in shapes.items()}
+    taken = network_phases.taken_networks(Model(arrays={**ARRAYS, **larger}, card={}))
+    assert taken.keys() == {*NETWORK, *shapes}
 
 
 @pytest.mark.parametrize("lacking", [set(NETWORK), {"network_3_biases"}, {"network_out_weights"}])
@@ -65,7 +67,7 @@ def test_each_phase_goes_on_from_what_the_one_before_learnt_and_keeps_its_own_fi
 
     monkeypatch.setattr("zipocr.training.fit.network.fit_network", fit)
     phases = [network_phases.Phase(lines=3, wide=wide, epochs=1, rate=0.1) for wide in (0, 4)]
-    monkeypatch.setattr(network_phases, "PHASES", phases)
+    monkeypatch.setitem(network_phases.PHASES_OF, FIRST, phases)
 
     def train(**sources):
         return network_phases.train_network(
@@ -85,25 +87,30 @@ def test_each_phase_goes_on_from_what_the_one_before_learnt_and_keeps_its_own_fi
     assert not {one[3] for one in asked[4:]} & {file, other}
 
 
-def test_a_second_network_grows_out_of_the_first_on_lines_of_its_own(
+def test_the_second_network_grows_out_of_the_first_and_the_third_goes_on_from_it(
     all_digits, monkeypatch: pytest.MonkeyPatch
 ):
     pytest.importorskip("torch", reason="PyTorch is only needed to train a network")
     asked = []
 
-    def fit(lines, course, *, start, **_):
-        asked.append((len(lines), course.epochs, start))
+    def fit(lines, course, *, start, network, **_):
+        asked.append((len(lines), course.epochs, network))
         return start
 
     monkeypatch.setattr("zipocr.training.fit.network.fit_network", fit)
-    monkeypatch.setattr(
-        network_phases, "SECOND_PHASES", (network_phases.Phase(wide=3, epochs=7, rate=0.1),)
-    )
-    found = network_phases.train_network(
-        all_digits, all_digits, Recipe(), 1, lambda _: None, first=ARRAYS
-    )
-    ((count, epochs, start),) = asked
-    assert count <= 3
-    assert epochs == 7
-    assert start["second_network_1_weights"].shape == (32, 18)
-    assert found is start
+    for count, name in enumerate((SECOND, THIRD), start=3):
+        phases = (network_phases.Phase(wide=count, epochs=count, rate=0.1),)
+        monkeypatch.setitem(network_phases.PHASES_OF, name, phases)
+
+    def train(start):
+        return network_phases.train_network(
+            all_digits, all_digits, Recipe(), 1, lambda _: None, start=start
+        )
+
+    second = train(ARRAYS)
+    third = train(second)
+    assert second["second_network_1_weights"].shape == (32, 18)
+    for name, other in zip(array_shapes(SECOND), array_shapes(THIRD), strict=True):
+        np.testing.assert_array_equal(second[name], third[other])
+    assert [(epochs, network) for _, epochs, network in asked] == [(3, SECOND), (4, THIRD)]
+    assert [count <= epochs for count, epochs, _ in asked] == [True, True]

@@ -6,6 +6,7 @@ Composed strings, other numbers, words and non-text, each with its transcription
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -225,8 +226,18 @@ def to_labels(text: str) -> NDArray[np.uint8]:
     )
 
 
+class NumberedLines(Protocol):
+    """Lines by number, with or without a ZIP."""
+
+    def nth(self, number: int, /) -> Line | None:
+        """Return the line with this number."""
+
+    def holds_zip(self, number: int, /) -> bool:
+        """Return whether the line with this number has a ZIP."""
+
+
 def gather_lines(
-    composer: LineComposer, numbers: Iterable[int], *, jobs: int, folder: Path | None = None
+    composer: NumberedLines, numbers: Iterable[int], *, jobs: int, folder: Path | None = None
 ) -> list[Line]:
     """Compose lines, or load those already stored.
 
@@ -243,7 +254,7 @@ def gather_lines(
     return [line for lines in stored for line in lines]
 
 
-def _stored(folder: Path, composer: LineComposer, piece: Sequence[int], jobs: int) -> list[Line]:
+def _stored(folder: Path, composer: NumberedLines, piece: Sequence[int], jobs: int) -> list[Line]:
     path = folder / f"lines-{piece[0]:07}-{piece[-1]:07}.npz"
     if not path.exists():
         _save_lines(path, gather_lines(composer, piece, jobs=jobs))

@@ -19,11 +19,11 @@ from torch.nn import functional
 
 from zipocr.line.line_image import LINE_HEIGHT
 from zipocr.line.network import (
-    CLASSES,
     COLUMNS,
     FIRST,
     INPUT_CHANNELS,
     LAYERS,
+    OUTPUTS,
     PIXELS_PER_FRAME,
     PIXELS_PER_STEP,
     SECOND,
@@ -41,6 +41,8 @@ WARMING = 0.1
 DECAY = 1e-2
 MAX_STEP = 5.0
 DROPOUT = 0.1
+# Elastic bending: scale of its strength, in pixels, and spacing of its nodes.
+BEND, BEND_ROWS, BEND_STEP = 0.9, 5, 8
 # Jitter, in pixels, of the lengths by which lines are sorted into batches.
 LENGTH_JITTER = 24.0
 # Approximate number of lines for the batch statistics of a network that is taken over.
@@ -64,10 +66,10 @@ class TrainableNetwork(nn.Module):
         before = (INPUT_CHANNELS, *(layer.channels for layer in layers))
         self.layers = nn.ModuleList(map(_stage, before, layers))
         self.drop = nn.Dropout(DROPOUT)
-        self.out = nn.Linear(before[-1] * PIXELS_PER_FRAME // PIXELS_PER_STEP, CLASSES)
+        self.out = nn.Linear(before[-1] * PIXELS_PER_FRAME // PIXELS_PER_STEP, OUTPUTS[name])
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """(N, 2, 32, W) darkness, 0 to 1 -> (N, W / 2, 12) logits."""
+        """(N, 2, 32, W) darkness, 0 to 1 -> (N, W / 2, C) logits."""
         with torch.autocast("cpu", torch.bfloat16, enabled=self.training and _knows_bfloat16()):
             for stage, layer in zip(self.layers, LAYERS[self.name], strict=True):
                 pixels = _activated(stage(pixels), layer)
@@ -105,10 +107,14 @@ def _activated(sums: Tensor, layer: Layer) -> Tensor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingPlan:
-    """Training schedule: epochs over all lines, and maximum learning rate."""
+    """Training schedule: epochs over all lines, and maximum learning rate.
+
+    ``elastic`` is the share of lines that are bent.
+    """
 
     epochs: int
     rate: float = RATE
+    elastic: float = 0.0
 
 
 def fit_network(
@@ -181,13 +187,16 @@ class Learner:
             self.optimizer, plan.rate, total_steps=steps + 1, pct_start=WARMING
         )
         self.rng = np.random.default_rng(seed)
+        self.elastic = plan.elastic
         self.epoch = 0
 
     def train_epoch(self, lines: Sequence[Line]) -> float:
         """Train for one epoch over all lines; return the mean loss."""
         total = 0.0
         for batch in _batches(lines, self.rng):
-            augmented = [(augment_line(self.rng, line.pixels), line.labels) for line in batch]
+            bent = (bend_line(self.rng, line.pixels, self.elastic) for line in batch)
+            pairs = zip(bent, batch, strict=True)
+            augmented = [(augment_line(self.rng, one), line.labels) for one, line in pairs]
             loss = _loss(self.network, augmented)
             self.optimizer.zero_grad()
             loss.backward()
@@ -346,6 +355,27 @@ def _loss(network: TrainableNetwork, batch: Sequence[tuple[Floats, NDArray[np.ui
         shares.permute(1, 0, 2), labels, frames, counts, zero_infinity=True, reduction="sum"
     )
     return loss / len(batch)
+
+
+def bend_line(rng: Rng, pixels: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
+    """Bend a share of lines elastically (Simard et al., 2003), and thicken or thin some of these.
+
+    (2, 32, W) -> (2, 32, W).
+    """
+    if not share or rng.random() >= share:
+        return pixels
+    height, width = pixels.shape[1:]
+    waves = rng.normal(0, abs(rng.normal(0, BEND)), (2, BEND_ROWS, width // BEND_STEP + 2))
+    across, down = (
+        cv2.resize(wave.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+        for wave in waves
+    )
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    bent = [cv2.remap(plane, x + across, y + down, cv2.INTER_LINEAR) for plane in pixels]
+    weigh = (cv2.dilate, cv2.erode, None, None, None, None)[int(rng.integers(6))]
+    if weigh:
+        bent = [weigh(plane, np.ones((2, 2), np.uint8)) for plane in bent]
+    return np.asarray(bent, np.uint8)
 
 
 def augment_line(rng: Rng, pixels: NDArray[np.uint8]) -> Floats:

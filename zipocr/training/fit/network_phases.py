@@ -3,15 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from numpy.typing import NDArray
 
 from zipocr.errors import InputError
-from zipocr.line.network import FIRST, SECOND, array_shapes, arrays_of
-from zipocr.reader import SECOND_PASS_SCALE
+from zipocr.line.network import FIRST, SECOND, THIRD, array_shapes, arrays_of
+from zipocr.reader import SECOND_PASS_SCALE, THIRD_PASS_SCALE
 from zipocr.training.data.datasets import DigitSet, pixels_digest
 from zipocr.training.fit.line_samples import (
     AMOUNTS,
@@ -23,8 +24,9 @@ from zipocr.training.fit.line_samples import (
 from zipocr.training.fit.svm import Recipe
 from zipocr.types import Model
 
+_TOLD = ("network", "second network", "third network")
 # Seed of the composition of lines, and the offset between the seeds of different kinds of lines.
-LINE_SEED, PHASE_SEED = 4711, 100_000
+LINE_SEED, PHASE_SEED, MAX_SEED = 4711, 100_000, 1 << 31
 Report = Callable[[str], None]
 
 
@@ -34,7 +36,8 @@ class Phase:
 
     ``wide`` is the number of additional lines with more of mail, amounts and machine type,
     ``amounts`` the share of amounts, and ``scale`` the enlargement of digits relative to the first
-    network's input. No phase reuses lines of an earlier one.
+    network's input. ``elastic`` is the share of lines that are bent elastically. No phase reuses
+    lines of an earlier one.
     """
 
     lines: int = 0
@@ -43,6 +46,7 @@ class Phase:
     rate: float
     scale: float = 1.0
     amounts: float = AMOUNTS
+    elastic: float = 0.0
 
 
 # Fewer lines and more epochs make the network overconfident on cheques and upside-down pages.
@@ -55,6 +59,19 @@ SECOND_PHASES = (
         amounts=MORE_AMOUNTS,
     ),
 )  # fmt: skip
+# Trained further from the second on other lines, at its own scale and bent, so that it errs
+# differently.
+THIRD_PHASES = (
+    Phase(
+        lines=24_000, wide=64_000, epochs=4, rate=1.5e-3, scale=THIRD_PASS_SCALE,
+        amounts=MORE_AMOUNTS, elastic=0.5,
+    ),
+)  # fmt: skip
+PHASES_OF: Mapping[str, tuple[Phase, ...]] = {
+    FIRST: PHASES,
+    SECOND: SECOND_PHASES,
+    THIRD: THIRD_PHASES,
+}
 # Few digits support only little training.
 FEW_PHASES = (Phase(lines=12_000, epochs=8, rate=3e-3),)
 
@@ -65,13 +82,15 @@ def take_or_train(
     """Take over a model's networks or train them; return also a description of each."""
     if network:
         own, card = taken_networks(network), network.card["data"]
-        about = {name: card[name] for name in ("network", "second network") if name in card}
+        about = {name: card[name] for name in _TOLD if name in card}
     else:
         own, about = train(), {"network": about_phases(PHASES)}
     if second or not network:
         first = arrays_of(own, FIRST)
-        own = {**first, **train(first=first)}
+        second_arrays = train(start=first)
+        own = {**first, **second_arrays, **train(start=second_arrays)}
         about["second network"] = about_phases(SECOND_PHASES)
+        about["third network"] = about_phases(THIRD_PHASES)
     return own, about
 
 
@@ -82,15 +101,52 @@ def train_network(
     jobs: int,
     report: Report,
     *,
-    first: Mapping[str, NDArray[Any]] = MappingProxyType({}),
+    start: Mapping[str, NDArray[Any]] = MappingProxyType({}),
     mail: DigitSet | None = None,
     checkpoints: Path | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Train a line network on lines composed of training digits.
 
-    Without ``extra`` digits, there are fewer lines, composed of these alone. Given the arrays of a
-    ``first`` network, it trains a second one, wider and deeper. A folder of ``checkpoints`` keeps
-    lines and training states, so that an interrupted training can resume.
+    Without ``extra`` digits, there are fewer lines, composed of these alone. Given the arrays of
+    the first network to ``start`` from, it trains the second one, grown from these, and given those
+    of the second one, the third. A folder of ``checkpoints`` keeps lines and training states, so
+    that an interrupted training can resume.
+
+    Raises
+    ------
+    InputError
+        If PyTorch is not installed.
+    """
+    trainer = with_pytorch()
+    network = _network_after(start)
+    arrays: dict[str, NDArray[Any]] = {}
+    if network == SECOND:
+        arrays = trainer.grow(start, seed=recipe.seed)
+    if network == THIRD:
+        arrays = _renamed(start)
+    phases = FEW_PHASES if extra is None else PHASES_OF[network]
+    seed = LINE_SEED + 2 * PHASE_SEED * list(PHASES_OF).index(network) + recipe.seed
+    source = LineComposer(digits=train, extra=extra, mail=mail, seed=seed)
+    for number, phase in enumerate(phases):
+        report(f"composing lines of phase {number + 1} of {len(phases)}")
+        lines = _compose_lines(source, phases[: number + 1], jobs, checkpoints)
+        report(f"training the {network.replace('_', ' ')}")
+        name = f"network-{_digest(source, phases[: number + 1], start)}.pt"
+        arrays = trainer.fit_network(
+            lines,
+            trainer.TrainingPlan(epochs=phase.epochs, rate=phase.rate, elastic=phase.elastic),
+            seed=recipe.seed + number,
+            jobs=jobs,
+            report=report,
+            start=arrays,
+            network=network,
+            checkpoint=checkpoints / name if checkpoints else None,
+        )
+    return arrays
+
+
+def with_pytorch() -> ModuleType:
+    """Return `zipocr.training.fit.network`, the only module that needs PyTorch.
 
     Raises
     ------
@@ -98,46 +154,25 @@ def train_network(
         If PyTorch is not installed.
     """
     try:
-        from zipocr.training.fit.network import TrainingPlan, fit_network, grow
+        return import_module("zipocr.training.fit.network")
     except ModuleNotFoundError as error:
         message = (
             f"A network is trained with PyTorch ({error}): pip install 'zipocr[network]', or take"
             " over another model's with --network"
         )
         raise InputError(message) from None
-    arrays = grow(first, seed=recipe.seed) if first else {}
-    phases = SECOND_PHASES if first else FEW_PHASES if extra is None else PHASES
-    seed = LINE_SEED + 2 * PHASE_SEED * bool(first) + recipe.seed
-    source = LineComposer(digits=train, extra=extra, mail=mail, seed=seed)
-    for number, phase in enumerate(phases):
-        report(f"composing lines of phase {number + 1} of {len(phases)}")
-        lines = _compose_lines(source, phases[: number + 1], recipe, jobs, checkpoints)
-        report("training the second network" if first else "training the network")
-        name = f"network-{_digest(source, phases[: number + 1], first)}.pt"
-        arrays = fit_network(
-            lines,
-            TrainingPlan(epochs=phase.epochs, rate=phase.rate),
-            seed=recipe.seed + number,
-            jobs=jobs,
-            report=report,
-            start=arrays,
-            network=SECOND if first else FIRST,
-            checkpoint=checkpoints / name if checkpoints else None,
-        )
-    return arrays
 
 
 def _compose_lines(
     source: LineComposer,
     phases: Sequence[Phase],
-    recipe: Recipe,
     jobs: int,
     checkpoints: Path | None,
 ) -> list[Line]:
     """Compose the lines of the last phase, the wide ones first, cached in a folder."""
     *earlier, phase = phases
     hands = replace(source, scale=phase.scale)
-    seed = LINE_SEED + PHASE_SEED + recipe.seed
+    seed = (source.seed - PHASE_SEED) % MAX_SEED
     wide = replace(hands, is_wide=True, seed=seed, amounts=phase.amounts)
     lines: list[Line] = []
     for composer, kind in ((wide, "wide"), (hands, "lines")):
@@ -151,7 +186,7 @@ def _compose_lines(
 def _digest(
     composer: LineComposer,
     phases: Sequence[Phase] = (),
-    first: Mapping[str, NDArray[Any]] = MappingProxyType({}),
+    start: Mapping[str, NDArray[Any]] = MappingProxyType({}),
 ) -> str:
     """Return a digest of all inputs of lines or of a network, for file names."""
     settings = (phases, composer.seed, composer.is_wide, composer.scale, composer.amounts)
@@ -159,13 +194,13 @@ def _digest(
     for digits in (composer.digits, composer.extra, composer.mail):
         if digits:
             digest.update(pixels_digest(digits.images).encode() + digits.labels.tobytes())
-    for array in first.values():
+    for array in start.values():
         digest.update(array.tobytes())
     return digest.hexdigest()[:12]
 
 
 def taken_networks(model: Model) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a model's network, and of its second one if it has one.
+    """Return the arrays of a model's network, and of its larger ones if it has them.
 
     Raises
     ------
@@ -178,7 +213,21 @@ def taken_networks(model: Model) -> dict[str, NDArray[Any]]:
             "The model whose network is to be taken over has none: name one of NIST digits, such as"
             " mail"
         )
-    return {**first, **arrays_of(model.arrays, SECOND)}
+    larger = (arrays_of(model.arrays, name) for name in (SECOND, THIRD))
+    return first | {name: array for arrays in larger for name, array in arrays.items()}
+
+
+def _network_after(start: Mapping[str, NDArray[Any]]) -> str:
+    """Return the name of the network that is trained from these arrays of the one before."""
+    names = list(PHASES_OF)
+    before = [place for place, name in enumerate(names) if arrays_of(start, name)]
+    return names[before[-1] + 1] if before else FIRST
+
+
+def _renamed(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return the arrays of the second network under the names of the third."""
+    names = zip(array_shapes(SECOND), array_shapes(THIRD), strict=True)
+    return {new: arrays[old] for old, new in names}
 
 
 def about_phases(phases: Sequence[Phase]) -> str:

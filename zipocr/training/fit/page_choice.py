@@ -1,7 +1,7 @@
 """Fitting of the choice among a page's candidates, on composed pages of held-out writers.
 
-As a program, it adds the fitted arrays to a model file:
-``python -m zipocr.training.fit.page_choice DATA MODEL``.
+As a program, it adds the fitted arrays to a model file, and first the network of letters if that is
+missing: ``python -m zipocr.training.fit.page_choice DATA MODEL [CHECKPOINTS]``.
 """
 
 import sys
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.batch.backends import usable_cores
+from zipocr.line.network import LETTERS, arrays_of
 from zipocr.locate.candidates import Span
 from zipocr.locate.choice_model import FEATURES, READING_FEATURES, feature_slice
 from zipocr.locate.find import Located
@@ -24,6 +25,7 @@ from zipocr.preprocess.rotate import turn_back
 from zipocr.settings import search_hash
 from zipocr.training.data.datasets import load_npz, load_openml, split_writers
 from zipocr.training.fit.conditional_logit import Choice, fit_choice_model
+from zipocr.training.fit.letters import about_letters, train_letters
 from zipocr.training.fit.region_samples import map_strings
 from zipocr.training.fit.svm import fit_logistic
 from zipocr.training.synthesis.negatives import Negatives
@@ -33,9 +35,9 @@ from zipocr.types import Box, Floats, Model, Unread
 
 # Number of composed pages for the choice of candidates, and of others for the choice among
 # readings.
-PAGES, READINGS = 4000, 2400
+PAGES, READINGS = 4000, 4800
 SEED = 7100
-HIDDEN, RIDGE = 16, 3e-3
+HIDDEN, RIDGE, READING_RIDGE = 16, 3e-3, 1e-3
 # Minimum coverage of the ZIP by a candidate: as the right one, and as a part of it.
 MIN_FIT, MIN_OVERLAP = 0.5, 0.3
 # Every n-th page is not mail.
@@ -44,10 +46,11 @@ ORIENTATION_STRENGTH = 0.1
 
 
 def without_choice(model: Model) -> Model:
-    """Return a model with initial weights, which choose nothing."""
+    """Return a model with initial weights, which choose nothing; its network of letters stays."""
     nothing = {name: np.zeros([one or 1 for one in shape]) for name, shape in SEARCH.items()}
     card = {name: value for name, value in model.card.items() if name != SEARCH_CARD}
-    return replace(model, arrays={**model.arrays, **nothing}, card=card)
+    letters = arrays_of(model.arrays, LETTERS)
+    return replace(model, arrays={**model.arrays, **nothing, **letters}, card=card)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -187,8 +190,8 @@ def fit_page_choice(
     listed, unlisted = ([pair[place] for pair in choices] for place in range(2))
     return {
         **arrays,
-        "reading_choice_listed": _fit(listed),
-        "reading_choice_unlisted": _fit(unlisted),
+        "reading_choice_listed": _fit(listed, READING_RIDGE),
+        "reading_choice_unlisted": _fit(unlisted, READING_RIDGE),
     }
 
 
@@ -199,9 +202,9 @@ def without_listing(choice: Choice) -> Choice:
     return replace(choice, features=features)
 
 
-def _fit(choices: Sequence[Choice]) -> NDArray[np.float32]:
+def _fit(choices: Sequence[Choice], ridge: float = RIDGE) -> NDArray[np.float32]:
     some = [one for one in choices if len(one.features)]
-    return fit_choice_model(some, hidden=HIDDEN, ridge=RIDGE, seed=SEED).pack()
+    return fit_choice_model(some, hidden=HIDDEN, ridge=ridge, seed=SEED).pack()
 
 
 def fit_page_orientation(samples: Sequence[PageSample]) -> Floats:
@@ -213,17 +216,23 @@ def fit_page_orientation(samples: Sequence[PageSample]) -> Floats:
     return np.append(slopes, np.float32(bias)).astype(np.float32)
 
 
-def main(data: str, path: str) -> None:
+def main(data: str, path: str, checkpoints: str = "") -> None:
     """Add the arrays for reading whole pages to a model file."""
     nist = load_openml() if data == "openml" else load_npz(Path(data))
-    writers = split_writers(nist).calibrate
+    writers, jobs = split_writers(nist), usable_cores()
     pages = Pages(
-        mail=PageComposer(writers, seed=SEED, part="train"),
-        others=Negatives(writers, seed=SEED + 1, part="train", faces=typefaces("train")),
+        mail=PageComposer(writers.calibrate, seed=SEED, part="train"),
+        others=Negatives(writers.calibrate, seed=SEED + 1, part="train", faces=typefaces("train")),
     )
     model = load_model(path)
-    arrays = fit_page_choice(model, pages, PAGES, READINGS, jobs=usable_cores())
+    folder = Path(checkpoints) if checkpoints else None
+    letters = arrays_of(model.arrays, LETTERS) or train_letters(
+        writers.train, jobs=jobs, report=print, checkpoints=folder
+    )
+    model = replace(model, arrays={**model.arrays, **letters})
+    arrays = fit_page_choice(model, pages, PAGES, READINGS, jobs=jobs)
     about = {
+        "letters": about_letters(),
         "pages": f"composed pages of mail, {PAGES} and {READINGS} for the two choices; digits of"
         " the NIST writers that the confidence is fitted on, other typefaces and handwriting than"
         " those measured on",

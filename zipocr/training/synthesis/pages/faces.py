@@ -26,9 +26,25 @@ HANDWRITING: Mapping[Part, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 """Names of handwriting typefaces."""
+MORE_HANDWRITING = (
+    "beth-ellen", "bilbo", "caramel", "charm", "charmonman", "chilanka", "comforter", "dekko",
+    "delicious-handrawn", "edu-qld-beginner", "edu-tas-beginner", "fuggles", "gwendolyn", "grey-qo",
+    "hurricane", "ingrid-darling", "itim", "just-me-again-down-here", "kavivanar", "meddon",
+    "mea-culpa", "moon-dance", "mr-dafoe", "mr-de-haviland", "ms-madi", "my-soul", "oooh-baby",
+    "pangolin", "passions-conflict", "playwrite-de-grund", "playwrite-fr-trad",
+    "playwrite-us-trad", "playwrite-us-modern", "puppies-play", "qwigley", "rouge-script",
+    "ruthie", "sacramento", "sassy-frass", "send-flowers", "stalemate", "vibur", "water-brush",
+    "whisper",
+)  # fmt: skip
+"""Names of further handwriting typefaces, only for the network of letters."""
 CURSIVE = frozenset({
     "la-belle-aurore", "kristi", "square-peg", "over-the-rainbow", "zeyada", "bad-script",
     "licorice", "dawning-of-a-new-day",
+    "bilbo", "caramel", "charmonman", "comforter", "fuggles", "gwendolyn", "grey-qo", "hurricane",
+    "ingrid-darling", "meddon", "mea-culpa", "mr-dafoe", "mr-de-haviland", "ms-madi", "my-soul",
+    "oooh-baby", "passions-conflict", "playwrite-", "puppies-play", "qwigley", "rouge-script",
+    "ruthie", "sacramento", "sassy-frass", "send-flowers", "stalemate", "vibur", "water-brush",
+    "whisper",
 })  # fmt: skip
 """Handwriting typefaces not used for words in capitals."""
 MONOSPACED: Mapping[Part, tuple[str, ...]] = {
@@ -50,6 +66,13 @@ _PLACES = (Path(sys.prefix), Path(__file__).resolve().parents[4] / ".venv")
 def handwriting_files(part: Part) -> tuple[Path, ...]:
     """Return the font files of a part's handwriting."""
     return tuple(_installed(name, weight=400) for name in HANDWRITING[part])
+
+
+@lru_cache(maxsize=1)
+def more_handwriting_files() -> tuple[Path, ...]:
+    """Return the font files of the handwriting for the network of letters, all for training."""
+    more = tuple(_installed(name, weight=400) for name in MORE_HANDWRITING)
+    return handwriting_files("train") + more
 
 
 @lru_cache(maxsize=2)

@@ -63,15 +63,23 @@ class Penman:
     """The hand of a page: one typeface for letters, one writer's digits, one pen.
 
     ``height`` is the height of capitals in pixels; ``needed`` are digits that must be the writer's,
-    while others may come from the typeface.
+    while others may come from the typeface. ``files`` are those of the typefaces to draw from, by
+    default the part's.
     """
 
     def __init__(
-        self, rng: Rng, writers: DigitsOfWriters, part: Part, *, height: float, needed: str
+        self,
+        rng: Rng,
+        writers: DigitsOfWriters,
+        part: Part,
+        *,
+        height: float,
+        needed: str,
+        files: Sequence[Path] = (),
     ) -> None:
         self.rng, self.digits = rng, writers.digits
         self.rows = writers.draw_writer(rng, needed)
-        files = handwriting_files(part)
+        files = files or handwriting_files(part)
         self.face: Path = files[int(rng.integers(len(files)))]
         self._is_cursive = any(self.face.name.startswith(name) for name in CURSIVE)
         scene = draw_scene(rng, draw_kind(rng, _HANDS))

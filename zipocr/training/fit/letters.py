@@ -1,0 +1,55 @@
+"""Training of the network of letters, which reads the town beside a number."""
+
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from zipocr.line.network import LETTERS
+from zipocr.training.data.datasets import DigitSet, pixels_digest
+from zipocr.training.fit.letter_samples import LetterComposer
+from zipocr.training.fit.line_samples import gather_lines
+from zipocr.training.fit.network_phases import Report, with_pytorch
+from zipocr.training.synthesis.pages.letter_lines import LetterLines
+
+LINES, EPOCHS, RATE = 112_000, 5, 3e-3
+SEED = 8100
+
+
+def train_letters(
+    digits: DigitSet, *, jobs: int, report: Report, checkpoints: Path | None = None
+) -> dict[str, NDArray[Any]]:
+    """Train the network of letters on composed lines with digits of these writers.
+
+    A folder of ``checkpoints`` keeps lines and the training state, so that an interrupted training
+    can resume.
+
+    Raises
+    ------
+    InputError
+        If PyTorch is not installed.
+    """
+    trainer = with_pytorch()
+    composer = LetterComposer(lines=LetterLines(digits, seed=SEED))
+    report("composing lines of letters")
+    folder = checkpoints / f"letters-{pixels_digest(digits.images)[:12]}" if checkpoints else None
+    lines = gather_lines(composer, range(LINES), jobs=jobs, folder=folder)
+    report("training the network of letters")
+    arrays: dict[str, NDArray[Any]] = trainer.fit_network(
+        lines,
+        trainer.TrainingPlan(epochs=EPOCHS, rate=RATE),
+        seed=0,
+        jobs=jobs,
+        report=report,
+        network=LETTERS,
+        checkpoint=folder / "network.pt" if folder else None,
+    )
+    return arrays
+
+
+def about_letters() -> str:
+    """Describe what the network was trained on."""
+    return (
+        f"a network of letters trained for {EPOCHS} rounds on {LINES} composed lines of addresses,"
+        " in type and handwriting for training, with the digits that trained the other networks"
+    )

@@ -1,0 +1,96 @@
+"""Single lines of addresses, in print and by hand, for the network of letters."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from zipocr.line.network import ALPHABET
+from zipocr.training.data.datasets import DigitSet
+from zipocr.training.synthesis.pages.addresses import Address, Line, draw_destination
+from zipocr.training.synthesis.pages.canvas import Canvas, Writing
+from zipocr.training.synthesis.pages.desk import Desk, capital_height
+from zipocr.training.synthesis.pages.faces import more_handwriting_files
+from zipocr.training.synthesis.pages.handwriting import DigitsOfWriters, Penman
+from zipocr.training.synthesis.pages.surfaces import (
+    as_cropped,
+    draw_low_quality,
+    draw_scanning,
+    scanned,
+)
+from zipocr.training.synthesis.print_wear import WEAR
+from zipocr.training.synthesis.scene_parameters import Rng
+from zipocr.training.synthesis.wording import one_of, town_words
+from zipocr.types import GrayImage
+
+# Shares of lines by hand, of poor print or scans, of lines with a town, and of meaningless words,
+# which keep the network from learning the towns by heart.
+BY_HAND, LOW_QUALITY, TOWNS, MEANINGLESS = 0.6, 0.25, 0.55, 0.15
+# Width of a sheet, in widths of its line.
+SHEET = 3.0
+_WEARS = ("", "needles", "needles", *WEAR)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LetterLine:
+    """A page with one line, ``(H, W) uint8``, and its text."""
+
+    image: GrayImage
+    text: str
+
+
+class LetterLines:
+    """Composer of lines by number: the n-th is the same in every process and order."""
+
+    def __init__(self, digits: DigitSet, *, seed: int) -> None:
+        self.seed = seed
+        self._writers = DigitsOfWriters(digits)
+
+    def nth(self, number: int) -> LetterLine:
+        """Return the line with this number."""
+        rng = np.random.default_rng((self.seed, number))
+        line = Line(text=_draw_text(rng))
+        address = Address(lines=(line,), zip="", plus4="")
+        desk = Desk(rng=rng, part="train", writers=self._writers, address=address)
+        is_by_hand, is_poor = rng.random() < BY_HAND, rng.random() < LOW_QUALITY
+        if is_poor and not is_by_hand:
+            desk = replace(desk, wear=str(rng.choice(_WEARS)))
+        scanning = draw_low_quality(rng) if is_poor else draw_scanning(rng)
+        canvas = (_by_hand if is_by_hand else _in_print)(desk, line)
+        view = as_cropped(canvas, angle=float(np.clip(rng.normal(0, 1.5), -8, 8)))
+        return LetterLine(image=scanned(rng, view, scanning).image, text=line.text)
+
+
+def _draw_text(rng: Rng) -> str:
+    """Draw a line: a town and its state, any line of an address, or meaningless words."""
+    if rng.random() < MEANINGLESS:
+        words = [one_of(rng, town_words("train")) for _ in range(int(rng.integers(1, 4)))]
+        text = " ".join("".join(rng.permutation(list(word)).tolist()) for word in words)
+        return one_of(rng, (text.upper(), text.lower(), text.title()))
+    address = draw_destination(rng, "train", after=0.0)
+    if rng.random() < TOWNS:
+        return address.without_zip().lines[-1].text or ALPHABET
+    return one_of(rng, tuple(line.text for line in address.lines if line.text))
+
+
+def _by_hand(desk: Desk, line: Line) -> Canvas:
+    rng, paper = desk.rng, desk.paper()
+    height = capital_height(rng, [line], low=15, high=70)
+    penman = Penman(
+        rng, desk.writers, desk.part, height=height, needed="", files=more_handwriting_files()
+    )
+    return _on_sheet(desk, desk.written(penman, [line]), paper)
+
+
+def _in_print(desk: Desk, line: Line) -> Canvas:
+    rng, paper = desk.rng, desk.paper()
+    block = desk.printed([line], capital_height(rng, [line], low=12, high=50), monospaced=0.3)
+    return _on_sheet(desk, block, paper)
+
+
+def _on_sheet(desk: Desk, block: Writing, paper: float) -> Canvas:
+    """Lay a line on a sheet so wide that no word counts as a picture."""
+    rows, columns = block.cover.shape
+    margin = block.height * float(desk.rng.uniform(0.3, 1.4)) + 3
+    page = Canvas((round(rows + 2 * margin), round(SHEET * columns + 2 * margin)), paper)
+    page.lay(block, margin, margin, desk.ink(paper))
+    return page
