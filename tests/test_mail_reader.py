@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
+from zipocr.decode.directory import places
 from zipocr.mail_reader import MailReader
 from zipocr.models.model_file import SEARCH, load_model
 from zipocr.preprocess.rotate import rotate, turn_back
-from zipocr.types import Box, Reason, Unread, ZipReading
+from zipocr.types import Box, Place, Reason, Unread, ZipReading
 
 SENDER = ("R. MILLER", "48 ELM ROAD", "BOSTON MA 02108")
 DESTINATION = ("JANE DOE", "12 MAIN STREET", "ALBANY NY 12207")
@@ -206,3 +207,51 @@ def test_a_zip_of_the_town_that_neither_reader_proposes_is_considered(
     assert attempt.search is not None
     texts = [one.zip for one in attempt.search.candidates if one.is_alternative]
     assert "98537" in texts
+
+
+def test_a_list_without_towns_raises_no_confidence() -> None:
+    listed = {one: Place(city="", state="") for one in places()}
+    reader = MailReader(load_model("mail"), directory=listed)
+    for city in ("ALBANY NY 12207", "COSMOPOLIS WA 98537"):
+        attempt = reader.attempt(envelope((*DESTINATION[:2], city)))
+        assert isinstance(attempt.reading, ZipReading)
+        assert attempt.search is not None
+        best = attempt.search.ranked[0][0].attempt
+        assert attempt.reading.confidence <= best.confidence
+        assert Reason.TOWN_CHOICE not in attempt.reading.reasons
+
+
+def test_a_zip_of_the_town_is_considered_even_if_a_short_list_favours_it() -> None:
+    listed = {one: places()[one] for one in ("98537", "12207", "02108")}
+    reader = MailReader(load_model("mail"), directory=listed)
+    attempt = reader.attempt(envelope((*DESTINATION[:2], "COSMOPOLIS WA 98531")))
+    assert attempt.search is not None
+    assert "98537" in {one.zip for one in attempt.search.candidates}
+
+
+def test_the_runner_up_is_the_next_string_of_the_page(reader: MailReader) -> None:
+    attempt = reader.attempt(with_unclear_end("COSMOPOLIS WA 9853"))
+    assert attempt.search is not None
+    assert isinstance(attempt.reading, ZipReading)
+    best, *others = attempt.search.ranked
+    next_one, share = next(each for each in others if each[0].span is best[0].span)
+    assert (attempt.reading.runner_up, next_one.zip) == ("98531", "98531")
+    assert attempt.reading.runner_up_confidence == pytest.approx(share)
+    sure = [one.probability for one in attempt.reading.digits]
+    assert min(sure) == sure[4] < sure[0]
+
+
+def test_a_zip_that_two_numbers_share_outweighs_another_string_of_one(reader: MailReader) -> None:
+    search = reader.attempt(envelope()).search
+    assert search is not None
+    best = search.candidates[0]
+    reading = best.attempt.reading
+    assert isinstance(reading, ZipReading)
+    longer = replace(best.span, last=best.span.last + 1)
+    other = replace(best, attempt=replace(best.attempt, reading=replace(reading, zip="12201")))
+    twice = replace(search, candidates=(best, other, replace(best, span=longer)),
+                    probabilities=(0.3, 0.35, 0.3))  # fmt: skip
+    assert [(one.zip, share) for one, share in twice.ranked] == [
+        ("12207", 0.6), ("12207", 0.6), ("12201", 0.35),
+    ]  # fmt: skip
+    assert [one.span for one, _ in twice.distinct] == [best.span, longer]

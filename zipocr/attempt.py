@@ -1,6 +1,6 @@
 """Intermediate results of reading a page."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,8 +13,9 @@ from zipocr.preprocess.page import InkPage, PreparedPage
 from zipocr.segment.regions import Segmentation
 from zipocr.types import ZIP_LENGTH, DigitReading, Floats, Place, Reason, Unread, ZipReading, dashed
 
-# Minimum probability of another string of a number, and maximum number of such strings.
-MIN_ALTERNATIVE, MAX_ALTERNATIVES = 1e-4, 5
+# Minimum probability of another string of a number, and maximum number of such strings, of which
+# at most some come from the town beside it.
+MIN_ALTERNATIVE, MAX_ALTERNATIVES, MAX_FROM_TOWN = 1e-4, 6, 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,7 +34,10 @@ class Classified:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Fused:
-    """The strings of a page, best first, without and with the directory prior."""
+    """The strings of a page, best first, without and with the directory prior.
+
+    An alternative has its own string first in ``ranked``, and then the others.
+    """
 
     classified: Classified
     without_prior: tuple[Candidate, ...]
@@ -41,7 +45,7 @@ class Fused:
 
     @property
     def best(self) -> Candidate:
-        """The most probable string."""
+        """The most probable string, or that of an alternative."""
         return self.ranked[0]
 
 
@@ -72,30 +76,67 @@ class Attempt:
 
 
 def alternatives(
-    attempt: Attempt, listed: Mapping[str, Place], asked: Collection[str] = ()
+    attempt: Attempt, listed: Mapping[str, Place], from_town: Sequence[str] = ()
 ) -> Iterator[Attempt]:
     """Yield an attempt, and the same one with other strings that have other ZIPs.
 
-    These are the strings ``asked`` for, and then the most probable ones.
+    These are the strings ``from_town``, the most probable ones of which count, and then the most
+    probable of the others.
     """
     yield attempt
     fused, reading = attempt.fused, attempt.reading
     if fused is None or isinstance(reading, Unread):
         return
     shares = distribute_probability(fused.ranked, reading.confidence)
+    places = range(len(shares))
+    chosen = [place for place in places if fused.ranked[place].text in from_town][:MAX_FROM_TOWN]
+    chosen += [place for place in places if shares[place] >= MIN_ALTERNATIVE]
     seen = {reading.zip}
-    order = sorted(range(len(shares)), key=lambda place: fused.ranked[place].text not in asked)
-    for place in order:
-        text, share = fused.ranked[place].text, shares[place]
-        if text[:ZIP_LENGTH] in seen or (share < MIN_ALTERNATIVE and text not in asked):
+    for place in chosen:
+        zip_code = fused.ranked[place].text[:ZIP_LENGTH]
+        if zip_code in seen or len(seen) > MAX_ALTERNATIVES:
             continue
-        seen.add(text[:ZIP_LENGTH])
+        seen.add(zip_code)
         others = fused.ranked[:place] + fused.ranked[place + 1 :]
         other = replace(fused, ranked=(fused.ranked[place], *others))
-        other_reading = to_reading(other, share, listed, rotation=attempt.rotation)
+        other_reading = to_reading(other, shares[place], listed, rotation=attempt.rotation)
         yield replace(attempt, fused=other, reading=other_reading)
-        if len(seen) > MAX_ALTERNATIVES:
-            return
+
+
+def with_strings(attempt: Attempt, fused: Fused) -> Attempt:
+    """Return an attempt with more strings, still in favour of its own."""
+    if attempt.fused is None:
+        return attempt
+    own = attempt.fused.best.text
+    ranked = sorted(fused.ranked, key=lambda one: one.text != own)
+    return replace(attempt, fused=replace(fused, ranked=tuple(ranked)))
+
+
+def judged_with(
+    reading: ZipReading, confidence: float, rivals: Sequence[tuple[str, float]]
+) -> ZipReading:
+    """Return a reading with the probabilities that a whole page gives it and its rivals.
+
+    Parameters
+    ----------
+    reading : ZipReading
+    confidence : float
+        Probability of this string.
+    rivals : sequence of (str, float)
+        Other strings of the same number and their probabilities, best first; if there are none,
+        all probabilities of the reading change in proportion.
+    """
+    if not rivals:
+        return reading.with_confidence(confidence)
+    texts = [reading.zip + reading.plus4, *(text for text, _ in rivals)]
+    shares = [confidence, *(share for _, share in rivals)]
+    return replace(
+        reading,
+        confidence=confidence,
+        runner_up=dashed(texts[1]),
+        runner_up_confidence=min(shares[1], confidence),
+        digits=_digit_readings(texts, shares),
+    )
 
 
 def to_reading(
@@ -115,14 +156,14 @@ def to_reading(
     """
     text = fused.best.text
     shares = distribute_probability(fused.ranked, confidence)
-    marginals = digit_marginals(fused.ranked, shares)
+    texts = [one.text for one in fused.ranked]
     place = listed.get(text[:ZIP_LENGTH], Place(city="", state=""))
     has_runner_up = len(shares) > 1
     return ZipReading(
         zip=text[:ZIP_LENGTH],
         plus4=text[ZIP_LENGTH:],
         confidence=confidence,
-        digits=tuple(map(_digit_reading, marginals, map(int, text))),
+        digits=_digit_readings(texts, shares),
         runner_up=dashed(fused.ranked[1].text) if has_runner_up else "",
         runner_up_confidence=min(shares[1], confidence) if has_runner_up else 0.0,
         reasons=tuple(_reasons(fused, listed, rotation)),
@@ -139,6 +180,11 @@ def _reasons(fused: Fused, listed: Mapping[str, Place], rotation: int) -> Iterat
         yield Reason.NOT_IN_DIRECTORY
     if rotation:
         yield Reason(f"turned_{rotation}")
+
+
+def _digit_readings(texts: Sequence[str], shares: Sequence[float]) -> tuple[DigitReading, ...]:
+    """Return the digits of the first of some strings, from the probabilities of all of them."""
+    return tuple(map(_digit_reading, digit_marginals(texts, shares), map(int, texts[0])))
 
 
 def _digit_reading(shares: Sequence[float], digit: int) -> DigitReading:

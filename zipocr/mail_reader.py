@@ -5,10 +5,9 @@ for each -> the town beside it -> choice among their readings, or none.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from math import exp
 
-from zipocr.attempt import Attempt, alternatives
+from zipocr.attempt import Attempt, alternatives, with_strings
 from zipocr.decode.confidence import log_odds
 from zipocr.errors import ModelError
 from zipocr.locate.candidates import Span
@@ -16,7 +15,7 @@ from zipocr.locate.choice import overlap, span_features
 from zipocr.locate.choice_model import ChoiceModel
 from zipocr.locate.find import Located, read_ink, runs_upwards
 from zipocr.locate.page_ink import PageInk, find_ink
-from zipocr.locate.towns import MIN_TOWN_GAIN, TownReader, start_network
+from zipocr.locate.towns import MIN_TOWN_GAIN, TownReader, load_letter_network
 from zipocr.page_attempt import (
     Candidate,
     PageAttempt,
@@ -74,7 +73,7 @@ class MailReader:
             self._spans = ChoiceModel.from_model(model, f"span_choice_{way}")
             self._readings = ChoiceModel.from_model(model, f"reading_choice_{way}")
             self._orientation = model.arrays["page_orientation"]
-            self._letters = start_network(model)
+            self._letters = load_letter_network(model)
 
     def read(self, page: GrayImage) -> ZipReading | Unread:
         """Read the ZIP of a page: (H, W) uint8 -> its reading, or the reason there is none."""
@@ -188,44 +187,52 @@ class MailReader:
         order = sorted(range(len(spans)), key=lambda place: -chances[place])[:READ]
         crops = [prepare(located.crop(spans[place])) for place in order]
         attempts = self.reader.read_upright(crops)
-        towns = TownReader(network=self._letters, located=located)
-        candidates = [
-            Candidate(
-                span=spans[place],
-                choice=chances[place],
-                attempt=one,
-                town=tuple(towns.features(spans[place], self._place(one))),
-                is_alternative=number > 0,
-            )
-            for place, attempt in zip(order, attempts, strict=True)
-            for number, one in enumerate(self._readings_of(attempt, spans[place], towns))
-        ]
+        candidates = self._to_candidates(located, order, chances, attempts)
         seen = [self.reading_features(one, candidates) for one in candidates]
         probabilities = [chance * share for share in self._readings.probabilities(seen)]
         return Search(
             located=located, candidates=tuple(candidates), probabilities=tuple(probabilities)
         )
 
+    def _to_candidates(
+        self,
+        located: Located,
+        order: Sequence[int],
+        chances: Sequence[float],
+        attempts: Sequence[Attempt],
+    ) -> list[Candidate]:
+        """Return all readings of the likeliest candidates, compared with the towns beside them."""
+        towns = TownReader(network=self._letters, located=located)
+        return [
+            Candidate(
+                span=located.spans[place],
+                choice=chances[place],
+                attempt=one,
+                town=tuple(towns.features(located.spans[place], self._place(one))),
+                is_alternative=number > 0,
+            )
+            for place, attempt in zip(order, attempts, strict=True)
+            for number, one in enumerate(self._readings_of(attempt, located.spans[place], towns))
+        ]
+
     def _readings_of(self, attempt: Attempt, span: Span, towns: TownReader) -> list[Attempt]:
         """Return the reading of a candidate and, with a directory, its alternatives.
 
-        If another town than its own is beside it, ZIPs of that town count that differ in one digit.
+        If a different town is beside it, that town's ZIPs one digit away are considered as well.
         """
         fused, reading, listed = attempt.fused, attempt.reading, self.reader.listed
         if fused is None or isinstance(reading, Unread) or not listed:
             return [attempt]
         near = [one for one in one_digit_apart(reading.zip) if one in listed]
         own, *gains = towns.gains(span, [listed.get(one) for one in (reading.zip, *near)])
-        asked = [
+        from_town = [
             other + reading.plus4
             for other, gain in zip(near, gains, strict=True)
             if gain >= MIN_TOWN_GAIN > own
         ]
-        if asked:
-            more = self.reader.fuse(fused.classified, asked)
-            if more and more.best.text == fused.best.text:
-                attempt = replace(attempt, fused=more)
-        return list(alternatives(attempt, listed, asked))
+        more = self.reader.fuse(fused.classified, from_town) if from_town else None
+        attempt = with_strings(attempt, more) if more else attempt
+        return list(alternatives(attempt, listed, from_town))
 
     def _place(self, attempt: Attempt) -> Place | None:
         """Return the place of a reading in the directory; None if there is none."""

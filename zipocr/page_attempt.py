@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from zipocr.attempt import Attempt, Fused
+from zipocr.attempt import Attempt, Fused, judged_with
 from zipocr.locate.candidates import Span
 from zipocr.locate.choice import overlap
 from zipocr.locate.find import Located
@@ -34,7 +34,7 @@ class Candidate:
     """A candidate of a page, its probability among all, and one reading of it.
 
     ``town`` are features of the town beside it (`zipocr.locate.towns`). An ``is_alternative``
-    reading is not the most probable one by its digits alone.
+    reading is not the one that is most probable without the town.
     """
 
     span: Span
@@ -50,10 +50,25 @@ class Candidate:
         return "" if isinstance(reading, Unread) else reading.zip
 
     @property
-    def text(self) -> str:
-        """All digits of the reading, in the format of `dashed`; empty if there is none."""
+    def digits(self) -> str:
+        """All digits of the reading; empty if there is none."""
         reading = self.attempt.reading
-        return "" if isinstance(reading, Unread) else dashed(reading.zip + reading.plus4)
+        return "" if isinstance(reading, Unread) else reading.zip + reading.plus4
+
+    @property
+    def text(self) -> str:
+        """All digits of the reading, in the format of `dashed`."""
+        return dashed(self.digits)
+
+    @property
+    def town_gain(self) -> float:
+        """How well the town beside it agrees with the reading's, 0 if nothing is known."""
+        return self.town[2]
+
+    @property
+    def has_town(self) -> bool:
+        """Whether the reading's town is beside it."""
+        return self.town_gain > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,8 +104,7 @@ class Search:
         Two that share words and a ZIP are right together: one may include the ZIP+4 add-on.
         """
         pairs = list(zip(self.candidates, self.probabilities, strict=True))
-        ordered = sorted(pairs, key=lambda pair: -pair[1])
-        return [
+        found = [
             (
                 one,
                 sum(
@@ -98,9 +112,12 @@ class Search:
                     for other, share in pairs
                     if other.zip == one.zip and overlap(other.span, one.span)
                 ),
+                own,
             )
-            for one, _ in ordered
+            for one, own in pairs
         ]
+        ordered = sorted(found, key=lambda each: (-each[1], -each[2]))
+        return [(one, total) for one, total, _ in ordered]
 
     @property
     def distinct(self) -> list[tuple[Candidate, float]]:
@@ -138,7 +155,7 @@ def to_reading(search: Search, shape: tuple[int, ...]) -> ZipReading | None:
     if isinstance(reading, Unread):
         return None
     reasons = list(reading.reasons)
-    if best.is_alternative:
+    if _was_chosen_by_town(best, search):
         remaining = (one for one in reasons if one is not Reason.DIRECTORY_CHOICE)
         reasons = [Reason.TOWN_CHOICE, *remaining]
     if any(share >= MIN_RIVAL and other.zip != reading.zip for other, share in others):
@@ -147,11 +164,30 @@ def to_reading(search: Search, shape: tuple[int, ...]) -> ZipReading | None:
     if rotation:
         reasons.append(Reason(f"turned_{rotation}"))
     box = turn_back(search.located.to_page(best.span.box), rotation, shape)
+    # Only the town tells more about the digits than they do themselves.
+    most = 1.0 if best.has_town else reading.confidence
+    rivals = [
+        (one.digits, share)
+        for one, share in search.ranked
+        if one.span is best.span and one is not best and one.digits
+    ]
     return replace(
-        reading.judged(min(probability, 1.0)),
+        judged_with(reading, min(probability, most), rivals),
         reasons=tuple(reasons),
         rotation=rotation,
         box=box,
+    )
+
+
+def _was_chosen_by_town(best: Candidate, search: Search) -> bool:
+    """Return whether the digits alone, without any directory, would be read as another ZIP."""
+    fused = best.attempt.fused
+    first = next(one for one in search.candidates if one.span is best.span)
+    return bool(
+        best.is_alternative
+        and best.town_gain > first.town_gain
+        and fused
+        and fused.best.text != fused.without_prior[0].text
     )
 
 

@@ -92,11 +92,17 @@ SEARCH_SETTINGS: Mapping[str, object] = {
         page_ink.MIN_SOLID, page_ink.MIN_SIDE, page_ink.MIN_AREA, page_ink.MAX_SHARE,
         page_ink.MAX_COMPONENTS,
     ),
+    "ink.words": (
+        page_ink.MAX_WORD, page_ink.WORD_HEIGHT, page_ink.MIN_ELONGATION, page_ink.MAX_ELONGATION,
+        page_ink.MAX_ROW, page_ink.MIN_LETTER,
+    ),
     "lines.links": (
         text_lines.MIN_LETTER, text_lines.SHARED_ROWS, text_lines.MAX_GAP, text_lines.MAX_RATIO,
     ),
     "lines.letters": (text_lines.HEIGHT_RANK, text_lines.MARK, text_lines.WORD_GAP),
-    "lines.pieces": (text_lines.MAX_PIECE, text_lines.MAX_OFFSET, text_lines.MAX_ASIDE),
+    "lines.pieces": (
+        text_lines.MAX_PIECE, text_lines.MAX_OFFSET, text_lines.MAX_ASIDE, text_lines.MIN_PIECE,
+    ),
     "words.image": (
         line_frames.MARGIN, line_frames.MIN_SHARE, line_frames.MAX_SHARE, line_frames.MAX_SLOPE,
         line_frames.MAX_LENGTH,
@@ -120,10 +126,12 @@ SEARCH_SETTINGS: Mapping[str, object] = {
         towns.MIN_PITCH, towns.MAX_PITCH,
     ),
     "towns.limits": (
-        towns.LEAST, towns.LETTER, towns.MAX_LOSS, towns.MIN_GAIN, towns.MAX_GAIN,
+        towns.MIN_LOG_PROBABILITY, towns.NATS_PER_LETTER, towns.MAX_LETTERS, towns.MAX_LOSS,
+        towns.MIN_GAIN, towns.MAX_GAIN,
     ),
     "towns.strings": (
-        attempt.MIN_ALTERNATIVE, attempt.MAX_ALTERNATIVES, towns.MIN_TOWN_GAIN,
+        attempt.MIN_ALTERNATIVE, attempt.MAX_ALTERNATIVES, attempt.MAX_FROM_TOWN,
+        towns.MIN_TOWN_GAIN,
     ),
 }  # fmt: skip
 """Settings that the search of whole pages depends on, besides `SETTINGS`."""

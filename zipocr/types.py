@@ -195,7 +195,7 @@ class ZipReading:
             digits=tuple(digits),
         )
 
-    def judged(self, confidence: float) -> "ZipReading":
+    def with_confidence(self, confidence: float) -> "ZipReading":
         """Return the reading with another confidence, by evidence from outside the number.
 
         What is left for other digits and strings changes in the same proportion.

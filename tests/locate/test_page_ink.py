@@ -83,3 +83,32 @@ def test_noise_on_a_black_scanner_lid_is_not_ink() -> None:
     page[100:400, 100:1000] = written()
     noise = np.random.default_rng(2).integers(0, 12, page.shape)
     assert letters((page + noise).clip(0, 255).astype(np.uint8)) == len("ALBANYNY12207")
+
+
+def loops(page: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Draw a chain of loops like joined letters below the writing."""
+    angle = np.linspace(0, 2 * np.pi * width / height, 400)
+    x = 100 + (width - height) * angle / angle[-1] + height / 2 * (1 + np.cos(angle))
+    y = 240 + height / 2 * np.sin(angle)
+    points = np.column_stack([x, y]).round().astype(np.int32)
+    cv2.polylines(page, [points[:, None]], False, 40, 3, cv2.LINE_AA)
+    return page
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "kept"), [(260, 50, 1), (100, 50, 1), (700, 50, 0), (300, 110, 0)]
+)
+def test_a_long_component_of_a_words_height_is_writing(width: int, height: int, kept: int) -> None:
+    page = loops(written(shape=(320, 900)), width, height)
+    assert letters(page) == len("ALBANYNY12207") + kept
+
+
+def test_a_frame_of_a_words_height_is_not_writing() -> None:
+    page = written()
+    cv2.rectangle(page, (100, 210), (400, 262), 40, 12)
+    assert letters(page) == len("ALBANYNY12207")
+
+
+def test_a_number_in_joined_digits_is_found_in_either_direction() -> None:
+    page = loops(written(shape=(320, 900)), 260, 50)
+    assert letters(np.ascontiguousarray(page.T)) == letters(page)

@@ -67,3 +67,10 @@ def test_a_page_without_ink_has_no_lines() -> None:
 def test_letters_on_a_sideways_page_have_their_neighbours_below() -> None:
     upright = boxes(row("MAIN STREET"), row("ALBANY NY", top=180))
     assert count_neighbours(upright) > 2 * count_neighbours(transposed(upright))
+
+
+def test_the_side_of_a_frame_does_not_take_the_letters_beside_it() -> None:
+    rows = [row("JANE DOE", top=100), row("12 MAIN ST", top=140), row("ALBANY 12207", top=180)]
+    side = [[262, 70, 4, 170, 3000]]
+    lines = find_lines(boxes(*rows, side))
+    assert sorted(len(line.words) for line in lines if line.height == HEIGHT) == [2, 2, 3]

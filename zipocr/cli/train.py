@@ -139,15 +139,15 @@ def _ending(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | 
     help="Reuse the networks of this model; without it, they are trained with PyTorch, for hours.",
 )
 @click.option(
-    "--second-network",
+    "--larger-networks",
     is_flag=True,
-    help="With --network, reuse its first network alone, and train a second one from it.",
+    help="With --network, reuse its first network alone, and train the larger ones from it.",
 )
 @click.option(
     "--mail-digits",
     metavar="FILE.npz",
     type=FILE,
-    help="Digits cut from US mail, in order: X (N, 16, 16) and y, for the second network.",
+    help="Digits cut from US mail, in order: X (N, 16, 16) and y, for the larger networks.",
 )
 @click.option(
     "--checkpoints",
@@ -186,7 +186,7 @@ def train(
     holdout: Holdout | None,
     plot: Path | None,
     network: str | None,
-    second_network: bool,
+    larger_networks: bool,
     mail_digits: Path | None,
     checkpoints: Path | None,
     jobs: int,
@@ -222,7 +222,7 @@ def train(
         recipe = _experiment(recipe, data, c, gamma, tune=tune, holdout=holdout, plot=plot)
     if model_out:
         pieces = {"mail": mail_digits, "checkpoints": checkpoints}
-        _build(model_out, data, recipe, network, jobs, second=second_network, **pieces)
+        _build(model_out, data, recipe, network, jobs, larger=larger_networks, **pieces)
 
 
 def _experiment(
@@ -408,7 +408,7 @@ def _build(
     network: str | None,
     jobs: int,
     *,
-    second: bool,
+    larger: bool,
     mail: Path | None,
     checkpoints: Path | None,
 ) -> None:
@@ -422,7 +422,7 @@ def _build(
         jobs=jobs or usable_cores(),
         report=say,
         network=load_model(network) if network else None,
-        second=second,
+        larger=larger,
         mail=mail,
         checkpoints=checkpoints,
     )

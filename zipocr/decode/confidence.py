@@ -43,13 +43,11 @@ def distribute_probability(candidates: Sequence[Candidate], confidence: float) -
     return [confidence, *((1 - confidence) * share for share in posterior(candidates[1:]))]
 
 
-def digit_marginals(
-    candidates: Sequence[Candidate], probabilities: Sequence[float]
-) -> list[list[float]]:
+def digit_marginals(texts: Sequence[str], probabilities: Sequence[float]) -> list[list[float]]:
     """Sum the probabilities of strings with each digit at each position: 5 or 9 rows of 10."""
-    table = [[0.0] * 10 for _ in candidates[0].text]
-    for one, probability in zip(candidates, probabilities, strict=True):
-        for row, digit in zip(table, one.text, strict=False):
+    table = [[0.0] * 10 for _ in texts[0]]
+    for text, probability in zip(texts, probabilities, strict=True):
+        for row, digit in zip(table, text, strict=False):
             row[int(digit)] += probability
     return table
 

@@ -34,6 +34,12 @@ MIN_SOLID = 0.75
 # Components smaller than this, in pixels, are specks; those larger than this share of the page's
 # longer side are pictures or frames.
 MIN_SIDE, MIN_AREA, MAX_SHARE = 3, 6, 0.2
+# Longer ones may be words or numbers in joined characters: maximum length as a share of the page's
+# longer side, maximum height in letter heights, minimum and maximum length in heights, and maximum
+# share of a row that is ink.
+MAX_WORD, WORD_HEIGHT, MIN_ELONGATION, MAX_ELONGATION, MAX_ROW = 0.7, 2.2, 1.3, 7.0, 0.85
+# Minimum size of letters, in pixels.
+MIN_LETTER = 6
 # Maximum number of components, the largest first; pages with more are patterns or pictures.
 MAX_COMPONENTS = 2000
 
@@ -158,10 +164,33 @@ def _without_lines(drawn: NDArray[np.uint8], kernel: tuple[int, int]) -> NDArray
 
 def writing(components: Components) -> Components:
     """Keep components that may be writing: no bars, frames or pictures."""
-    boxes = components.boxes
-    wide, tall, area = boxes[:, 2], boxes[:, 3], boxes[:, 4]
+    wide, tall, area = components.boxes[:, 2:5].T
     kept = np.maximum(wide, tall) <= MAX_SHARE * max(components.ink.shape)
+    kept[_joined_words(components, kept)] = True
     solid = np.flatnonzero(kept & (area >= MIN_SOLID * wide * tall) & (wide < tall))
     if len(solid):
-        kept[solid[bars_among(boxes[solid])]] = False
+        kept[solid[bars_among(components.boxes[solid])]] = False
     return components.take(kept)
+
+
+def _joined_words(components: Components, letters: NDArray[np.bool_]) -> list[int]:
+    """Return the large components that have the height and shape of words in joined letters.
+
+    ``letters`` tells which components are small.
+    """
+    sides = np.sort(components.boxes[:, 2:4], axis=1)
+    shorter, longer = sides.T
+    words = ~letters & (longer <= MAX_WORD * max(components.ink.shape))
+    words &= (longer >= MIN_ELONGATION * shorter) & (longer <= MAX_ELONGATION * shorter)
+    heights = longer[letters & (longer >= MIN_LETTER)]
+    if len(heights) and words.any():
+        words &= shorter <= WORD_HEIGHT * np.quantile(heights, LETTER_RANK)
+    return [
+        place for place in np.flatnonzero(words).tolist() if _has_no_line(components.mask(place))
+    ]
+
+
+def _has_no_line(mask: InkMask) -> bool:
+    """Return whether no row along an elongated component is a line, as in frames and rules."""
+    along = mask if mask.shape[1] >= mask.shape[0] else mask.T
+    return bool(along.mean(axis=1).max() <= MAX_ROW)

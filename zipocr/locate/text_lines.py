@@ -18,8 +18,8 @@ HEIGHT_RANK = 0.7
 # Components lower than this, in line heights, are marks: dots, commas, dashes.
 MARK = 0.45
 # Pieces of broken letters: maximum height, distance from the middle of the line, and distance
-# beside its first or last letter, in line heights.
-MAX_PIECE, MAX_OFFSET, MAX_ASIDE = 1.3, 0.45, 1.0
+# beside its first or last letter, and minimum height of letters of longer lines, in line heights.
+MAX_PIECE, MAX_OFFSET, MAX_ASIDE, MIN_PIECE = 1.3, 0.45, 1.0, 0.4
 # Minimum gap between words, in line heights.
 WORD_GAP = 0.25
 
@@ -68,16 +68,22 @@ def _gathered(
 ) -> list[NDArray[np.intp]]:
     """Add the pieces of broken letters to their lines, lines with the most ink first.
 
-    Pieces lie between a line's letters or beside the outermost ones, and are no higher.
+    Pieces lie between a line's letters or beside the outermost ones, and are no higher. A few large
+    components, such as the side of a frame, do not take the letters of longer lines.
     """
     owner = np.full(len(boxes), -1)
+    sizes = np.zeros(len(boxes), np.intp)
+    for places in linked:
+        sizes[places] = len(places)
     order = sorted(range(len(linked)), key=lambda place: -int(boxes[linked[place], 4].sum()))
     for number in order:
         places = linked[number][owner[linked[number]] < 0]
         while len(places):
             owner[places] = number
             own = boxes[owner == number]
-            places = np.flatnonzero((owner < 0) & _belongs(boxes, own))
+            small = boxes[:, 3] < MIN_PIECE * typical_height(own[:, 3])
+            free = (owner < 0) & ~(small & (sizes > len(linked[number])))
+            places = np.flatnonzero(free & _belongs(boxes, own))
     return [np.flatnonzero(owner == number) for number in order if (owner == number).any()]
 
 

@@ -7,6 +7,7 @@ letters, so that a name counts even if some of its letters are illegible.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias
 from unicodedata import normalize
 
@@ -29,9 +30,8 @@ MAX_SHIFT, MAX_RATIO, MAX_GAP, MAX_LENGTH = 0.5, 1.8, 6.0, 30.0
 MIN_BEFORE = 4.0
 # Distance of the row above, in line heights.
 MIN_PITCH, MAX_PITCH = 0.8, 2.8
-# Log probability at which frames are clipped, and information of a letter of an unknown town, in
-# nats.
-LEAST, LETTER = -6.0, 2.0
+# Log probability at which frames are clipped, and information of a letter of an unknown town.
+MIN_LOG_PROBABILITY, NATS_PER_LETTER = -6.0, 2.0
 # Features: limits of the mean loss of a letter, and of the gain, in nats.
 MAX_LOSS, MIN_GAIN, MAX_GAIN = 4.0, -10.0, 20.0
 FEATURES = 5
@@ -39,7 +39,10 @@ FEATURES = 5
 MIN_TOWN_GAIN = 8.0
 # Maximum number of letters of a name.
 MAX_LETTERS = 40
-_SHORT = {"SAINT": "ST", "FORT": "FT", "MOUNT": "MT", "NORTH": "N", "SOUTH": "S"}
+_SHORT = {
+    "SAINT": "ST", "FORT": "FT", "MOUNT": "MT", "NORTH": "N", "SOUTH": "S", "EAST": "E",
+    "WEST": "W",
+}  # fmt: skip
 STATES: Mapping[str, str] = {
     "AL": "Alabama", "AK": "Alaska", "AZ": "Arizona", "AR": "Arkansas", "CA": "California",
     "CO": "Colorado", "CT": "Connecticut", "DE": "Delaware", "DC": "District of Columbia",
@@ -56,7 +59,8 @@ STATES: Mapping[str, str] = {
 }  # fmt: skip
 """Names of the states by their abbreviations."""
 
-Placed: TypeAlias = tuple[TextLine, Word]
+PlacedWord: TypeAlias = tuple[TextLine, Word]
+Sides: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +69,14 @@ class Agreement:
 
     ``loss`` is the mean over its letters of how much less probable they are than what the network
     reads there, in nats; ``gain`` is the log likelihood ratio of this and of any other spelling.
+    They are infinite if the words are too short for it.
     """
 
     loss: float
     gain: float
 
 
-NONE = Agreement(loss=0.0, gain=0.0)
+UNKNOWN = Agreement(loss=0.0, gain=0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -80,7 +85,7 @@ class TownReader:
 
     network: Network
     located: Located
-    _seen: dict[Span, tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict)
+    _seen: dict[Span, Sides] = field(init=False, default_factory=dict)
 
     def features(self, span: Span, place: Place | None) -> list[float]:
         """Return FEATURES numbers for the evidence that a number's ZIP is that of a place.
@@ -90,16 +95,19 @@ class TownReader:
         if place is None:
             return [0.0] * FEATURES
         town, state = best_agreements(
-            self.losses(span), [spell_town(place), spell_state(place.state)]
+            self._losses(span), [spell_town(place), spell_state(place.state)]
         )
-        return [float(town is not NONE), *_clipped(town), *_clipped(state)]
+        return [float(town is not UNKNOWN), *_clipped(town), *_clipped(state)]
 
     def gains(self, span: Span, places: Sequence[Place | None]) -> list[float]:
-        """Return the gain, in nats, of each place's town beside a number; 0 if there is nothing."""
-        spelt = [spell_town(place) if place else [] for place in places]
-        return [one.gain for one in best_agreements(self.losses(span), spelt)]
+        """Return the gain, in nats, of each place's town beside a number.
 
-    def losses(self, span: Span) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        It is 0 if there are no words, and minus infinity if they are too short for the town.
+        """
+        spelt = [spell_town(place) if place else () for place in places]
+        return [one.gain for one in best_agreements(self._losses(span), spelt)]
+
+    def _losses(self, span: Span) -> Sides:
         """Return what each letter loses against the best one in each frame: (T, C), at most 0.
 
         That is of the words before a number, and of those behind it in reverse, so that both end
@@ -110,7 +118,7 @@ class TownReader:
             self._seen[span] = self._read(before), self._read(behind)[::-1]
         return self._seen[span]
 
-    def _read(self, words: Sequence[Placed]) -> NDArray[np.float64]:
+    def _read(self, words: Sequence[PlacedWord]) -> NDArray[np.float64]:
         if not words:
             return _NOTHING
         images = [word_image(self.located.ink, *one) for one in words]
@@ -121,12 +129,12 @@ class TownReader:
 _NOTHING = np.zeros((0, 1))
 
 
-def start_network(model: Model) -> Network:
+def load_letter_network(model: Model) -> Network:
     """Load the network of letters of a model file."""
     return Network.from_arrays(model.arrays, LETTERS)
 
 
-def words_beside(layout: PageLayout, span: Span) -> tuple[list[Placed], list[Placed]]:
+def words_beside(layout: PageLayout, span: Span) -> tuple[list[PlacedWord], list[PlacedWord]]:
     """Return the words of the row before and behind a number, from left to right.
 
     If there are few before it, those of the row above come first.
@@ -143,7 +151,7 @@ def words_beside(layout: PageLayout, span: Span) -> tuple[list[Placed], list[Pla
     return before, behind
 
 
-def _words_of(layout: PageLayout, line: TextLine) -> list[tuple[float, Placed]]:
+def _words_of(layout: PageLayout, line: TextLine) -> list[tuple[float, PlacedWord]]:
     """Return all words of about a line's height, and how far below it they are in its heights."""
     found = []
     for other in layout.lines:
@@ -156,25 +164,26 @@ def _words_of(layout: PageLayout, line: TextLine) -> list[tuple[float, Placed]]:
     return found
 
 
-def _row_above(words: Sequence[tuple[float, Placed]], box: Box, height: float) -> list[Placed]:
-    """Return the words of the nearest row above a number that ends near it or goes on."""
-    end = box.right + MAX_GAP * height
-    upper = [
-        (shift, one)
-        for shift, one in words
-        if MIN_PITCH <= -shift <= MAX_PITCH and one[1].box.left < end
-    ]
-    nearest = max((shift for shift, _ in upper), default=0.0)
-    row = [one for shift, one in upper if nearest - shift <= MAX_SHIFT]
-    edge = max((word.box.right for _, word in row), default=0)
-    return _chained(row, edge, height, to_left=True)
+def _row_above(
+    words: Sequence[tuple[float, PlacedWord]], box: Box, height: float
+) -> list[PlacedWord]:
+    """Return the words of the nearest row above a number; those of other columns do not count."""
+    first, last = box.left - MAX_GAP * height, box.right + MAX_GAP * height
+    upper = [(shift, one) for shift, one in words if MIN_PITCH <= -shift <= MAX_PITCH]
+    above = [shift for shift, one in upper if _right(one) > first and _left(one) < last]
+    nearest = max(above, default=0.0)
+    row = [one for shift, one in upper if abs(nearest - shift) <= MAX_SHIFT and _left(one) < last]
+    edge = max(map(_right, row), default=0)
+    return _chained(row, edge, height, to_left=True) if above else []
 
 
-def _chained(words: Sequence[Placed], edge: int, height: float, *, to_left: bool) -> list[Placed]:
+def _chained(
+    words: Sequence[PlacedWord], edge: int, height: float, *, to_left: bool
+) -> list[PlacedWord]:
     """Return the words that follow each other from an edge without wide gaps, left to right."""
     sign = -1 if to_left else 1
     near, far = (_right, _left) if to_left else (_left, _right)
-    start, found = edge, list[Placed]()
+    start, found = edge, list[PlacedWord]()
     for one in sorted(words, key=lambda one: sign * near(one)):
         gap, length = sign * (near(one) - edge), sign * (far(one) - start)
         if gap > MAX_GAP * height or length > MAX_LENGTH * height:
@@ -184,30 +193,28 @@ def _chained(words: Sequence[Placed], edge: int, height: float, *, to_left: bool
     return found[::sign]
 
 
-def _left(one: Placed) -> int:
+def _left(one: PlacedWord) -> int:
     return one[1].box.left
 
 
-def _right(one: Placed) -> int:
+def _right(one: PlacedWord) -> int:
     return one[1].box.right
 
 
-def best_agreements(
-    sides: tuple[NDArray[np.float64], NDArray[np.float64]], groups: Sequence[Sequence[str]]
-) -> list[Agreement]:
+def best_agreements(sides: Sides, groups: Sequence[Sequence[str]]) -> list[Agreement]:
     """Return the best agreement of each group's spellings with the words on either side.
 
-    It is NONE for a group without spellings, and if there are no words.
+    It is UNKNOWN for a group without spellings, and if there are no words.
     """
     spelt = [(number, one) for number, group in enumerate(groups) for one in group]
-    best = [NONE] * len(groups)
+    best = [UNKNOWN] * len(groups)
     for losses, step in zip(sides, (1, -1), strict=True):
         if not len(losses) or not spelt:
             continue
         for (number, _), one in zip(
             spelt, align(losses, [s[::step] for _, s in spelt]), strict=True
         ):
-            if best[number] is NONE or one.gain > best[number].gain:
+            if best[number] is UNKNOWN or one.gain > best[number].gain:
                 best[number] = one
     return best
 
@@ -215,29 +222,27 @@ def best_agreements(
 def to_losses(frames: Floats) -> NDArray[np.float64]:
     """Return the log probabilities of all classes relative to the best one: (T, C) -> (T', C)."""
     condensed, _ = collapse_blanks(frames)
-    logs = np.log(np.maximum(condensed.astype(np.float64), np.exp(LEAST)))
+    logs = np.log(np.maximum(condensed.astype(np.float64), np.exp(MIN_LOG_PROBABILITY)))
     return np.asarray(logs - logs.max(axis=1, keepdims=True))
 
 
-def spell_town(place: Place) -> list[str]:
+@lru_cache(maxsize=4096)
+def spell_town(place: Place) -> tuple[str, ...]:
     """Return the spellings of a town, without and with its state, in capitals without gaps.
 
-    There are none if its name has no Latin letters.
+    The first word of its name may be abbreviated. There are none if it has no Latin letters.
     """
-    city = place.city.upper()
-    names = dict.fromkeys(filter(None, map(_letters, (city, _shortened(city)))))
-    states = dict.fromkeys(("", _letters(place.state), _letters(STATES.get(place.state, ""))))
-    return [name + state for name in names for state in states]
+    first, _, rest = place.city.upper()[: 2 * MAX_LETTERS].partition(" ")
+    cities = (f"{first} {rest}", f"{_SHORT.get(first, first)} {rest}")
+    names = dict.fromkeys(filter(None, map(_letters, cities)))
+    states = dict.fromkeys(("", *spell_state(place.state)))
+    return tuple(name + state for name in names for state in states)
 
 
 def spell_state(state: str) -> list[str]:
     """Return the spellings of a state, in capitals without gaps."""
-    return list(filter(None, map(_letters, (state, STATES.get(state, "")))))
-
-
-def _shortened(name: str) -> str:
-    first, _, rest = name.partition(" ")
-    return f"{_SHORT.get(first, first)} {rest}"
+    name = STATES.get(state.upper(), "")
+    return list(filter(None, map(_letters, (state[:MAX_LETTERS], name))))
 
 
 def _letters(text: str) -> str:
@@ -259,7 +264,7 @@ def align(losses: NDArray[np.float64], spellings: Sequence[str]) -> list[Agreeme
     losses : (T, C) float64
         Result of `to_losses`; the frames before a spelling may show anything.
     spellings : sequence of str
-        One or more, in capitals.
+        One or more of one or more capitals.
 
     Returns
     -------
@@ -275,7 +280,7 @@ def align(losses: NDArray[np.float64], spellings: Sequence[str]) -> list[Agreeme
         np.add(step, frame[states], out=here)
     totals = here[:, -2:].max(axis=1).tolist()
     return [
-        Agreement(loss=-total / max(len(one), 1), gain=total + LETTER * len(one))
+        Agreement(loss=-total / len(one), gain=total + NATS_PER_LETTER * len(one))
         for one, total in zip(spellings, totals, strict=True)
     ]
 

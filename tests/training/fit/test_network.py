@@ -16,6 +16,7 @@ from zipocr.training.fit.network import (  # noqa: E402
     TrainableNetwork,
     TrainingPlan,
     augment_line,
+    bend_line,
     fit_network,
     grow,
     take_over,
@@ -144,3 +145,18 @@ def test_augmenting_keeps_height_and_whole_steps_and_the_line_itself():
         assert found.shape[2] % PIXELS_PER_STEP == 0
         assert 0 <= found.min() <= found.max() <= 255
     assert np.array_equal(pixels, before)
+
+
+def test_some_lines_are_bent_and_keep_their_shape():
+    rng = np.random.default_rng(3)
+    pixels = line(rng, "02108").pixels
+    state = rng.bit_generator.state
+    assert bend_line(rng, pixels, 0.0) is pixels
+    assert rng.bit_generator.state == state
+    bent = [bend_line(np.random.default_rng(seed), pixels, 0.5) for seed in range(40)]
+    assert {one.shape for one in bent} == {pixels.shape}
+    assert 10 < sum(one is not pixels for one in bent) < 30
+    again = bend_line(np.random.default_rng(5), pixels, 1.0)
+    np.testing.assert_array_equal(again, bend_line(np.random.default_rng(5), pixels, 1.0))
+    change = np.abs(again.astype(int) - pixels).mean()
+    assert 0 < change < 40

@@ -1,5 +1,6 @@
 """Training of the network of letters, which reads the town beside a number."""
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from zipocr.training.data.datasets import DigitSet, pixels_digest
 from zipocr.training.fit.letter_samples import LetterComposer
 from zipocr.training.fit.line_samples import gather_lines
 from zipocr.training.fit.network_phases import Report, with_pytorch
+from zipocr.training.synthesis.pages.faces import HANDWRITING, MORE_HANDWRITING
 from zipocr.training.synthesis.pages.letter_lines import LetterLines
 
 LINES, EPOCHS, RATE = 112_000, 5, 3e-3
@@ -32,7 +34,9 @@ def train_letters(
     trainer = with_pytorch()
     composer = LetterComposer(lines=LetterLines(digits, seed=SEED))
     report("composing lines of letters")
-    folder = checkpoints / f"letters-{pixels_digest(digits.images)[:12]}" if checkpoints else None
+    settings = (LINES, EPOCHS, RATE, SEED, HANDWRITING["train"], MORE_HANDWRITING)
+    digest = sha256(repr(settings).encode() + pixels_digest(digits.images).encode()).hexdigest()
+    folder = checkpoints / f"letters-{digest[:12]}" if checkpoints else None
     lines = gather_lines(composer, range(LINES), jobs=jobs, folder=folder)
     report("training the network of letters")
     arrays: dict[str, NDArray[Any]] = trainer.fit_network(
@@ -51,5 +55,6 @@ def about_letters() -> str:
     """Describe what the network was trained on."""
     return (
         f"a network of letters trained for {EPOCHS} rounds on {LINES} composed lines of addresses,"
-        " in type and handwriting for training, with the digits that trained the other networks"
+        " in the typefaces and handwriting of training pages, with digits that trained the other"
+        " networks"
     )

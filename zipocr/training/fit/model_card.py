@@ -35,7 +35,7 @@ def about_mail(train: DigitSet, held_out: DigitSet) -> dict[str, Any]:
     """Describe the origin of the digits of US mail, and how many are held out."""
     return {
         "source": "ZIP code digits of LeCun et al. (1990), as The Elements of Statistical Learning"
-        " hands them out; they train the second network",
+        " hands them out; they train the larger networks",
         "digits": len(train),
         "digits_held_out": len(held_out),
     }

@@ -41,7 +41,7 @@ WARMING = 0.1
 DECAY = 1e-2
 MAX_STEP = 5.0
 DROPOUT = 0.1
-# Elastic bending: scale of its strength, in pixels, and spacing of its nodes.
+# Elastic bending: scale of its strength in pixels, rows of nodes, and columns between nodes.
 BEND, BEND_ROWS, BEND_STEP = 0.9, 5, 8
 # Jitter, in pixels, of the lengths by which lines are sorted into batches.
 LENGTH_JITTER = 24.0
@@ -142,7 +142,7 @@ def fit_network(
     report : callable
         Called with progress lines.
     network : str
-        Name of the network in a model file, `FIRST` or `SECOND`.
+        Name of the network in a model file, `FIRST`, `SECOND`, `THIRD` or `LETTERS`.
     start : mapping, optional
         Arrays to start from; by default the weights are initialized at random.
     checkpoint : Path, optional

@@ -25,8 +25,9 @@ from zipocr.training.fit.svm import Recipe
 from zipocr.types import Model
 
 _TOLD = ("network", "second network", "third network")
-# Seed of the composition of lines, and the offset between the seeds of different kinds of lines.
-LINE_SEED, PHASE_SEED, MAX_SEED = 4711, 100_000, 1 << 31
+# Seed of the composition of lines, the offset between the seeds of different kinds of lines, and
+# the number of seeds.
+LINE_SEED, PHASE_SEED, SEEDS = 4711, 100_000, 1 << 31
 Report = Callable[[str], None]
 
 
@@ -77,7 +78,7 @@ FEW_PHASES = (Phase(lines=12_000, epochs=8, rate=3e-3),)
 
 
 def take_or_train(
-    network: Model | None, train: Callable[..., dict[str, NDArray[Any]]], *, second: bool
+    network: Model | None, train: Callable[..., dict[str, NDArray[Any]]], *, larger: bool
 ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Take over a model's networks or train them; return also a description of each."""
     if network:
@@ -85,7 +86,7 @@ def take_or_train(
         about = {name: card[name] for name in _TOLD if name in card}
     else:
         own, about = train(), {"network": about_phases(PHASES)}
-    if second or not network:
+    if larger or not network:
         first = arrays_of(own, FIRST)
         second_arrays = train(start=first)
         own = {**first, **second_arrays, **train(start=second_arrays)}
@@ -172,7 +173,7 @@ def _compose_lines(
     """Compose the lines of the last phase, the wide ones first, cached in a folder."""
     *earlier, phase = phases
     hands = replace(source, scale=phase.scale)
-    seed = (source.seed - PHASE_SEED) % MAX_SEED
+    seed = (source.seed - PHASE_SEED) % SEEDS
     wide = replace(hands, is_wide=True, seed=seed, amounts=phase.amounts)
     lines: list[Line] = []
     for composer, kind in ((wide, "wide"), (hands, "lines")):

@@ -226,13 +226,15 @@ def main(data: str, path: str, checkpoints: str = "") -> None:
     )
     model = load_model(path)
     folder = Path(checkpoints) if checkpoints else None
-    letters = arrays_of(model.arrays, LETTERS) or train_letters(
-        writers.train, jobs=jobs, report=print, checkpoints=folder
-    )
+    letters, about_network = arrays_of(model.arrays, LETTERS), about_letters()
+    if letters:
+        about_network = model.card.get(SEARCH_CARD, {}).get("letters", about_network)
+    else:
+        letters = train_letters(writers.train, jobs=jobs, report=print, checkpoints=folder)
     model = replace(model, arrays={**model.arrays, **letters})
     arrays = fit_page_choice(model, pages, PAGES, READINGS, jobs=jobs)
     about = {
-        "letters": about_letters(),
+        "letters": about_network,
         "pages": f"composed pages of mail, {PAGES} and {READINGS} for the two choices; digits of"
         " the NIST writers that the confidence is fitted on, other typefaces and handwriting than"
         " those measured on",

@@ -111,7 +111,7 @@ def build_model(
     jobs: int,
     report: Report,
     network: Model | None = None,
-    second: bool = False,
+    larger: bool = False,
     mail: Path | None = None,
     checkpoints: Path | None = None,
 ) -> Model:
@@ -130,8 +130,8 @@ def build_model(
     network : Model, optional
         A model whose networks are taken over. Without one, new networks are trained, which needs
         PyTorch and, for NIST digits, many hours.
-    second : bool
-        Train the second network anew when the first is taken over.
+    larger : bool
+        Train the larger networks anew when the first is taken over.
     mail : Path, optional
         An ``.npz`` of digits of US mail, in their order; all but the last envelopes are for
         training.
@@ -151,7 +151,7 @@ def build_model(
             raise InputError(message)
         return _build_from_digits(recipe, jobs, report, checkpoints=checkpoints)
     return _build_from_nist(
-        data, recipe, jobs, report, network=network, second=second, mail=mail,
+        data, recipe, jobs, report, network=network, larger=larger, mail=mail,
         checkpoints=checkpoints,
     )  # fmt: skip
 
@@ -163,7 +163,7 @@ def _build_from_nist(
     report: Report,
     *,
     network: Model | None,
-    second: bool,
+    larger: bool,
     mail: Path | None,
     checkpoints: Path | None,
 ) -> Model:
@@ -186,7 +186,7 @@ def _build_from_nist(
         train_network, split.train, extra, recipe, jobs, report, mail=mail_digits,
         checkpoints=checkpoints,
     )  # fmt: skip
-    own, told = take_or_train(network, train, second=second)
+    own, told = take_or_train(network, train, larger=larger)
     model = _build(fold, split.train, extra, recipe, about | told, [own], jobs, report)
     if network:
         model = with_search(model, network)

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from zipocr.line.network import ALPHABET
 from zipocr.training.data.datasets import DigitSet
 from zipocr.training.synthesis.pages.addresses import Address, Line, draw_destination
 from zipocr.training.synthesis.pages.canvas import Canvas, Writing
@@ -68,7 +67,7 @@ def _draw_text(rng: Rng) -> str:
         return one_of(rng, (text.upper(), text.lower(), text.title()))
     address = draw_destination(rng, "train", after=0.0)
     if rng.random() < TOWNS:
-        return address.without_zip().lines[-1].text or ALPHABET
+        return address.without_zip().lines[-1].text
     return one_of(rng, tuple(line.text for line in address.lines if line.text))
 
 
