@@ -37,7 +37,7 @@ from zipocr.types import Box, Floats, Model, Unread
 # readings.
 PAGES, READINGS = 4000, 4800
 SEED = 7100
-HIDDEN, RIDGE, READING_RIDGE = 16, 3e-3, 1e-3
+HIDDEN, RIDGE = 16, 3e-3
 # Minimum coverage of the ZIP by a candidate: as the right one, and as a part of it.
 MIN_FIT, MIN_OVERLAP = 0.5, 0.3
 # Every n-th page is not mail.
@@ -190,8 +190,8 @@ def fit_page_choice(
     listed, unlisted = ([pair[place] for pair in choices] for place in range(2))
     return {
         **arrays,
-        "reading_choice_listed": _fit(listed, READING_RIDGE),
-        "reading_choice_unlisted": _fit(unlisted, READING_RIDGE),
+        "reading_choice_listed": _fit(listed),
+        "reading_choice_unlisted": _fit(unlisted),
     }
 
 
@@ -202,9 +202,9 @@ def without_listing(choice: Choice) -> Choice:
     return replace(choice, features=features)
 
 
-def _fit(choices: Sequence[Choice], ridge: float = RIDGE) -> NDArray[np.float32]:
+def _fit(choices: Sequence[Choice]) -> NDArray[np.float32]:
     some = [one for one in choices if len(one.features)]
-    return fit_choice_model(some, hidden=HIDDEN, ridge=ridge, seed=SEED).pack()
+    return fit_choice_model(some, hidden=HIDDEN, ridge=RIDGE, seed=SEED).pack()
 
 
 def fit_page_orientation(samples: Sequence[PageSample]) -> Floats:
