@@ -13,7 +13,7 @@ from zipocr.errors import ModelError
 from zipocr.locate.candidates import Span
 from zipocr.locate.choice import overlap, span_features
 from zipocr.locate.choice_model import ChoiceModel
-from zipocr.locate.find import Located, read_ink, runs_upwards
+from zipocr.locate.find import MAX_POOLED, Located, pool_features, read_ink, runs_upwards
 from zipocr.locate.page_ink import PageInk, find_ink
 from zipocr.locate.towns import MIN_TOWN_GAIN, TownReader, load_letter_network
 from zipocr.page_attempt import (
@@ -29,7 +29,17 @@ from zipocr.preprocess.rotate import rotate, turn_back
 from zipocr.preprocess.text_lines import is_sheet
 from zipocr.reader import MIN_VERSION_CONFIDENCE, RETRY_BELOW, Reader
 from zipocr.settings import search_hash
-from zipocr.types import GrayImage, Model, Place, Reason, Sighting, Trace, Unread, ZipReading
+from zipocr.types import (
+    Floats,
+    GrayImage,
+    Model,
+    Place,
+    Reason,
+    Sighting,
+    Trace,
+    Unread,
+    ZipReading,
+)
 
 # Section of the model card on the search.
 SEARCH_CARD = "search"
@@ -157,14 +167,20 @@ class MailReader:
         """Search a page in both orientations along its lines, unless the first one is certain."""
         turns = SIDEWAYS if runs_upwards(ink.components.boxes) else LEVEL
         first = self.locate(page, ink, turns[0])
-        odds = self.orientation_log_odds(first)
+        odds = self.orientation_log_odds(first.pooled)
         if odds >= CERTAIN:
             return self.read_candidates(first)
-        second = self.locate(page, ink, turns[1])
-        odds = (odds - self.orientation_log_odds(second) + LOG_PRIOR[turns]) / 2
+        other = pool_features(self.reader.network, ink.rotated(turns[1]))
+        odds += LOG_PRIOR[turns] - self.orientation_log_odds(other)
+        # On a few lines, both log odds are the same evidence seen twice, and less sure.
+        if len(first.layout.lines) <= MAX_POOLED:
+            odds /= 2
         chance = 1 / (1 + exp(-odds))
-        ways = [(first, chance), (second, 1 - chance)]
-        read = [self.read_candidates(*way) for way in ways if way[1] >= MIN_CHANCE]
+        read = []
+        if chance >= MIN_CHANCE:
+            read.append(self.read_candidates(first, chance))
+        if 1 - chance >= MIN_CHANCE:
+            read.append(self.read_candidates(self.locate(page, ink, turns[1]), 1 - chance))
         return max(read, key=lambda one: one.confidence)
 
     def locate(self, page: GrayImage, ink: PageInk, rotation: int) -> Located:
@@ -172,12 +188,15 @@ class MailReader:
         turned = ink.rotated(rotation) if rotation else ink
         return read_ink(self.reader.network, rotate(page, rotation), turned, rotation=rotation)
 
-    def orientation_log_odds(self, located: Located) -> float:
-        """Return the log odds of a page being upright rather than upside down."""
-        if not len(located.pooled):
+    def orientation_log_odds(self, pooled: Floats) -> float:
+        """Return the log odds of a page being upright rather than upside down.
+
+        Its features are those of `zipocr.locate.find.Located.pooled`, possibly none.
+        """
+        if not len(pooled):
             return 0.0
         weights = self._orientation
-        return float((weights[:-1] * located.pooled).sum() + weights[-1])
+        return float((weights[:-1] * pooled).sum() + weights[-1])
 
     def read_candidates(self, located: Located, chance: float = 1.0) -> Search:
         """Read the likeliest candidates of a page that is upright with a probability ``chance``."""

@@ -21,6 +21,8 @@ MARGIN = 0.6
 UPRIGHT_LEAD = 1.25
 # Minimum number of letters of a line used for page orientation.
 MIN_LETTERS = 3
+# Maximum number of lines for the orientation of a page that is probably upside down.
+MAX_POOLED = 60
 # Minimum number of letters of the longest line on a page with writing.
 MIN_LINE = 8
 
@@ -125,6 +127,15 @@ def read_ink(network: Network, page: GrayImage, ink: PageInk, *, rotation: int =
         pooled=_pool(lines, read),
         rotation=rotation,
     )
+
+
+def pool_features(network: Network, ink: PageInk) -> Floats:
+    """Average the network's features over all writing of a page, or over the longest lines."""
+    lines = find_lines(ink.components.boxes)
+    if len(lines) > MAX_POOLED:
+        least = sorted(len(line.words) for line in lines)[-MAX_POOLED]
+        lines = [line for line in lines if len(line.words) >= least][:MAX_POOLED]
+    return _pool(lines, [read_words(network, ink, line) for line in lines])
 
 
 def _pool(lines: list[TextLine], read: list[WordFrames]) -> Floats:

@@ -20,6 +20,8 @@ MARK = 0.45
 # Pieces of broken letters: maximum height, distance from the middle of the line, and distance
 # beside its first or last letter, and minimum height of letters of longer lines, in line heights.
 MAX_PIECE, MAX_OFFSET, MAX_ASIDE, MIN_PIECE = 1.3, 0.45, 1.0, 0.4
+# Number of letters whose neighbours are sought at once, which bounds the memory.
+BLOCK = 128
 # Minimum gap between words, in line heights.
 WORD_GAP = 0.25
 
@@ -125,27 +127,42 @@ def _linked(boxes: NDArray[np.int32]) -> NDArray[np.intp]:
 
 def _links(boxes: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Link letters that are each other's nearest neighbours, left and right."""
-    left, top, wide, tall = boxes[:, :4].T.astype(np.float32)
-    right, bottom = left + wide, top + tall
-    middle = left + wide / 2
-    low, high = np.minimum(tall[:, None], tall), np.maximum(tall[:, None], tall)
-    shared = np.minimum(bottom[:, None], bottom) - np.maximum(top[:, None], top)
-    gap = left - right[:, None]
+    count = len(boxes)
+    following, before = np.zeros(count, np.intp), np.zeros(count, np.intp)
+    nearest = np.full(count, np.inf, np.float32)
+    linked = np.zeros(count, np.bool_)
+    for first in range(0, count, BLOCK):
+        rows = slice(first, min(first + BLOCK, count))
+        distance = _distances(boxes[rows], boxes)
+        following[rows] = distance.argmin(axis=1)
+        linked[rows] = np.isfinite(distance.min(axis=1))
+        least = distance.min(axis=0)
+        nearer = least < nearest
+        before[nearer] = first + distance.argmin(axis=0)[nearer]
+        nearest[nearer] = least[nearer]
+    places = np.arange(count)
+    mutual = linked & (before[following] == places)
+    return places[mutual], following[mutual]
+
+
+def _distances(some: NDArray[np.int32], boxes: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Return the distances of some letters to those right of them, infinite if they do not link.
+
+    The vertical offset adds to the distance.
+    """
+    left, top, wide, tall = some[:, :4, None].transpose(1, 0, 2).astype(np.float32)
+    x, y, width, height = boxes[:, :4].T.astype(np.float32)
+    low, high = np.minimum(tall, height), np.maximum(tall, height)
+    shared = np.minimum(top + tall, y + height) - np.maximum(top, y)
+    gap = x - (left + wide)
     fits = (
-        (middle > middle[:, None])
+        (x + width / 2 > left + wide / 2)
         & (shared >= SHARED_ROWS * low)
         & (gap <= MAX_GAP * high)
         & (high <= MAX_RATIO * low)
     )
-    # The nearest neighbour on the right; vertical offset adds to the distance.
-    apart = np.abs((top + bottom)[:, None] - (top + bottom)) / 2
-    distance = np.where(fits, np.maximum(gap, 0) + apart, np.inf)
-    following = distance.argmin(axis=1)
-    before = distance.argmin(axis=0)
-    rows = np.arange(len(boxes))
-    linked = np.isfinite(distance[rows, following])
-    mutual = linked & (before[following] == rows)
-    return rows[mutual], following[mutual]
+    apart = np.abs((2 * y + height) - (2 * top + tall)) / 2
+    return np.where(fits, np.maximum(gap, 0) + apart, np.float32(np.inf))
 
 
 def _to_line(boxes: NDArray[np.int32], places: NDArray[np.intp]) -> TextLine:
@@ -164,8 +181,12 @@ def _to_line(boxes: NDArray[np.int32], places: NDArray[np.intp]) -> TextLine:
 
 def typical_height(heights: NDArray[np.int32]) -> float:
     """Return the height of capitals and digits, given the heights of letters and marks."""
-    letters = heights[heights >= MARK * heights.max()]
-    return float(np.quantile(letters, HEIGHT_RANK))
+    # As np.quantile, whose overhead would dominate for a few letters.
+    ordered: list[float] = sorted(heights[heights >= MARK * heights.max()].tolist())
+    place = HEIGHT_RANK * (len(ordered) - 1)
+    low = int(place)
+    step, share = ordered[min(low + 1, len(ordered) - 1)] - ordered[low], place - low
+    return ordered[low] + step - step * (1 - share) if share >= 0.5 else ordered[low] + step * share
 
 
 def _middle(boxes: NDArray[np.int32], height: float) -> tuple[float, float]:

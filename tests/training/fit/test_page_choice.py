@@ -74,7 +74,7 @@ def test_what_was_fitted_chooses_and_tells_which_way_up_a_page_is(
     for number in range(100, 130):
         page = pages.nth(number)
         search = reader.read_candidates(locate_upright(reader, page))
-        upright += reader.orientation_log_odds(search.located) > 0
+        upright += reader.orientation_log_odds(search.located.pooled) > 0
         best = search.ranked[0] if search.candidates else None
         if page.zip:
             with_zip += 1
