@@ -133,16 +133,32 @@ def _links(boxes: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.intp]
     linked = np.zeros(count, np.bool_)
     for first in range(0, count, BLOCK):
         rows = slice(first, min(first + BLOCK, count))
-        distance = _distances(boxes[rows], boxes)
-        following[rows] = distance.argmin(axis=1)
+        columns = np.flatnonzero(_may_follow(boxes[rows], boxes))
+        if not len(columns):
+            continue
+        distance = _distances(boxes[rows], boxes[columns])
+        following[rows] = columns[distance.argmin(axis=1)]
         linked[rows] = np.isfinite(distance.min(axis=1))
         least = distance.min(axis=0)
-        nearer = least < nearest
-        before[nearer] = first + distance.argmin(axis=0)[nearer]
-        nearest[nearer] = least[nearer]
+        nearer = least < nearest[columns]
+        before[columns[nearer]] = first + distance.argmin(axis=0)[nearer]
+        nearest[columns[nearer]] = least[nearer]
     places = np.arange(count)
     mutual = linked & (before[following] == places)
     return places[mutual], following[mutual]
+
+
+def _may_follow(some: NDArray[np.int32], boxes: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return which letters may link to any of some others that are close together: (N,)."""
+    left, top, wide, tall = some[:, :4].T
+    x, y, width, height = boxes[:, :4].T
+    end = (left + wide).max() + MAX_GAP * MAX_RATIO * tall.max()
+    return np.asarray(
+        (y <= (top + tall).max())
+        & (y + height >= top.min())
+        & (2 * x + width >= (2 * left + wide).min())
+        & (x <= end + 1)
+    )
 
 
 def _distances(some: NDArray[np.int32], boxes: NDArray[np.int32]) -> NDArray[np.float32]:
