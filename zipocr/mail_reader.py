@@ -170,17 +170,22 @@ class MailReader:
         odds = self.orientation_log_odds(first.pooled)
         if odds >= CERTAIN:
             return self.read_candidates(first)
-        other = pool_features(self.reader.network, ink.rotated(turns[1]))
-        odds += LOG_PRIOR[turns] - self.orientation_log_odds(other)
-        # On a few lines, both log odds are the same evidence seen twice, and less sure.
-        if len(first.layout.lines) <= MAX_POOLED:
-            odds /= 2
+        # A long page is judged by a sample first; on a short one, both log odds are the same
+        # evidence seen twice, and less sure.
+        is_long = len(first.layout.lines) > MAX_POOLED
+        second = None if is_long else self.locate(page, ink, turns[1])
+        turned = (
+            second.pooled if second else pool_features(self.reader.network, ink.rotated(turns[1]))
+        )
+        odds += LOG_PRIOR[turns] - self.orientation_log_odds(turned)
+        odds = odds if is_long else odds / 2
         chance = 1 / (1 + exp(-odds))
         read = []
         if chance >= MIN_CHANCE:
             read.append(self.read_candidates(first, chance))
         if 1 - chance >= MIN_CHANCE:
-            read.append(self.read_candidates(self.locate(page, ink, turns[1]), 1 - chance))
+            second = second or self.locate(page, ink, turns[1])
+            read.append(self.read_candidates(second, 1 - chance))
         return max(read, key=lambda one: one.confidence)
 
     def locate(self, page: GrayImage, ink: PageInk, rotation: int) -> Located:
@@ -222,17 +227,22 @@ class MailReader:
     ) -> list[Candidate]:
         """Return all readings of the likeliest candidates, compared with the towns beside them."""
         towns = TownReader(network=self._letters, located=located)
-        return [
-            Candidate(
-                span=located.spans[place],
-                choice=chances[place],
-                attempt=one,
-                town=tuple(towns.features(located.spans[place], self._place(one))),
-                is_alternative=number > 0,
-            )
-            for place, attempt in zip(order, attempts, strict=True)
-            for number, one in enumerate(self._readings_of(attempt, located.spans[place], towns))
-        ]
+        candidates = []
+        for place, attempt in zip(order, attempts, strict=True):
+            span = located.spans[place]
+            readings = self._readings_of(attempt, span, towns)
+            features = towns.features(span, [self._place(one) for one in readings])
+            candidates += [
+                Candidate(
+                    span=span,
+                    choice=chances[place],
+                    attempt=one,
+                    town=tuple(town),
+                    is_alternative=one is not readings[0],
+                )
+                for one, town in zip(readings, features, strict=True)
+            ]
+        return candidates
 
     def _readings_of(self, attempt: Attempt, span: Span, towns: TownReader) -> list[Attempt]:
         """Return the reading of a candidate and, with a directory, its alternatives.

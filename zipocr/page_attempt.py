@@ -9,6 +9,7 @@ from zipocr.attempt import Attempt, Fused, judged_with
 from zipocr.locate.candidates import Span
 from zipocr.locate.choice import overlap
 from zipocr.locate.find import Located
+from zipocr.locate.towns import GAIN
 from zipocr.preprocess.rotate import turn_back
 from zipocr.trace import to_trace
 from zipocr.types import (
@@ -63,7 +64,7 @@ class Candidate:
     @property
     def town_gain(self) -> float:
         """How well the town beside it agrees with the reading's, 0 if nothing is known."""
-        return self.town[2]
+        return self.town[GAIN]
 
     @property
     def has_town(self) -> bool:

@@ -94,7 +94,7 @@ SEARCH_SETTINGS: Mapping[str, object] = {
     ),
     "ink.words": (
         page_ink.MAX_WORD, page_ink.WORD_HEIGHT, page_ink.MIN_ELONGATION, page_ink.MAX_ELONGATION,
-        page_ink.MAX_ROW, page_ink.MIN_LETTER,
+        page_ink.MAX_ROW, text_lines.MIN_LETTER,
     ),
     "lines.links": (
         text_lines.MIN_LETTER, text_lines.SHARED_ROWS, text_lines.MAX_GAP, text_lines.MAX_RATIO,

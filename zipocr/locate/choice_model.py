@@ -19,7 +19,8 @@ GROUPS: Mapping[str, int] = {
 """Groups of a candidate's features, and the number of features in each."""
 FEATURES = sum(GROUPS.values())
 # Number of features of a candidate after reading: of the number, and of the town beside it.
-READING_FEATURES = 11 + 5
+TOWN_FEATURES = 5
+READING_FEATURES = 11 + TOWN_FEATURES
 
 
 def feature_slice(group: str) -> slice:

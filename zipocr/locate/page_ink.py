@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from zipocr.locate.text_lines import MIN_LETTER
 from zipocr.preprocess.barcodes import bars_among
 from zipocr.preprocess.components import Components
 from zipocr.preprocess.resize import resized
@@ -38,8 +39,6 @@ MIN_SIDE, MIN_AREA, MAX_SHARE = 3, 6, 0.2
 # longer side, maximum height in letter heights, minimum and maximum length in heights, and maximum
 # share of a row that is ink.
 MAX_WORD, WORD_HEIGHT, MIN_ELONGATION, MAX_ELONGATION, MAX_ROW = 0.7, 2.2, 1.3, 7.0, 0.85
-# Minimum size of letters, in pixels.
-MIN_LETTER = 6
 # Maximum number of components, the largest first; pages with more are patterns or pictures.
 MAX_COMPONENTS = 2000
 

@@ -18,6 +18,7 @@ from zipocr.line.ctc import collapse_blanks
 from zipocr.line.network import ALPHABET, BLANK, LETTERS, Network
 from zipocr.locate.candidates import Span
 from zipocr.locate.choice import PageLayout
+from zipocr.locate.choice_model import TOWN_FEATURES
 from zipocr.locate.find import Located
 from zipocr.locate.line_frames import word_image
 from zipocr.locate.text_lines import TextLine, Word
@@ -34,7 +35,8 @@ MIN_PITCH, MAX_PITCH = 0.8, 2.8
 MIN_LOG_PROBABILITY, NATS_PER_LETTER = -6.0, 2.0
 # Features: limits of the mean loss of a letter, and of the gain, in nats.
 MAX_LOSS, MIN_GAIN, MAX_GAIN = 4.0, -10.0, 20.0
-FEATURES = 5
+# Place of the gain among them.
+GAIN = 2
 # Minimum gain of the town of a ZIP that neither reader proposes, in nats.
 MIN_TOWN_GAIN = 8.0
 # Maximum number of letters of a name.
@@ -87,17 +89,20 @@ class TownReader:
     located: Located
     _seen: dict[Span, Sides] = field(init=False, default_factory=dict)
 
-    def features(self, span: Span, place: Place | None) -> list[float]:
-        """Return FEATURES numbers for the evidence that a number's ZIP is that of a place.
+    def features(self, span: Span, places: Sequence[Place | None]) -> list[list[float]]:
+        """Return TOWN_FEATURES numbers for each place: the evidence that a number's ZIP is its ZIP.
 
         All are 0 if the place is unknown or there are no words.
         """
-        if place is None:
-            return [0.0] * FEATURES
-        town, state = best_agreements(
-            self._losses(span), [spell_town(place), spell_state(place.state)]
-        )
-        return [float(town is not UNKNOWN), *_clipped(town), *_clipped(state)]
+        if not any(places):
+            return [[0.0] * TOWN_FEATURES for _ in places]
+        towns = [spell_town(one) if one else () for one in places]
+        states = [spell_state(one.state) if one else () for one in places]
+        found = best_agreements(self._losses(span), [*towns, *states])
+        pairs = zip(found[: len(places)], found[len(places) :], strict=True)
+        return [
+            [float(town is not UNKNOWN), *_clipped(town), *_clipped(state)] for town, state in pairs
+        ]
 
     def gains(self, span: Span, places: Sequence[Place | None]) -> list[float]:
         """Return the gain, in nats, of each place's town beside a number.

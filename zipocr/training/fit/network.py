@@ -194,9 +194,7 @@ class Learner:
         """Train for one epoch over all lines; return the mean loss."""
         total = 0.0
         for batch in _batches(lines, self.rng):
-            bent = (bend_line(self.rng, line.pixels, self.elastic) for line in batch)
-            pairs = zip(bent, batch, strict=True)
-            augmented = [(augment_line(self.rng, one), line.labels) for one, line in pairs]
+            augmented = [(self._augmented(line.pixels), line.labels) for line in batch]
             loss = _loss(self.network, augmented)
             self.optimizer.zero_grad()
             loss.backward()
@@ -206,6 +204,9 @@ class Learner:
             total += loss.item() * len(batch)
         self.epoch += 1
         return total / len(lines)
+
+    def _augmented(self, pixels: NDArray[np.uint8]) -> Floats:
+        return augment_line(self.rng, bend_line(self.rng, pixels, self.elastic))
 
     def save(self, path: Path) -> None:
         """Save the state after an epoch."""

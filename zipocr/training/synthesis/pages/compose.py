@@ -23,7 +23,7 @@ from zipocr.training.synthesis.pages.surfaces import (
     on_table,
     scanned,
 )
-from zipocr.training.synthesis.print_wear import WEAR
+from zipocr.training.synthesis.pages.typesetting import WEARS
 from zipocr.training.synthesis.scene_parameters import Rng, check_kinds, draw_kind
 from zipocr.training.synthesis.wording import Part
 from zipocr.types import Box, GrayImage
@@ -34,8 +34,6 @@ PAGE_QUOTAS: Mapping[str, float] = {
     "text_page": 0.5, "form": 0.5, "notes": 0.5, "receipt": 0.4, "photograph": 0.5,
 }  # fmt: skip
 """Weights of all kinds."""
-
-_WEARS = ("", "needles", "needles", *WEAR)  # degradation by bad printers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,7 +87,7 @@ class PageComposer:
         if kind == "low_quality":
             layout = str(rng.choice([name for name in LAYOUTS if name not in NO_MAIL]))
             scanning = draw_low_quality(rng)
-            wear = "" if layout in BY_HAND else str(rng.choice(_WEARS))
+            wear = "" if layout in BY_HAND else str(rng.choice(WEARS))
             desk = replace(desk, wear=wear)
         view = scanned(rng, _seen(rng, LAYOUTS[layout](desk), layout, scanning), scanning)
         turns = int(rng.choice(4, p=[0.85, 0.05, 0.05, 0.05]))

@@ -16,7 +16,7 @@ from zipocr.training.synthesis.pages.surfaces import (
     draw_scanning,
     scanned,
 )
-from zipocr.training.synthesis.print_wear import WEAR
+from zipocr.training.synthesis.pages.typesetting import WEARS
 from zipocr.training.synthesis.scene_parameters import Rng
 from zipocr.training.synthesis.wording import one_of, town_words
 from zipocr.types import GrayImage
@@ -26,7 +26,6 @@ from zipocr.types import GrayImage
 BY_HAND, LOW_QUALITY, TOWNS, MEANINGLESS = 0.6, 0.25, 0.55, 0.15
 # Width of a sheet, in widths of its line.
 SHEET = 3.0
-_WEARS = ("", "needles", "needles", *WEAR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,7 +51,7 @@ class LetterLines:
         desk = Desk(rng=rng, part="train", writers=self._writers, address=address)
         is_by_hand, is_poor = rng.random() < BY_HAND, rng.random() < LOW_QUALITY
         if is_poor and not is_by_hand:
-            desk = replace(desk, wear=str(rng.choice(_WEARS)))
+            desk = replace(desk, wear=str(rng.choice(WEARS)))
         scanning = draw_low_quality(rng) if is_poor else draw_scanning(rng)
         canvas = (_by_hand if is_by_hand else _in_print)(desk, line)
         view = as_cropped(canvas, angle=float(np.clip(rng.normal(0, 1.5), -8, 8)))

@@ -18,6 +18,8 @@ from zipocr.training.synthesis.strokes import Coverage
 from zipocr.training.synthesis.typefaces import open_font
 from zipocr.training.synthesis.wording import Part
 
+WEARS = ("", "needles", "needles", *WEAR)
+"""Degradation by bad printers, none and worn needles among them."""
 _MEASURED = 200  # type size for measuring the height of capitals
 
 
