@@ -51,7 +51,7 @@ golden: .venv/with-test ## Rewrite the golden files: what the models read of the
 soak: .venv/with-test ## Scan 20,000 inputs and show the memory used (SOAK=count)
 	$(BIN)/python tests/soak.py $(SOAK)
 
-chaos: .venv/with-test ## Interrupt scans at random, read large pages, and write the manual's figures (CHAOS=seconds)
+chaos: .venv/with-test .venv/handwriting/installed ## Interrupt scans at random, read large pages, and write the manual's figures (CHAOS=seconds)
 	cd tests && ../$(BIN)/python chaos.py $(CHAOS) --write
 
 bench: .venv/with-test ## Measure speed and write the manual's figures (SIZES=1,12,...)

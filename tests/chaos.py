@@ -3,7 +3,8 @@
 Each round scans the same crops, is interrupted several times in randomly chosen ways, and is
 resumed until it finishes. Then nothing may be lost: the results must equal those of an undisturbed
 scan, and no file or process may be left behind. Afterwards the largest pages that a scan opens are
-read, and the time and memory for each are measured. With --write both tables go into the manual.
+read, and pages as large as a phone's photographs, and the time and memory for each are measured.
+With --write all tables go into the manual.
 """
 
 import argparse
@@ -32,8 +33,11 @@ from zipocr.config import ScanConfig
 from zipocr.images.decode import read_pages, silence_decoders
 from zipocr.mail_reader import MailReader
 from zipocr.models.model_file import load_model
+from zipocr.preprocess.resize import resized
 from zipocr.training.benchmark import figures
 from zipocr.training.benchmark.figures import markdown
+from zipocr.training.data.datasets import load_digits_set
+from zipocr.training.synthesis.pages.compose import PageComposer
 from zipocr.types import GrayImage, Unread
 
 ROOT = Path(__file__).parents[1]
@@ -45,6 +49,10 @@ FORMATS = ("csv", "jsonl")
 GIVEN_UP = "worker_died"
 UNFINISHED = "a resumed scan did not finish"
 SIDE = 7_000
+# Composed pages without a ZIP: kinds, number of each, pixels, and seed.
+NO_MAIL, NO_MAIL_PAGES, NO_MAIL_PIXELS, NO_MAIL_SEED = (
+    ("text_page", "form", "photograph"), 16, 12_000_000, 5,
+)  # fmt: skip
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -343,6 +351,39 @@ def page_lines(measured: Sequence[tuple[str, str, float, float]], side: int) -> 
     yield from markdown(("page", "file", "seconds of processor time", "MB of the process"), rows)
 
 
+def measure_no_mail(kind: str) -> tuple[float, float, float]:
+    """Read composed pages of a kind; return the median and maximum CPU time, and the peak memory."""
+    reader = MailReader(load_model("mail"))
+    reader.read(blank(100))
+    digits = load_digits_set()
+    pages = PageComposer(digits, seed=NO_MAIL_SEED, part="test", kinds={kind: 1}, without_zip=1.0)
+    seconds = []
+    for number in range(NO_MAIL_PAGES):
+        page = pages.nth(number).image
+        page = resized(page, (NO_MAIL_PIXELS / page.size) ** 0.5)
+        begun = time.process_time()
+        reader.read(page)
+        seconds.append(time.process_time() - begun)
+    return float(np.median(seconds)), max(seconds), soak.memory(os.getpid(), "VmHWM")
+
+
+def no_mail_lines() -> Iterator[str]:
+    """Measure pages that are no mail, each kind in its own process; tabulate them in Markdown."""
+    yield (
+        f"{NO_MAIL_PAGES} composed pages of each kind without a ZIP, enlarged to"
+        f" {NO_MAIL_PIXELS / 1e6:.0f} megapixels, read with `mail` in one process:"
+    )
+    yield ""
+    rows = []
+    for kind in NO_MAIL:
+        command = [sys.executable, __file__, "--no-mail", kind]
+        done = subprocess.run(command, check=True, capture_output=True, timeout=DEADLINE)
+        median, most, memory = json.loads(done.stdout)
+        rows.append((kind.replace("_", " "), f"{median:.2f}", f"{most:.2f}", f"{memory:.0f}"))
+    heads = ("pages", "seconds of processor time, median", "most", "MB of the process")
+    yield from markdown(heads, rows)
+
+
 def crops() -> list[Path]:
     """List the sample crops."""
     with (SAMPLES / "labels.csv").open(encoding="utf-8", newline="") as file:
@@ -357,7 +398,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--page", type=Path)
+    parser.add_argument("--no-mail", choices=NO_MAIL)
     given = parser.parse_args()
+    if given.no_mail:
+        print(json.dumps(measure_no_mail(given.no_mail)))
+        return
     if given.page:
         print(json.dumps(measure_page(given.page)))
         return
@@ -372,6 +417,7 @@ def main() -> None:
         sections = {
             "faults": list(fault_lines(tally)),
             "large pages": list(page_lines(measure_pages(folder, SIDE), SIDE)),
+            "pages without mail": list(no_mail_lines()),
         }
     print(*(line for lines in sections.values() for line in (*lines, "")), sep="\n")
     if given.write:

@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 from zipocr.decode.directory import places
+from zipocr.locate import find
+from zipocr.locate.find import Located
+from zipocr.locate.page_ink import PageInk
 from zipocr.mail_reader import MailReader
 from zipocr.models.model_file import SEARCH, load_model
 from zipocr.preprocess.rotate import rotate, turn_back
@@ -91,6 +94,22 @@ def test_a_page_of_text_has_no_destination(reader: MailReader) -> None:
         80,
     )
     assert reader.read(page) == Unread(reason=Reason.NO_DESTINATION_ZIP)
+
+
+@pytest.mark.parametrize("degrees", [0, 180])
+def test_a_long_page_is_searched_in_one_orientation_only(
+    reader: MailReader, monkeypatch: pytest.MonkeyPatch, degrees: int
+) -> None:
+    located = []
+
+    def locate(page: np.ndarray, ink: PageInk, rotation: int) -> Located:
+        located.append(rotation)
+        return MailReader.locate(reader, page, ink, rotation)
+
+    monkeypatch.setattr(reader, "locate", locate)
+    monkeypatch.setattr(find, "LONG", 10.0)
+    assert reader.search(rotate(envelope(), degrees)).ranked[0][0].zip == "12207"
+    assert located == [degrees]
 
 
 def test_the_zip_after_the_city_in_a_last_line_is_read(reader: MailReader) -> None:

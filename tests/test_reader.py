@@ -266,9 +266,38 @@ def test_a_doubtful_line_is_read_twice_and_a_clear_one_once(plain_reader, page):
     (line,) = plain_reader.read_lines([prepared.ink])
     assert not line.is_twice
     first = plain_reader.fuse(plain_reader.classify_each([prepared.ink], [line])[0])
-    doubt = posterior(first.ranked)[0] < plain_reader.second_pass.below
+    doubt = posterior(first.ranked)[0] * line.shaped < plain_reader.second_pass.below
     (fused,) = plain_reader.fuse_each([prepared.ink], [line])
-    assert plain_reader.needs_second_pass(first) == doubt == fused.classified.line.is_twice
+    assert plain_reader.needs_second_pass(line, first) == doubt == fused.classified.line.is_twice
+
+
+def test_a_large_page_is_retried_at_a_lower_resolution(plain_reader):
+    dark = np.full((1200, 1000), 30, np.uint8)
+    dark[500:700, 300:700] = 220
+    attempt = plain_reader.attempt(dark)
+    versions = list(plain_reader.versions(attempt))
+    assert versions
+    assert max(version.size for version in versions) == attempt.prepared.page.size // 4
+
+
+def test_a_line_that_may_have_another_number_of_digits_is_read_twice(plain_reader):
+    ink = prepare(PAGES["written"]).ink
+    (line,) = plain_reader.read_lines([ink])
+    fused = plain_reader.fuse(plain_reader.classify_each([ink], [line])[0])
+    sure = replace(fused, ranked=(replace(fused.best, score=9.0),))
+    assert not plain_reader.needs_second_pass(replace(line, shaped=0.99), sure)
+    assert plain_reader.needs_second_pass(replace(line, shaped=0.5), sure)
+
+
+@pytest.mark.parametrize(("shown", "again"), [(2, False), (3, True)])
+def test_a_line_without_five_digits_is_read_twice_if_some_may_touch(plain_reader, shown, again):
+    ink = prepare(PAGES["written"]).ink
+    (line,) = plain_reader.read_lines([ink])
+    frames = np.zeros((2 * shown + 1, CLASSES), np.float32)
+    frames[::2, BLANK], frames[1::2, FIRST_DIGIT] = 1, 1
+    few = replace(line, frames=frames, strings={}, shaped=0.0)
+    assert few.characters == shown
+    assert plain_reader.needs_second_pass(few, None) == again
 
 
 def test_a_third_network_reads_the_largest_digits():

@@ -13,7 +13,7 @@ from zipocr.errors import ModelError
 from zipocr.locate.candidates import Span
 from zipocr.locate.choice import overlap, span_features
 from zipocr.locate.choice_model import ChoiceModel
-from zipocr.locate.find import MAX_POOLED, Located, pool_features, read_ink, runs_upwards
+from zipocr.locate.find import Located, is_long, pool_sample, read_ink, runs_upwards
 from zipocr.locate.page_ink import PageInk, find_ink
 from zipocr.locate.towns import MIN_TOWN_GAIN, TownReader, load_letter_network
 from zipocr.page_attempt import (
@@ -51,8 +51,9 @@ MIN_SHEET = 200_000
 MAX_CROP_COMPONENTS = 400
 # Number of candidates to read.
 READ = 3
-# Log odds of an orientation above which the other is not considered, and prior log odds.
-CERTAIN = 2.0
+# Log odds of an orientation above which the other is not considered, those of certainty, and prior
+# log odds.
+CERTAIN, SURE = 2.0, 40.0
 LEVEL, SIDEWAYS = (0, 180), (90, 270)
 # Orientations that are less probable are not read.
 MIN_CHANCE = 0.02
@@ -164,33 +165,48 @@ class MailReader:
         return found
 
     def _search_version(self, page: GrayImage, ink: PageInk) -> Search:
-        """Search a page in both orientations along its lines, unless the first one is certain."""
+        """Search a page in both orientations along its lines, unless one of them is improbable."""
         turns = SIDEWAYS if runs_upwards(ink.components.boxes) else LEVEL
+        located: dict[int, Located] = {}
+        if is_long(ink.rotated(turns[0])):
+            odds = self._sampled_log_odds(ink, turns)
+        else:
+            odds, located = self._locate_both(page, ink, turns)
+        chances = {turns[0]: 1 / (1 + exp(-odds)), turns[1]: 1 / (1 + exp(odds))}
+        read = [
+            self.read_candidates(located.get(turn) or self.locate(page, ink, turn), chance)
+            for turn, chance in chances.items()
+            if chance >= MIN_CHANCE
+        ]
+        return max(read, key=lambda one: one.confidence)
+
+    def _locate_both(
+        self, page: GrayImage, ink: PageInk, turns: tuple[int, int]
+    ) -> tuple[float, dict[int, Located]]:
+        """Find a page's candidates in both orientations, or only in the first if that is certain.
+
+        Returns the log odds of the first orientation, and the candidates by orientation.
+        """
         first = self.locate(page, ink, turns[0])
         odds = self.orientation_log_odds(first.pooled)
         if odds >= CERTAIN:
-            return self.read_candidates(first)
-        # A long page is judged by a sample first; on a short one, both log odds are the same
-        # evidence seen twice, and less sure.
-        is_long = len(first.layout.lines) > MAX_POOLED
-        second = None if is_long else self.locate(page, ink, turns[1])
-        turned = (
-            second.pooled if second else pool_features(self.reader.network, ink.rotated(turns[1]))
+            return SURE, {turns[0]: first}
+        second = self.locate(page, ink, turns[1])
+        # Both log odds are the same evidence seen twice.
+        odds = (odds + LOG_PRIOR[turns] - self.orientation_log_odds(second.pooled)) / 2
+        return odds, {turns[0]: first, turns[1]: second}
+
+    def _sampled_log_odds(self, ink: PageInk, turns: tuple[int, int]) -> float:
+        """Return the log odds of the first orientation of a long page, by a sample of its lines."""
+        first, second = (
+            self.orientation_log_odds(pool_sample(self.reader.network, ink.rotated(turn)))
+            for turn in turns
         )
-        odds += LOG_PRIOR[turns] - self.orientation_log_odds(turned)
-        odds = odds if is_long else odds / 2
-        chance = 1 / (1 + exp(-odds))
-        read = []
-        if chance >= MIN_CHANCE:
-            read.append(self.read_candidates(first, chance))
-        if 1 - chance >= MIN_CHANCE:
-            second = second or self.locate(page, ink, turns[1])
-            read.append(self.read_candidates(second, 1 - chance))
-        return max(read, key=lambda one: one.confidence)
+        return SURE if first >= CERTAIN else first + LOG_PRIOR[turns] - second
 
     def locate(self, page: GrayImage, ink: PageInk, rotation: int) -> Located:
         """Find the candidates of a page and its ink after rotating both by `rotation`."""
-        turned = ink.rotated(rotation) if rotation else ink
+        turned = ink.rotated(rotation)
         return read_ink(self.reader.network, rotate(page, rotation), turned, rotation=rotation)
 
     def orientation_log_odds(self, pooled: Floats) -> float:

@@ -31,6 +31,7 @@ from zipocr.line.recognize import LineReading, merge_passes, read_lines
 from zipocr.preprocess.binarize import close_gaps, darken_pale
 from zipocr.preprocess.page import InkPage, PreparedPage, prepare
 from zipocr.preprocess.polarity import may_be_light_on_dark, negative
+from zipocr.preprocess.resize import reduced
 from zipocr.preprocess.rotate import rotate
 from zipocr.segment.regions import segment
 from zipocr.settings import settings_hash
@@ -57,10 +58,14 @@ RETRY_BELOW = 0.8
 # strokes darkened; such a version needs the minimum confidence below.
 CLOSE_BELOW = 0.5
 MIN_VERSION_CONFIDENCE = 0.7
+# Larger pages, in pixels, are halved before they are retried.
+MAX_RETRIED = 1_000_000
 # Gaps to close, in page heights: between dots of an unread page, and in strokes.
 GAP_OF_DOTS, GAP_OF_STROKES = 0.08, 0.04
 # A line with at least this many characters, such as letters or six digits, is not made of dots.
 MIN_SPELT = 4
+# Minimum number of characters of a line without five or nine digits for reading it again.
+MIN_REREAD = 3
 QUARTER_TURNS = (90, 270)
 # Minimum probability that the ZIP of a rotated page is right.
 MIN_ROTATED_CONFIDENCE = 0.9
@@ -205,16 +210,22 @@ class Reader:
     ) -> list[Fused | None]:
         """Read each line with both readers and fuse them, with a second pass for those in doubt."""
         fused = [self.fuse(one) for one in self.classify_each(pages, lines)]
-        doubtful = [place for place, one in enumerate(fused) if one and self.needs_second_pass(one)]
+        doubtful = [
+            place
+            for place, (line, one) in enumerate(zip(lines, fused, strict=True))
+            if self.needs_second_pass(line, one)
+        ]
         again = [pages[place] for place in doubtful]
         second = self.read_lines_again(again, [lines[place] for place in doubtful])
         for place, one in zip(doubtful, self.classify_each(again, second), strict=True):
             fused[place] = self.fuse(one)
         return fused
 
-    def needs_second_pass(self, fused: Fused) -> bool:
-        """Return whether the fused reading is in doubt."""
-        return posterior(fused.ranked)[0] < self.second_pass.below
+    def needs_second_pass(self, line: LineReading, fused: Fused | None) -> bool:
+        """Return whether the best string, or the number of digits, is in doubt."""
+        if fused is None:
+            return line.characters >= MIN_REREAD
+        return posterior(fused.ranked)[0] * line.shaped < self.second_pass.below
 
     def classify_each(
         self, pages: Sequence[InkPage], lines: Sequence[LineReading]
@@ -288,7 +299,7 @@ class Reader:
 
     def versions(self, upright: Attempt) -> Iterator[GrayImage]:
         """Yield alternative versions of a page if its reading is in doubt."""
-        page, confidence = upright.prepared.page, upright.confidence
+        page, confidence = reduced(upright.prepared.page, MAX_RETRIED), upright.confidence
         if confidence < RETRY_BELOW and may_be_light_on_dark(page):
             yield negative(page)
         if confidence < CLOSE_BELOW and (confidence or may_be_dots(upright.line)):
@@ -309,7 +320,7 @@ class Reader:
 
     def quarter_turns(self, upright: Attempt) -> Iterator[Attempt]:
         """Read a tall page in doubt in both quarter turns."""
-        page, reason = upright.prepared.page, upright.prepared.reason
+        page, reason = reduced(upright.prepared.page, MAX_RETRIED), upright.prepared.reason
         # A ZIP on its side may have no ink of a digit's size, but never several lines.
         if reason is Reason.SEVERAL_LINES or upright.confidence >= RETRY_BELOW:
             return

@@ -100,6 +100,7 @@ SEARCH_SETTINGS: Mapping[str, object] = {
         text_lines.MIN_LETTER, text_lines.SHARED_ROWS, text_lines.MAX_GAP, text_lines.MAX_RATIO,
     ),
     "lines.letters": (text_lines.HEIGHT_RANK, text_lines.MARK, text_lines.WORD_GAP),
+    "lines.most": text_lines.MAX_LINES,
     "lines.pieces": (
         text_lines.MAX_PIECE, text_lines.MAX_OFFSET, text_lines.MAX_ASIDE, text_lines.MIN_PIECE,
     ),

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from zipocr.line.network import Network
-from zipocr.locate.find import Located, read_ink, runs_upwards
+from zipocr.locate import find
+from zipocr.locate.find import Located, is_long, pool_sample, read_ink, runs_upwards
 from zipocr.locate.page_ink import MAX_SIDE, find_ink
 from zipocr.models.model_file import load_model
 from zipocr.preprocess.rotate import rotate
@@ -94,3 +95,17 @@ def test_a_page_full_of_numbers_gives_no_candidates(network: Network) -> None:
         at = 20, 35 + 34 * row
         cv2.putText(drawn, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.8, 30, 2, cv2.LINE_AA)
     assert located(network, drawn).spans == ()
+
+
+def test_a_sample_of_a_long_page_tells_its_orientation(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = page("MAIN", "ALBANY NY 12207", "JANE")
+    ink = find_ink(drawn)
+    assert not is_long(ink)
+    np.testing.assert_allclose(pool_sample(network, ink), located(network, drawn).pooled, atol=1e-4)
+    monkeypatch.setattr(find, "LONG", 10.0)
+    monkeypatch.setattr(find, "SAMPLE", 5.0)
+    assert is_long(ink)
+    alone = located(network, page("", "ALBANY NY 12207")).pooled
+    np.testing.assert_allclose(pool_sample(network, ink), alone, atol=0.05)

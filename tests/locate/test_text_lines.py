@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from zipocr.locate.text_lines import count_neighbours, find_lines, transposed
+from zipocr.locate.text_lines import MAX_LINES, count_neighbours, find_lines, transposed
 
 HEIGHT, WIDTH, STEP = 20, 12, 16
 
@@ -74,3 +74,11 @@ def test_the_side_of_a_frame_does_not_take_the_letters_beside_it() -> None:
     side = [[262, 70, 4, 170, 3000]]
     lines = find_lines(boxes(*rows, side))
     assert sorted(len(line.words) for line in lines if line.height == HEIGHT) == [2, 2, 3]
+
+
+def test_of_a_page_with_texture_the_longest_lines_are_kept() -> None:
+    texture = [row("TWO", left=40 * place, top=60 * place) for place in range(MAX_LINES + 30)]
+    lines = find_lines(boxes(*texture, row("ALBANY NY 12207", left=3000)))
+    assert len(lines) == MAX_LINES
+    assert max(line.length for line in lines) > 10
+    assert [line.box.top for line in lines] == sorted(line.box.top for line in lines)

@@ -1,5 +1,6 @@
 """Localization of candidates for the ZIP on a page, and their crops."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -12,7 +13,7 @@ from zipocr.locate.choice import PageLayout
 from zipocr.locate.layout import lay_out
 from zipocr.locate.line_frames import WordFrames, read_words
 from zipocr.locate.page_ink import PAPER, PageInk
-from zipocr.locate.text_lines import TextLine, count_neighbours, find_lines, transposed
+from zipocr.locate.text_lines import TextLine, count_neighbours, transposed
 from zipocr.types import Box, Floats, GrayImage
 
 # Margin around a candidate, in line heights.
@@ -21,8 +22,8 @@ MARGIN = 0.6
 UPRIGHT_LEAD = 1.25
 # Minimum number of letters of a line used for page orientation.
 MIN_LETTERS = 3
-# Maximum number of lines for the orientation of a page that is probably upside down.
-MAX_POOLED = 60
+# Total length of the lines of a long page, and of those that tell its orientation, in line heights.
+LONG, SAMPLE = 1000.0, 400.0
 # Minimum number of letters of the longest line on a page with writing.
 MIN_LINE = 8
 
@@ -111,7 +112,7 @@ class Located:
 
 def read_ink(network: Network, page: GrayImage, ink: PageInk, *, rotation: int = 0) -> Located:
     """Find the candidates for the ZIP on a page that was rotated by `rotation` degrees."""
-    lines = find_lines(ink.components.boxes)
+    lines = ink.lines
     read = [read_words(network, ink, line) for line in lines]
     layout = PageLayout(
         lines=lines,
@@ -129,16 +130,20 @@ def read_ink(network: Network, page: GrayImage, ink: PageInk, *, rotation: int =
     )
 
 
-def pool_features(network: Network, ink: PageInk) -> Floats:
-    """Average the network's features over all writing of a page, or over the longest lines."""
-    lines = find_lines(ink.components.boxes)
-    if len(lines) > MAX_POOLED:
-        least = sorted(len(line.words) for line in lines)[-MAX_POOLED]
-        lines = [line for line in lines if len(line.words) >= least][:MAX_POOLED]
-    return _pool(lines, [read_words(network, ink, line) for line in lines])
+def is_long(ink: PageInk) -> bool:
+    """Return whether a page has so much writing that its orientation is told by a sample of it."""
+    return sum(line.length for line in ink.lines) > LONG
 
 
-def _pool(lines: list[TextLine], read: list[WordFrames]) -> Floats:
+def pool_sample(network: Network, ink: PageInk) -> Floats:
+    """Average the network's features over the longest lines of a page, up to `SAMPLE`."""
+    lines = sorted(ink.lines, key=lambda line: -line.length)
+    ends = np.cumsum([line.length for line in lines])
+    sample = lines[: int(np.searchsorted(ends, SAMPLE)) + 1]
+    return _pool(sample, [read_words(network, ink, line) for line in sample])
+
+
+def _pool(lines: Sequence[TextLine], read: Sequence[WordFrames]) -> Floats:
     """Average the network's features over all writing."""
     total, weight = np.zeros(0, np.float32), 0.0
     for line, one in zip(lines, read, strict=True):

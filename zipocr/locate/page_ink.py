@@ -1,12 +1,13 @@
 """Binarization of a whole page, and removal of what is not writing."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.locate.text_lines import MIN_LETTER
+from zipocr.locate.text_lines import MIN_LETTER, TextLine, find_lines
 from zipocr.preprocess.barcodes import bars_among
 from zipocr.preprocess.components import Components
 from zipocr.preprocess.resize import resized
@@ -43,7 +44,7 @@ MAX_WORD, WORD_HEIGHT, MIN_ELONGATION, MAX_ELONGATION, MAX_ROW = 0.7, 2.2, 1.3, 
 MAX_COMPONENTS = 2000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class PageInk:
     """A page reduced by ``scale`` (at most 1), and the components that may be writing.
 
@@ -54,8 +55,15 @@ class PageInk:
     components: Components
     scale: float
 
+    @cached_property
+    def lines(self) -> list[TextLine]:
+        """The lines of text, from top to bottom."""
+        return find_lines(self.components.boxes)
+
     def rotated(self, degrees: int) -> "PageInk":
         """Return the ink of the page rotated clockwise by a multiple of 90 degrees."""
+        if not degrees:
+            return self
         ink = Components(rotate(self.components.ink, degrees))
         return replace(self, normalized=rotate(self.normalized, degrees), components=ink)
 

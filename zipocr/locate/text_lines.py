@@ -24,6 +24,8 @@ MAX_PIECE, MAX_OFFSET, MAX_ASIDE, MIN_PIECE = 1.3, 0.45, 1.0, 0.4
 BLOCK = 128
 # Minimum gap between words, in line heights.
 WORD_GAP = 0.25
+# Maximum number of lines, the longest for their height; on a page with more, they are texture.
+MAX_LINES = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,9 +49,14 @@ class TextLine:
     slope: float
     level: float
 
+    @property
+    def length(self) -> float:
+        """Its length in line heights."""
+        return self.box.width / self.height
+
 
 def find_lines(boxes: NDArray[np.int32]) -> list[TextLine]:
-    """Link components into lines of text, from top to bottom.
+    """Link components into lines of text, at most `MAX_LINES`, from top to bottom.
 
     Parameters
     ----------
@@ -62,6 +69,8 @@ def find_lines(boxes: NDArray[np.int32]) -> list[TextLine]:
     groups = _linked(boxes[letters])
     linked = [letters[groups == group] for group in range(int(groups.max()) + 1)]
     found = [_to_line(boxes, places) for places in _gathered(boxes, linked)]
+    if len(found) > MAX_LINES:
+        found = sorted(found, key=lambda line: -line.length)[:MAX_LINES]
     return sorted(found, key=lambda line: (line.box.top + line.box.bottom, line.box.left))
 
 

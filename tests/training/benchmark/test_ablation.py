@@ -45,10 +45,11 @@ def attempt(tiny, page) -> Attempt:
 
 def test_without_a_second_pass_no_doubt_makes_the_network_read_twice(tiny, attempt):
     assert attempt.fused is not None
-    doubtful = replace(attempt.fused, ranked=(attempt.fused.best,) * 2)
-    assert Reader(tiny.model).needs_second_pass(doubtful)
-    assert not AblatedReader(tiny.model, without="second pass").needs_second_pass(doubtful)
-    assert AblatedReader(tiny.model, without="network's say").needs_second_pass(doubtful)
+    assert attempt.line is not None
+    doubtful = attempt.line, replace(attempt.fused, ranked=(attempt.fused.best,) * 2)
+    assert Reader(tiny.model).needs_second_pass(*doubtful)
+    assert not AblatedReader(tiny.model, without="second pass").needs_second_pass(*doubtful)
+    assert AblatedReader(tiny.model, without="network's say").needs_second_pass(*doubtful)
 
 
 def test_without_other_orientations_a_page_in_doubt_is_read_as_it_is(tiny, attempt):

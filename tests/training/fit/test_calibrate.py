@@ -12,8 +12,10 @@ from zipocr.preprocess.page import prepare
 from zipocr.reader import Reader
 from zipocr.training.fit.calibrate import (
     ERRORS,
+    MIN_WRITERS,
     ScoredReading,
     acceptance_table,
+    bound_by_writer,
     calibrate,
     confidences,
     cross_fitted,
@@ -224,6 +226,35 @@ def test_confidence_follows_the_strings_that_weigh_more():
     assert confidences(readings, doubting).mean() < confidences(readings, trusting).mean() - 0.1
 
 
+def test_the_bound_by_writer_is_that_of_a_ratio_of_totals():
+    """Three writers with 4, 4 and 2 strings, of which 0, 1 and 0 are wrong."""
+    writers = np.repeat([7, 9, 2], [4, 4, 2])
+    right = np.ones(10, bool)
+    right[5] = False
+    (bound,) = bound_by_writer(np.full(10, 0.9), right, writers)
+    squares = 0.4**2 + 0.6**2 + 0.2**2
+    assert bound == pytest.approx(0.1 + 1.645 * (squares * 3 / 2) ** 0.5 / 10)
+    sure = np.where(np.arange(10) < 5, 0.9, 0.8)
+    assert bound_by_writer(sure, right, writers) == pytest.approx([0.0, bound])
+
+
+def test_errors_of_one_writer_prove_less_than_those_of_many():
+    """30 of 6,000 strings are wrong, evenly spread over the confidences."""
+    place = np.arange(6000)
+    writers, sure = place % MIN_WRITERS, np.linspace(0.9, 0.5, len(place))
+    by_many = place % 200 != place // 200 % MIN_WRITERS
+    by_one = place % 200 != 3
+    plain, strict = (
+        dict(acceptance_table(sure, right, writers).tolist()) for right in (by_many, by_one)
+    )
+    assert (~by_many).sum() == (~by_one).sum() == 30
+    assert set(writers[~by_one].tolist()) == {3}
+    assert plain[0.01] == 0.5
+    assert 0.01 not in strict
+    few = writers % (MIN_WRITERS - 1)
+    assert acceptance_table(sure, by_one, few).tolist() == acceptance_table(sure, by_one).tolist()
+
+
 def test_few_strings_may_not_disprove_what_they_cannot_prove():
     sure, right = np.linspace(0.9, 0.5, 400), np.arange(400) < 390
     assert acceptance_table(sure, right, proven=False)[0].tolist() == [
@@ -260,9 +291,9 @@ def test_a_domain_that_is_read_badly_raises_the_thresholds(tiny, all_digits):
     fitted = {name: tiny.model.arrays[name] for name in tiny.model.arrays}
     easy = Composer(all_digits, seed=11, kinds={"white": 1})
     hard = Composer(all_digits, seed=12, kinds={"faint": 1, "blurred": 1})
-    alone, _ = calibrate(fitted, {"easy": easy}, negatives, 60, jobs=1)
-    both, facts = calibrate(fitted, {"easy": easy, "hard": hard}, negatives, 60, jobs=1)
-    assert facts["confidence_strings"] == 75
+    alone, _ = calibrate(fitted, {"easy": easy}, negatives, 180, jobs=1)
+    both, facts = calibrate(fitted, {"easy": easy, "hard": hard}, negatives, 180, jobs=1)
+    assert facts["confidence_strings"] == 195
     assert {name.split(", ")[0] for name in facts if "read" in name} == {"easy", "hard"}
     assert not np.array_equal(alone["confidence_listed"], both["confidence_listed"])
 

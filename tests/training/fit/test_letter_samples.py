@@ -50,3 +50,11 @@ def test_the_lines_show_towns_other_lines_and_meaningless_words(
     real = {word.upper() for word in letter_lines.town_words("train")}
     assert len(words - real) > 14
     assert all(letter in ALPHABET for word in words for letter in word)
+
+
+def test_a_line_with_a_zip_has_it_by_hand_or_in_print(all_digits: DigitSet) -> None:
+    lines = LetterLines(all_digits, seed=3, with_zip=1.0, sheet=1.1)
+    for number in range(12):
+        line = lines.nth(number)
+        assert sum(sign.isdigit() for sign in line.text) >= 5
+        assert line.image.shape[1] < 2600

@@ -3,9 +3,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from zipocr.line.line_image import MAX_LENGTH
 from zipocr.line.network import FIRST_DIGIT, OTHER
 from zipocr.preprocess.page import prepare
-from zipocr.training.fit.line_samples import LineComposer, gather_lines, is_misjudged, to_labels
+from zipocr.training.fit.line_samples import (
+    MIN_WIDTH,
+    AddressLines,
+    LineComposer,
+    gather_lines,
+    is_misjudged,
+    to_labels,
+)
 from zipocr.training.synthesis.compose import Composer
 from zipocr.types import MAX_DIGITS, ZIP_LENGTH
 
@@ -101,3 +109,23 @@ def test_a_line_whose_height_is_misjudged_teaches_nothing(all_digits):
     assert not is_misjudged(composed, page)
     assert is_misjudged(composed, replace(page, text_height=page.text_height / 3))
     assert is_misjudged(composed, replace(page, text_height=page.text_height * 3))
+
+
+def test_the_last_phase_adds_digits_of_typefaces_and_whole_addresses(all_digits):
+    composer = LineComposer(
+        digits=all_digits, extra=all_digits, seed=5, is_wide=True, has_typefaces=True
+    )
+    kinds = [type(source) for _, source in composer._sources]
+    assert AddressLines in kinds
+    assert sum(share for share, _ in composer._sources[:-1]) < 1
+    (addresses,) = (one for _, one in composer._sources if isinstance(one, AddressLines))
+    texts = [addresses.nth(number).letters for number in range(40)]
+    assert 8 < sum(any(sign.isdigit() for sign in text[-4:]) for text in texts) < 32
+    numbers = [
+        number for number in range(120) if composer._source(composer._chance(number)) is addresses
+    ]
+    lines = [line for line in map(composer.nth, numbers) if line is not None]
+    assert 0 < len(lines) <= len(numbers) < 30
+    for line in lines:
+        assert line.pixels.shape[2] < MAX_LENGTH
+        assert len(line.labels) * MIN_WIDTH <= line.pixels.shape[2]

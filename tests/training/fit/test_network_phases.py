@@ -7,6 +7,7 @@ import pytest
 from zipocr.errors import InputError
 from zipocr.line.network import FIRST, SECOND, THIRD, Network, array_shapes
 from zipocr.models.model_file import NETWORK
+from zipocr.training.data.datasets import DigitSet
 from zipocr.training.fit import network_phases
 from zipocr.training.fit.svm import Recipe
 from zipocr.types import Model
@@ -14,6 +15,11 @@ from zipocr.types import Model
 ARRAYS = {
     name: np.full(shape, place, np.float32) for place, (name, shape) in enumerate(NETWORK.items())
 }
+
+
+def trainer(digits: DigitSet, **options) -> network_phases.NetworkTrainer:
+    known = {"recipe": Recipe(), "jobs": 1, "report": lambda _: None, **options}
+    return network_phases.NetworkTrainer(digits=digits, extra=digits, **known)
 
 
 def test_a_network_is_taken_over_as_it_is_and_nothing_else_of_the_model():
@@ -51,7 +57,7 @@ def test_without_pytorch_a_network_is_refused_with_the_cure_before_any_line_is_c
     monkeypatch.delitem(sys.modules, "zipocr.training.fit.network", raising=False)
     told: list[str] = []
     with pytest.raises(InputError, match=r"pip install 'zipocr\[network\]'.*--network"):
-        network_phases.train_network(all_digits, all_digits, Recipe(), 1, told.append)
+        trainer(all_digits, report=told.append).train()
     assert not told
 
 
@@ -70,9 +76,7 @@ def test_each_phase_goes_on_from_what_the_one_before_learnt_and_keeps_its_own_fi
     monkeypatch.setitem(network_phases.PHASES_OF, FIRST, phases)
 
     def train(**sources):
-        return network_phases.train_network(
-            all_digits, all_digits, Recipe(), 1, lambda _: None, checkpoints=tmp_path, **sources
-        )
+        return trainer(all_digits, checkpoints=tmp_path, **sources).train()
 
     assert train()["learnt"] == 2
     (few, _, first, file), (more, _, second, other) = asked
@@ -102,15 +106,50 @@ def test_the_second_network_grows_out_of_the_first_and_the_third_goes_on_from_it
         phases = (network_phases.Phase(wide=count, epochs=count, rate=0.1),)
         monkeypatch.setitem(network_phases.PHASES_OF, name, phases)
 
-    def train(start):
-        return network_phases.train_network(
-            all_digits, all_digits, Recipe(), 1, lambda _: None, start=start
-        )
-
-    second = train(ARRAYS)
-    third = train(second)
+    second = trainer(all_digits).train(ARRAYS)
+    third = trainer(all_digits).train(second)
     assert second["second_network_1_weights"].shape == (32, 18)
     for name, other in zip(array_shapes(SECOND), array_shapes(THIRD), strict=True):
         np.testing.assert_array_equal(second[name], third[other])
     assert [(epochs, network) for _, epochs, network in asked] == [(3, SECOND), (4, THIRD)]
     assert [count <= epochs for count, epochs, _ in asked] == [True, True]
+
+
+def test_the_first_network_ends_with_a_phase_that_the_larger_ones_do_not_see(
+    all_digits, monkeypatch: pytest.MonkeyPatch
+):
+    pytest.importorskip("torch", reason="PyTorch is only needed to train a network")
+    asked = []
+
+    def fit(lines, _course, *, start, network, **_):
+        asked.append((network, len(lines)))
+        new = start or {name: np.ones(shape) for name, shape in array_shapes(network).items()}
+        return {name: np.asarray(array, np.float32) + 1 for name, array in new.items()}
+
+    monkeypatch.setattr("zipocr.training.fit.network.fit_network", fit)
+    phase = network_phases.Phase(lines=1, epochs=1, rate=0.1)
+    for name in (FIRST, SECOND, THIRD):
+        monkeypatch.setitem(network_phases.PHASES_OF, name, (phase,))
+    monkeypatch.setattr(network_phases, "LAST_PHASE", replace(phase, lines=6))
+    own, about = trainer(all_digits).take_or_train(None, larger=False)
+    assert own.keys() == {key for name in (FIRST, SECOND, THIRD) for key in array_shapes(name)}
+    assert "then 1 rounds on 6 lines" in about["network"]
+    assert [network for network, _ in asked] == [FIRST, FIRST, SECOND, THIRD]
+    assert asked[1][1] > asked[0][1]
+    biases = [own[f"{name}_out_biases"].mean() for name in (FIRST, SECOND, THIRD)]
+    assert biases == pytest.approx([2 + network_phases.NEW_WEIGHTS, 3, 4])
+    kept, _ = trainer(all_digits).take_or_train(
+        Model(arrays=own, card={"data": about}), larger=True
+    )
+    for name in array_shapes(FIRST):
+        np.testing.assert_array_equal(kept[name], own[name])
+    assert [network for network, _ in asked[4:]] == [SECOND, THIRD]
+
+
+def test_weights_are_averaged_in_their_own_type():
+    old = {"weights": np.zeros(2, np.float16), "biases": np.ones(2, np.float32)}
+    new = {"weights": np.ones(2, np.float16), "biases": np.zeros(2, np.float32)}
+    mixed = network_phases.averaged(old, new, 0.75)
+    assert [array.dtype for array in mixed.values()] == [np.float16, np.float32]
+    np.testing.assert_allclose(mixed["weights"], 0.75)
+    np.testing.assert_allclose(mixed["biases"], 0.25)

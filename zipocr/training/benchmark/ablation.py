@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from zipocr.attempt import Attempt, Fused
+from zipocr.line.recognize import LineReading
 from zipocr.preprocess.gaps import bridge_gaps
 from zipocr.preprocess.page import PreparedPage, prepare, to_ink_page
 from zipocr.preprocess.rules import remove_rules
@@ -50,9 +51,9 @@ class AblatedReader(Reader):
         """Read pages without removing rules or bridging gaps, if that is left out."""
         return self.read_prepared([self._clean(prepare(page)) for page in pages])
 
-    def needs_second_pass(self, fused: Fused) -> bool:
+    def needs_second_pass(self, line: LineReading, fused: Fused | None) -> bool:
         """Return whether the network should read a line twice."""
-        return self._without != "second pass" and super().needs_second_pass(fused)
+        return self._without != "second pass" and super().needs_second_pass(line, fused)
 
     def versions(self, upright: Attempt) -> Iterator[GrayImage]:
         """Yield the negative of a page, and the page with its gaps closed."""

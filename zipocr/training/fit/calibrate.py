@@ -33,9 +33,12 @@ FUSED, NEGATIVE = 2, 3
 WITHOUT_ZIP = 0.08
 # Every other domain has 1 / OTHER as many strings as the first, and this total weight relative to
 # the first in the fit of the confidence.
-OTHER, OTHER_WEIGHT = 4, 0.15
+OTHER, OTHER_WEIGHT = 12, 0.15
 # Error rates among accepted ZIPs for which a model has thresholds.
 ERRORS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2)
+# Quantile of the normal distribution for a one-sided bound of 95 %, and the minimum number of
+# writers for such a bound.
+QUANTILE, MIN_WRITERS = 1.645, 20
 # Number of folds of writers for cross-fitting: thresholds are not chosen on strings that the
 # confidence was fitted to.
 FOLDS = 5
@@ -165,7 +168,11 @@ def like_mail(strings: Sequence[ScoredReading]) -> NDArray[np.intp]:
 
 
 def acceptance_table(
-    confidence: NDArray[np.float64], right: NDArray[np.bool_], *, proven: bool = True
+    confidence: NDArray[np.float64],
+    right: NDArray[np.bool_],
+    writers: NDArray[np.int_] | None = None,
+    *,
+    proven: bool = True,
 ) -> NDArray[np.float64]:
     """Return the lowest threshold for each error rate in `ERRORS`, by a confidence bound.
 
@@ -177,6 +184,8 @@ def acceptance_table(
     confidence : (N,) float64
         From `cross_fitted`: 0 to 1.
     right : (N,) bool
+    writers : (N,) int, optional
+        If given, and at least `MIN_WRITERS`, the bound for independent writers must be met, too.
     proven : bool
         Whether the strings must prove an error rate, by the upper bound of the share of wrong ones,
         or merely not disprove it, by the lower bound.
@@ -188,16 +197,45 @@ def acceptance_table(
         stricter rows first. Error rates for which there are too few strings or too many errors have
         no row.
     """
-    found = accepting(np.round(confidence, 4), right)
+    rounded = np.round(confidence, 4)
+    found = accepting(rounded, right)
     shares = (
         upper_bound(found.wrong, found.count)
         if proven
         else 1 - upper_bound(found.count - found.wrong, found.count)
     )
+    if writers is not None and len(np.unique(writers)) >= MIN_WRITERS:
+        shares = np.maximum(shares, bound_by_writer(rounded, right, writers))
     lowest = [(error, np.flatnonzero(shares <= error)) for error in ERRORS]
     return np.array(
         [(error, found.threshold[fine[-1]]) for error, fine in lowest if len(fine)], np.float64
     ).reshape(-1, 2)
+
+
+def bound_by_writer(
+    confidence: NDArray[np.float64], right: NDArray[np.bool_], writers: NDArray[np.int_]
+) -> NDArray[np.float64]:
+    """Return an upper bound of the share of wrong strings at each threshold, highest first: (L,).
+
+    Strings of one writer share digits, so writers rather than strings are independent.
+
+    Notes
+    -----
+    One-sided normal bound of 95 % for a ratio of totals of clusters (Cochran, Sampling Techniques,
+    1977, chapter 9A).
+    """
+    falling = np.argsort(-confidence, kind="stable")
+    last = np.flatnonzero(np.append(np.diff(confidence[falling]) != 0, True))
+    names, numbers = np.unique(writers[falling], return_inverse=True)
+    own = np.zeros((len(falling), len(names)))
+    own[np.arange(len(falling)), numbers] = 1
+    count = own.cumsum(axis=0)[last]
+    wrong = (own * ~right[falling, None]).cumsum(axis=0)[last]
+    total = count.sum(axis=1)
+    share = wrong.sum(axis=1) / total
+    squares = ((wrong - share[:, None] * count) ** 2).sum(axis=1)
+    spread = np.sqrt(squares * len(names) / max(len(names) - 1, 1)) / total
+    return np.asarray(share + QUANTILE * spread)
 
 
 def strictest(tables: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -307,7 +345,10 @@ def _fit_way(
     for place, (own, confidence) in enumerate(zip(each, np.split(crossed, ends), strict=True)):
         counted = like_mail(own) if listed else np.arange(len(own))
         right = np.array([one.is_right for one in own])
-        tables.append(acceptance_table(confidence[counted], right[counted], proven=not place))
+        writers = None if place else np.array([one.writer for one in own])[counted]
+        tables.append(
+            acceptance_table(confidence[counted], right[counted], writers, proven=not place)
+        )
     return {
         f"confidence_{way}": fit_confidence(readings, weights, without),
         f"acceptance_{way}": strictest(tables),

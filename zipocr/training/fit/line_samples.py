@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.line.line_image import rectify
+from zipocr.line.line_image import MAX_LENGTH, rectify
 from zipocr.line.network import FIRST_DIGIT, OTHER
 from zipocr.preprocess.page import InkPage, prepare
 from zipocr.storage.atomic import written_whole
@@ -20,6 +20,8 @@ from zipocr.training.fit.region_samples import map_strings
 from zipocr.training.synthesis.compose import HANDWRITTEN_QUOTAS, LIGATURE, Composed, Composer
 from zipocr.training.synthesis.foreign_hands import AmountComposer, ForeignComposer
 from zipocr.training.synthesis.negatives import COUNTS, QUOTAS, WORDLESS, Negatives
+from zipocr.training.synthesis.pages.letter_lines import LetterLines
+from zipocr.training.synthesis.typeface_hands import typeface_hands
 from zipocr.training.synthesis.typefaces import typefaces
 
 # Seed of the random assignment of line numbers to sources.
@@ -48,6 +50,14 @@ OF_MAIL, AMOUNTS, MACHINES = 0.15, 0.20, 0.22
 OF_MAIL_EUROPEAN = 0.1
 # Share of amounts for a network trained on all of these, since amounts are misread most often.
 MORE_AMOUNTS = 0.32
+# Shares of lines for the last phase of all networks: digits of handwriting typefaces, and lines of
+# addresses; and shares of these by hand and with a ZIP.
+OF_TYPEFACES, ADDRESSES = 0.14, 0.10
+BY_HAND, WITH_ZIP = 0.8, 0.4
+# Width of the sheet of an address, in widths of its line.
+ADDRESS_SHEET = 1.1
+# Minimum width of a character of an address, in pixels; if lines are shorter, words are missing.
+MIN_WIDTH = 5.5
 # More touching digits, since they cause most misread lines.
 WIDE_KINDS: Mapping[str, float] = {
     **KINDS, "touching": 40.0, "close": 10.0, "far_cells": 5.0, "hard_shadow": 4.0,
@@ -72,6 +82,36 @@ class Line:
     labels: NDArray[np.uint8]
 
 
+class Source(Protocol):
+    """A composer of crops by number."""
+
+    def nth(self, number: int, /) -> Composed:
+        """Return the crop with this number."""
+
+
+class AddressLines:
+    """Single lines of addresses as crops."""
+
+    kind = "address line"
+
+    def __init__(self, lines: LetterLines) -> None:
+        self.lines = lines
+
+    def nth(self, number: int) -> Composed:
+        """Return the crop with this number."""
+        line = self.lines.nth(number)
+        unknown = np.zeros(line.image.shape, np.uint8)
+        return Composed(
+            image=line.image,
+            owners=unknown,
+            shared=unknown.astype(np.bool_),
+            text="",
+            writer=-1,
+            kind=self.kind,
+            letters=line.text,
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LineComposer:
     """Composer of lines by number; the n-th is the same in every process.
@@ -80,8 +120,9 @@ class LineComposer:
 
     Without ``extra`` digits, lines are composed of ``digits`` alone: no type, and no drawn digits.
     With ``is_wide``, fewer lines are of NIST digits, and more are machine type, amounts
-    (``amounts`` is their share), and digits of ``mail`` if given. ``scale`` enlarges the digits of
-    all lines, for a network with that input scale.
+    (``amounts`` is their share), and digits of ``mail`` if given; ``has_typefaces`` adds digits of
+    handwriting typefaces, and addresses. ``scale`` enlarges the digits of all lines, for a network
+    with that input scale.
     """
 
     digits: DigitSet
@@ -89,20 +130,24 @@ class LineComposer:
     seed: int
     mail: DigitSet | None = None
     is_wide: bool = False
+    has_typefaces: bool = False
     scale: float = 1.0
     amounts: float = AMOUNTS
-    _sources: tuple[tuple[float, Composer | Negatives], ...] = field(init=False)
+    _sources: tuple[tuple[float, Source], ...] = field(init=False)
 
     def __post_init__(self) -> None:
         """Set up the sources of lines."""
         object.__setattr__(self, "_sources", self._all_sources())
 
-    def _all_sources(self) -> tuple[tuple[float, Composer | Negatives], ...]:
+    def _all_sources(self) -> tuple[tuple[float, Source], ...]:
         if self.extra is None:
             return self._few()
-        return self._wide(self.extra) if self.is_wide else self._many(self.extra)
+        if not self.is_wide:
+            return self._many(self.extra)
+        wide = self._wide(self.extra)
+        return self._with_typefaces(wide) if self.has_typefaces else wide
 
-    def _few(self) -> tuple[tuple[float, Composer | Negatives], ...]:
+    def _few(self) -> tuple[tuple[float, Source], ...]:
         own = Composer(
             self.digits,
             seed=self.seed,
@@ -121,7 +166,7 @@ class LineComposer:
         )
         return (WITHOUT_ZIP, rest), (1.0, own)
 
-    def _many(self, extra: DigitSet) -> tuple[tuple[float, Composer | Negatives], ...]:
+    def _many(self, extra: DigitSet) -> tuple[tuple[float, Source], ...]:
         faces = typefaces("train")
         own, other = (
             Composer(
@@ -146,7 +191,7 @@ class LineComposer:
         foreign = ForeignComposer(self.digits, seed=self.seed + 6)
         return (WITHOUT_ZIP, rest), (OF_DIGITS, other), (FOREIGN, foreign), (1.0, own)
 
-    def _wide(self, extra: DigitSet) -> tuple[tuple[float, Composer | Negatives], ...]:
+    def _wide(self, extra: DigitSet) -> tuple[tuple[float, Source], ...]:
         faces = typefaces("train")
         hands = (
             (self.digits, 0, EUROPEAN), (extra, 4, 0.0),
@@ -179,9 +224,25 @@ class LineComposer:
             (MACHINES, machines), (1.0, own),
         )  # fmt: skip
 
+    def _with_typefaces(
+        self, wide: tuple[tuple[float, Source], ...]
+    ) -> tuple[tuple[float, Source], ...]:
+        """Return the sources of wide lines, and those of handwriting typefaces and addresses."""
+        rest = 1 - OF_TYPEFACES - ADDRESSES
+        typed = Composer(
+            typeface_hands(), seed=self.seed + 9, kinds=WIDE_KINDS, strength=FEW_STRENGTH,
+            european=OF_MAIL_EUROPEAN, faces=typefaces("train"),
+        )  # fmt: skip
+        addresses = AddressLines(LetterLines(
+            self.digits, seed=self.seed + 10, by_hand=BY_HAND, with_zip=WITH_ZIP,
+            sheet=ADDRESS_SHEET,
+        ))  # fmt: skip
+        *others, own = ((share * rest, source) for share, source in wide)
+        return (*others, (OF_TYPEFACES, typed), (ADDRESSES, addresses), own)
+
     def holds_zip(self, number: int) -> bool:
-        """Return whether the line with this number has a ZIP."""
-        return self._chance(number) >= WITHOUT_ZIP
+        """Return whether the line with this number has a ZIP, or may have one in an address."""
+        return self._chance(number) >= self._sources[0][0]
 
     def nth(self, number: int) -> Line | None:
         """Return the line with this number."""
@@ -190,9 +251,10 @@ class LineComposer:
         if page is None or is_misjudged(composed, page):
             return None
         strip = rectify(page, page.text_height / self.scale)
-        return Line(pixels=strip.pixels, labels=to_labels(composed.text or composed.letters))
+        line = Line(pixels=strip.pixels, labels=to_labels(composed.text or composed.letters))
+        return line if composed.kind != AddressLines.kind or _is_whole(line) else None
 
-    def _source(self, chance: float) -> Composer | Negatives:
+    def _source(self, chance: float) -> Source:
         for share, source in self._sources:
             if chance < share:
                 return source
@@ -201,6 +263,12 @@ class LineComposer:
 
     def _chance(self, number: int) -> float:
         return float(np.random.default_rng((_DEAL, number, 0)).random())
+
+
+def _is_whole(line: Line) -> bool:
+    """Return whether a line image probably shows all characters of a line."""
+    width: int = line.pixels.shape[2]
+    return MIN_WIDTH * len(line.labels) <= width < MAX_LENGTH
 
 
 def is_misjudged(composed: Composed, page: InkPage) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.errors import InputError
@@ -37,8 +38,9 @@ class Phase:
 
     ``wide`` is the number of additional lines with more of mail, amounts and machine type,
     ``amounts`` the share of amounts, and ``scale`` the enlargement of digits relative to the first
-    network's input. ``elastic`` is the share of lines that are bent elastically. No phase reuses
-    lines of an earlier one.
+    network's input. ``elastic`` is the share of lines that are bent elastically, and
+    ``has_typefaces`` adds digits of handwriting typefaces, and addresses. No phase reuses lines of
+    an earlier one.
     """
 
     lines: int = 0
@@ -48,6 +50,7 @@ class Phase:
     scale: float = 1.0
     amounts: float = AMOUNTS
     elastic: float = 0.0
+    has_typefaces: bool = False
 
 
 # Fewer lines and more epochs make the network overconfident on cheques and upside-down pages.
@@ -73,77 +76,125 @@ PHASES_OF: Mapping[str, tuple[Phase, ...]] = {
     SECOND: SECOND_PHASES,
     THIRD: THIRD_PHASES,
 }
+# A last phase of the first network, which finds the numbers on pages: words by hand are no digits.
+LAST_PHASE = Phase(
+    lines=24_000, wide=64_000, epochs=4, rate=1e-3, amounts=MORE_AMOUNTS, elastic=0.5,
+    has_typefaces=True,
+)  # fmt: skip
+# Share of the new weights after the last phase; averaged with the former ones, they read both the
+# former lines and the new ones better (Wortsman et al., 2022).
+NEW_WEIGHTS = 0.6
 # Few digits support only little training.
 FEW_PHASES = (Phase(lines=12_000, epochs=8, rate=3e-3),)
 
 
-def take_or_train(
-    network: Model | None, train: Callable[..., dict[str, NDArray[Any]]], *, larger: bool
-) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Take over a model's networks or train them; return also a description of each."""
-    if network:
-        own, card = taken_networks(network), network.card["data"]
-        about = {name: card[name] for name in _TOLD if name in card}
-    else:
-        own, about = train(), {"network": about_phases(PHASES)}
-    if larger or not network:
-        first = arrays_of(own, FIRST)
-        second_arrays = train(start=first)
-        own = {**first, **second_arrays, **train(start=second_arrays)}
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NetworkTrainer:
+    """Trainer of line networks on lines composed of digits.
+
+    Without ``extra`` digits, there are fewer lines, composed of ``digits`` alone; ``mail`` are
+    digits of US mail. A folder of ``checkpoints`` keeps lines and training states, so that an
+    interrupted training can resume.
+    """
+
+    digits: DigitSet
+    extra: DigitSet | None
+    recipe: Recipe
+    jobs: int
+    report: Report
+    mail: DigitSet | None = None
+    checkpoints: Path | None = None
+
+    def take_or_train(
+        self, model: Model | None, *, larger: bool
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Take over a model's networks, or train all, or only the ``larger`` ones.
+
+        Returns also a description of each.
+        """
+        if model:
+            taken, card = taken_networks(model), model.card["data"]
+            about = {name: card[name] for name in _TOLD if name in card}
+            if not larger:
+                return taken, about
+            first = finished = arrays_of(taken, FIRST)
+        else:
+            first = self.train()
+            finished, about = self.finish(first), {"network": about_phases((*PHASES, LAST_PHASE))}
         about["second network"] = about_phases(SECOND_PHASES)
         about["third network"] = about_phases(THIRD_PHASES)
-    return own, about
+        second = self.train(first)
+        return {**finished, **second, **self.train(second)}, about
 
+    def train(
+        self, start: Mapping[str, NDArray[Any]] = MappingProxyType({})
+    ) -> dict[str, NDArray[Any]]:
+        """Train a network without its last phase.
 
-def train_network(
-    train: DigitSet,
-    extra: DigitSet | None,
-    recipe: Recipe,
-    jobs: int,
-    report: Report,
-    *,
-    start: Mapping[str, NDArray[Any]] = MappingProxyType({}),
-    mail: DigitSet | None = None,
-    checkpoints: Path | None = None,
-) -> dict[str, NDArray[Any]]:
-    """Train a line network on lines composed of training digits.
+        Given the arrays of the first network to ``start`` from, it trains the second one, grown
+        from these, and given those of the second one, the third.
 
-    Without ``extra`` digits, there are fewer lines, composed of these alone. Given the arrays of
-    the first network to ``start`` from, it trains the second one, grown from these, and given those
-    of the second one, the third. A folder of ``checkpoints`` keeps lines and training states, so
-    that an interrupted training can resume.
+        Raises
+        ------
+        InputError
+            If PyTorch is not installed.
+        """
+        trainer = with_pytorch()
+        network = _network_after(start)
+        arrays: dict[str, NDArray[Any]] = {}
+        if network == SECOND:
+            arrays = trainer.grow(start, seed=self.recipe.seed)
+        if network == THIRD:
+            arrays = _renamed(start)
+        phases = FEW_PHASES if self.extra is None else PHASES_OF[network]
+        source = self._lines(list(PHASES_OF).index(network))
+        for number in range(len(phases)):
+            arrays = self._fit(source, phases[: number + 1], arrays, start, network)
+        return arrays
 
-    Raises
-    ------
-    InputError
-        If PyTorch is not installed.
-    """
-    trainer = with_pytorch()
-    network = _network_after(start)
-    arrays: dict[str, NDArray[Any]] = {}
-    if network == SECOND:
-        arrays = trainer.grow(start, seed=recipe.seed)
-    if network == THIRD:
-        arrays = _renamed(start)
-    phases = FEW_PHASES if extra is None else PHASES_OF[network]
-    seed = LINE_SEED + 2 * PHASE_SEED * list(PHASES_OF).index(network) + recipe.seed
-    source = LineComposer(digits=train, extra=extra, mail=mail, seed=seed)
-    for number, phase in enumerate(phases):
-        report(f"composing lines of phase {number + 1} of {len(phases)}")
-        lines = _compose_lines(source, phases[: number + 1], jobs, checkpoints)
-        report(f"training the {network.replace('_', ' ')}")
-        name = f"network-{_digest(source, phases[: number + 1], start)}.pt"
-        arrays = trainer.fit_network(
+    def finish(self, first: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Train the first network for its last phase, and average its weights with the former ones.
+
+        The larger networks are trained from the former ones.
+
+        Raises
+        ------
+        InputError
+            If PyTorch is not installed.
+        """
+        source = self._lines(len(PHASES_OF))
+        return averaged(first, self._fit(source, [LAST_PHASE], first, first, FIRST), NEW_WEIGHTS)
+
+    def _lines(self, place: int) -> LineComposer:
+        """Return the lines of a network, or those of the first one's last phase."""
+        seed = LINE_SEED + 2 * PHASE_SEED * place + self.recipe.seed
+        return LineComposer(digits=self.digits, extra=self.extra, mail=self.mail, seed=seed)
+
+    def _fit(
+        self,
+        source: LineComposer,
+        phases: Sequence[Phase],
+        arrays: Mapping[str, NDArray[Any]],
+        start: Mapping[str, NDArray[Any]],
+        network: str,
+    ) -> dict[str, NDArray[Any]]:
+        """Train a network for the last of some phases; the first one started from ``start``."""
+        trainer, phase, name = with_pytorch(), phases[-1], network.replace("_", " ")
+        self.report(f"composing lines for the {name}")
+        lines = _compose_lines(source, phases, self.jobs, self.checkpoints)
+        self.report(f"training the {name}")
+        file = f"network-{_digest(source, phases, start)}.pt"
+        fitted: dict[str, NDArray[Any]] = trainer.fit_network(
             lines,
             trainer.TrainingPlan(epochs=phase.epochs, rate=phase.rate, elastic=phase.elastic),
-            seed=recipe.seed + number,
-            jobs=jobs,
-            report=report,
+            seed=self.recipe.seed + len(phases) - 1,
+            jobs=self.jobs,
+            report=self.report,
             start=arrays,
             network=network,
-            checkpoint=checkpoints / name if checkpoints else None,
+            checkpoint=self.checkpoints / file if self.checkpoints else None,
         )
-    return arrays
+        return fitted
 
 
 def with_pytorch() -> ModuleType:
@@ -174,7 +225,13 @@ def _compose_lines(
     *earlier, phase = phases
     hands = replace(source, scale=phase.scale)
     seed = (source.seed - PHASE_SEED) % SEEDS
-    wide = replace(hands, is_wide=True, seed=seed, amounts=phase.amounts)
+    wide = replace(
+        hands,
+        is_wide=True,
+        seed=seed,
+        amounts=phase.amounts,
+        has_typefaces=phase.has_typefaces,
+    )
     lines: list[Line] = []
     for composer, kind in ((wide, "wide"), (hands, "lines")):
         first = sum(getattr(one, kind) for one in earlier)
@@ -190,7 +247,10 @@ def _digest(
     start: Mapping[str, NDArray[Any]] = MappingProxyType({}),
 ) -> str:
     """Return a digest of all inputs of lines or of a network, for file names."""
-    settings = (phases, composer.seed, composer.is_wide, composer.scale, composer.amounts)
+    settings = (
+        phases, composer.seed, composer.is_wide, composer.scale, composer.amounts,
+        composer.has_typefaces,
+    )  # fmt: skip
     digest = sha256(repr(settings).encode())
     for digits in (composer.digits, composer.extra, composer.mail):
         if digits:
@@ -198,6 +258,16 @@ def _digest(
     for array in start.values():
         digest.update(array.tobytes())
     return digest.hexdigest()[:12]
+
+
+def averaged(
+    old: Mapping[str, NDArray[Any]], new: Mapping[str, NDArray[Any]], share: float
+) -> dict[str, NDArray[Any]]:
+    """Average the arrays of a network with a ``share`` of the new ones."""
+    return {
+        name: ((1 - share) * old[name].astype(np.float32) + share * array).astype(array.dtype)
+        for name, array in new.items()
+    }
 
 
 def taken_networks(model: Model) -> dict[str, NDArray[Any]]:
@@ -237,6 +307,7 @@ def about_phases(phases: Sequence[Phase]) -> str:
         f"{phase.epochs} rounds on {phase.lines + phase.wide} lines" for phase in phases
     )
     more = ", of US mail, of amounts and of machines' type" if phases[-1].wide else ""
+    more += ", of digits and addresses in handwriting typefaces" * phases[-1].has_typefaces
     return (
         f"a network trained for {rounds} composed of the same digits and typefaces, of digits drawn"
         f" in shapes of other countries, and of words and scribbles{more}"

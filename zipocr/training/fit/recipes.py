@@ -7,7 +7,6 @@ of them are held out for calibration, and the final model is trained on all.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,11 @@ from zipocr.training.fit.model_card import (
     about_recipe,
     about_versions,
 )
-from zipocr.training.fit.network_phases import FEW_PHASES, Report, take_or_train, train_network
+from zipocr.training.fit.network_phases import (
+    FEW_PHASES,
+    NetworkTrainer,
+    Report,
+)
 from zipocr.training.fit.orientation import fit_orientation
 from zipocr.training.fit.region_samples import Samples, gather, join
 from zipocr.training.fit.svm import Recipe, decide_all, fit_calibration, fit_classifier
@@ -82,7 +85,7 @@ SAMPLE_COUNTS = {
         printed=900,
         foreign=1500,
         lattice=1500,
-        confidence=5000,
+        confidence=15_000,
         orientation=2000,
     ),
     True: SampleCounts(
@@ -182,11 +185,11 @@ def _build_from_nist(
     }
     if mail_digits and held_mail:
         about["us_mail"] = about_mail(mail_digits, held_mail)
-    train = partial(
-        train_network, split.train, extra, recipe, jobs, report, mail=mail_digits,
-        checkpoints=checkpoints,
+    trainer = NetworkTrainer(
+        digits=split.train, extra=extra, recipe=recipe, jobs=jobs, report=report,
+        mail=mail_digits, checkpoints=checkpoints,
     )  # fmt: skip
-    own, told = take_or_train(network, train, larger=larger)
+    own, told = trainer.take_or_train(network, larger=larger)
     model = _build(fold, split.train, extra, recipe, about | told, [own], jobs, report)
     if network:
         model = with_search(model, network)
@@ -202,7 +205,14 @@ def _build_from_digits(
     digits, recipe = load_digits_set(), replace(recipe, from_grid=True)
     fold = _halves(digits)
     networks = [
-        train_network(part, None, recipe, jobs, report, checkpoints=checkpoints)
+        NetworkTrainer(
+            digits=part,
+            extra=None,
+            recipe=recipe,
+            jobs=jobs,
+            report=report,
+            checkpoints=checkpoints,
+        ).train()
         for part in (fold.train, digits)
     ]
     about = {

@@ -193,17 +193,18 @@ def _typeset(font: ImageFont.FreeTypeFont, text: str) -> NDArray[np.uint8]:
 def _outlines(path: Path) -> tuple[tuple[NDArray[np.uint8], ...], float]:
     font = ImageFont.truetype(path, 2 * DIGIT_HEIGHT)
     glyphs = [_typeset(font, str(digit)) for digit in range(10)]
-    top, bottom = _level(glyphs)
-    return _scaled([glyph[top:bottom] for glyph in glyphs]), font.getlength("0") / (bottom - top)
+    top, bottom = common_rows(glyphs)
+    pitch = font.getlength("0") / (bottom - top)
+    return scaled_glyphs([glyph[top:bottom] for glyph in glyphs]), pitch
 
 
-def _level(glyphs: Sequence[NDArray[np.uint8]]) -> tuple[int, int]:
+def common_rows(glyphs: Sequence[NDArray[np.uint8]]) -> tuple[int, int]:
     """Return the first row with ink in any glyph, and the row after the last."""
     inked = np.flatnonzero(np.max([glyph.max(axis=1) for glyph in glyphs], axis=0) > _INKED)
     return int(inked[0]), int(inked[-1]) + 1
 
 
-def _scaled(glyphs: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], ...]:
+def scaled_glyphs(glyphs: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], ...]:
     """Scale glyphs to `DIGIT_HEIGHT` rows, with widths in proportion."""
     factor = DIGIT_HEIGHT / glyphs[0].shape[0]
     sizes = [(max(2, round(glyph.shape[1] * factor)), DIGIT_HEIGHT) for glyph in glyphs]
@@ -233,7 +234,7 @@ def _dots(pins: int, source: str) -> tuple[tuple[NDArray[np.uint8], ...], float]
             for rows in FIVE_BY_SEVEN
         ]
         pitch = 6 / 7
-    return _scaled([_as_dots(grid) for grid in grids]), pitch
+    return scaled_glyphs([_as_dots(grid) for grid in grids]), pitch
 
 
 def dot_grid(glyph: NDArray[np.uint8], pins: int) -> NDArray[np.uint8]:
@@ -264,8 +265,8 @@ def _angular() -> tuple[tuple[NDArray[np.uint8], ...], float]:
             )
             cv2.polylines(page, [points[:, None]], False, 255, 14, cv2.LINE_AA)
         glyphs.append(page)
-    top, bottom = _level(glyphs)
-    return _scaled([_trimmed(glyph[top:bottom]) for glyph in glyphs]), 118 / (bottom - top)
+    top, bottom = common_rows(glyphs)
+    return scaled_glyphs([_trimmed(glyph[top:bottom]) for glyph in glyphs]), 118 / (bottom - top)
 
 
 def _fitted(glyph: NDArray[np.uint8]) -> NDArray[np.uint8]:

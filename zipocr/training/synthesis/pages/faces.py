@@ -1,7 +1,7 @@
 """Typefaces of whole pages: handwriting and type, separate for training and measurements.
 
-Handwriting comes from npm packages (OFL 1.1), installed by ``make fonts``; type from these and from
-`zipocr.training.synthesis.typefaces`.
+Handwriting comes from npm packages (OFL 1.1 or Apache 2.0), installed by ``make fonts``; type from
+these and from `zipocr.training.synthesis.typefaces`.
 """
 
 import sys
@@ -36,7 +36,34 @@ MORE_HANDWRITING = (
     "ruthie", "sacramento", "sassy-frass", "send-flowers", "stalemate", "vibur", "water-brush",
     "whisper",
 )  # fmt: skip
-"""Names of further handwriting typefaces, only for the network of letters."""
+"""Names of further handwriting typefaces, only for training networks."""
+DIGIT_HANDS = (
+    "aguafina-script", "alex-brush", "allura", "arizonia", "babylonica", "birthstone",
+    "bonheur-royale", "borel", "calligraffitti", "carattere", "clicker-script", "coming-soon",
+    "cookie", "corinthia", "courgette", "crafty-girls", "damion", "dynalight", "east-sea-dokdo",
+    "edu-au-vic-wa-nt-hand", "edu-nsw-act-cursive", "edu-nsw-act-foundation", "edu-qld-hand",
+    "edu-sa-beginner", "edu-sa-hand", "edu-vic-wa-nt-beginner", "engagement", "estonia",
+    "euphoria-script", "explora", "felipa", "gamja-flower", "grape-nuts", "great-vibes",
+    "hachi-maru-pop", "herr-von-muellerhoff", "hi-melody", "inspiration", "island-moments", "julee",
+    "just-another-hand", "kings", "kite-one", "klee-one", "kolker-brush", "league-script",
+    "liu-jian-mao-cao", "long-cang", "love-light", "love-ya-like-a-sister", "lovers-quarrel",
+    "luxurious-script", "ma-shan-zheng", "montez", "mr-bedfort", "mrs-saint-delafield", "niconne",
+    "norican", "parisienne", "permanent-marker", "poor-story", "quintessential", "rancho",
+    "redressed", "rochester", "rock-salt", "romanesco", "satisfy", "schoolbell",
+    "sedgwick-ave-display", "smooch", "sofia", "splash", "sunshiney", "tangerine", "twinkle-star",
+    "unkempt", "updock", "vujahday-script", "walter-turncoat", "waterfall", "windsong",
+    "yellowtail", "yeon-sung", "yesteryear", "yomogi", "yuji-boku", "zen-kurenaido",
+    "zhi-mang-xing", "playwrite-ar", "playwrite-at", "playwrite-au-qld", "playwrite-au-vic",
+    "playwrite-be-wal", "playwrite-br", "playwrite-ca", "playwrite-cl", "playwrite-co",
+    "playwrite-cu", "playwrite-cz", "playwrite-de-sas", "playwrite-dk-loopet",
+    "playwrite-dk-uloopet", "playwrite-es", "playwrite-es-deco", "playwrite-fr-moderne",
+    "playwrite-hr", "playwrite-hr-lijeva", "playwrite-hu", "playwrite-id", "playwrite-ie",
+    "playwrite-in", "playwrite-is", "playwrite-it-moderna", "playwrite-it-trad", "playwrite-mx",
+    "playwrite-ng-modern", "playwrite-nl", "playwrite-no", "playwrite-nz", "playwrite-pe",
+    "playwrite-pl", "playwrite-pt", "playwrite-ro", "playwrite-sk", "playwrite-tz", "playwrite-vn",
+    "playwrite-za",
+)  # fmt: skip
+"""Names of handwriting typefaces only for digits, some as taught in the schools of 40 countries."""
 CURSIVE = frozenset({
     "la-belle-aurore", "kristi", "square-peg", "over-the-rainbow", "zeyada", "bad-script",
     "licorice", "dawning-of-a-new-day",
@@ -70,9 +97,15 @@ def handwriting_files(part: Part) -> tuple[Path, ...]:
 
 @lru_cache(maxsize=1)
 def more_handwriting_files() -> tuple[Path, ...]:
-    """Return the font files of the handwriting for the network of letters, all for training."""
+    """Return the font files of the handwriting for letters of lines, all for training."""
     more = tuple(_installed(name, weight=400) for name in MORE_HANDWRITING)
     return handwriting_files("train") + more
+
+
+@lru_cache(maxsize=1)
+def digit_hand_files() -> tuple[Path, ...]:
+    """Return the font files of the handwriting for digits, all for training."""
+    return more_handwriting_files() + tuple(_installed(name, weight=400) for name in DIGIT_HANDS)
 
 
 @lru_cache(maxsize=2)

@@ -1,4 +1,4 @@
-"""Single lines of addresses, in print and by hand, for the network of letters."""
+"""Single lines of addresses, in print and by hand, to train networks on."""
 
 from dataclasses import dataclass, replace
 
@@ -24,7 +24,7 @@ from zipocr.types import GrayImage
 # Shares of lines by hand, of poor print or scans, of lines with a town, and of meaningless words,
 # which keep the network from learning the towns by heart.
 BY_HAND, LOW_QUALITY, TOWNS, MEANINGLESS = 0.6, 0.25, 0.55, 0.15
-# Width of a sheet, in widths of its line.
+# Width of a sheet, in widths of its line; on a wide one, no word counts as a picture.
 SHEET = 3.0
 
 
@@ -37,23 +37,39 @@ class LetterLine:
 
 
 class LetterLines:
-    """Composer of lines by number: the n-th is the same in every process and order."""
+    """Composer of lines by number: the n-th is the same in every process and order.
 
-    def __init__(self, digits: DigitSet, *, seed: int) -> None:
-        self.seed = seed
+    ``by_hand`` is the share of handwritten lines, ``with_zip`` that of lines with a ZIP, and
+    ``sheet`` the width of the sheet in widths of its line.
+    """
+
+    def __init__(
+        self,
+        digits: DigitSet,
+        *,
+        seed: int,
+        by_hand: float = BY_HAND,
+        with_zip: float = 0.0,
+        sheet: float = SHEET,
+    ) -> None:
+        self.seed, self.by_hand, self.with_zip, self.sheet = seed, by_hand, with_zip, sheet
         self._writers = DigitsOfWriters(digits)
 
     def nth(self, number: int) -> LetterLine:
         """Return the line with this number."""
         rng = np.random.default_rng((self.seed, number))
-        line = Line(text=_draw_text(rng))
-        address = Address(lines=(line,), zip="", plus4="")
+        if self.with_zip and rng.random() < self.with_zip:
+            address = _draw_zip_line(rng)
+        else:
+            address = Address(lines=(Line(text=_draw_text(rng)),), zip="", plus4="")
+        (line,) = address.lines
         desk = Desk(rng=rng, part="train", writers=self._writers, address=address)
-        is_by_hand, is_poor = rng.random() < BY_HAND, rng.random() < LOW_QUALITY
+        is_by_hand, is_poor = rng.random() < self.by_hand, rng.random() < LOW_QUALITY
         if is_poor and not is_by_hand:
             desk = replace(desk, wear=str(rng.choice(WEARS)))
         scanning = draw_low_quality(rng) if is_poor else draw_scanning(rng)
-        canvas = (_by_hand if is_by_hand else _in_print)(desk, line)
+        block, paper = (_by_hand if is_by_hand else _in_print)(desk, line)
+        canvas = _on_sheet(desk, block, paper, self.sheet)
         view = as_cropped(canvas, angle=float(np.clip(rng.normal(0, 1.5), -8, 8)))
         return LetterLine(image=scanned(rng, view, scanning).image, text=line.text)
 
@@ -70,25 +86,33 @@ def _draw_text(rng: Rng) -> str:
     return one_of(rng, tuple(line.text for line in address.lines if line.text))
 
 
-def _by_hand(desk: Desk, line: Line) -> Canvas:
+def _draw_zip_line(rng: Rng) -> Address:
+    """Draw the line of an address with its ZIP."""
+    address = draw_destination(rng, "train", after=0.0)
+    line = next(line for line in address.lines if line.zip_at[0] < line.zip_at[1])
+    return replace(address, lines=(line,))
+
+
+def _by_hand(desk: Desk, line: Line) -> tuple[Writing, float]:
     rng, paper = desk.rng, desk.paper()
     height = capital_height(rng, [line], low=15, high=70)
+    needed = desk.address.zip + desk.address.plus4
     penman = Penman(
-        rng, desk.writers, desk.part, height=height, needed="", files=more_handwriting_files()
+        rng, desk.writers, desk.part, height=height, needed=needed, files=more_handwriting_files()
     )
-    return _on_sheet(desk, desk.written(penman, [line]), paper)
+    return desk.written(penman, [line]), paper
 
 
-def _in_print(desk: Desk, line: Line) -> Canvas:
+def _in_print(desk: Desk, line: Line) -> tuple[Writing, float]:
     rng, paper = desk.rng, desk.paper()
-    block = desk.printed([line], capital_height(rng, [line], low=12, high=50), monospaced=0.3)
-    return _on_sheet(desk, block, paper)
+    height = capital_height(rng, [line], low=12, high=50)
+    return desk.printed([line], height, monospaced=0.3), paper
 
 
-def _on_sheet(desk: Desk, block: Writing, paper: float) -> Canvas:
-    """Lay a line on a sheet so wide that no word counts as a picture."""
+def _on_sheet(desk: Desk, block: Writing, paper: float, sheet: float) -> Canvas:
+    """Lay a line on a sheet, ``sheet`` times as wide."""
     rows, columns = block.cover.shape
     margin = block.height * float(desk.rng.uniform(0.3, 1.4)) + 3
-    page = Canvas((round(rows + 2 * margin), round(SHEET * columns + 2 * margin)), paper)
+    page = Canvas((round(rows + 2 * margin), round(sheet * columns + 2 * margin)), paper)
     page.lay(block, margin, margin, desk.ink(paper))
     return page
