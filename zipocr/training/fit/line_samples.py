@@ -50,7 +50,7 @@ OF_MAIL, AMOUNTS, MACHINES = 0.15, 0.20, 0.22
 OF_MAIL_EUROPEAN = 0.1
 # Share of amounts for a network trained on all of these, since amounts are misread most often.
 MORE_AMOUNTS = 0.32
-# Shares of lines for the last phase of all networks: digits of handwriting typefaces, and lines of
+# Shares of lines for the last phase of the first network: digits of handwriting typefaces, and
 # addresses; and shares of these by hand and with a ZIP.
 OF_TYPEFACES, ADDRESSES = 0.14, 0.10
 BY_HAND, WITH_ZIP = 0.8, 0.4
