@@ -233,7 +233,7 @@ def test_the_bound_by_writer_is_that_of_a_ratio_of_totals():
     right[5] = False
     (bound,) = bound_by_writer(np.full(10, 0.9), right, writers)
     squares = 0.4**2 + 0.6**2 + 0.2**2
-    assert bound == pytest.approx(0.1 + 1.645 * (squares * 3 / 2) ** 0.5 / 10)
+    assert bound == pytest.approx(0.1 + 4.30265 * (squares * 3 / 2) ** 0.5 / 10)
     sure = np.where(np.arange(10) < 5, 0.9, 0.8)
     assert bound_by_writer(sure, right, writers) == pytest.approx([0.0, bound])
 

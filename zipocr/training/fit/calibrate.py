@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 from sklearn.model_selection import GroupKFold
 
 from zipocr.decode.confidence import FEATURES, P_LISTED
@@ -36,9 +37,9 @@ WITHOUT_ZIP = 0.08
 OTHER, OTHER_WEIGHT = 12, 0.15
 # Error rates among accepted ZIPs for which a model has thresholds.
 ERRORS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2)
-# Quantile of the normal distribution for a one-sided bound of 95 %, and the minimum number of
-# writers for such a bound.
-QUANTILE, MIN_WRITERS = 1.645, 20
+# Probability of the bound that takes writers as independent, the upper end of a 95 % interval, and
+# the minimum number of writers for it.
+CERTAINTY_OF_WRITERS, MIN_WRITERS = 0.975, 20
 # Number of folds of writers for cross-fitting: thresholds are not chosen on strings that the
 # confidence was fitted to.
 FOLDS = 5
@@ -221,8 +222,8 @@ def bound_by_writer(
 
     Notes
     -----
-    One-sided normal bound of 95 % for a ratio of totals of clusters (Cochran, Sampling Techniques,
-    1977, chapter 9A).
+    Upper end of the 95 % interval of a ratio of totals of clusters, by Student's t distribution
+    (Cochran, Sampling Techniques, 1977, chapter 9A).
     """
     falling = np.argsort(-confidence, kind="stable")
     last = np.flatnonzero(np.append(np.diff(confidence[falling]) != 0, True))
@@ -234,8 +235,9 @@ def bound_by_writer(
     total = count.sum(axis=1)
     share = wrong.sum(axis=1) / total
     squares = ((wrong - share[:, None] * count) ** 2).sum(axis=1)
-    spread = np.sqrt(squares * len(names) / max(len(names) - 1, 1)) / total
-    return np.asarray(share + QUANTILE * spread)
+    free = max(len(names) - 1, 1)
+    spread = np.sqrt(squares * len(names) / free) / total
+    return np.asarray(share + stdtrit(free, CERTAINTY_OF_WRITERS) * spread)
 
 
 def strictest(tables: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
