@@ -235,7 +235,7 @@ def test_the_packages_that_are_installed_are_those_that_are_drawn_from():
     )["dependencies"]
     tables = (faces.HANDWRITING, faces.MONOSPACED, faces.PROPORTIONAL)
     drawn = {name for table in tables for part in table.values() for name in part}
-    drawn |= set(faces.MORE_HANDWRITING)
+    drawn |= {*faces.MORE_HANDWRITING, *faces.DIGIT_HANDS}
     assert not drawn & KEPT_OUT
     assert {name.removeprefix("@fontsource/") for name in listed} == drawn
     assert all(version.count(".") == 2 and version[0].isdigit() for version in listed.values())
