@@ -49,10 +49,9 @@ FORMATS = ("csv", "jsonl")
 GIVEN_UP = "worker_died"
 UNFINISHED = "a resumed scan did not finish"
 SIDE = 7_000
-# Composed pages without a ZIP: kinds, number of each, pixels, and seed.
-NO_MAIL, NO_MAIL_PAGES, NO_MAIL_PIXELS, NO_MAIL_SEED = (
-    ("text_page", "form", "photograph"), 16, 12_000_000, 5,
-)  # fmt: skip
+# Composed pages that are not mail: kinds, number of each, pixels, and seed.
+NO_MAIL = ("text_page", "form", "photograph")
+NO_MAIL_PAGES, NO_MAIL_PIXELS, NO_MAIL_SEED = 16, 12_000_000, 5
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -320,10 +319,16 @@ def measure_pages(folder: Path, side: int) -> list[tuple[str, str, float, float]
 
 def measure_elsewhere(path: Path) -> tuple[float, float]:
     """Run `measure_page` in a separate process."""
-    command = [sys.executable, __file__, "--page", path]
-    done = subprocess.run(command, check=True, capture_output=True, timeout=DEADLINE)
-    seconds, megabytes = json.loads(done.stdout)
+    seconds, megabytes = run_elsewhere("--page", str(path))
     return seconds, megabytes
+
+
+def run_elsewhere(*words: str) -> list[float]:
+    """Run this program in a separate process; return the figures that it prints."""
+    command = [sys.executable, __file__, *words]
+    done = subprocess.run(command, check=True, capture_output=True, timeout=DEADLINE)
+    found: list[float] = json.loads(done.stdout)
+    return found
 
 
 def measure_page(path: Path) -> tuple[float, float]:
@@ -368,7 +373,7 @@ def measure_no_mail(kind: str) -> tuple[float, float, float]:
 
 
 def no_mail_lines() -> Iterator[str]:
-    """Measure pages that are no mail, each kind in its own process; tabulate them in Markdown."""
+    """Measure pages that are not mail, a process for each kind, and tabulate them in Markdown."""
     yield (
         f"{NO_MAIL_PAGES} composed pages of each kind without a ZIP, enlarged to"
         f" {NO_MAIL_PIXELS / 1e6:.0f} megapixels, read with `mail` in one process:"
@@ -376,9 +381,7 @@ def no_mail_lines() -> Iterator[str]:
     yield ""
     rows = []
     for kind in NO_MAIL:
-        command = [sys.executable, __file__, "--no-mail", kind]
-        done = subprocess.run(command, check=True, capture_output=True, timeout=DEADLINE)
-        median, most, memory = json.loads(done.stdout)
+        median, most, memory = run_elsewhere("--no-mail", kind)
         rows.append((kind.replace("_", " "), f"{median:.2f}", f"{most:.2f}", f"{memory:.0f}"))
     heads = ("pages", "seconds of processor time, median", "most", "MB of the process")
     yield from markdown(heads, rows)

@@ -4,8 +4,9 @@ page -> text lines -> words -> candidates -> choice of the likeliest -> pipeline
 for each -> the town beside it -> choice among their readings, or none.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from math import exp
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from math import exp, inf
 
 from zipocr.attempt import Attempt, alternatives, with_strings
 from zipocr.decode.confidence import log_odds
@@ -51,9 +52,8 @@ MIN_SHEET = 200_000
 MAX_CROP_COMPONENTS = 400
 # Number of candidates to read.
 READ = 3
-# Log odds of an orientation above which the other is not considered, those of certainty, and prior
-# log odds.
-CERTAIN, SURE = 2.0, 40.0
+# Log odds of an orientation above which the other is not considered, and prior log odds.
+CERTAIN = 2.0
 LEVEL, SIDEWAYS = (0, 180), (90, 270)
 # Orientations that are less probable are not read.
 MIN_CHANCE = 0.02
@@ -167,47 +167,48 @@ class MailReader:
     def _search_version(self, page: GrayImage, ink: PageInk) -> Search:
         """Search a page in both orientations along its lines, unless one of them is improbable."""
         turns = SIDEWAYS if runs_upwards(ink.components.boxes) else LEVEL
+        turned = cache(ink.rotated)
         located: dict[int, Located] = {}
-        if is_long(ink.rotated(turns[0])):
-            odds = self._sampled_log_odds(ink, turns)
+        if is_long(turned(turns[0])):
+            odds = self._sampled_log_odds(turned, turns)
         else:
-            odds, located = self._locate_both(page, ink, turns)
+            odds, located = self._locate_both(page, turned, turns)
         chances = {turns[0]: 1 / (1 + exp(-odds)), turns[1]: 1 / (1 + exp(odds))}
         read = [
-            self.read_candidates(located.get(turn) or self.locate(page, ink, turn), chance)
+            self.read_candidates(located.get(turn) or self.locate(page, turned(turn), turn), chance)
             for turn, chance in chances.items()
             if chance >= MIN_CHANCE
         ]
         return max(read, key=lambda one: one.confidence)
 
     def _locate_both(
-        self, page: GrayImage, ink: PageInk, turns: tuple[int, int]
+        self, page: GrayImage, turned: Callable[[int], PageInk], turns: tuple[int, int]
     ) -> tuple[float, dict[int, Located]]:
         """Find a page's candidates in both orientations, or only in the first if that is certain.
 
         Returns the log odds of the first orientation, and the candidates by orientation.
         """
-        first = self.locate(page, ink, turns[0])
+        first = self.locate(page, turned(turns[0]), turns[0])
         odds = self.orientation_log_odds(first.pooled)
         if odds >= CERTAIN:
-            return SURE, {turns[0]: first}
-        second = self.locate(page, ink, turns[1])
+            return inf, {turns[0]: first}
+        second = self.locate(page, turned(turns[1]), turns[1])
         # Both log odds are the same evidence seen twice.
         odds = (odds + LOG_PRIOR[turns] - self.orientation_log_odds(second.pooled)) / 2
         return odds, {turns[0]: first, turns[1]: second}
 
-    def _sampled_log_odds(self, ink: PageInk, turns: tuple[int, int]) -> float:
+    def _sampled_log_odds(self, turned: Callable[[int], PageInk], turns: tuple[int, int]) -> float:
         """Return the log odds of the first orientation of a long page, by a sample of its lines."""
-        first, second = (
-            self.orientation_log_odds(pool_sample(self.reader.network, ink.rotated(turn)))
-            for turn in turns
-        )
-        return SURE if first >= CERTAIN else first + LOG_PRIOR[turns] - second
+        network = self.reader.network
+        odds = self.orientation_log_odds(pool_sample(network, turned(turns[0])))
+        if odds >= CERTAIN:
+            return inf
+        other = self.orientation_log_odds(pool_sample(network, turned(turns[1])))
+        return odds + LOG_PRIOR[turns] - other
 
     def locate(self, page: GrayImage, ink: PageInk, rotation: int) -> Located:
-        """Find the candidates of a page and its ink after rotating both by `rotation`."""
-        turned = ink.rotated(rotation)
-        return read_ink(self.reader.network, rotate(page, rotation), turned, rotation=rotation)
+        """Find the candidates of a page, rotated by `rotation` degrees, on its rotated ``ink``."""
+        return read_ink(self.reader.network, rotate(page, rotation), ink, rotation=rotation)
 
     def orientation_log_odds(self, pooled: Floats) -> float:
         """Return the log odds of a page being upright rather than upside down.

@@ -299,8 +299,11 @@ class Reader:
 
     def versions(self, upright: Attempt) -> Iterator[GrayImage]:
         """Yield alternative versions of a page if its reading is in doubt."""
-        page, confidence = reduced(upright.prepared.page, MAX_RETRIED), upright.confidence
-        if confidence < RETRY_BELOW and may_be_light_on_dark(page):
+        confidence = upright.confidence
+        if confidence >= RETRY_BELOW:
+            return
+        page = reduced(upright.prepared.page, MAX_RETRIED)
+        if may_be_light_on_dark(page):
             yield negative(page)
         if confidence < CLOSE_BELOW and (confidence or may_be_dots(upright.line)):
             gap = GAP_OF_STROKES if confidence else GAP_OF_DOTS
@@ -320,10 +323,11 @@ class Reader:
 
     def quarter_turns(self, upright: Attempt) -> Iterator[Attempt]:
         """Read a tall page in doubt in both quarter turns."""
-        page, reason = reduced(upright.prepared.page, MAX_RETRIED), upright.prepared.reason
+        reason = upright.prepared.reason
         # A ZIP on its side may have no ink of a digit's size, but never several lines.
         if reason is Reason.SEVERAL_LINES or upright.confidence >= RETRY_BELOW:
             return
+        page = reduced(upright.prepared.page, MAX_RETRIED)
         if page.shape[0] <= page.shape[1]:
             return
         for degrees in QUARTER_TURNS:

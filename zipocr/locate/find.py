@@ -22,7 +22,8 @@ MARGIN = 0.6
 UPRIGHT_LEAD = 1.25
 # Minimum number of letters of a line used for page orientation.
 MIN_LETTERS = 3
-# Total length of the lines of a long page, and of those that tell its orientation, in line heights.
+# Total length of the lines of a long page, and of the sample that shows its orientation, in line
+# heights.
 LONG, SAMPLE = 1000.0, 400.0
 # Minimum number of letters of the longest line on a page with writing.
 MIN_LINE = 8
@@ -131,7 +132,7 @@ def read_ink(network: Network, page: GrayImage, ink: PageInk, *, rotation: int =
 
 
 def is_long(ink: PageInk) -> bool:
-    """Return whether a page has so much writing that its orientation is told by a sample of it."""
+    """Return whether a page has enough text for a sample of its lines to show its orientation."""
     return sum(line.length for line in ink.lines) > LONG
 
 

@@ -24,7 +24,7 @@ MAX_PIECE, MAX_OFFSET, MAX_ASIDE, MIN_PIECE = 1.3, 0.45, 1.0, 0.4
 BLOCK = 128
 # Minimum gap between words, in line heights.
 WORD_GAP = 0.25
-# Maximum number of lines, the longest for their height; on a page with more, they are texture.
+# Maximum number of lines: a page with more has texture, and only its longest lines are kept.
 MAX_LINES = 120
 
 

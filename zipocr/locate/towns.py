@@ -35,7 +35,7 @@ MIN_PITCH, MAX_PITCH = 0.8, 2.8
 MIN_LOG_PROBABILITY, NATS_PER_LETTER = -6.0, 2.0
 # Features: limits of the mean loss of a letter, and of the gain, in nats.
 MAX_LOSS, MIN_GAIN, MAX_GAIN = 4.0, -10.0, 20.0
-# Place of the gain among them.
+# Index of the gain among the features.
 GAIN = 2
 # Minimum gain of the town of a ZIP that neither reader proposes, in nats.
 MIN_TOWN_GAIN = 8.0

@@ -23,12 +23,12 @@ def downsample_by_two(page: NDArray[np.uint8]) -> NDArray[np.uint8]:
     )
 
 
-def reduced(page: NDArray[np.uint8], most: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """Halve a page until it has at most so many pixels.
+def reduced(page: NDArray[np.uint8], max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """Halve a page until it has at most ``max_pixels``.
 
     (H, W) -> (h, w) uint8, usually the same object.
     """
-    while page.size > most and min(page.shape) > 1:
+    while page.size > max_pixels and min(page.shape) > 1:
         page = downsample_by_two(page)
     return page
 

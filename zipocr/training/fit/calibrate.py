@@ -225,13 +225,10 @@ def bound_by_writer(
     Upper end of the 95 % interval of a ratio of totals of clusters, by Student's t distribution
     (Cochran, Sampling Techniques, 1977, chapter 9A).
     """
-    falling = np.argsort(-confidence, kind="stable")
-    last = np.flatnonzero(np.append(np.diff(confidence[falling]) != 0, True))
-    names, numbers = np.unique(writers[falling], return_inverse=True)
-    own = np.zeros((len(falling), len(names)))
-    own[np.arange(len(falling)), numbers] = 1
-    count = own.cumsum(axis=0)[last]
-    wrong = (own * ~right[falling, None]).cumsum(axis=0)[last]
+    names = np.unique(writers)
+    found = [accepting(confidence, right, (writers == name).astype(np.float64)) for name in names]
+    count = np.stack([one.count for one in found], axis=1)
+    wrong = np.stack([one.wrong for one in found], axis=1)
     total = count.sum(axis=1)
     share = wrong.sum(axis=1) / total
     squares = ((wrong - share[:, None] * count) ** 2).sum(axis=1)

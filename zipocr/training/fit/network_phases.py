@@ -76,7 +76,8 @@ PHASES_OF: Mapping[str, tuple[Phase, ...]] = {
     SECOND: SECOND_PHASES,
     THIRD: THIRD_PHASES,
 }
-# A last phase of the first network, which finds the numbers on pages: words by hand are no digits.
+# The last phase of the first network, which finds the numbers on pages, teaches it that handwritten
+# words are not digits.
 LAST_PHASE = Phase(
     lines=24_000, wide=64_000, epochs=4, rate=1e-3, amounts=MORE_AMOUNTS, elastic=0.5,
     has_typefaces=True,
@@ -153,9 +154,9 @@ class NetworkTrainer:
         return arrays
 
     def finish(self, first: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Train the first network for its last phase, and average its weights with the former ones.
+        """Train the first network in its last phase, and average its weights with the former ones.
 
-        The larger networks are trained from the former ones.
+        The larger networks are trained from the former weights.
 
         Raises
         ------

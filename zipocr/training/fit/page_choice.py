@@ -86,7 +86,7 @@ class _Locate:
         page = self.composer.nth(number)
         ink = find_ink(page.image)
         ways = (page.rotation, (page.rotation + 180) % 360)
-        located, turned = (self.reader.locate(page.image, ink, way) for way in ways)
+        located, turned = (self.reader.locate(page.image, ink.rotated(way), way) for way in ways)
         features = [self.reader.span_features(located, span) for span in located.spans]
         return PageSample(
             choice=to_choice(features, right_span(page, located), FEATURES),
@@ -123,7 +123,8 @@ def to_choice(features: Sequence[Sequence[float]], right: int | None, count: int
 
 def locate_upright(reader: MailReader, page: ComposedPage) -> Located:
     """Find the candidates of a composed page, rotated upright."""
-    return reader.locate(page.image, find_ink(page.image), page.rotation)
+    ink = find_ink(page.image).rotated(page.rotation)
+    return reader.locate(page.image, ink, page.rotation)
 
 
 def right_span(page: ComposedPage, located: Located) -> int | None:

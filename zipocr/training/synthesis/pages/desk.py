@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -65,10 +66,10 @@ class Desk:
         )
         return self.finished(worn(rng, writing, self.wear) if self.wear else writing)
 
-    def penman(self, height: float) -> Penman:
-        """Draw a penman with all digits of the destination."""
+    def penman(self, height: float, files: Sequence[Path] = ()) -> Penman:
+        """Draw a penman with all digits of the destination; ``files`` as in `Penman`."""
         needed = self.address.zip + self.address.plus4
-        return Penman(self.rng, self.writers, self.part, height=height, needed=needed)
+        return Penman(self.rng, self.writers, self.part, height=height, needed=needed, files=files)
 
     def written(self, penman: Penman, lines: Sequence[Line]) -> Writing:
         """Return handwritten lines, sometimes each indented further than the one before."""

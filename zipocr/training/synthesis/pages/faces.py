@@ -63,7 +63,7 @@ DIGIT_HANDS = (
     "playwrite-pl", "playwrite-pt", "playwrite-ro", "playwrite-sk", "playwrite-tz", "playwrite-vn",
     "playwrite-za",
 )  # fmt: skip
-"""Names of handwriting typefaces only for digits, some as taught in the schools of 40 countries."""
+"""Names of handwriting typefaces used only for their digits, many of them national school hands."""
 CURSIVE = frozenset({
     "la-belle-aurore", "kristi", "square-peg", "over-the-rainbow", "zeyada", "bad-script",
     "licorice", "dawning-of-a-new-day",

@@ -9,7 +9,7 @@ from zipocr.training.synthesis.pages.addresses import Address, Line, draw_destin
 from zipocr.training.synthesis.pages.canvas import Canvas, Writing
 from zipocr.training.synthesis.pages.desk import Desk, capital_height
 from zipocr.training.synthesis.pages.faces import more_handwriting_files
-from zipocr.training.synthesis.pages.handwriting import DigitsOfWriters, Penman
+from zipocr.training.synthesis.pages.handwriting import DigitsOfWriters
 from zipocr.training.synthesis.pages.surfaces import (
     as_cropped,
     draw_low_quality,
@@ -96,10 +96,7 @@ def _draw_zip_line(rng: Rng) -> Address:
 def _by_hand(desk: Desk, line: Line) -> tuple[Writing, float]:
     rng, paper = desk.rng, desk.paper()
     height = capital_height(rng, [line], low=15, high=70)
-    needed = desk.address.zip + desk.address.plus4
-    penman = Penman(
-        rng, desk.writers, desk.part, height=height, needed=needed, files=more_handwriting_files()
-    )
+    penman = desk.penman(height, more_handwriting_files())
     return desk.written(penman, [line]), paper
 
 

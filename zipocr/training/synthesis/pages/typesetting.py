@@ -19,7 +19,7 @@ from zipocr.training.synthesis.typefaces import open_font
 from zipocr.training.synthesis.wording import Part
 
 WEARS = ("", "needles", "needles", *WEAR)
-"""Degradation by bad printers, none and worn needles among them."""
+"""Kinds of print from bad printers; empty means no degradation."""
 _MEASURED = 200  # type size for measuring the height of capitals
 
 
