@@ -28,6 +28,7 @@ import numpy as np
 import soak
 import waiting
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 from zipocr.config import ScanConfig
 from zipocr.images.decode import read_pages, silence_decoders
@@ -313,34 +314,33 @@ def measure_pages(folder: Path, side: int) -> list[tuple[str, str, float, float]
             path = folder / f"page.{ending}"
             path.write_bytes(encode(image))
             name = (draw.__doc__ or "").strip().rstrip(".")
-            found.append((name, ending, *measure_elsewhere(path)))
+            (seconds,), memory = measure_elsewhere(path)
+            found.append((name, ending, seconds, memory))
     return found
 
 
-def measure_elsewhere(path: Path) -> tuple[float, float]:
-    """Run `measure_page` in a separate process."""
-    seconds, megabytes = run_elsewhere("--page", str(path))
+def measure_elsewhere(*paths: Path) -> tuple[list[float], float]:
+    """Run `measure_files` in a separate process."""
+    command = [sys.executable, __file__, "--measure", *map(str, paths)]
+    done = subprocess.run(command, check=True, capture_output=True, timeout=DEADLINE)
+    seconds, megabytes = json.loads(done.stdout)
     return seconds, megabytes
 
 
-def run_elsewhere(*words: str) -> list[float]:
-    """Run this program in a separate process; return the figures that it prints."""
-    command = [sys.executable, __file__, *words]
-    done = subprocess.run(command, check=True, capture_output=True, timeout=DEADLINE)
-    found: list[float] = json.loads(done.stdout)
-    return found
-
-
-def measure_page(path: Path) -> tuple[float, float]:
-    """Read a file's pages; return the CPU time in seconds and the peak memory in megabytes."""
+def measure_files(paths: Sequence[Path]) -> tuple[list[float], float]:
+    """Read files like a scan's process; return the CPU seconds of each, and the peak memory in MB."""
     silence_decoders()
+    cv2.setNumThreads(1)
+    threadpool_limits(1)
     reader = MailReader(load_model("mail"))
     reader.read(blank(100))
-    begun = time.process_time()
-    for page in read_pages(path, max_pixels=ScanConfig().max_pixels):
-        if not isinstance(page, Unread):
-            reader.read(page)
-    seconds = time.process_time() - begun
+    seconds = []
+    for path in paths:
+        begun = time.process_time()
+        for page in read_pages(path, max_pixels=ScanConfig().max_pixels):
+            if not isinstance(page, Unread):
+                reader.read(page)
+        seconds.append(time.process_time() - begun)
     # `getrusage` may report the peak of the process that started this one.
     return seconds, soak.memory(os.getpid(), "VmHWM")
 
@@ -356,33 +356,32 @@ def page_lines(measured: Sequence[tuple[str, str, float, float]], side: int) -> 
     yield from markdown(("page", "file", "seconds of processor time", "MB of the process"), rows)
 
 
-def measure_no_mail(kind: str) -> tuple[float, float, float]:
-    """Read composed pages of a kind; return the median and maximum CPU time, and the peak memory."""
-    reader = MailReader(load_model("mail"))
-    reader.read(blank(100))
-    digits = load_digits_set()
-    pages = PageComposer(digits, seed=NO_MAIL_SEED, part="test", kinds={kind: 1}, without_zip=1.0)
-    seconds = []
+def write_no_mail(kind: str, folder: Path) -> Iterator[Path]:
+    """Compose pages of a kind that are not mail, and write them as JPEG files."""
+    pages = PageComposer(
+        load_digits_set(), seed=NO_MAIL_SEED, part="test", kinds={kind: 1}, without_zip=1.0
+    )
     for number in range(NO_MAIL_PAGES):
         page = pages.nth(number).image
-        page = resized(page, (NO_MAIL_PIXELS / page.size) ** 0.5)
-        begun = time.process_time()
-        reader.read(page)
-        seconds.append(time.process_time() - begun)
-    return float(np.median(seconds)), max(seconds), soak.memory(os.getpid(), "VmHWM")
+        path = folder / f"{kind}-{number}.jpg"
+        large = resized(page, (NO_MAIL_PIXELS / page.size) ** 0.5)
+        path.write_bytes(OTHER_ENCODERS["jpg"](Image.fromarray(large)))
+        yield path
 
 
 def no_mail_lines() -> Iterator[str]:
     """Measure pages that are not mail, a process for each kind, and tabulate them in Markdown."""
     yield (
         f"{NO_MAIL_PAGES} composed pages of each kind without a ZIP, enlarged to"
-        f" {NO_MAIL_PIXELS / 1e6:.0f} megapixels, read with `mail` in one process:"
+        f" {NO_MAIL_PIXELS / 1e6:.0f} megapixels, JPEG, read with `mail` in one process:"
     )
     yield ""
     rows = []
     for kind in NO_MAIL:
-        median, most, memory = run_elsewhere("--no-mail", kind)
-        rows.append((kind.replace("_", " "), f"{median:.2f}", f"{most:.2f}", f"{memory:.0f}"))
+        with tempfile.TemporaryDirectory() as folder:
+            seconds, memory = measure_elsewhere(*write_no_mail(kind, Path(folder)))
+        times = f"{np.median(seconds):.2f}", f"{max(seconds):.2f}"
+        rows.append((kind.replace("_", " "), *times, f"{memory:.0f}"))
     heads = ("pages", "seconds of processor time, median", "most", "MB of the process")
     yield from markdown(heads, rows)
 
@@ -400,14 +399,10 @@ def main() -> None:
     parser.add_argument("seconds", nargs="?", type=float, default=SECONDS)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", action="store_true")
-    parser.add_argument("--page", type=Path)
-    parser.add_argument("--no-mail", choices=NO_MAIL)
+    parser.add_argument("--measure", nargs="+", type=Path)
     given = parser.parse_args()
-    if given.no_mail:
-        print(json.dumps(measure_no_mail(given.no_mail)))
-        return
-    if given.page:
-        print(json.dumps(measure_page(given.page)))
+    if given.measure:
+        print(json.dumps(measure_files(given.measure)))
         return
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)

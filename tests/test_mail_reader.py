@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
+from zipocr import mail_reader
 from zipocr.decode.directory import places
 from zipocr.locate import find
 from zipocr.locate.find import Located
-from zipocr.locate.page_ink import PageInk
+from zipocr.locate.page_ink import PageInk, find_ink
 from zipocr.mail_reader import MailReader
 from zipocr.models.model_file import SEARCH, load_model
 from zipocr.preprocess.rotate import rotate, turn_back
@@ -96,20 +97,49 @@ def test_a_page_of_text_has_no_destination(reader: MailReader) -> None:
     assert reader.read(page) == Unread(reason=Reason.NO_DESTINATION_ZIP)
 
 
-@pytest.mark.parametrize("degrees", [0, 180])
-def test_a_long_page_is_searched_in_one_orientation_only(
-    reader: MailReader, monkeypatch: pytest.MonkeyPatch, degrees: int
-) -> None:
-    located = []
+@pytest.fixture
+def located(reader: MailReader, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Rotations of the versions of a page that the reader searches."""
+    rotations: list[int] = []
 
     def locate(page: np.ndarray, ink: PageInk, rotation: int) -> Located:
-        located.append(rotation)
+        rotations.append(rotation)
         return MailReader.locate(reader, page, ink, rotation)
 
     monkeypatch.setattr(reader, "locate", locate)
+    return rotations
+
+
+@pytest.mark.parametrize("degrees", [0, 180])
+def test_a_long_page_is_searched_in_one_orientation_only(
+    reader: MailReader, located: list[int], monkeypatch: pytest.MonkeyPatch, degrees: int
+) -> None:
     monkeypatch.setattr(find, "LONG", 10.0)
     assert reader.search(rotate(envelope(), degrees)).ranked[0][0].zip == "12207"
     assert located == [degrees]
+
+
+@pytest.mark.parametrize(("long", "versions"), [(10.0, [0]), (1e6, [0, 180, 0, 180])])
+def test_a_long_page_in_doubt_is_searched_in_one_version_only(
+    reader: MailReader,
+    located: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    long: float,
+    versions: list[int],
+) -> None:
+    monkeypatch.setattr(find, "LONG", long)
+    monkeypatch.setattr(reader, "orientation_log_odds", lambda _: 0.0)
+    monkeypatch.setattr(mail_reader, "may_be_light_on_dark", lambda _: True)
+    reader.search(envelope(("JANE DOE", "12 MAIN STREET", "ALBANY NY")))
+    assert located == versions
+
+
+@pytest.mark.parametrize("count", [find.MANY_LINES, 1])
+def test_a_page_of_very_many_lines_is_long(count: int) -> None:
+    page = np.full((2000, 1900), 235, np.uint8)
+    for place in range(count):
+        write(page, ("ONE",), 60 + 600 * (place % 3), 40 + 46 * (place // 3), 0.8)
+    assert find.is_long(find_ink(page)) == (count > 1)
 
 
 def test_the_zip_after_the_city_in_a_last_line_is_read(reader: MailReader) -> None:

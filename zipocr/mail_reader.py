@@ -156,8 +156,10 @@ class MailReader:
 
         ``ink`` is the result of `find_ink` for the page, if known.
         """
-        found = self._search_version(page, ink or find_ink(page))
-        if found.confidence < RETRY_BELOW and may_be_light_on_dark(page):
+        ink = ink or find_ink(page)
+        found = self._search_version(page, ink)
+        # Only dark writing has that many letters in lines.
+        if found.confidence < RETRY_BELOW and not is_long(ink) and may_be_light_on_dark(page):
             inverted = negative(page)
             other = self._search_version(inverted, find_ink(inverted))
             if other.confidence > max(found.confidence, MIN_VERSION_CONFIDENCE):
@@ -174,6 +176,9 @@ class MailReader:
         else:
             odds, located = self._locate_both(page, turned, turns)
         chances = {turns[0]: 1 / (1 + exp(-odds)), turns[1]: 1 / (1 + exp(odds))}
+        if not located:
+            likelier = max(chances, key=chances.__getitem__)
+            chances = {likelier: chances[likelier]}
         read = [
             self.read_candidates(located.get(turn) or self.locate(page, turned(turn), turn), chance)
             for turn, chance in chances.items()

@@ -1,3 +1,4 @@
+import cv2
 import drawings
 import numpy as np
 import pytest
@@ -5,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from zipocr.preprocess.binarize import MAX_GAP, close_gaps, darken_pale, normalize_background, otsu
+from zipocr.preprocess.binarize import (
+    BACKGROUND_SHRINK,
+    MAX_BACKGROUND_SIDE,
+    MAX_GAP,
+    close_gaps,
+    darken_pale,
+    normalize_background,
+    otsu,
+)
 
 TEXT = "02346"
 WRITTEN = drawings.write(TEXT)
@@ -63,6 +72,14 @@ def test_background_normalization_removes_shading():
         - np.percentile(normalize_background(PAGES["shaded"])[bare], 2)
         < 30
     )
+
+
+def test_a_large_page_is_normalized_as_a_small_one_is():
+    page = PAGES["shaded"]
+    large = cv2.resize(page, None, fx=20, fy=20, interpolation=cv2.INTER_LINEAR)
+    assert min(large.shape) > 2 * BACKGROUND_SHRINK * MAX_BACKGROUND_SIDE
+    small = cv2.resize(normalize_background(large), page.shape[::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(small.astype(int) - normalize_background(page)).mean() < 4
 
 
 def test_the_page_is_not_changed():

@@ -22,9 +22,9 @@ MARGIN = 0.6
 UPRIGHT_LEAD = 1.25
 # Minimum number of letters of a line used for page orientation.
 MIN_LETTERS = 3
-# Total length of the lines of a long page, and of the sample that shows its orientation, in line
-# heights.
-LONG, SAMPLE = 1000.0, 400.0
+# Minimum total length of the lines of a long page in line heights, or their minimum number, and
+# length of the sample that shows its orientation.
+LONG, MANY_LINES, SAMPLE = 1000.0, 60, 400.0
 # Minimum number of letters of the longest line on a page with writing.
 MIN_LINE = 8
 
@@ -133,7 +133,7 @@ def read_ink(network: Network, page: GrayImage, ink: PageInk, *, rotation: int =
 
 def is_long(ink: PageInk) -> bool:
     """Return whether a page has enough text for a sample of its lines to show its orientation."""
-    return sum(line.length for line in ink.lines) > LONG
+    return len(ink.lines) >= MANY_LINES or sum(line.length for line in ink.lines) > LONG
 
 
 def pool_sample(network: Network, ink: PageInk) -> Floats:

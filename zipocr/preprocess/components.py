@@ -136,7 +136,8 @@ class Components:
         else:
             known = np.zeros(int(numbers[-1]) + 1, labels.dtype)
             known[numbers[kept]] = numbers[kept]
-            left = known[labels]
+            # All labels are in range; `take` is faster than indexing.
+            left = np.take(known, labels, mode="clip")
         ink = np.zeros_like(self.ink)
         ink[self.window] = left > 0
         taken = Components(ink)
