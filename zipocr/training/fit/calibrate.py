@@ -31,7 +31,7 @@ CONFIDENCE_STRENGTH = 0.05
 # For each string that the confidence is fitted to, another 1 / FUSED strings for the fusion and 1 /
 # NEGATIVE pages without a ZIP are read; those pages have this total weight.
 FUSED, NEGATIVE = 2, 3
-WITHOUT_ZIP = 0.08
+WITHOUT_ZIP = 0.12
 # Every other domain has 1 / OTHER as many strings as the first, and this total weight relative to
 # the first in the fit of the confidence.
 OTHER, OTHER_WEIGHT = 12, 0.15
