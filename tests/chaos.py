@@ -28,10 +28,10 @@ import numpy as np
 import soak
 import waiting
 from PIL import Image
-from threadpoolctl import threadpool_limits
 
+from zipocr.batch.read_files import use_one_thread
 from zipocr.config import ScanConfig
-from zipocr.images.decode import read_pages, silence_decoders
+from zipocr.images.decode import read_pages
 from zipocr.mail_reader import MailReader
 from zipocr.models.model_file import load_model
 from zipocr.preprocess.resize import resized
@@ -329,9 +329,7 @@ def measure_elsewhere(*paths: Path) -> tuple[list[float], float]:
 
 def measure_files(paths: Sequence[Path]) -> tuple[list[float], float]:
     """Read files like a scan's process; return the CPU seconds of each, and the peak memory in MB."""
-    silence_decoders()
-    cv2.setNumThreads(1)
-    threadpool_limits(1)
+    use_one_thread()
     reader = MailReader(load_model("mail"))
     reader.read(blank(100))
     seconds = []

@@ -156,10 +156,10 @@ class MailReader:
 
         ``ink`` is the result of `find_ink` for the page, if known.
         """
-        ink = ink or find_ink(page)
-        found = self._search_version(page, ink)
-        # Only dark writing has that many letters in lines.
-        if found.confidence < RETRY_BELOW and not is_long(ink) and may_be_light_on_dark(page):
+        found = self._search_version(page, ink or find_ink(page))
+        # A long page shows by its lines that its writing is dark.
+        is_dark = is_long(found.located.ink)
+        if found.confidence < RETRY_BELOW and not is_dark and may_be_light_on_dark(page):
             inverted = negative(page)
             other = self._search_version(inverted, find_ink(inverted))
             if other.confidence > max(found.confidence, MIN_VERSION_CONFIDENCE):
@@ -167,22 +167,22 @@ class MailReader:
         return found
 
     def _search_version(self, page: GrayImage, ink: PageInk) -> Search:
-        """Search a page in both orientations along its lines, unless one of them is improbable."""
+        """Search a page in both orientations along its lines, unless one of them is improbable.
+
+        To bound the time, a long page is searched only in the likelier one.
+        """
         turns = SIDEWAYS if runs_upwards(ink.components.boxes) else LEVEL
         turned = cache(ink.rotated)
-        located: dict[int, Located] = {}
         if is_long(turned(turns[0])):
             odds = self._sampled_log_odds(turned, turns)
-        else:
-            odds, located = self._locate_both(page, turned, turns)
+            turn, chance = turns[0] if odds >= 0 else turns[1], 1 / (1 + exp(-abs(odds)))
+            return self.read_candidates(self.locate(page, turned(turn), turn), chance)
+        odds, located = self._locate_both(page, turned, turns)
         chances = {turns[0]: 1 / (1 + exp(-odds)), turns[1]: 1 / (1 + exp(odds))}
-        if not located:
-            likelier = max(chances, key=chances.__getitem__)
-            chances = {likelier: chances[likelier]}
         read = [
-            self.read_candidates(located.get(turn) or self.locate(page, turned(turn), turn), chance)
-            for turn, chance in chances.items()
-            if chance >= MIN_CHANCE
+            self.read_candidates(one, chances[turn])
+            for turn, one in located.items()
+            if chances[turn] >= MIN_CHANCE
         ]
         return max(read, key=lambda one: one.confidence)
 

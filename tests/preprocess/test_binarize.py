@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from zipocr.preprocess.binarize import (
     BACKGROUND_SHRINK,
-    MAX_BACKGROUND_SIDE,
+    BACKGROUND_SIDE,
     MAX_GAP,
     close_gaps,
     darken_pale,
@@ -77,7 +77,7 @@ def test_background_normalization_removes_shading():
 def test_a_large_page_is_normalized_as_a_small_one_is():
     page = PAGES["shaded"]
     large = cv2.resize(page, None, fx=20, fy=20, interpolation=cv2.INTER_LINEAR)
-    assert min(large.shape) > 2 * BACKGROUND_SHRINK * MAX_BACKGROUND_SIDE
+    assert min(large.shape) > 2 * BACKGROUND_SHRINK * BACKGROUND_SIDE
     small = cv2.resize(normalize_background(large), page.shape[::-1], interpolation=cv2.INTER_AREA)
     assert np.abs(small.astype(int) - normalize_background(page)).mean() < 4
 

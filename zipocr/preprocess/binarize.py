@@ -6,9 +6,9 @@ import numpy as np
 from zipocr.preprocess.resize import downsample_by_two
 from zipocr.types import GrayImage, InkMask
 
-# The background is estimated on a page reduced by this factor, which is faster and suffices, and by
-# more if its shorter side would still have more pixels.
-BACKGROUND_SHRINK, MAX_BACKGROUND_SIDE = 4, 200
+# The background is estimated on a page reduced by this factor, which is faster and suffices, and a
+# large page by more, so that its shorter side has about as many pixels as this.
+BACKGROUND_SHRINK, BACKGROUND_SIDE = 4, 200
 # Minimum contrast of ink, in standard deviations of the paper and in grey levels.
 MIN_CONTRAST = 4.3
 MIN_GRAY = 10.0
@@ -39,7 +39,7 @@ def normalize_background(page: GrayImage) -> GrayImage:
     median filter against white specks.
     """
     height, width = page.shape
-    shrink = max(BACKGROUND_SHRINK, min(page.shape) // MAX_BACKGROUND_SIDE)
+    shrink = max(BACKGROUND_SHRINK, min(page.shape) // BACKGROUND_SIDE)
     small_size = max(1, width // shrink), max(1, height // shrink)
     small = cv2.resize(page, small_size, interpolation=cv2.INTER_AREA)
     reach = max(3, min(small.shape) // 3 | 1)
