@@ -25,7 +25,10 @@ from zipocr.types import (
 )
 
 # Minimum confidence of a reading, and of a runner-up elsewhere on the page that is reported.
-MIN_CONFIDENCE, MIN_RIVAL = 0.02, 0.05
+MIN_CONFIDENCE, MIN_RIVAL = 0.2, 0.05
+# Mail seldom has this many lines, so that a form or a page of text is likelier: a reading must be
+# more likely right than not.
+TEXT_LINES, MIN_TEXT_CONFIDENCE = 20, 0.5
 # Minimum length of a town beside a number, in line heights.
 MIN_BESIDE = 2.5
 
@@ -84,6 +87,12 @@ class Search:
     def confidence(self) -> float:
         """Probability of the best candidate, 0 if there is none."""
         return self.ranked[0][1] if self.candidates else 0.0
+
+    @property
+    def min_confidence(self) -> float:
+        """Minimum confidence of a reading."""
+        is_text = len(self.located.layout.lines) >= TEXT_LINES
+        return MIN_TEXT_CONFIDENCE if is_text else MIN_CONFIDENCE
 
     @property
     def is_alone(self) -> bool:
@@ -149,7 +158,7 @@ class PageAttempt:
 
 def to_reading(search: Search, shape: tuple[int, ...]) -> ZipReading | None:
     """Return the reading of the best candidate on a page of (rows, columns); None if unlikely."""
-    if not search.ranked or search.ranked[0][1] < MIN_CONFIDENCE:
+    if search.confidence < search.min_confidence:
         return None
     (best, probability), *others = search.distinct
     reading = best.attempt.reading

@@ -57,7 +57,7 @@ RETRY_BELOW = 0.8
 # Below this confidence, a page is retried with the gaps in its strokes closed, and with pale
 # strokes darkened; such a version needs the minimum confidence below.
 CLOSE_BELOW = 0.5
-MIN_VERSION_CONFIDENCE = 0.7
+MIN_VERSION_CONFIDENCE = 0.6
 # Larger pages, in pixels, are halved before they are retried.
 MAX_RETRIED = 1_000_000
 # Gaps to close, in page heights: between dots of an unread page, and in strokes.

@@ -15,6 +15,7 @@ from zipocr.training.data.datasets import (
     pixels_digest,
     sharpened,
     split_writers,
+    without_misleading,
 )
 
 
@@ -81,6 +82,14 @@ def test_the_deal_of_writers_does_not_depend_on_the_order_of_the_digits():
 def test_a_split_that_leaves_nobody_to_train_on_is_refused():
     with pytest.raises(InputError, match="none are left"):
         split_writers(by_writers(5), WriterSplit(lattice=1, calibrate=2, test=2))
+
+
+def test_digits_that_a_person_would_read_otherwise_are_left_out(digits, monkeypatch):
+    names = tuple(pixels_digest(digits.images[place])[:12] for place in (3, 7))
+    monkeypatch.setattr(datasets, "_MISLEADING", names)
+    kept = without_misleading(digits)
+    assert np.array_equal(kept.grids, np.delete(digits.grids, (3, 7), axis=0))
+    assert np.array_equal(kept.labels, np.delete(digits.labels, (3, 7)))
 
 
 def test_npz_is_read_as_it_was_written(tmp_path: Path):

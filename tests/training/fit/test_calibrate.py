@@ -22,6 +22,7 @@ from zipocr.training.fit.calibrate import (
     fit_confidence,
     like_mail,
     mail_weights,
+    raised_to,
     score_strings,
     strictest,
 )
@@ -283,6 +284,25 @@ def test_thresholds_hold_on_the_worst_domain():
     assert strictest([first, other]).tolist() == [[0.01, 0.95], [0.02, 0.8]]
     assert strictest([first]).tolist() == first.tolist()
     assert strictest([first, np.empty((0, 2))]).shape == (0, 2)
+
+
+def test_thresholds_are_raised_to_those_of_the_next_error_rate_that_is_known():
+    table = np.array([[0.005, 0.97], [0.01, 0.9], [0.02, 0.7]])
+    lowest = np.array([[0.01, 0.95], [0.02, 0.6]])
+    assert raised_to(lowest, table).tolist() == [[0.005, 0.97], [0.01, 0.95], [0.02, 0.7]]
+    assert raised_to(np.array([[0.01, 0.98]]), table)[0].tolist() == [0.005, 0.98]
+    assert raised_to(np.empty((0, 2)), table).tolist() == table.tolist()
+    assert raised_to(lowest, np.empty((0, 2))).shape == (0, 2)
+
+
+def test_no_threshold_with_the_directory_is_below_that_without_it(tiny, all_digits):
+    negatives = Negatives(all_digits, seed=3, part="train", kinds={"blank": 1.0})
+    composer = Composer(all_digits, seed=11, kinds={"faint": 1, "white": 1})
+    found, _ = calibrate(dict(tiny.model.arrays), {"any": composer}, negatives, 180, jobs=1)
+    listed, unlisted = found["acceptance_listed"], dict(found["acceptance_unlisted"].tolist())
+    shared = [(threshold, unlisted[error]) for error, threshold in listed if error in unlisted]
+    assert shared
+    assert all(threshold >= other for threshold, other in shared)
 
 
 def test_a_domain_that_is_read_badly_raises_the_thresholds(tiny, all_digits):

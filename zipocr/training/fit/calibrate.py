@@ -31,7 +31,7 @@ CONFIDENCE_STRENGTH = 0.05
 # For each string that the confidence is fitted to, another 1 / FUSED strings for the fusion and 1 /
 # NEGATIVE pages without a ZIP are read; those pages have this total weight.
 FUSED, NEGATIVE = 2, 3
-WITHOUT_ZIP = 0.12
+WITHOUT_ZIP = 0.3
 # Every other domain has 1 / OTHER as many strings as the first, and this total weight relative to
 # the first in the fit of the confidence.
 OTHER, OTHER_WEIGHT = 12, 0.15
@@ -248,6 +248,14 @@ def strictest(tables: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     return np.array(rows, np.float64).reshape(-1, 2)
 
 
+def raised_to(lowest: NDArray[np.float64], table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a table of thresholds with none below that of ``lowest`` at its error rate: (T, 2)."""
+    rows = [
+        (error, max([threshold, *lowest[lowest[:, 0] >= error, 1]])) for error, threshold in table
+    ]
+    return np.array(rows, np.float64).reshape(-1, 2)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Domain:
     """Readings of the strings of one domain: (with the directory, without it) each."""
@@ -317,7 +325,9 @@ def calibrate(
         for one in domains:
             right = sum(reading.is_right for reading in one.way(place))
             facts[f"{one.name}, read {name}"] = round(right / counts[one.name], 4)
-    return arrays, facts
+    # How much of the mail a directory lists is an assumption; reading without it makes none.
+    listed = raised_to(arrays["acceptance_unlisted"], arrays["acceptance_listed"])
+    return arrays | {"acceptance_listed": listed}, facts
 
 
 def _beyond(count: int) -> range:

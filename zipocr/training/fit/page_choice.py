@@ -23,19 +23,26 @@ from zipocr.models.model_file import SEARCH, load_model, save_model
 from zipocr.page_attempt import Search
 from zipocr.preprocess.rotate import turn_back
 from zipocr.settings import search_hash
-from zipocr.training.data.datasets import load_npz, load_openml, split_writers
+from zipocr.training.data.datasets import (
+    load_npz,
+    load_openml,
+    split_writers,
+    without_misleading,
+)
 from zipocr.training.fit.conditional_logit import Choice, fit_choice_model
 from zipocr.training.fit.letters import about_letters, train_letters
 from zipocr.training.fit.region_samples import map_strings
 from zipocr.training.fit.svm import fit_logistic
 from zipocr.training.synthesis.negatives import Negatives
-from zipocr.training.synthesis.pages.compose import ComposedPage, PageComposer
+from zipocr.training.synthesis.pages.compose import PAGE_QUOTAS, ComposedPage, PageComposer
 from zipocr.training.synthesis.typefaces import typefaces
 from zipocr.types import Box, Floats, Model, Unread
 
 # Number of composed pages for the choice of candidates, and of others for the choice among
 # readings.
-PAGES, READINGS = 4000, 4800
+PAGES, READINGS = 4400, 5200
+# Weights of the kinds of pages: what is no mail has to be seen more often than its share of scans.
+KINDS = {**PAGE_QUOTAS, "text_page": 2, "form": 2, "notes": 1, "receipt": 1}
 SEED = 7100
 HIDDEN, RIDGE = 16, 3e-3
 # Minimum coverage of the ZIP by a candidate: as the right one, and as a part of it.
@@ -221,9 +228,10 @@ def main(data: str, path: str, checkpoints: str = "") -> None:
     """Add the arrays for reading whole pages to a model file."""
     nist = load_openml() if data == "openml" else load_npz(Path(data))
     writers, jobs = split_writers(nist), usable_cores()
+    held_out = without_misleading(writers.calibrate)
     pages = Pages(
-        mail=PageComposer(writers.calibrate, seed=SEED, part="train"),
-        others=Negatives(writers.calibrate, seed=SEED + 1, part="train", faces=typefaces("train")),
+        mail=PageComposer(held_out, seed=SEED, part="train", kinds=KINDS),
+        others=Negatives(held_out, seed=SEED + 1, part="train", faces=typefaces("train")),
     )
     model = load_model(path)
     folder = Path(checkpoints) if checkpoints else None
