@@ -26,8 +26,7 @@ from zipocr.types import (
 
 # Minimum confidence of a reading, and of a runner-up elsewhere on the page that is reported.
 MIN_CONFIDENCE, MIN_RIVAL = 0.2, 0.05
-# Mail seldom has this many lines, so that a form or a page of text is likelier: a reading must be
-# more likely right than not.
+# A page with this many lines may be a form or text, so a reading must be likelier right than not.
 TEXT_LINES, MIN_TEXT_CONFIDENCE = 20, 0.5
 # Minimum length of a town beside a number, in line heights.
 MIN_BESIDE = 2.5
