@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -45,8 +45,10 @@ def scan(*words: str | Path) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(command(*words), check=False, capture_output=True, timeout=DEADLINE)
 
 
-def start(*words: str | Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
-    return waiting.running(command(*words))
+def start(
+    *words: str | Path, env: Mapping[str, str] | None = None
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    return waiting.running(command(*words), env=env)
 
 
 def save(path: Path, *grays: int) -> Path:
@@ -266,7 +268,8 @@ def test_a_second_interrupt_ends_the_run_at_once(tmp_path: Path) -> None:
     save(folder / "0010-hang.png", fakes.HANG)
     # Pages batched with the one that hangs are finished only once it has timed out, and then it
     # hangs again.
-    with start(folder, "-o", tmp_path / "out.csv", "--jobs", "1", "--timeout", "10") as process:
+    words = folder, "-o", tmp_path / "out.csv", "--jobs", "1", "--timeout", "10"
+    with start(*words, env={**os.environ, "GRACE_SECONDS": "60"}) as process:
         assert wait_until(lambda: lines_in(journal) > 10)
         os.killpg(process.pid, signal.SIGINT)
         # A worker that hangs gets a grace period; a second interrupt skips it.
@@ -274,7 +277,7 @@ def test_a_second_interrupt_ends_the_run_at_once(tmp_path: Path) -> None:
         began = time.monotonic()
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(DEADLINE) == 130
-        assert time.monotonic() - began < 0.9
+        assert time.monotonic() - began < 30
     assert wait_until(lambda: not group_is_alive(process.pid))
     assert lines_in(journal) == 11
 
