@@ -92,6 +92,16 @@ def test_digits_that_a_person_would_read_otherwise_are_left_out(digits, monkeypa
     assert np.array_equal(kept.labels, np.delete(digits.labels, (3, 7)))
 
 
+def test_digits_that_a_person_would_read_otherwise_calibrate_nothing(digits, monkeypatch):
+    counts = WriterSplit(lattice=1, calibrate=2, test=2)
+    whole = split_writers(digits, counts)
+    names = tuple(pixels_digest(part.images[0])[:12] for part in (whole.calibrate, whole.train))
+    monkeypatch.setattr(datasets, "_MISLEADING", names)
+    split = split_writers(digits, counts)
+    assert np.array_equal(split.calibrate.images, whole.calibrate.images[1:])
+    assert len(split.train) == len(whole.train)
+
+
 def test_npz_is_read_as_it_was_written(tmp_path: Path):
     path = tmp_path / "digits.npz"
     images = np.arange(2 * 784, dtype=np.uint8).reshape(2, 28, 28)

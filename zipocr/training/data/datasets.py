@@ -100,7 +100,8 @@ class SplitDigits:
 def split_writers(digits: DigitSet, split: WriterSplit | None = None) -> SplitDigits:
     """Split the writers into train, lattice (non-digits), calibrate and test.
 
-    The split is the same for every caller.
+    The split is the same for every caller; misleading digits are left out of calibration (see
+    `without_misleading`).
     """
     split = split or WriterSplit()
     names = np.unique(digits.writers)
@@ -114,7 +115,9 @@ def split_writers(digits: DigitSet, split: WriterSplit | None = None) -> SplitDi
     test, calibrate, lattice, train = (
         digits.take(np.isin(digits.writers, part)) for part in np.split(dealt, ends)
     )
-    return SplitDigits(train=train, lattice=lattice, calibrate=calibrate, test=test)
+    return SplitDigits(
+        train=train, lattice=lattice, calibrate=without_misleading(calibrate), test=test
+    )
 
 
 def without_misleading(digits: DigitSet) -> DigitSet:

@@ -23,12 +23,7 @@ from zipocr.models.model_file import SEARCH, load_model, save_model
 from zipocr.page_attempt import Search
 from zipocr.preprocess.rotate import turn_back
 from zipocr.settings import search_hash
-from zipocr.training.data.datasets import (
-    load_npz,
-    load_openml,
-    split_writers,
-    without_misleading,
-)
+from zipocr.training.data.datasets import load_npz, load_openml, split_writers
 from zipocr.training.fit.conditional_logit import Choice, fit_choice_model
 from zipocr.training.fit.letters import about_letters, train_letters
 from zipocr.training.fit.region_samples import map_strings
@@ -228,10 +223,9 @@ def main(data: str, path: str, checkpoints: str = "") -> None:
     """Add the arrays for reading whole pages to a model file."""
     nist = load_openml() if data == "openml" else load_npz(Path(data))
     writers, jobs = split_writers(nist), usable_cores()
-    held_out = without_misleading(writers.calibrate)
     pages = Pages(
-        mail=PageComposer(held_out, seed=SEED, part="train", kinds=KINDS),
-        others=Negatives(held_out, seed=SEED + 1, part="train", faces=typefaces("train")),
+        mail=PageComposer(writers.calibrate, seed=SEED, part="train", kinds=KINDS),
+        others=Negatives(writers.calibrate, seed=SEED + 1, part="train", faces=typefaces("train")),
     )
     model = load_model(path)
     folder = Path(checkpoints) if checkpoints else None

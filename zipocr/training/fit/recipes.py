@@ -25,7 +25,6 @@ from zipocr.training.data.datasets import (
     load_npz,
     load_openml,
     split_writers,
-    without_misleading,
 )
 from zipocr.training.data.us_mail import load_mail_digits, split_envelopes
 from zipocr.training.fit.calibrate import calibrate
@@ -177,10 +176,7 @@ def _build_from_nist(
     extra = load_digits_set()
     mail_digits, held_mail = split_envelopes(load_mail_digits(mail)) if mail else (None, None)
     fold = Fold(
-        train=split.train,
-        lattice=split.lattice,
-        confidence=without_misleading(split.calibrate),
-        mail=held_mail,
+        train=split.train, lattice=split.lattice, confidence=split.calibrate, mail=held_mail
     )
     about: dict[str, Any] = {
         "nist": about_nist(nist, split.train),
