@@ -10,16 +10,27 @@ from drawings import lay, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zipocr.attempt import Classified
 from zipocr.decode.directory import places
 from zipocr.decode.fusion import posterior
 from zipocr.errors import ModelError
 from zipocr.line.line_image import LineImage
-from zipocr.line.network import BLANK, CLASSES, FIRST_DIGIT, SECOND, THIRD, array_shapes
+from zipocr.line.network import (
+    BLANK,
+    CLASSES,
+    FIRST_DIGIT,
+    SECOND,
+    THIRD,
+    array_shapes,
+    ranges_name,
+)
 from zipocr.line.recognize import LineReading
 from zipocr.models.model_file import load_model
 from zipocr.preprocess.page import prepare
 from zipocr.reader import (
     ALIGNED,
+    CERTAIN_CONFIDENCE,
+    PROMISING_CONFIDENCE,
     SECOND_PASS_SCALE,
     Attempt,
     Reader,
@@ -265,8 +276,10 @@ def test_a_doubtful_line_is_read_twice_and_a_clear_one_once(plain_reader, page):
     prepared = prepare(PAGES[page])
     (line,) = plain_reader.read_lines([prepared.ink])
     assert not line.is_twice
-    first = plain_reader.fuse(plain_reader.classify_each([prepared.ink], [line])[0])
+    (classified,) = plain_reader.classify_each([Classified(ink=prepared.ink, line=line)])
+    first = plain_reader.fuse(classified)
     doubt = posterior(first.ranked)[0] * line.shaped < plain_reader.second_pass.below
+    doubt = doubt and plain_reader.confidence(first) < CERTAIN_CONFIDENCE
     (fused,) = plain_reader.fuse_each([prepared.ink], [line])
     assert plain_reader.needs_second_pass(line, first) == doubt == fused.classified.line.is_twice
 
@@ -280,13 +293,58 @@ def test_a_large_page_is_retried_at_a_lower_resolution(plain_reader):
     assert max(version.size for version in versions) == attempt.prepared.page.size // 4
 
 
-def test_a_line_that_may_have_another_number_of_digits_is_read_twice(plain_reader):
+def test_a_line_that_may_have_another_number_of_digits_is_read_twice(plain_reader, monkeypatch):
     ink = prepare(PAGES["written"]).ink
     (line,) = plain_reader.read_lines([ink])
-    fused = plain_reader.fuse(plain_reader.classify_each([ink], [line])[0])
+    fused = plain_reader.fuse(plain_reader.classify_each([Classified(ink=ink, line=line)])[0])
     sure = replace(fused, ranked=(replace(fused.best, score=9.0),))
+    monkeypatch.setattr(plain_reader, "confidence", lambda _: 0.9)
     assert not plain_reader.needs_second_pass(replace(line, shaped=0.99), sure)
     assert plain_reader.needs_second_pass(replace(line, shaped=0.5), sure)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "minimum", "again"),
+    [
+        (CERTAIN_CONFIDENCE, 0.0, False),
+        (CERTAIN_CONFIDENCE - 0.01, 0.0, True),
+        (0.01, 0.0, True),
+        (PROMISING_CONFIDENCE - 0.01, PROMISING_CONFIDENCE, False),
+        (PROMISING_CONFIDENCE, PROMISING_CONFIDENCE, True),
+    ],
+)
+def test_a_line_in_doubt_is_read_again_unless_it_is_certain_or_unpromising(
+    plain_reader, monkeypatch, confidence, minimum, again
+):
+    ink = prepare(PAGES["written"]).ink
+    (line,) = plain_reader.read_lines([ink])
+    fused = plain_reader.fuse(plain_reader.classify_each([Classified(ink=ink, line=line)])[0])
+    doubtful = replace(fused, ranked=(fused.best,) * 2)
+    monkeypatch.setattr(plain_reader, "confidence", lambda _: confidence)
+    assert plain_reader.needs_second_pass(line, doubtful, minimum) == again
+    assert not plain_reader.needs_second_pass(line, None, PROMISING_CONFIDENCE)
+
+
+def test_a_line_that_is_read_again_keeps_its_regions_and_gets_those_of_new_strings(plain_reader):
+    ink = prepare(PAGES["written"]).ink
+    (line,) = plain_reader.read_lines([ink])
+    (first,) = plain_reader.classify_each([Classified(ink=ink, line=line)])
+    (same,) = plain_reader.classify_each([first])
+    assert same.segmentation.regions == first.segmentation.regions
+    nine = replace(line, strings={**line.strings, "123456789": 0.9}, aligned={})
+    nine = replace(nine, strings=dict(reversed(nine.strings.items())))
+    (more,) = plain_reader.classify_each([replace(first, line=nine)])
+    count = len(first.bitmaps)
+    assert len(more.bitmaps) == len(more.log_likelihoods) == len(more.segmentation.regions)
+    assert (
+        more.segmentation.strings[: len(first.segmentation.strings)] == first.segmentation.strings
+    )
+    assert np.array_equal(more.bitmaps[:count], first.bitmaps)
+    assert np.array_equal(more.log_likelihoods[:count], first.log_likelihoods)
+    (afresh,) = plain_reader.classify_each([Classified(ink=ink, line=nine)])
+    assert {one.tobytes() for one in more.log_likelihoods} >= {
+        one.tobytes() for one in afresh.log_likelihoods
+    }
 
 
 @pytest.mark.parametrize(("shown", "again"), [(2, False), (3, True)])
@@ -305,6 +363,9 @@ def test_a_third_network_reads_the_largest_digits():
     model = load_model("digits")
     shapes = array_shapes(SECOND) | array_shapes(THIRD)
     arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    arrays |= {
+        ranges_name(name): np.ones_like(arrays[ranges_name(name)]) for name in (SECOND, THIRD)
+    }
     arrays["third_network_out_biases"][FIRST_DIGIT] = 2.0
     reader = Reader(replace(model, arrays={**model.arrays, **arrays}), use_directory=False)
     ink = prepare(PAGES["written"]).ink
@@ -318,6 +379,7 @@ def test_a_second_network_reads_larger_digits_until_the_line_is_certain(monkeypa
     """This one gives the same output for every frame."""
     model = load_model("digits")
     blank = {name: np.zeros(shape, np.float32) for name, shape in array_shapes(SECOND).items()}
+    blank[ranges_name(SECOND)] += 1
     with_second = replace(model, arrays={**model.arrays, **blank})
     ink = prepare(PAGES["written"]).ink
     plain, two = (Reader(one, use_directory=False) for one in (model, with_second))

@@ -9,7 +9,7 @@ import zipocr.settings
 from zipocr.models.model_file import load_model
 from zipocr.settings import SEARCH_SETTINGS, SETTINGS, search_hash, settings_hash
 
-PINNED = "22ea3ef29719aac4"
+PINNED = "da717d0eb5f73258"
 SOURCE = Path(zipocr.settings.__file__).read_text(encoding="utf-8")
 
 

@@ -125,7 +125,13 @@ class PresetReader(Reader):
         self.confidences, self.odds = confidences, log_odds or {}
         self.seen: list[tuple[int, GrayImage]] = []
 
-    def read_upright(self, pages: Sequence[PreparedPage], *, rotation: int = 0) -> list[Attempt]:
+    def read_upright(
+        self,
+        pages: Sequence[PreparedPage],
+        *,
+        rotation: int = 0,
+        min_confidence: float = 0.0,  # noqa: ARG002
+    ) -> list[Attempt]:
         self.seen += [(rotation, page.page) for page in pages]
         return [self.preset_attempt(page, rotation) for page in pages]
 

@@ -1,11 +1,13 @@
 """Intermediate results of reading a page."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zipocr.classify.gradients import BITMAP
+from zipocr.classify.svc import DIGITS
 from zipocr.decode.confidence import digit_marginals, distribute_probability
 from zipocr.decode.fusion import Candidate
 from zipocr.line.recognize import LineReading
@@ -16,20 +18,34 @@ from zipocr.types import ZIP_LENGTH, DigitReading, Floats, Place, Reason, Unread
 # Minimum probability of another string of a number, and maximum number of such strings, of which
 # at most some come from the town beside it.
 MIN_ALTERNATIVE, MAX_ALTERNATIVES, MAX_FROM_TOWN = 1e-4, 6, 3
+# Shapes of the bitmaps and scores of no region.
+_NO_BITMAPS, _NO_SCORES = (0, BITMAP, BITMAP), (0, DIGITS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Classified:
     """The network's reading of a page's line, its regions, and the SVC's scores of these.
 
-    ``bitmaps`` is (E, 32, 32) uint8 and ``log_likelihoods`` (E, 10) float32.
+    ``bitmaps`` is (E, 32, 32) uint8 and ``log_likelihoods`` (E, 10) float32; by default, there are
+    no regions yet.
     """
 
     ink: InkPage
     line: LineReading
-    segmentation: Segmentation
-    bitmaps: NDArray[np.uint8]
-    log_likelihoods: Floats
+    segmentation: Segmentation = field(default_factory=Segmentation)
+    bitmaps: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(_NO_BITMAPS, np.uint8))
+    log_likelihoods: Floats = field(default_factory=lambda: np.zeros(_NO_SCORES, np.float32))
+
+    def extended(
+        self, segmentation: Segmentation, bitmaps: NDArray[np.uint8], log_likelihoods: Floats
+    ) -> "Classified":
+        """Return the line with more regions, given the bitmaps and scores of the new ones."""
+        return replace(
+            self,
+            segmentation=segmentation,
+            bitmaps=np.concatenate([self.bitmaps, bitmaps]),
+            log_likelihoods=np.concatenate([self.log_likelihoods, log_likelihoods]),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

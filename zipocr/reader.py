@@ -5,14 +5,14 @@ page -> ink -> line image -> network -> n-best strings and the centres of their 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.attempt import Attempt, Classified, Fused, to_reading
-from zipocr.classify.normalize import draw_regions, to_grids
+from zipocr.classify.normalize import draw_regions
 from zipocr.classify.probabilities import Calibration
 from zipocr.classify.svc import DIGITS, Classifier
 from zipocr.decode.confidence import (
@@ -66,6 +66,10 @@ GAP_OF_DOTS, GAP_OF_STROKES = 0.08, 0.04
 MIN_SPELT = 4
 # Minimum number of characters of a line without five or nine digits for reading it again.
 MIN_REREAD = 3
+# A line read with this confidence is not read again.
+CERTAIN_CONFIDENCE = 0.98
+# Nor is that of another version or orientation of a page if read with less confidence than this.
+PROMISING_CONFIDENCE = 0.2
 QUARTER_TURNS = (90, 270)
 # Minimum probability that the ZIP of a rotated page is right.
 MIN_ROTATED_CONFIDENCE = 0.9
@@ -155,17 +159,24 @@ class Reader:
         pages = [one.prepared for one in upright]
         doubtful = [place for place, one in enumerate(upright) if self.may_be_upside_down(one)]
         turned = [pages[place].rotated_180() for place in doubtful]
-        others = dict(zip(doubtful, self.read_upright(turned, rotation=180), strict=True))
+        again = self.read_upright(turned, rotation=180, min_confidence=PROMISING_CONFIDENCE)
+        others = dict(zip(doubtful, again, strict=True))
         return [
             self._best([one, *filter(None, [others.get(place)]), *self.quarter_turns(one)])
             for place, one in enumerate(upright)
         ]
 
-    def read_upright(self, pages: Sequence[PreparedPage], *, rotation: int = 0) -> list[Attempt]:
-        """Read prepared pages as they are; they were rotated by `rotation` before."""
+    def read_upright(
+        self, pages: Sequence[PreparedPage], *, rotation: int = 0, min_confidence: float = 0.0
+    ) -> list[Attempt]:
+        """Read prepared pages as they are; they were rotated by `rotation` before.
+
+        Lines read with less than the minimum confidence are not read again.
+        """
         readable = [page.ink for page in pages if page.ink and not page.reason]
         lines = self.read_lines(readable)
-        found = iter(zip(lines, self.fuse_each(readable, lines), strict=True))
+        fused_each = self.fuse_each(readable, lines, min_confidence=min_confidence)
+        found = iter(zip(lines, fused_each, strict=True))
         attempts = []
         for page in pages:
             line, fused = (None, None) if page.reason else next(found)
@@ -206,57 +217,63 @@ class Reader:
         return merged
 
     def fuse_each(
-        self, pages: Sequence[InkPage], lines: Sequence[LineReading]
+        self, pages: Sequence[InkPage], lines: Sequence[LineReading], *, min_confidence: float = 0.0
     ) -> list[Fused | None]:
         """Read each line with both readers and fuse them, with a second pass for those in doubt."""
-        fused = [self.fuse(one) for one in self.classify_each(pages, lines)]
+        seen = [Classified(ink=page, line=line) for page, line in zip(pages, lines, strict=True)]
+        first = self.classify_each(seen)
+        fused = [self.fuse(one) for one in first]
         doubtful = [
             place
             for place, (line, one) in enumerate(zip(lines, fused, strict=True))
-            if self.needs_second_pass(line, one)
+            if self.needs_second_pass(line, one, min_confidence)
         ]
         again = [pages[place] for place in doubtful]
         second = self.read_lines_again(again, [lines[place] for place in doubtful])
-        for place, one in zip(doubtful, self.classify_each(again, second), strict=True):
+        seen = [
+            replace(first[place], line=one) for place, one in zip(doubtful, second, strict=True)
+        ]
+        for place, one in zip(doubtful, self.classify_each(seen), strict=True):
             fused[place] = self.fuse(one)
         return fused
 
-    def needs_second_pass(self, line: LineReading, fused: Fused | None) -> bool:
+    def needs_second_pass(
+        self, line: LineReading, fused: Fused | None, min_confidence: float = 0.0
+    ) -> bool:
         """Return whether the best string, or the number of digits, is in doubt."""
         if fused is None:
-            return line.characters >= MIN_REREAD
-        return posterior(fused.ranked)[0] * line.shaped < self.second_pass.below
+            return line.characters >= MIN_REREAD and not min_confidence
+        if posterior(fused.ranked)[0] * line.shaped >= self.second_pass.below:
+            return False
+        return min_confidence <= self.confidence(fused) < CERTAIN_CONFIDENCE
 
-    def classify_each(
-        self, pages: Sequence[InkPage], lines: Sequence[LineReading]
-    ) -> list[Classified]:
-        """Find the regions of the likeliest strings of each line, and classify them all at once."""
-        seen = list(zip(pages, lines, strict=True))
+    def classify_each(self, seen: Sequence[Classified]) -> list[Classified]:
+        """Find the regions of the likeliest strings of each line, and classify new ones at once."""
         divided = [
-            segment(page.components, page.text_height, line.centres(line.likeliest(ALIGNED)))
-            for page, line in seen
+            segment(
+                one.ink.components,
+                one.ink.text_height,
+                one.line.centres(one.line.likeliest(ALIGNED)),
+                one.segmentation,
+            )
+            for one in seen
         ]
-        drawn = [draw_regions(page, one.regions) for page, one in zip(pages, divided, strict=True)]
+        drawn = [
+            draw_regions(one.ink, found.regions[len(one.bitmaps) :])
+            for one, found in zip(seen, divided, strict=True)
+        ]
         ends = np.cumsum([len(bitmaps) for bitmaps in drawn])[:-1]
         likelihoods = np.split(self.classify(np.concatenate(drawn)), ends) if drawn else []
         return [
-            Classified(
-                ink=page,
-                line=line,
-                segmentation=one,
-                bitmaps=bitmaps,
-                log_likelihoods=own,
-            )
-            for (page, line), one, bitmaps, own in zip(
-                seen, divided, drawn, likelihoods, strict=True
-            )
+            one.extended(found, bitmaps, scores)
+            for one, found, bitmaps, scores in zip(seen, divided, drawn, likelihoods, strict=True)
         ]
 
     def classify(self, bitmaps: NDArray[np.uint8]) -> Floats:
         """Return the log-likelihoods of digits: (E, 32, 32) -> (E, 10) float32."""
         if not len(bitmaps):
             return np.zeros((0, DIGITS), np.float32)
-        features = self._classifier.features(bitmaps, to_grids(bitmaps))
+        features = self._classifier.features(bitmaps)
         return self._calibration.log_likelihoods(self._classifier.decision_function(features))
 
     def fuse(self, one: Classified, more: Sequence[str] = ()) -> Fused | None:
@@ -292,7 +309,8 @@ class Reader:
                 places.append(place)
                 pages.append(prepare(page))
         best = list(upright)
-        for place, one in zip(places, self.read_upright(pages), strict=True):
+        others = self.read_upright(pages, min_confidence=PROMISING_CONFIDENCE)
+        for place, one in zip(places, others, strict=True):
             if one.confidence > max(best[place].confidence, MIN_VERSION_CONFIDENCE):
                 best[place] = one
         return best
@@ -331,7 +349,10 @@ class Reader:
         if page.shape[0] <= page.shape[1]:
             return
         for degrees in QUARTER_TURNS:
-            yield from self.read_upright([prepare(rotate(page, degrees))], rotation=degrees)
+            turned = prepare(rotate(page, degrees))
+            yield from self.read_upright(
+                [turned], rotation=degrees, min_confidence=PROMISING_CONFIDENCE
+            )
 
     def _best(self, attempts: Sequence[Attempt]) -> Attempt:
         """Return the reading in the most probable orientation.
@@ -351,9 +372,12 @@ class Reader:
         log_odds = self._orientation.log_odds(line.pooled) if line else -CERTAIN
         return Oriented(rotation=attempt.rotation, confidence=attempt.confidence, log_odds=log_odds)
 
+    def confidence(self, fused: Fused) -> float:
+        """Return the probability that the best string is right."""
+        return self._confidence.probability(self.features(fused))
+
     def _report(self, fused: Fused, rotation: int) -> ZipReading:
-        confidence = self._confidence.probability(self.features(fused))
-        return to_reading(fused, confidence, self.listed, rotation=rotation)
+        return to_reading(fused, self.confidence(fused), self.listed, rotation=rotation)
 
     def trace(self, page: GrayImage) -> Trace:
         """Read a page, and keep all intermediate results in the orientation it was read in."""

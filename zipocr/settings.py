@@ -65,7 +65,7 @@ SETTINGS: Mapping[str, object] = {
     "seams.reach": seams.REACH,
     "seams.others": (regions.CUTS, seams.BESIDE, seams.SURCHARGE),
     "seams.cost": (seams.STEP_ASIDE, seams.DISTANCE, seams.MIN_PIECE),
-    "bitmap.size": (normalize.BITMAP, normalize.BLOCK, normalize.OVERSAMPLING),
+    "bitmap.size": (normalize.BITMAP, normalize.BLOCK),
     "bitmap.box": (normalize.BOX_WIDTH, normalize.BOX_HEIGHT),
     "bitmap.limits": (normalize.MAX_WIDENING, normalize.MAX_SHEAR),
     "gradients.sampling": (

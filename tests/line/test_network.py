@@ -21,7 +21,9 @@ from zipocr.line.network import (
     Layer,
     Network,
     array_names,
+    ranges_name,
 )
+from zipocr.training.fit.quantization import quantize
 from zipocr.types import Model
 
 
@@ -41,24 +43,29 @@ def arrays(seed: int = 0, network: str = FIRST) -> dict[str, np.ndarray]:
         before = layer.channels
     found[out] = rng.normal(size=(CLASSES, before // 2)).astype(np.float16)
     found[last] = rng.normal(size=CLASSES).astype(np.float32)
-    return found
+    return quantize(found, network, strips(16, 60, 112))
 
 
 def reference_layer(
-    image: np.ndarray, weights: np.ndarray, bias: np.ndarray, layer: Layer
+    image: np.ndarray, weights: np.ndarray, bias: np.ndarray, layer: Layer, largest: float
 ) -> np.ndarray:
-    """One layer, computed with scipy's correlation and plain max pooling."""
+    """One layer, computed with scipy's correlation and plain max pooling.
+
+    Weights are rounded to 63 steps in either direction, and outputs to 255 up to the largest.
+    """
     kernels = (
         weights.astype(float)
         .reshape(layer.channels, layer.rows, COLUMNS, len(image))
         .transpose(0, 3, 1, 2)
     )
+    steps = np.abs(kernels).max(axis=(1, 2, 3), keepdims=True) / 63
+    kernels = np.rint(kernels / steps) * steps
     down, (rows, columns) = layer.padding, layer.pool
     padded = np.pad(image, ((0, 0), (down, down), (1, 1)))
     out = np.concatenate(
         [correlate(padded, kernel, mode="valid", method="direct") for kernel in kernels]
     )
-    out = np.maximum(out + bias[:, None, None], 0)
+    out = np.clip(np.rint((out + bias[:, None, None]) / largest * 255), 0, 255) * largest / 255
     height, width = out.shape[1] // rows, out.shape[2] // columns
     return out.reshape(len(out), height, rows, width, columns).max(axis=(2, 4))
 
@@ -74,20 +81,25 @@ def test_features_match_a_reference_implementation(width, network):
     (pixels,) = strips(width)
     found = arrays(network=network)
     image = pixels / 255
-    for name, bias, layer in zip(
+    for name, bias, layer, largest in zip(
         array_names("weights", network),
         array_names("biases", network),
         LAYERS[network],
+        found[ranges_name(network)],
         strict=False,
     ):
-        image = reference_layer(image, found[name], found[bias], layer)
+        image = reference_layer(image, found[name], found[bias], layer, largest)
     channels = LAYERS[network][-1].channels
     assert image.shape == (channels, 1, width // PIXELS_PER_STEP)
     features = Network.from_arrays(found, network).features(pixels)
-    # Each step of four columns holds two consecutive frames.
+    # Each step of four columns holds two consecutive frames. Sums halfway between two steps may be
+    # rounded either way, which changes sums of later layers.
     half = channels // 2
-    assert features[0::2] == pytest.approx(image[:half, 0].T, rel=1e-3, abs=1e-4)
-    assert features[1::2] == pytest.approx(image[half:, 0].T, rel=1e-3, abs=1e-4)
+    step = found[ranges_name(network)][-1] / 255
+    for frames, own in ((features[0::2], image[:half]), (features[1::2], image[half:])):
+        away = np.abs(frames - own[:, 0].T) / step
+        assert away.max() < 10
+        assert away.mean() < 0.6
 
 
 def test_frames_are_probabilities():

@@ -28,6 +28,7 @@ from zipocr.line.network import (
     Network,
     array_names,
     array_shapes,
+    ranges_name,
 )
 from zipocr.models.model_file import (
     ARRAYS,
@@ -352,6 +353,7 @@ def test_the_network_shapes_of_a_file_are_those_of_the_network_that_reads():
         **shapes,
         array_names("weights")[-1]: (CLASSES, FEATURES),
         array_names("biases")[-1]: (CLASSES,),
+        ranges_name(FIRST): (len(LAYERS[FIRST]),),
     } == NETWORK
 
 
@@ -416,6 +418,17 @@ def test_a_damaged_larger_network_is_refused(tmp_path: Path, network: str):
     ):
         message = assert_refused(write_npz(tmp_path / "model.npz", **{**own, name: array}))
         assert expected in message
+
+
+@pytest.mark.parametrize("network", [FIRST, SECOND, THIRD])
+@pytest.mark.parametrize("value", [0, -1])
+def test_a_range_of_activations_that_is_not_positive_is_refused(
+    tmp_path: Path, network: str, value: float
+):
+    own = arrays_named(network)
+    own[ranges_name(network)][1] = value
+    message = assert_refused(write_npz(tmp_path / "model.npz", **own))
+    assert "ranges of activations that are not positive" in message
 
 
 def arrays_named(network: str) -> dict[str, np.ndarray]:

@@ -21,7 +21,7 @@ IMAGE_SIGMA = 0.8
 # Threshold that truncates the tails of the Gaussian, since denormal numbers are slow.
 _NOTHING = 1e-12
 # Number of bitmaps whose direction planes fit into the cache.
-_IN_CACHE = 8
+_IN_CACHE = 24
 
 
 def _smoothing(centres: NDArray[np.float64], sigma: float) -> Floats:

@@ -21,8 +21,6 @@ BOX_HEIGHT = 32
 # Limits that keep a 1 from becoming a bar: maximum widening of a character, and maximum shear.
 MAX_WIDENING = 1.5
 MAX_SHEAR = 1.0
-# Supersampling factor of the bitmap, so that cells hold shares of ink rather than single samples.
-OVERSAMPLING = 1
 
 
 def to_bitmap(ink: InkMask, coverage: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
@@ -74,19 +72,15 @@ def _draw(
     pivot: float,
 ) -> NDArray[np.uint8]:
     """Warp ink so that the sheared point `centre` (x, y) falls on the middle of the frame."""
-    size = BITMAP * OVERSAMPLING
-    step_x, step_y = 1 / (scale_x * OVERSAMPLING), 1 / (scale_y * OVERSAMPLING)
-    middle = (size - 1) / 2
+    step_x, step_y = 1 / scale_x, 1 / scale_y
+    middle = (BITMAP - 1) / 2
     # Frame pixel (u, v) shows page pixel y = centre_y + (v - middle) step_y, x = centre_x + (u -
     # middle) step_x + shear (y - pivot).
     y0 = centre[1] - middle * step_y
     x0 = centre[0] - middle * step_x + shear * (y0 - pivot)
     to_page = np.array([[step_x, shear * step_y, x0], [0, step_y, y0]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    drawn = cv2.warpAffine(ink, to_page, (size, size), flags=flags)
-    return cv2.resize(drawn, (BITMAP, BITMAP), interpolation=cv2.INTER_AREA).astype(
-        np.uint8, copy=False
-    )
+    return np.asarray(cv2.warpAffine(ink, to_page, (BITMAP, BITMAP), flags=flags), np.uint8)
 
 
 def to_grids(bitmaps: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -4,7 +4,7 @@ scikit-learn trains it (see `zipocr.training`). Reading needs only the support v
 coefficients, and evaluates them faster than the library when there are few characters.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Self
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.classify.gradients import directions, enlarge
+from zipocr.classify.normalize import to_grids
 from zipocr.types import Floats, Model
 
 DIGITS = 10
@@ -68,58 +69,47 @@ class Classifier:
             gamma=gamma,
         )
 
-    def features(self, bitmaps: NDArray[np.uint8], grids: NDArray[np.uint8]) -> Floats:
-        """Return projected gradient features.
+    def features(self, bitmaps: NDArray[np.uint8]) -> Floats:
+        """Return projected gradient features of characters, or of their 8x8 grids.
 
-        Parameters
-        ----------
-        bitmaps : (N, 32, 32) uint8
-            Normalized characters, N >= 1.
-        grids : (N, 8, 8) uint8
-            The same characters as grids.
-
-        Returns
-        -------
-        (N, P) float32
+        (N, 32, 32) uint8, N >= 1 -> (N, P) float32.
         """
-        centred = directions(enlarge(grids) if self.from_grid else bitmaps) - self.mean
-        return _by_block(self._project, centred)
+        seen = enlarge(to_grids(bitmaps)) if self.from_grid else bitmaps
+        centred = directions(seen) - self.mean
+        projected: Floats = _to_blocks(centred) @ self.projection
+        return projected.reshape(-1, self.projection.shape[1])[: len(bitmaps)]
 
     def decision_function(self, features: Floats) -> Floats:
         """Return the decision values of all pairs of classes.
 
         (N, P) -> (N, 55) float32, in the order of `PAIRS`; positive for the first of a pair.
         """
-        return _by_block(self._decide_some, features)
-
-    def _decide_some(self, rows: Floats) -> Floats:
-        # The exponent of the kernel, -gamma |x - s|^2, by one product; class by class, so that the
-        # kernel fits into the cache.
-        lengths = (rows * rows).sum(axis=1, keepdims=True)
-        long = np.hstack([rows, np.ones_like(lengths), np.float32(-self.gamma) * lengths])
-        sums = np.empty((len(rows), CLASSES, CLASSES - 1), np.float32)
+        blocks = _to_blocks(features)
+        # The exponent of the kernel, -gamma |x - s|^2, by one product.
+        lengths = (blocks * blocks).sum(axis=2, keepdims=True)
+        long = np.concatenate(
+            [blocks, np.ones_like(lengths), np.float32(-self.gamma) * lengths], axis=2
+        )
+        sums = np.empty((*blocks.shape[:2], CLASSES, CLASSES - 1), np.float32)
+        # Class by class, so that support vectors and kernel stay in the cache.
         for one, (columns, weights) in enumerate(
             zip(self.support_columns, self.weights, strict=True)
         ):
-            kernel: Floats = long @ columns
-            np.exp(kernel, out=kernel)
-            np.matmul(kernel, weights, out=sums[:, one])
+            for rows, own in zip(long, sums[:, :, one], strict=True):
+                kernel: Floats = rows @ columns
+                np.exp(kernel, out=kernel)
+                np.matmul(kernel, weights, out=own)
         decisions: Floats = (
-            sums[:, _FIRST, _SECOND - 1] + sums[:, _SECOND, _FIRST] + self.intercepts
+            sums[..., _FIRST, _SECOND - 1] + sums[..., _SECOND, _FIRST] + self.intercepts
         )
-        return decisions
-
-    def _project(self, centred: Floats) -> Floats:
-        projected: Floats = centred @ self.projection
-        return projected
+        return decisions.reshape(-1, len(PAIRS))[: len(features)]
 
 
-def _by_block(apply: Callable[[NDArray[Any]], Floats], rows: NDArray[Any]) -> Floats:
-    """Apply a function to `BLOCK` rows at a time, padding the last block with zeros."""
-    padded = np.zeros((-(-len(rows) // BLOCK) * BLOCK, *rows.shape[1:]), rows.dtype)
-    padded[: len(rows)] = rows
-    parts = [apply(padded[first : first + BLOCK]) for first in range(0, len(padded), BLOCK)]
-    return np.concatenate(parts)[: len(rows)]
+def _to_blocks(rows: NDArray[Any]) -> NDArray[Any]:
+    """Divide rows into blocks, the last padded with zeros: (N, P) -> (B, `BLOCK`, P)."""
+    blocks = np.zeros((-(-len(rows) // BLOCK), BLOCK, rows.shape[1]), rows.dtype)
+    blocks.reshape(-1, rows.shape[1])[: len(rows)] = rows
+    return blocks
 
 
 def by_class(dual: Floats, counts: NDArray[np.int32]) -> tuple[Floats, ...]:

@@ -1,7 +1,7 @@
 """Score fusion of the two readers: the line network and the classifier of regions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import exp
 from typing import Self
 
@@ -31,6 +31,16 @@ class Candidate:
     regions: tuple[int, ...] = ()
     log_likelihoods: tuple[float, ...] = ()
     score: float = 0.0
+
+    def scored(self, score: float) -> "Candidate":
+        """Return the string with another score."""
+        return Candidate(
+            text=self.text,
+            line_score=self.line_score,
+            regions=self.regions,
+            log_likelihoods=self.log_likelihoods,
+            score=score,
+        )
 
     @property
     def digits_score(self) -> float:
@@ -67,7 +77,7 @@ class Fusion:
 
     def rank(self, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
         """Score candidates without a directory, and sort them, best first."""
-        return _sorted([replace(one, score=self._score(one)) for one in candidates])
+        return _sorted([one.scored(self._score(one)) for one in candidates])
 
     def _score(self, one: Candidate) -> float:
         line, digits, weakest, no_regions = fusion_features(one)
@@ -169,7 +179,7 @@ def apply_prior(
 ) -> tuple[Candidate, ...]:
     """Add the directory's log prior to strings whose first five digits are listed; best first."""
     weighed = [
-        replace(one, score=one.score + weight) if one.text[:ZIP_LENGTH] in listed else one
+        one.scored(one.score + weight) if one.text[:ZIP_LENGTH] in listed else one
         for one in candidates
     ]
     return _sorted(weighed)

@@ -6,42 +6,55 @@ https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from zipocr.types import Floats
+import numpy as np
+from numpy.typing import NDArray
 
 Field: TypeAlias = tuple[int, int | str | bytes]
 """Field number and value: an integer, a string, or bytes such as an encoded message."""
 IR_VERSION, OPERATORS = 8, 13
-FLOAT, INTS = 1, 7
-"""Type codes of a tensor and of an attribute."""
+FLOAT, UINT8, INT8, INT32 = 1, 2, 3, 6
+"""Type codes of tensors."""
+INTS = 7
+"""Type code of an attribute."""
+TYPES = {
+    np.dtype("<f4"): FLOAT,
+    np.dtype("u1"): UINT8,
+    np.dtype("i1"): INT8,
+    np.dtype("<i4"): INT32,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Operation:
-    """An ONNX operator, its attributes, and its initializers by name."""
+    """An ONNX operator, its attributes, and its further inputs, constant arrays by name."""
 
     operator: str
     attributes: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    arrays: Mapping[str, Floats] = field(default_factory=dict)
+    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 def to_onnx(operations: Sequence[Operation]) -> bytes:
     """Return a model in which each operation takes the output of the previous one.
 
-    All tensors are (N, C, H, W) float32. The input is named ``"0"``, the output after the number of
-    operations.
+    The input is (N, C, H, W) uint8 and named ``"0"``, the output is (N, C, H, W) float32 and named
+    after the number of operations.
     """
     nodes = [(1, _node(place, one)) for place, one in enumerate(operations)]
-    arrays = [(5, _tensor(*named)) for one in operations for named in one.arrays.items()]
-    ends = [(11, _image("0")), (12, _image(str(len(operations))))]
+    arrays = [
+        (5, _tensor(f"{place}.{name}", values))
+        for place, one in enumerate(operations)
+        for name, values in one.arrays.items()
+    ]
+    ends = [(11, _image("0", UINT8)), (12, _image(str(len(operations)), FLOAT))]
     graph = _message(*nodes, (2, "chain"), *arrays, *ends)
     return _message((1, IR_VERSION), (7, graph), (8, _message((1, ""), (2, OPERATORS))))
 
 
 def _node(place: int, one: Operation) -> bytes:
     """Encode a NodeProto."""
-    inputs = [(1, name) for name in (str(place), *one.arrays)]
+    inputs = [(1, str(place)), *((1, f"{place}.{name}") for name in one.arrays)]
     attributes = [(5, _ints(*named)) for named in one.attributes.items()]
     return _message(*inputs, (2, str(place + 1)), (4, one.operator), *attributes)
 
@@ -51,16 +64,17 @@ def _ints(name: str, values: Sequence[int]) -> bytes:
     return _message((1, name), *((8, value) for value in values), (20, INTS))
 
 
-def _tensor(name: str, values: Floats) -> bytes:
-    """Encode a TensorProto."""
+def _tensor(name: str, values: NDArray[Any]) -> bytes:
+    """Encode a TensorProto; its type is float32, uint8, int8 or int32."""
+    kind = values.dtype.newbyteorder("<")
     sizes = [(1, size) for size in values.shape]
-    return _message(*sizes, (2, FLOAT), (8, name), (9, values.astype("<f4").tobytes()))
+    return _message(*sizes, (2, TYPES[kind]), (8, name), (9, values.astype(kind).tobytes()))
 
 
-def _image(name: str) -> bytes:
-    """Encode a ValueInfoProto of a tensor with four axes of any length."""
+def _image(name: str, kind: int) -> bytes:
+    """Encode a ValueInfoProto of a tensor of this type with four axes of any length."""
     shape = _message(*[(1, b"")] * 4)
-    tensor = _message((1, FLOAT), (2, shape))
+    tensor = _message((1, kind), (2, shape))
     return _message((1, name), (2, _message((1, tensor))))
 
 

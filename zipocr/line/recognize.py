@@ -32,7 +32,8 @@ class LineReading:
     first, possibly empty; ``shaped`` is the probability that the line is such a string at all,
     rather than four or six digits or a word. ``again`` are the frames of later passes over the
     line, each (T', 12), ``weight`` is the share of the first one, and ``total`` the log of the
-    total probability of all strings. ``known`` caches the log probabilities of other strings.
+    total probability of all strings. ``known`` caches the log probabilities of other strings, and
+    ``aligned`` the columns of strings.
     """
 
     strip: LineImage
@@ -44,6 +45,7 @@ class LineReading:
     weight: float = 1.0
     total: float = 0.0
     known: dict[str, float] = field(default_factory=dict)
+    aligned: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def is_twice(self) -> bool:
@@ -62,14 +64,13 @@ class LineReading:
         """
         across, down, shift = self.strip.to_page[0]
         middle = down * (LINE_HEIGHT - 1) / 2 + shift
-        frames: dict[str, NDArray[np.float64]] = {}
         for length in LENGTHS:
-            some = [text for text in texts if len(text) == length]
-            frames |= zip(some, align_digits(self.frames, some) if some else (), strict=True)
-        found = [
-            across * ((frames[text] + 0.5) * PIXELS_PER_FRAME - 0.5) + middle for text in texts
-        ]
-        return [columns if np.isfinite(columns).all() else _NOWHERE for columns in found]
+            new = [text for text in texts if len(text) == length and text not in self.aligned]
+            found = align_digits(self.frames, new) if new else []
+            for text, frames in zip(new, found, strict=True):
+                columns = across * ((frames + 0.5) * PIXELS_PER_FRAME - 0.5) + middle
+                self.aligned[text] = columns if np.isfinite(columns).all() else _NOWHERE
+        return [self.aligned[text] for text in texts]
 
     def likeliest(self, count: int) -> list[str]:
         """Return the most probable strings, but none far less probable than the best."""

@@ -16,14 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.errors import ModelError
-from zipocr.line.network import FIRST, LETTERS, SECOND, THIRD, array_shapes, arrays_of
+from zipocr.line.network import (
+    FIRST,
+    LETTERS,
+    OUTPUTS,
+    SECOND,
+    THIRD,
+    array_shapes,
+    arrays_of,
+    ranges_name,
+)
 from zipocr.locate.choice_model import FEATURES, READING_FEATURES
 from zipocr.storage.atomic import write_whole
 from zipocr.storage.untrusted import open_plain, parse_json, read_plain
 from zipocr.types import Model
 
 SHIPPED = ("digits", "mail")
-FORMAT = 2
+FORMAT = 3
 _SHOWN = 40  # characters of a bad value shown in an error
 DIGEST = "sha256"
 MAX_BYTES = 1 << 28
@@ -178,6 +187,9 @@ def _trouble(card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str
     larger = (_trouble_of_larger(arrays, name) for name in (SECOND, THIRD))
     if trouble := next(filter(None, larger), "") or _trouble_of_search(arrays):
         return trouble
+    ranges = (arrays.get(ranges_name(name)) for name in OUTPUTS)
+    if any(found is not None and not (found > 0).all() for found in ranges):
+        return "has ranges of activations that are not positive"
     digest = _digest(card, arrays)
     return "was changed after it was made" if card.get(DIGEST, digest) != digest else ""
 

@@ -32,11 +32,13 @@ class Segmentation:
     """The regions of a page, and those of each candidate string.
 
     ``strings`` has the indices of a string's regions from left to right, with several variants if
-    touching digits may be cut in several ways; none if a digit has no ink.
+    touching digits may be cut in several ways; none if a digit has no ink. ``centres`` are the
+    columns of digits, (N,) each, that these strings are of.
     """
 
-    regions: tuple[Region, ...]
-    strings: tuple[tuple[int, ...], ...]
+    regions: tuple[Region, ...] = ()
+    strings: tuple[tuple[int, ...], ...] = ()
+    centres: tuple[NDArray[np.float64], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,8 +52,14 @@ class Division:
     recuts: tuple[Mapping[int, Region], ...] = ()
 
 
+_NOTHING = Segmentation()
+
+
 def segment(
-    components: Components, height: float, centres: Sequence[NDArray[np.float64]]
+    components: Components,
+    height: float,
+    centres: Sequence[NDArray[np.float64]],
+    before: Segmentation = _NOTHING,
 ) -> Segmentation:
     """Find the regions of the digits of candidate strings.
 
@@ -64,15 +72,16 @@ def segment(
     centres : sequence of (N,) float64
         The columns of each string's digits, ascending; empty for a string that does not fit the
         line.
+    before : Segmentation
+        The segmentation of the same line for other strings.
 
     Returns
     -------
     Segmentation
-        Strings in the order of `centres`; those with nearly equal centres are merged.
+        The regions and strings from before, and then those in the order of `centres`; strings with
+        nearly equal centres are merged.
     """
-    regions: list[Region] = []
-    known: list[NDArray[np.float64]] = []
-    strings: list[tuple[int, ...]] = []
+    regions, strings, known = list(before.regions), list(before.strings), list(before.centres)
     for columns in centres:
         if _is_known(known, columns, SAME_PLACE * height):
             continue
@@ -85,7 +94,7 @@ def segment(
             changed = dict(zip(recut, range(len(regions), len(regions) + len(recut)), strict=True))
             regions += recut.values()
             strings.append(tuple(changed.get(place, own) for place, own in enumerate(numbers)))
-    return Segmentation(regions=tuple(regions), strings=tuple(strings))
+    return Segmentation(regions=tuple(regions), strings=tuple(strings), centres=tuple(known))
 
 
 def _is_known(
@@ -168,16 +177,23 @@ def _owners(
     """Return the component with the most ink near each centre; None if a centre has no ink."""
     first = components.window[1].start
     owners = np.empty(len(centres), np.intp)
-    for place, centre in enumerate(centres - first):
-        near = components.labels[
-            :, max(round(centre - reach), 0) : max(round(centre + reach), 0) + 1
+    for at, centre in enumerate(centres - first):
+        left = max(round(centre - reach), 0)
+        right = max(round(centre + reach), 0) + 1
+        # A component has ink in each column of its box.
+        near = [
+            place
+            for place, box in enumerate(components.listed)
+            if box.left - first < right and left < box.right - first
         ]
-        counts = np.bincount(near.ravel())
-        counts[:1] = 0
-        if not counts.any():
+        if not near:
             return None
-        owners[place] = counts.argmax()
-    return components.places[owners]
+        if len(near) > 1:
+            counts = np.bincount(components.labels[:, left:right].ravel())
+            counts[0] = 0
+            near = [components.places[counts.argmax()]]
+        owners[at] = near[0]
+    return owners
 
 
 def _cut(

@@ -8,8 +8,17 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is only needed to train a network")
 
+from floating import frames_of  # noqa: E402
+
 from zipocr.line.ctc import prefix_beam_search  # noqa: E402
-from zipocr.line.network import PIXELS_PER_STEP, SECOND, Network, array_shapes  # noqa: E402
+from zipocr.line.network import (  # noqa: E402
+    FIRST,
+    PIXELS_PER_STEP,
+    SECOND,
+    Network,
+    array_shapes,
+    ranges_name,
+)
 from zipocr.training.fit.line_samples import Line, to_labels  # noqa: E402
 from zipocr.training.fit.network import (  # noqa: E402
     Learner,
@@ -22,6 +31,7 @@ from zipocr.training.fit.network import (  # noqa: E402
     take_over,
     to_arrays,
 )
+from zipocr.training.fit.quantization import quantize  # noqa: E402
 
 
 def line(rng: np.random.Generator, text: str) -> Line:
@@ -45,8 +55,7 @@ def test_normalization_is_folded_into_the_weights():
         expected = torch.softmax(
             trained(torch.from_numpy(pixels[None].astype(np.float32) / 255)), 2
         )[0].numpy()
-    network = Network.from_arrays(to_arrays(trained))
-    assert network.frames(network.features(pixels)) == pytest.approx(expected, abs=2e-3)
+    assert frames_of(to_arrays(trained), pixels) == pytest.approx(expected, abs=2e-3)
 
 
 def test_a_network_learns_what_is_easy(monkeypatch):
@@ -57,9 +66,8 @@ def test_a_network_learns_what_is_easy(monkeypatch):
     rng = np.random.default_rng(0)
     lines = [line(rng, "".join(map(str, rng.integers(0, 10, 3)))) for _ in range(120)]
     told: list[str] = []
-    network = Network.from_arrays(
-        fit_network(lines, TrainingPlan(epochs=14), seed=0, jobs=1, report=told.append)
-    )
+    fitted = fit_network(lines, TrainingPlan(epochs=14), seed=0, jobs=1, report=told.append)
+    network = Network.from_arrays(quantize(fitted, FIRST, [one.pixels for one in lines]))
     assert len(told) == 14
     right = sum(
         next(iter(prefix_beam_search(network.frames(network.features(one.pixels)))))
@@ -103,8 +111,7 @@ def test_a_network_that_is_taken_over_reads_as_it_did_while_it_learns():
     network.drop.p = 0.0
     pixels = torch.from_numpy(np.stack([one.pixels for one in lines]).astype(np.float32) / 255)
     seen = torch.softmax(network(pixels), 2)[0].detach().numpy()
-    model = Network.from_arrays(arrays)
-    assert seen == pytest.approx(model.frames(model.features(lines[0].pixels)), abs=0.02)
+    assert seen == pytest.approx(frames_of(arrays, lines[0].pixels), abs=0.02)
 
 
 def test_the_second_network_says_the_same_as_the_first_before_it_learns_on():
@@ -112,11 +119,11 @@ def test_the_second_network_says_the_same_as_the_first_before_it_learns_on():
     rng = np.random.default_rng(0)
     arrays = to_arrays(TrainableNetwork())
     wide = grow(arrays, seed=3)
-    assert {name: wide[name].shape for name in wide} == array_shapes(SECOND)
-    narrow, wider = Network.from_arrays(arrays), Network.from_arrays(wide, SECOND)
+    shapes = array_shapes(SECOND)
+    shapes.pop(ranges_name(SECOND))
+    assert {name: wide[name].shape for name in wide} == shapes
     pixels = line(rng, "402").pixels
-    expected = narrow.frames(narrow.features(pixels))
-    assert wider.frames(wider.features(pixels)) == pytest.approx(expected, abs=1e-4)
+    assert frames_of(wide, pixels, SECOND) == pytest.approx(frames_of(arrays, pixels), abs=1e-4)
     halves = np.split(wide["second_network_3_weights"].reshape(128, -1, 64), 2, axis=2)
     assert np.abs(halves[0] - halves[1]).mean() > 0.01
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
-from zipocr.classify.normalize import to_grids
 from zipocr.classify.svc import CLASSES, PAIRS, Classifier
 from zipocr.training.fit.region_samples import Samples
 from zipocr.types import Floats
@@ -56,11 +55,7 @@ def to_adaptation_set(
 ) -> AdaptationSet:
     """Compute features and decision values of samples."""
     classifier = Classifier.from_arrays(arrays)
-    features = (
-        classifier.features(samples.bitmaps, to_grids(samples.bitmaps))
-        .astype(np.float16)
-        .astype(np.float32)
-    )
+    features = classifier.features(samples.bitmaps).astype(np.float16).astype(np.float32)
     with threadpool_limits(1, user_api="blas"):
         decisions = classifier.decision_function(features)
     return AdaptationSet(

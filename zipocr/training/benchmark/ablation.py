@@ -51,9 +51,13 @@ class AblatedReader(Reader):
         """Read pages without removing rules or bridging gaps, if that is left out."""
         return self.read_prepared([self._clean(prepare(page)) for page in pages])
 
-    def needs_second_pass(self, line: LineReading, fused: Fused | None) -> bool:
+    def needs_second_pass(
+        self, line: LineReading, fused: Fused | None, min_confidence: float = 0.0
+    ) -> bool:
         """Return whether the network should read a line twice."""
-        return self._without != "second pass" and super().needs_second_pass(line, fused)
+        if self._without == "second pass":
+            return False
+        return super().needs_second_pass(line, fused, min_confidence)
 
     def versions(self, upright: Attempt) -> Iterator[GrayImage]:
         """Yield the negative of a page, and the page with its gaps closed."""

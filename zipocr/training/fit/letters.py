@@ -10,7 +10,8 @@ from zipocr.line.network import LETTERS
 from zipocr.training.data.datasets import DigitSet, pixels_digest
 from zipocr.training.fit.letter_samples import LetterComposer
 from zipocr.training.fit.line_samples import gather_lines
-from zipocr.training.fit.network_phases import Report, with_pytorch
+from zipocr.training.fit.network_phases import MEASURED, Report, with_pytorch
+from zipocr.training.fit.quantization import quantize
 from zipocr.training.synthesis.pages.faces import HANDWRITING, MORE_HANDWRITING
 from zipocr.training.synthesis.pages.letter_lines import LetterLines
 
@@ -48,7 +49,7 @@ def train_letters(
         network=LETTERS,
         checkpoint=folder / "network.pt" if folder else None,
     )
-    return arrays
+    return quantize(arrays, LETTERS, [line.pixels for line in lines[:MEASURED]])
 
 
 def about_letters() -> str:

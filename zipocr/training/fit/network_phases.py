@@ -22,6 +22,7 @@ from zipocr.training.fit.line_samples import (
     LineComposer,
     gather_lines,
 )
+from zipocr.training.fit.quantization import quantize
 from zipocr.training.fit.svm import Recipe
 from zipocr.types import Model
 
@@ -85,6 +86,8 @@ LAST_PHASE = Phase(
 # Share of the new weights after the last phase; averaged with the former ones, they read both the
 # former lines and the new ones better (Wortsman et al., 2022).
 NEW_WEIGHTS = 0.6
+# Number of lines of either kind on which the activations of a network are measured.
+MEASURED = 250
 # Few digits support only little training.
 FEW_PHASES = (Phase(lines=12_000, epochs=8, rate=3e-3),)
 
@@ -121,11 +124,14 @@ class NetworkTrainer:
             first = finished = arrays_of(taken, FIRST)
         else:
             first = self.train()
-            finished, about = self.finish(first), {"network": about_phases((*PHASES, LAST_PHASE))}
+            finished = self.quantized(self.finish(first), FIRST)
+            about = {"network": about_phases((*PHASES, LAST_PHASE))}
         about["second network"] = about_phases(SECOND_PHASES)
         about["third network"] = about_phases(THIRD_PHASES)
         second = self.train(first)
-        return {**finished, **second, **self.train(second)}, about
+        third = self.train(second)
+        larger_ones = self.quantized(second, SECOND) | self.quantized(third, THIRD)
+        return finished | larger_ones, about
 
     def train(
         self, start: Mapping[str, NDArray[Any]] = MappingProxyType({})
@@ -165,6 +171,17 @@ class NetworkTrainer:
         """
         source = self._lines(len(PHASES_OF))
         return averaged(first, self._fit(source, [LAST_PHASE], first, first, FIRST), NEW_WEIGHTS)
+
+    def quantized(
+        self, arrays: Mapping[str, NDArray[Any]], network: str
+    ) -> dict[str, NDArray[Any]]:
+        """Return the arrays of a trained network, prepared for arithmetic of 8 bits."""
+        self.report(f"measuring the activations of the {network.replace('_', ' ')}")
+        phase = FEW_PHASES[-1] if self.extra is None else PHASES_OF[network][-1]
+        some = replace(phase, lines=MEASURED, wide=min(phase.wide, MEASURED))
+        source = self._lines(list(PHASES_OF).index(network))
+        lines = _compose_lines(source, [some], self.jobs, None)
+        return quantize(arrays, network, [line.pixels for line in lines])
 
     def _lines(self, place: int) -> LineComposer:
         """Return the lines of a network, or those of the first one's last phase."""
@@ -299,7 +316,7 @@ def _network_after(start: Mapping[str, NDArray[Any]]) -> str:
 def _renamed(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Return the arrays of the second network under the names of the third."""
     names = zip(array_shapes(SECOND), array_shapes(THIRD), strict=True)
-    return {new: arrays[old] for old, new in names}
+    return {new: arrays[old] for old, new in names if old in arrays}
 
 
 def about_phases(phases: Sequence[Phase]) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from zipocr.classify.probabilities import Calibration
 from zipocr.classify.svc import Classifier
 from zipocr.errors import InputError
+from zipocr.line.network import FIRST
 from zipocr.mail_reader import SEARCH_CARD
 from zipocr.models.model_file import SEARCH
 from zipocr.settings import settings_hash
@@ -204,7 +205,7 @@ def _build_from_digits(
     """Build a model from Digits alone; half of them are held out for a network of its own."""
     digits, recipe = load_digits_set(), replace(recipe, from_grid=True)
     fold = _halves(digits)
-    networks = [
+    trainers = [
         NetworkTrainer(
             digits=part,
             extra=None,
@@ -212,9 +213,10 @@ def _build_from_digits(
             jobs=jobs,
             report=report,
             checkpoints=checkpoints,
-        ).train()
+        )
         for part in (fold.train, digits)
     ]
+    networks = [trainer.quantized(trainer.train(), FIRST) for trainer in trainers]
     about = {
         "digits": about_digits(),
         "network": f"networks trained for {FEW_PHASES[0].epochs} rounds on {FEW_PHASES[0].lines}"

@@ -90,7 +90,7 @@ def fit_machine(reduced: Floats, labels: NDArray[np.uint8], recipe: Recipe) -> S
 
 def decide_all(classifier: Classifier, bitmaps: NDArray[np.uint8]) -> Floats:
     """Return the decision values of many bitmaps: (N, 32, 32) -> (N, 55)."""
-    return classifier.decision_function(classifier.features(bitmaps, to_grids(bitmaps)))
+    return classifier.decision_function(classifier.features(bitmaps))
 
 
 def fit_calibration(decisions: Floats, labels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
