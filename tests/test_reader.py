@@ -30,6 +30,7 @@ from zipocr.preprocess.page import prepare
 from zipocr.reader import (
     ALIGNED,
     CERTAIN_CONFIDENCE,
+    MIN_PROBABILITY,
     PROMISING_CONFIDENCE,
     SECOND_PASS_SCALE,
     Attempt,
@@ -304,25 +305,39 @@ def test_a_line_that_may_have_another_number_of_digits_is_read_twice(plain_reade
 
 
 @pytest.mark.parametrize(
-    ("confidence", "minimum", "again"),
+    ("confidence", "is_retry", "again"),
     [
-        (CERTAIN_CONFIDENCE, 0.0, False),
-        (CERTAIN_CONFIDENCE - 0.01, 0.0, True),
-        (0.01, 0.0, True),
-        (PROMISING_CONFIDENCE - 0.01, PROMISING_CONFIDENCE, False),
-        (PROMISING_CONFIDENCE, PROMISING_CONFIDENCE, True),
+        (CERTAIN_CONFIDENCE, False, False),
+        (CERTAIN_CONFIDENCE - 0.01, False, True),
+        (0.01, False, True),
+        (PROMISING_CONFIDENCE - 0.01, True, False),
+        (PROMISING_CONFIDENCE, True, True),
     ],
 )
 def test_a_line_in_doubt_is_read_again_unless_it_is_certain_or_unpromising(
-    plain_reader, monkeypatch, confidence, minimum, again
+    plain_reader, monkeypatch, confidence, is_retry, again
 ):
     ink = prepare(PAGES["written"]).ink
     (line,) = plain_reader.read_lines([ink])
     fused = plain_reader.fuse(plain_reader.classify_each([Classified(ink=ink, line=line)])[0])
     doubtful = replace(fused, ranked=(fused.best,) * 2)
     monkeypatch.setattr(plain_reader, "confidence", lambda _: confidence)
-    assert plain_reader.needs_second_pass(line, doubtful, minimum) == again
-    assert not plain_reader.needs_second_pass(line, None, PROMISING_CONFIDENCE)
+    assert plain_reader.needs_second_pass(line, doubtful, is_retry=is_retry) == again
+    assert not plain_reader.needs_second_pass(line, None, is_retry=True)
+
+
+@pytest.mark.parametrize("probability", [MIN_PROBABILITY, MIN_PROBABILITY - 0.01])
+def test_a_retried_page_is_unread_if_the_network_sees_no_probable_string(
+    plain_reader, monkeypatch, probability
+):
+    prepared = prepare(PAGES["written"])
+    (line,) = plain_reader.read_lines([prepared.ink])
+    weak = replace(line, strings={"02346": probability})
+    monkeypatch.setattr(plain_reader, "read_lines", lambda _: [weak])
+    (again,) = plain_reader.read_upright([prepared], is_retry=True)
+    assert isinstance(again.reading, Unread) == (probability < MIN_PROBABILITY)
+    (first,) = plain_reader.read_upright([prepared])
+    assert not isinstance(first.reading, Unread)
 
 
 def test_a_line_that_is_read_again_keeps_its_regions_and_gets_those_of_new_strings(plain_reader):

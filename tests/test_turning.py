@@ -130,7 +130,7 @@ class PresetReader(Reader):
         pages: Sequence[PreparedPage],
         *,
         rotation: int = 0,
-        min_confidence: float = 0.0,  # noqa: ARG002
+        is_retry: bool = False,  # noqa: ARG002
     ) -> list[Attempt]:
         self.seen += [(rotation, page.page) for page in pages]
         return [self.preset_attempt(page, rotation) for page in pages]

@@ -68,8 +68,9 @@ MIN_SPELT = 4
 MIN_REREAD = 3
 # A line read with this confidence is not read again.
 CERTAIN_CONFIDENCE = 0.98
-# Nor is that of another version or orientation of a page if read with less confidence than this.
-PROMISING_CONFIDENCE = 0.2
+# Nor is that of another version or orientation of a page if read with less confidence than this,
+# and it is unread if the network gives its best string less than this probability.
+PROMISING_CONFIDENCE, MIN_PROBABILITY = 0.2, 0.1
 QUARTER_TURNS = (90, 270)
 # Minimum probability that the ZIP of a rotated page is right.
 MIN_ROTATED_CONFIDENCE = 0.9
@@ -159,7 +160,7 @@ class Reader:
         pages = [one.prepared for one in upright]
         doubtful = [place for place, one in enumerate(upright) if self.may_be_upside_down(one)]
         turned = [pages[place].rotated_180() for place in doubtful]
-        again = self.read_upright(turned, rotation=180, min_confidence=PROMISING_CONFIDENCE)
+        again = self.read_upright(turned, rotation=180, is_retry=True)
         others = dict(zip(doubtful, again, strict=True))
         return [
             self._best([one, *filter(None, [others.get(place)]), *self.quarter_turns(one)])
@@ -167,15 +168,20 @@ class Reader:
         ]
 
     def read_upright(
-        self, pages: Sequence[PreparedPage], *, rotation: int = 0, min_confidence: float = 0.0
+        self, pages: Sequence[PreparedPage], *, rotation: int = 0, is_retry: bool = False
     ) -> list[Attempt]:
         """Read prepared pages as they are; they were rotated by `rotation` before.
 
-        Lines read with less than the minimum confidence are not read again.
+        Less effort is made for a retry, of another version or orientation of a page.
         """
         readable = [page.ink for page in pages if page.ink and not page.reason]
         lines = self.read_lines(readable)
-        fused_each = self.fuse_each(readable, lines, min_confidence=min_confidence)
+        if is_retry:
+            lines = [
+                line if line.best_probability >= MIN_PROBABILITY else replace(line, strings={})
+                for line in lines
+            ]
+        fused_each = self.fuse_each(readable, lines, is_retry=is_retry)
         found = iter(zip(lines, fused_each, strict=True))
         attempts = []
         for page in pages:
@@ -217,7 +223,7 @@ class Reader:
         return merged
 
     def fuse_each(
-        self, pages: Sequence[InkPage], lines: Sequence[LineReading], *, min_confidence: float = 0.0
+        self, pages: Sequence[InkPage], lines: Sequence[LineReading], *, is_retry: bool = False
     ) -> list[Fused | None]:
         """Read each line with both readers and fuse them, with a second pass for those in doubt."""
         seen = [Classified(ink=page, line=line) for page, line in zip(pages, lines, strict=True)]
@@ -226,7 +232,7 @@ class Reader:
         doubtful = [
             place
             for place, (line, one) in enumerate(zip(lines, fused, strict=True))
-            if self.needs_second_pass(line, one, min_confidence)
+            if self.needs_second_pass(line, one, is_retry=is_retry)
         ]
         again = [pages[place] for place in doubtful]
         second = self.read_lines_again(again, [lines[place] for place in doubtful])
@@ -238,14 +244,15 @@ class Reader:
         return fused
 
     def needs_second_pass(
-        self, line: LineReading, fused: Fused | None, min_confidence: float = 0.0
+        self, line: LineReading, fused: Fused | None, *, is_retry: bool = False
     ) -> bool:
         """Return whether the best string, or the number of digits, is in doubt."""
         if fused is None:
-            return line.characters >= MIN_REREAD and not min_confidence
+            return line.characters >= MIN_REREAD and not is_retry
         if posterior(fused.ranked)[0] * line.shaped >= self.second_pass.below:
             return False
-        return min_confidence <= self.confidence(fused) < CERTAIN_CONFIDENCE
+        least = PROMISING_CONFIDENCE if is_retry else 0.0
+        return least <= self.confidence(fused) < CERTAIN_CONFIDENCE
 
     def classify_each(self, seen: Sequence[Classified]) -> list[Classified]:
         """Find the regions of the likeliest strings of each line, and classify new ones at once."""
@@ -309,7 +316,7 @@ class Reader:
                 places.append(place)
                 pages.append(prepare(page))
         best = list(upright)
-        others = self.read_upright(pages, min_confidence=PROMISING_CONFIDENCE)
+        others = self.read_upright(pages, is_retry=True)
         for place, one in zip(places, others, strict=True):
             if one.confidence > max(best[place].confidence, MIN_VERSION_CONFIDENCE):
                 best[place] = one
@@ -350,9 +357,7 @@ class Reader:
             return
         for degrees in QUARTER_TURNS:
             turned = prepare(rotate(page, degrees))
-            yield from self.read_upright(
-                [turned], rotation=degrees, min_confidence=PROMISING_CONFIDENCE
-            )
+            yield from self.read_upright([turned], rotation=degrees, is_retry=True)
 
     def _best(self, attempts: Sequence[Attempt]) -> Attempt:
         """Return the reading in the most probable orientation.

@@ -52,12 +52,12 @@ class AblatedReader(Reader):
         return self.read_prepared([self._clean(prepare(page)) for page in pages])
 
     def needs_second_pass(
-        self, line: LineReading, fused: Fused | None, min_confidence: float = 0.0
+        self, line: LineReading, fused: Fused | None, *, is_retry: bool = False
     ) -> bool:
         """Return whether the network should read a line twice."""
         if self._without == "second pass":
             return False
-        return super().needs_second_pass(line, fused, min_confidence)
+        return super().needs_second_pass(line, fused, is_retry=is_retry)
 
     def versions(self, upright: Attempt) -> Iterator[GrayImage]:
         """Yield the negative of a page, and the page with its gaps closed."""
