@@ -294,6 +294,15 @@ def test_a_large_page_is_retried_at_a_lower_resolution(plain_reader):
     assert max(version.size for version in versions) == attempt.prepared.page.size // 4
 
 
+def test_light_writing_on_grey_paper_beside_a_shadow_is_read(plain_reader):
+    written = write("02346").cover
+    paper, dark = lay(written, 150, ink=250, noise=4), lay(written, 20, ink=250, noise=4)
+    page = np.where(np.arange(paper.shape[1]) < 0.85 * paper.shape[1], paper, dark)
+    reading = plain_reader.read(page)
+    assert not isinstance(reading, Unread)
+    assert reading.zip == "02346"
+
+
 def test_a_line_that_may_have_another_number_of_digits_is_read_twice(plain_reader, monkeypatch):
     ink = prepare(PAGES["written"]).ink
     (line,) = plain_reader.read_lines([ink])

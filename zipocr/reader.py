@@ -30,7 +30,7 @@ from zipocr.line.network import Network
 from zipocr.line.recognize import LineReading, merge_passes, read_lines
 from zipocr.preprocess.binarize import close_gaps, darken_pale
 from zipocr.preprocess.page import InkPage, PreparedPage, prepare
-from zipocr.preprocess.polarity import may_be_light_on_dark, negative
+from zipocr.preprocess.polarity import may_be_light_on_dark, may_be_light_on_gray, negative
 from zipocr.preprocess.resize import reduced
 from zipocr.preprocess.rotate import rotate
 from zipocr.segment.regions import segment
@@ -51,8 +51,8 @@ from zipocr.types import (
 ALIGNED = 3
 # Enlargement of digits in the second and third pass.
 SECOND_PASS_SCALE, THIRD_PASS_SCALE = 1 / 0.85, 1 / 0.78
-# A page read with less confidence is retried in negative if much of it is dark, and in both quarter
-# turns if it is tall.
+# A page read with less confidence is retried in negative if much of it is dark or its lightest part
+# may be writing on grey, and in both quarter turns if it is tall.
 RETRY_BELOW = 0.8
 # Below this confidence, a page is retried with the gaps in its strokes closed, and with pale
 # strokes darkened; such a version needs the minimum confidence below.
@@ -327,8 +327,9 @@ class Reader:
         confidence = upright.confidence
         if confidence >= RETRY_BELOW:
             return
-        page = reduced(upright.prepared.page, MAX_RETRIED)
-        if may_be_light_on_dark(page):
+        page, reason = reduced(upright.prepared.page, MAX_RETRIED), upright.prepared.reason
+        is_line = reason is not Reason.SEVERAL_LINES
+        if may_be_light_on_dark(page) or (is_line and may_be_light_on_gray(page)):
             yield negative(page)
         if confidence < CLOSE_BELOW and (confidence or may_be_dots(upright.line)):
             gap = GAP_OF_STROKES if confidence else GAP_OF_DOTS

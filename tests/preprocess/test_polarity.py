@@ -10,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zipocr.images.decode import read_pages
-from zipocr.preprocess.polarity import is_light_on_dark, may_be_light_on_dark, normalize_polarity
+from zipocr.preprocess.polarity import (
+    is_light_on_dark,
+    may_be_light_on_dark,
+    may_be_light_on_gray,
+    normalize_polarity,
+)
 from zipocr.types import GrayImage, Unread
 
 SAMPLES = Path(__file__).parents[2] / "sample_scans"
@@ -89,3 +94,16 @@ def test_a_white_label_on_brown_paper_is_not_light_writing() -> None:
         cv2.putText(label, text, at, cv2.FONT_HERSHEY_DUPLEX, 1.2, 30, 2, cv2.LINE_AA)
     page[300:500, 350:750] = label
     assert not is_light_on_dark(page)
+
+
+def test_writing_may_be_lighter_than_grey_paper_beside_a_shadow():
+    dark = lay(write("02108").cover, 40, ink=250, noise=4)
+    paper = lay(write("02108").cover, 150, ink=250, noise=4)
+    page = np.where(np.arange(paper.shape[1]) < 0.75 * paper.shape[1], paper, dark)
+    assert not may_be_light_on_dark(page)
+    assert may_be_light_on_gray(page)
+
+
+@pytest.mark.parametrize("paper", [250, 180, 120])
+def test_dark_writing_leaves_no_doubt(paper: int):
+    assert not may_be_light_on_gray(lay(write("02108").cover, paper, ink=20, noise=4))

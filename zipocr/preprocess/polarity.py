@@ -17,6 +17,8 @@ MAX_FILLED = 0.5
 MIN_LABEL, MIN_SOLID, MIN_LETTERS = 0.2, 0.65, 12
 # Minimum share of dark pixels if these are the paper.
 MIN_DARK = 0.35
+# Percentile of a page that is its lightest writing, and its minimum difference from grey paper.
+LIGHTEST_PERCENTILE, MIN_LIGHTER = 99, 50.0
 
 
 def normalize_polarity(page: GrayImage) -> GrayImage:
@@ -72,6 +74,15 @@ def may_be_light_on_dark(page: GrayImage) -> bool:
     """Return whether the dark part of a page could be its paper: (H, W) uint8 -> bool."""
     light = _light(page)
     return bool(light.size - cv2.countNonZero(light) > MIN_DARK * light.size)
+
+
+def may_be_light_on_gray(page: GrayImage) -> bool:
+    """Return whether the lightest part of a page could be writing on grey: (H, W) uint8 -> bool.
+
+    Such as on dark paper in the light, beside a shadow.
+    """
+    some = page[::2, ::2]
+    return bool(np.percentile(some, LIGHTEST_PERCENTILE) - np.median(some) >= MIN_LIGHTER)
 
 
 def _light(page: GrayImage) -> NDArray[np.uint8]:
