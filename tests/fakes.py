@@ -10,6 +10,7 @@ import chores
 import numpy as np
 
 from zipocr.batch.read_files import BatchSettings, FileReader
+from zipocr.line.network import FIRST, ranges_name
 from zipocr.models.model_file import ARRAYS, SHAPES
 from zipocr.types import (
     ZIP_LENGTH,
@@ -33,9 +34,10 @@ def digit(value: int, *, probability: float = 0.99) -> DigitReading:
 
 
 def bare_model(card: Mapping[str, object]) -> Model:
-    """A model with all its arrays, which are empty or zero."""
+    """A model with all its arrays, which are empty or zero; the ranges of activations are one."""
     arrays = {name: np.zeros((0, 2)) for name in ARRAYS}
     shaped = {name: np.zeros(shape, np.float32) for name, shape in SHAPES.items()}
+    shaped[ranges_name(FIRST)] += 1
     return Model(arrays={**arrays, **shaped}, card=card)
 
 
