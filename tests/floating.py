@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.line.network import FIRST, PIXEL, array_names, layers_of, to_float
+from zipocr.line.network import FIRST, PIXEL_STEP, array_names, layers_of, to_float
 from zipocr.training.fit.quantization import float_operations, outputs
 
 
@@ -14,7 +14,7 @@ def features_of(
     arrays: Mapping[str, NDArray[Any]], pixels: NDArray[np.uint8], network: str = FIRST
 ) -> NDArray[np.float32]:
     """Return the features of a line: (2, 32, W) -> (T, F)."""
-    chain = [to_float(PIXEL)]
+    chain = [to_float(PIXEL_STEP)]
     for layer in layers_of(arrays, network):
         chain += float_operations(*layer)
     ((steps,),) = outputs(chain, [pixels])

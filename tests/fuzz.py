@@ -37,7 +37,7 @@ with atheris.instrument_imports(include=["zipocr", "PIL"]):
     from zipocr.errors import InputError, ModelError, OutputError
     from zipocr.images.decode import read_pages, silence_decoders
     from zipocr.models.directory_file import read_directory
-    from zipocr.models.model_file import ARRAYS, load_model, save_model
+    from zipocr.models.model_file import ARRAYS, NETWORK, load_model, save_model
     from zipocr.results.cells import from_cell, to_cell
     from zipocr.results.formats import open_results, read_results
     from zipocr.storage.journal import open_journal
@@ -175,8 +175,8 @@ def model_seed() -> bytes:
     save_model(
         model,
         Model(
-            arrays={name: np.zeros(2, np.float32) for name in ARRAYS},
-            card={"min_confidence": 0.5},
+            arrays={name: np.zeros(2, np.float32) for name in (*ARRAYS, *NETWORK)},
+            card={},
         ),
     )
     return model.read_bytes()

@@ -30,14 +30,16 @@ from zipocr.preprocess.page import prepare
 from zipocr.reader import (
     ALIGNED,
     CERTAIN_CONFIDENCE,
-    MIN_PROBABILITY,
+    MIN_RETRY_PROBABILITY,
     PROMISING_CONFIDENCE,
+    RETRY_BELOW,
     SECOND_PASS_SCALE,
     Attempt,
     Reader,
     draw_regions,
     may_be_dots,
 )
+from zipocr.segment.regions import SAME_PLACE
 from zipocr.types import GrayImage, Model, Place, Reason, Unread, ZipReading
 
 PAGES = {
@@ -294,13 +296,29 @@ def test_a_large_page_is_retried_at_a_lower_resolution(plain_reader):
     assert max(version.size for version in versions) == attempt.prepared.page.size // 4
 
 
-def test_light_writing_on_grey_paper_beside_a_shadow_is_read(plain_reader):
+def light_on_grey() -> GrayImage:
     written = write("02346").cover
     paper, dark = lay(written, 150, ink=250, noise=4), lay(written, 20, ink=250, noise=4)
-    page = np.where(np.arange(paper.shape[1]) < 0.85 * paper.shape[1], paper, dark)
+    return np.where(np.arange(paper.shape[1]) < 0.85 * paper.shape[1], paper, dark)
+
+
+def test_light_writing_on_grey_paper_beside_a_shadow_is_read(plain_reader):
+    page = light_on_grey()
+    (upright,) = plain_reader.read_upright([prepare(page)])
+    assert upright.confidence < RETRY_BELOW
     reading = plain_reader.read(page)
     assert not isinstance(reading, Unread)
     assert reading.zip == "02346"
+
+
+@pytest.mark.parametrize("reason", [None, Reason.NO_INK, Reason.SEVERAL_LINES])
+def test_light_writing_on_grey_paper_is_sought_on_lines_only(plain_reader, reason):
+    (upright,) = plain_reader.read_upright([prepare(light_on_grey())])
+    upright = replace(upright, prepared=replace(upright.prepared, reason=reason))
+    found = any(
+        np.array_equal(one, 255 - upright.prepared.page) for one in plain_reader.versions(upright)
+    )
+    assert found == (reason is not Reason.SEVERAL_LINES)
 
 
 def test_a_line_that_may_have_another_number_of_digits_is_read_twice(plain_reader, monkeypatch):
@@ -335,7 +353,7 @@ def test_a_line_in_doubt_is_read_again_unless_it_is_certain_or_unpromising(
     assert not plain_reader.needs_second_pass(line, None, is_retry=True)
 
 
-@pytest.mark.parametrize("probability", [MIN_PROBABILITY, MIN_PROBABILITY - 0.01])
+@pytest.mark.parametrize("probability", [MIN_RETRY_PROBABILITY, MIN_RETRY_PROBABILITY - 0.01])
 def test_a_retried_page_is_unread_if_the_network_sees_no_probable_string(
     plain_reader, monkeypatch, probability
 ):
@@ -344,31 +362,35 @@ def test_a_retried_page_is_unread_if_the_network_sees_no_probable_string(
     weak = replace(line, strings={"02346": probability})
     monkeypatch.setattr(plain_reader, "read_lines", lambda _: [weak])
     (again,) = plain_reader.read_upright([prepared], is_retry=True)
-    assert isinstance(again.reading, Unread) == (probability < MIN_PROBABILITY)
+    assert isinstance(again.reading, Unread) == (probability < MIN_RETRY_PROBABILITY)
     (first,) = plain_reader.read_upright([prepared])
     assert not isinstance(first.reading, Unread)
 
 
-def test_a_line_that_is_read_again_keeps_its_regions_and_gets_those_of_new_strings(plain_reader):
+def test_a_line_that_is_read_again_keeps_its_regions_and_gets_those_of_new_strings(
+    plain_reader, monkeypatch
+):
     ink = prepare(PAGES["written"]).ink
     (line,) = plain_reader.read_lines([ink])
     (first,) = plain_reader.classify_each([Classified(ink=ink, line=line)])
     (same,) = plain_reader.classify_each([first])
     assert same.segmentation.regions == first.segmentation.regions
-    nine = replace(line, strings={**line.strings, "123456789": 0.9}, aligned={})
-    nine = replace(nine, strings=dict(reversed(nine.strings.items())))
-    (more,) = plain_reader.classify_each([replace(first, line=nine)])
-    count = len(first.bitmaps)
-    assert len(more.bitmaps) == len(more.log_likelihoods) == len(more.segmentation.regions)
-    assert (
-        more.segmentation.strings[: len(first.segmentation.strings)] == first.segmentation.strings
+    (columns,) = line.centres(["02346"])
+    beside = {"13579": columns + 2 * SAME_PLACE * ink.text_height}
+    new = replace(line, strings={"13579": 0.9, **line.strings}, aligned=line.aligned | beside)
+    drawn = []
+    monkeypatch.setattr(
+        "zipocr.reader.draw_regions", lambda *some: drawn.append(some) or draw_regions(*some)
     )
+    (more,) = plain_reader.classify_each([replace(first, line=new)])
+    count = len(first.bitmaps)
+    ((_, regions),) = drawn
+    assert len(regions) == 5
+    assert more.segmentation.regions == (*first.segmentation.regions, *regions)
+    assert len(more.bitmaps) == len(more.log_likelihoods) == count + 5
     assert np.array_equal(more.bitmaps[:count], first.bitmaps)
     assert np.array_equal(more.log_likelihoods[:count], first.log_likelihoods)
-    (afresh,) = plain_reader.classify_each([Classified(ink=ink, line=nine)])
-    assert {one.tobytes() for one in more.log_likelihoods} >= {
-        one.tobytes() for one in afresh.log_likelihoods
-    }
+    assert more.segmentation.strings[-1] == tuple(range(count, count + 5))
 
 
 @pytest.mark.parametrize(("shown", "again"), [(2, False), (3, True)])

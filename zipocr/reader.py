@@ -66,11 +66,11 @@ GAP_OF_DOTS, GAP_OF_STROKES = 0.08, 0.04
 MIN_SPELT = 4
 # Minimum number of characters of a line without five or nine digits for reading it again.
 MIN_REREAD = 3
-# A line read with this confidence is not read again.
+# A line read with at least this confidence is not read again.
 CERTAIN_CONFIDENCE = 0.98
-# Nor is that of another version or orientation of a page if read with less confidence than this,
-# and it is unread if the network gives its best string less than this probability.
-PROMISING_CONFIDENCE, MIN_PROBABILITY = 0.2, 0.1
+# In a retry, a line is not read again below this confidence, and counts as unread if the network
+# gives its best string less than this probability.
+PROMISING_CONFIDENCE, MIN_RETRY_PROBABILITY = 0.2, 0.1
 QUARTER_TURNS = (90, 270)
 # Minimum probability that the ZIP of a rotated page is right.
 MIN_ROTATED_CONFIDENCE = 0.9
@@ -172,13 +172,15 @@ class Reader:
     ) -> list[Attempt]:
         """Read prepared pages as they are; they were rotated by `rotation` before.
 
-        Less effort is made for a retry, of another version or orientation of a page.
+        A retry, that is another version or orientation of a page, is given up sooner.
         """
         readable = [page.ink for page in pages if page.ink and not page.reason]
         lines = self.read_lines(readable)
         if is_retry:
             lines = [
-                line if line.best_probability >= MIN_PROBABILITY else replace(line, strings={})
+                line
+                if line.best_probability >= MIN_RETRY_PROBABILITY
+                else replace(line, strings={})
                 for line in lines
             ]
         fused_each = self.fuse_each(readable, lines, is_retry=is_retry)
@@ -246,7 +248,7 @@ class Reader:
     def needs_second_pass(
         self, line: LineReading, fused: Fused | None, *, is_retry: bool = False
     ) -> bool:
-        """Return whether the best string, or the number of digits, is in doubt."""
+        """Return whether the best string or the number of digits is in doubt, but not hopeless."""
         if fused is None:
             return line.characters >= MIN_REREAD and not is_retry
         if posterior(fused.ranked)[0] * line.shaped >= self.second_pass.below:

@@ -421,14 +421,12 @@ def test_a_damaged_larger_network_is_refused(tmp_path: Path, network: str):
 
 
 @pytest.mark.parametrize("network", [FIRST, SECOND, THIRD])
-@pytest.mark.parametrize("value", [0, -1])
-def test_a_range_of_activations_that_is_not_positive_is_refused(
-    tmp_path: Path, network: str, value: float
-):
+@pytest.mark.parametrize("value", [0, -1, 1e-44, 1e30])
+def test_an_impossible_range_of_activations_is_refused(tmp_path: Path, network: str, value: float):
     own = arrays_named(network)
     own[ranges_name(network)][1] = value
     message = assert_refused(write_npz(tmp_path / "model.npz", **own))
-    assert "ranges of activations that are not positive" in message
+    assert "impossible ranges of activations" in message
 
 
 def arrays_named(network: str) -> dict[str, np.ndarray]:
@@ -512,8 +510,11 @@ def test_a_digit_data_set_is_refused_as_a_model(tmp_path: Path):
 
 @pytest.mark.parametrize("version", [FORMAT + 1, 0, "1", None])
 def test_another_format_version_is_refused(version, tmp_path: Path):
-    path = write_npz(tmp_path / "model.npz", passport=np.array(json.dumps({"format": version})))
-    assert str(FORMAT) in assert_refused(path)
+    arrays = dict(small_model().arrays)
+    del arrays[ranges_name(FIRST)]  # as in models of an older format
+    np.savez(tmp_path / "model.npz", passport=np.array(json.dumps({"format": version})), **arrays)
+    message = assert_refused(tmp_path / "model.npz")
+    assert f"has model format {version}, this program reads {FORMAT}" in message
 
 
 @pytest.mark.parametrize("card", ["", "{", "[]", "3", "null", '"text"', "{}", "NaN"])

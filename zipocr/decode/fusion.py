@@ -34,6 +34,7 @@ class Candidate:
 
     def scored(self, score: float) -> "Candidate":
         """Return the string with another score."""
+        # Several times as fast as `replace`.
         return Candidate(
             text=self.text,
             line_score=self.line_score,

@@ -4,7 +4,7 @@ A fully convolutional network with one frame per two columns of the line image, 
 character or blank (connectionist temporal classification, Graves et al., 2006). The deeper layers
 work at a stride of four columns, which halves their cost; the last one splits each step into two
 frames again. It is trained with PyTorch (see `zipocr.training.fit.network`) and run with ONNX
-Runtime, in arithmetic of 8 bits: weights and activations are small integers (Jacob et al., 2018).
+Runtime in 8-bit integer arithmetic (Jacob et al., 2018).
 
 A model may contain a second and a third network, wider and deeper, for lines that the first one
 leaves in doubt, and a network that reads the letters of a page's towns.
@@ -97,12 +97,17 @@ LAYERS: Mapping[str, tuple[Layer, ...]] = {
 
 
 MAX_ACTIVATION = 255
-# The sum of two products of weights and activations fits into 16 bits, which some processors need.
+# The sum of two products of weights and activations fits into 16 bits, as some processors'
+# instructions require.
 MAX_WEIGHT = 63
-# Bound of biases, which are integers of 32 bits.
+# Weights of a channel that are all smaller count as zero.
+MIN_WEIGHT = np.float32(1e-5)
+# Bound of biases, which are 32-bit integers.
 MAX_BIAS = 1 << 30
+# Bounds of the largest activation of a layer.
+MIN_RANGE, MAX_RANGE = 1e-6, 1e6
 # Darkness of the pixel value 1.
-PIXEL = np.float32(1 / 255)
+PIXEL_STEP = np.float32(1 / 255)
 _ZERO = np.array(0, np.uint8)
 
 
@@ -138,7 +143,7 @@ class Network:
         return cls(
             arrays=own,
             name=name,
-            session=start(list(_operations(own, name))),
+            session=start_session(list(_operations(own, name))),
             class_weights=own[array_names("weights", name)[-1]].astype(np.float32),
             class_biases=own[array_names("biases", name)[-1]].astype(np.float32),
         )
@@ -219,19 +224,19 @@ def round_kernels(kernels: Floats) -> tuple[NDArray[np.int8], Floats]:
 
     (channels, C, rows, 3) -> multiples of that shape, and steps, (channels,).
     """
-    largest = np.abs(kernels).max(axis=(1, 2, 3))
-    steps: Floats = np.where(largest > 0, largest, 1).astype(np.float32) / np.float32(MAX_WEIGHT)
+    largest = np.maximum(np.abs(kernels).max(axis=(1, 2, 3)), MIN_WEIGHT)
+    steps: Floats = largest / np.float32(MAX_WEIGHT)
     return np.rint(kernels / steps[:, None, None, None]).astype(np.int8), steps
 
 
 def _operations(arrays: Mapping[str, NDArray[Any]], network: str) -> Iterator[Operation]:
     """Yield the layers as ONNX operations, from pixels to features."""
-    step = PIXEL
-    nexts = arrays[ranges_name(network)].astype(np.float32) / np.float32(MAX_ACTIVATION)
-    for (layer, kernels, biases), following in zip(layers_of(arrays, network), nexts, strict=True):
+    step = PIXEL_STEP
+    output_steps = arrays[ranges_name(network)].astype(np.float32) / np.float32(MAX_ACTIVATION)
+    for place, (layer, kernels, biases) in enumerate(layers_of(arrays, network)):
         weights, steps = round_kernels(kernels)
         attributes = padding(layer)
-        if step is PIXEL:
+        if place == 0:
             # Neighbours are channels of the first layer's input.
             weights = weights.transpose(0, 2, 3, 1).reshape(len(weights), -1, 1, 1)
             attributes = {}
@@ -245,13 +250,13 @@ def _operations(arrays: Mapping[str, NDArray[Any]], network: str) -> Iterator[Op
                 "weights": weights,
                 "weight_steps": steps,
                 "weight_zeros": np.zeros(len(steps), np.int8),
-                "output_step": np.asarray(following),
+                "output_step": np.asarray(output_steps[place]),
                 "output_zero": _ZERO,
                 "biases": _whole(biases / (step * steps)),
             },
         )
         yield from pooling(layer)
-        step = following
+        step = output_steps[place]
     yield to_float(step)
 
 
@@ -280,7 +285,7 @@ def _whole(values: Floats) -> NDArray[np.int32]:
 
 
 def padding(layer: Layer) -> dict[str, tuple[int, ...]]:
-    """Return the attributes of a convolution."""
+    """Return the attributes of a layer's convolution that pad its input with zeros."""
     around = (layer.padding, COLUMNS // 2)
     return {"pads": (*around, *around)}
 
@@ -292,7 +297,7 @@ def pooling(layer: Layer) -> Iterator[Operation]:
         yield Operation(operator="MaxPool", attributes=attributes)
 
 
-def start(operations: Sequence[Operation]) -> Any:
+def start_session(operations: Sequence[Operation]) -> Any:
     """Start a single-threaded session, so that each worker uses one core."""
     # Builds of ONNX Runtime may send telemetry to their vendor, with a stored machine identifier.
     # They read this variable on import; in older ones, telemetry must be disabled afterwards.

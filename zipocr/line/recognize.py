@@ -33,7 +33,7 @@ class LineReading:
     rather than four or six digits or a word. ``again`` are the frames of later passes over the
     line, each (T', 12), ``weight`` is the share of the first one, and ``total`` the log of the
     total probability of all strings. ``known`` caches the log probabilities of other strings, and
-    ``aligned`` the columns of strings.
+    ``aligned`` the columns of strings in these frames, which merged readings share.
     """
 
     strip: LineImage

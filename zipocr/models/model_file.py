@@ -5,7 +5,7 @@ Plain ``.npz`` archives of arrays and a model card in JSON. Nothing in them is e
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +19,8 @@ from zipocr.errors import ModelError
 from zipocr.line.network import (
     FIRST,
     LETTERS,
+    MAX_RANGE,
+    MIN_RANGE,
     OUTPUTS,
     SECOND,
     THIRD,
@@ -150,12 +152,7 @@ def _told(error: Exception) -> str:
 
 
 def _checked(path: Path, found: dict[str, NDArray[Any]]) -> Model:
-    missing = [name for name in ("passport", *ARRAYS, *NETWORK) if name not in found]
-    if missing:
-        raise ModelError(
-            f"{path} is not a zipocr model: it lacks {', '.join(missing)}; make one with "
-            "'zipocr train'"
-        )
+    _check_complete(path, found, ["passport"])
     try:
         card = parse_json(str(found.pop("passport")))
         version = card["format"]
@@ -168,9 +165,18 @@ def _checked(path: Path, found: dict[str, NDArray[Any]]) -> Model:
             f"{path} has model format {str(version)[:_SHOWN]}, this program reads {FORMAT}; "
             "remake the model with 'zipocr train'"
         )
+    _check_complete(path, found, [*ARRAYS, *NETWORK])
     if trouble := _trouble(card, found):
         raise ModelError(f"{path} {trouble}; remake the model with 'zipocr train'")
     return Model(arrays=found, card=card)
+
+
+def _check_complete(path: Path, found: Mapping[str, NDArray[Any]], names: Sequence[str]) -> None:
+    if missing := [name for name in names if name not in found]:
+        raise ModelError(
+            f"{path} is not a zipocr model: it lacks {', '.join(missing)}; make one with "
+            "'zipocr train'"
+        )
 
 
 def _trouble(card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
@@ -188,8 +194,8 @@ def _trouble(card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str
     if trouble := next(filter(None, larger), "") or _trouble_of_search(arrays):
         return trouble
     ranges = (arrays.get(ranges_name(name)) for name in OUTPUTS)
-    if any(found is not None and not (found > 0).all() for found in ranges):
-        return "has ranges of activations that are not positive"
+    if any(found is not None and not _within(found, MIN_RANGE, MAX_RANGE) for found in ranges):
+        return "has impossible ranges of activations"
     digest = _digest(card, arrays)
     return "was changed after it was made" if card.get(DIGEST, digest) != digest else ""
 
@@ -227,6 +233,12 @@ def _trouble_of_search(arrays: Mapping[str, NDArray[Any]]) -> str:
 
 def _is_finite(found: NDArray[Any]) -> bool:
     return found.dtype.kind in "buif" and bool(np.isfinite(found).all())
+
+
+def _within(found: NDArray[Any], least: float, most: float) -> bool:
+    """Return whether all values are within bounds, as float32."""
+    values = found.astype(np.float32)
+    return bool(((values >= np.float32(least)) & (values <= np.float32(most))).all())
 
 
 def _is_table(found: NDArray[Any]) -> bool:

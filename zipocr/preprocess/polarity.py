@@ -17,7 +17,7 @@ MAX_FILLED = 0.5
 MIN_LABEL, MIN_SOLID, MIN_LETTERS = 0.2, 0.65, 12
 # Minimum share of dark pixels if these are the paper.
 MIN_DARK = 0.35
-# Percentile of a page that is its lightest writing, and its minimum difference from grey paper.
+# Percentile of grey levels taken as the lightest writing, and its minimum contrast with the paper.
 LIGHTEST_PERCENTILE, MIN_LIGHTER = 99, 50.0
 
 
@@ -79,7 +79,7 @@ def may_be_light_on_dark(page: GrayImage) -> bool:
 def may_be_light_on_gray(page: GrayImage) -> bool:
     """Return whether the lightest part of a page could be writing on grey: (H, W) uint8 -> bool.
 
-    Such as on dark paper in the light, beside a shadow.
+    Dark paper that is lit on one side looks like this.
     """
     some = page[::2, ::2]
     return bool(np.percentile(some, LIGHTEST_PERCENTILE) - np.median(some) >= MIN_LIGHTER)

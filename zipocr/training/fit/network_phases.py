@@ -86,7 +86,7 @@ LAST_PHASE = Phase(
 # Share of the new weights after the last phase; averaged with the former ones, they read both the
 # former lines and the new ones better (Wortsman et al., 2022).
 NEW_WEIGHTS = 0.6
-# Number of lines of either kind on which the activations of a network are measured.
+# Maximum number of lines of each kind on which the activations of a network are measured.
 MEASURED = 250
 # Few digits support only little training.
 FEW_PHASES = (Phase(lines=12_000, epochs=8, rate=3e-3),)
@@ -175,7 +175,7 @@ class NetworkTrainer:
     def quantized(
         self, arrays: Mapping[str, NDArray[Any]], network: str
     ) -> dict[str, NDArray[Any]]:
-        """Return the arrays of a trained network, prepared for arithmetic of 8 bits."""
+        """Return the arrays of a trained network, quantized to 8-bit integers."""
         self.report(f"measuring the activations of the {network.replace('_', ' ')}")
         phase = FEW_PHASES[-1] if self.extra is None else PHASES_OF[network][-1]
         some = replace(phase, lines=MEASURED, wide=min(phase.wide, MEASURED))

@@ -1,8 +1,8 @@
-"""Preparation of a trained network for arithmetic of 8 bits.
+"""Quantization of a trained network for 8-bit integer arithmetic.
 
-Post-training quantization (Nagel et al., "A white paper on neural network quantization", 2021):
-activations are measured on some lines, and biases make up for the mean error of the rounded
-weights.
+Post-training quantization (Nagel et al., "A white paper on neural network quantization", 2021): the
+ranges of activations are measured on some lines, and biases make up for the mean error of the
+rounded weights.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipocr.line.network import (
-    PIXEL,
+    MIN_RANGE,
+    PIXEL_STEP,
     Layer,
     array_names,
     layers_of,
@@ -20,7 +21,7 @@ from zipocr.line.network import (
     pooling,
     ranges_name,
     round_kernels,
-    start,
+    start_session,
     to_float,
 )
 from zipocr.line.onnx_model import Operation
@@ -50,7 +51,7 @@ def quantize(
     dict
         All arrays of the network in a model file.
     """
-    operations = [to_float(PIXEL)]
+    operations = [to_float(PIXEL_STEP)]
     corrected, ranges = {}, []
     before = outputs(operations, lines)
     for (layer, kernels, biases), name in zip(
@@ -60,7 +61,7 @@ def quantize(
         operations += float_operations(layer, kernels, biases)
         before = outputs(operations, lines)
         ranges.append(np.quantile([image.max() for image in before], WITHIN))
-    largest = np.maximum(np.array(ranges, np.float32), np.float32(1e-6))
+    largest = np.maximum(np.array(ranges, np.float32), np.float32(MIN_RANGE))
     return {**arrays, **corrected, ranges_name(network): largest}
 
 
@@ -87,5 +88,5 @@ def float_operations(layer: Layer, kernels: Floats, biases: Floats) -> Iterator[
 
 def outputs(operations: Sequence[Operation], lines: Sequence[NDArray[np.uint8]]) -> list[Floats]:
     """Return the outputs of the last of some operations for each line: (1, C, H, W) float32."""
-    session = start(operations)
+    session = start_session(operations)
     return [session.run(None, {"0": pixels[None]})[0] for pixels in lines]
