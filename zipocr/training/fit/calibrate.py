@@ -299,6 +299,8 @@ def calibrate(
     facts : dict
         Number of strings, and the shares of them read right with and without the directory.
     """
+    # Unfitted, the confidence is 0.5, so all lines in doubt are read again; reading spares those
+    # that are certain by then, which changes hardly any result.
     unfitted = np.zeros(FEATURES + 1, np.float32)
     arrays: dict[str, NDArray[Any]] = {"fusion": START, **NO_ORIENTATION}
     arrays |= {"confidence_listed": unfitted, "confidence_unlisted": unfitted}
