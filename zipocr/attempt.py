@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from zipocr.classify.gradients import BITMAP
-from zipocr.classify.svc import DIGITS
+from zipocr.classify.normalize import NO_BITMAPS
+from zipocr.classify.probabilities import NO_LIKELIHOODS
 from zipocr.decode.confidence import digit_marginals, distribute_probability
 from zipocr.decode.fusion import Candidate
 from zipocr.line.recognize import LineReading
@@ -18,8 +18,6 @@ from zipocr.types import ZIP_LENGTH, DigitReading, Floats, Place, Reason, Unread
 # Minimum probability of another string of a number, and maximum number of such strings, of which
 # at most some come from the town beside it.
 MIN_ALTERNATIVE, MAX_ALTERNATIVES, MAX_FROM_TOWN = 1e-4, 6, 3
-# Shapes of the bitmaps and scores of no region.
-_NO_BITMAPS, _NO_SCORES = (0, BITMAP, BITMAP), (0, DIGITS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,8 +31,8 @@ class Classified:
     ink: InkPage
     line: LineReading
     segmentation: Segmentation = field(default_factory=Segmentation)
-    bitmaps: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(_NO_BITMAPS, np.uint8))
-    log_likelihoods: Floats = field(default_factory=lambda: np.zeros(_NO_SCORES, np.float32))
+    bitmaps: NDArray[np.uint8] = field(default_factory=lambda: NO_BITMAPS)
+    log_likelihoods: Floats = field(default_factory=lambda: NO_LIKELIHOODS)
 
     def extended(
         self, segmentation: Segmentation, bitmaps: NDArray[np.uint8], log_likelihoods: Floats

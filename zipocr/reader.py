@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from zipocr.attempt import Attempt, Classified, Fused, to_reading
 from zipocr.classify.normalize import draw_regions
-from zipocr.classify.probabilities import Calibration
-from zipocr.classify.svc import DIGITS, Classifier
+from zipocr.classify.probabilities import NO_LIKELIHOODS, Calibration
+from zipocr.classify.svc import Classifier
 from zipocr.decode.confidence import (
     LISTED_COUNT,
     ConfidenceModel,
@@ -281,7 +281,7 @@ class Reader:
     def classify(self, bitmaps: NDArray[np.uint8]) -> Floats:
         """Return the log-likelihoods of digits: (E, 32, 32) -> (E, 10) float32."""
         if not len(bitmaps):
-            return np.zeros((0, DIGITS), np.float32)
+            return NO_LIKELIHOODS
         features = self._classifier.features(bitmaps)
         return self._calibration.log_likelihoods(self._classifier.decision_function(features))
 

@@ -93,14 +93,14 @@ def to_grids(bitmaps: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return grids
 
 
-_NO_BITMAPS = np.zeros((0, BITMAP, BITMAP), np.uint8)
+NO_BITMAPS = np.zeros((0, BITMAP, BITMAP), np.uint8)
 _AROUND = np.ones((3, 3), np.uint8)
 
 
 def draw_regions(page: InkPage, regions: Sequence[Region]) -> NDArray[np.uint8]:
     """Normalize the regions of a page: E regions -> (E, 32, 32) uint8."""
     if not regions:
-        return _NO_BITMAPS
+        return NO_BITMAPS
     ink, coverage = (_with_margin(plane) for plane in (page.ink.view(np.uint8), page.coverage))
     return np.stack([_draw_region(one, ink, coverage) for one in regions])
 

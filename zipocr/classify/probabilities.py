@@ -8,6 +8,7 @@ import numpy as np
 from zipocr.classify.svc import DIGITS, NON_DIGIT, PAIRS
 from zipocr.types import Floats, Model
 
+NO_LIKELIHOODS = np.zeros((0, DIGITS), np.float32)
 # Steepness of the sigmoid that turns a decision value into a soft vote.
 STEEPNESS = 4.0
 # The index of each digit's pair with the non-digit.

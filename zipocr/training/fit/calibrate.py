@@ -299,37 +299,55 @@ def calibrate(
     facts : dict
         Number of strings, and the shares of them read right with and without the directory.
     """
+    counts = {name: count if not place else count // OTHER for place, name in enumerate(composers)}
+    arrays = _with_fusion(fitted, composers, counts, jobs=jobs)
+    model = _model(fitted, arrays)
+    domains = [
+        Domain(name=name, pairs=score_strings(model, one, range(counts[name]), jobs=jobs))
+        for name, one in composers.items()
+    ]
+    without = score_strings(model, negatives, range(count // NEGATIVE), jobs=jobs)
+    facts: dict[str, float] = {"confidence_strings": sum(counts.values())}
+    for place, way in enumerate(("listed", "unlisted")):
+        arrays |= _fit_way(domains, [pair[place] for pair in without], way)
+        facts |= _shares_right(domains, counts, way)
+    # How much of the mail a directory lists is an assumption; reading without it makes none.
+    listed = raised_to(arrays["acceptance_unlisted"], arrays["acceptance_listed"])
+    return arrays | {"acceptance_listed": listed}, facts
+
+
+def _with_fusion(
+    fitted: Mapping[str, NDArray[Any]],
+    composers: Mapping[str, Composer],
+    counts: Mapping[str, int],
+    *,
+    jobs: int,
+) -> dict[str, NDArray[Any]]:
+    """Fit the fusion weights; return them with a confidence and orientation not fitted yet."""
     # Unfitted, the confidence is 0.5, so all lines in doubt are read again; reading spares those
     # that are certain by then, which changes hardly any result.
     unfitted = np.zeros(FEATURES + 1, np.float32)
     arrays: dict[str, NDArray[Any]] = {"fusion": START, **NO_ORIENTATION}
     arrays |= {"confidence_listed": unfitted, "confidence_unlisted": unfitted}
-    counts = {name: count if not place else count // OTHER for place, name in enumerate(composers)}
     samples = [
         sample
         for name, one in composers.items()
         for sample in collect(_model(fitted, arrays), one, _beyond(counts[name]), jobs=jobs)
     ]
-    arrays["fusion"] = fit_fusion(samples)
-    domains = [
-        Domain(
-            name=name,
-            pairs=score_strings(_model(fitted, arrays), one, range(counts[name]), jobs=jobs),
+    return {**arrays, "fusion": fit_fusion(samples)}
+
+
+def _shares_right(
+    domains: Sequence[Domain], counts: Mapping[str, int], way: str
+) -> dict[str, float]:
+    """Return the share of each domain's strings that are read right, for the model card."""
+    place, name = (0, "with the directory") if way == "listed" else (1, "without it")
+    return {
+        f"{one.name}, read {name}": round(
+            sum(reading.is_right for reading in one.way(place)) / counts[one.name], 4
         )
-        for name, one in composers.items()
-    ]
-    without = score_strings(_model(fitted, arrays), negatives, range(count // NEGATIVE), jobs=jobs)
-    facts: dict[str, float] = {"confidence_strings": sum(counts.values())}
-    for place, way in enumerate(("listed", "unlisted")):
-        others = [pair[place] for pair in without]
-        arrays |= _fit_way(domains, others, way)
-        name = "with the directory" if way == "listed" else "without it"
-        for one in domains:
-            right = sum(reading.is_right for reading in one.way(place))
-            facts[f"{one.name}, read {name}"] = round(right / counts[one.name], 4)
-    # How much of the mail a directory lists is an assumption; reading without it makes none.
-    listed = raised_to(arrays["acceptance_unlisted"], arrays["acceptance_listed"])
-    return arrays | {"acceptance_listed": listed}, facts
+        for one in domains
+    }
 
 
 def _beyond(count: int) -> range:

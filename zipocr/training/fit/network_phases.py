@@ -153,8 +153,7 @@ class NetworkTrainer:
             arrays = trainer.grow(start, seed=self.recipe.seed)
         if network == THIRD:
             arrays = _renamed(start)
-        phases = FEW_PHASES if self.extra is None else PHASES_OF[network]
-        source = self._lines(list(PHASES_OF).index(network))
+        source, phases = self._lines_and_phases(network)
         for number in range(len(phases)):
             arrays = self._fit(source, phases[: number + 1], arrays, start, network)
         return arrays
@@ -177,11 +176,15 @@ class NetworkTrainer:
     ) -> dict[str, NDArray[Any]]:
         """Return the arrays of a trained network, quantized to 8-bit integers."""
         self.report(f"measuring the activations of the {network.replace('_', ' ')}")
-        phase = FEW_PHASES[-1] if self.extra is None else PHASES_OF[network][-1]
+        source, (*_, phase) = self._lines_and_phases(network)
         some = replace(phase, lines=MEASURED, wide=min(phase.wide, MEASURED))
-        source = self._lines(list(PHASES_OF).index(network))
         lines = _compose_lines(source, [some], self.jobs, None)
         return quantize(arrays, network, [line.pixels for line in lines])
+
+    def _lines_and_phases(self, network: str) -> tuple[LineComposer, Sequence[Phase]]:
+        """Return the lines of a network, and its phases but for the first one's last."""
+        phases = FEW_PHASES if self.extra is None else PHASES_OF[network]
+        return self._lines(list(PHASES_OF).index(network)), phases
 
     def _lines(self, place: int) -> LineComposer:
         """Return the lines of a network, or those of the first one's last phase."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from zipocr.classify.normalize import draw_regions
+from zipocr.classify.normalize import NO_BITMAPS, draw_regions
 from zipocr.classify.svc import NON_DIGIT
 from zipocr.preprocess.page import InkPage, prepare
 from zipocr.segment.regions import divide
@@ -45,7 +45,7 @@ class Samples:
 def to_samples(page: InkPage | None, regions: Sequence[Region], labels: Sequence[int]) -> Samples:
     """Normalize labelled regions."""
     return Samples(
-        bitmaps=draw_regions(page, regions) if page else np.zeros((0, 32, 32), np.uint8),
+        bitmaps=draw_regions(page, regions) if page else NO_BITMAPS,
         labels=np.array(labels, np.uint8),
     )
 
