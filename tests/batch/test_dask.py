@@ -265,7 +265,7 @@ def test_a_local_cluster_gives_the_rows_of_a_serial_scan(tmp_path: Path) -> None
 def test_no_process_outlives_a_scan_with_a_local_cluster(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    folder, journal = save_many(tmp_path / "in", 600), tmp_path / "out.csv.journal"
+    folder, journal = save_many(tmp_path / "in", 3000), tmp_path / "out.csv.journal"
     words = command(folder, "-o", tmp_path / "out.csv", "--backend", "dask", "--jobs", "1")
     with running(words) as process:
         assert wait_until(lambda: journal.exists() and journal.read_bytes().count(b"\n") > 8)
