@@ -14,7 +14,8 @@ from zipocr.attempt import Attempt
 from zipocr.decode.orientation import CERTAIN, OrientationModel, Oriented
 from zipocr.images.decode import read_pages
 from zipocr.line.line_image import LineImage
-from zipocr.line.recognize import LineReading
+from zipocr.line.network import FIRST_DIGIT
+from zipocr.line.recognize import CLASS_FEATURES, LineReading
 from zipocr.models.model_file import load_model
 from zipocr.preprocess.page import InkPage, PreparedPage, prepare
 from zipocr.preprocess.rotate import rotate
@@ -102,14 +103,14 @@ def test_a_single_line_is_read(reader):
 PAGE = lay(write("02346").cover, 235)
 MODEL = load_model("mail")
 # A line's first feature is its log odds; they have half the weight of those of the confidence.
-ORIENTATION = {"orientation": np.eye(1, 97)[0], "rotation": np.array([1.0, 0.5])}
+ORIENTATION = {"orientation": np.eye(1, CLASS_FEATURES + 1)[0], "rotation": np.array([1.0, 0.5])}
 
 
 def line_of(log_odds: float) -> LineReading:
     """A line of one frame, with these log odds of being upright."""
     nothing = np.zeros((1, 1), np.float32)
     strip = LineImage(pixels=nothing, to_page=np.zeros((2, 3)))
-    frames = np.zeros((1, 12), np.float32)
+    frames = np.eye(1, 12, FIRST_DIGIT, dtype=np.float32)
     return LineReading(
         strip=strip, features=log_odds * np.eye(1, 96), frames=frames, strings={}, shaped=1.0
     )
@@ -231,20 +232,24 @@ def test_a_line_that_is_certainly_upright_is_not_read_upside_down(odds, count):
 def test_a_tall_page_is_tried_in_quarter_turns_when_in_doubt(confidence, is_tried):
     reader = PresetReader({0: confidence}, {0: CERTAIN})
     reader.read(rotate(PAGE, 90))
-    assert [rotation for rotation, _ in reader.seen] == ([0, 90, 270] if is_tried else [0])
+    # Before it is turned, a line on its side has no ink of a digit's size, so nothing tells that
+    # it is not upside down.
+    assert [rotation for rotation, _ in reader.seen] == [0, 180, *([90, 270] if is_tried else [])]
 
 
 @pytest.mark.parametrize("shape", [(50, 50), (50, 90)])
 def test_a_page_no_taller_than_wide_is_not_tried_sideways(shape):
     reader = PresetReader({0: 0.1}, {0: CERTAIN})
     reader.read_prepared([prepare(np.full(shape, 235, np.uint8))])
-    assert [rotation for rotation, _ in reader.seen] == [0]
+    assert [rotation for rotation, _ in reader.seen] == [0, 180]
 
 
 @pytest.mark.parametrize(
-    ("reason", "seen"), [(Reason.NO_INK, [0, 90, 270]), (Reason.SEVERAL_LINES, [0])]
+    ("reason", "seen"), [(Reason.NO_INK, [0, 180, 90, 270]), (Reason.SEVERAL_LINES, [0])]
 )
-def test_of_pages_without_a_line_only_those_without_ink_are_tried_sideways(reason, seen):
+def test_of_pages_without_a_line_only_those_without_ink_are_tried_in_other_orientations(
+    reason, seen
+):
     class Bare(PresetReader):
         def preset_attempt(self, page: PreparedPage, rotation: int) -> Attempt:
             found = super().preset_attempt(replace(page, reason=reason), rotation)
@@ -263,7 +268,7 @@ def test_a_tall_page_whose_line_is_not_five_digits_is_tried_in_quarter_turns():
 
     reader = Wordy({}, {0: CERTAIN})
     assert reader.read(rotate(PAGE, 90)) == Unread(reason=Reason.NOT_FIVE_DIGITS)
-    assert [rotation for rotation, _ in reader.seen] == [0, 90, 270]
+    assert [rotation for rotation, _ in reader.seen] == [0, 180, 90, 270]
 
 
 def test_an_upside_down_page_is_found_when_nothing_was_read_upright():
@@ -291,6 +296,28 @@ def test_negative_pages_are_read_like_positive_ones(reader):
     read = [(one, other) for one, other in pairs if getattr(one, "confidence", 0) > RETRY_BELOW]
     assert len(read) >= 4
     assert sum(getattr(other, "zip", "") == one.zip for one, other in read) >= len(read) - 1
+
+
+@pytest.mark.parametrize(
+    ("confidence", "rotations"), [(RETRY_BELOW - 0.01, [0, 0, 180, 180]), (RETRY_BELOW, [0, 180])]
+)
+def test_other_versions_are_read_upside_down_if_the_upright_page_is_in_doubt(confidence, rotations):
+    class Versioned(PresetReader):
+        def versions(self, upright: Attempt) -> tuple[GrayImage, ...]:
+            return (upright.prepared.page,) if upright.confidence < RETRY_BELOW else ()
+
+    reader = Versioned({0: confidence, 180: 0.1})
+    reader.read(PAGE)
+    assert [rotation for rotation, _ in reader.seen] == rotations
+
+
+@pytest.mark.real
+def test_negative_pages_are_read_upside_down(reader):
+    pages = [cv2.bitwise_not(page_of(path)) for path in sorted((SAMPLES / "white").iterdir())[:8]]
+    pairs = [(reader.read(page), reader.read(np.rot90(page, 2))) for page in pages]
+    read = [(one, other) for one, other in pairs if getattr(one, "confidence", 0) > RETRY_BELOW]
+    assert len(read) >= 6
+    assert sum(getattr(other, "zip", "") == one.zip for one, other in read) >= len(read) - 2
 
 
 @pytest.mark.real
@@ -321,3 +348,17 @@ def test_dots_are_joined_into_strokes_when_nothing_else_is_read(reader, monkeypa
     without = [getattr(reader.read(page), "zip", "") for page in pages]
     assert read == ["27262", "58436", "46205", "90210"]
     assert without != read
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("model", "least"), [("mail", 0.98), ("digits", 0.85)])
+def test_lines_of_sample_scans_look_more_upright_than_upside_down(model, least):
+    reader = Reader(load_model(model))
+    orientation = OrientationModel.from_model(load_model(model))
+    inks = [prepare(page_of(path)).ink for path in sorted(SAMPLES.glob("*/*.png"))]
+    upright = [ink for ink in inks if ink]
+    odds = [
+        [orientation.log_odds(line.class_features) for line in reader.read_lines(pages)]
+        for pages in (upright, [ink.rotated_180() for ink in upright])
+    ]
+    assert np.mean(np.greater(*odds)) >= least

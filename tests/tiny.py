@@ -52,6 +52,6 @@ def make_tiny(digits: DigitSet) -> Tiny:
     others = Negatives(digits, seed=400, part="train", kinds={"six": 1.0, "blank": 1.0})
     certain, facts = calibrate(arrays, {"own": strings}, others, CALIBRATED, jobs=1)
     arrays |= certain
-    arrays |= fit_orientation(arrays, [learnt], strings, ORIENTED, jobs=1)
+    arrays |= fit_orientation(arrays, [learnt], [strings], ORIENTED, jobs=1)
     model = Model(arrays=arrays, card={"data": "a test's"})
     return Tiny(model=model, facts=facts, samples=samples, held=held, decisions=decisions)

@@ -157,15 +157,23 @@ class Reader:
     def read_prepared(self, pages: Sequence[PreparedPage]) -> list[Attempt]:
         """Read prepared pages upright, and those in doubt in other orientations as well."""
         upright = self._surest_versions(self.read_upright(pages))
-        pages = [one.prepared for one in upright]
         doubtful = [place for place, one in enumerate(upright) if self.may_be_upside_down(one)]
-        turned = [pages[place].rotated_180() for place in doubtful]
-        again = self.read_upright(turned, rotation=180, is_retry=True)
-        others = dict(zip(doubtful, again, strict=True))
+        others = self.read_upside_down([upright[place] for place in doubtful])
+        turned = dict(zip(doubtful, others, strict=True))
         return [
-            self._best([one, *filter(None, [others.get(place)]), *self.quarter_turns(one)])
+            self._best([one, *filter(None, [turned.get(place)]), *self.quarter_turns(one)])
             for place, one in enumerate(upright)
         ]
+
+    def read_upside_down(self, upright: Sequence[Attempt]) -> list[Attempt]:
+        """Read pages upside down, and other versions of those that are in doubt both ways."""
+        turned = [one.prepared.rotated_180() for one in upright]
+        found = self.read_upright(turned, rotation=180, is_retry=True)
+        doubtful = [place for place, one in enumerate(upright) if one.confidence < RETRY_BELOW]
+        others = self._surest_versions([found[place] for place in doubtful], rotation=180)
+        for place, one in zip(doubtful, others, strict=True):
+            found[place] = one
+        return found
 
     def read_upright(
         self, pages: Sequence[PreparedPage], *, rotation: int = 0, is_retry: bool = False
@@ -310,7 +318,7 @@ class Reader:
             second_pass=fused.classified.line.is_twice,
         )
 
-    def _surest_versions(self, upright: Sequence[Attempt]) -> list[Attempt]:
+    def _surest_versions(self, upright: Sequence[Attempt], *, rotation: int = 0) -> list[Attempt]:
         """Read pages in doubt in other versions, too, and keep the most confident readings."""
         places, pages = [], []
         for place, one in enumerate(upright):
@@ -318,7 +326,7 @@ class Reader:
                 places.append(place)
                 pages.append(prepare(page))
         best = list(upright)
-        others = self.read_upright(pages, is_retry=True)
+        others = self.read_upright(pages, rotation=rotation, is_retry=True)
         for place, one in zip(places, others, strict=True):
             if one.confidence > max(best[place].confidence, MIN_VERSION_CONFIDENCE):
                 best[place] = one
@@ -342,12 +350,12 @@ class Reader:
         """Return whether a line may be upside down, by the network's features of it."""
         page, line = upright.prepared.ink, upright.line
         if page is None or line is None:
-            return False
-        log_odds = self._orientation.log_odds(line.pooled)
+            return upright.prepared.reason is not Reason.SEVERAL_LINES
+        log_odds = self._orientation.log_odds(line.class_features)
         if log_odds >= CERTAIN:
             return False
         (turned,) = self.read_lines([page.rotated_180()])
-        return log_odds - self._orientation.log_odds(turned.pooled) < 2 * CERTAIN
+        return log_odds - self._orientation.log_odds(turned.class_features) < 2 * CERTAIN
 
     def quarter_turns(self, upright: Attempt) -> Iterator[Attempt]:
         """Read a tall page in doubt in both quarter turns."""
@@ -377,7 +385,7 @@ class Reader:
     def orient(self, attempt: Attempt) -> Oriented:
         """Return the evidence for an orientation of a page."""
         line = attempt.line
-        log_odds = self._orientation.log_odds(line.pooled) if line else -CERTAIN
+        log_odds = self._orientation.log_odds(line.class_features) if line else -CERTAIN
         return Oriented(rotation=attempt.rotation, confidence=attempt.confidence, log_odds=log_odds)
 
     def confidence(self, fused: Fused) -> float:

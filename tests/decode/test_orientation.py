@@ -12,6 +12,7 @@ from zipocr.decode.orientation import (
     OrientationModel,
     Oriented,
 )
+from zipocr.line.recognize import CLASS_FEATURES
 from zipocr.types import Model
 
 confidences = st.floats(0, 1)
@@ -19,7 +20,7 @@ odds = st.floats(-20, 20)
 
 
 def model(confidence: float = 1.0, line: float = 1.0) -> OrientationModel:
-    weights = np.zeros(96, np.float32)
+    weights = np.zeros(CLASS_FEATURES, np.float32)
     return OrientationModel(weights=weights, bias=0.0, confidence_slope=confidence, line_slope=line)
 
 
@@ -28,14 +29,14 @@ def oriented(rotation: int, confidence: float = 0.5, line: float = 0.0) -> Orien
 
 
 def test_log_odds_of_a_line_are_its_weighted_features_plus_the_bias_stored_last():
-    fitted = np.zeros(97)
-    fitted[[0, 95, 96]] = 2.0, -3.0, 0.5
+    fitted = np.zeros(CLASS_FEATURES + 1)
+    fitted[[0, -2, -1]] = 2.0, -3.0, 0.5
     found = OrientationModel.from_model(
         Model(arrays={"orientation": fitted, "rotation": np.array([0.7, 0.2])}, card={})
     )
-    pooled = np.zeros(96, np.float32)
-    pooled[[0, 95]] = 1.0, 0.25
-    assert found.log_odds(pooled) == pytest.approx(2.0 - 0.75 + 0.5)
+    features = np.zeros(CLASS_FEATURES, np.float32)
+    features[[0, -1]] = 1.0, 0.25
+    assert found.log_odds(features) == pytest.approx(2.0 - 0.75 + 0.5)
     assert (found.confidence_slope, found.line_slope) == (0.7, 0.2)
 
 

@@ -5,8 +5,21 @@ import numpy as np
 import pytest
 
 from zipocr.line.line_image import LineImage
-from zipocr.line.network import BLANK, CLASSES, FIRST_DIGIT, OTHER, PIXELS_PER_FRAME
-from zipocr.line.recognize import FAR_BEHIND, LineReading, merge_passes, read_lines
+from zipocr.line.network import (
+    BLANK,
+    CLASSES,
+    FEATURES,
+    FIRST_DIGIT,
+    OTHER,
+    PIXELS_PER_FRAME,
+)
+from zipocr.line.recognize import (
+    CLASS_FEATURES,
+    FAR_BEHIND,
+    LineReading,
+    merge_passes,
+    read_lines,
+)
 
 LENGTH = 120
 STRIP = LineImage(
@@ -137,18 +150,19 @@ def test_the_likeliest_strings_exclude_those_far_behind_the_best():
     assert found.likeliest(1) == ["02108"]
 
 
-def test_features_are_averaged_over_frames_by_their_non_blank_probability():
+def test_features_are_summed_over_the_frames_of_each_class_but_blank():
     frames = showing(*digits("02"), {FIRST_DIGIT: 0.5, BLANK: 0.5})
-    features = np.zeros((len(frames), 96), np.float32)
-    features[:, 1] = 90.0
+    features = np.full((len(frames), FEATURES), 90, np.float32)
     features[[3, 7, 11]] = 0
     features[[3, 7, 11], 0] = 1.0, 2.0, 6.0
-    features[:, 1] *= frames[:, BLANK] == 1
     found = replace(reading_of(frames), features=features)
-    assert found.pooled.shape == (96,)
-    assert found.pooled[:2] == pytest.approx([(1 + 2 + 0.5 * 6) / 2.5, 0])
+    expected = np.zeros((CLASSES - 1, FEATURES + 1))
+    expected[0, [0, -1]] = 1 + 0.5 * 6, 1.5
+    expected[2, [0, -1]] = 2, 1
+    assert found.class_features.shape == (CLASS_FEATURES,)
+    assert found.class_features == pytest.approx(expected.ravel())
     blank = reading_of(showing())
-    assert not replace(blank, features=features).pooled.any()
+    assert not replace(blank, features=features).class_features.any()
 
 
 def test_log_probabilities_are_given_for_found_and_for_other_strings():

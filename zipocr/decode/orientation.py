@@ -11,7 +11,7 @@ from zipocr.types import Floats, Model
 # Prior odds of upright against upside down.
 UPRIGHT_ODDS = 5.0
 # Above these log odds of being upright, no other orientation is considered.
-CERTAIN = 2.0
+CERTAIN = 3.0
 # Quarter turns are only tried on tall pages in doubt, where either is as likely as upright.
 LOG_PRIOR = {0: 0.0, 180: -log(UPRIGHT_ODDS), 90: 0.0, 270: 0.0}
 # Confidences are clipped to at least this distance from 0 (nothing was read) and 1.
@@ -35,8 +35,8 @@ class Oriented:
 class OrientationModel:
     """Logistic models of a page being upright.
 
-    For one line: ``weights`` (96,) and ``bias`` of the network's features. For several orientations
-    of a page: the slopes of the log odds of the confidence and of the line.
+    For one line: ``weights`` (1067,) and ``bias`` of its features by class. For several
+    orientations of a page: the slopes of the log odds of the confidence and of the line.
     """
 
     weights: Floats
@@ -56,9 +56,9 @@ class OrientationModel:
             line_slope=line_slope,
         )
 
-    def log_odds(self, pooled: Floats) -> float:
-        """Return the log odds of being upright: (96,) pooled features of a line."""
-        return float((self.weights * pooled).sum()) + self.bias
+    def log_odds(self, class_features: Floats) -> float:
+        """Return the log odds of being upright: (1067,) features of a line by class."""
+        return float((self.weights * class_features).sum()) + self.bias
 
     def posterior(self, orientations: Sequence[Oriented]) -> list[float]:
         """Return the probability of each orientation of a page."""

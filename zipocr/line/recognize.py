@@ -12,10 +12,20 @@ from numpy.typing import NDArray
 
 from zipocr.line.ctc import FLOOR, align_digits, log_probabilities, prefix_beam_search
 from zipocr.line.line_image import LINE_HEIGHT, LineImage
-from zipocr.line.network import BLANK, FIRST_DIGIT, OTHER, PIXELS_PER_FRAME, Network
+from zipocr.line.network import (
+    BLANK,
+    CLASSES,
+    FEATURES,
+    FIRST_DIGIT,
+    OTHER,
+    PIXELS_PER_FRAME,
+    Network,
+)
 from zipocr.types import MAX_DIGITS, ZIP_LENGTH, Floats
 
 LENGTHS = (ZIP_LENGTH, MAX_DIGITS)
+CLASS_FEATURES = (CLASSES - 1) * (FEATURES + 1)
+"""Number of features of a line by class."""
 MAX_STRINGS = 6
 # Strings less probable than the best by this factor are ignored.
 FAR_BEHIND = 0.01
@@ -78,11 +88,14 @@ class LineReading:
         return [text for text in texts if self.strings[text] > FAR_BEHIND * self.strings[texts[0]]]
 
     @property
-    def pooled(self) -> Floats:
-        """Features of the line, averaged over non-blank frames: (96,)."""
-        shown = 1 - self.frames[:, :1]
-        pooled: Floats = (self.features * shown).sum(axis=0) / max(float(shown.sum()), 1e-3)
-        return pooled
+    def class_features(self) -> Floats:
+        """Features of each class but blank, and its number of frames, in turn: (1067,).
+
+        Features are summed over all frames, weighted by the probability of the class.
+        """
+        counted = np.pad(self.features, ((0, 0), (0, 1)), constant_values=1)
+        summed: Floats = self.frames[:, BLANK + 1 :].T @ counted
+        return summed.ravel()
 
     @property
     def characters(self) -> int:

@@ -28,13 +28,14 @@ from zipocr.line.network import (
     arrays_of,
     ranges_name,
 )
+from zipocr.line.recognize import CLASS_FEATURES
 from zipocr.locate.choice_model import FEATURES, READING_FEATURES
 from zipocr.storage.atomic import write_whole
 from zipocr.storage.untrusted import open_plain, parse_json, read_plain
 from zipocr.types import Model
 
 SHIPPED = ("digits", "mail")
-FORMAT = 3
+FORMAT = 4
 _SHOWN = 40  # characters of a bad value shown in an error
 DIGEST = "sha256"
 MAX_BYTES = 1 << 28
@@ -52,7 +53,7 @@ SHAPES = {
     "votes": (2,),
     "whole": (2,),
     "fusion": (4,),
-    "orientation": (97,),
+    "orientation": (CLASS_FEATURES + 1,),
     "rotation": (2,),
     "confidence_listed": (16,),
     "confidence_unlisted": (16,),

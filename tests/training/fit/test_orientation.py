@@ -2,21 +2,21 @@ import numpy as np
 import pytest
 
 from zipocr.decode.orientation import CERTAIN, OrientationModel
-from zipocr.line.network import FEATURES
+from zipocr.line.recognize import CLASS_FEATURES
 from zipocr.models.model_file import SHAPES
 from zipocr.preprocess.page import prepare
 from zipocr.reader import Reader
 from zipocr.training.fit.orientation import (
     NO_ORIENTATION,
     BothWays,
-    fit_line_orientation,
+    fit_lines,
     fit_rotation,
     read_both_ways,
 )
 from zipocr.training.synthesis.compose import Composer
 from zipocr.types import Model
 
-FIRST = np.eye(FEATURES, dtype=np.float32)[0]
+FIRST = np.eye(1, CLASS_FEATURES, dtype=np.float32)[0]
 LINE = OrientationModel(weights=FIRST, bias=0.5, confidence_slope=0.0, line_slope=0.0)
 
 
@@ -24,10 +24,10 @@ def pages(spread: float, *, sure: float, count: int = 200) -> list[BothWays]:
     """Pages whose first feature is 1 higher upright, and whose confidence is higher so."""
     rng, found = np.random.default_rng(0), []
     for _ in range(count):
-        pooled = rng.normal(0, spread, (2, FEATURES)).astype(np.float32)
-        pooled[0, 0] += 1
+        features = rng.normal(0, spread, (2, CLASS_FEATURES)).astype(np.float32)
+        features[0, 0] += 1
         confidence = np.clip(rng.normal([sure, 0.5], 0.2), 0.01, 0.99)
-        found.append(BothWays(pooled=pooled, confidence=confidence))
+        found.append(BothWays(class_features=features, confidence=confidence))
     return found
 
 
@@ -38,7 +38,7 @@ def test_before_it_is_fitted_no_page_is_turned():
 
 
 def test_the_line_s_model_finds_what_upright_lines_show():
-    fitted = fit_line_orientation(pages(0.5, sure=0.5))
+    fitted = fit_lines([page.class_features for page in pages(0.2, sure=0.5)])
     assert (fitted.shape, fitted.dtype) == (SHAPES["orientation"], np.float32)
     weights, bias = fitted[:-1], fitted[-1]
     assert weights.argmax() == 0
@@ -70,7 +70,7 @@ def test_pages_are_read_as_they_are_and_upside_down(tiny, all_digits):
             (attempt,) = reader.read_upright([prepared])
             assert page.confidence[way] == attempt.confidence
             assert attempt.line is not None
-            assert np.array_equal(page.pooled[way], attempt.line.pooled)
+            assert np.array_equal(page.class_features[way], attempt.line.class_features)
 
 
 def test_the_fitted_arrays_fit_a_model(tiny):

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from zipocr.decode.confidence import log_odds
 from zipocr.decode.orientation import CERTAIN, MIN_CONFIDENCE, OrientationModel
-from zipocr.line.network import FEATURES
+from zipocr.line.recognize import CLASS_FEATURES
 from zipocr.preprocess.page import prepare
 from zipocr.reader import Reader
 from zipocr.training.fit.region_samples import map_strings
@@ -21,7 +21,7 @@ from zipocr.types import Floats, Model
 
 # Arrays before fitting: every page counts as upright.
 NO_ORIENTATION: Mapping[str, NDArray[Any]] = {
-    "orientation": np.append(np.zeros(FEATURES, np.float32), np.float32(CERTAIN)),
+    "orientation": np.append(np.zeros(CLASS_FEATURES, np.float32), np.float32(CERTAIN)),
     "rotation": np.zeros(2),
 }
 # Inverse regularization strength of the line model.
@@ -30,10 +30,25 @@ LINE_STRENGTH = 0.03
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BothWays:
-    """A page upright and upside down: (2, 96) pooled features, and (2,) confidences."""
+    """A page upright and upside down: (2, 1067) features by class, and (2,) confidences."""
 
-    pooled: Floats
+    class_features: Floats
     confidence: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _LinesBothWays:
+    """Task that returns the features of a string upright and upside down: (2, 1067)."""
+
+    reader: Reader
+    composer: Composer
+
+    def __call__(self, number: int) -> Floats | None:
+        upright = prepare(self.composer.nth(number).image).ink
+        if upright is None:
+            return None
+        lines = self.reader.read_lines([upright, upright.rotated_180()])
+        return np.stack([line.class_features for line in lines])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,7 +65,7 @@ class _ReadBothWays:
         if len(lines) < len(attempts):
             return None
         return BothWays(
-            pooled=np.stack([line.pooled for line in lines]),
+            class_features=np.stack([line.class_features for line in lines]),
             confidence=np.array([one.confidence for one in attempts]),
         )
 
@@ -58,7 +73,7 @@ class _ReadBothWays:
 def fit_orientation(
     arrays: Mapping[str, NDArray[Any]],
     lines: Sequence[Composer],
-    strings: Composer,
+    strings: Sequence[Composer],
     count: int,
     *,
     jobs: int,
@@ -71,7 +86,7 @@ def fit_orientation(
         All other arrays of the model.
     lines : sequence of Composer
         Composers of strings to fit the line model to.
-    strings : Composer
+    strings : sequence of Composer
         Strings of other writers, to weight the line model against the confidence.
     count : int
         Number of strings of each composer.
@@ -83,12 +98,24 @@ def fit_orientation(
     dict
         Arrays of the model file.
     """
-    model = Model(arrays={**arrays, **NO_ORIENTATION}, card={})
-    pages = [page for one in lines for page in read_both_ways(model, one, range(count), jobs=jobs)]
-    fitted = {**NO_ORIENTATION, "orientation": fit_line_orientation(pages)}
+    fitted = {**NO_ORIENTATION, **fit_line_orientation(arrays, lines, count, jobs=jobs)}
     line = OrientationModel.from_model(Model(arrays=fitted, card={}))
-    held = read_both_ways(model, strings, range(count), jobs=jobs)
+    held = [
+        page
+        for one in strings
+        for page in read_both_ways(_unfitted(arrays), one, range(count), jobs=jobs)
+    ]
     return {**fitted, "rotation": fit_rotation(held, line)}
+
+
+def fit_line_orientation(
+    arrays: Mapping[str, NDArray[Any]], lines: Sequence[Composer], count: int, *, jobs: int
+) -> dict[str, NDArray[Any]]:
+    """Fit weights and bias of the log odds of a line being upright, (1068,), for one network."""
+    reader = Reader(_unfitted(arrays), use_directory=False)
+    tasks = [_LinesBothWays(reader=reader, composer=one) for one in lines]
+    found = [both for task in tasks for both in map_strings(task, range(count), jobs=jobs)]
+    return {"orientation": fit_lines([both for both in found if both is not None])}
 
 
 def read_both_ways(
@@ -99,11 +126,11 @@ def read_both_ways(
     return [one for one in map_strings(work, numbers, jobs=jobs) if one is not None]
 
 
-def fit_line_orientation(pages: Sequence[BothWays]) -> NDArray[np.float32]:
-    """Fit weights and bias of the log odds of a line being upright: (97,)."""
-    seen = np.concatenate([page.pooled for page in pages])
-    upright = np.tile([True, False], len(pages))
-    weights, bias = fit_logistic(seen, upright, strength=LINE_STRENGTH)
+def fit_lines(lines: Sequence[Floats]) -> NDArray[np.float32]:
+    """Fit weights and bias, (1068,), to lines upright and upside down, each (2, 1067)."""
+    weights, bias = fit_logistic(
+        np.concatenate(lines), np.tile([True, False], len(lines)), strength=LINE_STRENGTH
+    )
     return np.append(weights, np.float32(bias))
 
 
@@ -113,7 +140,7 @@ def fit_rotation(pages: Sequence[BothWays], line: OrientationModel) -> NDArray[n
         (
             log_odds(page.confidence[0], MIN_CONFIDENCE)
             - log_odds(page.confidence[1], MIN_CONFIDENCE),
-            line.log_odds(page.pooled[0]) - line.log_odds(page.pooled[1]),
+            line.log_odds(page.class_features[0]) - line.log_odds(page.class_features[1]),
         )
         for page in pages
     ]
@@ -122,3 +149,7 @@ def fit_rotation(pages: Sequence[BothWays], line: OrientationModel) -> NDArray[n
         logistic = LogisticRegression(fit_intercept=False)
         logistic.fit(np.concatenate([seen, -seen]), np.repeat([True, False], len(seen)))
     return np.asarray(logistic.coef_[0], np.float64)
+
+
+def _unfitted(arrays: Mapping[str, NDArray[Any]]) -> Model:
+    return Model(arrays={**arrays, **NO_ORIENTATION}, card={})

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from zipocr.classify.probabilities import Calibration
 from zipocr.classify.svc import Classifier
+from zipocr.decode.directory import places
 from zipocr.errors import InputError
 from zipocr.line.network import FIRST
 from zipocr.mail_reader import SEARCH_CARD
@@ -43,17 +44,19 @@ from zipocr.training.fit.network_phases import (
     NetworkTrainer,
     Report,
 )
-from zipocr.training.fit.orientation import fit_orientation
+from zipocr.training.fit.orientation import fit_line_orientation, fit_orientation
 from zipocr.training.fit.region_samples import Samples, gather, join
 from zipocr.training.fit.svm import Recipe, decide_all, fit_calibration, fit_classifier
 from zipocr.training.synthesis.compose import HANDWRITTEN_QUOTAS, Composer
 from zipocr.training.synthesis.envelopes import EnvelopeComposer
 from zipocr.training.synthesis.foreign_hands import AmountComposer, ForeignComposer
 from zipocr.training.synthesis.negatives import Negatives
-from zipocr.training.synthesis.typefaces import Part, printed_digits, typefaces
+from zipocr.training.synthesis.typefaces import Part, Typeface, printed_digits, typefaces
 from zipocr.types import Model
 
 EUROPEAN = 0.3
+# Digits that may be read as digits upside down.
+REVERSIBLE = frozenset("0125689")
 PRINTED = 8.0
 # Repetitions of Digits in the NIST model, for their European hands.
 EXTRA_ROUNDS = 3
@@ -87,10 +90,10 @@ SAMPLE_COUNTS = {
         foreign=1500,
         lattice=1500,
         confidence=15_000,
-        orientation=2000,
+        orientation=8000,
     ),
     True: SampleCounts(
-        rounds=6, non_digits=5, printed=0, foreign=0, lattice=800, confidence=4000, orientation=2000
+        rounds=6, non_digits=5, printed=0, foreign=0, lattice=800, confidence=4000, orientation=3000
     ),
 }
 
@@ -99,13 +102,14 @@ SAMPLE_COUNTS = {
 class Fold:
     """Training digits, and digits of other writers for calibrating scores and confidence.
 
-    ``mail`` are held-out digits of US mail, if any.
+    ``mail`` and ``held_mail`` are digits of US mail for training and held out, if any.
     """
 
     train: DigitSet
     lattice: DigitSet
     confidence: DigitSet
     mail: DigitSet | None = None
+    held_mail: DigitSet | None = None
 
 
 def build_model(
@@ -177,8 +181,9 @@ def _build_from_nist(
     extra = load_digits_set()
     mail_digits, held_mail = split_envelopes(load_mail_digits(mail)) if mail else (None, None)
     fold = Fold(
-        train=split.train, lattice=split.lattice, confidence=split.calibrate, mail=held_mail
-    )
+        train=split.train, lattice=split.lattice, confidence=split.calibrate,
+        mail=mail_digits, held_mail=held_mail,
+    )  # fmt: skip
     about: dict[str, Any] = {
         "nist": about_nist(nist, split.train),
         "digits": about_digits(),
@@ -284,15 +289,15 @@ def _build(
         jobs=jobs,
     )
     report("telling which way up a page is")
+    lines = _oriented_lines(fold, recipe, counts)
+    strings = [composer, _reversible(fold.confidence, seed=_seed(recipe, 501))]
     oriented = fit_orientation(
-        {**readers, **certain},
-        _oriented_lines(fold.lattice, recipe, counts),
-        composer,
-        counts.orientation,
-        jobs=jobs,
+        {**readers, **certain}, lines, strings, counts.orientation, jobs=jobs
     )
     if everything is not fold.train:
         report("learning from all digits")
+        final = {**readers, **certain, **networks[-1]}
+        oriented |= fit_line_orientation(final, lines, counts.orientation, jobs=jobs)
         fitted = fit_classifier(_learnable(everything, everything, counts, recipe, jobs), recipe)
     return Model(
         arrays={**fitted, **calibrated, **networks[-1], **certain, **oriented},
@@ -362,21 +367,36 @@ def _other_domains(fold: Fold, recipe: Recipe) -> dict[str, Composer]:
             fold.confidence, seed=_seed(recipe, 302)
         ),
     }
-    if fold.mail:
-        domains["US mail"] = EnvelopeComposer(fold.mail, seed=_seed(recipe, 303))
+    if fold.held_mail:
+        domains["US mail"] = EnvelopeComposer(fold.held_mail, seed=_seed(recipe, 303))
     return domains
 
 
-def _oriented_lines(digits: DigitSet, recipe: Recipe, counts: SampleCounts) -> list[Composer]:
+def _oriented_lines(fold: Fold, recipe: Recipe, counts: SampleCounts) -> list[Composer]:
     """Return strings for page orientation: handwritten, in foreign hands, and in type."""
-    lines = [_composer(digits, recipe, seed=_seed(recipe, 500), printed=0)]
+    lines: list[Composer] = []
+    for number, digits in enumerate(one for one in (fold.train, fold.mail) if one):
+        lines.append(_composer(digits, recipe, seed=_seed(recipe, 510 + number), printed=0))
+        lines.append(_reversible(digits, seed=_seed(recipe, 520 + number)))
     if counts.foreign:
-        lines.append(ForeignComposer(digits, seed=_seed(recipe, 501)))
+        lines.append(ForeignComposer(fold.train, seed=_seed(recipe, 502)))
     if counts.printed:
-        faces = typefaces("train")
-        seed = _seed(recipe, 502)
-        lines.append(Composer(digits, seed=seed, kinds={"printed": 1}, faces=faces))
+        faces, kinds = typefaces("train"), {"printed": 1.0}
+        lines.append(Composer(fold.train, seed=_seed(recipe, 503), kinds=kinds, faces=faces))
+        lines.append(_reversible(fold.train, seed=_seed(recipe, 504), kinds=kinds, faces=faces))
     return lines
+
+
+def _reversible(
+    digits: DigitSet,
+    *,
+    seed: int,
+    kinds: Mapping[str, float] = HANDWRITTEN_QUOTAS,
+    faces: Sequence[Typeface] = (),
+) -> Composer:
+    """Return a composer of strings most of which also read as digits upside down."""
+    zips = [one for one in places() if REVERSIBLE.issuperset(one)]
+    return Composer(digits, seed=seed, zips=zips, kinds=kinds, faces=faces, european=EUROPEAN)
 
 
 def _learnable(
