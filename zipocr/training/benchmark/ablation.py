@@ -60,7 +60,7 @@ class AblatedReader(Reader):
         return super().needs_second_pass(line, fused, is_retry=is_retry)
 
     def versions(self, upright: Attempt) -> Iterator[GrayImage]:
-        """Yield the negative of a page, and the page with its gaps closed."""
+        """Yield other versions of a page in doubt, unless they are left out."""
         if self._without != "other versions":
             yield from super().versions(upright)
 

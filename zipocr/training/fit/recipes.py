@@ -289,7 +289,7 @@ def _build(
         jobs=jobs,
     )
     report("telling which way up a page is")
-    lines = _oriented_lines(fold, recipe, counts)
+    lines = oriented_lines(fold, recipe, counts)
     strings = [composer, _reversible(fold.confidence, seed=_seed(recipe, 501))]
     oriented = fit_orientation(
         {**readers, **certain}, lines, strings, counts.orientation, jobs=jobs
@@ -372,7 +372,7 @@ def _other_domains(fold: Fold, recipe: Recipe) -> dict[str, Composer]:
     return domains
 
 
-def _oriented_lines(fold: Fold, recipe: Recipe, counts: SampleCounts) -> list[Composer]:
+def oriented_lines(fold: Fold, recipe: Recipe, counts: SampleCounts) -> list[Composer]:
     """Return strings for page orientation: handwritten, in foreign hands, and in type."""
     lines: list[Composer] = []
     for number, digits in enumerate(one for one in (fold.train, fold.mail) if one):
