@@ -3,7 +3,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
-from drawings import HEIGHT, write
+from drawings import HEIGHT, STROKE, write
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -109,6 +109,18 @@ def test_rules_are_removed_and_digits_are_kept(rule):
     assert kept(RULES[rule] & ~NEAR, cleaned) < 0.05
     for digit in WRITTEN.digits:
         assert kept(digit, cleaned) > 0.9
+
+
+@pytest.mark.parametrize("gap", [4, 6, 9])
+@pytest.mark.parametrize("slant", [0.0, 0.4])
+def test_a_line_through_upright_strokes_leaves_no_arms_and_no_cuts(gap, slant):
+    # Ones are as close as the two ends of the foot of a 0.
+    ones = write("11111", width=STROKE, gap=gap, slant=slant)
+    through = np.zeros_like(ones.ink)
+    through[41:44] = True
+    cleaned = without_rules(ones.ink | through, HEIGHT)
+    assert not (cleaned & ~cv2.dilate(ones.ink.view(np.uint8), np.ones((1, 5))).view(bool)).any()
+    assert kept(ones.ink, cleaned) > 0.98
 
 
 @pytest.mark.parametrize("rule", RULES)

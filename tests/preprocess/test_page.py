@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from drawings import Written, lay, likeness, write
@@ -126,6 +127,19 @@ def test_rules_and_specks_are_not_ink():
     bare = ink_of(lay(write("02346").cover, 235))
     found = ink_of(lay(cover, 235))
     assert likeness(found.ink, bare.ink) > 0.9
+
+
+def test_digits_that_a_line_joins_to_a_frame_are_still_scaled_to_line_size():
+    digits = write("02346", margin=60)
+    cover, (tall, wide) = digits.cover.copy(), digits.cover.shape
+    cv2.rectangle(cover, (2, 2), (wide - 3, tall - 3), 1, 3)
+    cover[80:83] = 1
+    found = ink_of(lay(cover, 235))
+    assert MIN_TEXT_HEIGHT <= found.text_height <= MAX_TEXT_HEIGHT
+    small = cv2.resize(
+        digits.ink.view(np.uint8), found.ink.shape[::-1], interpolation=cv2.INTER_AREA
+    )
+    assert likeness(found.ink, small.view(bool)) > 0.75
 
 
 def test_the_page_is_not_changed():

@@ -109,7 +109,18 @@ def prepare(page: GrayImage) -> PreparedPage:
         bare = without_barcodes(page, Components(otsu(normalize_background(page))[1]))
         page, scaled = (page, scaled) if bare is page else (bare, to_line_size(bare))
     ink = extract_ink(scaled)
+    if ink and ink.text_height <= TEXT_HEIGHT / 2 and scaled.page.shape[0] < page.shape[0]:
+        scaled = _enlarged(page, ink)
+        ink = extract_ink(scaled)
     return PreparedPage(page=page, ink=ink, reason=_reason(scaled, ink))
+
+
+def _enlarged(page: GrayImage, ink: InkPage) -> ScaledPage:
+    """Scale a page again whose writing proved lower when rules and boxes were removed."""
+    scaled_by = ink.scaled.page.shape[0] / page.shape[0]
+    scale = min(TEXT_HEIGHT / ink.text_height * scaled_by, 1.0)
+    scaled = _threshold(resized(page, scale), SMOOTHING)
+    return replace(scaled, text_height=ink.text_height * scale / scaled_by)
 
 
 def _reason(scaled: ScaledPage, ink: InkPage | None) -> Reason | None:

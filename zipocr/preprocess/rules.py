@@ -170,7 +170,7 @@ def _erase_line(ink: InkMask, line: InkMask, height: float) -> None:
     bottom = np.ceil(level + thick / 2 + 0.5).astype(int)
     rows_near = slice(max(0, int(top.min())), max(0, int(bottom.max()) + 1))
     every = np.arange(len(ink))[rows_near, None]
-    crossed = _crossed(ink[:, first : last + 1], top, bottom, height)
+    crossed = _crossed(ink[:, first : last + 1], top, bottom, thick, height)
     if is_thick and crossed.mean() > MAX_CROSSED:
         return
     ink[rows_near, first : last + 1] &= (every < top) | (every > bottom) | crossed
@@ -203,9 +203,13 @@ def _level(
 
 
 def _crossed(
-    ink: InkMask, top: NDArray[np.int_], bottom: NDArray[np.int_], height: float
+    ink: InkMask, top: NDArray[np.int_], bottom: NDArray[np.int_], thick: float, height: float
 ) -> NDArray[np.bool_]:
-    """Mark columns where a stroke enters the band, and short gaps between: the foot of a 0."""
+    """Mark columns where a stroke enters the band of a line `thick` pixels high, and short gaps.
+
+    Gaps are longer between strokes that end in the band, such as the two ends of the foot of a 0,
+    than within one that runs through it.
+    """
     last, columns = len(ink) - 1, np.arange(ink.shape[1])
     above = (
         ink[np.clip(top - 1, 0, last), columns]
@@ -217,8 +221,14 @@ def _crossed(
         & ink[np.clip(bottom + 2, 0, last), columns]
         & (bottom < last - 1)
     )
-    entered = (above | below).astype(np.uint8)[None]
-    bridged = cv2.morphologyEx(
-        entered, cv2.MORPH_CLOSE, np.ones((1, max(3, round(TANGENT * height)) | 1), np.uint8)
-    )
-    return np.asarray(bridged[0] > 0)
+    strokes = _closed(above | below, max(3, round(thick) | 1))
+    stroke = np.cumsum(np.diff(strokes, prepend=False) & strokes)
+    through = np.bincount(stroke, above) * np.bincount(stroke, below) > 0
+    feet = _closed(strokes & ~through[stroke], max(3, round(TANGENT * height)) | 1)
+    return strokes | feet
+
+
+def _closed(columns: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+    """Close gaps shorter than `width` in a row of marks: (N,) -> (N,)."""
+    marks, kernel = columns[None].view(np.uint8), np.ones((1, width), np.uint8)
+    return np.asarray(cv2.morphologyEx(marks, cv2.MORPH_CLOSE, kernel)[0].view(np.bool_))
