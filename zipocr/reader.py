@@ -52,7 +52,7 @@ ALIGNED = 3
 # Enlargement of digits in the second and third pass.
 SECOND_PASS_SCALE, THIRD_PASS_SCALE = 1 / 0.85, 1 / 0.78
 # A page read with less confidence is retried in negative if much of it is dark or its lightest part
-# may be writing on grey, and in both quarter turns if it is tall.
+# may be writing on grey, either way up, and in both quarter turns if it is tall.
 RETRY_BELOW = 0.8
 # Below this confidence, a page is retried with the gaps in its strokes closed, and with pale
 # strokes darkened; such a version needs the minimum confidence below.
@@ -347,7 +347,7 @@ class Reader:
             yield darken_pale(page)
 
     def may_be_upside_down(self, upright: Attempt) -> bool:
-        """Return whether a line may be upside down, by the network's features of it."""
+        """Return whether a page may be upside down: by its line, or because no line was found."""
         page, line = upright.prepared.ink, upright.line
         if page is None or line is None:
             return upright.prepared.reason is not Reason.SEVERAL_LINES

@@ -111,7 +111,7 @@ def test_rules_are_removed_and_digits_are_kept(rule):
         assert kept(digit, cleaned) > 0.9
 
 
-@pytest.mark.parametrize("gap", [4, 6, 9])
+@pytest.mark.parametrize("gap", [9, 11])
 @pytest.mark.parametrize("slant", [0.0, 0.4])
 def test_a_line_through_upright_strokes_leaves_no_arms_and_no_cuts(gap, slant):
     # Ones are as close as the two ends of the foot of a 0.

@@ -10,7 +10,7 @@ from zipocr.types import Floats, Model
 
 # Prior odds of upright against upside down.
 UPRIGHT_ODDS = 5.0
-# Above these log odds of being upright, no other orientation is considered.
+# Above these log odds of being upright, a line is not read upside down.
 CERTAIN = 3.0
 # Quarter turns are only tried on tall pages in doubt, where either is as likely as upright.
 LOG_PRIOR = {0: 0.0, 180: -log(UPRIGHT_ODDS), 90: 0.0, 270: 0.0}

@@ -116,7 +116,7 @@ def prepare(page: GrayImage) -> PreparedPage:
 
 
 def _enlarged(page: GrayImage, ink: InkPage) -> ScaledPage:
-    """Scale a page again whose writing proved lower when rules and boxes were removed."""
+    """Rescale a page whose writing turned out lower once rules and boxes were removed."""
     scaled_by = ink.scaled.page.shape[0] / page.shape[0]
     scale = min(TEXT_HEIGHT / ink.text_height * scaled_by, 1.0)
     scaled = _threshold(resized(page, scale), SMOOTHING)

@@ -207,8 +207,8 @@ def _crossed(
 ) -> NDArray[np.bool_]:
     """Mark columns where a stroke enters the band of a line `thick` pixels high, and short gaps.
 
-    Gaps are longer between strokes that end in the band, such as the two ends of the foot of a 0,
-    than within one that runs through it.
+    Longer gaps are closed between strokes that end in the band, such as the two ends of the foot of
+    a 0, than between those that run through it.
     """
     last, columns = len(ink) - 1, np.arange(ink.shape[1])
     above = (

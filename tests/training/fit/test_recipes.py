@@ -25,7 +25,7 @@ def test_a_model_of_digits_learns_from_no_digits_of_mail(tmp_path):
         )
 
 
-def test_half_of_the_hands_strings_for_orientation_are_mostly_of_reversible_digits(all_digits):
+def test_every_hand_also_writes_strings_of_reversible_digits(all_digits):
     fold = recipes.Fold(train=all_digits, lattice=all_digits, confidence=all_digits)
     lines = recipes.oriented_lines(fold, Recipe(from_grid=True), recipes.SAMPLE_COUNTS[True])
     shares = [
@@ -37,7 +37,7 @@ def test_half_of_the_hands_strings_for_orientation_are_mostly_of_reversible_digi
     assert 0.6 < shares[1] < 1
 
 
-def test_mail_and_type_tell_the_orientation_too(all_digits):
+def test_orientation_is_also_fitted_to_mail_and_print(all_digits):
     fold = recipes.Fold(
         train=all_digits, lattice=all_digits, confidence=all_digits, mail=all_digits
     )
