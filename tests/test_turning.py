@@ -14,8 +14,8 @@ from zipocr.attempt import Attempt
 from zipocr.decode.orientation import CERTAIN, OrientationModel, Oriented
 from zipocr.images.decode import read_pages
 from zipocr.line.line_image import LineImage
-from zipocr.line.network import FIRST_DIGIT
-from zipocr.line.recognize import CLASS_FEATURES, LineReading
+from zipocr.line.network import CLASS_FEATURES, FIRST_DIGIT
+from zipocr.line.recognize import LineReading
 from zipocr.models.model_file import load_model
 from zipocr.preprocess.page import InkPage, PreparedPage, prepare
 from zipocr.preprocess.rotate import rotate

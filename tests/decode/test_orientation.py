@@ -12,7 +12,7 @@ from zipocr.decode.orientation import (
     OrientationModel,
     Oriented,
 )
-from zipocr.line.recognize import CLASS_FEATURES
+from zipocr.line.network import CLASS_FEATURES
 from zipocr.types import Model
 
 confidences = st.floats(0, 1)

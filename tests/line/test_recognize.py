@@ -7,6 +7,7 @@ import pytest
 from zipocr.line.line_image import LineImage
 from zipocr.line.network import (
     BLANK,
+    CLASS_FEATURES,
     CLASSES,
     FEATURES,
     FIRST_DIGIT,
@@ -14,7 +15,6 @@ from zipocr.line.network import (
     PIXELS_PER_FRAME,
 )
 from zipocr.line.recognize import (
-    CLASS_FEATURES,
     FAR_BEHIND,
     LineReading,
     merge_passes,

@@ -12,20 +12,10 @@ from numpy.typing import NDArray
 
 from zipocr.line.ctc import FLOOR, align_digits, log_probabilities, prefix_beam_search
 from zipocr.line.line_image import LINE_HEIGHT, LineImage
-from zipocr.line.network import (
-    BLANK,
-    CLASSES,
-    FEATURES,
-    FIRST_DIGIT,
-    OTHER,
-    PIXELS_PER_FRAME,
-    Network,
-)
+from zipocr.line.network import BLANK, FIRST_DIGIT, OTHER, PIXELS_PER_FRAME, Network
 from zipocr.types import MAX_DIGITS, ZIP_LENGTH, Floats
 
 LENGTHS = (ZIP_LENGTH, MAX_DIGITS)
-CLASS_FEATURES = (CLASSES - 1) * (FEATURES + 1)
-"""Number of features of a line by class."""
 MAX_STRINGS = 6
 # Strings less probable than the best by this factor are ignored.
 FAR_BEHIND = 0.01

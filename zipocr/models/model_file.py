@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from zipocr.errors import ModelError
 from zipocr.line.network import (
+    CLASS_FEATURES,
     FIRST,
     LETTERS,
     MAX_RANGE,
@@ -28,7 +29,6 @@ from zipocr.line.network import (
     arrays_of,
     ranges_name,
 )
-from zipocr.line.recognize import CLASS_FEATURES
 from zipocr.locate.choice_model import FEATURES, READING_FEATURES
 from zipocr.storage.atomic import write_whole
 from zipocr.storage.untrusted import open_plain, parse_json, read_plain

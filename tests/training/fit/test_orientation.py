@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from zipocr.decode.orientation import CERTAIN, OrientationModel
-from zipocr.line.recognize import CLASS_FEATURES
+from zipocr.line.network import CLASS_FEATURES
 from zipocr.models.model_file import SHAPES
 from zipocr.preprocess.page import prepare
 from zipocr.reader import Reader

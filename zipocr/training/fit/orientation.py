@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from zipocr.decode.confidence import log_odds
 from zipocr.decode.orientation import CERTAIN, MIN_CONFIDENCE, OrientationModel
-from zipocr.line.recognize import CLASS_FEATURES
+from zipocr.line.network import CLASS_FEATURES
 from zipocr.preprocess.page import prepare
 from zipocr.reader import Reader
 from zipocr.training.fit.region_samples import map_strings
