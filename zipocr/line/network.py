@@ -36,7 +36,7 @@ PIXELS_PER_FRAME = 2
 # network.
 PIXELS_PER_STEP = 4
 FEATURES = 96
-# Features of each class but blank, summed over a line, and its number of frames.
+# Number of features of a line by class: those of each class but blank, and its number of frames.
 CLASS_FEATURES = (CLASSES - 1) * (FEATURES + 1)
 # Width of all kernels.
 COLUMNS = 3

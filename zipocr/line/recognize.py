@@ -83,7 +83,7 @@ class LineReading:
 
         Features are summed over all frames, weighted by the probability of the class.
         """
-        counted = np.pad(self.features, ((0, 0), (0, 1)), constant_values=1)
+        counted = np.hstack([self.features, np.ones_like(self.features[:, :1])])
         summed: Floats = self.frames[:, BLANK + 1 :].T @ counted
         return summed.ravel()
 

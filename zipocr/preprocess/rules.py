@@ -221,14 +221,13 @@ def _crossed(
         & ink[np.clip(bottom + 2, 0, last), columns]
         & (bottom < last - 1)
     )
-    strokes = _closed(above | below, max(3, round(thick) | 1))
+    strokes = _closed(above | below, thick)
     stroke = np.cumsum(np.diff(strokes, prepend=False) & strokes)
     through = np.bincount(stroke, above) * np.bincount(stroke, below) > 0
-    feet = _closed(strokes & ~through[stroke], max(3, round(TANGENT * height)) | 1)
-    return strokes | feet
+    return strokes | _closed(strokes & ~through[stroke], TANGENT * height)
 
 
-def _closed(columns: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
-    """Close gaps shorter than `width` in a row of marks: (N,) -> (N,)."""
-    marks, kernel = columns[None].view(np.uint8), np.ones((1, width), np.uint8)
+def _closed(columns: NDArray[np.bool_], width: float) -> NDArray[np.bool_]:
+    """Close gaps in a row of marks that are shorter than `width`, or than 3: (N,) -> (N,)."""
+    marks, kernel = columns[None].view(np.uint8), np.ones((1, max(3, round(width)) | 1), np.uint8)
     return np.asarray(cv2.morphologyEx(marks, cv2.MORPH_CLOSE, kernel)[0].view(np.bool_))

@@ -114,8 +114,13 @@ def fit_line_orientation(
     """Fit weights and bias of the log odds of a line being upright, (1068,), for one network."""
     reader = Reader(_unfitted(arrays), use_directory=False)
     tasks = [_LinesBothWays(reader=reader, composer=one) for one in lines]
-    found = [both for task in tasks for both in map_strings(task, range(count), jobs=jobs)]
-    return {"orientation": fit_lines([both for both in found if both is not None])}
+    found = [
+        both
+        for task in tasks
+        for both in map_strings(task, range(count), jobs=jobs)
+        if both is not None
+    ]
+    return {"orientation": fit_lines(found)}
 
 
 def read_both_ways(
